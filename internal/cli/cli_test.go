@@ -1,0 +1,121 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+)
+
+func execute(args ...string) (code int, out, errs string) {
+	var stdout, stderr bytes.Buffer
+	greet := Command{
+		Name: "greet", Summary: "Greets someone.", Args: "NAME", Details: "Politely.",
+		Examples: "# by name\nprog greet --times 2 Ada",
+		Bind: func(flags *flag.FlagSet) Run {
+			times := flags.Int("times", 1, "how `often`")
+			flags.Duration("wait", 0, "how long to wait")
+			return func(_ context.Context, streams Streams, args []string) error {
+				switch {
+				case len(args) == 0:
+					return Usagef("whom to greet?")
+				case args[0] == "nobody":
+					return errors.New("nobody is there")
+				case args[0] == "quiet":
+					return &ExitError{Code: 7}
+				}
+				for range *times {
+					fmt.Fprintln(streams.Out, "hello", args[0])
+				}
+				return nil
+			}
+		},
+	}
+	idle := Command{Name: "idle", Summary: "Does nothing.", Bind: func(*flag.FlagSet) Run {
+		return func(context.Context, Streams, []string) error { return nil }
+	}}
+	program := Program{Name: "prog", Summary: "A program.", Commands: []Command{greet, idle}}
+	code = program.Execute(context.Background(), args, Streams{Out: &stdout, Err: &stderr})
+	return code, stdout.String(), stderr.String()
+}
+
+func TestExecute(t *testing.T) {
+	for _, row := range []struct {
+		args      []string
+		code      int
+		out, errs string
+	}{
+		{[]string{"greet", "Ada"}, OK, "hello Ada\n", ""},
+		{[]string{"greet", "--times=2", "Ada"}, OK, "hello Ada\nhello Ada\n", ""},
+		{[]string{"greet", "nobody"}, Failure, "", "prog: nobody is there\n"},
+		{[]string{"greet", "quiet"}, 7, "", ""},
+		{[]string{"greet"}, Misuse, "", "prog: whom to greet?\n"},
+		{[]string{"greet", "--tines=2", "Ada"}, Misuse, "",
+			"prog: flag provided but not defined: -tines; 'prog greet --help' lists the flags\n"},
+		{[]string{"greet", "--times=x", "Ada"}, Misuse, "",
+			"prog: invalid value \"x\" for flag -times: parse error; 'prog greet --help' lists the flags\n"},
+		{[]string{"idle", "hands"}, Misuse, "", "prog: unexpected argument \"hands\"; 'prog idle --help' shows the usage\n"},
+		{[]string{"grete"}, Misuse, "", "prog: unknown command \"grete\"; 'prog --help' lists them\n"},
+		{[]string{"--version"}, OK, "prog dev\n", ""},
+	} {
+		code, out, errs := execute(row.args...)
+		assert.Equal(t, row.code, code, row.args)
+		assert.Equal(t, row.out, out, row.args)
+		assert.Equal(t, row.errs, errs, row.args)
+	}
+}
+
+func TestHelp(t *testing.T) {
+	code, out, _ := execute("greet", "--help")
+	assert.Equal(t, OK, code)
+	assert.Equal(t, `Greets someone.
+
+Usage:
+  prog greet [flags] NAME
+
+Politely.
+
+Flags, each with its environment twin:
+  --times OFTEN  (LEOFLOW_TIMES)
+      how often (default 1)
+  --wait DURATION  (LEOFLOW_WAIT)
+      how long to wait (default 0s)
+
+Examples:
+  # by name
+  prog greet --times 2 Ada
+`, out)
+
+	code, out, _ = execute("--help")
+	assert.Equal(t, OK, code)
+	assert.Contains(t, out, "  greet      Greets someone.\n")
+
+	code, out, errs := execute()
+	assert.Equal(t, Misuse, code)
+	assert.Empty(t, out)
+	assert.Contains(t, errs, "Commands:")
+}
+
+func TestFromEnvironment(t *testing.T) {
+	environment := map[string]string{"LEOFLOW_CORE_ADDRESS": "env:1", "LEOFLOW_POLL_EVERY": "3s"}
+	lookup := func(name string) (string, bool) { v, ok := environment[name]; return v, ok }
+	bind := func() (*flag.FlagSet, *string, *time.Duration) {
+		flags := flag.NewFlagSet("x", flag.ContinueOnError)
+		return flags, flags.String("core-address", "default:1", ""), flags.Duration("poll-every", time.Second, "")
+	}
+
+	flags, address, every := bind()
+	assert.NoError(t, flags.Parse([]string{"--core-address=flag:1"}))
+	assert.NoError(t, fromEnvironment(flags, lookup))
+	assert.Equal(t, "flag:1", *address, "the command line wins")
+	assert.Equal(t, 3*time.Second, *every)
+
+	environment["LEOFLOW_POLL_EVERY"] = "often"
+	flags, _, _ = bind()
+	assert.ErrorContains(t, fromEnvironment(flags, lookup), "environment variable LEOFLOW_POLL_EVERY: ")
+}

@@ -1,0 +1,80 @@
+package cli
+
+import (
+	"flag"
+	"fmt"
+	"io"
+	"strings"
+)
+
+// help prints the program's page, or that of the command that args name.
+func (p Program) help(out io.Writer, args []string) error {
+	if len(args) > 0 {
+		for _, command := range p.Commands {
+			if command.Name == args[0] {
+				p.helpBound(out, command)
+				return nil
+			}
+		}
+		return Usagef("unknown command %q; '%s --help' lists them", args[0], p.Name)
+	}
+	if p.Main != nil {
+		p.helpBound(out, *p.Main)
+	} else {
+		p.print(out, "%s\n\nUsage:\n  %s COMMAND [flags]\n", p.Summary, p.Name)
+	}
+	if len(p.Commands) > 0 {
+		p.print(out, "\nCommands:\n")
+		for _, command := range p.Commands {
+			p.print(out, "  %-10s %s\n", command.Name, command.Summary)
+		}
+		p.print(out, "\n'%s COMMAND --help' tells more.\n", p.Name)
+	}
+	return nil
+}
+
+func (p Program) helpBound(out io.Writer, command Command) {
+	flags := flag.NewFlagSet(command.Name, flag.ContinueOnError)
+	command.Bind(flags)
+	p.helpCommand(out, command, flags)
+}
+
+func (p Program) helpCommand(out io.Writer, command Command, flags *flag.FlagSet) {
+	p.print(out, "%s\n\nUsage:\n  %s [flags]", command.Summary, p.title(command))
+	if command.Args != "" {
+		p.print(out, " %s", command.Args)
+	}
+	p.print(out, "\n")
+	if command.Details != "" {
+		p.print(out, "\n%s\n", strings.TrimSpace(command.Details))
+	}
+	p.helpFlags(out, flags)
+	if command.Examples != "" {
+		p.print(out, "\nExamples:\n")
+		for line := range strings.Lines(strings.TrimSpace(command.Examples)) {
+			p.print(out, "  %s\n", strings.TrimSpace(line))
+		}
+	}
+}
+
+func (p Program) helpFlags(out io.Writer, flags *flag.FlagSet) {
+	heading := "\nFlags, each with its environment twin:\n"
+	flags.VisitAll(func(f *flag.Flag) {
+		p.print(out, "%s", heading)
+		heading = ""
+		kind, usage := flag.UnquoteUsage(f)
+		if kind != "" {
+			kind = " " + strings.ToUpper(kind)
+		}
+		p.print(out, "  --%s%s  (%s)\n", f.Name, kind, EnvName(f.Name))
+		if f.DefValue != "" && f.DefValue != "false" && f.DefValue != "0" {
+			usage += " (default " + f.DefValue + ")"
+		}
+		p.print(out, "      %s\n", usage)
+	})
+}
+
+// print writes help text; there is nobody to tell when that fails.
+func (Program) print(out io.Writer, format string, args ...any) {
+	_, _ = fmt.Fprintf(out, format, args...)
+}

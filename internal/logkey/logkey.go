@@ -1,0 +1,24 @@
+// Package logkey holds the keys of log attributes, so that a line can be searched for
+// by one spelling.
+package logkey
+
+// Keys of structured log lines.
+const (
+	Address        = "address"
+	Cause          = "cause"
+	Code           = "code"
+	Duration       = "duration"
+	Entry          = "entry"
+	Error          = "error"
+	Generation     = "generation"
+	Method         = "method"
+	Namespace      = "namespace"
+	Notice         = "notice"
+	Path           = "path"
+	Pod            = "pod"
+	PodUID         = "pod_uid"
+	Provider       = "provider"
+	ServiceAccount = "service_account"
+	Version        = "version"
+	VolumeID       = "volume_id"
+)

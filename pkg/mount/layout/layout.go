@@ -1,0 +1,71 @@
+// Package layout is the on-disk contract of a volume, shared by the driver that
+// writes it and the agent that reads it:
+//
+//	connections/<conn_id>        the value of AIRFLOW_CONN_<CONN_ID>
+//	variables/<key>              the value of AIRFLOW_VAR_<KEY>
+//	airflow/connections.json     for Airflow's LocalFilesystemBackend
+//	airflow/variables.json
+//	manifest.json                what is here, without values
+//
+// Everything stands in a directory that the link "..data" names. The link is replaced
+// in one rename, so whoever opens "..data" once and reads beneath that handle sees one
+// generation, whole. "..data" present means complete.
+package layout
+
+import "time"
+
+// Names at the root of a volume.
+const (
+	DataLink        = "..data"
+	DataLinkTemp    = "..data_tmp"
+	ConnectionsDir  = "connections"
+	VariablesDir    = "variables"
+	AirflowDir      = "airflow"
+	ConnectionsJSON = AirflowDir + "/connections.json"
+	VariablesJSON   = AirflowDir + "/variables.json"
+	ManifestFile    = "manifest.json"
+)
+
+// Schema is the version of the manifest's format that this code writes. A reader
+// refuses a higher one.
+const Schema = 1
+
+// Manifest describes one generation. It holds no values.
+type Manifest struct {
+	Schema int `json:"schema"`
+	// Generation counts the swaps of this volume, from 1.
+	Generation uint64 `json:"generation"`
+	// Fetched is when the fetch that made this generation was answered. While the
+	// content stays the same nothing is rewritten; the manifest file's own
+	// modification time then tells when that was last confirmed.
+	Fetched time.Time `json:"fetched"`
+	Entries []Entry   `json:"entries"`
+}
+
+// Entry describes one entry that was asked for.
+type Entry struct {
+	// Kind is "connection" or "variable".
+	Kind string `json:"kind"`
+	// ID is the conn_id or variable key as the user wrote it.
+	ID string `json:"id"`
+	// State is "delivered", or why it was not: "missing", "denied", "invalid".
+	State string `json:"state"`
+	// Env is the environment variable's name; empty unless delivered.
+	Env string `json:"env,omitempty"`
+	// File is the path of the value below the volume; empty unless delivered.
+	File string `json:"file,omitempty"`
+	// Version is opaque and differs whenever the value does.
+	Version string `json:"version,omitempty"`
+	// Source is the provider that the value came from.
+	Source  string   `json:"source,omitempty"`
+	Notices []Notice `json:"notices,omitempty"`
+}
+
+// Delivered is the State of an entry that has a file.
+const Delivered = "delivered"
+
+// Notice is a remark on an entry, without a value.
+type Notice struct {
+	Code    string `json:"code"`
+	Message string `json:"message"`
+}
