@@ -1,0 +1,36 @@
+package delivery
+
+import "fmt"
+
+// Reason says whose turn it is after a failed delivery.
+type Reason int
+
+// The reasons. Denied, missing and unavailable are never confused.
+const (
+	Internal        Reason = iota // a fault of this node or this program
+	Unavailable                   // the provider cannot be asked now; trying again helps
+	Unauthenticated               // the pod's token is absent, expired or refused
+	Denied                        // a required entry is not for this pod
+	Missing                       // a required entry does not exist
+	Invalid                       // a required entry exists and cannot be delivered
+	NoSpace                       // the values do not fit into the volume
+	BadTarget                     // the target path is not ours to mount on
+	Conflict                      // the volume is live at another target path
+	Busy                          // another call for the volume is under way
+)
+
+// Error is a failed delivery: the reason, and a message for the person whose turn it
+// is. It holds no value.
+type Error struct {
+	Reason  Reason
+	Message string
+	Cause   error
+}
+
+func (e *Error) Error() string { return e.Message }
+
+func (e *Error) Unwrap() error { return e.Cause }
+
+func failf(reason Reason, cause error, format string, args ...any) *Error {
+	return &Error{Reason: reason, Message: fmt.Sprintf(format, args...), Cause: cause}
+}
