@@ -1,0 +1,32 @@
+// Command agent runs in the container: it hands what the driver delivered into the
+// volume to a program, as environment variables.
+package main
+
+import (
+	"context"
+	"flag"
+	"os"
+
+	"github.com/leoflow/secrets-csi/internal/cli"
+)
+
+const defaultDir = "/var/run/leoflow/secrets"
+
+func main() {
+	streams := cli.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}
+	os.Exit(program().Execute(context.Background(), os.Args[1:], streams))
+}
+
+func program() cli.Program {
+	return cli.Program{
+		Name:    "agent",
+		Summary: "agent hands Leoflow's secrets to a program as environment variables.",
+		Commands: []cli.Command{
+			execCommand(),
+		},
+	}
+}
+
+func bindDir(flags *flag.FlagSet) *string {
+	return flags.String("dir", defaultDir, "the `directory` where the volume is mounted")
+}

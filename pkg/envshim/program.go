@@ -1,0 +1,97 @@
+package envshim
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// Exit codes of a program that could not be started, as shells have them.
+const (
+	exitNotExecutable = 126
+	exitNotFound      = 127
+)
+
+// StartError tells why a program could not be started, with the exit code for it.
+type StartError struct {
+	ExitCode int
+	Err      error
+}
+
+func (e *StartError) Error() string { return e.Err.Error() }
+func (e *StartError) Unwrap() error { return e.Err }
+
+// Program is what becomes of the agent, or what it supervises.
+type Program struct {
+	Path    string
+	Args    []string // with its own name first
+	Environ []string
+}
+
+// Find looks a command up as a shell does: a name with a slash is a path, another is
+// searched for along searchPath, where an empty element is the working directory.
+func Find(command, searchPath string) (string, error) {
+	if strings.Contains(command, "/") {
+		return command, executable(command)
+	}
+	found := error(&StartError{exitNotFound, fmt.Errorf("%s: command not found in PATH", command)})
+	for _, dir := range filepath.SplitList(searchPath) {
+		if dir == "" {
+			dir = "."
+		}
+		path := dir + "/" + command
+		err := executable(path)
+		if err == nil {
+			return path, nil
+		}
+		var start *StartError
+		if errors.As(err, &start) && start.ExitCode == exitNotExecutable {
+			found = err
+		}
+	}
+	return "", found
+}
+
+func executable(path string) error {
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return startError(path, err)
+	case info.IsDir():
+		return &StartError{exitNotExecutable, fmt.Errorf("%s: is a directory", path)}
+	}
+	if err := unix.Access(path, unix.X_OK); err != nil {
+		return startError(path, err)
+	}
+	return nil
+}
+
+func startError(path string, err error) error {
+	code := exitNotExecutable
+	var pathErr *fs.PathError
+	if errors.As(err, &pathErr) {
+		err = pathErr.Err
+	}
+	switch {
+	case errors.Is(err, syscall.ENOENT), errors.Is(err, syscall.ENOTDIR):
+		code = exitNotFound
+	case errors.Is(err, syscall.ENOEXEC):
+		err = fmt.Errorf("%w; a script needs a first line such as #!/bin/sh", err)
+	}
+	return &StartError{code, fmt.Errorf("%s: %w", path, err)}
+}
+
+// Exec turns this process into the program: process id, parent, open files and signals
+// in flight are then the program's own. It returns only to say why it failed.
+func (p Program) Exec() error {
+	if err := CurrentLimits().Check(p.Path, p.Args, p.Environ); err != nil {
+		return &StartError{exitNotExecutable, err}
+	}
+	return startError(p.Path, syscall.Exec(p.Path, p.Args, p.Environ))
+}
