@@ -14,8 +14,7 @@ import (
 type Connection struct {
 	// ID is the conn_id, as the user wrote it.
 	ID string
-	// Type is the conn_type in Airflow's normalised spelling: lower case,
-	// underscores, "postgres" for "postgresql".
+	// Type is the conn_type in Airflow's normalised spelling, see NormalizeType.
 	Type        string
 	Description *string
 	Host        *string

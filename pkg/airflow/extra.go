@@ -1,0 +1,77 @@
+package airflow
+
+import (
+	"unicode/utf8"
+
+	"github.com/leoflow/secrets-csi/pkg/airflow/internal/jsonobject"
+)
+
+const extraReason = "must be a JSON object, such as {\"key\": \"value\"}; Airflow refuses anything else"
+
+// checkExtra accepts what Airflow's own validation of extra accepts.
+func checkExtra(text string) error {
+	if !utf8.ValidString(text) {
+		return &FieldError{Field: "extra", Reason: "is not UTF-8; Airflow holds text only"}
+	}
+	if text != "" && !jsonobject.Is(text) {
+		return &FieldError{Field: "extra", Reason: extraReason}
+	}
+	return nil
+}
+
+// canonicalExtra is text without the whitespace between its tokens and with all
+// beyond ASCII escaped, so that one extra has one text, whichever form it came in.
+// Escapes and numbers stay as they were written.
+func canonicalExtra(text string) (string, error) {
+	if err := checkExtra(text); err != nil {
+		return "", err
+	}
+	if isCanonical(text) {
+		return text, nil
+	}
+	return string(appendCanonical(make([]byte, 0, len(text)+len(text)/4), text)), nil
+}
+
+func isCanonical(text string) bool {
+	inString, escaped := false, false
+	for i := range len(text) {
+		char := text[i]
+		if char >= utf8.RuneSelf || !inString && isJSONSpace(char) {
+			return false
+		}
+		inString, escaped = nextState(char, inString, escaped)
+	}
+	return true
+}
+
+func appendCanonical(out []byte, text string) []byte {
+	inString, escaped := false, false
+	for _, char := range text {
+		if char >= utf8.RuneSelf {
+			out = appendEscaped(out, char)
+			escaped = false
+			continue
+		}
+		if inString || !isJSONSpace(byte(char)) {
+			out = append(out, byte(char))
+		}
+		inString, escaped = nextState(byte(char), inString, escaped)
+	}
+	return out
+}
+
+// nextState follows valid JSON from outside a string to inside one and back.
+func nextState(char byte, inString, escaped bool) (bool, bool) {
+	switch {
+	case escaped:
+		return inString, false
+	case char == '"':
+		return !inString, false
+	default:
+		return inString, inString && char == '\\'
+	}
+}
+
+func isJSONSpace(char byte) bool {
+	return char == ' ' || char == '\n' || char == '\t' || char == '\r'
+}

@@ -1,0 +1,107 @@
+package jsonobject
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"strconv"
+)
+
+// The functions below walk text that json.Valid has accepted, so that they need not
+// look for its end.
+
+func skipSpace(text []byte, at int) int {
+	for at < len(text) && (text[at] == ' ' || text[at] == '\n' || text[at] == '\t' || text[at] == '\r') {
+		at++
+	}
+	return at
+}
+
+// skipString returns the place after the string that starts at start.
+func skipString(text []byte, start int) int {
+	at := start + 1
+	for text[at] != '"' {
+		if text[at] == '\\' {
+			at++
+		}
+		at++
+	}
+	return at + 1
+}
+
+// skipValue returns the place after the value that starts at start.
+func skipValue(text []byte, start int) int {
+	switch text[start] {
+	case '"':
+		return skipString(text, start)
+	case '{', '[':
+		return skipNested(text, start)
+	}
+	if length := bytes.IndexAny(text[start:], ",]} \n\t\r"); length >= 0 {
+		return start + length
+	}
+	return len(text)
+}
+
+func skipNested(text []byte, start int) int {
+	depth, at := 0, start
+	for {
+		switch text[at] {
+		case '"':
+			at = skipString(text, at) - 1
+		case '{', '[':
+			depth++
+		case '}', ']':
+			depth--
+		}
+		if at++; depth == 0 {
+			return at
+		}
+	}
+}
+
+// Text is the string that the JSON string quoted stands for.
+func Text(quoted []byte) (string, error) {
+	if bytes.IndexByte(quoted, '\\') < 0 {
+		return string(quoted[1 : len(quoted)-1]), nil
+	}
+	if hasLoneSurrogate(quoted) {
+		return "", errors.New("holds half of a surrogate pair, which is no character")
+	}
+	var text string
+	if err := json.Unmarshal(quoted, &text); err != nil {
+		return "", errors.New("is not a JSON string")
+	}
+	return text, nil
+}
+
+// hasLoneSurrogate finds what encoding/json would replace by U+FFFD.
+func hasLoneSurrogate(quoted []byte) bool {
+	for at := 0; at < len(quoted); at++ {
+		if quoted[at] != '\\' {
+			continue
+		}
+		if at++; quoted[at] != 'u' {
+			continue
+		}
+		unit := escapedUnit(quoted[at-1:])
+		at += 4
+		switch {
+		case unit < 0xD800 || unit > 0xDFFF:
+		case unit < 0xDC00 && escapedUnit(quoted[at+1:])&^0x3FF == 0xDC00:
+			at += 6
+		default:
+			return true
+		}
+	}
+	return false
+}
+
+// escapedUnit is the UTF-16 unit that text starts with as \uXXXX, or 0.
+func escapedUnit(text []byte) uint64 {
+	if len(text) < 6 || text[0] != '\\' || text[1] != 'u' {
+		return 0
+	}
+	unit, _ := strconv.ParseUint(string(text[2:6]), 16, 16)
+	return unit
+}

@@ -1,0 +1,179 @@
+package airflow
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/leoflow/secrets-csi/pkg/airflow/internal/jsonobject"
+	"github.com/leoflow/secrets-csi/pkg/secret"
+)
+
+// ParseJSON reads a connection from the JSON object that AIRFLOW_CONN_<ID> may hold:
+// conn_type, description, host, login, password, schema, port and extra, or a lone
+// uri. Null is absent. A field unknown to Airflow is an error, as it is there.
+func ParseJSON(id string, text []byte) (Connection, error) {
+	if err := checkSize(len(text)); err != nil {
+		return Connection{}, err
+	}
+	members, err := jsonobject.Members(text)
+	if err != nil {
+		return Connection{}, fmt.Errorf("reading connection as JSON: %w", err)
+	}
+	if len(members) == 1 && members[0].Key == "uri" {
+		return parseLoneURI(id, members[0])
+	}
+	conn := Connection{ID: id}
+	held := new(values)
+	for _, member := range members {
+		if err := conn.take(held, member); err != nil {
+			return Connection{}, err
+		}
+	}
+	if err := conn.Validate(); err != nil {
+		return Connection{}, err
+	}
+	return conn, nil
+}
+
+func parseLoneURI(id string, member jsonobject.Member) (Connection, error) {
+	uri, present, err := memberText(member)
+	if err != nil {
+		return Connection{}, err
+	}
+	if !present {
+		return Connection{}, fieldError(member, "is null; give a URI, or the fields of the connection")
+	}
+	return ParseURI(id, uri)
+}
+
+// values holds what a parsed connection points to, in one piece of memory.
+type values struct {
+	description, host, login, schema string
+	password, extra                  secret.Text
+	port                             uint16
+}
+
+func (c *Connection) take(held *values, member jsonobject.Member) error {
+	switch member.Key {
+	case "conn_type":
+		return c.takeType(member)
+	case "description":
+		return takeText(&c.Description, &held.description, member)
+	case "host":
+		return takeText(&c.Host, &held.host, member)
+	case "login":
+		return takeText(&c.Login, &held.login, member)
+	case "schema":
+		return takeText(&c.Schema, &held.schema, member)
+	case "password":
+		return c.takePassword(held, member)
+	case "port":
+		return c.takePort(held, member)
+	case "extra":
+		return c.takeExtra(held, member)
+	case "uri":
+		return fieldError(member, "stands alone; remove it or the other fields")
+	}
+	return fieldError(member, "is not a field of a connection; Airflow knows conn_type, description, host, login, password, schema, port, extra and uri")
+}
+
+func (c *Connection) takeType(member jsonobject.Member) error {
+	text, _, err := memberText(member)
+	c.Type = NormalizeType(text)
+	return err
+}
+
+func takeText(field **string, held *string, member jsonobject.Member) error {
+	text, present, err := memberText(member)
+	if present {
+		*held, *field = text, held
+	}
+	return err
+}
+
+func (c *Connection) takePassword(held *values, member jsonobject.Member) error {
+	text, present, err := memberText(member)
+	if present {
+		held.password = secret.New(text)
+		c.Password = &held.password
+	}
+	return err
+}
+
+const portReason = "must be a whole number from 0 to 65535"
+
+// takePort reads a number or, as Airflow does, a number in quotes; empty quotes are
+// no port.
+func (c *Connection) takePort(held *values, member jsonobject.Member) error {
+	digits := string(member.Value)
+	if member.Value[0] == '"' {
+		text, _, err := memberText(member)
+		if err != nil {
+			return err
+		}
+		digits = strings.TrimSpace(text)
+	}
+	if digits == "null" || digits == "" {
+		return nil
+	}
+	port, err := strconv.ParseUint(digits, 10, 16)
+	if err != nil {
+		return fieldError(member, portReason)
+	}
+	held.port = uint16(port)
+	c.Port = &held.port
+	return nil
+}
+
+// takeExtra drops what Python takes for false, as Airflow does.
+func (c *Connection) takeExtra(held *values, member jsonobject.Member) error {
+	text := string(member.Value)
+	switch {
+	case text == "null" || text == "false" || isEmptyJSON(text):
+		return nil
+	case text[0] == '"':
+		unquoted, _, err := memberText(member)
+		if err != nil || unquoted == "" {
+			return err
+		}
+		text = unquoted
+	}
+	canonical, err := canonicalExtra(text)
+	if err != nil {
+		return fieldError(member, extraReason)
+	}
+	held.extra = secret.New(canonical)
+	c.Extra = &held.extra
+	return nil
+}
+
+// isEmptyJSON says whether valid JSON is an empty object or list, or zero.
+func isEmptyJSON(text string) bool {
+	if number, err := strconv.ParseFloat(text, 64); err == nil {
+		return number == 0
+	}
+	inner := strings.Trim(text, " \t\r\n")
+	if len(inner) < 2 || inner[0] != '{' && inner[0] != '[' {
+		return false
+	}
+	return strings.Trim(inner[1:len(inner)-1], " \t\r\n") == ""
+}
+
+func memberText(member jsonobject.Member) (text string, present bool, err error) {
+	if string(member.Value) == "null" {
+		return "", false, nil
+	}
+	if member.Value[0] != '"' {
+		return "", false, fieldError(member, "must be a string; put it in quotes")
+	}
+	text, err = jsonobject.Text(member.Value)
+	if err != nil {
+		return "", false, fieldError(member, err.Error())
+	}
+	return text, true, nil
+}
+
+func fieldError(member jsonobject.Member, reason string) error {
+	return &FieldError{Field: member.Key, Position: member.Offset + 1, Reason: reason}
+}

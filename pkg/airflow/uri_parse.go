@@ -1,0 +1,139 @@
+package airflow
+
+import (
+	"errors"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/leoflow/secrets-csi/pkg/secret"
+)
+
+// ParseURI reads a connection from a URI with Airflow's algorithm, which is Python's
+// urlsplit with additions, and not net/url's:
+//
+//  1. Leading control characters and spaces go, and line breaks and tabs anywhere.
+//  2. The scheme is the conn_type: lower case, see NormalizeType.
+//  3. A second scheme belongs to the host: "http://https://h" is the host "https://h".
+//  4. The authority ends at the first "/", "?" or "#"; the last "@" ends the login and
+//     password, and the first ":" parts these two.
+//  5. The host is lower-cased as far as the first "%", unless it holds a "/".
+//  6. The path is the schema. Host and schema are empty, never absent.
+//  7. The query is the extra, see readQuery. A fragment is dropped.
+//
+// Three inputs that Airflow mangles in silence are read as they were meant: a scheme
+// with underscores, one whose "//" is missing, and a URL as it is in the query.
+func ParseURI(id, uri string) (Connection, error) {
+	if err := checkSize(len(uri)); err != nil {
+		return Connection{}, err
+	}
+	if !utf8.ValidString(uri) {
+		return Connection{}, errors.New("reading connection: URI is not UTF-8; percent-encode its bytes")
+	}
+	parts, err := splitURI(cleanURI(uri))
+	if err != nil {
+		return Connection{}, err
+	}
+	held := new(values)
+	conn := Connection{ID: id, Type: NormalizeType(strings.ToLower(parts.scheme))}
+	conn.takeUserinfo(held, parts)
+	if err := conn.takeHost(held, parts); err != nil {
+		return Connection{}, err
+	}
+	held.schema = unquote(strings.TrimPrefix(parts.path, "/"))
+	conn.Schema = &held.schema
+	if err := conn.takeQuery(held, parts.query); err != nil {
+		return Connection{}, err
+	}
+	return conn, nil
+}
+
+// cleanURI is step 1.
+func cleanURI(uri string) string {
+	uri = strings.TrimLeftFunc(uri, func(char rune) bool { return char <= ' ' })
+	if !strings.ContainsAny(uri, "\t\r\n") {
+		return uri
+	}
+	return strings.NewReplacer("\t", "", "\r", "", "\n", "").Replace(uri)
+}
+
+// uriParts are the parts of a URI as they stand in it. hostAt is the place of
+// hostinfo, from 1.
+type uriParts struct {
+	scheme, protocol   string
+	userinfo, hostinfo string
+	hasUserinfo        bool
+	hostAt             int
+	path, query        string
+}
+
+// splitURI is steps 2 to 4.
+func splitURI(uri string) (uriParts, error) {
+	length := strings.IndexByte(uri, ':')
+	if length < 0 || !isScheme(uri[:length], "+.-_") {
+		return uriParts{}, &FieldError{"conn_type", 1, `is missing; a URI begins with the type and "://"`}
+	}
+	parts := uriParts{scheme: uri[:length]}
+	rest, hasAuthority := strings.CutPrefix(uri[length+1:], "//")
+	if !hasAuthority && rest != "" && !strings.ContainsRune("/?#", rune(rest[0])) {
+		return uriParts{}, &FieldError{"conn_type", length + 1, `must be followed by "://"`}
+	}
+	if hasAuthority {
+		parts.protocol, rest = cutProtocol(rest)
+		end := endOfAuthority(rest)
+		parts.splitAuthority(rest[:end], len(uri)-len(rest))
+		rest = rest[end:]
+	}
+	rest, _, _ = strings.Cut(rest, "#")
+	parts.path, parts.query, _ = strings.Cut(rest, "?")
+	return parts, nil
+}
+
+func (p *uriParts) splitAuthority(authority string, before int) {
+	at := strings.LastIndexByte(authority, '@')
+	p.hasUserinfo = at >= 0
+	p.userinfo, p.hostinfo = authority[:max(at, 0)], authority[at+1:]
+	p.hostAt = before + at + 2
+}
+
+func isScheme(text, punctuation string) bool {
+	for i := range len(text) {
+		char := text[i] | 0x20
+		switch {
+		case 'a' <= char && char <= 'z':
+		case i > 0 && (isDigit(text[i]) || strings.IndexByte(punctuation, text[i]) >= 0):
+		default:
+			return false
+		}
+	}
+	return text != ""
+}
+
+func isDigit(char byte) bool { return '0' <= char && char <= '9' }
+
+func cutProtocol(rest string) (protocol, after string) {
+	before, after, found := strings.Cut(rest, "://")
+	if !found || !isScheme(before, "+.-") {
+		return "", rest
+	}
+	return strings.ToLower(before), after
+}
+
+func endOfAuthority(rest string) int {
+	if end := strings.IndexAny(rest, "/?#"); end >= 0 {
+		return end
+	}
+	return len(rest)
+}
+
+func (c *Connection) takeUserinfo(held *values, parts uriParts) {
+	if !parts.hasUserinfo {
+		return
+	}
+	login, password, hasPassword := strings.Cut(parts.userinfo, ":")
+	held.login = unquote(login)
+	c.Login = &held.login
+	if hasPassword {
+		held.password = secret.New(unquote(password))
+		c.Password = &held.password
+	}
+}
