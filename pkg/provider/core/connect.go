@@ -1,0 +1,139 @@
+package core
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/keepalive"
+
+	"github.com/leoflow/secrets-csi/internal/version"
+)
+
+// serviceConfig lets gRPC retry a Fetch that core could not take: with jitter, within
+// the caller's deadline, and only while the node as a whole has retries to spend. Ten
+// tokens, one gone for each failure and a tenth back for each success, none spent
+// below five: 110 pods retry no more than a handful of times between them.
+//
+// The shuffle spreads the nodes over core's replicas.
+const serviceConfig = `{
+	"loadBalancingConfig": [{"pick_first": {"shuffleAddressList": true}}],
+	"methodConfig": [{
+		"name": [
+			{"service": "leoflow.secrets.v1.SecretsService", "method": "Fetch"},
+			{"service": "leoflow.agent.v1.AgentService"}
+		],
+		"retryPolicy": {
+			"maxAttempts": 4,
+			"initialBackoff": "0.1s",
+			"maxBackoff": "2s",
+			"backoffMultiplier": 3,
+			"retryableStatusCodes": ["UNAVAILABLE"]
+		}
+	}],
+	"retryThrottling": {"maxTokens": 10, "tokenRatio": 0.1}
+}`
+
+const (
+	// A node holds one connection; the default 32 KiB each way buy it nothing.
+	ioBuffer = 8 << 10
+	// What a server may say beside its messages, error texts included.
+	maxHeaderList = 64 << 10
+
+	// Servers that were told nothing else close a connection pinged more often than
+	// every five minutes; some load balancers forget one idle for 350 seconds. Faster
+	// word of a dead connection comes from unacknowledged data, for which gRPC sets
+	// TCP_USER_TIMEOUT to pingTimeout, and from Watch's heartbeats.
+	pingEvery   = 330 * time.Second
+	pingTimeout = 15 * time.Second
+
+	dialTimeout = 5 * time.Second
+)
+
+// line is the node's one connection as far as gRPC does not show it: how often it was
+// made anew, why the last attempt failed, and a way to give it up.
+type line struct {
+	plaintext bool
+	count     atomic.Int64
+
+	mu      sync.Mutex
+	conn    net.Conn
+	failure error
+}
+
+// connect prepares the connection; it is made when first used.
+func connect(config Config, over *line) (*grpc.ClientConn, error) {
+	transport := insecure.NewCredentials()
+	if !config.PlaintextLoopback {
+		var err error
+		if transport, err = newTransport(config, over); err != nil {
+			return nil, err
+		}
+	}
+	return grpc.NewClient("dns:///"+config.Address,
+		grpc.WithTransportCredentials(transport),
+		grpc.WithContextDialer(over.dial),
+		grpc.WithNoProxy(),
+		grpc.WithDisableServiceConfig(),
+		grpc.WithDefaultServiceConfig(serviceConfig),
+		grpc.WithUserAgent("leoflow-secrets-csi/"+version.Version),
+		grpc.WithReadBufferSize(ioBuffer),
+		grpc.WithWriteBufferSize(ioBuffer),
+		grpc.WithMaxHeaderListSize(maxHeaderList),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(config.MaxResponse)),
+		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: pingEvery, Timeout: pingTimeout}),
+		grpc.WithConnectParams(grpc.ConnectParams{
+			Backoff:           backoff.Config{BaseDelay: 200 * time.Millisecond, Multiplier: 1.6, Jitter: 0.5, MaxDelay: 15 * time.Second},
+			MinConnectTimeout: dialTimeout,
+		}),
+	)
+}
+
+func (l *line) dial(ctx context.Context, address string) (net.Conn, error) {
+	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
+	if err == nil && l.plaintext && !conn.RemoteAddr().(*net.TCPAddr).IP.IsLoopback() {
+		_ = conn.Close()
+		err = fmt.Errorf("%s is not a loopback address, and TLS is switched off", address)
+	}
+	if err != nil {
+		l.failed(err)
+		return nil, err
+	}
+	l.count.Add(1)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.conn = conn
+	if l.plaintext {
+		l.failure = nil
+	}
+	return conn, nil
+}
+
+// failed notes why the connection could not be made; nil once it was.
+func (l *line) failed(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.failure = err
+}
+
+// why is the reason there is no connection, or nil if there is one.
+func (l *line) why() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.failure
+}
+
+// drop gives the present connection up, so that the next call makes a new one.
+func (l *line) drop() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.conn != nil {
+		_ = l.conn.Close()
+	}
+}

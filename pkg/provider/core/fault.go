@@ -1,0 +1,119 @@
+package core
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/leoflow/secrets-csi/pkg/provider"
+)
+
+// fault turns the error of a call into one of the seam's, and says whose turn it is.
+// ctx is the caller's own, without the client's deadline.
+func (c *Client) fault(ctx context.Context, err error, scrub scrubber) error {
+	return c.asking(c.explain(ctx, err, scrub))
+}
+
+// asking says where the trouble came from.
+func (c *Client) asking(err error) error {
+	return fmt.Errorf("asking core at %s: %w", c.config.Address, err)
+}
+
+func (c *Client) explain(ctx context.Context, err error, scrub scrubber) error {
+	answer := statusOf(err)
+	said := scrub.quote(answer.Message())
+	switch {
+	case ctx.Err() != nil:
+		return fmt.Errorf("%w: gave up waiting: %w", provider.ErrUnavailable, context.Cause(ctx))
+	case c.closed.Err() != nil:
+		return fmt.Errorf("%w: this client is closed", provider.ErrUnavailable)
+	case isOversize(answer):
+		return fmt.Errorf("%w: the answer is larger than %d bytes: ask for fewer entries", provider.ErrProtocol, c.config.MaxResponse)
+	}
+	switch answer.Code() {
+	case codes.Unauthenticated:
+		return fmt.Errorf("%w: core refused the token: %s", provider.ErrUnauthenticated, said)
+	case codes.PermissionDenied:
+		return fmt.Errorf("%w: core refused the caller: %s", provider.ErrDenied, said)
+	case codes.Unavailable:
+		return fmt.Errorf("%w: %s", provider.ErrUnavailable, c.whyUnavailable(answer, scrub))
+	case codes.DeadlineExceeded:
+		return fmt.Errorf("%w: %s", provider.ErrUnavailable, c.whySilent(scrub))
+	case codes.ResourceExhausted, codes.Aborted, codes.Unknown, codes.Canceled:
+		return fmt.Errorf("%w: core cannot answer now: %s (%s)", provider.ErrUnavailable, said, answer.Code())
+	case codes.Unimplemented:
+		return fmt.Errorf("%w: this server speaks neither of core's contracts: check --core-address: %s", provider.ErrProtocol, said)
+	default:
+		return fmt.Errorf("%w: core answered what it must not: %s (%s)", provider.ErrProtocol, said, answer.Code())
+	}
+}
+
+// statusOf is the status as it was given. status.FromError would fold what gRPC wrapped
+// around it (how often it retried) into the message.
+func statusOf(err error) *status.Status {
+	var given interface{ GRPCStatus() *status.Status }
+	if errors.As(err, &given) {
+		return given.GRPCStatus()
+	}
+	return status.New(codes.Unknown, err.Error())
+}
+
+// isOversize tells gRPC's own complaint about a message from a server's about load:
+// both come as RESOURCE_EXHAUSTED. A server that says the same words gains nothing.
+func isOversize(answer *status.Status) bool {
+	return answer.Code() == codes.ResourceExhausted && strings.HasPrefix(answer.Message(), "grpc: received message larger than max")
+}
+
+// whyUnavailable prefers what the last attempt to connect ended with to gRPC's text of
+// it, which nobody should have to read.
+func (c *Client) whyUnavailable(answer *status.Status, scrub scrubber) string {
+	if failure := c.line.why(); failure != nil {
+		return whyNoConnection(failure, scrub)
+	}
+	// With TLS 1.3 the server judges the client's certificate after the handshake.
+	if strings.Contains(answer.Message(), "remote error: tls: ") {
+		return "core refused the client certificate: check --core-cert and --core-key: " + scrub.quote(answer.Message())
+	}
+	return "core says " + scrub.quote(answer.Message())
+}
+
+func (c *Client) whySilent(scrub scrubber) string {
+	if failure := c.line.why(); failure != nil {
+		return whyNoConnection(failure, scrub)
+	}
+	return fmt.Sprintf("core did not answer within %s", c.config.Timeout)
+}
+
+// whyNoConnection says what to look at. A certificate that does not hold is a matter of
+// configuration or of time at either end, and files already delivered stay good: hence
+// unavailable, although waiting alone will not mend it.
+func whyNoConnection(failure error, scrub scrubber) string {
+	var (
+		stranger x509.UnknownAuthorityError
+		misnamed x509.HostnameError
+		invalid  x509.CertificateInvalidError
+		notTLS   tls.RecordHeaderError
+		network  *net.OpError
+	)
+	switch {
+	case errors.As(failure, &stranger):
+		return "core's certificate is signed by a stranger: check --core-ca"
+	case errors.As(failure, &misnamed):
+		return "core's certificate is for another name: check --core-address: " + scrub.quote(misnamed.Error())
+	case errors.As(failure, &invalid) && invalid.Reason == x509.Expired:
+		return "core's certificate has expired or is not valid yet: renew it, and check this node's clock"
+	case errors.As(failure, &notTLS):
+		return "core does not speak TLS at this address: check --core-address"
+	case errors.As(failure, &network) && network.Op == "dial":
+		return "core cannot be reached: " + scrub.quote(network.Error())
+	default:
+		return "core cannot be connected to: " + scrub.quote(failure.Error())
+	}
+}

@@ -1,0 +1,136 @@
+package core
+
+import (
+	"context"
+	"fmt"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/proto"
+
+	secretsv1 "github.com/leoflow/secrets-csi/api/leoflow/secrets/v1"
+	"github.com/leoflow/secrets-csi/pkg/provider"
+	"github.com/leoflow/secrets-csi/pkg/secret"
+)
+
+// Fetch implements provider.Provider.
+func (c *Client) Fetch(ctx context.Context, pod provider.Identity, request provider.Request) (provider.Result, error) {
+	outcome := c.FetchGroup(ctx, []provider.Identity{pod}, request)[0]
+	return outcome.Result, outcome.Err
+}
+
+// FetchGroup implements provider.GroupFetcher: one call carries every pod's own token,
+// in as few messages as their size allows.
+func (c *Client) FetchGroup(ctx context.Context, pods []provider.Identity, request provider.Request) []provider.Outcome {
+	outcomes := make([]provider.Outcome, len(pods))
+	var callers []int
+	for i, pod := range pods {
+		if err := checkToken(pod.Token); err != nil {
+			outcomes[i].Err = err
+			continue
+		}
+		callers = append(callers, i)
+	}
+	for len(callers) > 0 {
+		part := callers[:c.callersPerMessage(pods, callers, request)]
+		callers = callers[len(part):]
+		group := make([]provider.Identity, len(part))
+		for i, position := range part {
+			group[i] = pods[position]
+		}
+		for i, outcome := range c.fetch(ctx, group, request) {
+			outcomes[part[i]] = outcome
+		}
+	}
+	return outcomes
+}
+
+// checkToken refuses what no server could accept, before it is sent anywhere.
+func checkToken(token secret.Text) error {
+	text := token.Reveal()
+	if text == "" {
+		return fmt.Errorf("%w: the pod has no token for core: list core's audience in the CSIDriver's tokenRequests, or set nodePublishSecretRef", provider.ErrUnauthenticated)
+	}
+	for i := range len(text) {
+		if text[i] <= ' ' || text[i] > '~' {
+			return fmt.Errorf("%w: the pod's token for core holds a character that no token has (position %d)", provider.ErrUnauthenticated, i)
+		}
+	}
+	return nil
+}
+
+// callersPerMessage is how many of the callers fit into one message, one at least.
+func (c *Client) callersPerMessage(pods []provider.Identity, callers []int, request provider.Request) int {
+	const framing = 8 // tags and lengths of a Caller, generously
+	size := proto.Size(fetchRequest(nil, request))
+	for n, position := range callers {
+		size += pods[position].Token.Len() + framing
+		if size > c.config.MaxRequest && n > 0 {
+			return n
+		}
+	}
+	return len(callers)
+}
+
+// fetch asks in the contract that the server speaks.
+func (c *Client) fetch(ctx context.Context, pods []provider.Identity, request provider.Request) []provider.Outcome {
+	if c.contract.isExisting() {
+		return c.fetchExisting(ctx, pods, request)
+	}
+	outcomes, err := c.fetchOurs(ctx, pods, request)
+	if err == nil {
+		if c.contract.rememberOurs() {
+			c.config.Logger.Info("core now serves SecretsService")
+		}
+		return outcomes
+	}
+	if statusOf(err).Code() != codes.Unimplemented {
+		return sameForAll(pods, c.fault(ctx, err, scrubberFor(pods)))
+	}
+	if c.contract.rememberExisting() {
+		c.config.Logger.Info("core lacks SecretsService, using AgentService")
+	}
+	return c.fetchExisting(ctx, pods, request)
+}
+
+// fetchOurs returns an error of gRPC's where the call as a whole failed.
+func (c *Client) fetchOurs(ctx context.Context, pods []provider.Identity, request provider.Request) ([]provider.Outcome, error) {
+	message := fetchRequest(pods, request)
+	if size := proto.Size(message); size > c.config.MaxRequest {
+		return sameForAll(pods, c.asking(fmt.Errorf("%w: the request of %d bytes is over the limit of %d: ask for fewer entries",
+			provider.ErrProtocol, size, c.config.MaxRequest))), nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.config.Timeout)
+	defer cancel()
+	response, err := c.secrets.Fetch(ctx, message)
+	if err != nil {
+		return nil, err
+	}
+	return c.readResponse(response, pods, request), nil
+}
+
+func fetchRequest(pods []provider.Identity, request provider.Request) *secretsv1.FetchRequest {
+	message := &secretsv1.FetchRequest{
+		Callers:     make([]*secretsv1.Caller, len(pods)),
+		Connections: selection(request.Connections),
+		Variables:   selection(request.Variables),
+	}
+	for i, pod := range pods {
+		message.Callers[i] = &secretsv1.Caller{Token: pod.Token.Reveal()}
+	}
+	return message
+}
+
+func selection(asked provider.Selection) *secretsv1.Selection {
+	if asked.All {
+		return &secretsv1.Selection{All: true}
+	}
+	return &secretsv1.Selection{Names: asked.Names}
+}
+
+func sameForAll(pods []provider.Identity, err error) []provider.Outcome {
+	outcomes := make([]provider.Outcome, len(pods))
+	for i := range outcomes {
+		outcomes[i].Err = err
+	}
+	return outcomes
+}

@@ -1,0 +1,183 @@
+package core
+
+import (
+	"errors"
+	"fmt"
+	"math"
+
+	secretsv1 "github.com/leoflow/secrets-csi/api/leoflow/secrets/v1"
+	"github.com/leoflow/secrets-csi/pkg/airflow"
+	"github.com/leoflow/secrets-csi/pkg/provider"
+	"github.com/leoflow/secrets-csi/pkg/secret"
+)
+
+// readResponse gives each pod what its own result points at, and nothing for any other
+// reason. A result that contradicts itself or the request fails its own pod; one too
+// many or too few fails them all, for nobody can tell whose they are.
+func (c *Client) readResponse(response *secretsv1.FetchResponse, pods []provider.Identity, request provider.Request) []provider.Outcome {
+	scrub := scrubberFor(pods)
+	if len(response.GetResults()) != len(pods) {
+		return sameForAll(pods, c.asking(fmt.Errorf("%w: %d results for %d callers", provider.ErrProtocol, len(response.GetResults()), len(pods))))
+	}
+	outcomes := make([]provider.Outcome, len(pods))
+	for i, own := range response.GetResults() {
+		result, err := answer{response, own, newLedger(request), scrub}.read()
+		if err != nil {
+			outcomes[i].Err = c.asking(err)
+			continue
+		}
+		outcomes[i].Result = result
+	}
+	return outcomes
+}
+
+// answer is one pod's part of a response.
+type answer struct {
+	response *secretsv1.FetchResponse
+	own      *secretsv1.CallerResult
+	ledger   *ledger
+	scrub    scrubber
+}
+
+func (a answer) read() (provider.Result, error) {
+	if reason := a.own.GetUnauthenticated(); reason != "" {
+		if len(a.own.GetConnections())+len(a.own.GetVariables())+len(a.own.GetRefusals()) > 0 {
+			return provider.Result{}, fmt.Errorf("%w: a caller is both refused and served", provider.ErrProtocol)
+		}
+		return provider.Result{}, fmt.Errorf("%w: core refused the token: %s", provider.ErrUnauthenticated, a.scrub.quote(reason))
+	}
+	var result provider.Result
+	err := errors.Join(a.connections(&result), a.variables(&result), a.refusals(&result))
+	if err == nil {
+		err = a.ledger.close()
+	}
+	if err != nil {
+		// Names in it are the server's to choose.
+		return provider.Result{}, fmt.Errorf("%w: %s", provider.ErrProtocol, a.scrub.text(err.Error()))
+	}
+	return result, nil
+}
+
+func (a answer) connections(result *provider.Result) error {
+	all := a.response.GetConnections()
+	for _, position := range a.own.GetConnections() {
+		if uint64(position) >= uint64(len(all)) {
+			return fmt.Errorf("connection %d of %d does not exist", position, len(all))
+		}
+		given := all[position]
+		name := provider.Name{Kind: provider.Connection, ID: given.GetId()}
+		if err := a.take(name, given.GetVersion()); err != nil {
+			return err
+		}
+		if given.Port != nil && given.GetPort() > math.MaxUint16 {
+			result.Refusals = append(result.Refusals, provider.Refusal{
+				Name: name, Reason: provider.Invalid, Detail: "the port is above 65535",
+			})
+			continue
+		}
+		result.Connections = append(result.Connections, provider.ConnectionEntry{
+			Connection: connection(given), Version: given.GetVersion(),
+		})
+	}
+	return nil
+}
+
+func (a answer) variables(result *provider.Result) error {
+	all := a.response.GetVariables()
+	for _, position := range a.own.GetVariables() {
+		if uint64(position) >= uint64(len(all)) {
+			return fmt.Errorf("variable %d of %d does not exist", position, len(all))
+		}
+		given := all[position]
+		if err := a.take(provider.Name{Kind: provider.Variable, ID: given.GetKey()}, given.GetVersion()); err != nil {
+			return err
+		}
+		result.Variables = append(result.Variables, provider.VariableEntry{
+			Key: given.GetKey(), Value: secret.New(given.GetValue()), Version: given.GetVersion(),
+		})
+	}
+	return nil
+}
+
+func (a answer) take(name provider.Name, version string) error {
+	if version == "" {
+		return fmt.Errorf("%s %q has no version", name.Kind, name.ID)
+	}
+	return a.ledger.settle(name)
+}
+
+func (a answer) refusals(result *provider.Result) error {
+	for _, given := range a.own.GetRefusals() {
+		name := provider.Name{Kind: kind(given.GetKind()), ID: given.GetName()}
+		reason := reason(given.GetReason())
+		if name.Kind == "" || reason == "" {
+			return fmt.Errorf("a refusal of %q is of kind %d, reason %d", given.GetName(), given.GetKind(), given.GetReason())
+		}
+		if err := a.ledger.settle(name); err != nil {
+			return err
+		}
+		result.Refusals = append(result.Refusals, provider.Refusal{
+			Name: name, Reason: reason, Detail: a.scrub.text(given.GetDetail()),
+		})
+	}
+	return nil
+}
+
+// kind is empty for one that this client does not know.
+func kind(given secretsv1.Kind) provider.Kind {
+	switch given {
+	case secretsv1.Kind_KIND_CONNECTION:
+		return provider.Connection
+	case secretsv1.Kind_KIND_VARIABLE:
+		return provider.Variable
+	default:
+		return ""
+	}
+}
+
+// reason is empty for one that this client does not know.
+func reason(given secretsv1.Refusal_Reason) provider.Reason {
+	switch given {
+	case secretsv1.Refusal_REASON_MISSING:
+		return provider.Missing
+	case secretsv1.Refusal_REASON_DENIED:
+		return provider.Denied
+	case secretsv1.Refusal_REASON_INVALID:
+		return provider.Invalid
+	default:
+		return ""
+	}
+}
+
+// connection copies every field: pods that share a response share no memory.
+func connection(given *secretsv1.Connection) airflow.Connection {
+	taken := airflow.Connection{
+		ID:          given.GetId(),
+		Type:        given.GetConnType(),
+		Description: copied(given.Description),
+		Host:        copied(given.Host),
+		Login:       copied(given.Login),
+		Password:    hidden(given.Password),
+		Schema:      copied(given.Schema),
+		Extra:       hidden(given.Extra),
+	}
+	if given.Port != nil {
+		port := uint16(given.GetPort())
+		taken.Port = &port
+	}
+	return taken
+}
+
+func copied(field *string) *string {
+	if field == nil {
+		return nil
+	}
+	return new(*field)
+}
+
+func hidden(field *string) *secret.Text {
+	if field == nil {
+		return nil
+	}
+	return new(secret.New(*field))
+}

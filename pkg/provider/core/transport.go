@@ -1,0 +1,100 @@
+package core
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"sync"
+
+	"google.golang.org/grpc/credentials"
+
+	"github.com/leoflow/secrets-csi/internal/logkey"
+)
+
+// transport is TLS with the certificates that the files hold at the time of each
+// handshake. Handshakes are rare, so nothing watches the files.
+type transport struct {
+	config Config
+	over   *line
+
+	mu   sync.Mutex
+	good *tls.Config // what the files held when they last made sense
+}
+
+// newTransport fails where the files make no sense from the start.
+func newTransport(config Config, over *line) (credentials.TransportCredentials, error) {
+	settings, err := readTLS(config)
+	if err != nil {
+		return nil, err
+	}
+	return &transport{config: config, over: over, good: settings}, nil
+}
+
+// ClientHandshake notes its outcome, because what gRPC tells of it is text alone.
+func (t *transport) ClientHandshake(ctx context.Context, authority string, raw net.Conn) (net.Conn, credentials.AuthInfo, error) {
+	conn, info, err := credentials.NewTLS(t.settings()).ClientHandshake(ctx, authority, raw)
+	t.over.failed(err)
+	return conn, info, err
+}
+
+// settings reads the files again. Files caught half replaced cost nothing: the last
+// good ones serve until they make sense.
+func (t *transport) settings() *tls.Config {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	settings, err := readTLS(t.config)
+	if err != nil {
+		t.config.Logger.Warn("keeping the certificates read before", slog.Any(logkey.Error, err))
+		return t.good
+	}
+	t.good = settings
+	return settings
+}
+
+func readTLS(config Config) (*tls.Config, error) {
+	settings := &tls.Config{MinVersion: tls.VersionTLS13, ServerName: config.serverName()}
+	if config.CAFile != "" {
+		pem, err := os.ReadFile(config.CAFile)
+		if err != nil {
+			return nil, fmt.Errorf("reading core's CA: %w", err)
+		}
+		settings.RootCAs = x509.NewCertPool()
+		if !settings.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("reading core's CA: %s holds no certificate in PEM", config.CAFile)
+		}
+	}
+	if config.CertFile != "" {
+		pair, err := tls.LoadX509KeyPair(config.CertFile, config.KeyFile)
+		if err != nil {
+			return nil, fmt.Errorf("reading the client certificate: %w", err)
+		}
+		settings.Certificates = []tls.Certificate{pair}
+	}
+	return settings, nil
+}
+
+func (t *transport) Info() credentials.ProtocolInfo {
+	return credentials.ProtocolInfo{SecurityProtocol: "tls", ServerName: t.config.serverName()}
+}
+
+// Clone shares the files and the line: both stand for the one connection.
+func (t *transport) Clone() credentials.TransportCredentials {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return &transport{config: t.config, over: t.over, good: t.good}
+}
+
+// ServerHandshake is for servers, which this is not.
+func (*transport) ServerHandshake(net.Conn) (net.Conn, credentials.AuthInfo, error) {
+	return nil, nil, errors.New("core's client does not serve")
+}
+
+// OverrideServerName is unused by gRPC and deprecated there.
+func (*transport) OverrideServerName(string) error {
+	return errors.New("the server name is set by configuration")
+}

@@ -1,0 +1,99 @@
+package core
+
+import (
+	"fmt"
+
+	secretsv1 "github.com/leoflow/secrets-csi/api/leoflow/secrets/v1"
+	"github.com/leoflow/secrets-csi/pkg/provider"
+)
+
+// view is what this node knows of core's names and versions. It outlives a stream, so
+// that the next one is asked only for what came since.
+type view struct {
+	notify func(provider.Change)
+
+	revision string
+	versions map[provider.Name]string // nil until the first resync
+}
+
+// take takes one message in, and notifies of what it changed. A message that makes no
+// sense voids the view: the next stream starts with a resync.
+func (v *view) take(message *secretsv1.WatchResponse) error {
+	entries, err := readEntries(message)
+	if err != nil {
+		v.revision, v.versions = "", nil
+		return err
+	}
+	switch {
+	case message.GetResync():
+		v.resync(entries)
+	case len(entries) > 0:
+		v.change(entries)
+	case v.revision != "" && v.revision != message.GetRevision():
+		// A heartbeat of a state that no message led to: one was lost.
+		v.versions = nil
+		v.notify(provider.Change{All: true})
+	}
+	v.revision = message.GetRevision()
+	return nil
+}
+
+// resync notifies of what differs from before; of everything where there is no before.
+func (v *view) resync(entries []entryVersion) {
+	before := v.versions
+	v.versions = make(map[provider.Name]string, len(entries))
+	var changed []provider.Name
+	for _, entry := range entries {
+		v.versions[entry.name] = entry.version
+		if before[entry.name] != entry.version {
+			changed = append(changed, entry.name)
+		}
+	}
+	for name := range before {
+		if _, still := v.versions[name]; !still {
+			changed = append(changed, name)
+		}
+	}
+	switch {
+	case before == nil:
+		v.notify(provider.Change{All: true})
+	case len(changed) > 0:
+		v.notify(provider.Change{Entries: changed})
+	}
+}
+
+// change notifies of every entry listed, the unchanged ones too: core knows better.
+func (v *view) change(entries []entryVersion) {
+	changed := make([]provider.Name, len(entries))
+	for i, entry := range entries {
+		changed[i] = entry.name
+		switch {
+		case v.versions == nil: // nothing to keep up to date
+		case entry.version == "":
+			delete(v.versions, entry.name)
+		default:
+			v.versions[entry.name] = entry.version
+		}
+	}
+	v.notify(provider.Change{Entries: changed})
+}
+
+type entryVersion struct {
+	name    provider.Name
+	version string
+}
+
+func readEntries(message *secretsv1.WatchResponse) ([]entryVersion, error) {
+	if message.GetRevision() == "" {
+		return nil, fmt.Errorf("%w: a watch message has no revision", provider.ErrProtocol)
+	}
+	entries := make([]entryVersion, len(message.GetEntries()))
+	for i, entry := range message.GetEntries() {
+		name := provider.Name{Kind: kind(entry.GetKind()), ID: entry.GetName()}
+		if name.Kind == "" || name.ID == "" || (message.GetResync() && entry.GetVersion() == "") {
+			return nil, fmt.Errorf("%w: a watch message names entry %d without a kind, a name or a version", provider.ErrProtocol, i)
+		}
+		entries[i] = entryVersion{name, entry.GetVersion()}
+	}
+	return entries, nil
+}

@@ -1,0 +1,128 @@
+package core
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"time"
+
+	"google.golang.org/grpc/codes"
+
+	secretsv1 "github.com/leoflow/secrets-csi/api/leoflow/secrets/v1"
+	"github.com/leoflow/secrets-csi/internal/logkey"
+	"github.com/leoflow/secrets-csi/pkg/provider"
+	"github.com/leoflow/secrets-csi/pkg/secret"
+)
+
+var errSilent = errors.New("no heartbeat")
+
+// shortestPause is where the backoff between two streams starts.
+const shortestPause = 250 * time.Millisecond
+
+// Watch implements provider.Watcher under the node's own identity. Where core refuses
+// that identity, polling is needed just as where there is no Watch: the error is
+// ErrWatchUnsupported then too, together with the reason. It is worth trying again
+// after some minutes, since core may be upgraded or its rules changed.
+func (c *Client) Watch(ctx context.Context, notify func(provider.Change)) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(c.closed, cancel)()
+
+	view := view{notify: notify}
+	pause := shortestPause
+	for {
+		heard, err := c.watchOnce(ctx, &view)
+		if ctx.Err() != nil {
+			return fmt.Errorf("watching core at %s: %w", c.config.Address, context.Cause(ctx))
+		}
+		if errors.Is(err, provider.ErrWatchUnsupported) {
+			return err
+		}
+		if heard {
+			pause = shortestPause
+		}
+		c.config.Logger.Warn("watch interrupted", slog.Any(logkey.Error, err))
+		if !sleep(ctx, jittered(pause)) {
+			continue // ctx has ended, which the next round reports
+		}
+		pause = min(2*pause, c.config.WatchBackoff)
+	}
+}
+
+// watchOnce follows one stream to its end, and reports whether it said anything. Its
+// error is fit to be shown.
+func (c *Client) watchOnce(ctx context.Context, view *view) (heard bool, err error) {
+	token, err := c.nodeToken(ctx)
+	if err != nil {
+		return false, fmt.Errorf("watching core at %s: reading the node's token: %w", c.config.Address, err)
+	}
+	streamContext, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	if token.Len() > 0 {
+		streamContext = withBearer(streamContext, token)
+	}
+	silence := time.AfterFunc(c.config.HeartbeatTimeout, func() { cancel(errSilent) })
+	defer silence.Stop()
+
+	stream, err := c.secrets.Watch(streamContext, &secretsv1.WatchRequest{Revision: view.revision})
+	for err == nil {
+		var message *secretsv1.WatchResponse
+		if message, err = stream.Recv(); err != nil {
+			break
+		}
+		silence.Reset(c.config.HeartbeatTimeout)
+		if violation := view.take(message); violation != nil {
+			return heard, c.asking(violation)
+		}
+		if !heard {
+			c.config.Logger.Info("watching core", slog.String(logkey.Address, c.config.Address))
+		}
+		heard = true
+	}
+	return heard, c.watchFault(streamContext, err, newScrubber(token))
+}
+
+func (c *Client) nodeToken(ctx context.Context) (secret.Text, error) {
+	if c.config.NodeToken == nil {
+		return secret.Text{}, nil
+	}
+	token, err := c.config.NodeToken(ctx)
+	if err != nil {
+		return secret.Text{}, err
+	}
+	return token, checkToken(token)
+}
+
+func (c *Client) watchFault(ctx context.Context, err error, scrub scrubber) error {
+	if errors.Is(context.Cause(ctx), errSilent) {
+		// A server that is frozen or cut off still looks connected: only a new
+		// connection can lead elsewhere.
+		c.line.drop()
+		return c.asking(fmt.Errorf("%w: core sent no heartbeat for %s", provider.ErrUnavailable, c.config.HeartbeatTimeout))
+	}
+	fault := c.fault(ctx, err, scrub)
+	switch statusOf(err).Code() {
+	case codes.Unimplemented, codes.PermissionDenied, codes.Unauthenticated:
+		return fmt.Errorf("%w: %w", provider.ErrWatchUnsupported, fault)
+	}
+	return fault
+}
+
+// jittered is between half of pause and all of it.
+func jittered(pause time.Duration) time.Duration {
+	return pause/2 + rand.N(pause/2+1)
+}
+
+// sleep reports whether it was left to sleep in.
+func sleep(ctx context.Context, pause time.Duration) bool {
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
