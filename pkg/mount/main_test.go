@@ -1,0 +1,48 @@
+package mount
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/leoflow/secrets-csi/pkg/mount/layout"
+	"github.com/leoflow/secrets-csi/pkg/mount/mounttest"
+)
+
+func TestMain(m *testing.M) { os.Exit(mounttest.Run(m)) }
+
+const megabyte = 1 << 20
+
+// newVolume mounts a volume for the length of a test.
+func newVolume(t testing.TB, sizeBytes int64) string {
+	t.Helper()
+	target := filepath.Join(t.TempDir(), "mount")
+	created, err := new(Mounter).Mount(target, Options{SizeBytes: sizeBytes})
+	require.NoError(t, err)
+	require.True(t, created)
+	t.Cleanup(func() { require.NoError(t, Unmount(target)) })
+	return target
+}
+
+// fetched is a time of the last fetch, with all the digits a file's time has.
+var fetched = time.Date(2026, 1, 2, 3, 4, 5, 678901234, time.UTC)
+
+// newContent is a valid content of one connection and one variable.
+func newContent() Content {
+	return Content{
+		Files: []File{
+			{Path: "connections/warehouse", Data: []byte("postgres://warehouse")},
+			{Path: "variables/region", Data: []byte("north")},
+			{Path: layout.ConnectionsJSON, Data: []byte(`{"warehouse": "postgres://warehouse"}`)},
+			{Path: layout.VariablesJSON, Data: []byte(`{"region": "north"}`)},
+		},
+		Manifest: layout.Manifest{Fetched: fetched, Entries: []layout.Entry{
+			{Kind: "connection", ID: "warehouse", State: layout.Delivered, Env: "AIRFLOW_CONN_WAREHOUSE", File: "connections/warehouse", Version: "1"},
+			{Kind: "variable", ID: "region", State: layout.Delivered, Env: "AIRFLOW_VAR_REGION", File: "variables/region", Version: "1"},
+		}},
+		Mode: 0o440,
+	}
+}

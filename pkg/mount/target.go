@@ -1,0 +1,93 @@
+package mount
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+)
+
+// openTarget opens the directory at path as a handle that can be looked at and
+// mounted on. A link at the end of path is not followed. Links before it are: the
+// kubelet's directory may be one, and only root can change them.
+func openTarget(path string) (*os.File, error) {
+	if !filepath.IsAbs(path) || filepath.Clean(path) != path || path == "/" {
+		return nil, fmt.Errorf("opening %q: %w: it must be absolute and clean", path, ErrTarget)
+	}
+	dir, err := os.OpenFile(path, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
+	if errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ELOOP) {
+		return nil, fmt.Errorf("opening %s: %w: it is a link or a file, not a directory", path, ErrTarget)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("opening target path: %w", err)
+	}
+	return dir, nil
+}
+
+// openOrMakeTarget makes the directory where there is none, as CSI asks of a plug-in,
+// but not its parent, which is the caller's.
+func openOrMakeTarget(path string) (dir *os.File, made bool, err error) {
+	dir, err = openTarget(path)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return dir, false, err
+	}
+	if err := os.Mkdir(path, 0o750); err != nil && !errors.Is(err, fs.ErrExist) {
+		return nil, false, fmt.Errorf("making target path: %w", err)
+	}
+	dir, err = openTarget(path)
+	return dir, err == nil, err
+}
+
+// isVolume tells whether dir is the root of a volume of ours; whatever else is mounted
+// there is ErrForeign. The list of mounts is read only if something is mounted at all,
+// hence not when a pod's volume is published for the first time.
+func isVolume(dir *os.File) (bool, error) {
+	id, isRoot, err := mountOf(dir)
+	if err != nil || !isRoot {
+		return false, err
+	}
+	infos, err := readMountinfo(func(info Info) bool { return info.ID == id })
+	if err != nil {
+		return false, err
+	}
+	if len(infos) != 1 || !infos[0].isVolume() {
+		return false, fmt.Errorf("looking at %s: %w", dir.Name(), ErrForeign)
+	}
+	return true, nil
+}
+
+// mountOf tells which mount dir is on, and whether dir is that mount's root.
+func mountOf(dir *os.File) (id uint64, isRoot bool, err error) {
+	var stat unix.Statx_t
+	err = unix.Statx(int(dir.Fd()), "", unix.AT_EMPTY_PATH, unix.STATX_MNT_ID, &stat)
+	if err != nil {
+		return 0, false, fmt.Errorf("looking at %s: %w", dir.Name(), err)
+	}
+	if stat.Mask&unix.STATX_MNT_ID == 0 || stat.Attributes_mask&unix.STATX_ATTR_MOUNT_ROOT == 0 {
+		return 0, false, fmt.Errorf("looking at %s: this kernel does not tell its mount; 5.8 or later does", dir.Name())
+	}
+	return stat.Mnt_id, stat.Attributes&unix.STATX_ATTR_MOUNT_ROOT != 0, nil
+}
+
+// handlePath is a path by which the kernel reaches exactly what file has open.
+func handlePath(file *os.File) string {
+	return "/proc/self/fd/" + strconv.Itoa(int(file.Fd()))
+}
+
+// IsMounted tells whether a volume of ours is mounted at target. A target that is not
+// there has none; another mount there is ErrForeign.
+func IsMounted(target string) (bool, error) {
+	dir, err := openTarget(target)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	defer dir.Close()
+	return isVolume(dir)
+}
