@@ -1,3 +1,173 @@
 // Package delivery brings entries from a provider into volumes. There is one path:
 // the first mount, kubelet's republish and a rotation all run the same deliver.
+//
+//	Publish ─┐
+//	         ├─▶ deliver ─▶ fetch ─▶ compose (policy, render) ─▶ place (tmpfs, one swap)
+//	Run ─────┘
+//
+// It keeps no state but what the kernel and kubelet know: after a restart, kubelet's
+// republish brings every volume back.
 package delivery
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/leoflow/secrets-csi/internal/logkey"
+	"github.com/leoflow/secrets-csi/pkg/mount"
+	"github.com/leoflow/secrets-csi/pkg/policy"
+	"github.com/leoflow/secrets-csi/pkg/provider"
+)
+
+// Config is what a Deliverer is made of.
+type Config struct {
+	// Providers by the name that a volume's "provider" attribute gives.
+	Providers map[string]provider.Provider
+	// Policy rewrites every connection before it is rendered. Nil leaves them alone.
+	Policy policy.Processor
+	// Resolver binds references to a pod's identity. Nil refuses every reference.
+	Resolver func(pod provider.Identity) policy.Resolve
+	// VolumeSize caps each volume's tmpfs, in bytes.
+	VolumeSize int64
+	// FetchTimeout bounds one fetch.
+	FetchTimeout time.Duration
+	// PollEvery is how often a volume without a refresh of its own is fetched again
+	// where the provider does not tell of changes.
+	PollEvery time.Duration
+	Log       *slog.Logger
+}
+
+// Deliverer publishes volumes and keeps them fresh. Make it with New.
+type Deliverer struct {
+	Config
+	mounter mount.Mounter
+	set     set
+	wake    chan struct{}
+	// watched tells of each provider whether a watch is up; rotate.go.
+	watched sync.Map
+}
+
+// New returns a Deliverer that has no volumes yet.
+func New(config Config) *Deliverer {
+	return &Deliverer{
+		Config: config,
+		set:    set{live: map[string]*volume{}},
+		wake:   make(chan struct{}, 1),
+	}
+}
+
+// Publish makes the volume hold what it asks for. It is a level trigger: called again
+// for a live volume it takes in the fresher token, and looks again only where there is
+// reason to. On a live volume it never fails for the provider's sake, since kubelet
+// would break a running pod for it: the files stay, and Health tells.
+//
+// Errors are *Error.
+func (d *Deliverer) Publish(ctx context.Context, spec Volume) error {
+	v, err := d.set.adopt(spec)
+	if err != nil {
+		return err
+	}
+	if d.isFresh(v) {
+		return nil
+	}
+	err = d.deliver(ctx, "publish", []task{d.set.begin(v)})[0]
+	switch {
+	case err == nil:
+		return nil
+	case d.set.forgetUnlessLive(v):
+		return err
+	case isProviders(err):
+		// It is logged and in the volume's health.
+		return nil
+	default:
+		return err
+	}
+}
+
+// isFresh reports whether a live volume is mounted, healthy and not yet due.
+func (d *Deliverer) isFresh(v *volume) bool {
+	spec, health, due := d.set.look(v)
+	if health.Generation == 0 || health.Problem != "" || !time.Now().Before(due) {
+		return false
+	}
+	mounted, err := mount.IsMounted(spec.TargetPath)
+	return err == nil && mounted
+}
+
+// isProviders reports whether an error is about the entries, as opposed to this node.
+func isProviders(err error) bool {
+	var failure *Error
+	if !errors.As(err, &failure) {
+		return false
+	}
+	switch failure.Reason {
+	case Unavailable, Unauthenticated, Denied, Missing, Invalid:
+		return true
+	default:
+		return false
+	}
+}
+
+// Unpublish takes the volume away: its files, its mount and its directory. It is
+// idempotent, and needs no more than the path for a volume that this process has
+// never seen.
+func (d *Deliverer) Unpublish(_ context.Context, volumeID, targetPath string) error {
+	v := d.set.remove(volumeID)
+	if v != nil {
+		v.placing.Lock()
+		defer v.placing.Unlock()
+	}
+	if err := mount.Unmount(targetPath); err != nil {
+		return failf(mountReason(err), err, "ending the volume: %v", err)
+	}
+	return nil
+}
+
+// Health tells how a live volume is; false if this process does not know it.
+func (d *Deliverer) Health(volumeID string) (Health, bool) {
+	v := d.set.find(volumeID)
+	if v == nil {
+		return Health{}, false
+	}
+	_, health, _ := d.set.look(v)
+	return health, true
+}
+
+// Usage is what a volume takes up.
+type Usage = mount.Usage
+
+// Stats measures the volume at path. The error's reason is Missing where no volume of
+// ours is mounted.
+func (*Deliverer) Stats(path string) (Usage, error) {
+	usage, err := mount.Stats(path)
+	if err != nil {
+		return Usage{}, failf(mountReason(err), err, "measuring the volume: %v", err)
+	}
+	return usage, nil
+}
+
+func mountReason(err error) Reason {
+	switch {
+	case errors.Is(err, mount.ErrTarget), errors.Is(err, mount.ErrForeign), errors.Is(err, mount.ErrNotEmpty):
+		return BadTarget
+	case errors.Is(err, mount.ErrNotMounted):
+		return Missing
+	case errors.Is(err, mount.ErrFull):
+		return NoSpace
+	default:
+		return Internal
+	}
+}
+
+// logger carries who and what a line is about.
+func (d *Deliverer) logger(spec Volume) *slog.Logger {
+	return d.Log.With(
+		logkey.VolumeID, spec.ID,
+		logkey.Namespace, spec.Pod.Namespace,
+		logkey.Pod, spec.Pod.PodName,
+		logkey.ServiceAccount, spec.Pod.ServiceAccount,
+	)
+}

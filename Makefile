@@ -1,0 +1,47 @@
+# The one list of what can be done here; `make` alone prints it.
+.DEFAULT_GOAL := help
+SHELL         := bash -eu -o pipefail
+
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS  := -s -w -X github.com/leoflow/secrets-csi/internal/version.Version=$(VERSION)
+BUILD    := CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)'
+TOOL      = go tool -modfile=$(CURDIR)/tools/$(1).mod
+FUZZTIME ?= 30s
+
+.PHONY: build demo test bench fuzz lint vuln verify generate clean help
+
+build: ## build the three binaries into bin/
+	$(BUILD) -o bin/ ./cmd/...
+
+demo: build ## watch a connection travel from core into a process, and rotate there
+	go run ./test/demo --bin bin
+
+test: ## run every test, with the race detector
+	go vet ./...
+	go test -race ./...
+
+bench: build ## measure against the budgets of the design, each beside its floor
+	go run ./test/bench --bin bin
+
+fuzz: ## run each fuzz target for FUZZTIME (30s)
+	go run ./tools/fuzz --time $(FUZZTIME)
+
+lint: ## check style and the arrows between packages
+	$(call TOOL,lint) golangci-lint run
+	cd api && $(call TOOL,buf) buf lint
+
+vuln: ## report known vulnerabilities in what we depend on
+	$(call TOOL,vuln) govulncheck ./...
+
+generate: ## regenerate code and documents
+	cd api && $(call TOOL,buf) buf generate
+
+verify: generate ## check that what is generated is what is committed
+	go mod tidy -diff
+	git diff --exit-code -- api docs
+
+clean: ## delete what was built
+	rm -rf bin dist
+
+help: ## print this
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

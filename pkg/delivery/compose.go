@@ -1,0 +1,160 @@
+package delivery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/leoflow/secrets-csi/pkg/delivery/render"
+	"github.com/leoflow/secrets-csi/pkg/mount/layout"
+	"github.com/leoflow/secrets-csi/pkg/policy"
+	"github.com/leoflow/secrets-csi/pkg/provider"
+	"github.com/leoflow/secrets-csi/pkg/secret"
+)
+
+// content is what a volume is to hold, but for the manifest's generation and time.
+type content struct {
+	files   []render.File
+	entries []layout.Entry
+}
+
+// compose turns a provider's answer into the volume's content. On a live volume an
+// entry that was denied or deleted is withdrawn; one that is merely broken keeps the
+// whole volume at its last good generation.
+func (d *Deliverer) compose(ctx context.Context, spec Volume, outcome provider.Outcome, live bool) (content, error) {
+	if outcome.Err != nil {
+		return content{}, providerError(spec, outcome.Err)
+	}
+	connections, refusals := d.applyPolicy(ctx, spec, outcome.Result)
+	variables := make([]render.Variable, 0, len(outcome.Result.Variables))
+	for _, v := range outcome.Result.Variables {
+		variables = append(variables, render.Variable{Key: v.Key, Value: v.Value, Version: v.Version, Source: spec.Provider})
+	}
+	rendered := render.Render(spec.Format, connections, variables)
+	refusals = append(refusals, outcome.Result.Refusals...)
+	refusals = append(refusals, rendered.Failures...)
+	if err := checkRequired(spec, refusals, live); err != nil {
+		return content{}, err
+	}
+	return content{rendered.Files, append(rendered.Entries, absentEntries(refusals)...)}, nil
+}
+
+// applyPolicy runs the policy over every connection; a connection that it fails is
+// refused and touches no other.
+func (d *Deliverer) applyPolicy(ctx context.Context, spec Volume, result provider.Result) ([]render.Connection, []provider.Refusal) {
+	connections := make([]render.Connection, 0, len(result.Connections))
+	var refusals []provider.Refusal
+	for _, entry := range result.Connections {
+		outcome := policy.Outcome{Connection: entry.Connection}
+		if d.Policy != nil {
+			var err error
+			if outcome, err = d.Policy.Process(ctx, entry.Connection, d.resolve(spec.Pod)); err != nil {
+				refusals = append(refusals, provider.Refusal{
+					Name:   provider.Name{Kind: provider.Connection, ID: entry.Connection.ID},
+					Reason: provider.Invalid, Detail: err.Error(),
+				})
+				continue
+			}
+		}
+		connections = append(connections, render.Connection{
+			Connection: outcome.Connection, Version: entry.Version, Source: spec.Provider,
+			Notices: notices(outcome.Notices),
+		})
+	}
+	return connections, refusals
+}
+
+func (d *Deliverer) resolve(pod provider.Identity) policy.Resolve {
+	if d.Resolver != nil {
+		return d.Resolver(pod)
+	}
+	return func(context.Context, policy.Reference) (secret.Text, error) {
+		return secret.Text{}, errors.New("no secret manager is configured on this node")
+	}
+}
+
+func notices(from []policy.Notice) []layout.Notice {
+	to := make([]layout.Notice, 0, len(from))
+	for _, notice := range from {
+		to = append(to, layout.Notice(notice))
+	}
+	return to
+}
+
+// absentEntries are the manifest's entries for what is not delivered.
+func absentEntries(refusals []provider.Refusal) []layout.Entry {
+	entries := make([]layout.Entry, 0, len(refusals))
+	for _, refusal := range refusals {
+		entry := layout.Entry{Kind: string(refusal.Name.Kind), ID: refusal.Name.ID, State: string(refusal.Reason)}
+		if refusal.Detail != "" {
+			entry.Notices = []layout.Notice{{Code: string(refusal.Reason), Message: refusal.Detail}}
+		}
+		entries = append(entries, entry)
+	}
+	return entries
+}
+
+// checkRequired fails the volume for the required entries among refusals, all of them
+// in one message.
+func checkRequired(spec Volume, refusals []provider.Refusal, live bool) error {
+	reasons := map[provider.Reason]bool{}
+	var lines []string
+	for _, refusal := range refusals {
+		withdrawn := live && refusal.Reason != provider.Invalid
+		if withdrawn || !spec.wanted(refusal.Name.Kind).requires(refusal.Name.ID) {
+			continue
+		}
+		reasons[refusal.Reason] = true
+		lines = append(lines, describe(spec, refusal))
+	}
+	if len(lines) == 0 {
+		return nil
+	}
+	message := strings.Join(lines, "; ")
+	if !reasons[provider.Invalid] {
+		message += ` (to start without an entry, write its id with a "?" after it)`
+	}
+	switch {
+	case reasons[provider.Denied]:
+		return failf(Denied, nil, "%s", message)
+	case reasons[provider.Missing]:
+		return failf(Missing, nil, "%s", message)
+	default:
+		return failf(Invalid, nil, "%s", message)
+	}
+}
+
+func describe(spec Volume, refusal provider.Refusal) string {
+	subject := string(refusal.Name.Kind) + " " + strconv.Quote(refusal.Name.ID)
+	detail := ""
+	if refusal.Detail != "" {
+		detail = ": " + refusal.Detail
+	}
+	switch refusal.Reason {
+	case provider.Missing:
+		return fmt.Sprintf("%s does not exist in %s%s", subject, spec.Provider, detail)
+	case provider.Denied:
+		return fmt.Sprintf("%s is denied to service account %s/%s by %s%s",
+			subject, spec.Pod.Namespace, spec.Pod.ServiceAccount, spec.Provider, detail)
+	default:
+		return fmt.Sprintf("%s cannot be delivered%s", subject, detail)
+	}
+}
+
+// providerError says of a whole failed fetch whose turn it is.
+func providerError(spec Volume, err error) error {
+	switch {
+	case errors.Is(err, provider.ErrUnauthenticated):
+		return failf(Unauthenticated, err, "%s refused the token of service account %s/%s: %v",
+			spec.Provider, spec.Pod.Namespace, spec.Pod.ServiceAccount, err)
+	case errors.Is(err, provider.ErrDenied):
+		return failf(Denied, err, "%s refused service account %s/%s: %v",
+			spec.Provider, spec.Pod.Namespace, spec.Pod.ServiceAccount, err)
+	case errors.Is(err, provider.ErrUnavailable), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		return failf(Unavailable, err, "%s cannot be asked now: %v", spec.Provider, err)
+	default:
+		return failf(Internal, err, "fetching from %s: %v", spec.Provider, err)
+	}
+}

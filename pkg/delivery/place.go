@@ -1,0 +1,61 @@
+package delivery
+
+import (
+	"errors"
+	"io/fs"
+	"time"
+
+	"github.com/leoflow/secrets-csi/pkg/delivery/render"
+	"github.com/leoflow/secrets-csi/pkg/mount"
+	"github.com/leoflow/secrets-csi/pkg/mount/layout"
+)
+
+// placement is what stands in a volume after a good delivery.
+type placement struct {
+	generation uint64
+	// confirmed is when the provider said that it is right.
+	confirmed time.Time
+	// changed is false when the same content stood there already.
+	changed bool
+}
+
+// place makes the volume hold the content. What this call created it undoes on
+// failure, and nothing else.
+func (d *Deliverer) place(t task, c content, fetched time.Time) (placement, error) {
+	t.placing.Lock()
+	defer t.placing.Unlock()
+	if d.set.isGone(t.volume) {
+		return placement{}, failf(Busy, nil, "volume %s was unpublished meanwhile", t.spec.ID)
+	}
+	if t.number < t.placed {
+		_, health, _ := d.set.look(t.volume)
+		return placement{generation: health.Generation, confirmed: health.Confirmed}, nil
+	}
+	target := t.spec.TargetPath
+	created, err := d.mounter.Mount(target, mount.Options{SizeBytes: d.VolumeSize})
+	if err != nil {
+		return placement{}, failf(mountReason(err), err, "making the volume: %v", err)
+	}
+	written, err := mount.Write(target, mount.Content{
+		Files:    files(c.files),
+		Manifest: layout.Manifest{Fetched: fetched.UTC(), Entries: c.entries},
+		Mode:     fs.FileMode(t.spec.Mode),
+		GID:      int(t.spec.Group),
+	})
+	if err != nil {
+		if created {
+			err = errors.Join(err, mount.Unmount(target))
+		}
+		return placement{}, failf(mountReason(err), err, "filling the volume: %v", err)
+	}
+	t.placed = t.number
+	return placement{written.Generation, fetched, written.Changed}, nil
+}
+
+func files(rendered []render.File) []mount.File {
+	to := make([]mount.File, 0, len(rendered))
+	for _, file := range rendered {
+		to = append(to, mount.File(file))
+	}
+	return to
+}

@@ -1,0 +1,143 @@
+package delivery
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/leoflow/secrets-csi/internal/logkey"
+	"github.com/leoflow/secrets-csi/pkg/provider"
+)
+
+const (
+	// rotationWorkers bounds the fetches of rotations that are under way at once. A
+	// Publish does not wait for them: a new pod comes before a refresh.
+	rotationWorkers = 8
+	// maxIdle is how long the loop sleeps at most.
+	maxIdle = time.Hour
+	// safetyPoll is how often a volume is fetched again though a watch would tell.
+	safetyPoll = 10 * time.Minute
+	// maxQuietPoll is how far polling slows down while nothing changes.
+	maxQuietPoll = 5 * time.Minute
+	// watchRetry is how often to see whether the provider has learnt to be watched.
+	watchRetry = 5 * time.Minute
+	// resyncSpread is over how long the volumes look again after a gap in the watch.
+	resyncSpread = 5 * time.Second
+	maxBackoff   = time.Minute
+)
+
+// Run keeps the live volumes fresh until ctx ends: it fetches again what a provider's
+// watch says has changed, and polls where there is no watch.
+func (d *Deliverer) Run(ctx context.Context) error {
+	var owned sync.WaitGroup
+	defer owned.Wait()
+	for name, source := range d.Providers {
+		if watcher, ok := source.(provider.Watcher); ok {
+			owned.Go(func() { d.watch(ctx, name, watcher) })
+		}
+	}
+	slots := make(chan struct{}, rotationWorkers)
+	for {
+		groups, wait := d.set.takeDue(time.Now())
+		for _, group := range groups {
+			select {
+			case slots <- struct{}{}:
+			case <-ctx.Done():
+				return nil
+			}
+			owned.Go(func() {
+				defer func() { <-slots }()
+				d.deliver(ctx, "rotation", group)
+			})
+		}
+		if !d.sleep(ctx, wait) {
+			return nil
+		}
+	}
+}
+
+// sleep waits for a wake-up or for the time to pass; false once ctx has ended.
+func (d *Deliverer) sleep(ctx context.Context, wait time.Duration) bool {
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-d.wake:
+	case <-timer.C:
+	}
+	return true
+}
+
+// trigger wakes the loop. The channel has one slot and carries no data: it means "look
+// again", so bursts collapse.
+func (d *Deliverer) trigger() {
+	select {
+	case d.wake <- struct{}{}:
+	default:
+	}
+}
+
+// watch turns a provider's changes into due volumes for as long as it can be watched.
+func (d *Deliverer) watch(ctx context.Context, name string, watcher provider.Watcher) {
+	for ctx.Err() == nil {
+		d.watched.Store(name, true)
+		err := watcher.Watch(ctx, func(change provider.Change) {
+			d.set.markChanged(name, change, func() time.Duration { return spread(change) })
+			d.trigger()
+		})
+		d.watched.Store(name, false)
+		if ctx.Err() != nil {
+			return
+		}
+		if errors.Is(err, provider.ErrWatchUnsupported) {
+			d.Log.Info("polling for changes, since the provider cannot be watched", logkey.Provider, name)
+		} else {
+			d.Log.Warn("watch ended", logkey.Provider, name, logkey.Error, err)
+		}
+		// What changed from here on, nobody will tell.
+		d.set.markChanged(name, provider.Change{All: true}, func() time.Duration { return jitter(d.PollEvery) })
+		d.trigger()
+		d.sleepFor(ctx, watchRetry)
+	}
+}
+
+func (*Deliverer) sleepFor(ctx context.Context, wait time.Duration) {
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}
+
+// spread lets a change of single entries through at once, and all volumes of a node
+// look again over a while.
+func spread(change provider.Change) time.Duration {
+	if change.All {
+		return rand.N(resyncSpread)
+	}
+	return 0
+}
+
+// next is how long after a delivery to look again.
+func (d *Deliverer) next(spec Volume, failures, quiet int) time.Duration {
+	watched, _ := d.watched.Load(spec.Provider)
+	switch {
+	case failures > 0:
+		return jitter(min(maxBackoff, time.Second<<min(failures-1, 10)))
+	case spec.Refresh > 0:
+		return jitter(spec.Refresh)
+	case watched == true:
+		return jitter(safetyPoll)
+	default:
+		return jitter(min(max(d.PollEvery, maxQuietPoll), d.PollEvery<<min(quiet, 10)))
+	}
+}
+
+// jitter is the duration, a tenth more or less, so that volumes do not march in step.
+func jitter(base time.Duration) time.Duration {
+	return base - base/10 + rand.N(base/5+1)
+}
