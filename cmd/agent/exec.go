@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/leoflow/secrets-csi/internal/cli"
 	"github.com/leoflow/secrets-csi/pkg/envshim"
@@ -28,38 +29,52 @@ agent exec --keep-existing -- python task.py`,
 	}
 }
 
+type execFlags struct {
+	dir          *string
+	wait         *time.Duration
+	keepExisting *bool
+}
+
 func bindExec(flags *flag.FlagSet) cli.Run {
-	dir := bindDir(flags)
-	keepExisting := flags.Bool("keep-existing", false, "let a variable that is already set win over the delivered one")
-	return func(_ context.Context, streams cli.Streams, args []string) error {
+	options := execFlags{
+		dir:          bindDir(flags),
+		wait:         flags.Duration("wait", 0, "wait this long for the first delivery"),
+		keepExisting: flags.Bool("keep-existing", false, "let a variable that is already set win over the delivered one"),
+	}
+	return func(ctx context.Context, streams cli.Streams, args []string) error {
 		if len(args) == 0 {
-			return cli.Usagef("which command? 'agent exec -- COMMAND [ARG ...]'")
+			return cli.Usagef("which program? 'agent exec -- COMMAND [ARG ...]'")
 		}
-		envshim.ForbidCoreDump()
-		snapshot, err := envshim.Read(*dir)
-		if err != nil {
-			return err
-		}
-		environ, differing, err := envshim.Merge(os.Environ(), snapshot.Entries, *keepExisting)
-		if err != nil {
-			return err
-		}
-		warnOfClash(streams.Err, differing, *keepExisting)
-		path, err := envshim.Find(args[0], os.Getenv("PATH"))
-		if err != nil {
-			return startFailure(err)
-		}
-		return startFailure(envshim.Program{Path: path, Args: args, Environ: environ}.Exec())
+		return options.exec(ctx, streams.Err, args)
 	}
 }
 
-func warnOfClash(out io.Writer, names []string, kept bool) {
+func (f execFlags) exec(ctx context.Context, warnings io.Writer, args []string) error {
+	envshim.ForbidCoreDump()
+	snapshot, err := readWithin(ctx, *f.dir, *f.wait)
+	if err != nil {
+		return err
+	}
+	inherited := os.Environ()
+	f.warnOfClash(warnings, envshim.Differing(inherited, snapshot.Entries))
+	environ, err := envshim.Merge(inherited, snapshot.Entries, *f.keepExisting)
+	if err != nil {
+		return err
+	}
+	path, err := envshim.Find(args[0], os.Getenv("PATH"))
+	if err != nil {
+		return startFailure(err)
+	}
+	return startFailure(envshim.Program{Path: path, Args: args, Environ: environ}.Exec())
+}
+
+func (f execFlags) warnOfClash(out io.Writer, names []string) {
 	if len(names) == 0 {
 		return
 	}
 	verdict := "the delivered value replaces it (--keep-existing reverses that)"
-	if kept {
-		verdict = "it is kept and the delivered value is not used (--keep-existing)"
+	if *f.keepExisting {
+		verdict = "the delivered value is not used (--keep-existing)"
 	}
 	_, _ = fmt.Fprintf(out, "agent: warning: already set to something else: %s; %s\n", strings.Join(names, ", "), verdict)
 }

@@ -23,6 +23,10 @@ func program() cli.Program {
 		Summary: "agent hands Leoflow's secrets to a program as environment variables.",
 		Commands: []cli.Command{
 			execCommand(),
+			envCommand(),
+			checkCommand(),
+			waitCommand(),
+			installCommand(),
 		},
 	}
 }

@@ -90,8 +90,8 @@ func startError(path string, err error) error {
 // Exec turns this process into the program: process id, parent, open files and signals
 // in flight are then the program's own. It returns only to say why it failed.
 func (p Program) Exec() error {
-	if err := CurrentLimits().Check(p.Path, p.Args, p.Environ); err != nil {
-		return &StartError{exitNotExecutable, err}
+	if faults := CurrentLimits().Faults(p); len(faults) > 0 {
+		return &StartError{exitNotExecutable, errors.Join(faults...)}
 	}
 	return startError(p.Path, syscall.Exec(p.Path, p.Args, p.Environ))
 }

@@ -21,10 +21,10 @@ const (
 	pointerSize   = 8
 )
 
-// Limits are the sizes that execve accepts here.
+// Limits are the sizes that execve accepts.
 type Limits struct{ String, Total int }
 
-// CurrentLimits reads the limits of this process, which its child inherits.
+// CurrentLimits are the limits of this process, which its child inherits.
 func CurrentLimits() Limits {
 	total := uint64(mostOfAll)
 	var stack unix.Rlimit
@@ -34,34 +34,33 @@ func CurrentLimits() Limits {
 	return Limits{String: pagesOfString * os.Getpagesize(), Total: int(total)}
 }
 
-// Check tells whether execve would take this program, its arguments and environment. An
-// error names the variables at fault, never what they hold.
-func (l Limits) Check(path string, args, environ []string) error {
-	for _, variable := range environ {
-		if len(variable)+1 > l.String {
-			return fmt.Errorf("%s takes %d bytes with its name, and the kernel accepts %d in one variable: read the file in the volume instead, or make the value smaller",
-				variableName(variable), len(variable)+1, l.String)
+// Faults tells why execve would refuse this program: which variables are too large, or
+// that everything together is. It names variables, never what they hold.
+func (l Limits) Faults(p Program) []error {
+	var faults []error
+	total := len(p.Path) + 1 + pointerSize*(len(p.Args)+len(p.Environ))
+	for _, variable := range p.Environ {
+		size := len(variable) + 1
+		if size > l.String {
+			faults = append(faults, fmt.Errorf("%s takes %d bytes with its name, and the kernel accepts %d in one variable: make the value smaller, or let the program read it from the volume",
+				variableName(variable), size, l.String))
 		}
+		total += size
 	}
-	total := len(path) + 1 + pointerSize*(len(args)+len(environ))
-	for _, text := range slices.Concat(args, environ) {
-		total += len(text) + 1
+	for _, arg := range p.Args {
+		total += len(arg) + 1
 	}
 	if total > l.Total {
-		return fmt.Errorf("arguments and environment take %d bytes, and the kernel accepts %d (a quarter of the stack limit, ulimit -s); the largest are %s: ask for fewer entries, or raise the limit",
-			total, l.Total, largest(environ, 3))
+		faults = append(faults, fmt.Errorf("arguments and environment take %d bytes, and the kernel accepts %d (a quarter of the stack limit, ulimit -s); the largest are %s: ask for fewer entries, or raise the limit",
+			total, l.Total, largest(p.Environ, 3)))
 	}
-	return nil
-}
-
-func variableName(variable string) string {
-	name, _, _ := strings.Cut(variable, "=")
-	return name
+	return faults
 }
 
 // largest names the count largest variables and their sizes.
 func largest(environ []string, count int) string {
-	sorted := slices.SortedFunc(slices.Values(environ), func(a, b string) int { return cmp.Compare(len(b), len(a)) })
+	bySize := func(a, b string) int { return cmp.Compare(len(b), len(a)) }
+	sorted := slices.SortedStableFunc(slices.Values(environ), bySize)
 	var names []string
 	for _, variable := range sorted[:min(count, len(sorted))] {
 		names = append(names, fmt.Sprintf("%s (%d)", variableName(variable), len(variable)+1))

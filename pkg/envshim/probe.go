@@ -1,0 +1,89 @@
+package envshim
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/leoflow/secrets-csi/pkg/mount/layout"
+)
+
+// Notices that only the container can give; the driver's own are in the manifest.
+const (
+	noticeClash     = "already-set"
+	noticeShellName = "no-shell-name"
+)
+
+// Report is what a probe of a volume found. It holds no values.
+type Report struct {
+	Dir        string    `json:"dir"`
+	Generation uint64    `json:"generation"`
+	Fetched    time.Time `json:"fetched"`
+	Entries    []Finding `json:"entries"`
+	// Problems are what keeps a program from being started, or was asked for and refused.
+	Problems []string `json:"problems"`
+}
+
+// Finding is what a probe found about one entry that was asked for.
+type Finding struct {
+	Kind  string `json:"kind"`
+	ID    string `json:"id"`
+	State string `json:"state"`
+	Env   string `json:"env,omitempty"`
+	// Size is that of the environment string, in bytes, with name and NUL.
+	Size    int             `json:"size,omitempty"`
+	Notices []layout.Notice `json:"notices,omitempty"`
+}
+
+// Probe tells whether a program could be started in this process with what the volume
+// at dir holds, and what is worth knowing about each entry.
+func Probe(dir string, program Program) Report {
+	report := Report{Dir: dir, Entries: []Finding{}, Problems: []string{}}
+	snapshot, err := Read(dir)
+	if err != nil {
+		report.problem(err)
+		return report
+	}
+	report.Generation, report.Fetched = snapshot.Manifest.Generation, snapshot.Manifest.Fetched
+	report.findings(snapshot, Differing(program.Environ, snapshot.Entries))
+	report.problem(Faults(snapshot.Entries)...)
+	if environ, err := Merge(program.Environ, snapshot.Entries, false); err == nil {
+		program.Environ = environ
+		report.problem(CurrentLimits().Faults(program)...)
+	}
+	return report
+}
+
+func (r *Report) problem(faults ...error) {
+	for _, fault := range faults {
+		r.Problems = append(r.Problems, fault.Error())
+	}
+}
+
+func (r *Report) findings(snapshot Snapshot, differing []string) {
+	delivered := snapshot.Entries
+	for _, entry := range snapshot.Manifest.Entries {
+		found := Finding{entry.Kind, entry.ID, entry.State, entry.Env, 0, slices.Clone(entry.Notices)}
+		switch entry.State {
+		case layout.Delivered:
+			found.Size = len(entry.Env) + len("=") + delivered[0].Value.Len() + len("\x00")
+			found.remark(slices.Contains(differing, entry.Env))
+			delivered = delivered[1:]
+		case "missing": // an optional entry may be
+		default:
+			r.problem(fmt.Errorf("%s %q is %s", entry.Kind, entry.ID, entry.State))
+		}
+		r.Entries = append(r.Entries, found)
+	}
+}
+
+func (f *Finding) remark(differs bool) {
+	if differs {
+		f.Notices = append(f.Notices, layout.Notice{Code: noticeClash,
+			Message: "already set to something else here; 'agent exec' replaces it"})
+	}
+	if !isShellName(f.Env) {
+		f.Notices = append(f.Notices, layout.Notice{Code: noticeShellName,
+			Message: "dash and busybox sh do not hand this name on; start the program itself, or use bash"})
+	}
+}
