@@ -19,6 +19,7 @@ const (
 	PodUID         = "pod_uid"
 	Provider       = "provider"
 	ServiceAccount = "service_account"
+	Stack          = "stack"
 	Version        = "version"
 	VolumeID       = "volume_id"
 )

@@ -1,0 +1,60 @@
+package driver
+
+import (
+	"context"
+	"errors"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/leoflow/secrets-csi/pkg/delivery"
+)
+
+// codeOf is the one place where a failed delivery becomes a gRPC code. Kubelet
+// (isFinalError in its CSI client) takes Canceled, DeadlineExceeded, Unavailable,
+// ResourceExhausted and Aborted to mean that the call may still be under way, and
+// every other code to mean that nothing is mounted; it retries after both.
+func codeOf(reason delivery.Reason) codes.Code {
+	switch reason {
+	case delivery.Unavailable:
+		return codes.Unavailable
+	case delivery.Unauthenticated:
+		return codes.Unauthenticated
+	case delivery.Denied:
+		return codes.PermissionDenied
+	case delivery.Missing:
+		return codes.NotFound
+	case delivery.Invalid, delivery.BadTarget:
+		return codes.FailedPrecondition
+	case delivery.NoSpace:
+		return codes.ResourceExhausted
+	case delivery.Conflict:
+		return codes.AlreadyExists
+	case delivery.Busy:
+		return codes.Aborted
+	case delivery.Internal:
+		return codes.Internal
+	}
+	return codes.Internal
+}
+
+// statusOf turns an error of delivery into what kubelet is told. The causes behind a
+// delivery.Error stay behind it; an error of any other kind is not quoted at all,
+// because nobody vouches for its text.
+func statusOf(err error) error {
+	var failed *delivery.Error
+	switch {
+	case errors.As(err, &failed):
+		return status.Error(codeOf(failed.Reason), failed.Message)
+	case errors.Is(err, context.Canceled):
+		return status.Error(codes.Canceled, "kubelet gave the call up")
+	case errors.Is(err, context.DeadlineExceeded):
+		return status.Error(codes.DeadlineExceeded, "the call took longer than kubelet waits; kubelet tries again")
+	}
+	return status.Error(codes.Internal, "internal error of the driver; please report it")
+}
+
+// invalidf is a request that must change before it can succeed.
+func invalidf(format string, args ...any) error {
+	return status.Errorf(codes.InvalidArgument, format, args...)
+}

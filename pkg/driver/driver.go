@@ -1,0 +1,59 @@
+// Package driver speaks CSI to kubelet. It checks what kubelet sends, turns it into
+// a delivery.Volume and hands that on; it mounts, fetches and stores nothing itself.
+package driver
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/leoflow/secrets-csi/pkg/delivery"
+)
+
+// Name is the CSI driver's name, as a pod writes it in volumes[].csi.driver.
+const Name = "secrets.csi.leoflow.io"
+
+// CoreAudience is the audience of the service-account tokens that core accepts,
+// unless a Config says otherwise.
+const CoreAudience = "leoflow-core"
+
+// CoreProvider is the provider that a volume uses unless it names another, and the
+// one that cannot be asked without a token.
+const CoreProvider = "core"
+
+// Deliverer is what the driver needs of delivery. Errors are *delivery.Error.
+type Deliverer interface {
+	// Publish delivers volume, for the first time or again. It never fails, and never
+	// unmounts, where volume.TargetPath already holds a complete generation.
+	Publish(ctx context.Context, volume delivery.Volume) error
+	// Unpublish unmounts and removes targetPath. It succeeds if there is nothing.
+	Unpublish(ctx context.Context, volumeID, targetPath string) error
+	// Health tells how the last delivery went; false if the volume is not known.
+	Health(volumeID string) (delivery.Health, bool)
+	// Stats measures the volume mounted at path, also one that was published before
+	// this process started. It fails with delivery.Missing for anything else.
+	Stats(path string) (delivery.Usage, error)
+}
+
+// Config is what a Driver is made of. Everything without "optional" is required.
+type Config struct {
+	NodeID    string
+	Deliverer Deliverer
+	// Providers are the names that the attribute "provider" may have.
+	Providers []string
+	// Audience of the pod tokens for core; optional.
+	Audience string
+	Logger   *slog.Logger
+	// Now is the clock that token expiry is judged by; optional.
+	Now func() time.Time
+}
+
+func (c Config) withDefaults() Config {
+	if c.Audience == "" {
+		c.Audience = CoreAudience
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	return c
+}

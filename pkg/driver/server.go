@@ -1,0 +1,117 @@
+package driver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"time"
+
+	"github.com/container-storage-interface/spec/lib/go/csi"
+	"google.golang.org/grpc"
+	registration "k8s.io/kubelet/pkg/apis/pluginregistration/v1"
+
+	"github.com/leoflow/secrets-csi/internal/logkey"
+)
+
+// Server serves a driver to kubelet.
+type Server struct {
+	// Endpoint is the path of the CSI socket.
+	Endpoint string
+	// RegistrationDir is kubelet's plugins_registry; empty to not register.
+	RegistrationDir string
+	// KubeletEndpoint is Endpoint as kubelet sees it, where that differs; optional.
+	KubeletEndpoint string
+	// Grace is how long calls in flight may take to finish once ctx ends.
+	Grace  time.Duration
+	Driver Config
+}
+
+// Serve answers kubelet until ctx ends. It then takes no new calls, removes its
+// sockets, lets the calls in flight finish within Grace, and cancels the rest; that is
+// no error. Serve refuses to start where another driver answers.
+func (s Server) Serve(ctx context.Context) error {
+	listeners, err := s.listen()
+	if err != nil {
+		return err
+	}
+	servers := s.servers()
+	ended := make(chan error, len(listeners))
+	for i, listener := range listeners {
+		go func() { ended <- servers[i].Serve(listener) }()
+	}
+	s.Driver.Logger.Info("serving", logkey.Path, s.Endpoint)
+	left := len(listeners)
+	select {
+	case <-ctx.Done():
+	case err = <-ended:
+		left--
+	}
+	stop(s.Driver.Logger, servers, s.Grace)
+	for range left {
+		err = errors.Join(err, <-ended)
+	}
+	if err != nil {
+		return fmt.Errorf("serving %s: %w", s.Endpoint, err)
+	}
+	return nil
+}
+
+// listen opens the CSI socket first: once kubelet finds the other, it calls.
+func (s Server) listen() ([]net.Listener, error) {
+	var listeners []net.Listener
+	for _, path := range s.paths() {
+		listener, err := listenUnix(path)
+		if err != nil {
+			for _, earlier := range listeners {
+				_ = earlier.Close()
+			}
+			return nil, err
+		}
+		listeners = append(listeners, listener)
+	}
+	return listeners, nil
+}
+
+func (s Server) paths() []string {
+	if s.RegistrationDir == "" {
+		return []string{s.Endpoint}
+	}
+	return []string{s.Endpoint, filepath.Join(s.RegistrationDir, Name+"-reg.sock")}
+}
+
+// servers are the gRPC servers in the order of paths.
+func (s Server) servers() []*grpc.Server {
+	config := s.Driver.withDefaults()
+	calls := grpc.UnaryInterceptor(callLog{config.Logger}.intercept)
+	driver := grpc.NewServer(calls)
+	csi.RegisterIdentityServer(driver, identity{})
+	csi.RegisterNodeServer(driver, &node{Config: config})
+	if s.RegistrationDir == "" {
+		return []*grpc.Server{driver}
+	}
+	endpoint := s.KubeletEndpoint
+	if endpoint == "" {
+		endpoint = s.Endpoint
+	}
+	registrations := grpc.NewServer(calls)
+	registration.RegisterRegistrationServer(registrations, &registrar{endpoint: endpoint, log: config.Logger})
+	return []*grpc.Server{driver, registrations}
+}
+
+// stop finishes the calls in flight, or cancels them when grace is over. Registration
+// goes first, so that kubelet does not come back to a socket that is gone.
+func stop(log *slog.Logger, servers []*grpc.Server, grace time.Duration) {
+	timer := time.AfterFunc(grace, func() {
+		log.Warn("cancelling the calls that did not finish in time", logkey.Duration, grace)
+		for _, server := range servers {
+			server.Stop()
+		}
+	})
+	defer timer.Stop()
+	for i := len(servers) - 1; i >= 0; i-- {
+		servers[i].GracefulStop()
+	}
+}

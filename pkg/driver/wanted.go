@@ -1,0 +1,91 @@
+package driver
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/leoflow/secrets-csi/pkg/delivery"
+)
+
+// maxWanted bounds the entries of one kind in one volume. It is far above what a task
+// needs and keeps a volume's files, pages and requests within reason.
+const maxWanted = 1000
+
+// wantAll is the item that asks for everything.
+const wantAll = "*"
+
+// parseWanted reads a list of ids:
+//
+//	list = "*" | item *( "," item )
+//	item = id [ "?" ]
+//
+// with white space around items allowed. envName knows which ids can be delivered, and
+// which two become the same environment variable.
+func parseWanted(text string, envName func(id string) (string, error)) (delivery.Wanted, error) {
+	if strings.TrimSpace(text) == wantAll {
+		return delivery.Wanted{All: true}, nil
+	}
+	items := strings.Split(text, ",")
+	if len(items) > maxWanted {
+		return delivery.Wanted{}, fmt.Errorf("lists %d ids; %d is the most", len(items), maxWanted)
+	}
+	var wanted delivery.Wanted
+	var mistakes []error
+	seen := ids{}
+	for i, item := range items {
+		name, env, err := parseItem(item, envName)
+		if err == nil {
+			err = seen.add(name.ID, env)
+		}
+		if err != nil {
+			mistakes = append(mistakes, fmt.Errorf("item %d: %w", i+1, err))
+			continue
+		}
+		wanted.Names = append(wanted.Names, name)
+	}
+	if len(mistakes) > 0 {
+		return delivery.Wanted{}, errors.New(joined(mistakes))
+	}
+	return wanted, nil
+}
+
+func parseItem(item string, envName func(id string) (string, error)) (name delivery.WantedName, env string, err error) {
+	name.ID, name.Optional = strings.CutSuffix(strings.TrimSpace(item), "?")
+	switch {
+	case name.ID == "":
+		return name, "", errors.New(`is empty; write ids with one comma between them`)
+	case name.ID == wantAll:
+		return name, "", errors.New(`"*" asks for everything and stands alone, without ids and without "?"`)
+	case strings.Contains(name.ID, "://"):
+		// Whoever pastes a connection here has put its password into the pod spec; it
+		// need not go into events and logs as well.
+		return name, "", errors.New("looks like a connection; write its id, and change the password if there was one")
+	case strings.ContainsRune(name.ID, '?'):
+		return name, "", fmt.Errorf(`%s has a "?" inside; one "?" at the end makes an id optional`, quote(name.ID))
+	}
+	env, err = envName(name.ID)
+	if err != nil {
+		return name, "", err
+	}
+	return name, env, nil
+}
+
+// ids are the ids seen so far, by the environment variable each becomes.
+type ids map[string]string
+
+func (seen ids) add(id, env string) error {
+	earlier, clash := seen[env]
+	switch {
+	case clash && earlier == id:
+		return fmt.Errorf("%s is listed before", quote(id))
+	case clash:
+		return fmt.Errorf("%s and %s both become %s; a pod can have one of them", quote(earlier), quote(id), env)
+	}
+	seen[env] = id
+	return nil
+}
+
+// quote shows an id with whatever is odd about it made visible.
+func quote(id string) string { return strconv.QuoteToASCII(shorten(id)) }
