@@ -79,9 +79,7 @@ func (c *Client) tenantConnections(ctx context.Context, asked provider.Selection
 		}
 		parsed, err := airflow.ParseURI(id, uri)
 		if err != nil {
-			result.Refusals = append(result.Refusals, provider.Refusal{
-				Name: name, Reason: provider.Invalid, Detail: fmt.Sprintf("core's URI does not parse: %v", err),
-			})
+			result.Refusals = append(result.Refusals, invalid(name, err))
 			continue
 		}
 		result.Connections = append(result.Connections, provider.ConnectionEntry{

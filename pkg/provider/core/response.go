@@ -69,17 +69,19 @@ func (a answer) connections(result *provider.Result) error {
 		if err := a.take(name, given.GetVersion()); err != nil {
 			return err
 		}
-		if given.Port != nil && given.GetPort() > math.MaxUint16 {
-			result.Refusals = append(result.Refusals, provider.Refusal{
-				Name: name, Reason: provider.Invalid, Detail: "the port is above 65535",
-			})
+		taken, err := connection(given)
+		if err != nil {
+			result.Refusals = append(result.Refusals, invalid(name, err))
 			continue
 		}
-		result.Connections = append(result.Connections, provider.ConnectionEntry{
-			Connection: connection(given), Version: given.GetVersion(),
-		})
+		result.Connections = append(result.Connections, provider.ConnectionEntry{Connection: taken, Version: given.GetVersion()})
 	}
 	return nil
+}
+
+// invalid refuses an entry that Airflow could not hold, and spoils no other.
+func invalid(name provider.Name, why error) provider.Refusal {
+	return provider.Refusal{Name: name, Reason: provider.Invalid, Detail: fmt.Sprintf("core's %s cannot be used: %v", name.Kind, why)}
 }
 
 func (a answer) variables(result *provider.Result) error {
@@ -150,10 +152,10 @@ func reason(given secretsv1.Refusal_Reason) provider.Reason {
 }
 
 // connection copies every field: pods that share a response share no memory.
-func connection(given *secretsv1.Connection) airflow.Connection {
+func connection(given *secretsv1.Connection) (airflow.Connection, error) {
 	taken := airflow.Connection{
 		ID:          given.GetId(),
-		Type:        given.GetConnType(),
+		Type:        airflow.NormalizeType(given.GetConnType()),
 		Description: copied(given.Description),
 		Host:        copied(given.Host),
 		Login:       copied(given.Login),
@@ -162,10 +164,12 @@ func connection(given *secretsv1.Connection) airflow.Connection {
 		Extra:       hidden(given.Extra),
 	}
 	if given.Port != nil {
-		port := uint16(given.GetPort())
-		taken.Port = &port
+		if given.GetPort() > math.MaxUint16 {
+			return airflow.Connection{}, &airflow.FieldError{Field: "port", Reason: "is above 65535"}
+		}
+		taken.Port = new(uint16(given.GetPort()))
 	}
-	return taken
+	return taken, taken.Validate()
 }
 
 func copied(field *string) *string {

@@ -1,0 +1,292 @@
+package providertest
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/leoflow/secrets-csi/pkg/airflow"
+	"github.com/leoflow/secrets-csi/pkg/provider"
+)
+
+// patience is how long something may take that is to happen at all.
+const patience = 10 * time.Second
+
+// Harness is how the contract meets one provider.
+type Harness struct {
+	// Serve sets up the provider over a source that holds world. It is called for each
+	// part of the contract.
+	Serve func(t *testing.T, world World) Source
+	// Authenticates: tokens are looked at. Denies: entries are denied, not all granted.
+	// A provider for development, or an old one, may do neither.
+	Authenticates, Denies bool
+}
+
+// Source is a provider and what lies behind it. A nil function is a thing that cannot
+// happen to this provider.
+type Source struct {
+	Provider provider.Provider
+	// SetVariable changes the content.
+	SetVariable func(key, value string)
+	// Freeze makes the source silent, so that a call hangs; Break makes it unreachable.
+	Freeze, Break func()
+	// Log is all that the provider has logged at debug level.
+	Log func() string
+}
+
+// Run runs the contract.
+func Run(t *testing.T, harness Harness) {
+	for _, part := range []struct {
+		name string
+		run  func(*testing.T, suite)
+	}{
+		{"each name comes back exactly once", eachNameOnce},
+		{"everything that may be read comes back", everything},
+		{"a version differs exactly when the entry does", versions},
+		{"denied is not missing", deniedIsNotMissing},
+		{"a token that is refused or absent is unauthenticated", unauthenticated},
+		{"a source that is away is unavailable", unavailable},
+		{"a context that has ended ends the call", cancelled},
+		{"calls run side by side", concurrent},
+		{"a group fares as its pods would alone", group},
+		{"results share no memory", ownership},
+		{"watch tells of a change", watch},
+	} {
+		t.Run(part.name, func(t *testing.T) {
+			world := NewWorld()
+			s := suite{harness, harness.Serve(t, world), world, new(seen)}
+			part.run(t, s)
+			if s.source.Log != nil {
+				s.seen.add(s.source.Log())
+			}
+			assert.NotContains(t, s.seen.String(), Needle)
+		})
+	}
+}
+
+type suite struct {
+	harness Harness
+	source  Source
+	world   World
+	seen    *seen
+}
+
+// seen collects whatever a person could come to see.
+type seen struct {
+	mu  sync.Mutex
+	all strings.Builder
+}
+
+func (s *seen) add(what any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	fmt.Fprintf(&s.all, "%v\n%+v\n%#v\n", what, what, what)
+}
+
+func (s *seen) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.all.String()
+}
+
+func (s suite) fetch(ctx context.Context, pod provider.Identity, request provider.Request) (provider.Result, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	result, err := s.source.Provider.Fetch(ctx, pod, request)
+	s.seen.add(err)
+	s.seen.add(result.Refusals)
+	return result, err
+}
+
+func eachNameOnce(t *testing.T, s suite) {
+	request := Names([]string{"absent", "warehouse", s.world.Broken, "lake.eu-west"}, []string{"env", "absent", "blank"})
+	result, err := s.fetch(t.Context(), s.world.Reader, request)
+	require.NoError(t, err)
+
+	assert.Equal(t, map[string]string{
+		"connection absent":       "missing",
+		"connection warehouse":    reveal(s.world.Connections[0]),
+		"connection broken":       "invalid",
+		"connection lake.eu-west": reveal(s.world.Connections[1]),
+		"variable env":            s.world.Variables["env"],
+		"variable absent":         "missing",
+		"variable blank":          "",
+	}, outcomes(t, result))
+}
+
+func everything(t *testing.T, s suite) {
+	result, err := s.fetch(t.Context(), s.world.Reader, Everything())
+	require.NoError(t, err)
+	want := map[string]string{
+		"connection warehouse":    reveal(s.world.Connections[0]),
+		"connection lake.eu-west": reveal(s.world.Connections[1]),
+		"connection broken":       "invalid",
+		"variable env":            s.world.Variables["env"],
+		"variable blank":          "",
+	}
+	got := outcomes(t, result)
+	if s.harness.Denies {
+		assert.NotContains(t, []string{s.world.Variables["forbidden"], "missing"}, got["variable forbidden"])
+		delete(got, "variable forbidden") // may be told of, as denied
+	} else {
+		want["variable forbidden"] = s.world.Variables["forbidden"]
+	}
+	assert.Equal(t, want, got)
+}
+
+func versions(t *testing.T, s suite) {
+	request := Names([]string{"warehouse"}, []string{"env", "blank"})
+	before := s.versionsOf(t, request)
+	assert.NotContains(t, slices.Collect(maps.Values(before)), "")
+	assert.Equal(t, before, s.versionsOf(t, request))
+	if s.source.SetVariable == nil {
+		return
+	}
+	s.source.SetVariable("env", "changed-"+Needle)
+	require.Eventually(t, func() bool { return s.versionsOf(t, request)["variable env"] != before["variable env"] }, patience, 10*time.Millisecond)
+	after := s.versionsOf(t, request)
+	after["variable env"] = before["variable env"]
+	assert.Equal(t, before, after, "another entry has a new version")
+}
+
+func (s suite) versionsOf(t *testing.T, request provider.Request) map[string]string {
+	result, err := s.fetch(t.Context(), s.world.Reader, request)
+	require.NoError(t, err)
+	found := map[string]string{}
+	for _, entry := range result.Connections {
+		found["connection "+entry.Connection.ID] = entry.Version
+	}
+	for _, entry := range result.Variables {
+		found["variable "+entry.Key] = entry.Version
+	}
+	return found
+}
+
+func deniedIsNotMissing(t *testing.T, s suite) {
+	result, err := s.fetch(t.Context(), s.world.Reader, Names(nil, []string{s.world.Forbidden, "env", "absent"}))
+	require.NoError(t, err)
+	want := map[string]string{"variable forbidden": "denied", "variable env": s.world.Variables["env"], "variable absent": "missing"}
+	if !s.harness.Denies {
+		want["variable forbidden"] = s.world.Variables["forbidden"]
+	}
+	assert.Equal(t, want, outcomes(t, result))
+}
+
+func unauthenticated(t *testing.T, s suite) {
+	tokenless := s.world.Reader
+	tokenless.Token = s.world.Stranger.CloudTokens["none"]
+	for _, pod := range []provider.Identity{s.world.Stranger, tokenless} {
+		result, err := s.fetch(t.Context(), pod, Names(nil, []string{"env"}))
+		if !s.harness.Authenticates {
+			require.NoError(t, err)
+			continue
+		}
+		requireSentinel(t, err, provider.ErrUnauthenticated)
+		assert.Empty(t, outcomes(t, result))
+	}
+}
+
+func unavailable(t *testing.T, s suite) {
+	if s.source.Break == nil {
+		return
+	}
+	s.source.Break()
+	result, err := s.fetch(t.Context(), s.world.Reader, Everything())
+	requireSentinel(t, err, provider.ErrUnavailable)
+	assert.Empty(t, outcomes(t, result))
+}
+
+func cancelled(t *testing.T, s suite) {
+	ctx, cancel := context.WithCancel(t.Context())
+	if s.source.Freeze == nil {
+		cancel()
+	} else {
+		s.source.Freeze()
+		defer time.AfterFunc(50*time.Millisecond, cancel).Stop()
+	}
+	result, err := s.fetch(ctx, s.world.Reader, Everything())
+	requireSentinel(t, err, provider.ErrUnavailable)
+	require.ErrorIs(t, err, context.Canceled)
+	assert.Empty(t, outcomes(t, result))
+}
+
+func concurrent(t *testing.T, s suite) {
+	want, err := s.fetch(t.Context(), s.world.Reader, Everything())
+	require.NoError(t, err)
+	var calls sync.WaitGroup
+	for range 16 {
+		calls.Go(func() {
+			got, err := s.fetch(t.Context(), s.world.Reader, Everything())
+			assert.NoError(t, err)
+			assert.Equal(t, outcomes(t, want), outcomes(t, got))
+		})
+	}
+	calls.Wait()
+}
+
+func group(t *testing.T, s suite) {
+	grouped, ok := s.source.Provider.(provider.GroupFetcher)
+	if !ok {
+		return
+	}
+	pods := []provider.Identity{s.world.Reader, s.world.Stranger, s.world.Twin, s.world.Reader}
+	for _, request := range []provider.Request{Everything(), Names([]string{"warehouse", "absent"}, []string{s.world.Forbidden, "env"})} {
+		together := grouped.FetchGroup(t.Context(), pods, request)
+		require.Len(t, together, len(pods))
+		for i, pod := range pods {
+			s.seen.add(together[i].Err)
+			alone, err := s.fetch(t.Context(), pod, request)
+			assert.Equal(t, sentinelsOf(err), sentinelsOf(together[i].Err))
+			assert.Equal(t, outcomes(t, alone), outcomes(t, together[i].Result))
+		}
+	}
+	assert.Empty(t, grouped.FetchGroup(t.Context(), nil, Everything()))
+}
+
+func ownership(t *testing.T, s suite) {
+	fetch := func() []provider.Outcome {
+		if grouped, ok := s.source.Provider.(provider.GroupFetcher); ok {
+			return grouped.FetchGroup(t.Context(), []provider.Identity{s.world.Reader, s.world.Twin}, Everything())
+		}
+		result, err := s.fetch(t.Context(), s.world.Reader, Everything())
+		again, errAgain := s.fetch(t.Context(), s.world.Twin, Everything())
+		return []provider.Outcome{{Result: result, Err: err}, {Result: again, Err: errAgain}}
+	}
+	pair := fetch()
+	require.NoError(t, pair[0].Err)
+	require.NoError(t, pair[1].Err)
+	want := outcomes(t, pair[1].Result)
+	for i := range pair[0].Result.Connections {
+		scribble(&pair[0].Result.Connections[i].Connection)
+	}
+	clear(pair[0].Result.Variables)
+	clear(pair[0].Result.Refusals)
+	assert.Equal(t, want, outcomes(t, pair[1].Result))
+	assert.Equal(t, want, outcomes(t, fetch()[0].Result), "the source itself was changed")
+}
+
+// scribble writes through every pointer of a connection.
+func scribble(connection *airflow.Connection) {
+	overwrite(connection.Description)
+	overwrite(connection.Host)
+	overwrite(connection.Login)
+	overwrite(connection.Password)
+	overwrite(connection.Schema)
+	overwrite(connection.Port)
+	overwrite(connection.Extra)
+}
+
+func overwrite[T any](field *T) {
+	if field != nil {
+		var zero T
+		*field = zero
+	}
+}
