@@ -41,7 +41,7 @@ const defaultMode = 0o440
 // parseAttributes reads what the user asked for into the fields of a volume that come
 // from there. It names every mistake at once, each by the field as the user wrote it.
 func parseAttributes(attributes map[string]string, providers []string) (delivery.Volume, error) {
-	volume := delivery.Volume{Mode: defaultMode, Format: render.URI, Provider: CoreProvider}
+	volume := delivery.Volume{Mode: defaultMode, Format: render.URI, Provider: providers[0]}
 	var mistakes []error
 	for _, name := range slices.Sorted(maps.Keys(attributes)) {
 		if strings.HasPrefix(name, kubeletPrefix) {

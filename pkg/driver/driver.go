@@ -17,8 +17,7 @@ const Name = "secrets.csi.leoflow.io"
 // unless a Config says otherwise.
 const CoreAudience = "leoflow-core"
 
-// CoreProvider is the provider that a volume uses unless it names another, and the
-// one that cannot be asked without a token.
+// CoreProvider is the name of the provider that cannot be asked without a token.
 const CoreProvider = "core"
 
 // Deliverer is what the driver needs of delivery. Errors are *delivery.Error.
@@ -39,7 +38,8 @@ type Deliverer interface {
 type Config struct {
 	NodeID    string
 	Deliverer Deliverer
-	// Providers are the names that the attribute "provider" may have.
+	// Providers are the names that the attribute "provider" may have, one at least;
+	// the first is for volumes that name none.
 	Providers []string
 	// Audience of the pod tokens for core; optional.
 	Audience string

@@ -1,0 +1,89 @@
+// Command driver is the node daemon: it serves CSI to kubelet, fetches from core what
+// pods ask for, and keeps it fresh on a tmpfs for each pod.
+package main
+
+import (
+	"context"
+	"flag"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/leoflow/secrets-csi/internal/cli"
+	"github.com/leoflow/secrets-csi/pkg/delivery"
+	"github.com/leoflow/secrets-csi/pkg/driver"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	streams := cli.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}
+	code := program().Execute(ctx, os.Args[1:], streams)
+	stop()
+	os.Exit(code)
+}
+
+func program() cli.Program {
+	return cli.Program{
+		Name:    "driver",
+		Summary: "driver delivers Airflow connections and variables to pods as files.",
+		Main: &cli.Command{
+			Name:    "driver",
+			Summary: "driver delivers Airflow connections and variables to pods as files.",
+			Details: `It runs on every node, as root, and serves CSI to kubelet until it gets SIGTERM.
+The volumes it has mounted outlive it.`,
+			Examples: `# in a DaemonSet
+driver --node-id=$(NODE_NAME) --core-address=core.leoflow:9443 --core-ca=/etc/leoflow/ca.crt --registration-dir=/registration --kubelet-endpoint=/var/lib/kubelet/plugins/secrets.csi.leoflow.io/csi.sock
+# on a developer's machine, without core
+driver --node-id=here --endpoint=/tmp/leoflow/csi.sock --provider-file=connections.yaml --log-format=text`,
+			Bind: func(flags *flag.FlagSet) cli.Run {
+				var s settings
+				s.bind(flags)
+				return func(ctx context.Context, streams cli.Streams, _ []string) error {
+					return run(ctx, streams, s)
+				}
+			},
+		},
+	}
+}
+
+func run(ctx context.Context, streams cli.Streams, s settings) error {
+	if err := s.check(); err != nil {
+		return err
+	}
+	if err := keepMemoryPrivate(); err != nil {
+		return err
+	}
+	log := s.logger(streams.Err)
+	sources, err := s.providers(log)
+	if err != nil {
+		return err
+	}
+	defer sources.close()
+
+	deliverer := delivery.New(delivery.Config{
+		Providers:    sources.byName,
+		VolumeSize:   int64(s.volumeSize),
+		FetchTimeout: s.fetchTimeout,
+		PollEvery:    s.pollEvery,
+		Log:          log,
+	})
+	server := driver.Server{
+		Endpoint:        socketPath(s.endpoint),
+		RegistrationDir: s.registrationDir,
+		KubeletEndpoint: s.kubeletEndpoint,
+		Grace:           s.shutdownGrace,
+		Driver: driver.Config{
+			NodeID:    s.nodeID,
+			Deliverer: deliverer,
+			Providers: sources.names,
+			Audience:  s.coreAudience,
+			Logger:    log,
+		},
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return deliverer.Run(ctx) })
+	group.Go(func() error { return server.Serve(ctx) })
+	return group.Wait()
+}

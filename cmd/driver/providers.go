@@ -1,0 +1,73 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+
+	"github.com/leoflow/secrets-csi/pkg/driver"
+	"github.com/leoflow/secrets-csi/pkg/provider"
+	"github.com/leoflow/secrets-csi/pkg/provider/core"
+	"github.com/leoflow/secrets-csi/pkg/secret"
+)
+
+// sources are the providers that this node has.
+type sources struct {
+	byName map[string]provider.Provider
+	// names are the keys of byName; the first is the default.
+	names  []string
+	closes []func() error
+}
+
+func (s *settings) providers(log *slog.Logger) (sources, error) {
+	found := sources{byName: map[string]provider.Provider{}}
+	if s.coreAddress != "" {
+		client, err := core.New(s.coreConfig(log))
+		if err != nil {
+			return sources{}, err
+		}
+		found.add(driver.CoreProvider, client, client.Close)
+	}
+	return found, nil
+}
+
+func (s *sources) add(name string, source provider.Provider, end func() error) {
+	s.byName[name] = source
+	s.names = append(s.names, name)
+	s.closes = append(s.closes, end)
+}
+
+// close ends the providers' connections; the process is about to end too, so that
+// there is nothing to do about a failure.
+func (s *sources) close() {
+	for _, end := range s.closes {
+		_ = end()
+	}
+}
+
+func (s *settings) coreConfig(log *slog.Logger) core.Config {
+	config := core.Config{
+		Address:           s.coreAddress,
+		CAFile:            s.coreCA,
+		CertFile:          s.coreCert,
+		KeyFile:           s.coreKey,
+		ServerName:        s.coreServerName,
+		PlaintextLoopback: s.corePlaintextLoopback,
+		Timeout:           s.fetchTimeout,
+		Logger:            log,
+	}
+	if s.coreTokenFile != "" {
+		config.NodeToken = func(context.Context) (secret.Text, error) { return readToken(s.coreTokenFile) }
+	}
+	return config
+}
+
+func readToken(path string) (secret.Text, error) {
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return secret.Text{}, fmt.Errorf("reading --core-token-file: %w", err)
+	}
+	return secret.New(strings.TrimSpace(string(content))), nil
+}

@@ -1,0 +1,117 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"io"
+	"log/slog"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/leoflow/secrets-csi/internal/cli"
+	"github.com/leoflow/secrets-csi/pkg/driver"
+)
+
+// settings are the flags.
+type settings struct {
+	nodeID          string
+	endpoint        string
+	registrationDir string
+	kubeletEndpoint string
+
+	coreAddress           string
+	coreCA                string
+	coreCert, coreKey     string
+	coreServerName        string
+	coreTokenFile         string
+	coreAudience          string
+	corePlaintextLoopback bool
+	providerFile          string
+
+	volumeSize    size
+	fetchTimeout  time.Duration
+	pollEvery     time.Duration
+	shutdownGrace time.Duration
+
+	logFormat string
+	logLevel  string
+}
+
+func (s *settings) bind(flags *flag.FlagSet) {
+	flags.StringVar(&s.nodeID, "node-id", "", "the `name` of this node in Kubernetes")
+	flags.StringVar(&s.endpoint, "endpoint", "unix:///csi/csi.sock", "the unix `socket` to serve CSI on")
+	flags.StringVar(&s.registrationDir, "registration-dir", "", "kubelet's plugins_registry `directory`, to register there; empty to not register")
+	flags.StringVar(&s.kubeletEndpoint, "kubelet-endpoint", "", "the CSI socket's `path` as kubelet sees it, where that is not --endpoint")
+
+	flags.StringVar(&s.coreAddress, "core-address", "", "core's `host:port`")
+	flags.StringVar(&s.coreCA, "core-ca", "", "`file` of the CA certificates that core's must chain to; empty for the system's")
+	flags.StringVar(&s.coreCert, "core-cert", "", "`file` of this node's client certificate")
+	flags.StringVar(&s.coreKey, "core-key", "", "`file` of that certificate's key")
+	flags.StringVar(&s.coreServerName, "core-server-name", "", "the `name` that core's certificate must carry, where that is not the host of --core-address")
+	flags.StringVar(&s.coreTokenFile, "core-token-file", "", "`file` of the driver's own token, which watches for changes where there is no client certificate; read again for every stream")
+	flags.StringVar(&s.coreAudience, "core-audience", driver.CoreAudience, "the `audience` of the pods' tokens for core, as in tokenRequests of the CSIDriver")
+	flags.BoolVar(&s.corePlaintextLoopback, "core-plaintext-loopback", false, "speak to core without TLS; for development, and refused unless core is on a loopback address")
+	flags.StringVar(&s.providerFile, "provider-file", "", "a `file` of 'airflow connections export' to serve as the provider \"file\"; for development")
+
+	s.volumeSize = 16 << 20
+	flags.Var(&s.volumeSize, "volume-size", "the `size` that each pod's tmpfs is capped at, such as 4Mi")
+	flags.DurationVar(&s.fetchTimeout, "fetch-timeout", 10*time.Second, "how long one fetch may take")
+	flags.DurationVar(&s.pollEvery, "poll-every", 30*time.Second, "how often to look for changes where core does not tell of them")
+	flags.DurationVar(&s.shutdownGrace, "shutdown-grace", 20*time.Second, "how long calls in flight may take to finish after SIGTERM")
+
+	flags.StringVar(&s.logFormat, "log-format", "json", "json or text")
+	flags.StringVar(&s.logLevel, "log-level", "info", "debug, info, warn or error")
+}
+
+// check says everything that is wrong with the settings at once. What concerns core
+// alone its client checks.
+func (s *settings) check() error {
+	var mistakes []error
+	refuse := func(wrong bool, format string, args ...any) {
+		if wrong {
+			mistakes = append(mistakes, cli.Usagef(format, args...))
+		}
+	}
+	refuse(s.nodeID == "", "--node-id is needed; in a pod take it from the field spec.nodeName")
+	refuse(len(s.nodeID) > 253, "--node-id has %d characters; a node's name has 253 at most", len(s.nodeID))
+	refuse(!filepath.IsAbs(socketPath(s.endpoint)), "--endpoint %q is not an absolute path or unix:// URL", s.endpoint)
+	refuse(s.registrationDir != "" && !filepath.IsAbs(s.registrationDir), "--registration-dir %q is not an absolute path", s.registrationDir)
+	refuse(s.kubeletEndpoint != "" && !filepath.IsAbs(s.kubeletEndpoint), "--kubelet-endpoint %q is not an absolute path", s.kubeletEndpoint)
+	refuse(s.kubeletEndpoint != "" && s.registrationDir == "", "--kubelet-endpoint is for registering; give --registration-dir too")
+	refuse(s.coreAddress == "" && s.providerFile == "", "there is nowhere to fetch from: give --core-address, or --provider-file for development")
+	refuse(s.coreAddress == "" && s.usesCore(), "the --core-… flags need --core-address")
+	refuse(s.coreAudience == "", "--core-audience must not be empty")
+	refuse(s.volumeSize < minVolumeSize, "--volume-size %v is too small; %v is the least", s.volumeSize, minVolumeSize)
+	refuse(s.fetchTimeout <= 0, "--fetch-timeout must be above 0")
+	refuse(s.pollEvery < time.Second, "--poll-every must be 1s at least")
+	refuse(s.shutdownGrace < 0, "--shutdown-grace must not be negative")
+	refuse(s.logFormat != "json" && s.logFormat != "text", "--log-format %q is neither json nor text", s.logFormat)
+	_, known := levels[s.logLevel]
+	refuse(!known, "--log-level %q is none of debug, info, warn and error", s.logLevel)
+	if len(mistakes) == 0 {
+		return nil
+	}
+	return &cli.ExitError{Code: cli.Misuse, Err: errors.Join(mistakes...)}
+}
+
+func (s *settings) usesCore() bool {
+	return s.corePlaintextLoopback ||
+		slices.ContainsFunc([]string{s.coreCA, s.coreCert, s.coreKey, s.coreServerName, s.coreTokenFile}, func(value string) bool { return value != "" })
+}
+
+// socketPath takes the endpoint as CSI writes it, and as a plain path.
+func socketPath(endpoint string) string { return strings.TrimPrefix(endpoint, "unix://") }
+
+var levels = map[string]slog.Level{
+	"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError,
+}
+
+func (s *settings) logger(out io.Writer) *slog.Logger {
+	options := &slog.HandlerOptions{Level: levels[s.logLevel]}
+	if s.logFormat == "text" {
+		return slog.New(slog.NewTextHandler(out, options))
+	}
+	return slog.New(slog.NewJSONHandler(out, options))
+}
