@@ -12,21 +12,22 @@ func Merge(inherited []string, entries []Entry, keepExisting bool) ([]string, er
 	if faults := Faults(entries); len(faults) > 0 {
 		return nil, errors.Join(faults...)
 	}
-	taken := make(map[string]bool, len(entries))
+	delivered := make(map[string]bool, len(entries))
 	for _, entry := range entries {
-		taken[entry.Env] = !keepExisting
+		delivered[entry.Env] = true
 	}
 	environ := make([]string, 0, len(inherited)+len(entries))
+	kept := map[string]bool{}
 	for _, variable := range inherited {
 		name := variableName(variable)
-		if taken[name] && !keepExisting {
+		if delivered[name] && !keepExisting {
 			continue
 		}
-		taken[name] = true
+		kept[name] = true
 		environ = append(environ, variable)
 	}
 	for _, entry := range entries {
-		if !keepExisting || !taken[entry.Env] {
+		if !kept[entry.Env] {
 			environ = append(environ, entry.Env+"="+entry.Value.Reveal())
 		}
 	}

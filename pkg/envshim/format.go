@@ -62,7 +62,7 @@ func (f Format) line(name, value string) (string, error) {
 		return name + "=" + value, nil
 	case Dotenv:
 		if !isCommonDotenv(value) {
-			return "", errors.New("dotenv readers disagree on a value with a quote, a carriage return, ${ or \\\\; use json")
+			return "", errors.New("dotenv readers disagree on a value with a quote, a carriage return, ${ or a doubled or final backslash; use json")
 		}
 		return name + "='" + value + "'", nil
 	case Export:

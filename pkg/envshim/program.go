@@ -40,7 +40,10 @@ func Find(command, searchPath string) (string, error) {
 	if strings.Contains(command, "/") {
 		return command, executable(command)
 	}
-	found := error(&StartError{exitNotFound, fmt.Errorf("%s: command not found in PATH", command)})
+	found := error(&StartError{exitNotFound, fmt.Errorf("%q: command not found in PATH", command)})
+	if command == "" {
+		return "", found
+	}
 	for _, dir := range filepath.SplitList(searchPath) {
 		if dir == "" {
 			dir = "."
