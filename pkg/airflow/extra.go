@@ -3,17 +3,19 @@ package airflow
 import (
 	"unicode/utf8"
 
-	"github.com/leoflow/secrets-csi/pkg/airflow/internal/jsonobject"
+	"github.com/leoflow/secrets-csi/pkg/airflow/internal/jsontext"
 )
 
 const extraReason = "must be a JSON object, such as {\"key\": \"value\"}; Airflow refuses anything else"
 
-// checkExtra accepts what Airflow's own validation of extra accepts.
+// checkExtra accepts what Airflow's own validation of extra accepts: an object, or
+// nothing.
 func checkExtra(text string) error {
-	if !utf8.ValidString(text) {
-		return &FieldError{Field: "extra", Reason: "is not UTF-8; Airflow holds text only"}
+	if text == "" {
+		return nil
 	}
-	if text != "" && !jsonobject.Is(text) {
+	raw := []byte(text)
+	if err := jsontext.Check(raw); err != nil || !jsontext.IsObject(jsontext.Trim(raw).Value) {
 		return &FieldError{Field: "extra", Reason: extraReason}
 	}
 	return nil
@@ -48,7 +50,7 @@ func appendCanonical(out []byte, text string) []byte {
 	inString, escaped := false, false
 	for _, char := range text {
 		if char >= utf8.RuneSelf {
-			out = appendEscaped(out, char)
+			out = jsontext.AppendEscaped(out, char)
 			escaped = false
 			continue
 		}

@@ -1,11 +1,12 @@
 package airflow
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
 
-	"github.com/leoflow/secrets-csi/pkg/airflow/internal/jsonobject"
+	"github.com/leoflow/secrets-csi/pkg/airflow/internal/jsontext"
 	"github.com/leoflow/secrets-csi/pkg/secret"
 )
 
@@ -16,7 +17,7 @@ func ParseJSON(id string, text []byte) (Connection, error) {
 	if err := checkSize(len(text)); err != nil {
 		return Connection{}, err
 	}
-	members, err := jsonobject.Members(text)
+	members, err := connectionMembers(text)
 	if err != nil {
 		return Connection{}, fmt.Errorf("reading connection as JSON: %w", err)
 	}
@@ -36,7 +37,25 @@ func ParseJSON(id string, text []byte) (Connection, error) {
 	return conn, nil
 }
 
-func parseLoneURI(id string, member jsonobject.Member) (Connection, error) {
+func connectionMembers(text []byte) ([]jsontext.Member, error) {
+	if err := jsontext.Check(text); err != nil {
+		return nil, err
+	}
+	object := jsontext.Trim(text)
+	if !jsontext.IsObject(object.Value) {
+		return nil, errors.New("it must be an object")
+	}
+	members, err := jsontext.Members(object.Value)
+	if err != nil {
+		return nil, err
+	}
+	if member, twice := jsontext.Twice(members); twice {
+		return nil, fieldError(member, "is given twice; remove one")
+	}
+	return members, nil
+}
+
+func parseLoneURI(id string, member jsontext.Member) (Connection, error) {
 	uri, present, err := memberText(member)
 	if err != nil {
 		return Connection{}, err
@@ -54,7 +73,7 @@ type values struct {
 	port                             uint16
 }
 
-func (c *Connection) take(held *values, member jsonobject.Member) error {
+func (c *Connection) take(held *values, member jsontext.Member) error {
 	switch member.Key {
 	case "conn_type":
 		return c.takeType(member)
@@ -78,13 +97,13 @@ func (c *Connection) take(held *values, member jsonobject.Member) error {
 	return fieldError(member, "is not a field of a connection; Airflow knows conn_type, description, host, login, password, schema, port, extra and uri")
 }
 
-func (c *Connection) takeType(member jsonobject.Member) error {
+func (c *Connection) takeType(member jsontext.Member) error {
 	text, _, err := memberText(member)
 	c.Type = NormalizeType(text)
 	return err
 }
 
-func takeText(field **string, held *string, member jsonobject.Member) error {
+func takeText(field **string, held *string, member jsontext.Member) error {
 	text, present, err := memberText(member)
 	if present {
 		*held, *field = text, held
@@ -92,7 +111,7 @@ func takeText(field **string, held *string, member jsonobject.Member) error {
 	return err
 }
 
-func (c *Connection) takePassword(held *values, member jsonobject.Member) error {
+func (c *Connection) takePassword(held *values, member jsontext.Member) error {
 	text, present, err := memberText(member)
 	if present {
 		held.password = secret.New(text)
@@ -105,7 +124,7 @@ const portReason = "must be a whole number from 0 to 65535"
 
 // takePort reads a number or, as Airflow does, a number in quotes; empty quotes are
 // no port.
-func (c *Connection) takePort(held *values, member jsonobject.Member) error {
+func (c *Connection) takePort(held *values, member jsontext.Member) error {
 	digits := string(member.Value)
 	if member.Value[0] == '"' {
 		text, _, err := memberText(member)
@@ -127,7 +146,7 @@ func (c *Connection) takePort(held *values, member jsonobject.Member) error {
 }
 
 // takeExtra drops what Python takes for false, as Airflow does.
-func (c *Connection) takeExtra(held *values, member jsonobject.Member) error {
+func (c *Connection) takeExtra(held *values, member jsontext.Member) error {
 	text := string(member.Value)
 	switch {
 	case text == "null" || text == "false" || isEmptyJSON(text):
@@ -160,20 +179,20 @@ func isEmptyJSON(text string) bool {
 	return strings.Trim(inner[1:len(inner)-1], " \t\r\n") == ""
 }
 
-func memberText(member jsonobject.Member) (text string, present bool, err error) {
+func memberText(member jsontext.Member) (text string, present bool, err error) {
 	if string(member.Value) == "null" {
 		return "", false, nil
 	}
 	if member.Value[0] != '"' {
 		return "", false, fieldError(member, "must be a string; put it in quotes")
 	}
-	text, err = jsonobject.Text(member.Value)
+	text, err = jsontext.Text(member.Value)
 	if err != nil {
 		return "", false, fieldError(member, err.Error())
 	}
 	return text, true, nil
 }
 
-func fieldError(member jsonobject.Member, reason string) error {
-	return &FieldError{Field: member.Key, Position: member.Offset + 1, Reason: reason}
+func fieldError(member jsontext.Member, reason string) error {
+	return &FieldError{Field: member.Key, Position: member.KeyOffset + 1, Reason: reason}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/leoflow/secrets-csi/pkg/airflow/internal/jsontext"
 	"github.com/leoflow/secrets-csi/pkg/secret"
 )
 
@@ -80,9 +81,9 @@ func objectOf(pairs []pair) string {
 		if i > 0 {
 			out = append(out, ',')
 		}
-		out = appendString(out, pair.key)
+		out = jsontext.AppendText(out, pair.key)
 		out = append(out, ':')
-		out = appendString(out, pair.value)
+		out = jsontext.AppendText(out, pair.value)
 	}
 	return string(append(out, '}'))
 }

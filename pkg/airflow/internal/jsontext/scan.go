@@ -1,4 +1,4 @@
-package jsonobject
+package jsontext
 
 import (
 	"bytes"
@@ -10,9 +10,21 @@ import (
 // The functions below walk text that json.Valid has accepted, so that they need not
 // look for its end.
 
+func isSpace(char byte) bool {
+	return char == ' ' || char == '\n' || char == '\t' || char == '\r'
+}
+
 func skipSpace(text []byte, at int) int {
-	for at < len(text) && (text[at] == ' ' || text[at] == '\n' || text[at] == '\t' || text[at] == '\r') {
+	for at < len(text) && isSpace(text[at]) {
 		at++
+	}
+	return at
+}
+
+// skipComma returns the place of the next member or item, or of the closing bracket.
+func skipComma(text []byte, at int) int {
+	if at = skipSpace(text, at); text[at] == ',' {
+		return skipSpace(text, at+1)
 	}
 	return at
 }

@@ -1,0 +1,113 @@
+package export
+
+import (
+	"errors"
+	"slices"
+
+	"github.com/leoflow/secrets-csi/pkg/airflow"
+	"github.com/leoflow/secrets-csi/pkg/secret"
+)
+
+func readConnection(entry member, sealed Sealed) (Connection, error) {
+	conn := Connection{ID: entry.key, Line: entry.line}
+	value := entry.value
+	if value.kind == list && len(value.items) == 1 {
+		value = value.items[0] // older import files hold lists of one
+	}
+	if err := value.firstFault(); err != nil {
+		return Connection{}, err
+	}
+	var err error
+	switch {
+	case value.kind == text && sealed.holds(value.text):
+		kept := secret.New(value.text)
+		conn.Sealed = &kept
+	case value.kind == text:
+		conn.Connection, err = airflow.Parse(entry.key, value.text)
+	case value.kind == object:
+		conn.Connection, err = readFields(entry.key, value, sealed)
+	default:
+		err = at(value.line, "must be a URI, or an object of fields such as conn_type and host")
+	}
+	if err != nil {
+		return Connection{}, err
+	}
+	return conn, nil
+}
+
+func (s Sealed) holds(text string) bool { return s != nil && s(text) }
+
+// readFields takes what import files may hold beyond the fields of a connection away
+// and leaves the rest to airflow.ParseJSON.
+func readFields(id string, value node, sealed Sealed) (airflow.Connection, error) {
+	value.members = slices.Clone(value.members)
+	value.members = slices.DeleteFunc(value.members, func(m member) bool { return m.value.kind == null })
+	if err := value.dropConnectionID(id); err != nil {
+		return airflow.Connection{}, err
+	}
+	if err := value.renameExtra(); err != nil {
+		return airflow.Connection{}, err
+	}
+	extra, found := value.member("extra")
+	kept := found && extra.value.kind == text && sealed.holds(extra.value.text)
+	if kept {
+		value.drop("extra")
+	}
+	conn, err := airflow.ParseJSON(id, value.appendJSON(nil))
+	if err != nil {
+		return airflow.Connection{}, value.locate(err)
+	}
+	if kept {
+		text := secret.New(extra.value.text)
+		conn.Extra = &text
+	}
+	return conn, nil
+}
+
+func (n *node) drop(key string) {
+	n.members = slices.DeleteFunc(n.members, func(m member) bool { return m.key == key })
+}
+
+func (n *node) dropConnectionID(id string) error {
+	given, found := n.member("conn_id")
+	if found && (given.value.kind != text || given.value.text != id) {
+		return at(given.line, `field "conn_id": differs from the id that the entry stands under; remove it`)
+	}
+	n.drop("conn_id")
+	return nil
+}
+
+// renameExtra reads extra_dejson, which import files may hold instead of extra.
+func (n *node) renameExtra() error {
+	given, found := n.member("extra_dejson")
+	if !found {
+		return nil
+	}
+	if _, both := n.member("extra"); both {
+		return at(given.line, `field "extra_dejson": stands beside extra; remove one`)
+	}
+	if given.value.kind != object {
+		return at(given.line, `field "extra_dejson": must be an object`)
+	}
+	n.drop("extra_dejson")
+	given.key = "extra"
+	n.members = append(n.members, given)
+	return nil
+}
+
+// locate turns the place in the JSON that readFields made into a line of the file. A
+// place within a URI it leaves.
+func (n *node) locate(err error) error {
+	var field *airflow.FieldError
+	if !errors.As(err, &field) {
+		return err
+	}
+	if uri, found := n.member("uri"); found && len(n.members) == 1 {
+		return &lineError{uri.line, err}
+	}
+	given, found := n.member(field.Field)
+	if !found {
+		return &airflow.FieldError{Field: field.Field, Reason: field.Reason}
+	}
+	return &lineError{given.line, &airflow.FieldError{Field: field.Field, Reason: field.Reason}}
+}

@@ -1,0 +1,51 @@
+package export
+
+import (
+	"bytes"
+	"encoding/json"
+
+	"github.com/leoflow/secrets-csi/pkg/airflow/internal/jsontext"
+)
+
+// appendJSON writes a node that firstFault finds nothing wrong with, compact and in
+// ASCII. Numbers stay as they were written.
+func (n node) appendJSON(out []byte) []byte {
+	switch n.kind {
+	case text:
+		return jsontext.AppendText(out, n.text)
+	case literal:
+		return append(out, n.text...)
+	case list:
+		out = append(out, '[')
+		for i, item := range n.items {
+			out = item.appendJSON(separate(out, i))
+		}
+		return append(out, ']')
+	case object:
+		out = append(out, '{')
+		for i, m := range n.members {
+			out = append(jsontext.AppendText(separate(out, i), m.key), ':')
+			out = m.value.appendJSON(out)
+		}
+		return append(out, '}')
+	default:
+		return append(out, "null"...)
+	}
+}
+
+func separate(out []byte, i int) []byte {
+	if i > 0 {
+		return append(out, ',')
+	}
+	return out
+}
+
+// indentedJSON is the node as Airflow's Variable.set stores what is not a string:
+// json.dumps with an indent of two.
+func (n node) indentedJSON() (string, error) {
+	var out bytes.Buffer
+	if err := json.Indent(&out, n.appendJSON(nil), "", "  "); err != nil {
+		return "", at(n.line, "cannot be written as JSON")
+	}
+	return out.String(), nil
+}

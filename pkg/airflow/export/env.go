@@ -1,0 +1,55 @@
+package export
+
+import (
+	"strings"
+	"unicode/utf8"
+)
+
+// splitEnv reads lines of id=value by Airflow's rules: a comment begins with "#",
+// nothing is trimmed or unquoted, and what Python's splitlines takes for the end of a
+// line ends it.
+func splitEnv(_ string, content []byte) ([]member, error) {
+	var entries []member
+	for i, line := range splitLines(string(content)) {
+		bare := strings.TrimSpace(line)
+		if bare == "" || bare[0] == '#' {
+			continue
+		}
+		entries = append(entries, envEntry(line, i+1))
+	}
+	return entries, nil
+}
+
+func envEntry(line string, number int) member {
+	key, value, found := strings.Cut(line, "=")
+	entry := member{key: key, line: number, value: node{kind: text, text: value, line: number}}
+	switch {
+	case !found:
+		// The line may be anything, a secret too: it is not an id to be printed.
+		entry.key, entry.fault = "", "is not of the form id=value"
+	case key == "":
+		entry.fault = "has no id before the equals sign"
+	case value == "":
+		entry.fault = "has no value after the equals sign"
+	}
+	return entry
+}
+
+func splitLines(content string) []string {
+	content = strings.ReplaceAll(content, "\r\n", "\n")
+	var lines []string
+	for {
+		end := strings.IndexFunc(content, isLineEnd)
+		if end < 0 {
+			return append(lines, content)
+		}
+		_, size := utf8.DecodeRuneInString(content[end:])
+		lines = append(lines, content[:end])
+		content = content[end+size:]
+	}
+}
+
+func isLineEnd(char rune) bool {
+	return char >= '\n' && char <= '\r' || char >= 0x1c && char <= 0x1e ||
+		char == 0x85 || char == 0x2028 || char == 0x2029
+}

@@ -1,0 +1,102 @@
+package export
+
+import (
+	"bytes"
+	"errors"
+	"slices"
+
+	"github.com/leoflow/secrets-csi/pkg/airflow/internal/jsontext"
+)
+
+func splitJSON(name string, content []byte) ([]member, error) {
+	reader := jsonReader{lineStarts: lineStarts(content)}
+	if err := jsontext.Check(content); err != nil {
+		return nil, reader.fileError(name, err)
+	}
+	whole := jsontext.Trim(content)
+	if !jsontext.IsObject(whole.Value) {
+		return nil, &FileError{name, reader.line(whole.Offset), mappingReason}
+	}
+	root := reader.node(whole)
+	if root.kind == broken {
+		return nil, &FileError{name, root.line, root.text}
+	}
+	return root.members, nil
+}
+
+const mappingReason = "must be a mapping from ids to entries, as the export commands write it"
+
+// jsonReader knows where the lines of a file begin.
+type jsonReader struct{ lineStarts []int }
+
+func lineStarts(content []byte) []int {
+	starts := []int{0}
+	for at := 0; ; {
+		next := bytes.IndexByte(content[at:], '\n')
+		if next < 0 {
+			return starts
+		}
+		at += next + 1
+		starts = append(starts, at)
+	}
+}
+
+func (r jsonReader) line(offset int) int {
+	line, found := slices.BinarySearch(r.lineStarts, offset)
+	if found {
+		line++
+	}
+	return line
+}
+
+func (r jsonReader) fileError(name string, err error) error {
+	var syntax *jsontext.SyntaxError
+	if errors.As(err, &syntax) {
+		return &FileError{name, r.line(syntax.Offset), "is " + syntax.Reason}
+	}
+	return &FileError{File: name, Reason: err.Error()}
+}
+
+// node reads an item whose Offset is its place in the file.
+func (r jsonReader) node(item jsontext.Item) node {
+	n := node{line: r.line(item.Offset)}
+	switch item.Value[0] {
+	case '{':
+		return r.object(n, item)
+	case '[':
+		n.kind = list
+		for _, each := range jsontext.Items(item.Value) {
+			each.Offset += item.Offset
+			n.items = append(n.items, r.node(each))
+		}
+	case '"':
+		n.kind = text
+		var err error
+		if n.text, err = jsontext.Text(item.Value); err != nil {
+			n.kind, n.text = broken, err.Error()
+		}
+	case 'n':
+		n.kind = null
+	default:
+		n.kind, n.text = literal, string(item.Value)
+	}
+	return n
+}
+
+func (r jsonReader) object(n node, item jsontext.Item) node {
+	n.kind = object
+	members, err := jsontext.Members(item.Value)
+	if err != nil {
+		n.kind, n.text = broken, "holds a key that "+keyReason
+		return n
+	}
+	for _, each := range members {
+		each.Offset += item.Offset
+		n.members = append(n.members, member{
+			key: each.Key, line: r.line(item.Offset + each.KeyOffset), value: r.node(each.Item),
+		})
+	}
+	return n
+}
+
+const keyReason = "is not text: half of a surrogate pair is no character"

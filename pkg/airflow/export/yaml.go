@@ -1,0 +1,133 @@
+package export
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"regexp"
+	"strconv"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/leoflow/secrets-csi/pkg/airflow/internal/jsontext"
+)
+
+func splitYAML(name string, content []byte) ([]member, error) {
+	decoder := yaml.NewDecoder(bytes.NewReader(content))
+	var document, second yaml.Node
+	err := decoder.Decode(&document)
+	switch {
+	case errors.Is(err, io.EOF):
+		return nil, &FileError{File: name, Reason: "is empty; " + mappingReason}
+	case err != nil:
+		return nil, &FileError{name, lineOf(err), "is not YAML"}
+	}
+	if err := decoder.Decode(&second); !errors.Is(err, io.EOF) {
+		return nil, &FileError{name, second.Line, "holds more than the one document that Airflow reads"}
+	}
+	// Aliases may repeat as much as the file could have held in full, and a bit.
+	reader := yamlReader{budget: 2*len(content) + 100_000}
+	root := reader.node(document.Content[0], 0)
+	if root.kind == broken {
+		return nil, &FileError{name, root.line, root.text}
+	}
+	if root.kind != object {
+		return nil, &FileError{name, root.line, mappingReason}
+	}
+	return root.members, nil
+}
+
+var yamlLine = regexp.MustCompile(`^yaml: line (\d+):`)
+
+// lineOf takes the line out of an error of the YAML library, whose text quotes the file.
+func lineOf(err error) int {
+	found := yamlLine.FindStringSubmatch(err.Error())
+	if found == nil {
+		return 0
+	}
+	line, _ := strconv.Atoi(found[1])
+	return line
+}
+
+// yamlReader bounds what aliases expand to.
+type yamlReader struct{ budget int }
+
+func (r *yamlReader) node(source *yaml.Node, depth int) node {
+	r.budget--
+	if r.budget < 0 || depth > jsontext.MaxDepth {
+		return node{kind: broken, line: source.Line, text: "nests too deep, or its aliases repeat too much"}
+	}
+	n := node{line: source.Line}
+	switch source.Kind {
+	case yaml.AliasNode:
+		n = r.node(source.Alias, depth+1)
+		n.line = source.Line
+	case yaml.SequenceNode:
+		n.kind = list
+		for _, item := range source.Content {
+			n.items = append(n.items, r.node(item, depth+1))
+		}
+	case yaml.MappingNode:
+		n.kind, n.members = object, r.members(source, depth)
+	default:
+		n.kind, n.text = scalar(source)
+	}
+	return n
+}
+
+func (r *yamlReader) members(source *yaml.Node, depth int) []member {
+	var members, merged []member
+	for i := 0; i+1 < len(source.Content); i += 2 {
+		key, value := source.Content[i], r.node(source.Content[i+1], depth+1)
+		if isMergeKey(key) {
+			merged = append(merged, mergedMembers(value)...)
+			continue
+		}
+		members = append(members, r.member(key, value))
+	}
+	return addMissing(members, merged)
+}
+
+func (r *yamlReader) member(key *yaml.Node, value node) member {
+	name := r.node(key, 0)
+	if name.kind != text {
+		return member{key: key.Value, line: key.Line, fault: "is not text in YAML 1.1; put it in quotes"}
+	}
+	return member{key: name.text, line: key.Line, value: value}
+}
+
+func isMergeKey(key *yaml.Node) bool {
+	return key.Kind == yaml.ScalarNode && key.Style == 0 && key.Value == "<<"
+}
+
+// mergedMembers are those that "<<" takes over from a mapping, or from several in a
+// list, of which the first wins.
+func mergedMembers(value node) []member {
+	switch value.kind {
+	case object:
+		return value.members
+	case list:
+		var members []member
+		for _, item := range value.items {
+			members = addMissing(members, mergedMembers(item))
+		}
+		return members
+	default:
+		return []member{{key: "<<", line: value.line, fault: "must be merged from a mapping"}}
+	}
+}
+
+// addMissing keeps keys that members itself holds twice, so that they are found.
+func addMissing(members, more []member) []member {
+	held := make(map[string]struct{}, len(members))
+	for _, m := range members {
+		held[m.key] = struct{}{}
+	}
+	for _, m := range more {
+		if _, found := held[m.key]; !found {
+			held[m.key] = struct{}{}
+			members = append(members, m)
+		}
+	}
+	return members
+}

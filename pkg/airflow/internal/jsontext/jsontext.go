@@ -1,0 +1,150 @@
+// Package jsontext takes JSON apart without losing anything: the order of members,
+// where they stand, and their values as they were written. Unlike encoding/json it
+// tells keys apart by case, and refuses what that repairs in silence: text that is not
+// UTF-8 and halves of surrogate pairs.
+package jsontext
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"unicode/utf8"
+)
+
+// MaxDepth bounds how deep values may nest. Python's own reader gives up at about a
+// thousand.
+const MaxDepth = 200
+
+// Member is one key of an object and its value.
+type Member struct {
+	Key string
+	Item
+	// KeyOffset is where the key stands, from 0.
+	KeyOffset int
+}
+
+// Item is one value: its JSON text, a part of the text it was read from, and where in
+// that it stands, from 0.
+type Item struct {
+	Value  []byte
+	Offset int
+}
+
+// SyntaxError says where text stops to be what it should be. It quotes nothing, as the
+// errors of encoding/json do.
+type SyntaxError struct {
+	Offset int // from 0
+	Reason string
+}
+
+func (e *SyntaxError) Error() string { return fmt.Sprintf("byte %d: %s", e.Offset+1, e.Reason) }
+
+// Check refuses text that is not one JSON value, or
+// that nests too deep. The error is a *SyntaxError. The functions below are for text
+// that it accepted and Trim trimmed.
+func Check(text []byte) error {
+	for at := 0; at < len(text); {
+		char, size := utf8.DecodeRune(text[at:])
+		if char == utf8.RuneError && size == 1 {
+			return &SyntaxError{at, "not UTF-8"}
+		}
+		at += size
+	}
+	if !json.Valid(text) {
+		return syntaxError(text)
+	}
+	return checkDepth(text)
+}
+
+func syntaxError(text []byte) error {
+	var syntax *json.SyntaxError
+	if err := json.Unmarshal(text, new(json.RawMessage)); errors.As(err, &syntax) {
+		return &SyntaxError{max(int(syntax.Offset)-1, 0), "not JSON from here on"}
+	}
+	return &SyntaxError{0, "not JSON"}
+}
+
+func checkDepth(text []byte) error {
+	depth := 0
+	for at := 0; at < len(text); at++ {
+		switch text[at] {
+		case '"':
+			at = skipString(text, at) - 1
+		case '{', '[':
+			if depth++; depth > MaxDepth {
+				return &SyntaxError{at, fmt.Sprintf("nested deeper than %d levels", MaxDepth)}
+			}
+		case '}', ']':
+			depth--
+		}
+	}
+	return nil
+}
+
+// Trim removes white space around text.
+func Trim(text []byte) Item {
+	start := skipSpace(text, 0)
+	end := len(text)
+	for end > start && isSpace(text[end-1]) {
+		end--
+	}
+	return Item{Value: text[start:end], Offset: start}
+}
+
+// IsObject says whether text is an object.
+func IsObject(text []byte) bool { return len(text) > 0 && text[0] == '{' }
+
+// Members returns the members of the object that text is, in their order. A key may
+// come twice.
+func Members(text []byte) ([]Member, error) {
+	members := make([]Member, 0, 8)
+	for at := skipSpace(text, 1); text[at] != '}'; at = skipComma(text, at) {
+		keyEnd := skipString(text, at)
+		key, err := Text(text[at:keyEnd])
+		if err != nil {
+			return nil, &SyntaxError{at, "key " + err.Error()}
+		}
+		start := skipSpace(text, skipSpace(text, keyEnd)+len(":"))
+		end := skipValue(text, start)
+		members = append(members, Member{Key: key, KeyOffset: at, Item: Item{text[start:end], start}})
+		at = end
+	}
+	return members, nil
+}
+
+// Items returns the values of the list that text is.
+func Items(text []byte) []Item {
+	var items []Item
+	for at := skipSpace(text, 1); text[at] != ']'; at = skipComma(text, at) {
+		end := skipValue(text, at)
+		items = append(items, Item{text[at:end], at})
+		at = end
+	}
+	return items
+}
+
+// Twice returns the first member whose key an earlier one has.
+func Twice(members []Member) (Member, bool) {
+	if len(members) > 16 {
+		return twiceOfMany(members)
+	}
+	for i, member := range members {
+		for _, earlier := range members[:i] {
+			if earlier.Key == member.Key {
+				return member, true
+			}
+		}
+	}
+	return Member{}, false
+}
+
+func twiceOfMany(members []Member) (Member, bool) {
+	seen := make(map[string]struct{}, len(members))
+	for _, member := range members {
+		if _, ok := seen[member.Key]; ok {
+			return member, true
+		}
+		seen[member.Key] = struct{}{}
+	}
+	return Member{}, false
+}
