@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/leoflow/secrets-csi/internal/logkey"
-	"github.com/leoflow/secrets-csi/pkg/mount"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 )
 
@@ -24,7 +23,7 @@ func (d *Deliverer) deliver(ctx context.Context, cause string, group []task) []e
 	errs := make([]error, len(group))
 	for i, t := range group {
 		fetched := time.Now()
-		composed, err := d.compose(ctx, t.spec, outcomes[i], d.isLive(t)) // 2
+		composed, err := d.compose(ctx, t.spec, outcomes[i], d.isLive(t.volume)) // 2
 		var placed placement
 		if err == nil {
 			placed, err = d.place(t, composed, fetched) // 3
@@ -36,14 +35,10 @@ func (d *Deliverer) deliver(ctx context.Context, cause string, group []task) []e
 	return errs
 }
 
-// isLive reports whether the volume shows files, if only from before a restart of this
-// process.
-func (d *Deliverer) isLive(t task) bool {
-	if _, health, _ := d.set.look(t.volume); health.Generation > 0 {
-		return true
-	}
-	_, err := mount.Current(t.spec.TargetPath)
-	return err == nil
+// isLive reports whether the volume shows files.
+func (d *Deliverer) isLive(v *volume) bool {
+	_, health, _ := d.set.look(v)
+	return health.Generation > 0
 }
 
 // fetch asks the group's provider once for all of them.
@@ -75,7 +70,7 @@ func (d *Deliverer) end(t task, cause string, placed placement, err error) {
 	d.set.end(t.volume, o, d.next)
 	log := d.logger(t.spec).With(logkey.Cause, cause)
 	switch {
-	case err != nil && d.isLive(t):
+	case err != nil && d.isLive(t.volume):
 		log.Warn("keeping the volume's last good files", logkey.Error, err)
 	case err == nil && placed.changed:
 		log.Info("delivered", logkey.Generation, placed.generation)

@@ -66,7 +66,7 @@ func New(config Config) *Deliverer {
 //
 // Errors are *Error.
 func (d *Deliverer) Publish(ctx context.Context, spec Volume) error {
-	v, err := d.set.adopt(spec)
+	v, err := d.set.adopt(spec, d.recall(spec))
 	if err != nil {
 		return err
 	}
@@ -85,6 +85,19 @@ func (d *Deliverer) Publish(ctx context.Context, spec Volume) error {
 	default:
 		return err
 	}
+}
+
+// recall tells what a volume shows that this process does not know, from before a
+// restart.
+func (d *Deliverer) recall(spec Volume) Health {
+	if d.set.find(spec.ID) != nil {
+		return Health{}
+	}
+	shown, err := mount.Current(spec.TargetPath)
+	if err != nil {
+		return Health{}
+	}
+	return Health{Generation: shown.Manifest.Generation, Confirmed: shown.Confirmed}
 }
 
 // isFresh reports whether a live volume is mounted, healthy and not yet due.

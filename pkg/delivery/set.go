@@ -42,13 +42,14 @@ type volume struct {
 	placed uint64
 }
 
-// adopt registers the volume, or takes in the newer spec of a known one.
-func (s *set) adopt(spec Volume) (*volume, error) {
+// adopt registers the volume, or takes in the newer spec of a known one. An unknown one
+// begins with the health given.
+func (s *set) adopt(spec Volume, health Health) (*volume, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	v, known := s.live[spec.ID]
 	if !known {
-		v = &volume{spec: spec}
+		v = &volume{spec: spec, health: health}
 		s.live[spec.ID] = v
 		return v, nil
 	}

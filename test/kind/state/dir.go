@@ -1,0 +1,152 @@
+// Package state is where a cluster keeps what it is and what it writes: one directory,
+// which can be looked at, and thrown away.
+package state
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"syscall"
+)
+
+// Inside is where the node sees its state directory.
+const Inside = "/node"
+
+// Dir is the absolute path of a state directory, as the host sees it.
+type Dir string
+
+// Cluster is what must be known to boot a cluster again.
+type Cluster struct {
+	Version  string // of Kubernetes
+	Binaries string // the directory of the node's programs
+}
+
+// Create makes the directory for a new cluster. One that exists must be empty, or left
+// from an earlier cluster.
+func Create(path string, cluster Cluster) (Dir, error) {
+	dir, err := Open(path)
+	if err != nil {
+		return "", err
+	}
+	switch entries, err := os.ReadDir(string(dir)); {
+	case errors.Is(err, fs.ErrNotExist) || err == nil && len(entries) == 0:
+	case err != nil:
+		return "", err
+	default:
+		if _, err := dir.Cluster(); err != nil {
+			return "", fmt.Errorf("directory %s is in use by something else: %w", dir, err)
+		}
+	}
+	for _, sub := range []string{"etc", "var/log", "root"} {
+		if err := os.MkdirAll(dir.Path(sub), 0o755); err != nil {
+			return "", err
+		}
+	}
+	return dir, writeJSON(dir.record(), cluster)
+}
+
+// Open names the directory; it need not exist.
+func Open(path string) (Dir, error) {
+	absolute, err := filepath.Abs(path)
+	return Dir(absolute), err
+}
+
+// Path of something within the directory.
+func (d Dir) Path(elements ...string) string {
+	return filepath.Join(append([]string{string(d)}, elements...)...)
+}
+
+// Kubeconfig is the administrator's, for use on the host.
+func (d Dir) Kubeconfig() string { return d.Path("kubeconfig") }
+
+func (d Dir) record() string { return d.Path("cluster.json") }
+
+// Cluster reads what Create wrote. fs.ErrNotExist says that no cluster is there.
+func (d Dir) Cluster() (Cluster, error) {
+	var cluster Cluster
+	return cluster, readJSON(d.record(), &cluster)
+}
+
+// Remove deletes the directory, if it is one that Create made.
+func (d Dir) Remove() error {
+	if _, err := d.Cluster(); err != nil {
+		return err
+	}
+	// The record goes last, so that a removal that was interrupted can be repeated.
+	entries, err := os.ReadDir(string(d))
+	if err != nil {
+		return err
+	}
+	for _, entry := range entries {
+		if path := d.Path(entry.Name()); path != d.record() {
+			if err := os.RemoveAll(path); err != nil {
+				return err
+			}
+		}
+	}
+	return os.RemoveAll(string(d))
+}
+
+// Lock keeps two commands from working on one directory at once; the process's end
+// gives it back. It is beside the directory, so that the directory can be removed.
+func (d Dir) Lock() error {
+	if err := os.MkdirAll(filepath.Dir(string(d)), 0o755); err != nil {
+		return err
+	}
+	descriptor, err := syscall.Open(string(d)+".lock", syscall.O_CREAT|syscall.O_RDWR|syscall.O_CLOEXEC, 0o600)
+	if err != nil {
+		return fmt.Errorf("opening %s.lock: %w", d, err)
+	}
+	if err := syscall.Flock(descriptor, syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		return fmt.Errorf("another command is at work on %s: %w", d, err)
+	}
+	return nil
+}
+
+// Name is the cluster's own on this machine: of its node, its network link and its
+// cgroups. It follows from the path, so that it is known even when all else is lost.
+func (d Dir) Name() string {
+	return "leoflow-" + hex.EncodeToString(d.hash()[:3])
+}
+
+// Addresses are those of the link's two ends. They are from 198.18.0.0/15, which RFC 2544
+// sets aside for tests, and follow from the path, so that clusters do not collide.
+func (d Dir) Addresses() (host, node netip.Addr) {
+	base := binary.BigEndian.Uint32([]byte{198, 18, 0, 0})
+	link := uint32(binary.BigEndian.Uint16(d.hash()[:2])) >> 1 // a /30 each
+	address := func(offset uint32) netip.Addr {
+		return netip.AddrFrom4([4]byte(binary.BigEndian.AppendUint32(nil, base+link<<2+offset)))
+	}
+	return address(1), address(2)
+}
+
+func (d Dir) hash() []byte {
+	sum := sha256.Sum256([]byte(d))
+	return sum[:]
+}
+
+func readJSON(path string, into any) error {
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(content, into); err != nil {
+		return fmt.Errorf("reading %s: %w", path, err)
+	}
+	return nil
+}
+
+func writeJSON(path string, from any) error {
+	content, err := json.Marshal(from)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(path, content, 0o644)
+}

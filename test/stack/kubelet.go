@@ -1,0 +1,107 @@
+package stack
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/container-storage-interface/spec/lib/go/csi"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+)
+
+// Kubelet stands in for kubelet: it makes the CSI calls that kubelet makes for a pod
+// with an inline volume, with what kubelet puts into them.
+type Kubelet struct {
+	Node csi.NodeClient
+	// PodsDir is where target paths are laid out, as below kubelet's own "pods".
+	PodsDir    string
+	connection *grpc.ClientConn
+}
+
+// Pod is a pod with one volume of ours.
+type Pod struct {
+	Name, Namespace, ServiceAccount, UID string
+	// Token is the pod's token for core, as tokenRequests brings it.
+	Token string
+	// Attributes are the volume's volumeAttributes.
+	Attributes map[string]string
+	// FSGroup is the pod's fsGroup; empty for none.
+	FSGroup string
+}
+
+// DialKubelet connects to the driver's socket.
+func DialKubelet(socket, podsDir string) (*Kubelet, error) {
+	connection, err := grpc.NewClient("unix:"+socket, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		return nil, fmt.Errorf("dialling the driver: %w", err)
+	}
+	return &Kubelet{csi.NewNodeClient(connection), podsDir, connection}, nil
+}
+
+// Close ends the connection.
+func (k *Kubelet) Close() error { return k.connection.Close() }
+
+// VolumeID is the id of the pod's volume.
+func (p Pod) VolumeID() string { return "csi-" + p.UID }
+
+// Target is where the pod's volume is mounted.
+func (k *Kubelet) Target(p Pod) string {
+	return filepath.Join(k.PodsDir, p.UID, "volumes", "kubernetes.io~csi", "leoflow", "mount")
+}
+
+// Publish makes the parent directory, as kubelet does, and publishes the volume.
+func (k *Kubelet) Publish(ctx context.Context, p Pod) error {
+	if err := os.MkdirAll(filepath.Dir(k.Target(p)), 0o750); err != nil {
+		return fmt.Errorf("making the volume's parent: %w", err)
+	}
+	request, err := k.PublishRequest(p)
+	if err != nil {
+		return err
+	}
+	_, err = k.Node.NodePublishVolume(ctx, request)
+	return err
+}
+
+// PublishRequest is what kubelet sends for the pod.
+func (k *Kubelet) PublishRequest(p Pod) (*csi.NodePublishVolumeRequest, error) {
+	tokens, err := json.Marshal(map[string]any{
+		"leoflow-core": map[string]any{"token": p.Token, "expirationTimestamp": time.Now().Add(time.Hour).UTC()},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("encoding the token: %w", err)
+	}
+	volumeContext := map[string]string{
+		"csi.storage.k8s.io/ephemeral":           "true",
+		"csi.storage.k8s.io/pod.name":            p.Name,
+		"csi.storage.k8s.io/pod.namespace":       p.Namespace,
+		"csi.storage.k8s.io/pod.uid":             p.UID,
+		"csi.storage.k8s.io/serviceAccount.name": p.ServiceAccount,
+	}
+	for key, value := range p.Attributes {
+		volumeContext[key] = value
+	}
+	return &csi.NodePublishVolumeRequest{
+		VolumeId:   p.VolumeID(),
+		TargetPath: k.Target(p),
+		Readonly:   true,
+		VolumeCapability: &csi.VolumeCapability{
+			AccessMode: &csi.VolumeCapability_AccessMode{Mode: csi.VolumeCapability_AccessMode_SINGLE_NODE_WRITER},
+			AccessType: &csi.VolumeCapability_Mount{Mount: &csi.VolumeCapability_MountVolume{VolumeMountGroup: p.FSGroup}},
+		},
+		VolumeContext: volumeContext,
+		Secrets:       map[string]string{"csi.storage.k8s.io/serviceAccount.tokens": string(tokens)},
+	}, nil
+}
+
+// Unpublish takes the pod's volume away, and the directories that kubelet made.
+func (k *Kubelet) Unpublish(ctx context.Context, p Pod) error {
+	_, err := k.Node.NodeUnpublishVolume(ctx, &csi.NodeUnpublishVolumeRequest{VolumeId: p.VolumeID(), TargetPath: k.Target(p)})
+	if err != nil {
+		return err
+	}
+	return os.RemoveAll(filepath.Join(k.PodsDir, p.UID))
+}

@@ -1,0 +1,120 @@
+package stack
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// Process is a program of ours that runs in the background. What it prints is kept.
+type Process struct {
+	command *exec.Cmd
+	output  *output
+	done    chan struct{}
+	err     error
+}
+
+// Start runs a program until Stop, or until ctx ends.
+func Start(ctx context.Context, program string, args ...string) (*Process, error) {
+	command := exec.CommandContext(ctx, program, args...)
+	command.Cancel = func() error { return command.Process.Signal(syscall.SIGTERM) }
+	command.WaitDelay = 10 * time.Second
+	// In a group of its own, so that Ctrl-C reaches it through us and in our order.
+	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	p := &Process{command: command, output: newOutput(), done: make(chan struct{})}
+	command.Stdout, command.Stderr = p.output, p.output
+	if err := command.Start(); err != nil {
+		return nil, fmt.Errorf("starting %s: %w", program, err)
+	}
+	go func() {
+		defer close(p.done)
+		p.err = command.Wait()
+	}()
+	return p, nil
+}
+
+// PID is the process's id.
+func (p *Process) PID() int { return p.command.Process.Pid }
+
+// Output is all that it has printed.
+func (p *Process) Output() string { return p.output.String() }
+
+// WaitFor returns once a line with text has been printed; the line.
+func (p *Process) WaitFor(ctx context.Context, text string) (string, error) {
+	for {
+		line, more := p.output.find(text)
+		if line != "" {
+			return line, nil
+		}
+		select {
+		case <-more:
+		case <-p.done:
+			return "", fmt.Errorf("%s ended before it said %q:\n%s", p.command.Path, text, p.Output())
+		case <-ctx.Done():
+			return "", fmt.Errorf("%s did not say %q: %w\n%s", p.command.Path, text, ctx.Err(), p.Output())
+		}
+	}
+}
+
+// Signal sends a signal.
+func (p *Process) Signal(signal syscall.Signal) error { return p.command.Process.Signal(signal) }
+
+// Wait waits for the process to end.
+func (p *Process) Wait() error {
+	<-p.done
+	return p.err
+}
+
+// Stop ends the process by SIGTERM and waits for it.
+func (p *Process) Stop() error {
+	if err := p.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, syscall.ESRCH) {
+		select {
+		case <-p.done: // it had ended
+		default:
+			return err
+		}
+	}
+	return p.Wait()
+}
+
+// output collects lines and tells whoever waits for one.
+type output struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+	more chan struct{}
+}
+
+func newOutput() *output { return &output{more: make(chan struct{})} }
+
+func (o *output) Write(text []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	close(o.more)
+	o.more = make(chan struct{})
+	return o.text.Write(text)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
+}
+
+// find returns the first whole line with text, and a channel that closes when there is
+// more to look at.
+func (o *output) find(text string) (string, <-chan struct{}) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for line := range strings.Lines(o.text.String()) {
+		if strings.HasSuffix(line, "\n") && strings.Contains(line, text) {
+			return strings.TrimSuffix(line, "\n"), o.more
+		}
+	}
+	return "", o.more
+}
