@@ -5,7 +5,6 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
-	"os"
 	"slices"
 
 	"github.com/leoflow/secrets-csi/pkg/mount/layout"
@@ -13,7 +12,7 @@ import (
 
 // Content is what a volume is to show.
 type Content struct {
-	// Files lie in layout.ValueDirs, each path once.
+	// Files lie in layout.ValueDirs, each path once, and among them what Manifest names.
 	Files []File
 	// Manifest describes Files. Write sets its Schema and Generation.
 	Manifest layout.Manifest
@@ -50,15 +49,20 @@ func (c Content) validate() error {
 	if c.GID < 0 {
 		return fmt.Errorf("%w: group %d", ErrContent, c.GID)
 	}
-	seen := make(map[string]bool, len(c.Files))
+	paths := make(map[string]bool, len(c.Files))
 	for _, file := range c.Files {
 		if !layout.IsValuePath(file.Path) {
 			return fmt.Errorf("%w: %q is no path of a volume", ErrContent, file.Path)
 		}
-		if seen[file.Path] {
+		if paths[file.Path] {
 			return fmt.Errorf("%w: %q is there twice", ErrContent, file.Path)
 		}
-		seen[file.Path] = true
+		paths[file.Path] = true
+	}
+	for _, entry := range c.Manifest.Entries {
+		if entry.State == layout.Delivered && !paths[entry.File] {
+			return fmt.Errorf("%w: the manifest names %q, which is not among the files", ErrContent, entry.File)
+		}
 	}
 	return nil
 }
@@ -82,17 +86,4 @@ func (c Content) manifest(generation uint64) ([]byte, error) {
 // share it.
 func (c Content) with(manifest []byte) []File {
 	return append(slices.Clip(c.Files), File{Path: layout.ManifestFile, Data: manifest})
-}
-
-// pageSize is the unit in which a tmpfs spends memory on a file's content.
-var pageSize = int64(os.Getpagesize())
-
-// Footprint is the memory that files take on a tmpfs, in bytes: whole pages for each.
-// Directories and links take none.
-func Footprint(files []File) int64 {
-	var pages int64
-	for _, file := range files {
-		pages += (int64(len(file.Data)) + pageSize - 1) / pageSize
-	}
-	return pages * pageSize
 }

@@ -43,32 +43,40 @@ func openOrMakeTarget(path string) (dir *os.File, made bool, err error) {
 }
 
 // isVolume tells whether dir is the root of a volume of ours; whatever else is mounted
-// there is ErrForeign. The list of mounts is read only if something is mounted at all,
-// hence not when a pod's volume is published for the first time.
+// there is ErrForeign.
 func isVolume(dir *os.File) (bool, error) {
 	id, isRoot, err := mountOf(dir)
-	if err != nil || !isRoot {
-		return false, err
+	if err == nil && isRoot {
+		err = recognize(id)
 	}
+	if err != nil {
+		return false, fmt.Errorf("looking at %s: %w", dir.Name(), err)
+	}
+	return isRoot, nil
+}
+
+// recognize reads the list of mounts, which grows with the node's pods. So it is called
+// only where something is mounted, hence not when a volume is published for the first
+// time.
+func recognize(id uint64) error {
 	infos, err := readMountinfo(func(info Info) bool { return info.ID == id })
 	if err != nil {
-		return false, err
+		return err
 	}
 	if len(infos) != 1 || !infos[0].isVolume() {
-		return false, fmt.Errorf("looking at %s: %w", dir.Name(), ErrForeign)
+		return ErrForeign
 	}
-	return true, nil
+	return nil
 }
 
 // mountOf tells which mount dir is on, and whether dir is that mount's root.
 func mountOf(dir *os.File) (id uint64, isRoot bool, err error) {
 	var stat unix.Statx_t
-	err = unix.Statx(int(dir.Fd()), "", unix.AT_EMPTY_PATH, unix.STATX_MNT_ID, &stat)
-	if err != nil {
-		return 0, false, fmt.Errorf("looking at %s: %w", dir.Name(), err)
+	if err := unix.Statx(int(dir.Fd()), "", unix.AT_EMPTY_PATH, unix.STATX_MNT_ID, &stat); err != nil {
+		return 0, false, err
 	}
 	if stat.Mask&unix.STATX_MNT_ID == 0 || stat.Attributes_mask&unix.STATX_ATTR_MOUNT_ROOT == 0 {
-		return 0, false, fmt.Errorf("looking at %s: this kernel does not tell its mount; 5.8 or later does", dir.Name())
+		return 0, false, errors.New("this kernel does not tell a mount point; 5.8 or later does")
 	}
 	return stat.Mnt_id, stat.Attributes&unix.STATX_ATTR_MOUNT_ROOT != 0, nil
 }

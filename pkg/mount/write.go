@@ -4,9 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/leoflow/secrets-csi/pkg/mount/layout"
 )
@@ -49,9 +46,6 @@ func Write(target string, content Content) (Outcome, error) {
 	}
 	defer volume.close()
 	outcome, err := volume.write(content)
-	if errors.Is(err, unix.ENOSPC) {
-		err = volume.full(content.Files)
-	}
 	if err != nil {
 		return outcome, fmt.Errorf("writing %s: %w", target, err)
 	}
@@ -93,14 +87,14 @@ func (v *volume) replace(content Content, number uint64) error {
 		return err
 	}
 	files := content.with(manifest)
-	if err := v.makeSureOfRoom(Footprint(files)); err != nil { // 5
+	if err := v.makeSureOfRoom(files); err != nil { // 5
 		return err
 	}
 	name, err := v.stage(content, files) // 6
-	if err != nil {
-		return err
+	if err == nil {
+		err = v.swap(name) // 7
 	}
-	return v.swap(name) // 7
+	return v.full(err, files)
 }
 
 func (v *volume) swap(name string) error {
@@ -120,7 +114,7 @@ func (v *volume) finish(content Content) error {
 	}
 	for _, name := range append(layout.ValueDirs(), layout.ManifestFile) {
 		err := v.root.Symlink(layout.DataLink+"/"+name, name)
-		if err != nil && !errors.Is(err, os.ErrExist) {
+		if err != nil && !errors.Is(err, fs.ErrExist) {
 			return err
 		}
 	}

@@ -1,0 +1,80 @@
+package mount
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+)
+
+// tenAndTen is the content of a volume of ten connections and ten variables: with the
+// two files for Airflow and the manifest, 23 files.
+func tenAndTen() Content {
+	content := newContent()
+	content.Files = content.Files[2:]
+	for i := range 10 {
+		content.Files = append(content.Files,
+			File{Path: fmt.Sprintf("connections/warehouse_%d", i), Data: []byte("postgres://user:password@host:5432/schema")},
+			File{Path: fmt.Sprintf("variables/region_%d", i), Data: []byte("north")})
+	}
+	return content
+}
+
+func BenchmarkPublishCycle(b *testing.B) {
+	target := filepath.Join(b.TempDir(), "mount")
+	content, mounter := tenAndTen(), new(Mounter)
+	for b.Loop() {
+		_, err := mounter.Mount(target, Options{SizeBytes: megabyte})
+		require.NoError(b, err)
+		_, err = Write(target, content)
+		require.NoError(b, err)
+		require.NoError(b, Unmount(target))
+	}
+}
+
+// BenchmarkBareMountWrite is the floor of BenchmarkPublishCycle: the same number of
+// files of the same sizes, with nothing but the system calls they cannot do without.
+func BenchmarkBareMountWrite(b *testing.B) {
+	target := b.TempDir()
+	files := tenAndTen().with(make([]byte, 1024))
+	for b.Loop() {
+		require.NoError(b, unix.Mount("floor", target, "tmpfs", 0, "size=1m"))
+		for i, file := range files {
+			require.NoError(b, os.WriteFile(fmt.Sprint(target, "/", i), file.Data, 0o440))
+		}
+		require.NoError(b, unix.Unmount(target, 0))
+	}
+}
+
+func BenchmarkWriteChanged(b *testing.B) {
+	target := newVolume(b, megabyte)
+	contents := []Content{tenAndTen(), tenAndTen()}
+	contents[1].Files[0].Data = []byte("{}")
+	for i := 0; b.Loop(); i++ {
+		_, err := Write(target, contents[i%2])
+		require.NoError(b, err)
+	}
+}
+
+func BenchmarkWriteUnchanged(b *testing.B) {
+	target, content := newVolume(b, megabyte), tenAndTen()
+	for i := 0; b.Loop(); i++ {
+		content.Manifest.Fetched = fetched.Add(time.Duration(i))
+		_, err := Write(target, content)
+		require.NoError(b, err)
+	}
+}
+
+// BenchmarkMountUnmount is what of a cycle is not writing.
+func BenchmarkMountUnmount(b *testing.B) {
+	target, mounter := filepath.Join(b.TempDir(), "mount"), new(Mounter)
+	for b.Loop() {
+		_, err := mounter.Mount(target, Options{SizeBytes: megabyte})
+		require.NoError(b, err)
+		require.NoError(b, Unmount(target))
+	}
+}

@@ -1,0 +1,115 @@
+package layout
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+	"testing/iotest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func newManifest() Manifest {
+	return Manifest{
+		Schema: Schema, Generation: 7, Fetched: time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC),
+		Entries: []Entry{
+			{
+				Kind: "connection", ID: "team/db", State: Delivered, Env: "AIRFLOW_CONN_TEAM/DB",
+				File: "connections/team%2Fdb", Version: "1", Source: "core",
+				Notices: []Notice{{Code: "stored-key", Message: "a cloud key is stored in core"}},
+			},
+			{Kind: "variable", ID: "region", State: "missing"},
+		},
+	}
+}
+
+func TestManifestSurvivesEncoding(t *testing.T) {
+	data, err := newManifest().Encode()
+	require.NoError(t, err)
+	read, err := ReadManifest(bytes.NewReader(data))
+	require.NoError(t, err)
+	assert.Equal(t, newManifest(), read)
+}
+
+func TestManifestRefusesOneBrokenField(t *testing.T) {
+	tests := map[string]struct {
+		damage func(*Manifest)
+		want   string
+	}{
+		"no schema":             {func(m *Manifest) { m.Schema = 0 }, "it states no schema"},
+		"a newer schema":        {func(m *Manifest) { m.Schema = 2 }, "schema 2 is newer than 1, the newest this program reads: upgrade it"},
+		"no file":               {func(m *Manifest) { m.Entries[0].File = "" }, `connection "team/db" names "", which is no file of a volume`},
+		"a file outside":        {func(m *Manifest) { m.Entries[0].File = "../passwd" }, "no file of a volume"},
+		"a way out":             {func(m *Manifest) { m.Entries[0].File = "connections/../../x" }, "no file of a volume"},
+		"the parent":            {func(m *Manifest) { m.Entries[0].File = "connections/.." }, "no file of a volume"},
+		"an absolute file":      {func(m *Manifest) { m.Entries[0].File = "/etc/passwd" }, "no file of a volume"},
+		"a deeper file":         {func(m *Manifest) { m.Entries[0].File = "connections/a/b" }, "no file of a volume"},
+		"a file with NUL":       {func(m *Manifest) { m.Entries[0].File = "connections/a\x00" }, "no file of a volume"},
+		"another directory":     {func(m *Manifest) { m.Entries[0].File = "..data/a" }, "no file of a volume"},
+		"no name":               {func(m *Manifest) { m.Entries[0].File = "connections/" }, "no file of a volume"},
+		"a file of the missing": {func(m *Manifest) { m.Entries[1].File = "variables/region" }, `variable "region" is "missing", yet names a file`},
+		"an env of the missing": {func(m *Manifest) { m.Entries[1].Env = "AIRFLOW_VAR_REGION" }, `variable "region" is "missing", yet names a file`},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			manifest := newManifest()
+			test.damage(&manifest)
+			_, err := manifest.Encode()
+			require.ErrorContains(t, err, test.want)
+		})
+	}
+}
+
+func TestReadManifestRefusesWhatItCannotRelyOn(t *testing.T) {
+	tests := map[string]struct{ text, want string }{
+		"nothing":        {"", "unusable manifest: unexpected end of JSON input"},
+		"half":           {`{"schema": 1, "entr`, "unusable manifest: unexpected end of JSON input"},
+		"a newer schema": {`{"schema": 2}`, "unusable manifest: schema 2 is newer than 1"},
+		"a way out":      {`{"schema": 1, "entries": [{"state": "delivered", "file": "../x"}]}`, "no file of a volume"},
+		"too much":       {`{"schema": 1}` + strings.Repeat(" ", MaxManifestSize), "over 4194304 bytes"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			_, err := ReadManifest(strings.NewReader(test.text))
+			require.ErrorIs(t, err, ErrManifest)
+			assert.ErrorContains(t, err, test.want)
+		})
+	}
+}
+
+func TestReadManifestPassesOnWhatIsNotTheContentsFault(t *testing.T) {
+	_, err := ReadManifest(iotest.ErrReader(iotest.ErrTimeout))
+	require.ErrorIs(t, err, iotest.ErrTimeout)
+	assert.NotErrorIs(t, err, ErrManifest)
+}
+
+func TestReadManifestIgnoresFieldsOfLaterReleases(t *testing.T) {
+	manifest, err := ReadManifest(strings.NewReader(`{"schema": 1, "generation": 3, "later": true}`))
+	require.NoError(t, err)
+	assert.Equal(t, uint64(3), manifest.Generation)
+}
+
+func FuzzReadManifest(f *testing.F) {
+	data, err := newManifest().Encode()
+	require.NoError(f, err)
+	f.Add(data)
+	f.Add([]byte(`{"schema": 1, "entries": [{"state": "delivered", "file": "../x"}]}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		manifest, err := ReadManifest(bytes.NewReader(data))
+		if err != nil {
+			return
+		}
+		for _, entry := range manifest.Entries {
+			if entry.File != "" {
+				assert.True(t, IsValuePath(entry.File))
+			}
+		}
+		encoded, err := manifest.Encode()
+		require.NoError(t, err)
+		again, err := ReadManifest(bytes.NewReader(encoded))
+		require.NoError(t, err)
+		assert.Equal(t, manifest.Generation, again.Generation)
+	})
+}
