@@ -1,0 +1,54 @@
+package envshim
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/leoflow/secrets-csi/pkg/mount"
+	"github.com/leoflow/secrets-csi/pkg/mount/layout"
+)
+
+func TestProbe(t *testing.T) {
+	volume := newVolume(t)
+	shown := content(map[string]string{"my-key": "needle", "region": "needle"})
+	stored := layout.Notice{Code: "key-in-core", Message: "a cloud key is stored in core"}
+	shown.Manifest.Entries[1].Notices = []layout.Notice{stored}
+	shown.Manifest.Entries = append(shown.Manifest.Entries,
+		layout.Entry{Kind: "connection", ID: "optional", State: "missing"},
+		layout.Entry{Kind: "connection", ID: "forbidden", State: "denied"})
+	_, err := mount.Write(volume, shown)
+	require.NoError(t, err)
+
+	report := Probe(volume, Program{Environ: []string{"AIRFLOW_VAR_REGION=south"}})
+	assert.EqualValues(t, 1, report.Generation)
+	assert.Equal(t, []Finding{
+		{"variable", "my-key", "delivered", "AIRFLOW_VAR_MY-KEY", 26, []layout.Notice{
+			{Code: "no-shell-name", Message: "dash and busybox sh do not hand this name on; start the program itself, or use bash"}}},
+		{"variable", "region", "delivered", "AIRFLOW_VAR_REGION", 26, []layout.Notice{stored,
+			{Code: "already-set", Message: "already set to something else here; 'agent exec' replaces it"}}},
+		{"connection", "optional", "missing", "", 0, nil},
+		{"connection", "forbidden", "denied", "", 0, nil},
+	}, report.Entries)
+	assert.Equal(t, []string{`connection "forbidden" is denied`}, report.Problems)
+}
+
+func TestProbeFindsProblems(t *testing.T) {
+	volume := newVolume(t)
+	deliver(t, volume, map[string]string{"large": strings.Repeat("x", 200_000)})
+	report := Probe(volume, Program{})
+	require.Len(t, report.Problems, 1)
+	assert.Contains(t, report.Problems[0], "AIRFLOW_VAR_LARGE takes 200019 bytes with its name")
+
+	deliver(t, volume, map[string]string{"id": "a", "ID": "b"})
+	report = Probe(volume, Program{})
+	require.Len(t, report.Problems, 1)
+	assert.Contains(t, report.Problems[0], `variable "ID" and variable "id" would both be AIRFLOW_VAR_ID`)
+
+	report = Probe(filepath.Join(volume, "absent"), Program{})
+	require.Len(t, report.Problems, 1)
+	assert.Contains(t, report.Problems[0], "nothing is delivered yet")
+}
