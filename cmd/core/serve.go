@@ -1,0 +1,150 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/leoflow/secrets-csi/internal/cli"
+	"github.com/leoflow/secrets-csi/pkg/coreserver"
+	"github.com/leoflow/secrets-csi/pkg/coreserver/auth"
+	"github.com/leoflow/secrets-csi/pkg/coreserver/rule"
+)
+
+func serveCommand() cli.Command {
+	return cli.Command{
+		Name:    "serve",
+		Summary: "Serves the entries of export files to those whom the rules allow.",
+		Details: `The files are what 'airflow connections export' and 'airflow variables export' write,
+JSON or YAML. They, the rules and the certificates are read again when they change;
+replace a file by renaming a new one over it. One that is wrong changes nothing, and
+the log names its line.
+
+Everybody is denied everything that no rule allows. Every decision is one JSON line of
+the audit log. Keys come from files, or from LEOFLOW_JWT_KEY and LEOFLOW_SEAL_KEY.`,
+		Examples: `# serve two files to the callers that rules.yaml names
+core serve --connections connections.json --variables variables.json --rules rules.yaml --cert tls.crt --key tls.key --jwt-key-file jwt.key
+# let nodes that have a certificate of ca.crt watch for changes
+core serve --connections connections.yaml --rules rules.yaml --cert tls.crt --key tls.key --client-ca ca.crt --jwt-key-file jwt.key`,
+		Bind: bindServe,
+	}
+}
+
+// serveFlags are the flags that need work before they are a coreserver.Config.
+type serveFlags struct {
+	listen, auth, jwtKeyFile, sealKeyFile string
+	auditLog, nodeNames, contract         string
+	logFormat, logLevel                   string
+}
+
+func bindServe(flags *flag.FlagSet) cli.Run {
+	var config coreserver.Config
+	var raw serveFlags
+	flags.StringVar(&raw.listen, "listen", ":7443", "the `address` to serve on")
+	flags.StringVar(&config.Connections, "connections", "", "the export `file` of connections")
+	flags.StringVar(&config.Variables, "variables", "", "the export `file` of variables")
+	flags.StringVar(&config.Rules, "rules", "", "the `file` of rules; needed")
+	flags.StringVar(&config.Cert, "cert", "", "the PEM `file` of core's certificate and its chain")
+	flags.StringVar(&config.Key, "key", "", "the PEM `file` of the certificate's private key")
+	flags.StringVar(&config.ClientCA, "client-ca", "", "the PEM `file` of the CA whose client certificates are nodes; without it nobody can watch")
+	flags.StringVar(&raw.nodeNames, "node-names", "*", "comma-separated `patterns` of certificate names that may watch")
+	flags.StringVar(&raw.auth, "auth", "jwt", "how callers are known: `jwt` or tokenreview")
+	flags.StringVar(&raw.jwtKeyFile, "jwt-key-file", "", "the `file` with the key of per-task-instance tokens, at least 32 bytes")
+	flags.StringVar(&raw.sealKeyFile, "seal-key-file", "", "the `file` with the key of sealed values, 32 bytes as base64 or hex")
+	flags.StringVar(&raw.auditLog, "audit-log", "-", "the `file` to append audit records to; - is standard output")
+	flags.StringVar(&raw.contract, "contract", string(coreserver.Both), "what to `offer`: both, agent (the existing contract alone) or secrets")
+	flags.BoolVar(&config.LegacyURIs, "legacy-uris", false, "print URIs in the existing contract as cores in the field do, underscores in schemes included; to test clients against them")
+	flags.BoolVar(&config.Plaintext, "plaintext-loopback", false, "for development: no TLS, on a loopback address alone")
+	flags.DurationVar(&config.Heartbeat, "heartbeat", 30*time.Second, "how often a silent watch says that it lives")
+	flags.DurationVar(&config.Poll, "poll", 10*time.Second, "how often files are read though nothing told of a change")
+	flags.DurationVar(&config.Grace, "grace", 10*time.Second, "how long calls in flight may take once core stops")
+	flags.StringVar(&raw.logFormat, "log-format", "text", "the log's `format`: text or json")
+	flags.StringVar(&raw.logLevel, "log-level", "info", "the log's `level`: debug, info, warn or error")
+	return func(ctx context.Context, streams cli.Streams, _ []string) error {
+		return serve(ctx, streams, config, raw)
+	}
+}
+
+func serve(ctx context.Context, streams cli.Streams, config coreserver.Config, raw serveFlags) error {
+	if err := fill(&config, raw, streams.Err); err != nil {
+		return err
+	}
+	audit, closeAudit, err := openAudit(raw.auditLog, streams.Out)
+	if err != nil {
+		return err
+	}
+	defer closeAudit()
+	config.Audit = audit
+	server, err := coreserver.New(config)
+	if err != nil {
+		return err
+	}
+	listener, err := net.Listen("tcp", raw.listen)
+	if err != nil {
+		return fmt.Errorf("--listen: %w", err)
+	}
+	return server.Serve(ctx, listener)
+}
+
+// fill makes the rest of config out of raw.
+func fill(config *coreserver.Config, raw serveFlags, logOutput io.Writer) (err error) {
+	switch {
+	case config.Rules == "":
+		return cli.Usagef("no rules; give --rules, a file that says who may read what ('rules: []' denies everything)")
+	case config.Connections == "" && config.Variables == "":
+		return cli.Usagef("nothing to serve; give --connections, --variables or both")
+	case !config.Plaintext && (config.Cert == "" || config.Key == ""):
+		return cli.Usagef("no certificate; give --cert and --key (or, for development on a loopback address, --plaintext-loopback)")
+	}
+	if config.Log, err = newLogger(logOutput, raw.logFormat, raw.logLevel); err != nil {
+		return err
+	}
+	if config.SealKey, err = readSealKey(raw.sealKeyFile); err != nil {
+		return err
+	}
+	for name := range strings.SplitSeq(raw.nodeNames, ",") {
+		config.NodeNames = append(config.NodeNames, rule.Pattern(strings.TrimSpace(name)))
+	}
+	config.Contract = coreserver.Contract(raw.contract)
+	return authenticate(config, raw)
+}
+
+func authenticate(config *coreserver.Config, raw serveFlags) error {
+	switch raw.auth {
+	case "jwt":
+	case "tokenreview":
+		return cli.Usagef("--auth=tokenreview: this build cannot ask Kubernetes yet; use --auth=jwt")
+	default:
+		return cli.Usagef("--auth=%s: want jwt or tokenreview", raw.auth)
+	}
+	key, err := readJWTKey(raw.jwtKeyFile)
+	if err != nil {
+		return err
+	}
+	tokens, err := auth.NewTokens(key, time.Now)
+	if err != nil {
+		return fmt.Errorf("%s: %w", keyOrigin(raw.jwtKeyFile, jwtKeyEnv), err)
+	}
+	config.Authenticator = tokens
+	if config.SealKey == nil {
+		config.VersionSecret = tokens.Key()
+	}
+	return nil
+}
+
+// openAudit opens the log for appending; nobody but its owner may read who reads what.
+func openAudit(path string, standard io.Writer) (io.Writer, func(), error) {
+	if path == "-" {
+		return standard, func() {}, nil
+	}
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	if err != nil {
+		return nil, nil, fmt.Errorf("--audit-log: %w", err)
+	}
+	return file, func() { _ = file.Close() }, nil
+}

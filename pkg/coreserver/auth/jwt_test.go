@@ -1,0 +1,129 @@
+package auth
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/leoflow/secrets-csi/pkg/secret"
+)
+
+const key = "0123456789abcdef0123456789abcdef"
+
+var (
+	noon   = time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
+	caller = Caller{Subject: "ti-1", Tenant: "acme", DAG: "billing", Run: "manual_1", Task: "load", Try: 2}
+)
+
+func newTokens(t testing.TB) *Tokens {
+	tokens, err := NewTokens(secret.New(key+"\n"), func() time.Time { return noon })
+	require.NoError(t, err)
+	return tokens
+}
+
+func goodClaims() jwt.MapClaims {
+	return jwt.MapClaims{
+		"iss": "leoflow", "aud": "leoflow-agent", "sub": "ti-1", "exp": noon.Add(time.Minute).Unix(),
+		"tenant_id": "acme", "dag_id": "billing", "run_id": "manual_1", "task_id": "load", "try_number": 2,
+	}
+}
+
+func sign(t testing.TB, method jwt.SigningMethod, claims jwt.MapClaims, key any) secret.Text {
+	signed, err := jwt.NewWithClaims(method, claims).SignedString(key)
+	require.NoError(t, err)
+	return secret.New(signed)
+}
+
+func TestAuthenticateTakesWhatCoresMint(t *testing.T) {
+	who, err := newTokens(t).Authenticate(context.Background(), sign(t, jwt.SigningMethodHS256, goodClaims(), []byte(key)))
+	require.NoError(t, err)
+	assert.Equal(t, caller, who)
+}
+
+func TestMint(t *testing.T) {
+	tokens := newTokens(t)
+	token, err := tokens.Mint(caller, time.Minute)
+	require.NoError(t, err)
+	who, err := tokens.Authenticate(context.Background(), token)
+	require.NoError(t, err)
+	assert.Equal(t, caller, who)
+
+	nameless := caller
+	nameless.Subject = ""
+	token, err = tokens.Mint(nameless, time.Minute)
+	require.NoError(t, err)
+	who, err = tokens.Authenticate(context.Background(), token)
+	require.NoError(t, err)
+	assert.Equal(t, "billing/manual_1/load/2", who.Subject)
+
+	_, err = tokens.Mint(caller, 0)
+	assert.EqualError(t, err, "minting token: it would live for 0s; want more than nothing")
+	_, err = tokens.Mint(Caller{Subject: "s"}, time.Minute)
+	assert.EqualError(t, err, "minting token: it has no tenant_id")
+}
+
+func TestNewTokensRefusesAShortKey(t *testing.T) {
+	_, err := NewTokens(secret.New("short\n"), time.Now)
+	assert.EqualError(t, err, "JWT key has 5 bytes; HS256 needs at least 32")
+}
+
+func TestAuthenticateRefuses(t *testing.T) {
+	elliptic, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	with := func(claim string, value any) secret.Text {
+		claims := goodClaims()
+		claims[claim] = value
+		if value == nil {
+			delete(claims, claim)
+		}
+		return sign(t, jwt.SigningMethodHS256, claims, []byte(key))
+	}
+	good := with("sub", "ti-1").Reveal()
+	parts := strings.Split(good, ".")
+
+	for name, row := range map[string]struct {
+		token   secret.Text
+		message string
+	}{
+		"none":            {secret.Text{}, "there is none"},
+		"not a JWT":       {secret.New("n33dle"), "it is not a JWT signed by HS256"},
+		"three parts":     {secret.New("n33dle.n33dle.n33dle"), "it is not a JWT signed by HS256"},
+		"expired":         {with("exp", noon.Add(-90*time.Second).Unix()), "it expired 1m30s ago, at 2026-05-01T11:58:30Z"},
+		"expires now":     {with("exp", noon.Unix()), "it expired 0s ago, at 2026-05-01T12:00:00Z"},
+		"without exp":     {with("exp", nil), "it lacks exp, iss or aud"},
+		"without iss":     {with("iss", nil), "it lacks exp, iss or aud"},
+		"another iss":     {with("iss", "n33dle"), "its iss is not leoflow"},
+		"without aud":     {with("aud", nil), "it lacks exp, iss or aud"},
+		"another aud":     {with("aud", "leoflow-core"), "its aud is not leoflow-agent"},
+		"without sub":     {with("sub", nil), "it lacks sub or tenant_id"},
+		"without tenant":  {with("tenant_id", nil), "it lacks sub or tenant_id"},
+		"empty tenant":    {with("tenant_id", ""), "it lacks sub or tenant_id"},
+		"try as text":     {with("try_number", "n33dle"), "it is not a JWT signed by HS256"},
+		"not yet":         {with("nbf", noon.Add(time.Minute).Unix()), "it is not valid yet; compare the clocks of core and of whoever minted it"},
+		"from the future": {with("iat", noon.Add(time.Minute).Unix()), "it is not valid yet; compare the clocks of core and of whoever minted it"},
+		"another key":     {sign(t, jwt.SigningMethodHS256, goodClaims(), []byte(strings.Repeat("x", 32))), "it is not signed with core's key by HS256"},
+		"HS512":           {sign(t, jwt.SigningMethodHS512, goodClaims(), []byte(key)), "it is not signed with core's key by HS256"},
+		"ES256":           {sign(t, jwt.SigningMethodES256, goodClaims(), elliptic), "it is not signed with core's key by HS256"},
+		"alg none":        {sign(t, jwt.SigningMethodNone, goodClaims(), jwt.UnsafeAllowNoneSignatureType), "it is not signed with core's key by HS256"},
+		"no signature":    {secret.New(parts[0] + "." + parts[1] + "."), "it is not signed with core's key by HS256"},
+		"other claims":    {secret.New(parts[0] + "." + strings.Split(with("tenant_id", "other").Reveal(), ".")[1] + "." + parts[2]), "it is not signed with core's key by HS256"},
+	} {
+		who, err := newTokens(t).Authenticate(context.Background(), row.token)
+		assert.ErrorIs(t, err, ErrRefused, name)
+		assert.EqualError(t, err, "token refused: "+row.message, name)
+		assert.Zero(t, who, name)
+		for _, part := range strings.Split(row.token.Reveal(), ".") {
+			if len(part) > 3 {
+				assert.NotContains(t, err.Error(), part, name)
+			}
+		}
+	}
+}

@@ -1,0 +1,55 @@
+package coreserver
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/peer"
+	"google.golang.org/grpc/status"
+
+	"github.com/leoflow/secrets-csi/internal/logkey"
+)
+
+func (s *Server) logUnary(ctx context.Context, request any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (any, error) {
+	began := time.Now()
+	response, err := handle(ctx, request)
+	s.logCall(ctx, info.FullMethod, began, err)
+	return response, err
+}
+
+func (s *Server) logStream(service any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handle grpc.StreamHandler) error {
+	began := time.Now()
+	err := handle(service, stream)
+	s.logCall(stream.Context(), info.FullMethod, began, err)
+	return err
+}
+
+// logCall writes one line for each call: what went well at debug level, since the
+// audit log has it, what the caller did wrong at info, what core did at warn.
+func (s *Server) logCall(ctx context.Context, method string, began time.Time, err error) {
+	level := slog.LevelInfo
+	switch status.Code(err) {
+	case codes.OK, codes.Canceled:
+		level = slog.LevelDebug
+	case codes.Unknown, codes.Internal, codes.Unavailable, codes.DataLoss:
+		level = slog.LevelWarn
+	}
+	attributes := []slog.Attr{
+		slog.String(logkey.Method, method), slog.String(logkey.Code, status.Code(err).String()),
+		slog.Duration(logkey.Duration, time.Since(began)), slog.String(logkey.Address, peerAddress(ctx)),
+	}
+	if err != nil {
+		attributes = append(attributes, slog.String(logkey.Error, status.Convert(err).Message()))
+	}
+	s.config.Log.LogAttrs(ctx, level, "call", attributes...)
+}
+
+func peerAddress(ctx context.Context) string {
+	if from, known := peer.FromContext(ctx); known {
+		return from.Addr.String()
+	}
+	return ""
+}

@@ -1,0 +1,176 @@
+package rule
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/leoflow/secrets-csi/pkg/coreserver/entry"
+)
+
+func TestPatternMatches(t *testing.T) {
+	for _, row := range []struct {
+		pattern Pattern
+		yes, no []string
+	}{
+		{"warehouse", []string{"warehouse"}, []string{"", "Warehouse", "warehouse2", "a-warehouse"}},
+		{"*", []string{"", "anything", "a/b", "a*b"}, nil},
+		{"gcp_*", []string{"gcp_", "gcp_default"}, []string{"gcp", "a_gcp_b"}},
+		{"*_ro", []string{"_ro", "db_ro"}, []string{"db_ro2", "ro"}},
+		{"a*a", []string{"aa", "aba"}, []string{"a", "ab"}},
+		{"a*b*c", []string{"abc", "a1b2c", "abbc", "abcbc"}, []string{"ac", "acb", "a1c"}},
+		{"*mid*", []string{"mid", "amidst"}, []string{"mi", "m-id"}},
+		{"a**b", []string{"ab", "a-b"}, []string{"a", "ba"}},
+		{"a*b*b", []string{"abb", "ab-b"}, []string{"ab"}},
+	} {
+		for _, text := range row.yes {
+			assert.True(t, row.pattern.Matches(text), "%q ~ %q", row.pattern, text)
+		}
+		for _, text := range row.no {
+			assert.False(t, row.pattern.Matches(text), "%q ~ %q", row.pattern, text)
+		}
+	}
+}
+
+const file = `# who may read what
+rules:
+- namespaces: [team-a, team-a-*]
+  serviceAccounts: [airflow-worker]
+  connections: [warehouse, gcp_*]
+  variables: ["*"]
+- tenants: [acme]
+  dags: ["billing_*"]
+  connections: [billing]
+`
+
+func connection(id string) entry.Name { return entry.Name{Kind: entry.Connection, ID: id} }
+func variable(id string) entry.Name   { return entry.Name{Kind: entry.Variable, ID: id} }
+
+func TestCanRead(t *testing.T) {
+	set, err := Parse("rules.yaml", []byte(file))
+	require.NoError(t, err)
+	pod := Subject{Namespace: "team-a", ServiceAccount: "airflow-worker"}
+	task := Subject{Tenant: "acme", DAG: "billing_daily"}
+
+	assert.True(t, set.CanRead(pod, connection("warehouse")))
+	assert.True(t, set.CanRead(pod, connection("gcp_default")))
+	assert.True(t, set.CanRead(pod, variable("whatever is or is not there")))
+	assert.True(t, set.CanRead(Subject{Namespace: "team-a-dev", ServiceAccount: "airflow-worker"}, connection("warehouse")))
+	assert.True(t, set.CanRead(task, connection("billing")))
+
+	for name, row := range map[string]struct {
+		subject Subject
+		name    entry.Name
+	}{
+		"another connection":      {pod, connection("billing")},
+		"another service account": {Subject{Namespace: "team-a", ServiceAccount: "default"}, connection("warehouse")},
+		"another namespace":       {Subject{Namespace: "team-b", ServiceAccount: "airflow-worker"}, connection("warehouse")},
+		"another tenant":          {Subject{Tenant: "other", DAG: "billing_daily"}, connection("billing")},
+		"another dag":             {Subject{Tenant: "acme", DAG: "sales"}, connection("billing")},
+		"no dag":                  {Subject{Tenant: "acme"}, connection("billing")},
+		"a variable of that name": {task, variable("billing")},
+		"no kind":                 {pod, entry.Name{ID: "warehouse"}},
+		"nobody":                  {Subject{}, connection("warehouse")},
+		"a task in the pod's place": {Subject{Tenant: "x", Namespace: "team-a", ServiceAccount: "airflow-worker"},
+			connection("warehouse")},
+	} {
+		assert.False(t, set.CanRead(row.subject, row.name), name)
+	}
+	assert.False(t, Set{}.CanRead(pod, connection("warehouse")), "the zero value denies")
+}
+
+func TestNobodyIsNotMatchedByAnyPattern(t *testing.T) {
+	set, err := Parse("r", []byte(`{rules: [{namespaces: ["*"], serviceAccounts: ["*"], connections: ["*"]}]}`))
+	require.NoError(t, err)
+	assert.False(t, set.CanRead(Subject{}, connection("c")))
+	assert.False(t, set.CanRead(Subject{Tenant: "acme"}, connection("c")))
+}
+
+func TestParseRefuses(t *testing.T) {
+	for _, row := range []struct{ old, changed, message string }{
+		{file, "", "rules.yaml:1: no rules; 'rules: []' denies everything"},
+		{file, "# nothing\n", "rules.yaml:1: no rules; 'rules: []' denies everything"},
+		{file, "{}", "rules.yaml:1: no rules; 'rules: []' denies everything"},
+		{file, "[]", "rules.yaml:1: the file: want a mapping"},
+		{file, "rules: {}", "rules.yaml:1: rules: want a list"},
+		{file, file + "---\nrules: []\n", "rules.yaml:2: more than one YAML document; want one"},
+		{"rules:", "rule:", `rules.yaml:2: the file has no key "rule"`},
+		{"  variables", "  variable", `rules.yaml:6: a rule has no key "variable"`},
+		{"  variables", "  connections", `rules.yaml:6: a rule has "connections" twice`},
+		{`["*"]`, `*`, "rules.yaml: reading YAML: "},
+		{`["*"]`, `"*"`, "rules.yaml:6: variables: want a list of patterns"},
+		{`["*"]`, `[null]`, "rules.yaml:6: variables: want a pattern; quote it where it begins with *"},
+		{`["*"]`, `[[a]]`, "rules.yaml:6: variables: want a pattern; quote it where it begins with *"},
+		{`["*"]`, `[""]`, "rules.yaml:6: variables: empty pattern"},
+		{`["*"]`, `["a?"]`, `rules.yaml:6: variables: pattern "a?": only * is special; ?, [, ], { and } are not allowed`},
+		{"  serviceAccounts: [airflow-worker]\n", "", `rules.yaml:3: rule for pods needs both namespaces and serviceAccounts; ["*"] means any`},
+		{`  dags: ["billing_*"]` + "\n", "", `rules.yaml:7: rule for task instances needs both tenants and dags; ["*"] means any`},
+		{"  connections: [billing]\n", "", "rules.yaml:7: rule allows nothing; want connections, variables or both"},
+		{"  connections: [billing]\n", "  connections: []\n", "rules.yaml:7: rule allows nothing; want connections, variables or both"},
+		{"- tenants: [acme]\n", "- tenants: [acme]\n  namespaces: [a]\n", "rules.yaml:7: rule is for pods (namespaces, serviceAccounts) and for task instances (tenants, dags); write two rules"},
+		{"- tenants: [acme]\n" + `  dags: ["billing_*"]` + "\n  connections", "- connections",
+			"rules.yaml:7: rule is for nobody; want namespaces and serviceAccounts, or tenants and dags"},
+	} {
+		content := strings.Replace(file, row.old, row.changed, 1)
+		_, err := Parse("rules.yaml", []byte(content))
+		assert.ErrorContains(t, err, row.message, content)
+	}
+}
+
+func TestParseTellsAllFaultsAtOnce(t *testing.T) {
+	content := strings.NewReplacer("dags", "dag", "variables", "variable").Replace(file)
+	_, err := Parse("rules.yaml", []byte(content))
+	assert.ErrorContains(t, err, `rules.yaml:6: a rule has no key "variable"`)
+	assert.ErrorContains(t, err, `rules.yaml:8: a rule has no key "dag"`)
+}
+
+func TestParseTakesNoRules(t *testing.T) {
+	set, err := Parse("rules.yaml", []byte("rules: []\n"))
+	require.NoError(t, err)
+	assert.Empty(t, set.Rules)
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add([]byte(file))
+	f.Add([]byte("rules: []"))
+	f.Add([]byte("rules: [*a]\n"))
+	f.Add([]byte("rules: &a [{namespaces: *a}]"))
+	f.Fuzz(func(t *testing.T, content []byte) {
+		set, err := Parse("rules.yaml", content)
+		if err != nil {
+			require.True(t, strings.HasPrefix(err.Error(), "rules.yaml:"), err)
+			require.Empty(t, set.Rules)
+			return
+		}
+		for _, rule := range set.Rules {
+			pod := len(rule.Namespaces) > 0 && len(rule.ServiceAccounts) > 0
+			task := len(rule.Tenants) > 0 && len(rule.DAGs) > 0
+			require.True(t, pod != task)
+			require.NotZero(t, len(rule.Connections)+len(rule.Variables))
+		}
+	})
+}
+
+func FuzzPattern(f *testing.F) {
+	f.Add("a*b", "ab")
+	f.Add("*a*", "banana")
+	f.Fuzz(func(t *testing.T, pattern, text string) {
+		if len(pattern) > 16 || len(text) > 32 {
+			return
+		}
+		require.Equal(t, matchesSlowly(pattern, text), Pattern(pattern).Matches(text))
+	})
+}
+
+// matchesSlowly is the definition of a pattern, word by word.
+func matchesSlowly(pattern, text string) bool {
+	if pattern == "" {
+		return text == ""
+	}
+	if pattern[0] == '*' {
+		return matchesSlowly(pattern[1:], text) || (text != "" && matchesSlowly(pattern, text[1:]))
+	}
+	return text != "" && text[0] == pattern[0] && matchesSlowly(pattern[1:], text[1:])
+}

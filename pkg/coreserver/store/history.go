@@ -1,0 +1,134 @@
+package store
+
+import (
+	"maps"
+	"slices"
+	"sync"
+
+	"github.com/leoflow/secrets-csi/pkg/coreserver/entry"
+)
+
+// What History remembers at most. Whoever fell further behind is told everything.
+const (
+	maxRemembered      = 256
+	maxRememberedNames = 1 << 16
+)
+
+// History holds the newest snapshot and what lately changed. Watchers keep nothing in
+// it but their own Position, so that neither their number nor their slowness costs it
+// anything.
+type History struct {
+	mu       sync.Mutex
+	current  *Snapshot
+	position Position
+	recent   []step // oldest first; the last led to current
+	names    int    // in recent, together
+	moved    chan struct{}
+}
+
+// Position is a place in this process's history. The zero Position is before all of it.
+type Position uint64
+
+type step struct {
+	to       Position
+	revision string
+	changed  []entry.Name
+	// rules is set where rules changed too: then any entry may have come or gone for
+	// some caller.
+	rules bool
+}
+
+// NewHistory begins with first.
+func NewHistory(first *Snapshot) *History {
+	h := &History{moved: make(chan struct{})}
+	h.current, h.position = first, 1
+	h.recent = []step{{to: 1, revision: first.Revision, rules: true}}
+	return h
+}
+
+// Current is the newest snapshot.
+func (h *History) Current() *Snapshot {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.current
+}
+
+// Publish makes next the newest and wakes the watchers, unless nothing changed.
+func (h *History) Publish(next *Snapshot) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if next.Revision == h.current.Revision {
+		return false
+	}
+	changed := next.changedSince(h.current)
+	rules := !next.sameRules(h.current)
+	h.position++
+	h.current = next
+	h.recent = append(h.recent, step{h.position, next.Revision, changed, rules})
+	h.names += len(changed)
+	h.forget()
+	close(h.moved)
+	h.moved = make(chan struct{})
+	return true
+}
+
+// forget drops the oldest steps beyond the bounds, but never the last.
+func (h *History) forget() {
+	drop := 0
+	for rest := len(h.recent); rest > 1 && (rest > maxRemembered || h.names > maxRememberedNames); rest-- {
+		h.names -= len(h.recent[drop].changed)
+		drop++
+	}
+	h.recent = slices.Delete(h.recent, 0, drop)
+}
+
+// Locate finds where a watcher that knows revision stands; 0 where nobody remembers.
+func (h *History) Locate(revision string) Position {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, step := range slices.Backward(h.recent) {
+		if step.revision == revision {
+			return step.to
+		}
+	}
+	return 0
+}
+
+// Update is what a watcher has to learn to be at Position.
+type Update struct {
+	Position Position
+	Snapshot *Snapshot
+	// Resync is set where what changed is not known, or rules did: everything counts.
+	Resync bool
+	// Changed lists, without Resync, the names that changed, each once, in order.
+	Changed []entry.Name
+}
+
+// Since tells what happened after position, all of it at once, and gives a channel
+// that is closed when there is more.
+func (h *History) Since(position Position) (Update, <-chan struct{}) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	update := Update{Position: h.position, Snapshot: h.current}
+	if position == h.position {
+		return update, h.moved
+	}
+	if position+1 < h.recent[0].to {
+		update.Resync = true
+		return update, h.moved
+	}
+	changed := map[entry.Name]struct{}{}
+	for _, step := range h.recent {
+		if step.to <= position {
+			continue
+		}
+		update.Resync = update.Resync || step.rules
+		for _, name := range step.changed {
+			changed[name] = struct{}{}
+		}
+	}
+	if !update.Resync {
+		update.Changed = slices.SortedFunc(maps.Keys(changed), entry.Compare)
+	}
+	return update, h.moved
+}

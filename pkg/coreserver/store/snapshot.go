@@ -1,0 +1,95 @@
+package store
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"iter"
+	"slices"
+
+	"github.com/leoflow/secrets-csi/pkg/airflow"
+	"github.com/leoflow/secrets-csi/pkg/coreserver/entry"
+	"github.com/leoflow/secrets-csi/pkg/coreserver/rule"
+	"github.com/leoflow/secrets-csi/pkg/secret"
+)
+
+// Entry is one entry at one version. Its value comes out through Store alone, which
+// opens what is sealed.
+type Entry struct {
+	Name    entry.Name
+	Version string
+	// Invalid says why the entry cannot be served; empty where it can.
+	Invalid string
+	// Origin is the file and line it stands at, for core's operator.
+	Origin string
+
+	// value is a variable or, where whole is set, a connection sealed in one piece.
+	value      secret.Text
+	whole      bool
+	connection airflow.Connection
+}
+
+// Format prints the name and the version, whatever the verb.
+func (e Entry) Format(f fmt.State, _ rune) {
+	_, _ = fmt.Fprintf(f, "%s at %s", e.Name, e.Version)
+}
+
+// Snapshot is everything that core knew at one moment. It never changes.
+type Snapshot struct {
+	// Revision names the state: equal ones mean equal names, versions and rules.
+	Revision string
+	Rules    rule.Set
+
+	entries   []Entry // ordered by name
+	index     map[entry.Name]int
+	canonical []byte // the rules, for comparison
+}
+
+// newSnapshot takes ownership of entries.
+func newSnapshot(entries []Entry, rules rule.Set, versioner Versioner) (*Snapshot, error) {
+	canonical, err := json.Marshal(rules)
+	if err != nil {
+		return nil, fmt.Errorf("encoding rules: %w", err)
+	}
+	slices.SortFunc(entries, func(a, b Entry) int { return entry.Compare(a.Name, b.Name) })
+	s := &Snapshot{Rules: rules, canonical: canonical, entries: entries, index: make(map[entry.Name]int, len(entries))}
+	for i := range entries {
+		entries[i].Version = versioner.version(entries[i])
+		s.index[entries[i].Name] = i
+	}
+	s.Revision = versioner.revision(entries, canonical)
+	return s, nil
+}
+
+// Lookup finds an entry by its exact name.
+func (s *Snapshot) Lookup(name entry.Name) (Entry, bool) {
+	i, found := s.index[name]
+	if !found {
+		return Entry{}, false
+	}
+	return s.entries[i], true
+}
+
+// Len counts the entries.
+func (s *Snapshot) Len() int { return len(s.entries) }
+
+// All yields the entries in the order of their names.
+func (s *Snapshot) All() iter.Seq[Entry] { return slices.Values(s.entries) }
+
+func (s *Snapshot) sameRules(other *Snapshot) bool { return bytes.Equal(s.canonical, other.canonical) }
+
+// changedSince lists the names that are new, gone or at another version than in older.
+func (s *Snapshot) changedSince(older *Snapshot) []entry.Name {
+	var changed []entry.Name
+	for _, e := range s.entries {
+		if before, found := older.Lookup(e.Name); !found || before.Version != e.Version {
+			changed = append(changed, e.Name)
+		}
+	}
+	for _, e := range older.entries {
+		if _, found := s.index[e.Name]; !found {
+			changed = append(changed, e.Name)
+		}
+	}
+	return changed
+}

@@ -1,0 +1,117 @@
+package coreserver
+
+import (
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"os"
+	"sync/atomic"
+
+	"github.com/leoflow/secrets-csi/pkg/secret"
+)
+
+// certificates holds what core shows and whom it trusts, as last read in good order.
+// Only reload writes, and only one caller at a time may call it.
+type certificates struct {
+	cert, key, clientCA string
+
+	current   atomic.Pointer[tls.Config]
+	firstKey  secret.Text
+	seen      [sha256.Size]byte
+	lastFault string
+}
+
+func loadCertificates(cert, key, clientCA string) (*certificates, error) {
+	c := &certificates{cert: cert, key: key, clientCA: clientCA}
+	if _, err := c.reload(); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// reload reads the files again. Half a replaced pair is an error, told once, and the
+// old pair stays; the other half's arrival is another change.
+func (c *certificates) reload() (changed bool, err error) {
+	changed, err = c.read()
+	if err == nil {
+		c.lastFault = ""
+		return changed, nil
+	}
+	if c.lastFault == err.Error() {
+		return false, nil
+	}
+	c.lastFault = err.Error()
+	return false, err
+}
+
+func (c *certificates) read() (changed bool, err error) {
+	certPEM, err := os.ReadFile(c.cert)
+	if err != nil {
+		return false, fmt.Errorf("reading certificate: %w", err)
+	}
+	keyPEM, err := os.ReadFile(c.key)
+	if err != nil {
+		return false, fmt.Errorf("reading certificate's key: %w", err)
+	}
+	var caPEM []byte
+	if c.clientCA != "" {
+		if caPEM, err = os.ReadFile(c.clientCA); err != nil {
+			return false, fmt.Errorf("reading client CA: %w", err)
+		}
+	}
+	sum := sha256.Sum256(fmt.Appendf(nil, "%d %d %s%s%s", len(certPEM), len(keyPEM), certPEM, keyPEM, caPEM))
+	if sum == c.seen {
+		return false, nil
+	}
+	next, err := c.build(certPEM, keyPEM, caPEM)
+	if err != nil {
+		return false, err
+	}
+	if c.current.Swap(next) == nil {
+		c.firstKey = secret.New(string(keyPEM))
+	}
+	c.seen = sum
+	return true, nil
+}
+
+func (c *certificates) build(certPEM, keyPEM, caPEM []byte) (*tls.Config, error) {
+	pair, err := tls.X509KeyPair(certPEM, keyPEM)
+	if err != nil {
+		return nil, fmt.Errorf("using certificate %s with key %s: %w", c.cert, c.key, err)
+	}
+	config := &tls.Config{
+		MinVersion:   tls.VersionTLS13,
+		Certificates: []tls.Certificate{pair},
+		NextProtos:   []string{"h2"},
+		// A resumed session would outlive a replaced client CA.
+		SessionTicketsDisabled: true,
+	}
+	if c.clientCA != "" {
+		config.ClientAuth = tls.VerifyClientCertIfGiven
+		config.ClientCAs = x509.NewCertPool()
+		if !config.ClientCAs.AppendCertsFromPEM(caPEM) {
+			return nil, errors.New("using client CA " + c.clientCA + ": no PEM certificate in it")
+		}
+	}
+	return config, nil
+}
+
+// config serves each new connection with what is current then.
+func (c *certificates) config() *tls.Config {
+	return &tls.Config{
+		MinVersion: tls.VersionTLS13,
+		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
+			return c.current.Load(), nil
+		},
+	}
+}
+
+func (c *certificates) files() []string {
+	files := []string{c.cert, c.key}
+	if c.clientCA != "" {
+		files = append(files, c.clientCA)
+	}
+	return files
+}
