@@ -80,6 +80,9 @@ func splitURI(uri string) (uriParts, error) {
 	if hasAuthority {
 		parts.protocol, rest = cutProtocol(rest)
 		end := endOfAuthority(rest)
+		if strings.HasSuffix(rest[:end], ":") && strings.HasPrefix(rest[end:], "//") {
+			return uriParts{}, &FieldError{"host", len(uri) - len(rest) + end, `stands beside one "://" too many; percent-encode what does not part the URI`}
+		}
 		parts.splitAuthority(rest[:end], len(uri)-len(rest))
 		rest = rest[end:]
 	}
