@@ -55,7 +55,9 @@ func (d *Deliverer) fetch(ctx context.Context, group []task) []provider.Outcome 
 	for i, t := range group {
 		pods[i] = t.spec.Pod
 	}
-	return provider.FetchGroup(ctx, source, pods, request(group[0].spec))
+	outcomes := provider.FetchGroup(ctx, source, pods, request(group[0].spec))
+	d.noteReach(group[0].spec.Provider, outcomes)
+	return outcomes
 }
 
 var errNoProvider = errors.New("no such provider is configured on this node")

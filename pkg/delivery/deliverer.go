@@ -13,11 +13,14 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"sync"
 	"time"
 
 	"github.com/leoflow/secrets-csi/internal/logkey"
 	"github.com/leoflow/secrets-csi/pkg/mount"
+	"github.com/leoflow/secrets-csi/pkg/mount/layout"
 	"github.com/leoflow/secrets-csi/pkg/policy"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 )
@@ -48,6 +51,8 @@ type Deliverer struct {
 	wake    chan struct{}
 	// watched tells of each provider whether a watch is up; rotate.go.
 	watched sync.Map
+	// unreachable tells of providers why they cannot be asked; reach.go.
+	unreachable sync.Map
 }
 
 // New returns a Deliverer that has no volumes yet.
@@ -147,6 +152,17 @@ func (d *Deliverer) Health(volumeID string) (Health, bool) {
 	}
 	_, health, _ := d.set.look(v)
 	return health, true
+}
+
+// Holds tells whether a complete generation of a volume of ours is at path, whoever
+// put it there: also the process before this one.
+func (d *Deliverer) Holds(path string) bool {
+	mounted, err := mount.IsMounted(path)
+	if err != nil || !mounted {
+		return false
+	}
+	_, err = os.Lstat(filepath.Join(path, layout.DataLink))
+	return err == nil
 }
 
 // Usage is what a volume takes up.
