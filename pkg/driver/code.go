@@ -24,12 +24,10 @@ func codeOf(reason delivery.Reason) codes.Code {
 		return codes.PermissionDenied
 	case delivery.Missing:
 		return codes.NotFound
-	case delivery.Invalid, delivery.BadTarget:
+	case delivery.Invalid, delivery.BadTarget, delivery.Conflict:
 		return codes.FailedPrecondition
 	case delivery.NoSpace:
 		return codes.ResourceExhausted
-	case delivery.Conflict:
-		return codes.AlreadyExists
 	case delivery.Busy:
 		return codes.Aborted
 	case delivery.Internal:

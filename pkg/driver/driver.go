@@ -32,6 +32,11 @@ type Deliverer interface {
 	// Stats measures the volume mounted at path, also one that was published before
 	// this process started. It fails with delivery.Missing for anything else.
 	Stats(path string) (delivery.Usage, error)
+	// Holds tells whether a complete generation is at path, also one from before this
+	// process started.
+	Holds(path string) bool
+	// Unreachable says why providers, by name, could not be asked when last tried.
+	Unreachable() map[string]string
 }
 
 // Config is what a Driver is made of. Everything without "optional" is required.

@@ -36,7 +36,7 @@ func (n *node) NodePublishVolume(ctx context.Context, request *csi.NodePublishVo
 	}
 	volume, err := n.volume(request)
 	if err != nil {
-		if n.isLive(request.GetVolumeId()) {
+		if n.Deliverer.Holds(request.GetTargetPath()) {
 			// A failed republish breaks the pod for good on kubelets before 1.37, and
 			// the files are as good as they were.
 			noteOn(ctx, "kept the live volume as it is: "+err.Error())
@@ -111,12 +111,6 @@ func (n *node) volume(request *csi.NodePublishVolumeRequest) (delivery.Volume, e
 	return volume, nil
 }
 
-// isLive tells whether the volume already holds a complete generation.
-func (n *node) isLive(volumeID string) bool {
-	health, known := n.Deliverer.Health(volumeID)
-	return known && health.Generation > 0
-}
-
 func (n *node) NodeUnpublishVolume(ctx context.Context, request *csi.NodeUnpublishVolumeRequest) (*csi.NodeUnpublishVolumeResponse, error) {
 	switch {
 	case request.GetVolumeId() == "":
@@ -141,7 +135,9 @@ func (*node) NodeGetCapabilities(context.Context, *csi.NodeGetCapabilitiesReques
 	for _, capability := range []csi.NodeServiceCapability_RPC_Type{
 		csi.NodeServiceCapability_RPC_GET_VOLUME_STATS,
 		csi.NodeServiceCapability_RPC_VOLUME_MOUNT_GROUP,
+		csi.NodeServiceCapability_RPC_SINGLE_NODE_MULTI_WRITER,
 		csi.NodeServiceCapability_RPC_GET_VOLUME_HEALTH,
+		csi.NodeServiceCapability_RPC_GET_STORAGE_HEALTH,
 		volumeConditionCapability,
 	} {
 		response.Capabilities = append(response.Capabilities, &csi.NodeServiceCapability{

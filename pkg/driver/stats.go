@@ -6,8 +6,6 @@ import (
 	"github.com/container-storage-interface/spec/lib/go/csi"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
-
-	"github.com/leoflow/secrets-csi/pkg/delivery"
 )
 
 func (n *node) NodeGetVolumeStats(_ context.Context, request *csi.NodeGetVolumeStatsRequest) (*csi.NodeGetVolumeStatsResponse, error) {
@@ -16,6 +14,8 @@ func (n *node) NodeGetVolumeStats(_ context.Context, request *csi.NodeGetVolumeS
 		return nil, invalidf("volume_id is missing")
 	case request.GetVolumePath() == "":
 		return nil, invalidf("volume_path is missing")
+	case !isCleanPath(request.GetVolumePath()):
+		return nil, status.Errorf(codes.NotFound, "no volume can be at %q, which is not an absolute, clean path", request.GetVolumePath())
 	}
 	usage, err := n.Deliverer.Stats(request.GetVolumePath())
 	if err != nil {
@@ -29,30 +29,4 @@ func (n *node) NodeGetVolumeStats(_ context.Context, request *csi.NodeGetVolumeS
 	health, _ := n.Deliverer.Health(request.GetVolumeId())
 	setCondition(response, health.Problem)
 	return response, nil
-}
-
-func (n *node) NodeGetVolumeHealth(_ context.Context, request *csi.NodeGetVolumeHealthRequest) (*csi.NodeGetVolumeHealthResponse, error) {
-	if request.GetVolumeId() == "" {
-		return nil, invalidf("volume_id is missing")
-	}
-	health, known := n.Deliverer.Health(request.GetVolumeId())
-	if !known {
-		return nil, status.Errorf(codes.NotFound, "volume %q is not published on this node", shorten(request.GetVolumeId()))
-	}
-	response := &csi.VolumeHealth{VolumeId: request.GetVolumeId()}
-	if health.Problem != "" {
-		response.HealthStatuses = append(response.HealthStatuses, healthEntry(health))
-	}
-	return &csi.NodeGetVolumeHealthResponse{VolumeHealth: response}, nil
-}
-
-func healthEntry(health delivery.Health) *csi.VolumeHealth_VolumeHealthEntry {
-	if health.Generation == 0 {
-		return &csi.VolumeHealth_VolumeHealthEntry{
-			Status: csi.VolumeHealthErrorType_INACCESSIBLE, Reason: "NotDelivered", Message: health.Problem,
-		}
-	}
-	return &csi.VolumeHealth_VolumeHealthEntry{
-		Status: csi.VolumeHealthErrorType_DEGRADED, Reason: "NotRefreshed", Message: health.Problem,
-	}
 }
