@@ -87,23 +87,25 @@ func (v *volume) current() (Generation, error) {
 // stays.
 func (v *volume) stage(content Content, files []File) (name string, err error) {
 	name = time.Now().UTC().Format("..2006_01_02_15_04_05.") + strings.ToLower(rand.Text()[:10])
-	if err := v.root.Mkdir(name, 0o700); err != nil {
-		return "", err
+	if err := v.writeGeneration(name, content, files); err != nil {
+		return "", errors.Join(err, v.root.RemoveAll(name))
 	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, v.root.RemoveAll(name))
-		}
-	}()
+	return name, nil
+}
+
+func (v *volume) writeGeneration(name string, content Content, files []File) error {
+	if err := v.root.Mkdir(name, 0o700); err != nil {
+		return err
+	}
 	generation, err := v.root.OpenRoot(name)
 	if err != nil {
-		return "", err
+		return err
 	}
 	defer generation.Close()
 	if err := fill(generation, content, files); err != nil {
-		return "", err
+		return err
 	}
-	return name, v.confirm(name, content.Manifest.Fetched)
+	return v.confirm(name, content.Manifest.Fetched)
 }
 
 func fill(generation *os.Root, content Content, files []File) error {

@@ -12,7 +12,12 @@ import (
 	"github.com/leoflow/secrets-csi/pkg/mount/mounttest"
 )
 
-func TestMain(m *testing.M) { os.Exit(mounttest.Run(m)) }
+func TestMain(m *testing.M) {
+	if target := os.Getenv(writerTarget); target != "" {
+		os.Exit(writeUntilKilled(target))
+	}
+	os.Exit(mounttest.Run(m))
+}
 
 const megabyte = 1 << 20
 

@@ -1,13 +1,17 @@
 package mount
 
 import (
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"github.com/leoflow/secrets-csi/pkg/mount/layout"
 )
@@ -20,33 +24,105 @@ func TestWriteShowsContentInTheAtomicWriterLayout(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, Outcome{Generation: 1, Changed: true}, outcome)
 
-	for _, file := range content.Files {
-		data, err := os.ReadFile(filepath.Join(target, file.Path))
-		require.NoError(t, err)
-		assert.Equal(t, file.Data, data)
-	}
+	assertShows(t, target, content)
 	for _, name := range append(layout.ValueDirs(), layout.ManifestFile) {
 		link, err := os.Readlink(filepath.Join(target, name))
 		require.NoError(t, err)
 		assert.Equal(t, "..data/"+name, link)
 	}
-	assertTidy(t, target)
 }
 
-// assertTidy makes sure that a volume holds one generation and nothing left over.
-func assertTidy(t testing.TB, target string) {
+// assertShows makes sure that a volume shows content and holds nothing else.
+func assertShows(t testing.TB, target string, content Content) {
 	t.Helper()
-	generation, err := os.Readlink(filepath.Join(target, layout.DataLink))
-	require.NoError(t, err)
-	entries, err := os.ReadDir(target)
-	require.NoError(t, err)
-	var hidden []string
-	for _, entry := range entries {
-		if strings.HasPrefix(entry.Name(), "..") {
-			hidden = append(hidden, entry.Name())
-		}
+	for _, file := range content.Files {
+		data, err := os.ReadFile(filepath.Join(target, file.Path))
+		require.NoError(t, err)
+		assert.Equal(t, file.Data, data)
 	}
-	assert.ElementsMatch(t, []string{layout.DataLink, generation}, hidden)
+	current, err := Current(target)
+	require.NoError(t, err)
+	assert.Equal(t, content.Manifest.Entries, current.Manifest.Entries)
+	assert.Equal(t, layout.Schema, current.Manifest.Schema)
+
+	names, err := filepath.Glob(filepath.Join(target, "..?*"))
+	require.NoError(t, err)
+	assert.ElementsMatch(t, []string{filepath.Join(target, layout.DataLink), filepath.Join(target, shown(t, target))}, names)
+	left, err := filepath.Glob(filepath.Join(target, layout.DataLink, "*", "*"))
+	require.NoError(t, err)
+	assert.Len(t, left, len(content.Files))
+}
+
+// shown is the name of the generation's directory.
+func shown(t testing.TB, target string) string {
+	t.Helper()
+	name, err := os.Readlink(filepath.Join(target, layout.DataLink))
+	require.NoError(t, err)
+	return name
+}
+
+func TestWriteReplacesWhatChanged(t *testing.T) {
+	tests := map[string]func(*Content){
+		"a value":        func(c *Content) { c.Files[1].Data = []byte("south") },
+		"a value's size": func(c *Content) { c.Files[1].Data = []byte{} },
+		"a file more": func(c *Content) {
+			c.Files = append(c.Files, File{Path: "variables/env", Data: []byte("test")})
+		},
+		"a file less": func(c *Content) {
+			c.Files, c.Manifest.Entries = c.Files[:1], c.Manifest.Entries[:1]
+		},
+		"a version": func(c *Content) { c.Manifest.Entries[0].Version = "2" },
+		"a notice": func(c *Content) {
+			c.Manifest.Entries[0].Notices = []layout.Notice{{Code: "code", Message: "message"}}
+		},
+		"the mode":  func(c *Content) { c.Mode = 0o444 },
+		"the group": func(c *Content) { c.GID = 1234 },
+	}
+	for name, change := range tests {
+		t.Run(name, func(t *testing.T) {
+			target := newVolume(t, megabyte)
+			_, err := Write(target, newContent())
+			require.NoError(t, err)
+			before := shown(t, target)
+
+			content := newContent()
+			change(&content)
+			outcome, err := Write(target, content)
+			require.NoError(t, err)
+			assert.Equal(t, Outcome{Generation: 2, Changed: true}, outcome)
+			assert.NotEqual(t, before, shown(t, target))
+			assertShows(t, target, content)
+			assertAccess(t, target, content)
+		})
+	}
+}
+
+// assertAccess makes sure that mode and group are as content has them, whatever the
+// umask is.
+func assertAccess(t *testing.T, target string, content Content) {
+	t.Helper()
+	require.NoError(t, filepath.WalkDir(target, func(path string, entry fs.DirEntry, err error) error {
+		require.NoError(t, err)
+		info, err := entry.Info()
+		require.NoError(t, err)
+		switch {
+		case entry.IsDir():
+			assert.Equal(t, content.dirMode(), info.Mode().Perm(), path)
+		case entry.Type().IsRegular():
+			assert.Equal(t, content.Mode, info.Mode(), path)
+		default:
+			return nil // a link has its destination's
+		}
+		assert.EqualValues(t, content.GID, info.Sys().(*syscall.Stat_t).Gid, path)
+		return nil
+	}))
+}
+
+func TestDirectoriesAreEnteredByWhoMayRead(t *testing.T) {
+	tests := map[fs.FileMode]fs.FileMode{0o400: 0o700, 0o440: 0o750, 0o444: 0o755, 0o404: 0o705, 0o640: 0o750, 0: 0o700}
+	for mode, want := range tests {
+		assert.Equal(t, want, Content{Mode: mode}.dirMode(), "%o", mode)
+	}
 }
 
 func TestWriteOfTheSameContentOnlyConfirmsIt(t *testing.T) {
@@ -54,18 +130,141 @@ func TestWriteOfTheSameContentOnlyConfirmsIt(t *testing.T) {
 	content := newContent()
 	_, err := Write(target, content)
 	require.NoError(t, err)
-	before, err := os.Readlink(filepath.Join(target, layout.DataLink))
-	require.NoError(t, err)
+	before := shown(t, target)
+	awoken := watch(t, target)
 
 	content.Manifest.Fetched = fetched.Add(1)
 	outcome, err := Write(target, content)
 	require.NoError(t, err)
 	assert.Equal(t, Outcome{Generation: 1}, outcome)
-	after, err := os.Readlink(filepath.Join(target, layout.DataLink))
-	require.NoError(t, err)
-	assert.Equal(t, before, after)
+	assert.Equal(t, before, shown(t, target))
+	assert.False(t, awoken(), "nobody who watches the volume is woken")
 	current, err := Current(target)
 	require.NoError(t, err)
 	assert.True(t, current.Confirmed.Equal(fetched.Add(1)))
 	assert.True(t, current.Manifest.Fetched.Equal(fetched))
+
+	content.Files[0].Data = []byte("changed")
+	_, err = Write(target, content)
+	require.NoError(t, err)
+	assert.True(t, awoken(), "the watch does watch")
+}
+
+// watch watches a volume as the agent does. The function it returns tells whether
+// anything has happened.
+func watch(t *testing.T, target string) (awoken func() bool) {
+	t.Helper()
+	fd, err := unix.InotifyInit1(unix.IN_NONBLOCK | unix.IN_CLOEXEC)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = unix.Close(fd) })
+	_, err = unix.InotifyAddWatch(fd, target, unix.IN_ALL_EVENTS&^(unix.IN_OPEN|unix.IN_ACCESS|unix.IN_CLOSE))
+	require.NoError(t, err)
+	return func() bool {
+		_, err := unix.Read(fd, make([]byte, 4096))
+		return !errors.Is(err, unix.EAGAIN)
+	}
+}
+
+func TestConfirmMovesTheTimeAlone(t *testing.T) {
+	target := newVolume(t, megabyte)
+	require.ErrorIs(t, Confirm(target, fetched), ErrNoGeneration)
+	_, err := Current(target)
+	require.ErrorIs(t, err, ErrNoGeneration)
+	content := newContent()
+	_, err = Write(target, content)
+	require.NoError(t, err)
+	awoken := watch(t, target)
+
+	later := fetched.Add(123456789)
+	require.NoError(t, Confirm(target, later))
+	assert.False(t, awoken())
+	current, err := Current(target)
+	require.NoError(t, err)
+	assert.True(t, current.Confirmed.Equal(later))
+	assertShows(t, target, content)
+}
+
+func TestWriteRefusesContentThatBreaksARule(t *testing.T) {
+	tests := map[string]struct {
+		damage  func(*Content)
+		message string
+	}{
+		"a path outside":      {func(c *Content) { c.Files[0].Path = "../x" }, `"../x" is no path of a volume`},
+		"the manifest's path": {func(c *Content) { c.Files[0].Path = layout.ManifestFile }, `"manifest.json" is no path of a volume`},
+		"a path twice":        {func(c *Content) { c.Files[1].Path = c.Files[0].Path }, `"connections/warehouse" is there twice`},
+		"a file forgotten":    {func(c *Content) { c.Files = c.Files[1:] }, `the manifest names "connections/warehouse", which is not among the files`},
+		"a mode with more":    {func(c *Content) { c.Mode |= fs.ModeSetuid }, "more than permissions"},
+		"a negative group":    {func(c *Content) { c.GID = -1 }, "group -1"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			target := newVolume(t, megabyte)
+			_, err := Write(target, newContent())
+			require.NoError(t, err)
+			content := newContent()
+			test.damage(&content)
+			_, err = Write(target, content)
+			require.ErrorIs(t, err, ErrContent)
+			require.ErrorContains(t, err, test.message)
+			assertShows(t, target, newContent())
+		})
+	}
+}
+
+func TestWriteGoesNowhereButToAVolume(t *testing.T) {
+	tests := map[string]struct {
+		prepare func(t *testing.T, dir string) (target string)
+		want    error
+	}{
+		"a directory on a disk": {func(_ *testing.T, dir string) string { return dir }, ErrNotMounted},
+		"below a volume": {func(t *testing.T, _ string) string {
+			target := filepath.Join(newVolume(t, megabyte), "below")
+			require.NoError(t, os.Mkdir(target, 0o700))
+			return target
+		}, ErrNotMounted},
+		"nothing": {func(_ *testing.T, dir string) string { return dir + "/mount" }, ErrNotMounted},
+		"a link to a volume": {func(t *testing.T, dir string) string {
+			return makeLink(t, dir, newVolume(t, megabyte))
+		}, ErrTarget},
+		"another file system": {func(t *testing.T, dir string) string {
+			return mountOther(t, dir, func(target string) error { return unix.Mount("/proc", target, "", unix.MS_BIND|unix.MS_REC, "") })
+		}, ErrForeign},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			target := test.prepare(t, dir)
+			_, err := Write(target, newContent())
+			require.ErrorIs(t, err, test.want)
+			_, err = Current(target)
+			require.ErrorIs(t, err, test.want)
+			_, err = Stats(target)
+			require.ErrorIs(t, err, test.want)
+			require.ErrorIs(t, Confirm(target, fetched), test.want)
+			left, err := os.ReadDir(dir)
+			require.NoError(t, err)
+			assert.LessOrEqual(t, len(left), 1)
+		})
+	}
+}
+
+func TestWriteLeavesTheCallersSliceAlone(t *testing.T) {
+	content := newContent()
+	files := append(content.Files, File{Path: "variables/shared", Data: []byte("kept")})
+	content.Files = files[:len(files)-1]
+	_, err := Write(newVolume(t, megabyte), content)
+	require.NoError(t, err)
+	assert.Equal(t, "variables/shared", files[len(files)-1].Path)
+}
+
+func TestFilePrintsWithoutItsData(t *testing.T) {
+	assert.Equal(t, "variables/region (5 bytes)", newContent().Files[1].String())
+	assertRedacted(t, newContent().Files[1], "north")
+	assertRedacted(t, newContent(), "north")
+}
+
+func assertRedacted(t *testing.T, value any, needle string) {
+	t.Helper()
+	assert.NotContains(t, everyForm(t, value), needle)
+	assert.False(t, strings.Contains(everyForm(t, value), "6e6f727468"), "in hexadecimal")
 }

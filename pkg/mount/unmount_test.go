@@ -1,0 +1,116 @@
+package mount
+
+import (
+	"io"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+)
+
+func TestUnmountRemovesTheVolumeAndItsDirectory(t *testing.T) {
+	target := filepath.Join(t.TempDir(), "mount")
+	_, err := new(Mounter).Mount(target, Options{SizeBytes: megabyte})
+	require.NoError(t, err)
+	_, err = Write(target, newContent())
+	require.NoError(t, err)
+
+	require.NoError(t, Unmount(target))
+	assert.NoDirExists(t, target)
+	assert.Empty(t, mountsAt(t, target))
+	require.NoError(t, Unmount(target), "a second time")
+}
+
+func TestUnmountOfWhatNeverWas(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, Unmount(filepath.Join(dir, "mount")))
+	require.NoError(t, Unmount(filepath.Join(dir, "no", "parent")))
+
+	empty := filepath.Join(dir, "empty")
+	require.NoError(t, os.Mkdir(empty, 0o755))
+	require.NoError(t, Unmount(empty))
+	assert.NoDirExists(t, empty)
+}
+
+func TestUnmountRefusesATargetAndTouchesNothing(t *testing.T) {
+	tests := map[string]struct {
+		prepare func(t *testing.T, dir string) (target string)
+		want    error
+	}{
+		"relative":        {func(*testing.T, string) string { return "mount" }, ErrTarget},
+		"a file":          {makeFile, ErrTarget},
+		"a link":          {func(t *testing.T, dir string) string { return makeLink(t, dir, newVolume(t, megabyte)) }, ErrTarget},
+		"another's tmpfs": {mountForeign, ErrForeign},
+		"a bind mount":    {mountBind, ErrForeign},
+		"a directory with content": {func(t *testing.T, dir string) string {
+			require.NoError(t, os.MkdirAll(dir+"/mount/kept", 0o755))
+			return dir + "/mount"
+		}, ErrNotEmpty},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			target := test.prepare(t, dir)
+			before, volumes := tree(t, dir), listed(t)
+			require.ErrorIs(t, Unmount(target), test.want)
+			assert.Equal(t, before, tree(t, dir))
+			assert.Equal(t, volumes, listed(t))
+		})
+	}
+}
+
+func listed(t *testing.T) []Info {
+	t.Helper()
+	infos, err := List()
+	require.NoError(t, err)
+	return infos
+}
+
+func TestUnmountDoesNotWaitForAnOpenFile(t *testing.T) {
+	target := filepath.Join(t.TempDir(), "mount")
+	_, err := new(Mounter).Mount(target, Options{SizeBytes: megabyte})
+	require.NoError(t, err)
+	_, err = Write(target, newContent())
+	require.NoError(t, err)
+	held, err := os.Open(filepath.Join(target, "variables/region"))
+	require.NoError(t, err)
+	defer held.Close()
+
+	require.NoError(t, Unmount(target))
+	assert.NoDirExists(t, target)
+	assert.Empty(t, mountsAt(t, target))
+	data, err := io.ReadAll(held)
+	require.NoError(t, err)
+	assert.Equal(t, "north", string(data), "who has a file open keeps it")
+}
+
+func TestUnmountLeavesNoValueInACopyOfTheMount(t *testing.T) {
+	dir := t.TempDir()
+	target, elsewhere := filepath.Join(dir, "mount"), filepath.Join(dir, "elsewhere")
+	_, err := new(Mounter).Mount(target, Options{SizeBytes: megabyte})
+	require.NoError(t, err)
+	_, err = Write(target, newContent())
+	require.NoError(t, err)
+	require.NoError(t, os.Mkdir(elsewhere, 0o755))
+	require.NoError(t, unix.Mount(target, elsewhere, "", unix.MS_BIND, ""))
+	defer func() { require.NoError(t, unix.Unmount(elsewhere, 0)) }()
+	require.FileExists(t, filepath.Join(elsewhere, "variables/region"))
+
+	require.NoError(t, Unmount(target))
+	left, err := os.ReadDir(elsewhere)
+	require.NoError(t, err)
+	assert.Empty(t, left)
+}
+
+func TestUnmountTakesAwayAStack(t *testing.T) {
+	target := filepath.Join(t.TempDir(), "mount")
+	require.NoError(t, os.Mkdir(target, 0o755))
+	for range 2 {
+		require.NoError(t, unix.Mount(Source, target, "tmpfs", 0, "size=64k"))
+	}
+	require.NoError(t, Unmount(target))
+	assert.NoDirExists(t, target)
+}
