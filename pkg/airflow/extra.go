@@ -21,17 +21,22 @@ func checkExtra(text string) error {
 	return nil
 }
 
-// canonicalExtra is text without the whitespace between its tokens and with all
-// beyond ASCII escaped, so that one extra has one text, whichever form it came in.
-// Escapes and numbers stay as they were written.
+// canonicalExtra checks text and makes it canonical.
 func canonicalExtra(text string) (string, error) {
 	if err := checkExtra(text); err != nil {
 		return "", err
 	}
+	return canonical(text), nil
+}
+
+// canonical is valid JSON without the white space between its tokens and with all
+// beyond ASCII escaped, so that one extra has one text, whichever form it came in.
+// Escapes and numbers stay as they were written.
+func canonical(text string) string {
 	if isCanonical(text) {
-		return text, nil
+		return text
 	}
-	return string(appendCanonical(make([]byte, 0, len(text)+len(text)/4), text)), nil
+	return string(appendCanonical(make([]byte, 0, len(text)+len(text)/4), text))
 }
 
 func isCanonical(text string) bool {

@@ -31,10 +31,7 @@ func ParseJSON(id string, text []byte) (Connection, error) {
 			return Connection{}, err
 		}
 	}
-	if err := conn.Validate(); err != nil {
-		return Connection{}, err
-	}
-	return conn, nil
+	return conn, conn.checkType()
 }
 
 func connectionMembers(text []byte) ([]jsontext.Member, error) {
@@ -149,34 +146,44 @@ func (c *Connection) takePort(held *values, member jsontext.Member) error {
 func (c *Connection) takeExtra(held *values, member jsontext.Member) error {
 	text := string(member.Value)
 	switch {
-	case text == "null" || text == "false" || isEmptyJSON(text):
+	case text == "null" || text == "false" || text == `""` || isEmptyJSON(text):
 		return nil
+	case text[0] == '{':
+		held.extra = secret.New(canonical(text))
 	case text[0] == '"':
-		unquoted, _, err := memberText(member)
-		if err != nil || unquoted == "" {
+		if err := held.takeExtraText(member); err != nil {
 			return err
 		}
-		text = unquoted
-	}
-	canonical, err := canonicalExtra(text)
-	if err != nil {
+	default:
 		return fieldError(member, extraReason)
 	}
-	held.extra = secret.New(canonical)
 	c.Extra = &held.extra
+	return nil
+}
+
+func (h *values) takeExtraText(member jsontext.Member) error {
+	text, _, err := memberText(member)
+	if err != nil {
+		return err
+	}
+	if text, err = canonicalExtra(text); err != nil {
+		return fieldError(member, extraReason)
+	}
+	h.extra = secret.New(text)
 	return nil
 }
 
 // isEmptyJSON says whether valid JSON is an empty object or list, or zero.
 func isEmptyJSON(text string) bool {
-	if number, err := strconv.ParseFloat(text, 64); err == nil {
-		return number == 0
-	}
-	inner := strings.Trim(text, " \t\r\n")
-	if len(inner) < 2 || inner[0] != '{' && inner[0] != '[' {
+	switch text[0] {
+	case '{', '[':
+		return strings.Trim(text[1:len(text)-1], " \t\r\n") == ""
+	case '-', '0':
+		number, err := strconv.ParseFloat(text, 64)
+		return err == nil && number == 0
+	default:
 		return false
 	}
-	return strings.Trim(inner[1:len(inner)-1], " \t\r\n") == ""
 }
 
 func memberText(member jsontext.Member) (text string, present bool, err error) {

@@ -43,8 +43,8 @@ func NormalizeType(connType string) string {
 // Validate says whether Airflow can hold the connection at all: it has a type, its
 // text is UTF-8, and its extra is a JSON object. The error is a *FieldError.
 func (c Connection) Validate() error {
-	if c.Type == "" {
-		return &FieldError{Field: "conn_type", Reason: "is missing; every connection needs a type"}
+	if err := c.checkType(); err != nil {
+		return err
 	}
 	for _, field := range c.textFields() {
 		if !utf8.ValidString(field.text) {
@@ -53,6 +53,13 @@ func (c Connection) Validate() error {
 	}
 	if c.Extra != nil {
 		return checkExtra(c.Extra.Reveal())
+	}
+	return nil
+}
+
+func (c Connection) checkType() error {
+	if c.Type == "" {
+		return &FieldError{Field: "conn_type", Reason: "is missing; every connection needs a type"}
 	}
 	return nil
 }

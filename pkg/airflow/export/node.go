@@ -4,7 +4,8 @@ import (
 	"bytes"
 	"path"
 	"strings"
-	"unicode/utf8"
+
+	"github.com/leoflow/secrets-csi/pkg/airflow/internal/jsontext"
 )
 
 // node is a value of a file, in whichever format it was written.
@@ -50,8 +51,8 @@ func split(name string, content []byte) ([]member, error) {
 	if len(content) > MaxSize {
 		return nil, &FileError{File: name, Reason: "is larger than 16 MiB"}
 	}
-	if !utf8.Valid(content) {
-		return nil, &FileError{name, lineOfInvalid(content), "is not UTF-8"}
+	if at := jsontext.OffsetOfInvalid(content); at < len(content) {
+		return nil, &FileError{name, 1 + bytes.Count(content[:at], []byte("\n")), "is not UTF-8"}
 	}
 	switch suffix := strings.ToLower(path.Ext(name)); suffix {
 	case ".json":
@@ -63,18 +64,6 @@ func split(name string, content []byte) ([]member, error) {
 	default:
 		return nil, &FileError{File: name, Reason: "is of no known format; name it .json, .yaml, .yml or .env"}
 	}
-}
-
-func lineOfInvalid(content []byte) int {
-	valid := 0
-	for valid < len(content) {
-		char, size := utf8.DecodeRune(content[valid:])
-		if char == utf8.RuneError && size == 1 {
-			break
-		}
-		valid += size
-	}
-	return 1 + bytes.Count(content[:valid], []byte("\n"))
 }
 
 // firstFault finds what makes a value unreadable, however deep it is.

@@ -43,17 +43,29 @@ func (e *SyntaxError) Error() string { return fmt.Sprintf("byte %d: %s", e.Offse
 // that nests too deep. The error is a *SyntaxError. The functions below are for text
 // that it accepted and Trim trimmed.
 func Check(text []byte) error {
-	for at := 0; at < len(text); {
-		char, size := utf8.DecodeRune(text[at:])
-		if char == utf8.RuneError && size == 1 {
-			return &SyntaxError{at, "not UTF-8"}
-		}
-		at += size
+	if at := OffsetOfInvalid(text); at < len(text) {
+		return &SyntaxError{at, "not UTF-8"}
 	}
 	if !json.Valid(text) {
 		return syntaxError(text)
 	}
 	return checkDepth(text)
+}
+
+// OffsetOfInvalid is the place of the first byte that is not UTF-8, or the length of
+// text where all is.
+func OffsetOfInvalid(text []byte) int {
+	if utf8.Valid(text) {
+		return len(text)
+	}
+	for at := 0; at < len(text); {
+		char, size := utf8.DecodeRune(text[at:])
+		if char == utf8.RuneError && size == 1 {
+			return at
+		}
+		at += size
+	}
+	return len(text)
 }
 
 func syntaxError(text []byte) error {
