@@ -21,7 +21,10 @@ type Processor interface {
 // Outcome is the connection to deliver and what the operator should know about it.
 type Outcome struct {
 	Connection airflow.Connection
-	Notices    []Notice
+	// Grade is that of the connection as it was stored; its State is empty where no
+	// processor knew the connection's type.
+	Grade   Grade
+	Notices []Notice
 }
 
 // Notice is a remark on an entry for the manifest, the log and the pod's events.
@@ -42,6 +45,9 @@ type Reference struct {
 	Location string
 	// Version is empty for the latest.
 	Version string
+	// Role is the ARN of the AWS role to fetch it under, where the connection names
+	// one; otherwise the service account's annotation decides.
+	Role string
 }
 
 // Resolve fetches a reference under the identity of the pod it was bound to.
@@ -60,6 +66,9 @@ func (c Chain) Process(ctx context.Context, conn airflow.Connection, resolve Res
 			return Outcome{}, err
 		}
 		out.Connection = next.Connection
+		if next.Grade.State != "" {
+			out.Grade = next.Grade
+		}
 		out.Notices = append(out.Notices, next.Notices...)
 	}
 	return out, nil

@@ -1,0 +1,203 @@
+package policy
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/leoflow/secrets-csi/pkg/airflow"
+)
+
+// Azure serves the connection types whose hooks read a client secret, and read it
+// from the password alone.
+type Azure struct{}
+
+// azureType is what differs between those hooks.
+type azureType struct {
+	prefix string
+	// tenant is the one name under which the hook reads the tenant.
+	tenant string
+	// stored are the extra fields that the hook takes as a credential before it comes
+	// to the password.
+	stored []string
+	// storage hooks take a password without a tenant for the storage account's key,
+	// and a login without a host for the account's name.
+	storage bool
+}
+
+var azureTypes = map[string]azureType{
+	"azure": {tenant: "tenantId", stored: []string{"key_path", "key_json"}},
+	"wasb": {prefix: "extra__wasb__", tenant: "tenant_id", storage: true,
+		stored: []string{"connection_string", "shared_access_key", "sas_token", "account_key"}},
+	"adls":            {prefix: "extra__adls__", tenant: "tenant_id", storage: true, stored: []string{"connection_string"}},
+	"azure_data_lake": {prefix: "extra__azure_data_lake__", tenant: "tenant"},
+}
+
+var azureTenants = []string{"tenantId", "tenant_id", "tenant"}
+
+// The pair that names a workload identity. Upstream reads it only when it is whole.
+const (
+	managedClient  = "managed_identity_client_id"
+	workloadTenant = "workload_identity_tenant_id"
+)
+
+func (a Azure) Process(ctx context.Context, conn airflow.Connection, resolve Resolve) (Outcome, error) {
+	return process(ctx, a, conn, resolve)
+}
+
+func (Azure) serves(connType string) bool { _, served := azureTypes[connType]; return served }
+
+func (Azure) prefix(connType string) string { return azureTypes[connType].prefix }
+
+func (a Azure) choose(d *draft) (choice, error) {
+	kind := azureTypes[d.conn.Type]
+	if err := moveTenant(d, kind); err != nil {
+		return choice{}, err
+	}
+	if err := moveClientSecret(d); err != nil {
+		return choice{}, err
+	}
+	for _, name := range append([]string{managedClient, workloadTenant}, kind.stored...) {
+		d.respell(name, name)
+	}
+	switch stored := firstSet(d, kind.stored); {
+	case d.has(managedClient) != d.has(workloadTenant):
+		return choice{}, halfWorkloadIdentity(d)
+	case d.has(managedClient):
+		return a.goKeyless(d, kind), nil
+	case stored != "":
+		return a.keepStored(d, stored)
+	case hasPassword(d.conn):
+		return a.keepPassword(d, kind)
+	case d.has(secretName) || d.has(vaultURL):
+		return a.chooseReference(d, kind)
+	}
+	return a.withoutSecret(d, kind)
+}
+
+func firstSet(d *draft, names []string) string {
+	for _, name := range names {
+		if d.has(name) {
+			return name
+		}
+	}
+	return ""
+}
+
+func halfWorkloadIdentity(d *draft) error {
+	missing, present := managedClient, workloadTenant
+	if d.has(managedClient) {
+		missing, present = present, missing
+	}
+	return refuse("extra."+missing, "is missing beside "+present+", and the hook would ignore both; set both or neither")
+}
+
+// goKeyless takes out every secret that the hook would prefer to the workload
+// identity.
+func (Azure) goKeyless(d *draft, kind azureType) choice {
+	for _, name := range kind.stored {
+		if d.has(name) {
+			d.ignored("extra."+name, managedClient)
+		}
+		d.drop(name)
+	}
+	if hasPassword(d.conn) {
+		d.ignored("password", managedClient)
+	}
+	d.conn.Password = nil
+	d.drop(kind.tenant)
+	if !kind.storage || hasHost(d.conn) {
+		d.conn.Login = nil
+	}
+	d.dropReference(managedClient)
+	return choice{grade: runtime("keyless: workload identity, decided when the task runs")}
+}
+
+func (Azure) keepStored(d *draft, stored string) (choice, error) {
+	d.dropReference(stored)
+	if stored != "key_path" {
+		d.storedKey("extra."+stored, "prefer workload identity, or a reference in "+secretName)
+		return choice{grade: valid("a stored credential")}, nil
+	}
+	path, err := d.read(stored)
+	if err != nil {
+		return choice{}, err
+	}
+	if !strings.HasSuffix(path, ".json") {
+		return choice{}, refuse("extra.key_path", "does not end in .json, and the hook reads no other key file; give the JSON key's path")
+	}
+	return choice{grade: runtime("key_path is read when the task runs")}, nil
+}
+
+func (Azure) keepPassword(d *draft, kind azureType) (choice, error) {
+	if err := wholePrincipal(d, kind, "password"); err != nil {
+		return choice{}, err
+	}
+	d.dropReference("password")
+	d.storedKey("password", "prefer workload identity, or a reference in "+secretName)
+	return choice{grade: valid("a stored client secret or account key")}, nil
+}
+
+// wholePrincipal refuses a client secret that lacks its client or its tenant. The hook
+// would go on without a word, under the default credential.
+func wholePrincipal(d *draft, kind azureType, beside string) error {
+	if !kind.storage || d.has(kind.tenant) {
+		if !hasLogin(d.conn) {
+			return refuse("login", "is missing beside "+beside+"; set the client id")
+		}
+	}
+	if !kind.storage && !d.has(kind.tenant) {
+		return refuse("extra."+kind.tenant, "is missing beside "+beside+"; set the tenant's id")
+	}
+	return nil
+}
+
+func (Azure) chooseReference(d *draft, kind azureType) (choice, error) {
+	ref := Reference{Cloud: "azure"}
+	err := d.readInto(target{secretName, &ref.Name}, target{vaultURL, &ref.Location}, target{secretVersion, &ref.Version})
+	if err != nil {
+		return choice{}, err
+	}
+	if ref.Name == "" {
+		return choice{}, refuse("extra."+secretName, "is missing beside "+vaultURL+"; name the secret")
+	}
+	if ref.Location == "" {
+		return choice{}, refuse("extra."+vaultURL, "is missing beside "+secretName+"; give the vault's URL")
+	}
+	if err := wholePrincipal(d, kind, secretName); err != nil {
+		return choice{}, err
+	}
+	return choice{runtime("the client secret is fetched from Key Vault under the pod's identity"), &ref}, nil
+}
+
+// withoutSecret makes the workload identity explicit where a client and a tenant are
+// named and no secret is: the default credential might be another client.
+func (a Azure) withoutSecret(d *draft, kind azureType) (choice, error) {
+	if err := strayReference(d, secretVersion); err != nil {
+		return choice{}, err
+	}
+	d.drop(referenceFields...)
+	named := hasLogin(d.conn) && d.has(kind.tenant)
+	switch {
+	case named && (!kind.storage || hasHost(d.conn)):
+		tenant, _ := d.find(kind.tenant)
+		d.put(managedClient, quote(*d.conn.Login))
+		d.put(workloadTenant, tenant)
+		return a.goKeyless(d, kind), nil
+	case kind.storage && d.has(kind.tenant):
+		return choice{}, refuse("password", "is missing beside extra."+kind.tenant+"; set the client secret, or remove the tenant to go keyless")
+	}
+	return choice{grade: runtime("keyless: the default credential, decided when the task runs")}, nil
+}
+
+func (Azure) accept(d *draft, fetched string) error {
+	if fetched == "" {
+		return errors.New("is empty; store the client secret in it")
+	}
+	if !utf8.ValidString(fetched) || strings.ContainsRune(fetched, 0) {
+		return errors.New("is binary; store the client secret as text")
+	}
+	d.conn.Password = pointer(fetched)
+	return nil
+}

@@ -1,0 +1,154 @@
+package policy
+
+import (
+	"encoding/json"
+	"strings"
+
+	"github.com/leoflow/secrets-csi/pkg/airflow"
+	"github.com/leoflow/secrets-csi/pkg/secret"
+)
+
+// draft is a connection being rewritten. Its extra is parsed once and, if anything
+// in it changed, written once.
+type draft struct {
+	conn    airflow.Connection
+	extra   fields
+	changed bool
+	// prefix is that of the legacy names, such as "extra__wasb__"; empty where the
+	// connection type has none.
+	prefix  string
+	notices []Notice
+}
+
+func open(conn airflow.Connection, prefix string) (*draft, error) {
+	d := &draft{conn: conn, prefix: prefix}
+	if conn.Extra == nil || strings.TrimSpace(conn.Extra.Reveal()) == "" {
+		return d, nil
+	}
+	parsed, err := parseFields(conn.Extra.Reveal())
+	if err != nil {
+		return nil, refuse("extra", notObject(conn.Extra.Reveal()))
+	}
+	d.extra = parsed
+	return d, nil
+}
+
+// notObject says what stands where an object should, and what to do.
+func notObject(extra string) string {
+	if inner, isText := text(json.RawMessage(extra)); isText && json.Valid([]byte(inner)) {
+		return "is JSON text inside a JSON string; store the object itself"
+	}
+	if json.Valid([]byte(extra)) {
+		return "is JSON but not an object; hooks read named fields, so store an object"
+	}
+	return "is not JSON; store a JSON object"
+}
+
+// close returns the connection to deliver. An untouched extra keeps its bytes.
+func (d *draft) close() airflow.Connection {
+	if !d.changed {
+		return d.conn
+	}
+	d.conn.Extra = nil
+	if len(d.extra) > 0 {
+		extra := secret.New(d.extra.encode())
+		d.conn.Extra = &extra
+	}
+	return d.conn
+}
+
+// find returns a field's value and the name it was written under: the short name, or
+// the legacy one where the short one is absent or empty. Upstream stops at a short
+// name that is merely present, so that an empty one would hide the legacy value.
+func (d *draft) find(name string) (value json.RawMessage, written string) {
+	names := []string{name, d.prefix + name}
+	for _, written := range names {
+		if value := d.extra.get(written); !isEmpty(value) {
+			return value, written
+		}
+	}
+	return nil, name
+}
+
+// has says whether upstream would take the field as set.
+func (d *draft) has(name string) bool {
+	value, _ := d.find(name)
+	return isTrue(value)
+}
+
+// read returns a field that has to be text; "" where it is not set.
+func (d *draft) read(name string) (string, error) {
+	value, written := d.find(name)
+	if !isTrue(value) {
+		return "", nil
+	}
+	parsed, isText := text(value)
+	if !isText || strings.TrimSpace(parsed) == "" {
+		return "", refuse("extra."+written, "is not a text with something in it; write it as a JSON string")
+	}
+	return parsed, nil
+}
+
+// drop deletes fields in both spellings.
+func (d *draft) drop(names ...string) {
+	for _, name := range names {
+		short, legacy := d.extra.remove(name), d.extra.remove(d.prefix+name)
+		d.changed = d.changed || short || legacy
+	}
+}
+
+func (d *draft) put(name string, value json.RawMessage) {
+	d.extra.set(name, value)
+	d.changed = true
+}
+
+// respell leaves a field under one name alone, or nowhere if it is empty.
+func (d *draft) respell(name, to string) {
+	value, written := d.find(name)
+	if value == nil {
+		d.drop(name)
+		return
+	}
+	other := name
+	if written == name {
+		other = d.prefix + name
+	}
+	if other != written && d.extra.remove(other) {
+		d.changed = true
+	}
+	if written != to {
+		d.extra.rename(written, to)
+		d.changed = true
+	}
+}
+
+// readInto reads text fields in order, up to the first that is not text.
+func (d *draft) readInto(targets ...target) error {
+	for _, one := range targets {
+		value, err := d.read(one.field)
+		if err != nil {
+			return err
+		}
+		*one.to = value
+	}
+	return nil
+}
+
+type target struct {
+	field string
+	to    *string
+}
+
+// refuse fails the connection. Like every error about a field it leaves the conn_id to
+// whoever reports it.
+func refuse(field, reason string) error {
+	return &airflow.FieldError{Field: field, Reason: reason}
+}
+
+func hasLogin(conn airflow.Connection) bool { return conn.Login != nil && *conn.Login != "" }
+
+func hasPassword(conn airflow.Connection) bool {
+	return conn.Password != nil && conn.Password.Len() > 0
+}
+
+func hasHost(conn airflow.Connection) bool { return conn.Host != nil && *conn.Host != "" }

@@ -1,0 +1,206 @@
+package policy
+
+import (
+	"context"
+	"encoding/json"
+	"regexp"
+	"strings"
+
+	"github.com/leoflow/secrets-csi/pkg/airflow"
+)
+
+// GCP serves google_cloud_platform. Upstream refuses a connection with two
+// credentials and knows no order among them; the order here is that of gcpCredentials.
+type GCP struct{}
+
+const gcpPrefix = "extra__google_cloud_platform__"
+
+// gcpCredentials are the fields that upstream's check of exclusiveness counts, first
+// come, first kept.
+var gcpCredentials = []string{"keyfile_dict", "key_path", secretName, "credential_config_file", "is_anonymous"}
+
+// gcpDelivered are the fields that are delivered under their legacy names, which
+// every version of the hook reads.
+var gcpDelivered = []string{
+	"keyfile_dict", "key_path", "credential_config_file", "is_anonymous",
+	"project", "scope", "num_retries", "impersonation_chain",
+}
+
+func (g GCP) Process(ctx context.Context, conn airflow.Connection, resolve Resolve) (Outcome, error) {
+	return process(ctx, g, conn, resolve)
+}
+
+func (GCP) serves(connType string) bool { return connType == "google_cloud_platform" }
+
+func (GCP) prefix(string) string { return gcpPrefix }
+
+func (g GCP) choose(d *draft) (choice, error) {
+	if err := joinScopes(d); err != nil {
+		return choice{}, err
+	}
+	readAnonymous(d)
+	chosen, err := g.grade(d, keepFirst(d, gcpCredentials))
+	if err != nil {
+		return choice{}, err
+	}
+	if chosen.reference == nil {
+		d.drop(referenceFields...)
+	}
+	for _, name := range gcpDelivered {
+		d.respell(name, gcpPrefix+name)
+	}
+	return chosen, nil
+}
+
+func (g GCP) grade(d *draft, credential string) (choice, error) {
+	switch credential {
+	case "keyfile_dict":
+		return g.chooseKeyfile(d)
+	case "key_path":
+		return g.chooseKeyPath(d)
+	case secretName:
+		return g.chooseReference(d)
+	case "credential_config_file":
+		return choice{grade: runtime("credential_config_file is read when the task runs")}, nil
+	case "is_anonymous":
+		return choice{grade: valid("anonymous: no credential is used")}, nil
+	}
+	return choice{grade: runtime("keyless: Application Default Credentials, decided when the task runs")}, nil
+}
+
+func (GCP) chooseKeyfile(d *draft) (choice, error) {
+	value, written := d.find("keyfile_dict")
+	key, err := storedKeyfile(value)
+	if err != nil {
+		return choice{}, refuse("extra."+written, err.Error())
+	}
+	d.storedKey("extra."+written, "prefer Workload Identity, or a reference in "+secretName)
+	return choice{grade: gradeKeyfile(key)}, nil
+}
+
+func (GCP) chooseKeyPath(d *draft) (choice, error) {
+	path, err := d.read("key_path")
+	if err != nil {
+		return choice{}, err
+	}
+	if _, written := d.find("key_path"); !strings.HasSuffix(path, ".json") {
+		return choice{}, refuse("extra."+written, "does not end in .json, and the hook reads no other key file; give the JSON key's path")
+	}
+	return choice{grade: runtime("key_path is read when the task runs")}, nil
+}
+
+// secretResource is a full resource name; the version is optional.
+var secretResource = regexp.MustCompile(`^projects/([^/]+)/secrets/([^/]+)(?:/versions/([^/]+))?$`)
+
+// secretID is what Secret Manager allows in a name.
+var secretID = regexp.MustCompile(`^[A-Za-z0-9_-]{1,255}$`)
+
+func (g GCP) chooseReference(d *draft) (choice, error) {
+	name, err := d.read(secretName)
+	if err != nil {
+		return choice{}, err
+	}
+	version, err := d.read(secretVersion)
+	if err != nil {
+		return choice{}, err
+	}
+	ref := Reference{Cloud: "gcp", Name: name, Version: version}
+	if parts := secretResource.FindStringSubmatch(name); parts != nil {
+		ref.Location, ref.Name = parts[1], parts[2]
+		if parts[3] != "" {
+			ref.Version = parts[3]
+		}
+	} else if ref.Location, err = g.secretProject(d); err != nil {
+		return choice{}, err
+	}
+	if !secretID.MatchString(ref.Name) {
+		return choice{}, refuse("extra."+secretName, "is neither a secret's name nor projects/PROJECT/secrets/NAME; correct it")
+	}
+	grade := runtime("the secret is fetched from Secret Manager under the pod's identity")
+	return choice{grade, &ref}, nil
+}
+
+// secretProject is where the secret lives. Upstream falls back to the project of the
+// task's own credentials, which is not known here; the connection's project is.
+func (GCP) secretProject(d *draft) (string, error) {
+	for _, field := range []string{secretProject, "project"} {
+		if project, err := d.read(field); err != nil || project != "" {
+			return project, err
+		}
+	}
+	return "", refuse("extra."+secretProject, "is missing; name the project of the secret")
+}
+
+// accept delivers the key as text, as forms save it: the helpers that hand it to
+// gcloud write it to a file as it is.
+func (GCP) accept(d *draft, fetched string) error {
+	key, err := parseKeyfile(fetched)
+	if err != nil {
+		return err
+	}
+	repairPrivateKey(key)
+	d.put(gcpPrefix+"keyfile_dict", quote(key.encode()))
+	return nil
+}
+
+// keepFirst returns the first credential that is set and takes the others out, in
+// both spellings.
+func keepFirst(d *draft, credentials []string) (kept string) {
+	for _, name := range credentials {
+		switch _, written := d.find(name); {
+		case !d.has(name):
+			d.drop(name)
+		case kept == "":
+			kept = name
+		default:
+			d.ignored("extra."+written, kept)
+			d.drop(name)
+		}
+	}
+	return kept
+}
+
+// joinScopes turns scope, or scopes, into the one comma-separated text that the hook
+// splits. A list would fail it.
+func joinScopes(d *draft) error {
+	name := "scope"
+	if !d.has(name) {
+		name = "scopes"
+	}
+	value, written := d.find(name)
+	if !isTrue(value) {
+		d.drop("scope", "scopes")
+		return nil
+	}
+	var list []string
+	if one, isText := text(value); isText {
+		list = strings.Split(one, ",")
+	} else if json.Unmarshal(value, &list) != nil {
+		return refuse("extra."+written, "is neither text nor a list of texts; write scopes as URLs with commas between them")
+	}
+	for i := range list {
+		list[i] = strings.TrimSpace(list[i])
+	}
+	joined := quote(strings.Join(list, ","))
+	if written == gcpPrefix+"scope" && string(joined) == string(value) {
+		return nil
+	}
+	d.drop("scope", "scopes")
+	d.put(gcpPrefix+"scope", joined)
+	return nil
+}
+
+// readAnonymous reads is_anonymous as it was meant. To upstream every text is true,
+// "false" too, and the task would run without the identity that it should have.
+func readAnonymous(d *draft) {
+	value, written := d.find("is_anonymous")
+	meant, isText := text(value)
+	if !isText {
+		return
+	}
+	switch strings.ToLower(strings.TrimSpace(meant)) {
+	case "false", "0", "no", "off":
+		d.drop("is_anonymous")
+		d.notice(ReadAsMeant, "extra."+written+" is text that says no, which upstream takes for yes; it was taken out: write false, or nothing")
+	}
+}

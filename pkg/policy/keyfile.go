@@ -1,0 +1,44 @@
+package policy
+
+import (
+	"encoding/json"
+	"errors"
+	"strings"
+)
+
+// storedKeyfile reads keyfile_dict: an object, or its text.
+func storedKeyfile(value json.RawMessage) (fields, error) {
+	if inner, isText := text(value); isText {
+		return parseKeyfile(inner)
+	}
+	return parseKeyfile(string(value))
+}
+
+// parseKeyfile asks for what Airflow's own code reads of a key.
+func parseKeyfile(object string) (fields, error) {
+	key, err := parseFields(object)
+	if err != nil {
+		return nil, errors.New(notObject(object))
+	}
+	if private, isText := text(key.get("private_key")); !isText || private == "" {
+		return nil, errors.New("has no private_key; store a service account's JSON key, as Google Cloud issues it")
+	}
+	return key, nil
+}
+
+// gradeKeyfile asks besides for what Google's library reads of it.
+func gradeKeyfile(key fields) Grade {
+	for _, name := range []string{"client_email", "token_uri"} {
+		if _, isText := text(key.get(name)); !isText {
+			return broken("keyfile_dict has no " + name + ", without which Google's library refuses it")
+		}
+	}
+	return valid("keyfile_dict is a service account's key")
+}
+
+// repairPrivateKey turns the two characters \n into a newline, as upstream does for a
+// keyfile_dict.
+func repairPrivateKey(key fields) {
+	private, _ := text(key.get("private_key"))
+	key.set("private_key", quote(strings.ReplaceAll(private, `\n`, "\n")))
+}

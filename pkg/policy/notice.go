@@ -1,0 +1,24 @@
+package policy
+
+// Codes of notices. They are part of the manifest and do not change.
+const (
+	// KeyStoredInCore: the connection carries a cloud's key that core stores.
+	KeyStoredInCore = "key-stored-in-core"
+	// CredentialIgnored: a credential was taken out, because another one comes first.
+	CredentialIgnored = "credential-ignored"
+	// ReadAsMeant: a field that upstream would have misread was delivered as it was
+	// meant.
+	ReadAsMeant = "read-as-meant"
+)
+
+func (d *draft) notice(code, message string) {
+	d.notices = append(d.notices, Notice{code, message})
+}
+
+func (d *draft) storedKey(field, remedy string) {
+	d.notice(KeyStoredInCore, field+" holds a cloud key that core stores; "+remedy)
+}
+
+func (d *draft) ignored(field, winner string) {
+	d.notice(CredentialIgnored, field+" was taken out, because "+winner+" comes first; remove one of them")
+}
