@@ -3,9 +3,13 @@ package stack
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/container-storage-interface/spec/lib/go/csi"
@@ -20,6 +24,10 @@ type Kubelet struct {
 	// PodsDir is where target paths are laid out, as below kubelet's own "pods".
 	PodsDir    string
 	connection *grpc.ClientConn
+
+	mu sync.Mutex
+	// pods are those with a volume, or with one that may be half made.
+	pods map[string]Pod
 }
 
 // Pod is a pod with one volume of ours.
@@ -39,7 +47,7 @@ func DialKubelet(socket, podsDir string) (*Kubelet, error) {
 	if err != nil {
 		return nil, fmt.Errorf("dialling the driver: %w", err)
 	}
-	return &Kubelet{csi.NewNodeClient(connection), podsDir, connection}, nil
+	return &Kubelet{Node: csi.NewNodeClient(connection), PodsDir: podsDir, connection: connection, pods: map[string]Pod{}}, nil
 }
 
 // Close ends the connection.
@@ -62,6 +70,9 @@ func (k *Kubelet) Publish(ctx context.Context, p Pod) error {
 	if err != nil {
 		return err
 	}
+	k.mu.Lock()
+	k.pods[p.UID] = p
+	k.mu.Unlock()
 	_, err = k.Node.NodePublishVolume(ctx, request)
 	return err
 }
@@ -103,5 +114,20 @@ func (k *Kubelet) Unpublish(ctx context.Context, p Pod) error {
 	if err != nil {
 		return err
 	}
+	k.mu.Lock()
+	delete(k.pods, p.UID)
+	k.mu.Unlock()
 	return os.RemoveAll(filepath.Join(k.PodsDir, p.UID))
+}
+
+// UnpublishAll unpublishes every volume that is or may be there.
+func (k *Kubelet) UnpublishAll(ctx context.Context) error {
+	k.mu.Lock()
+	pods := slices.Collect(maps.Values(k.pods))
+	k.mu.Unlock()
+	var errs []error
+	for _, pod := range pods {
+		errs = append(errs, k.Unpublish(ctx, pod))
+	}
+	return errors.Join(errs...)
 }

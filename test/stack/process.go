@@ -20,8 +20,8 @@ type Process struct {
 	err     error
 }
 
-// Start runs a program until Stop, or until ctx ends.
-func Start(ctx context.Context, program string, args ...string) (*Process, error) {
+// Run runs a program until Stop, or until ctx ends.
+func Run(ctx context.Context, program string, args ...string) (*Process, error) {
 	command := exec.CommandContext(ctx, program, args...)
 	command.Cancel = func() error { return command.Process.Signal(syscall.SIGTERM) }
 	command.WaitDelay = 10 * time.Second

@@ -6,9 +6,11 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -94,20 +96,32 @@ func write(path, reference string, files []file, config v1.Config) error {
 	if err != nil {
 		return err
 	}
-	content, err := archive(files)
+	image, err := assemble(files, config)
 	if err != nil {
-		return fmt.Errorf("writing image %s: %w", reference, err)
-	}
-	layer, err := tarball.LayerFromReader(bytes.NewReader(content))
-	if err != nil {
-		return fmt.Errorf("writing image %s: %w", reference, err)
-	}
-	image, err := mutate.AppendLayers(empty.Image, layer)
-	if err != nil {
-		return fmt.Errorf("writing image %s: %w", reference, err)
-	}
-	if image, err = mutate.Config(image, config); err != nil {
-		return fmt.Errorf("writing image %s: %w", reference, err)
+		return fmt.Errorf("assembling image %s: %w", reference, err)
 	}
 	return tarball.WriteToFile(path, tag, image)
+}
+
+func assemble(files []file, config v1.Config) (v1.Image, error) {
+	content, err := archive(files)
+	if err != nil {
+		return nil, err
+	}
+	layer, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) {
+		return io.NopCloser(bytes.NewReader(content)), nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	platform, err := mutate.ConfigFile(empty.Image, &v1.ConfigFile{
+		Architecture: runtime.GOARCH,
+		OS:           "linux",
+		Config:       config,
+		RootFS:       v1.RootFS{Type: "layers"},
+	})
+	if err != nil {
+		return nil, err
+	}
+	return mutate.AppendLayers(platform, layer)
 }

@@ -2,7 +2,6 @@
 package pki
 
 import (
-	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -22,7 +21,7 @@ const lifetime = 30 * 24 * time.Hour
 type Authority struct {
 	Pair
 	certificate *x509.Certificate
-	key         crypto.Signer
+	key         *ecdsa.PrivateKey
 }
 
 // Pair is a certificate and its key, in PEM.
@@ -97,7 +96,7 @@ func newTemplate(subject Subject) *x509.Certificate {
 	}
 }
 
-func sign(template, issuer *x509.Certificate, key, issuerKey crypto.Signer) (Pair, error) {
+func sign(template, issuer *x509.Certificate, key, issuerKey *ecdsa.PrivateKey) (Pair, error) {
 	der, err := x509.CreateCertificate(rand.Reader, template, issuer, key.Public(), issuerKey)
 	if err != nil {
 		return Pair{}, fmt.Errorf("signing the certificate of %s: %w", template.Subject.CommonName, err)
@@ -109,10 +108,12 @@ func sign(template, issuer *x509.Certificate, key, issuerKey crypto.Signer) (Pai
 	return Pair{pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), encoded}, nil
 }
 
-func encodeKey(key crypto.Signer) ([]byte, error) {
-	der, err := x509.MarshalPKCS8PrivateKey(key)
+// encodeKey uses the form of SEC 1, because the API server finds no public key in one of
+// PKCS 8.
+func encodeKey(key *ecdsa.PrivateKey) ([]byte, error) {
+	der, err := x509.MarshalECPrivateKey(key)
 	if err != nil {
 		return nil, err
 	}
-	return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), nil
+	return pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: der}), nil
 }

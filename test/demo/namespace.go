@@ -1,0 +1,33 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"syscall"
+)
+
+// runInNamespace runs the demo once more as root of a user and mount namespace of its
+// own, where an unprivileged user may mount a tmpfs.
+func runInNamespace(ctx context.Context) error {
+	fmt.Println("You are not root, so this runs in a user and mount namespace of its own.")
+	command := exec.CommandContext(ctx, "/proc/self/exe", os.Args[1:]...)
+	command.Cancel = func() error { return command.Process.Signal(syscall.SIGTERM) }
+	command.Stdin, command.Stdout, command.Stderr = os.Stdin, os.Stdout, os.Stderr
+	command.SysProcAttr = &syscall.SysProcAttr{
+		Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS,
+		UidMappings: []syscall.SysProcIDMap{{HostID: os.Geteuid(), Size: 1}},
+		GidMappings: []syscall.SysProcIDMap{{HostID: os.Getegid(), Size: 1}},
+		Setpgid:     true,
+	}
+	err := command.Run()
+	var exit *exec.ExitError
+	if err == nil || errors.As(err, &exit) {
+		return err
+	}
+	return fmt.Errorf("this kernel does not let an ordinary user make namespaces (%w): "+
+		"run 'sudo make demo', or allow it, for example by 'sudo sysctl kernel.unprivileged_userns_clone=1' "+
+		"or, on Ubuntu, 'sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0'", err)
+}

@@ -1,0 +1,40 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"time"
+
+	"github.com/leoflow/secrets-csi/internal/cli"
+	"github.com/leoflow/secrets-csi/test/kind/state"
+)
+
+func rebootCommand() cli.Command {
+	return cli.Command{
+		Name:    "reboot",
+		Summary: "Cuts the node's power and starts it again: processes and mounts are gone, the disk is not.",
+		Bind: func(flags *flag.FlagSet) cli.Run {
+			path, timeout := stateFlag(flags), timeoutFlag(flags)
+			return func(ctx context.Context, streams cli.Streams, _ []string) error {
+				return reboot(ctx, *path, *timeout, streams)
+			}
+		},
+	}
+}
+
+func reboot(ctx context.Context, path string, timeout time.Duration, streams cli.Streams) error {
+	dir, err := state.Open(path)
+	if err != nil {
+		return err
+	}
+	if err := dir.Lock(); err != nil {
+		return err
+	}
+	if _, err := dir.Cluster(); err != nil {
+		return noCluster(dir, err)
+	}
+	if err := boot(ctx, dir, timeout, nil); err != nil {
+		return abandon(dir, err, streams.Err)
+	}
+	return nil
+}

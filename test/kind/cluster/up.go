@@ -1,0 +1,148 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/leoflow/secrets-csi/internal/cli"
+	"github.com/leoflow/secrets-csi/test/kind/build"
+	"github.com/leoflow/secrets-csi/test/kind/component"
+	"github.com/leoflow/secrets-csi/test/kind/debian"
+	"github.com/leoflow/secrets-csi/test/kind/image"
+	"github.com/leoflow/secrets-csi/test/kind/sandbox"
+	"github.com/leoflow/secrets-csi/test/kind/state"
+)
+
+// upSettings are the flags of up.
+type upSettings struct {
+	module, cache, state, version string
+	timeout                       time.Duration
+}
+
+func upCommand() cli.Command {
+	return cli.Command{
+		Name:    "up",
+		Summary: "Starts a cluster: installs and builds what it needs, and waits until its node is ready.",
+		Details: "Needs root. On an error or an interrupt nothing is left running.",
+		Examples: `# the newest Kubernetes that is pinned here
+cluster up
+# another minor version
+cluster up --kubernetes-version=v1.35`,
+		Bind: func(flags *flag.FlagSet) cli.Run {
+			var settings upSettings
+			module := flags.String("module", ".", "`directory` of test/kind")
+			cache := flags.String("cache", cacheDir(), "`directory` that keeps builds")
+			version := flags.String("kubernetes-version", "", "`version` or minor version; the newest if empty")
+			path, timeout := stateFlag(flags), timeoutFlag(flags)
+			return func(ctx context.Context, streams cli.Streams, _ []string) error {
+				settings = upSettings{*module, *cache, *path, *version, *timeout}
+				return up(ctx, settings, streams)
+			}
+		},
+	}
+}
+
+func up(ctx context.Context, settings upSettings, streams cli.Streams) error {
+	if os.Geteuid() != 0 {
+		return cli.Usagef("a node needs root")
+	}
+	cluster, images, err := prepare(ctx, settings, streams.Err)
+	if err != nil {
+		return err
+	}
+	started := time.Now()
+	dir, err := create(settings.state, cluster)
+	if err != nil {
+		return err
+	}
+	if err := boot(ctx, dir, settings.timeout, images); err != nil {
+		return abandon(dir, err, streams.Err)
+	}
+	_, _ = fmt.Fprintf(streams.Err, "Kubernetes %s was ready after %s\n",
+		cluster.Version, time.Since(started).Round(100*time.Millisecond))
+	_, err = fmt.Fprintf(streams.Out, "export KUBECONFIG=%s\n", dir.Kubeconfig())
+	return err
+}
+
+// prepare gets everything that a cluster is made from, and starts nothing.
+func prepare(ctx context.Context, settings upSettings, progress io.Writer) (cluster state.Cluster, images []string, err error) {
+	source := settings.module + "/node"
+	version, err := build.Resolve(source, settings.version)
+	if err != nil {
+		return cluster, nil, err
+	}
+	if err := debian.Install(ctx, debian.Missing(), progress); err != nil {
+		return cluster, nil, err
+	}
+	binaries, err := build.Node(ctx, source, settings.cache, version, progress)
+	if err != nil {
+		return cluster, nil, err
+	}
+	images, err = image.Build(ctx, settings.module, settings.cache+"/images")
+	return state.Cluster{Version: version, Binaries: binaries}, images, err
+}
+
+// create makes the directory of a new cluster, with its configuration.
+func create(path string, cluster state.Cluster) (state.Dir, error) {
+	dir, err := state.Open(path)
+	if err != nil {
+		return "", err
+	}
+	if err := dir.Lock(); err != nil {
+		return "", err
+	}
+	if _, running := sandbox.Running(dir); running {
+		return "", fmt.Errorf("a cluster runs in %s already; 'down' ends it", dir)
+	}
+	if _, err := dir.Cluster(); err == nil {
+		// Left by one that crashed: what it kept would mix with the new cluster's.
+		if err := dir.Remove(); err != nil {
+			return "", err
+		}
+	}
+	if dir, err = state.Create(path, cluster); err != nil {
+		return "", err
+	}
+	if err := component.Configure(dir.Path("etc"), componentSettings(dir)); err != nil {
+		return "", err
+	}
+	return dir, os.Rename(dir.Path("etc", "admin.kubeconfig"), dir.Kubeconfig())
+}
+
+func componentSettings(dir state.Dir) component.Settings {
+	_, node := dir.Addresses()
+	return component.Settings{Name: dir.Name(), NodeAddress: node, PauseImage: image.Pause}
+}
+
+// boot starts the node, gives it the images, and returns when it is ready for pods.
+func boot(ctx context.Context, dir state.Dir, timeout time.Duration, images []string) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("not ready within %s", timeout))
+	defer cancel()
+	started := time.Now()
+	// What an earlier node left if it crashed.
+	if err := sandbox.Stop(ctx, dir); err != nil {
+		return err
+	}
+	if err := sandbox.Start(ctx, dir, "init", "--state="+string(dir)); err != nil {
+		return err
+	}
+	if err := load(ctx, dir, images); err != nil {
+		return err
+	}
+	return awaitReady(ctx, dir, started)
+}
+
+// abandon ends what could not be started. The directory stays, for its logs.
+func abandon(dir state.Dir, cause error, progress io.Writer) error {
+	_, _ = fmt.Fprintln(progress, "ending the node; its directory stays until the next 'up' or 'down'")
+	ctx, cancel := context.WithTimeout(context.Background(), teardownTimeout)
+	defer cancel()
+	if err := sandbox.Stop(ctx, dir); err != nil {
+		return fmt.Errorf("%w; moreover: %w", cause, err)
+	}
+	return cause
+}

@@ -1,0 +1,184 @@
+// Package stack starts the real programs side by side on this machine, for the demo, the
+// benchmarks and the tests that need all of them: core and driver as processes, TLS
+// between them, and a stand-in for kubelet.
+package stack
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// Options are what a stack is made of. Connections, Variables and Rules are the
+// contents of core's files.
+type Options struct {
+	// Bin is the directory of the built programs.
+	Bin                           string
+	Connections, Variables, Rules string
+	// CoreArgs and DriverArgs are added to the command lines.
+	CoreArgs, DriverArgs []string
+}
+
+// Stack is a running core and driver.
+type Stack struct {
+	// Dir holds all files; it goes with the stack.
+	Dir string
+	// Connections and Variables are core's files.
+	Connections, Variables string
+	Core, Driver           *Process
+	Kubelet                *Kubelet
+	PKI                    *PKI
+	options                Options
+	address                string
+}
+
+const startTimeout = 20 * time.Second
+
+// Start starts core, then the driver, and returns when both serve. What was started is
+// stopped again if something fails.
+func Start(ctx context.Context, options Options) (s *Stack, err error) {
+	dir, err := os.MkdirTemp("", "leoflow-")
+	if err != nil {
+		return nil, err
+	}
+	s = &Stack{
+		Dir: dir, options: options,
+		Connections: filepath.Join(dir, "connections.json"), Variables: filepath.Join(dir, "variables.json"),
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.Close())
+		}
+	}()
+	if err := s.writeFiles(); err != nil {
+		return s, err
+	}
+	if err := s.StartCore(ctx); err != nil {
+		return s, err
+	}
+	if err := s.StartDriver(ctx); err != nil {
+		return s, err
+	}
+	s.Kubelet, err = DialKubelet(s.socket(), filepath.Join(dir, "pods"))
+	return s, err
+}
+
+func (s *Stack) path(name string) string { return filepath.Join(s.Dir, name) }
+
+func (s *Stack) socket() string { return s.path("csi.sock") }
+
+func (s *Stack) program(name string) string { return filepath.Join(s.options.Bin, name) }
+
+func (s *Stack) writeFiles() (err error) {
+	if s.PKI, err = NewPKI(s.Dir); err != nil {
+		return err
+	}
+	for _, name := range []string{"core", "node"} {
+		if _, _, err := s.PKI.Issue(name); err != nil {
+			return err
+		}
+	}
+	key := make([]byte, 32)
+	_, _ = rand.Read(key)
+	for name, content := range map[string]string{
+		"connections.json": s.options.Connections, "variables.json": s.options.Variables,
+		"rules.yaml": s.options.Rules, "jwt.key": base64.StdEncoding.EncodeToString(key),
+	} {
+		if err := os.WriteFile(s.path(name), []byte(content), 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// StartCore starts core, at the address that it had before if it was started before.
+func (s *Stack) StartCore(ctx context.Context) (err error) {
+	listen := s.address
+	if listen == "" {
+		listen = "127.0.0.1:0"
+	}
+	s.Core, err = Run(ctx, s.program("core"), append([]string{
+		"serve", "--listen=" + listen, "--connections=" + s.Connections, "--variables=" + s.Variables,
+		"--rules=" + s.path("rules.yaml"), "--cert=" + s.path("core.crt"), "--key=" + s.path("core.key"),
+		"--client-ca=" + s.PKI.CA(), "--jwt-key-file=" + s.path("jwt.key"), "--log-format=json",
+	}, s.options.CoreArgs...)...)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	line, err := s.Core.WaitFor(ctx, `"address":"`)
+	if err != nil {
+		return err
+	}
+	_, rest, _ := strings.Cut(line, `"address":"`)
+	s.address, _, _ = strings.Cut(rest, `"`)
+	return nil
+}
+
+// StartDriver starts the driver.
+func (s *Stack) StartDriver(ctx context.Context) (err error) {
+	s.Driver, err = Run(ctx, s.program("driver"), append([]string{
+		"--node-id=demo", "--endpoint=unix://" + s.socket(), "--core-address=" + s.address, "--core-server-name=core",
+		"--core-ca=" + s.PKI.CA(), "--core-cert=" + s.path("node.crt"), "--core-key=" + s.path("node.key"),
+	}, s.options.DriverArgs...)...)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	_, err = s.Driver.WaitFor(ctx, "serving")
+	return err
+}
+
+// Token mints a per-task-instance token by 'core token'.
+func (s *Stack) Token(ctx context.Context, args ...string) (string, error) {
+	args = append([]string{"token", "--jwt-key-file=" + s.path("jwt.key")}, args...)
+	out, err := exec.CommandContext(ctx, s.program("core"), args...).Output()
+	if err != nil {
+		return "", fmt.Errorf("minting a token: %w", err)
+	}
+	return strings.TrimSpace(string(out)), nil
+}
+
+// ReplaceInConnections edits core's file of connections, in one rename.
+func (s *Stack) ReplaceInConnections(old, with string) error {
+	content, err := os.ReadFile(s.Connections)
+	if err != nil {
+		return err
+	}
+	return s.WriteConnections(strings.ReplaceAll(string(content), old, with))
+}
+
+// WriteConnections replaces core's file of connections, in one rename.
+func (s *Stack) WriteConnections(content string) error {
+	temporary := s.path("connections.next")
+	if err := os.WriteFile(temporary, []byte(content), 0o600); err != nil {
+		return err
+	}
+	return os.Rename(temporary, s.Connections)
+}
+
+// Close unmounts what is published, pods first and the driver last, stops the
+// processes and deletes the files.
+func (s *Stack) Close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
+	defer cancel()
+	var errs []error
+	if s.Kubelet != nil {
+		errs = append(errs, s.Kubelet.UnpublishAll(ctx), s.Kubelet.Close())
+	}
+	for _, process := range []*Process{s.Driver, s.Core} {
+		if process != nil {
+			errs = append(errs, process.Stop())
+		}
+	}
+	return errors.Join(append(errs, os.RemoveAll(s.Dir))...)
+}
