@@ -26,6 +26,9 @@ func program() cli.Program {
 		Commands: []cli.Command{
 			serveCommand(),
 			tokenCommand(),
+			sealCommand(),
+			checkCommand(),
+			renderCommand(),
 		},
 	}
 }

@@ -98,6 +98,10 @@ func (c Config) validate() error {
 	switch {
 	case c.Contract != Both && c.Contract != Agent && c.Contract != Secrets:
 		return fmt.Errorf("contract %q is not known; want %s, %s or %s", c.Contract, Both, Agent, Secrets)
+	case c.Connections == "" && c.Variables == "":
+		return errors.New("no file to serve: neither connections nor variables")
+	case c.Rules == "":
+		return errors.New("no rules: without a file of them everybody would be denied everything")
 	case c.Authenticator == nil:
 		return errors.New("no authenticator: core would not know who asks")
 	case c.Audit == nil:

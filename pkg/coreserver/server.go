@@ -115,7 +115,7 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	})
 	s.config.Log.Info("core is serving", logkey.Address, listener.Addr().String(),
 		"entries", s.store.Current().Len(), "contract", string(s.config.Contract), "tls", !s.config.Plaintext)
-	s.logInvalid(s.store.Current())
+	s.logInvalid(s.store.Current(), nil)
 	err := server.Serve(listener)
 	stopWatching()
 	background.Wait()
@@ -160,6 +160,7 @@ func (s *Server) build() (*grpc.Server, *health.Server) {
 func (s *Server) Reload() {
 	s.reloading.Lock()
 	defer s.reloading.Unlock()
+	before := s.store.Current()
 	changed, err := s.store.Reload()
 	if err != nil {
 		s.config.Log.Error("keeping what was last read in good order", logkey.Error, err)
@@ -167,15 +168,16 @@ func (s *Server) Reload() {
 	if changed {
 		current := s.store.Current()
 		s.config.Log.Info("files have changed", "entries", current.Len(), logkey.Version, current.Revision)
-		s.logInvalid(current)
+		s.logInvalid(current, before)
 	}
 	s.reloadCertificates()
 }
 
-// logInvalid tells core's operator of the entries that nobody will get.
-func (s *Server) logInvalid(snapshot *store.Snapshot) {
+// logInvalid tells core's operator of the entries that nobody will get, once for each
+// version.
+func (s *Server) logInvalid(snapshot, before *store.Snapshot) {
 	for e := range snapshot.All() {
-		if e.Invalid != "" {
+		if e.Invalid != "" && !before.Has(e) {
 			s.config.Log.Warn("serving an entry as invalid", logkey.Entry, e.Name.String(), logkey.Path, e.Origin, logkey.Cause, e.Invalid)
 		}
 	}

@@ -43,22 +43,26 @@ func (s *Store) Open(e Entry) (Value, error) {
 // openFields opens the two fields of a connection that may be sealed on their own.
 func (s *Store) openFields(e Entry) (airflow.Connection, error) {
 	connection := e.connection
-	opened := false
-	for field, text := range map[string]**secret.Text{"password": &connection.Password, "extra": &connection.Extra} {
-		if *text == nil || !seal.IsSealed((*text).Reveal()) {
+	if !isSealed(connection.Password) && !isSealed(connection.Extra) {
+		return connection, nil
+	}
+	for _, field := range []struct {
+		name string
+		text **secret.Text
+	}{{"password", &connection.Password}, {"extra", &connection.Extra}} {
+		if !isSealed(*field.text) {
 			continue
 		}
-		value, err := s.open(e, field, **text)
+		value, err := s.open(e, field.name, **field.text)
 		if err != nil {
-			return airflow.Connection{}, fmt.Errorf("field %q: %w", field, err)
+			return airflow.Connection{}, fmt.Errorf("field %q: %w", field.name, err)
 		}
-		*text, opened = &value, true
-	}
-	if !opened {
-		return connection, nil
+		*field.text = &value
 	}
 	return connection, connection.Validate()
 }
+
+func isSealed(text *secret.Text) bool { return text != nil && seal.IsSealed(text.Reveal()) }
 
 // open returns text as it is unless it is sealed.
 func (s *Store) open(e Entry, field string, text secret.Text) (secret.Text, error) {

@@ -70,6 +70,15 @@ func (s *Snapshot) Lookup(name entry.Name) (Entry, bool) {
 	return s.entries[i], true
 }
 
+// Has tells whether the snapshot holds e at its version. A nil snapshot holds nothing.
+func (s *Snapshot) Has(e Entry) bool {
+	if s == nil {
+		return false
+	}
+	known, found := s.Lookup(e.Name)
+	return found && known.Version == e.Version
+}
+
 // Len counts the entries.
 func (s *Snapshot) Len() int { return len(s.entries) }
 
@@ -82,7 +91,7 @@ func (s *Snapshot) sameRules(other *Snapshot) bool { return bytes.Equal(s.canoni
 func (s *Snapshot) changedSince(older *Snapshot) []entry.Name {
 	var changed []entry.Name
 	for _, e := range s.entries {
-		if before, found := older.Lookup(e.Name); !found || before.Version != e.Version {
+		if !older.Has(e) {
 			changed = append(changed, e.Name)
 		}
 	}

@@ -11,8 +11,8 @@ import (
 	"github.com/leoflow/secrets-csi/pkg/coreserver/seal"
 )
 
-// Config says where things are. Rules must be there; either export file may be left
-// out, not both.
+// Config says where things are. Each file may be left out; without Rules everybody is
+// denied everything.
 type Config struct {
 	Connections string
 	Variables   string
@@ -37,12 +37,6 @@ type Store struct {
 // New reads the files and fails where one of them cannot be read as a whole. A single
 // broken entry is no such failure; it is served as invalid.
 func New(config Config) (*Store, error) {
-	if config.Connections == "" && config.Variables == "" {
-		return nil, errors.New("no file to serve: neither connections nor variables")
-	}
-	if config.Rules == "" {
-		return nil, errors.New("no rules: without a file of them everybody would be denied everything")
-	}
 	s := &Store{
 		versioner:   config.Versioner,
 		key:         config.SealKey,

@@ -1,0 +1,176 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/leoflow/secrets-csi/internal/cli"
+	"github.com/leoflow/secrets-csi/pkg/coreserver/entry"
+	"github.com/leoflow/secrets-csi/pkg/coreserver/rule"
+	"github.com/leoflow/secrets-csi/pkg/coreserver/store"
+	"github.com/leoflow/secrets-csi/pkg/delivery/render"
+)
+
+func renderCommand() cli.Command {
+	return cli.Command{
+		Name:    "render",
+		Summary: "Shows what a pod would get of export files: environment variables, files, notices.",
+		Details: `Without --rules that is everything; with them it is what the caller of --as or --as-task
+may read. An entry that cannot be delivered is a notice and spoils no other.
+
+The table masks values unless --show-values is given. --json is for programs and holds
+them: {"connections": {id: value}, "variables": {key: value}, "notices": [...]}, each
+value byte for byte what the pod's environment would hold.`,
+		Examples: `# everything, values masked
+core render --connections connections.json --variables variables.json
+# what one service account would get
+core render --connections connections.json --rules rules.yaml --as team-a/airflow-worker
+# one value as a program reads it
+core render --connections connections.json --json | jq -r .connections.warehouse`,
+		Bind: bindRender,
+	}
+}
+
+type renderFlags struct {
+	files              fileFlags
+	as, asTask, format string
+	showValues, json   bool
+}
+
+func bindRender(flags *flag.FlagSet) cli.Run {
+	var raw renderFlags
+	raw.files.bind(flags)
+	flags.StringVar(&raw.as, "as", "", "the pod to render for, as `NAMESPACE/SERVICEACCOUNT`; with --rules")
+	flags.StringVar(&raw.asTask, "as-task", "", "the task instance to render for, as `TENANT/DAG`; with --rules")
+	flags.StringVar(&raw.format, "format", string(render.URI), "how connections are written: `uri` or json")
+	flags.BoolVar(&raw.showValues, "show-values", false, "show values in the table")
+	flags.BoolVar(&raw.json, "json", false, "print JSON, values included")
+	return func(_ context.Context, streams cli.Streams, _ []string) error {
+		return renderFiles(streams.Out, raw)
+	}
+}
+
+func renderFiles(out io.Writer, raw renderFlags) error {
+	subject, err := raw.subject()
+	if err != nil {
+		return err
+	}
+	format := render.Format(raw.format)
+	if format != render.URI && format != render.JSON {
+		return cli.Usagef("--format=%s: want uri or json", raw.format)
+	}
+	files, err := raw.files.read()
+	if err != nil {
+		return err
+	}
+	shown := newPreview(files, format, subject)
+	if raw.json {
+		return shown.writeJSON(out)
+	}
+	return shown.writeTable(out, raw.showValues)
+}
+
+// subject is nil where everything is to be rendered.
+func (raw renderFlags) subject() (*rule.Subject, error) {
+	switch {
+	case raw.as != "" && raw.asTask != "":
+		return nil, cli.Usagef("--as and --as-task exclude each other")
+	case raw.files.rules == "" && raw.as == "" && raw.asTask == "":
+		return nil, nil
+	case raw.files.rules == "":
+		return nil, cli.Usagef("--as and --as-task go with --rules")
+	case raw.as != "":
+		namespace, account, err := halves("--as", raw.as, "NAMESPACE/SERVICEACCOUNT")
+		return &rule.Subject{Namespace: namespace, ServiceAccount: account}, err
+	case raw.asTask != "":
+		tenant, dag, err := halves("--as-task", raw.asTask, "TENANT/DAG")
+		return &rule.Subject{Tenant: tenant, DAG: dag}, err
+	default:
+		return nil, cli.Usagef("--rules needs a caller to decide about: give --as or --as-task")
+	}
+}
+
+func halves(flag, text, want string) (first, second string, err error) {
+	first, second, found := strings.Cut(text, "/")
+	if !found || first == "" || second == "" {
+		return "", "", cli.Usagef("%s=%s: want %s", flag, text, want)
+	}
+	return first, second, nil
+}
+
+func (p preview) writeJSON(out io.Writer) error {
+	document := struct {
+		Connections map[string]string `json:"connections"`
+		Variables   map[string]string `json:"variables"`
+		Notices     []previewNotice   `json:"notices"`
+	}{map[string]string{}, map[string]string{}, append([]previewNotice{}, p.notices...)}
+	for _, e := range p.entries {
+		if e.Kind == string(entry.Connection) {
+			document.Connections[e.ID] = e.value.Reveal()
+		} else {
+			document.Variables[e.ID] = e.value.Reveal()
+		}
+	}
+	encoder := json.NewEncoder(out)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(document)
+}
+
+func (p preview) writeTable(out io.Writer, showValues bool) error {
+	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	_, _ = fmt.Fprintln(table, "ENV\tFILE\tVALUE")
+	for _, e := range p.entries {
+		shown := e.value.String()
+		if showValues {
+			shown = printable(e.value.Reveal())
+		}
+		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\n", e.Env, e.File, shown)
+	}
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	for _, notice := range p.notices {
+		if _, err := fmt.Fprintf(out, "%s: %s\n", notice.Code, notice); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// printable is text as it is, or quoted where it would break the table or the terminal.
+func printable(text string) string {
+	if quoted := strconv.Quote(text); quoted != `"`+text+`"` {
+		return quoted
+	}
+	return text
+}
+
+// fileFlags name what check and render read.
+type fileFlags struct {
+	connections, variables, rules, sealKeyFile string
+}
+
+func (f *fileFlags) bind(flags *flag.FlagSet) {
+	flags.StringVar(&f.connections, "connections", "", "the export `file` of connections")
+	flags.StringVar(&f.variables, "variables", "", "the export `file` of variables")
+	flags.StringVar(&f.rules, "rules", "", "the `file` of rules")
+	flags.StringVar(&f.sealKeyFile, "seal-key-file", "", "the `file` with the key of sealed values, 32 bytes as base64 or hex")
+}
+
+func (f *fileFlags) read() (*store.Store, error) {
+	if f.connections == "" && f.variables == "" && f.rules == "" {
+		return nil, cli.Usagef("no file; give --connections, --variables or --rules")
+	}
+	key, err := readSealKey(f.sealKeyFile)
+	if err != nil {
+		return nil, err
+	}
+	return store.New(store.Config{Connections: f.connections, Variables: f.variables, Rules: f.rules, SealKey: key})
+}

@@ -1,0 +1,111 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/leoflow/secrets-csi/internal/cli"
+	"github.com/leoflow/secrets-csi/pkg/coreserver/entry"
+	"github.com/leoflow/secrets-csi/pkg/coreserver/seal"
+	"github.com/leoflow/secrets-csi/pkg/coreserver/sealfile"
+	"github.com/leoflow/secrets-csi/pkg/secret"
+)
+
+func sealCommand() cli.Command {
+	return cli.Command{
+		Name:    "seal",
+		Summary: "Encrypts values of export files, so that core alone can open them.",
+		Details: `With --connections or --variables it prints the file with every secret sealed: variables,
+connections that are one string, and the fields password and extra. What is sealed
+already stays as it is. With --connection or --variable it seals what it reads from
+standard input, less one newline at the end, and prints the text to put into the file.
+
+A sealed value is bound to its entry and field and does not open elsewhere. The key
+comes from a file or from LEOFLOW_SEAL_KEY: 32 bytes as base64 or hex.`,
+		Examples: `# a key, then a whole file
+head -c 32 /dev/urandom | base64 > seal.key
+core seal --seal-key-file seal.key --connections connections.json > sealed.json
+# one password, one variable
+printf %s "$PASSWORD" | core seal --seal-key-file seal.key --connection warehouse --field password
+core seal --seal-key-file seal.key --variable region < region.txt`,
+		Bind: bindSeal,
+	}
+}
+
+type sealFlags struct {
+	keyFile, connections, variables, connection, variable, field string
+}
+
+func bindSeal(flags *flag.FlagSet) cli.Run {
+	var raw sealFlags
+	flags.StringVar(&raw.keyFile, "seal-key-file", "", "the `file` with the key, 32 bytes as base64 or hex")
+	flags.StringVar(&raw.connections, "connections", "", "the export `file` of connections to seal")
+	flags.StringVar(&raw.variables, "variables", "", "the export `file` of variables to seal")
+	flags.StringVar(&raw.connection, "connection", "", "the `id` of the connection that standard input belongs to")
+	flags.StringVar(&raw.variable, "variable", "", "the `key` of the variable that standard input is")
+	flags.StringVar(&raw.field, "field", "", "the connection's `field`: password, extra or value (all of it, as a URI or JSON)")
+	return func(_ context.Context, streams cli.Streams, _ []string) error {
+		return sealOne(streams, raw)
+	}
+}
+
+func sealOne(streams cli.Streams, raw sealFlags) error {
+	given := 0
+	for _, each := range []string{raw.connections, raw.variables, raw.connection, raw.variable} {
+		if each != "" {
+			given++
+		}
+	}
+	switch {
+	case given != 1:
+		return cli.Usagef("what to seal? give one of --connections, --variables, --connection and --variable")
+	case raw.connection != "" && raw.field != "password" && raw.field != "extra" && raw.field != seal.Whole:
+		return cli.Usagef("--field=%s: want password, extra or value with --connection", raw.field)
+	case raw.connection == "" && raw.field != "":
+		return cli.Usagef("--field goes with --connection alone")
+	}
+	key, err := readSealKey(raw.keyFile)
+	if err != nil {
+		return err
+	}
+	if key == nil {
+		return cli.Usagef("no seal key; give --seal-key-file or set %s", sealKeyEnv)
+	}
+	switch {
+	case raw.connections != "":
+		return sealFile(streams.Out, key, raw.connections, sealfile.Connections)
+	case raw.variables != "":
+		return sealFile(streams.Out, key, raw.variables, sealfile.Variables)
+	case raw.connection != "":
+		return sealInput(streams, key, seal.Place{Name: entry.Name{Kind: entry.Connection, ID: raw.connection}, Field: raw.field})
+	default:
+		return sealInput(streams, key, seal.Place{Name: entry.Name{Kind: entry.Variable, ID: raw.variable}, Field: seal.Whole})
+	}
+}
+
+func sealFile(out io.Writer, key *seal.Key, file string, seals func(*seal.Key, string, []byte) ([]byte, error)) error {
+	content, err := os.ReadFile(file)
+	if err != nil {
+		return fmt.Errorf("reading file: %w", err)
+	}
+	sealed, err := seals(key, file, content)
+	if err != nil {
+		return err
+	}
+	_, err = out.Write(sealed)
+	return err
+}
+
+func sealInput(streams cli.Streams, key *seal.Key, place seal.Place) error {
+	content, err := io.ReadAll(streams.In)
+	if err != nil {
+		return fmt.Errorf("reading standard input: %w", err)
+	}
+	value := secret.New(strings.TrimSuffix(string(content), "\n"))
+	_, err = fmt.Fprintln(streams.Out, key.Seal(place, value))
+	return err
+}
