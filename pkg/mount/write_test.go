@@ -62,21 +62,21 @@ func shown(t testing.TB, target string) string {
 }
 
 func TestWriteReplacesWhatChanged(t *testing.T) {
-	tests := map[string]func(*Content){
-		"a value":        func(c *Content) { c.Files[1].Data = []byte("south") },
-		"a value's size": func(c *Content) { c.Files[1].Data = []byte{} },
-		"a file more": func(c *Content) {
+	tests := map[string]func(*testing.T, *Content){
+		"a value":        func(_ *testing.T, c *Content) { c.Files[1].Data = []byte("south") },
+		"a value's size": func(_ *testing.T, c *Content) { c.Files[1].Data = []byte{} },
+		"a file more": func(_ *testing.T, c *Content) {
 			c.Files = append(c.Files, File{Path: "variables/env", Data: []byte("test")})
 		},
-		"a file less": func(c *Content) {
+		"a file less": func(_ *testing.T, c *Content) {
 			c.Files, c.Manifest.Entries = c.Files[:1], c.Manifest.Entries[:1]
 		},
-		"a version": func(c *Content) { c.Manifest.Entries[0].Version = "2" },
-		"a notice": func(c *Content) {
+		"a version": func(_ *testing.T, c *Content) { c.Manifest.Entries[0].Version = "2" },
+		"a notice": func(_ *testing.T, c *Content) {
 			c.Manifest.Entries[0].Notices = []layout.Notice{{Code: "code", Message: "message"}}
 		},
-		"the mode":  func(c *Content) { c.Mode = 0o444 },
-		"the group": func(c *Content) { c.GID = 1234 },
+		"the mode":  func(_ *testing.T, c *Content) { c.Mode = 0o444 },
+		"the group": func(t *testing.T, c *Content) { c.GID = anotherGroup(t) },
 	}
 	for name, change := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -86,7 +86,7 @@ func TestWriteReplacesWhatChanged(t *testing.T) {
 			before := shown(t, target)
 
 			content := newContent()
-			change(&content)
+			change(t, &content)
 			outcome, err := Write(target, content)
 			require.NoError(t, err)
 			assert.Equal(t, Outcome{Generation: 2, Changed: true}, outcome)
@@ -95,6 +95,18 @@ func TestWriteReplacesWhatChanged(t *testing.T) {
 			assertAccess(t, target, content)
 		})
 	}
+}
+
+// anotherGroup is a group besides root's. A user namespace that an unprivileged user
+// made has none.
+func anotherGroup(t *testing.T) int {
+	const group = 1234
+	path := filepath.Join(t.TempDir(), "file")
+	require.NoError(t, os.WriteFile(path, nil, 0o600))
+	if errors.Is(os.Chown(path, -1, group), unix.EINVAL) {
+		t.Skip("this user namespace knows one group only")
+	}
+	return group
 }
 
 // assertAccess makes sure that mode and group are as content has them, whatever the

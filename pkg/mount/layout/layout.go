@@ -9,7 +9,9 @@
 //
 // Everything stands in a directory that the link "..data" names. The link is replaced
 // in one rename, so whoever opens "..data" once and reads beneath that handle sees one
-// generation, whole. "..data" present means complete.
+// generation, whole. "..data" present means complete. The generation before is then
+// deleted: a reader to whom anything goes missing, "..data" itself while it is being
+// opened included, starts again.
 package layout
 
 import "time"

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"runtime"
 	"syscall"
 	"testing"
 
@@ -40,6 +41,8 @@ func runAgain() int {
 	command.Env = append(os.Environ(), inside+"=1")
 	command.Stdin, command.Stdout, command.Stderr = os.Stdin, os.Stdout, os.Stderr
 	command.SysProcAttr = namespaces()
+	runtime.LockOSThread() // the child's death signal comes when this thread ends
+	defer runtime.UnlockOSThread()
 	err := command.Run()
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {
