@@ -1,0 +1,124 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/leoflow/secrets-csi/test/stack"
+)
+
+// node fills a node with 110 volumes of ten entries, and measures the driver's memory
+// and a rotation of all of them.
+func (b *bench) node(ctx context.Context) (err error) {
+	s, err := b.start(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	all, err := pods(ctx, s, podsPerNode)
+	if err != nil {
+		return err
+	}
+	for _, pod := range all {
+		if err := s.Kubelet.Publish(ctx, pod); err != nil {
+			return err
+		}
+	}
+	if err := b.rotation(ctx, s, all); err != nil {
+		return err
+	}
+	return b.memory(s)
+}
+
+const rotations = 20
+
+// rotation changes one connection that all volumes have, and measures when each shows
+// it. The floor is as many bare swaps of a link on a tmpfs, one after the other.
+func (b *bench) rotation(ctx context.Context, s *stack.Stack, all []stack.Pod) error {
+	var delays durations
+	for round := range rotations {
+		mark := "password-r" + strconv.Itoa(round)
+		watch, err := newSwapWatch(s, all)
+		if err != nil {
+			return err
+		}
+		text := strings.Replace(connections("first"), "password-first", mark, 1)
+		start := time.Now()
+		if err := s.WriteConnections(text); err != nil {
+			return err
+		}
+		found, err := watch.wait(ctx, start)
+		watch.close()
+		if err != nil {
+			return err
+		}
+		delays = append(delays, found...)
+	}
+	floor, err := bareSwaps(filepath.Join(s.Dir, "bare"), len(all))
+	if err != nil {
+		return err
+	}
+	p99 := delays.at(.99)
+	const budget = 500 * time.Millisecond
+	b.line("rotation visible in all of 110 volumes, p50", short(delays.at(.5)), short(floor)+" for 110 bare swaps", times(delays.at(.5), floor), none, true)
+	b.line("rotation visible in all of 110 volumes, p99", short(p99), short(floor)+" for 110 bare swaps", times(p99, floor), "≤ "+short(budget), p99 <= budget)
+	b.line("rotation visible in all of 110 volumes, max", short(delays.at(1)), short(floor)+" for 110 bare swaps", times(delays.at(1), floor), none, true)
+	return nil
+}
+
+// bareSwaps makes n generations of ten files and swaps a link to each.
+func bareSwaps(dir string, n int) (took time.Duration, err error) {
+	if err := mountBare(dir); err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, unmountBare(dir)) }()
+	start := time.Now()
+	for i := range n {
+		generation := filepath.Join(dir, strconv.Itoa(i))
+		if err := errors.Join(os.Mkdir(generation, 0o700), writeBare(generation)); err != nil {
+			return 0, err
+		}
+		err := errors.Join(os.Symlink(generation, filepath.Join(dir, "next")),
+			os.Rename(filepath.Join(dir, "next"), filepath.Join(dir, "data")),
+			os.RemoveAll(filepath.Join(dir, strconv.Itoa(i-1))))
+		if err != nil {
+			return 0, err
+		}
+	}
+	return time.Since(start), nil
+}
+
+// memory reads what the kernel says of the driver.
+func (b *bench) memory(s *stack.Stack) error {
+	rollup, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", s.Driver.PID()))
+	if err != nil {
+		return err
+	}
+	figures := map[string]int64{}
+	for line := range strings.Lines(string(rollup)) {
+		if fields := strings.Fields(line); len(fields) == 3 && fields[2] == "kB" {
+			kilobytes, err := strconv.ParseInt(fields[1], 10, 64)
+			if err != nil {
+				return err
+			}
+			figures[strings.TrimSuffix(fields[0], ":")] = kilobytes << 10
+		}
+	}
+	var usage unix.Statfs_t
+	if err := unix.Statfs(s.Kubelet.Target(stack.Pod{UID: "uid-0"}), &usage); err != nil {
+		return err
+	}
+	pages := int64(usage.Blocks-usage.Bfree) * usage.Bsize
+	b.line("driver, 110 volumes × 10 entries, anonymous", mib(figures["Anonymous"]), none, "", "≤ 16 MiB", figures["Anonymous"] <= 16<<20)
+	b.line("driver, 110 volumes × 10 entries, RSS", mib(figures["Rss"]), none, "", "≤ 48 MiB", figures["Rss"] <= 48<<20)
+	b.line("tmpfs pages of those volumes", mib(pages*podsPerNode), none, "", none, true)
+	return nil
+}

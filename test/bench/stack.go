@@ -1,0 +1,58 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/leoflow/secrets-csi/test/stack"
+)
+
+const (
+	entriesPerVolume = 10
+	podsPerNode      = 110 // kubelet's default
+	rules            = "rules: [{tenants: ['*'], dags: ['*'], connections: ['*'], variables: ['*']}]\n"
+)
+
+// connections is an export file of ten ordinary connections. mark goes into each
+// password.
+func connections(mark string) string {
+	all := map[string]any{}
+	for i := range entriesPerVolume {
+		all[fmt.Sprintf("conn_%d", i)] = map[string]any{
+			"conn_type": "postgres", "host": fmt.Sprintf("db-%d.internal", i), "login": "etl", "password": "password-" + mark,
+			"schema": "reports", "port": 5432, "extra": `{"sslmode": "require", "connect_timeout": 10}`,
+		}
+	}
+	text, _ := json.Marshal(all)
+	return string(text)
+}
+
+func ids() string {
+	names := make([]string, entriesPerVolume)
+	for i := range names {
+		names[i] = fmt.Sprintf("conn_%d", i)
+	}
+	return strings.Join(names, ", ")
+}
+
+func (b *bench) start(ctx context.Context) (*stack.Stack, error) {
+	return stack.Start(ctx, stack.Options{Bin: b.bin, Connections: connections("first"), Variables: "{}", Rules: rules})
+}
+
+// pods are n pods of one task.
+func pods(ctx context.Context, s *stack.Stack, n int) ([]stack.Pod, error) {
+	token, err := s.Token(ctx, "--tenant=acme", "--dag=bench")
+	if err != nil {
+		return nil, err
+	}
+	all := make([]stack.Pod, n)
+	for i := range all {
+		all[i] = stack.Pod{
+			Name: fmt.Sprintf("pod-%d", i), UID: fmt.Sprintf("uid-%d", i), Namespace: "airflow", ServiceAccount: "etl",
+			Token: token, Attributes: map[string]string{"connections": ids()},
+		}
+	}
+	return all, nil
+}
