@@ -42,6 +42,8 @@ func codeOf(reason delivery.Reason) codes.Code {
 func statusOf(err error) error {
 	var failed *delivery.Error
 	switch {
+	case err == nil:
+		return nil
 	case errors.As(err, &failed):
 		return status.Error(codeOf(failed.Reason), failed.Message)
 	case errors.Is(err, context.Canceled):

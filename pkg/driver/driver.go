@@ -22,8 +22,8 @@ const CoreProvider = "core"
 
 // Deliverer is what the driver needs of delivery. Errors are *delivery.Error.
 type Deliverer interface {
-	// Publish delivers volume, for the first time or again. It never fails, and never
-	// unmounts, where volume.TargetPath already holds a complete generation.
+	// Publish delivers volume, for the first time or again. Where it fails it leaves
+	// what was at volume.TargetPath as it was.
 	Publish(ctx context.Context, volume delivery.Volume) error
 	// Unpublish unmounts and removes targetPath. It succeeds if there is nothing.
 	Unpublish(ctx context.Context, volumeID, targetPath string) error

@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"github.com/container-storage-interface/spec/lib/go/csi"
+	"google.golang.org/grpc/status"
 
 	"github.com/leoflow/secrets-csi/pkg/delivery"
 	"github.com/leoflow/secrets-csi/pkg/provider"
@@ -34,20 +35,25 @@ func (n *node) NodePublishVolume(ctx context.Context, request *csi.NodePublishVo
 	if err := checkPublish(request); err != nil {
 		return nil, err
 	}
-	volume, err := n.volume(request)
+	err := n.publish(ctx, request)
+	if err != nil && n.Deliverer.Holds(request.GetTargetPath()) {
+		// A failed republish breaks a running pod for good on kubelets before 1.37
+		// (kubernetes issue 121271), and its files are as good as they were.
+		noteOn(ctx, "kept the live volume as it is: "+status.Convert(err).Message())
+		err = nil
+	}
 	if err != nil {
-		if n.Deliverer.Holds(request.GetTargetPath()) {
-			// A failed republish breaks the pod for good on kubelets before 1.37, and
-			// the files are as good as they were.
-			noteOn(ctx, "kept the live volume as it is: "+err.Error())
-			return &csi.NodePublishVolumeResponse{}, nil
-		}
 		return nil, err
 	}
-	if err := n.Deliverer.Publish(ctx, volume); err != nil {
-		return nil, statusOf(err)
-	}
 	return &csi.NodePublishVolumeResponse{}, nil
+}
+
+func (n *node) publish(ctx context.Context, request *csi.NodePublishVolumeRequest) error {
+	volume, err := n.volume(request)
+	if err != nil {
+		return err
+	}
+	return statusOf(n.Deliverer.Publish(ctx, volume))
 }
 
 // checkPublish holds every rule about the request itself; those about what the user
@@ -67,7 +73,7 @@ func checkPublish(request *csi.NodePublishVolumeRequest) error {
 	case capability == nil:
 		return invalidf("volume_capability is missing")
 	case capability.GetBlock() != nil:
-		return invalidf("volume_capability is block, and secrets are files: use volumes[] with volumeMounts, not volumeDevices")
+		return invalidf("volume_capability is block, and secrets are files: use volumeMounts, not volumeDevices")
 	case capability.GetMount() == nil:
 		return invalidf("volume_capability has no access_type; only mount is served")
 	case fsType != "" && fsType != "tmpfs":
@@ -120,8 +126,8 @@ func (n *node) NodeUnpublishVolume(ctx context.Context, request *csi.NodeUnpubli
 	case !isCleanPath(request.GetTargetPath()):
 		return nil, invalidf("target_path %q is not an absolute, clean path", request.GetTargetPath())
 	}
-	if err := n.Deliverer.Unpublish(ctx, request.GetVolumeId(), request.GetTargetPath()); err != nil {
-		return nil, statusOf(err)
+	if err := statusOf(n.Deliverer.Unpublish(ctx, request.GetVolumeId(), request.GetTargetPath())); err != nil {
+		return nil, err
 	}
 	return &csi.NodeUnpublishVolumeResponse{}, nil
 }

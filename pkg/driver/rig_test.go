@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
 	"log/slog"
 	"maps"
 	"os"
@@ -54,15 +53,8 @@ type rig struct {
 	stop func() error
 }
 
-func newRig(t *testing.T) *rig {
-	t.Helper()
-	r := newStoppedRig(t)
-	r.start(t)
-	return r
-}
-
-// newStoppedRig leaves starting to the test.
-func newStoppedRig(t *testing.T) *rig {
+// newRig starts a driver, after what adjust does to it.
+func newRig(t *testing.T, adjust ...func(*rig)) *rig {
 	t.Helper()
 	before := goleak.IgnoreCurrent()
 	t.Cleanup(func() { goleak.VerifyNone(t, before, goleak.IgnoreTopFunction(ginkgoInterrupts)) })
@@ -75,16 +67,25 @@ func newStoppedRig(t *testing.T) *rig {
 			NodeID:    "node-1",
 			Providers: []string{CoreProvider, "file"},
 			Logger:    logger,
-			Deliverer: delivery.New(delivery.Config{
-				Providers:    map[string]provider.Provider{CoreProvider: r.provider},
-				VolumeSize:   volumeSize,
-				FetchTimeout: 5 * time.Second,
-				PollEvery:    time.Minute,
-				Log:          logger,
-			}),
 		},
 	}
+	r.server.Driver.Deliverer = r.newDeliverer()
+	for _, change := range adjust {
+		change(r)
+	}
+	r.start(t)
 	return r
+}
+
+// newDeliverer is one that remembers nothing, as after a restart.
+func (r *rig) newDeliverer() *delivery.Deliverer {
+	return delivery.New(delivery.Config{
+		Providers:    map[string]provider.Provider{CoreProvider: r.provider},
+		VolumeSize:   volumeSize,
+		FetchTimeout: 5 * time.Second,
+		PollEvery:    time.Minute,
+		Log:          r.server.Driver.Logger,
+	})
 }
 
 // start serves until the test ends or calls stop.
@@ -254,10 +255,4 @@ func (l *logs) lines(t *testing.T, method string) []map[string]any {
 		}
 	}
 	return found
-}
-
-func (r *rig) fileSet(t *testing.T, volumeID string) string {
-	t.Helper()
-	entries, err := os.ReadDir(r.target(volumeID))
-	return fmt.Sprint(entries, err)
 }

@@ -55,13 +55,13 @@ func parseItem(item string, envName func(id string) (string, error)) (name deliv
 	name.ID, name.Optional = strings.CutSuffix(strings.TrimSpace(item), "?")
 	switch {
 	case name.ID == "":
-		return name, "", errors.New(`is empty; write ids with one comma between them`)
+		return name, "", errors.New(`it is empty; write ids with one comma between them`)
 	case name.ID == wantAll:
 		return name, "", errors.New(`"*" asks for everything and stands alone, without ids and without "?"`)
 	case strings.Contains(name.ID, "://"):
 		// Whoever pastes a connection here has put its password into the pod spec; it
 		// need not go into events and logs as well.
-		return name, "", errors.New("looks like a connection; write its id, and change the password if there was one")
+		return name, "", errors.New("it looks like a connection; write its id, and change the password if there was one")
 	case strings.ContainsRune(name.ID, '?'):
 		return name, "", fmt.Errorf(`%s has a "?" inside; one "?" at the end makes an id optional`, quote(name.ID))
 	}
