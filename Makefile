@@ -24,7 +24,11 @@ bench: build ## measure against the budgets of the design, each beside its floor
 	go run ./test/bench --bin bin
 
 fuzz: ## run each fuzz target for FUZZTIME (30s)
-	go run ./tools/fuzz --time $(FUZZTIME)
+	@grep -roh --include='*_test.go' '^func Fuzz[A-Za-z]*' pkg cmd -H | sed 's|/[^/]*:func | |' | \
+	while read -r package target; do \
+		echo "== $$package $$target"; \
+		go test ./$$package -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME); \
+	done
 
 lint: ## check style and the arrows between packages
 	$(call TOOL,lint) golangci-lint run

@@ -202,9 +202,8 @@ func TestAFailedFirstPublishLeavesNothing(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			r := newRig(t)
-			good, v := r.volume(t, "good"), Volume{}
+			good, v := r.volume(t, "good"), r.volume(t, "v")
 			require.NoError(t, r.Publish(t.Context(), good))
-			v = r.volume(t, "v")
 			row.arrange(r, &v)
 
 			err := r.Publish(t.Context(), v)

@@ -30,9 +30,16 @@ func (t Text) Equal(other Text) bool {
 	return subtle.ConstantTimeCompare([]byte(t.value), []byte(other.value)) == 1
 }
 
-func (Text) String() string               { return redacted }
-func (Text) GoString() string             { return redacted }
-func (Text) LogValue() slog.Value         { return slog.StringValue(redacted) }
+// String is redacted.
+func (Text) String() string { return redacted }
+
+// GoString is redacted.
+func (Text) GoString() string { return redacted }
+
+// LogValue is redacted.
+func (Text) LogValue() slog.Value { return slog.StringValue(redacted) }
+
+// MarshalText is redacted, and so is JSON.
 func (Text) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 
 // Format covers every verb, %x and %d among them, which would otherwise reach into
