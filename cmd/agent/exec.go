@@ -17,12 +17,21 @@ import (
 func execCommand() cli.Command {
 	return cli.Command{
 		Name:    "exec",
-		Summary: "Becomes a program that has the secrets in its environment.",
+		Summary: "Becomes, or supervises, a program that has the secrets in its environment.",
 		Args:    "-- COMMAND [ARG ...]",
 		Details: `It reads one generation of the volume, adds AIRFLOW_CONN_… and AIRFLOW_VAR_… to the
 environment and replaces itself by COMMAND, whose process id, signals and exit code are
-its own. 127 means that COMMAND was not found, 126 that it could not be run.`,
+its own. 127 means that COMMAND was not found, 126 that it could not be run.
+
+With --on-rotate it stays, as the first process of a container should: it hands signals
+to COMMAND alone, collects orphans, and exits with COMMAND's exit code, or 128 and the
+number of the signal that ended it. When a delivered value changed it restarts COMMAND
+(TERM, then KILL after the grace period) or sends it a signal, once it handles that.`,
 		Examples: `agent exec -- airflow tasks run my_dag my_task
+# running Airflow processes look rotated entries up themselves
+agent exec --airflow-backend -- airflow celery worker
+# a program that only reads its environment starts again
+agent exec --on-rotate=restart --splay=30s -- gunicorn app
 # what is already in the environment wins over what was delivered
 agent exec --keep-existing -- python task.py`,
 		Bind: bindExec,
@@ -30,42 +39,82 @@ agent exec --keep-existing -- python task.py`,
 }
 
 type execFlags struct {
-	dir          *string
-	wait         *time.Duration
-	keepExisting *bool
+	dir            *string
+	wait           *time.Duration
+	keepExisting   *bool
+	airflowBackend *bool
+	onRotate       *string
+	debounce       *time.Duration
+	splay          *time.Duration
+	grace          *time.Duration
+	readyFile      *string
 }
 
 func bindExec(flags *flag.FlagSet) cli.Run {
-	options := execFlags{
-		dir:          bindDir(flags),
-		wait:         flags.Duration("wait", 0, "wait this long for the first delivery"),
-		keepExisting: flags.Bool("keep-existing", false, "let a variable that is already set win over the delivered one"),
+	f := execFlags{
+		dir:            bindDir(flags),
+		wait:           flags.Duration("wait", 0, "wait this long for the first delivery"),
+		keepExisting:   flags.Bool("keep-existing", false, "let a variable that is already set win over the delivered one"),
+		airflowBackend: flags.Bool("airflow-backend", false, "also make Airflow look entries up in the volume, so that running processes see rotations"),
+		onRotate:       flags.String("on-rotate", "", "stay, and at a rotation `act`: restart, or signal:NAME"),
+		debounce:       flags.Duration("debounce", time.Second, "with --on-rotate, gather changes this long"),
+		splay:          flags.Duration("splay", 0, "with --on-rotate, wait up to this much longer, at random"),
+		grace:          flags.Duration("grace", 30*time.Second, "with --on-rotate=restart, kill a program that does not end within this time"),
+		readyFile:      flags.String("ready-file", "", "with --on-rotate, a `file` that exists while the program runs"),
 	}
 	return func(ctx context.Context, streams cli.Streams, args []string) error {
 		if len(args) == 0 {
 			return cli.Usagef("which program? 'agent exec -- COMMAND [ARG ...]'")
 		}
-		return options.exec(ctx, streams.Err, args)
+		onRotate, err := envshim.ParseRotation(*f.onRotate)
+		if err != nil {
+			return cli.Usagef("--on-rotate: %w", err)
+		}
+		envshim.ForbidCoreDump()
+		snapshot, err := readWithin(ctx, *f.dir, *f.wait)
+		if err != nil {
+			return err
+		}
+		f.warnOfClash(streams.Err, envshim.Differing(os.Environ(), snapshot.Entries))
+		if onRotate != (envshim.Rotation{}) {
+			return f.supervise(streams.Err, args, onRotate, snapshot)
+		}
+		program, err := f.program(args, snapshot)
+		if err != nil {
+			return startFailure(err)
+		}
+		return startFailure(program.Exec())
 	}
 }
 
-func (f execFlags) exec(ctx context.Context, warnings io.Writer, args []string) error {
-	envshim.ForbidCoreDump()
-	snapshot, err := readWithin(ctx, *f.dir, *f.wait)
-	if err != nil {
-		return err
-	}
-	inherited := os.Environ()
-	f.warnOfClash(warnings, envshim.Differing(inherited, snapshot.Entries))
-	environ, err := envshim.Merge(inherited, snapshot.Entries, *f.keepExisting)
-	if err != nil {
-		return err
-	}
+// program is what to start with what is delivered.
+func (f execFlags) program(args []string, snapshot envshim.Snapshot) (envshim.Program, error) {
 	path, err := envshim.Find(args[0], os.Getenv("PATH"))
+	if err != nil {
+		return envshim.Program{}, err
+	}
+	environ, err := envshim.Merge(os.Environ(), snapshot.Entries, *f.keepExisting)
+	if err == nil && *f.airflowBackend {
+		environ, err = envshim.AddBackend(environ, *f.dir)
+	}
+	return envshim.Program{Path: path, Args: args, Environ: environ}, err
+}
+
+func (f execFlags) supervise(out io.Writer, args []string, onRotate envshim.Rotation, snapshot envshim.Snapshot) error {
+	code, err := envshim.Supervisor{
+		Dir:       *f.dir,
+		Build:     func(snapshot envshim.Snapshot) (envshim.Program, error) { return f.program(args, snapshot) },
+		OnRotate:  onRotate,
+		Debounce:  *f.debounce,
+		Splay:     *f.splay,
+		Grace:     *f.grace,
+		ReadyFile: *f.readyFile,
+		Tell:      func(line string) { _, _ = fmt.Fprintln(out, "agent: "+line) },
+	}.Run(snapshot)
 	if err != nil {
 		return startFailure(err)
 	}
-	return startFailure(envshim.Program{Path: path, Args: args, Environ: environ}.Exec())
+	return &cli.ExitError{Code: code}
 }
 
 func (f execFlags) warnOfClash(out io.Writer, names []string) {

@@ -93,8 +93,16 @@ func startError(path string, err error) error {
 // Exec turns this process into the program: process id, parent, open files and signals
 // in flight are then the program's own. It returns only to say why it failed.
 func (p Program) Exec() error {
+	if err := p.check(); err != nil {
+		return err
+	}
+	return startError(p.Path, syscall.Exec(p.Path, p.Args, p.Environ))
+}
+
+// check finds out before execve does, and can say more than "argument list too long".
+func (p Program) check() error {
 	if faults := CurrentLimits().Faults(p); len(faults) > 0 {
 		return &StartError{exitNotExecutable, errors.Join(faults...)}
 	}
-	return startError(p.Path, syscall.Exec(p.Path, p.Args, p.Environ))
+	return nil
 }

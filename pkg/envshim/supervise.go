@@ -1,0 +1,218 @@
+package envshim
+
+import (
+	"context"
+	"fmt"
+	"hash/maphash"
+	"math/rand/v2"
+	"os"
+	"os/signal"
+	"runtime"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// signalRetry is how often to look whether a child handles the signal by now.
+const signalRetry = 100 * time.Millisecond
+
+// Supervisor runs a program and tells it of rotations. It fits as the first process of
+// a container.
+type Supervisor struct {
+	Dir string
+	// Build makes the program from what is delivered.
+	Build func(Snapshot) (Program, error)
+	// OnRotate is what to do when a delivered value changed, came or was withdrawn.
+	OnRotate Rotation
+	// Debounce is how long to gather changes before acting on them.
+	Debounce time.Duration
+	// Splay is the most that is added to Debounce at random, so that the pods of a node
+	// do not all act at once.
+	Splay time.Duration
+	// Grace is how long a child may take to end before a restart kills it.
+	Grace time.Duration
+	// ReadyFile exists while the program runs, and not while it is restarted. Empty for
+	// none.
+	ReadyFile string
+	// Tell is given a line for each thing the supervisor does. It holds no value.
+	Tell func(line string)
+}
+
+// supervision is one run of a Supervisor. Everything in it belongs to one goroutine on
+// one thread.
+type supervision struct {
+	Supervisor
+	fingerprinter
+	foreground bool
+
+	child   child
+	current fingerprint // of what the child knows
+
+	due      <-chan time.Time // when to look at a change
+	stopping bool             // the child was asked to end for good
+	waiting  bool             // the child was found not to handle the signal yet
+
+	next     *Program // what replaces the child once it has ended
+	nextIs   fingerprint
+	deadline <-chan time.Time // when to kill a child that next waits for
+}
+
+// Run starts the program with snapshot and returns its exit code, or 128 and the number
+// of the signal that ended it. Signals go to the program alone. There are never two: a
+// restart waits for the end of the old one and clears away what it left in its group.
+func (s Supervisor) Run(snapshot Snapshot) (int, error) {
+	runtime.LockOSThread() // the child dies with this thread
+	defer runtime.UnlockOSThread()
+	signals, ended := make(chan os.Signal, 256), make(chan os.Signal, 1)
+	signal.Notify(signals, forwarded()...)
+	signal.Notify(ended, unix.SIGCHLD, unix.SIGPIPE, unix.SIGTTIN, unix.SIGTTOU) // only SIGCHLD means anything, but the others would end or stop this process
+	run := &supervision{Supervisor: s, fingerprinter: fingerprinter{maphash.MakeSeed()}, foreground: isForeground()}
+	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
+	changed := Watcher{Dir: s.Dir, Poll: slowPoll, Warn: run.warnOfWatch}.Watch(ctx)
+	program, err := s.Build(snapshot)
+	if err == nil {
+		err = run.start(program, run.of(snapshot.Entries))
+	}
+	if err != nil {
+		return 0, err
+	}
+	defer run.unready()
+	return run.loop(signals, ended, changed)
+}
+
+func (r *supervision) loop(signals, ended <-chan os.Signal, changed <-chan struct{}) (int, error) {
+	r.schedule(0) // what changed between the snapshot and the watch
+	for {
+		select {
+		case number := <-signals:
+			r.forward(number.(syscall.Signal))
+		case <-changed:
+			r.schedule(r.delay())
+		case <-r.due:
+			r.due = nil
+			r.rotate()
+		case <-r.deadline:
+			r.Tell("the program did not end within the grace period; killing it")
+			r.child.killGroup()
+		case <-ended:
+			status, over := reap(r.child)
+			if !over {
+				continue
+			}
+			if r.next == nil {
+				return exitCode(status), nil
+			}
+			if err := r.replace(); err != nil {
+				return 0, err
+			}
+		}
+	}
+}
+
+// forward hands a signal on. One that asks to end is the last word: no rotation starts
+// the program again after it. Where a restart has asked already, the child is not asked
+// twice, since many programs take the second for "at once".
+func (r *supervision) forward(number syscall.Signal) {
+	asked := r.next != nil && number == unix.SIGTERM
+	if isStop(number) {
+		r.stopping, r.next, r.due, r.deadline = true, nil, nil, nil
+	}
+	if !asked {
+		r.child.send(number)
+	}
+}
+
+func (r *supervision) delay() time.Duration {
+	if r.Splay <= 0 {
+		return r.Debounce
+	}
+	return r.Debounce + rand.N(r.Splay)
+}
+
+// schedule sets the time of the next look. The first change sets it; those that follow
+// are seen by the same look, so a stream of changes cannot put it off.
+func (r *supervision) schedule(delay time.Duration) {
+	if r.due == nil && r.next == nil && !r.stopping && r.OnRotate != (Rotation{}) {
+		r.due = time.After(delay)
+	}
+}
+
+// rotate compares what is delivered with what the child knows, and acts on a difference.
+func (r *supervision) rotate() {
+	snapshot, err := Read(r.Dir)
+	if err != nil {
+		r.Tell(fmt.Sprintf("keeping the program as it is: %v", err))
+		r.schedule(slowPoll)
+		return
+	}
+	now := r.of(snapshot.Entries)
+	switch {
+	case now == r.current:
+	case r.OnRotate.restart:
+		r.restart(snapshot, now)
+	default:
+		r.signal(snapshot, now)
+	}
+}
+
+func (r *supervision) signal(snapshot Snapshot, now fingerprint) {
+	number := r.OnRotate.signal
+	if !isStop(number) && !r.child.survives(number) {
+		if !r.waiting {
+			r.Tell(fmt.Sprintf("the program does not handle %s yet and would be killed by it; it is sent once the program does", unix.SignalName(number)))
+		}
+		r.waiting = true
+		r.schedule(signalRetry)
+		return
+	}
+	r.waiting, r.current = false, now
+	r.Tell(fmt.Sprintf("generation %d: sending %s", snapshot.Manifest.Generation, unix.SignalName(number)))
+	r.child.send(number)
+}
+
+// restart asks the child to end, having made sure that there is something to start.
+func (r *supervision) restart(snapshot Snapshot, now fingerprint) {
+	program, err := r.Build(snapshot)
+	if err == nil {
+		err = program.check()
+	}
+	if err != nil {
+		r.Tell(fmt.Sprintf("keeping the program as it is: generation %d: %v", snapshot.Manifest.Generation, err))
+		return
+	}
+	r.Tell(fmt.Sprintf("generation %d: restarting the program", snapshot.Manifest.Generation))
+	r.next, r.nextIs, r.deadline = &program, now, time.After(r.Grace)
+	r.unready()
+	r.child.send(unix.SIGTERM)
+}
+
+func (r *supervision) replace() error {
+	r.child.killGroup()
+	program := *r.next
+	r.next, r.deadline = nil, nil
+	if err := r.start(program, r.nextIs); err != nil {
+		return err
+	}
+	r.schedule(r.delay()) // what changed meanwhile
+	return nil
+}
+
+func (r *supervision) start(program Program, is fingerprint) (err error) {
+	r.child, err = startChild(program, r.foreground)
+	if err != nil {
+		return err
+	}
+	r.current = is
+	return r.ready()
+}
+
+func (r *supervision) warnOfWatch(err error) {
+	r.Tell(fmt.Sprintf("no notice of changes from the kernel, so looking every second instead: %v", err))
+}
+
+func isForeground() bool {
+	group, err := unix.IoctlGetInt(0, unix.TIOCGPGRP)
+	return err == nil && group == unix.Getpgrp()
+}
