@@ -60,6 +60,9 @@ func newPreview(files *store.Store, format render.Format, subject *rule.Subject)
 			variables = append(variables, render.Variable{Key: e.Name.ID, Value: value.Text})
 		}
 	}
+	for _, e := range snapshot.Nameless {
+		p.notice(e.Name, e.Origin, codeInvalid, e.Invalid)
+	}
 	output := render.Render(format, connections, variables)
 	p.take(output, origins)
 	return p

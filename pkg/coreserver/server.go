@@ -181,6 +181,9 @@ func (s *Server) logInvalid(snapshot, before *store.Snapshot) {
 			s.config.Log.Warn("serving an entry as invalid", logkey.Entry, e.Name.String(), logkey.Path, e.Origin, logkey.Cause, e.Invalid)
 		}
 	}
+	for _, e := range snapshot.Nameless {
+		s.config.Log.Warn("ignoring an entry without a name", logkey.Path, e.Origin, logkey.Cause, e.Invalid)
+	}
 }
 
 func (s *Server) reloadCertificates() {

@@ -60,5 +60,5 @@ func watchMessage(update store.Update) *secretsv1.WatchResponse {
 }
 
 func entryVersion(e store.Entry) *secretsv1.EntryVersion {
-	return &secretsv1.EntryVersion{Kind: kindMessage(e.Name.Kind), Name: e.Name.ID, Version: e.Version}
+	return &secretsv1.EntryVersion{Kind: kindMessage(e.Name.Kind), Name: e.Name.ID, Version: e.Watched}
 }

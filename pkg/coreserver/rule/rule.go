@@ -19,6 +19,8 @@
 package rule
 
 import (
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/leoflow/secrets-csi/pkg/coreserver/entry"
@@ -69,12 +71,12 @@ type Subject struct {
 
 // Rule lets its subjects read its entries.
 type Rule struct {
-	Namespaces      Patterns `json:"namespaces,omitempty"`
-	ServiceAccounts Patterns `json:"serviceAccounts,omitempty"`
-	Tenants         Patterns `json:"tenants,omitempty"`
-	DAGs            Patterns `json:"dags,omitempty"`
-	Connections     Patterns `json:"connections,omitempty"`
-	Variables       Patterns `json:"variables,omitempty"`
+	Namespaces      Patterns
+	ServiceAccounts Patterns
+	Tenants         Patterns
+	DAGs            Patterns
+	Connections     Patterns
+	Variables       Patterns
 }
 
 func (r Rule) isFor(subject Subject) bool {
@@ -82,6 +84,18 @@ func (r Rule) isFor(subject Subject) bool {
 		return r.Tenants.Match(subject.Tenant) && r.DAGs.Match(subject.DAG)
 	}
 	return subject.Namespace != "" && r.Namespaces.Match(subject.Namespace) && r.ServiceAccounts.Match(subject.ServiceAccount)
+}
+
+// subject is a spelling of the rule's subject by which two rules can be compared.
+func (r Rule) subject() string {
+	var spelling []byte
+	for _, patterns := range []Patterns{r.Namespaces, r.ServiceAccounts, r.Tenants, r.DAGs} {
+		for _, pattern := range patterns {
+			spelling = append(strconv.AppendQuote(spelling, string(pattern)), ' ')
+		}
+		spelling = append(spelling, ';')
+	}
+	return string(spelling)
 }
 
 func (r Rule) names(name entry.Name) bool {
@@ -97,7 +111,20 @@ func (r Rule) names(name entry.Name) bool {
 
 // Set is a file of rules. The zero value denies everything.
 type Set struct {
-	Rules []Rule `json:"rules"`
+	Rules []Rule
+}
+
+// Readers spells out who may read name: the same for two sets where the same subjects
+// may, in whatever order their rules stand.
+func (s Set) Readers(name entry.Name) []string {
+	var readers []string
+	for _, rule := range s.Rules {
+		if rule.names(name) {
+			readers = append(readers, rule.subject())
+		}
+	}
+	slices.Sort(readers)
+	return slices.Compact(readers)
 }
 
 // CanRead tells whether any rule lets subject read name, which need not exist.

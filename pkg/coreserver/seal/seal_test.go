@@ -73,8 +73,7 @@ func TestOpenReturnsWhatWasSealed(t *testing.T) {
 	assert.NotEqual(t, key.Seal(place, secret.New("p")), key.Seal(place, secret.New("p")), "a nonce is used once")
 }
 
-// The format is a contract with other tools: this text was sealed by another
-// implementation of AES-256-GCM.
+// The format is a contract with other tools, so it is put together by hand here.
 func TestOpenReadsTheDocumentedFormat(t *testing.T) {
 	opened, err := newKey(t).Open(place, foreign(t, "documented"))
 	require.NoError(t, err)

@@ -33,16 +33,13 @@ type step struct {
 	to       Position
 	revision string
 	changed  []entry.Name
-	// rules is set where rules changed too: then any entry may have come or gone for
-	// some caller.
-	rules bool
 }
 
 // NewHistory begins with first.
 func NewHistory(first *Snapshot) *History {
 	h := &History{moved: make(chan struct{})}
 	h.current, h.position = first, 1
-	h.recent = []step{{to: 1, revision: first.Revision, rules: true}}
+	h.recent = []step{{to: 1, revision: first.Revision}}
 	return h
 }
 
@@ -53,18 +50,18 @@ func (h *History) Current() *Snapshot {
 	return h.current
 }
 
-// Publish makes next the newest and wakes the watchers, unless nothing changed.
+// Publish makes next the newest, and wakes the watchers if they can see a difference.
 func (h *History) Publish(next *Snapshot) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if next.Revision == h.current.Revision {
+	before := h.current
+	h.current = next
+	if next.Revision == before.Revision {
 		return false
 	}
-	changed := next.changedSince(h.current)
-	rules := !next.sameRules(h.current)
+	changed := next.changedSince(before)
 	h.position++
-	h.current = next
-	h.recent = append(h.recent, step{h.position, next.Revision, changed, rules})
+	h.recent = append(h.recent, step{h.position, next.Revision, changed})
 	h.names += len(changed)
 	h.forget()
 	close(h.moved)
@@ -98,7 +95,7 @@ func (h *History) Locate(revision string) Position {
 type Update struct {
 	Position Position
 	Snapshot *Snapshot
-	// Resync is set where what changed is not known, or rules did: everything counts.
+	// Resync is set where what changed is not known: everything counts.
 	Resync bool
 	// Changed lists, without Resync, the names that changed, each once, in order.
 	Changed []entry.Name
@@ -122,13 +119,10 @@ func (h *History) Since(position Position) (Update, <-chan struct{}) {
 		if step.to <= position {
 			continue
 		}
-		update.Resync = update.Resync || step.rules
 		for _, name := range step.changed {
 			changed[name] = struct{}{}
 		}
 	}
-	if !update.Resync {
-		update.Changed = slices.SortedFunc(maps.Keys(changed), entry.Compare)
-	}
+	update.Changed = slices.SortedFunc(maps.Keys(changed), entry.Compare)
 	return update, h.moved
 }

@@ -51,7 +51,7 @@ func broken(kind entry.Kind, faults []*export.EntryError) []Entry {
 	var entries []Entry
 	seen := map[string]struct{}{}
 	for _, fault := range faults {
-		if _, known := seen[fault.ID]; known {
+		if _, known := seen[fault.ID]; known && fault.ID != "" {
 			continue
 		}
 		seen[fault.ID] = struct{}{}

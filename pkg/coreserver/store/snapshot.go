@@ -1,8 +1,6 @@
 package store
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
 	"iter"
 	"slices"
@@ -18,6 +16,9 @@ import (
 type Entry struct {
 	Name    entry.Name
 	Version string
+	// Watched is the version as watchers see it: it differs whenever Version does, or
+	// who may read the entry.
+	Watched string
 	// Invalid says why the entry cannot be served; empty where it can.
 	Invalid string
 	// Origin is the file and line it stands at, for core's operator.
@@ -36,29 +37,32 @@ func (e Entry) Format(f fmt.State, _ rune) {
 
 // Snapshot is everything that core knew at one moment. It never changes.
 type Snapshot struct {
-	// Revision names the state: equal ones mean equal names, versions and rules.
+	// Revision names the state: equal ones mean equal names and versions, as watched.
 	Revision string
 	Rules    rule.Set
+	// Nameless are the entries so broken that nobody can ask for them.
+	Nameless []Entry
 
-	entries   []Entry // ordered by name
-	index     map[entry.Name]int
-	canonical []byte // the rules, for comparison
+	entries []Entry // ordered by name
+	index   map[entry.Name]int
 }
 
 // newSnapshot takes ownership of entries.
-func newSnapshot(entries []Entry, rules rule.Set, versioner Versioner) (*Snapshot, error) {
-	canonical, err := json.Marshal(rules)
-	if err != nil {
-		return nil, fmt.Errorf("encoding rules: %w", err)
-	}
+func newSnapshot(entries []Entry, rules rule.Set, versioner Versioner) *Snapshot {
+	s := &Snapshot{Rules: rules, index: make(map[entry.Name]int, len(entries))}
 	slices.SortFunc(entries, func(a, b Entry) int { return entry.Compare(a.Name, b.Name) })
-	s := &Snapshot{Rules: rules, canonical: canonical, entries: entries, index: make(map[entry.Name]int, len(entries))}
-	for i := range entries {
-		entries[i].Version = versioner.version(entries[i])
-		s.index[entries[i].Name] = i
+	for _, e := range entries {
+		e.Version = versioner.version(e)
+		if e.Name.ID == "" {
+			s.Nameless = append(s.Nameless, e)
+			continue
+		}
+		e.Watched = versioner.watched(e, rules.Readers(e.Name))
+		s.index[e.Name] = len(s.entries)
+		s.entries = append(s.entries, e)
 	}
-	s.Revision = versioner.revision(entries, canonical)
-	return s, nil
+	s.Revision = versioner.revision(s.entries)
+	return s
 }
 
 // Lookup finds an entry by its exact name.
@@ -85,13 +89,12 @@ func (s *Snapshot) Len() int { return len(s.entries) }
 // All yields the entries in the order of their names.
 func (s *Snapshot) All() iter.Seq[Entry] { return slices.Values(s.entries) }
 
-func (s *Snapshot) sameRules(other *Snapshot) bool { return bytes.Equal(s.canonical, other.canonical) }
-
-// changedSince lists the names that are new, gone or at another version than in older.
+// changedSince lists the names that are new, gone or at another version, as watched,
+// than in older.
 func (s *Snapshot) changedSince(older *Snapshot) []entry.Name {
 	var changed []entry.Name
 	for _, e := range s.entries {
-		if !older.Has(e) {
+		if before, found := older.Lookup(e.Name); !found || before.Watched != e.Watched {
 			changed = append(changed, e.Name)
 		}
 	}

@@ -4,7 +4,7 @@ package store
 
 import (
 	"errors"
-	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/leoflow/secrets-csi/pkg/coreserver/rule"
@@ -47,11 +47,7 @@ func New(config Config) (*Store, error) {
 	if _, err := s.read(); err != nil {
 		return nil, err
 	}
-	first, err := s.snapshot()
-	if err != nil {
-		return nil, err
-	}
-	s.History = NewHistory(first)
+	s.History = NewHistory(s.snapshot())
 	return s, nil
 }
 
@@ -64,11 +60,7 @@ func (s *Store) Reload() (changed bool, err error) {
 	if !read {
 		return false, faults
 	}
-	next, err := s.snapshot()
-	if err != nil {
-		return false, errors.Join(faults, err)
-	}
-	return s.Publish(next), faults
+	return s.Publish(s.snapshot()), faults
 }
 
 func (s *Store) read() (changed bool, err error) {
@@ -81,14 +73,8 @@ func (s *Store) read() (changed bool, err error) {
 	return changed, errors.Join(faults...)
 }
 
-func (s *Store) snapshot() (*Snapshot, error) {
-	entries := make([]Entry, 0, len(s.connections.value)+len(s.variables.value))
-	entries = append(append(entries, s.connections.value...), s.variables.value...)
-	next, err := newSnapshot(entries, s.rules.value, s.versioner)
-	if err != nil {
-		return nil, fmt.Errorf("building snapshot: %w", err)
-	}
-	return next, nil
+func (s *Store) snapshot() *Snapshot {
+	return newSnapshot(slices.Concat(s.connections.value, s.variables.value), s.rules.value, s.versioner)
 }
 
 // Files lists the paths that Reload reads.

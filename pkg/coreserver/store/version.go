@@ -94,15 +94,24 @@ func (v Versioner) version(e Entry) string {
 	return d.String()
 }
 
-// revision names the state of everything: names, versions and who may read them.
-func (v Versioner) revision(entries []Entry, rules []byte) string {
+// watched names the version of an entry together with who may read it, so that a
+// change of rules reaches the watchers of exactly the entries that it concerns.
+func (v Versioner) watched(e Entry, readers []string) string {
+	d := v.begin("watched")
+	d.add(e.Version)
+	for _, reader := range readers {
+		d.add(reader)
+	}
+	return d.String()
+}
+
+// revision names the state of everything that a watcher can see.
+func (v Versioner) revision(entries []Entry) string {
 	d := v.begin("revision")
 	for _, e := range entries {
 		d.add(string(e.Name.Kind))
 		d.add(e.Name.ID)
-		d.add(e.Version)
+		d.add(e.Watched)
 	}
-	d.add("rules")
-	d.add(string(rules))
 	return d.String()
 }

@@ -789,7 +789,8 @@ type EntryVersion struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Kind  Kind                   `protobuf:"varint,1,opt,name=kind,proto3,enum=leoflow.secrets.v1.Kind" json:"kind,omitempty"`
 	Name  string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
-	// Empty: the entry is gone.
+	// Empty: the entry is gone. Else opaque; differs whenever the entry does, or who may
+	// read it, and is therefore not that of Connection or Variable.
 	Version       string `protobuf:"bytes,3,opt,name=version,proto3" json:"version,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
