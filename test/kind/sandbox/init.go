@@ -3,6 +3,7 @@ package sandbox
 import (
 	"context"
 	"os"
+	"syscall"
 
 	"github.com/leoflow/secrets-csi/test/kind/state"
 )
@@ -10,8 +11,7 @@ import (
 // Init is the life of the node's process 1: it enters the node's own root, boots, and
 // then only stays, until ctx ends. boot runs inside the node, where binaries are in PATH.
 func Init(ctx context.Context, dir state.Dir, binaries string, boot func(context.Context) error) error {
-	lease := Lease{os.NewFile(leaseDescriptor, "lease")}
-	report := os.NewFile(reportDescriptor, "report")
+	lease, report := inherit()
 	if err := lease.await(beginning); err != nil {
 		return err
 	}
@@ -38,4 +38,12 @@ func Init(ctx context.Context, dir state.Dir, binaries string, boot func(context
 	}
 	<-ctx.Done()
 	return context.Cause(ctx)
+}
+
+// inherit takes over the node's ends of the pipes, and keeps them from its children: the
+// starter would wait for the last of those to close its report.
+func inherit() (lease leaseEnd, report *os.File) {
+	syscall.CloseOnExec(leaseDescriptor)
+	syscall.CloseOnExec(reportDescriptor)
+	return leaseEnd{os.NewFile(leaseDescriptor, "lease")}, os.NewFile(reportDescriptor, "report")
 }

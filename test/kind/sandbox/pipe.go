@@ -21,13 +21,13 @@ const (
 const leaseDescriptor, reportDescriptor = 3, 4
 
 type pipes struct {
-	lease  Lease
+	lease  leaseEnd
 	report *os.File
 	given  [2]*os.File // the node's ends
 }
 
-// Lease is the starter's end, or the node's, of the pipe of that name.
-type Lease struct{ file *os.File }
+// leaseEnd is the starter's, or the node's.
+type leaseEnd struct{ file *os.File }
 
 func newPipes() (*pipes, error) {
 	leased, lease, err := os.Pipe()
@@ -38,7 +38,7 @@ func newPipes() (*pipes, error) {
 	if err != nil {
 		return nil, errors.Join(err, leased.Close(), lease.Close())
 	}
-	return &pipes{Lease{lease}, report, [2]*os.File{leased, reported}}, nil
+	return &pipes{leaseEnd{lease}, report, [2]*os.File{leased, reported}}, nil
 }
 
 func (p *pipes) childs() []*os.File { return p.given[:] }
@@ -73,13 +73,13 @@ func (p *pipes) await(ctx context.Context) error {
 	return nil
 }
 
-func (l Lease) send(word byte) error {
+func (l leaseEnd) send(word byte) error {
 	_, err := l.file.Write([]byte{word})
 	return err
 }
 
 // await blocks until the word comes.
-func (l Lease) await(word byte) error {
+func (l leaseEnd) await(word byte) error {
 	var received [1]byte
 	if _, err := io.ReadFull(l.file, received[:]); err != nil || received[0] != word {
 		return errors.New("whoever started the node has gone")

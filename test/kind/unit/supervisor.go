@@ -102,32 +102,60 @@ func (s *Supervisor) keep(ctx context.Context, unit Unit, current *instance) {
 }
 
 func (s *Supervisor) start(unit Unit) (*instance, error) {
+	started, err := s.run(unit)
+	if err != nil {
+		return nil, fmt.Errorf("starting %s: %w", unit.Name, err)
+	}
+	return started, nil
+}
+
+func (s *Supervisor) run(unit Unit) (*instance, error) {
 	path, err := exec.LookPath(unit.Name)
 	if err != nil {
-		return nil, fmt.Errorf("starting %s: %w", unit.Name, err)
+		return nil, err
 	}
-	output, err := os.OpenFile(filepath.Join(s.logs, unit.Name+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	files, err := s.openFiles(unit)
 	if err != nil {
-		return nil, fmt.Errorf("starting %s: %w", unit.Name, err)
+		return nil, err
 	}
-	defer func() { _ = output.Close() }()
+	defer closeAll(files)
 	started := &instance{close: func() {}}
 	environment := os.Environ()
 	if unit.Notifies {
 		notification, err := listen(s.sockets, unit.Name)
 		if err != nil {
-			return nil, fmt.Errorf("starting %s: %w", unit.Name, err)
+			return nil, err
 		}
 		started.ready, started.close = notification.ready(), notification.Close
 		environment = append(environment, "NOTIFY_SOCKET="+notification.path)
 	}
 	started.exit, err = s.reaper.start(path, append([]string{unit.Name}, unit.Args...),
-		&os.ProcAttr{Env: environment, Files: []*os.File{nil, output, output}})
+		&os.ProcAttr{Env: environment, Files: files})
 	if err != nil {
 		started.close()
-		return nil, fmt.Errorf("starting %s: %w", unit.Name, err)
 	}
-	return started, nil
+	return started, err
+}
+
+// openFiles are the program's standard input, output and error.
+func (s *Supervisor) openFiles(unit Unit) ([]*os.File, error) {
+	nothing, err := os.Open(os.DevNull)
+	if err != nil {
+		return nil, err
+	}
+	log := filepath.Join(s.logs, unit.Name+".log")
+	output, err := os.OpenFile(log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		closeAll([]*os.File{nothing})
+		return nil, err
+	}
+	return []*os.File{nothing, output, output}, nil
+}
+
+func closeAll(files []*os.File) {
+	for _, file := range files {
+		_ = file.Close() // one is there twice; the second time is an error that says nothing
+	}
 }
 
 func describe(status syscall.WaitStatus) string {
