@@ -2,15 +2,12 @@ package mount
 
 import (
 	"bufio"
-	"errors"
 	"fmt"
-	"io/fs"
 	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -19,18 +16,41 @@ import (
 	"github.com/leoflow/secrets-csi/pkg/mount/layout"
 )
 
-// writerTarget is set in the environment of a child that only writes; see TestMain.
-const writerTarget = "LEOFLOW_TEST_WRITER_TARGET"
+// In the environment of a child that is to be killed: the target path that it works
+// on, and its work. See TestMain.
+const (
+	victimTarget = "LEOFLOW_TEST_VICTIM_TARGET"
+	victimWork   = "LEOFLOW_TEST_VICTIM_WORK"
+)
 
-// writeUntilKilled writes one generation after another and a line for each.
-func writeUntilKilled(target string) (exitCode int) {
+// workUntilKilled does its work over and over, and writes a line each time.
+func workUntilKilled(target string) (exitCode int) {
+	work := rotate
+	if os.Getenv(victimWork) == "cycle" {
+		work = cycle
+	}
 	for i := 0; ; i++ {
-		if _, err := Write(target, uniform(i)); err != nil {
+		if err := work(target, i); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			return 1
 		}
 		fmt.Println(i)
 	}
+}
+
+func rotate(target string, number int) error {
+	_, err := Write(target, uniform(number))
+	return err
+}
+
+func cycle(target string, number int) error {
+	if _, err := new(Mounter).Mount(target, Options{SizeBytes: megabyte}); err != nil {
+		return err
+	}
+	if err := rotate(target, number); err != nil {
+		return err
+	}
+	return Unmount(target)
 }
 
 // uniform is a content whose values are all the same, so that a mixture of two shows.
@@ -47,7 +67,7 @@ func TestKilledWriterLeavesAWholeGenerationThatTheNextWriteReplaces(t *testing.T
 	target := newVolume(t, megabyte)
 	leftovers := 0
 	for round := range 50 {
-		killWriter(t, target, 1+rand.IntN(5))
+		killAtWork(t, target, "rotate")
 		require.NotEmpty(t, snapshot(t, target))
 		leftovers += len(strayNames(t, target))
 
@@ -60,22 +80,44 @@ func TestKilledWriterLeavesAWholeGenerationThatTheNextWriteReplaces(t *testing.T
 	assert.NotZero(t, leftovers, "no kill hit a writer at work: the test tested nothing")
 }
 
-// killWriter starts a writer and kills it at some instant after it wrote a number of
-// generations.
-func killWriter(t *testing.T, target string, generations int) {
-	t.Helper()
-	writer := exec.Command("/proc/self/exe")
-	writer.Env = append(os.Environ(), writerTarget+"="+target)
-	writer.Stderr = os.Stderr
-	output, err := writer.StdoutPipe()
-	require.NoError(t, err)
-	require.NoError(t, writer.Start())
-	lines := bufio.NewScanner(output)
-	for range generations {
-		require.True(t, lines.Scan(), "the writer ended by itself")
+func TestKilledPublishOrUnpublishIsFinishedByTheNextCall(t *testing.T) {
+	target := filepath.Join(t.TempDir(), "mount")
+	caught := 0
+	for round := range 50 {
+		killAtWork(t, target, "cycle")
+		if _, err := os.Lstat(filepath.Join(target, layout.DataLink)); err == nil {
+			require.NotEmpty(t, snapshot(t, target), "what passes for complete is complete")
+		}
+		if _, err := os.Lstat(target); err == nil {
+			caught++
+		}
+		_, err := new(Mounter).Mount(target, Options{SizeBytes: megabyte})
+		require.NoError(t, err)
+		_, err = Write(target, uniform(round))
+		require.NoError(t, err)
+		assertShows(t, target, uniform(round))
+		require.NoError(t, Unmount(target))
+		require.NoDirExists(t, target)
 	}
-	require.NoError(t, writer.Process.Kill())
-	_ = writer.Wait() // it says that the writer was killed
+	assert.NotZero(t, caught, "no kill hit a volume: the test tested nothing")
+}
+
+// killAtWork starts a child and kills it at some instant after it has done its work a
+// few times.
+func killAtWork(t *testing.T, target, work string) {
+	t.Helper()
+	victim := exec.Command("/proc/self/exe")
+	victim.Env = append(os.Environ(), victimTarget+"="+target, victimWork+"="+work)
+	victim.Stderr = os.Stderr
+	output, err := victim.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, victim.Start())
+	lines := bufio.NewScanner(output)
+	for range 1 + rand.IntN(5) {
+		require.True(t, lines.Scan(), "the child ended by itself")
+	}
+	require.NoError(t, victim.Process.Kill())
+	_ = victim.Wait() // it says that the child was killed
 }
 
 // strayNames are the hidden names at a volume's root that no whole write leaves.
@@ -91,73 +133,4 @@ func strayNames(t *testing.T, target string) []string {
 		}
 	}
 	return stray
-}
-
-// snapshot reads a generation as the agent does, beneath one handle, and makes sure
-// that it is of one piece. It is empty if the generation went away meanwhile.
-func snapshot(t *testing.T, target string) string {
-	t.Helper()
-	root, err := os.OpenRoot(filepath.Join(target, layout.DataLink))
-	if errors.Is(err, fs.ErrNotExist) {
-		return "" // between reading the link and following it
-	}
-	require.NoError(t, err)
-	defer root.Close()
-	version := ""
-	for _, file := range newContent().Files {
-		data, err := root.ReadFile(file.Path)
-		if errors.Is(err, fs.ErrNotExist) {
-			return ""
-		}
-		require.NoError(t, err)
-		if version == "" {
-			version = string(data)
-		}
-		require.Equal(t, version, string(data), "a torn generation")
-	}
-	manifest, err := root.ReadFile(layout.ManifestFile)
-	if errors.Is(err, fs.ErrNotExist) {
-		return ""
-	}
-	require.NoError(t, err)
-	require.True(t, strings.Contains(string(manifest), `"version": "`+version+`"`), "a torn manifest")
-	return version
-}
-
-func TestReaderNeverSeesATornGeneration(t *testing.T) {
-	wanted := 100_000
-	if testing.Short() {
-		wanted = 5_000
-	}
-	target := newVolume(t, megabyte)
-	_, err := Write(target, uniform(0))
-	require.NoError(t, err)
-	stop, written := make(chan struct{}), make(chan int)
-	go func() { written <- writeUntil(t, stop, target) }()
-	versions, gone := map[string]bool{}, 0
-	for whole := 0; whole < wanted; {
-		if version := snapshot(t, target); version != "" {
-			versions[version] = true
-			whole++
-		} else {
-			gone++
-		}
-	}
-	close(stop)
-	t.Logf("%d whole snapshots of %d generations out of %d, %d begun again", wanted, len(versions), <-written, gone)
-	assert.Greater(t, len(versions), wanted/1000)
-}
-
-func writeUntil(t *testing.T, stop <-chan struct{}, target string) (number int) {
-	for {
-		select {
-		case <-stop:
-			return number
-		default:
-			number++
-			if _, err := Write(target, uniform(number)); !assert.NoError(t, err) {
-				return number
-			}
-		}
-	}
 }

@@ -13,8 +13,8 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	if target := os.Getenv(writerTarget); target != "" {
-		os.Exit(writeUntilKilled(target))
+	if target := os.Getenv(victimTarget); target != "" {
+		os.Exit(workUntilKilled(target))
 	}
 	os.Exit(mounttest.Run(m))
 }

@@ -81,13 +81,17 @@ func (m *Mounter) Mount(target string, options Options) (created bool, err error
 	if mounted, err := isVolume(dir); err != nil || mounted {
 		return false, err
 	}
-	if err := m.attach(dir, options); err != nil {
-		if made {
-			_ = unix.Rmdir(target)
-		}
-		return false, fmt.Errorf("mounting tmpfs on %s: %w", target, err)
+	err = m.attach(dir, options)
+	if err == nil {
+		return true, nil
 	}
-	return true, nil
+	if made {
+		err = errors.Join(err, unix.Rmdir(target))
+	}
+	if errors.Is(err, unix.EPERM) {
+		return false, fmt.Errorf("mounting tmpfs on %s: %w: the driver has to be privileged, or root of its own user and mount namespace", target, err)
+	}
+	return false, fmt.Errorf("mounting tmpfs on %s: %w", target, err)
 }
 
 // attach mounts with "noswap" where the kernel takes it. The kernel answers EINVAL to

@@ -3,6 +3,7 @@ package mount
 import (
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -151,6 +152,31 @@ func TestMountRefusesATargetAndTouchesNothing(t *testing.T) {
 			assert.LessOrEqual(t, len(mountsAt(t, target)), 1)
 		})
 	}
+}
+
+func TestMountThatFailsLeavesNoDirectory(t *testing.T) {
+	target := filepath.Join(t.TempDir(), "mount")
+	withoutPrivilege(t, func() {
+		_, err := new(Mounter).Mount(target, Options{SizeBytes: megabyte})
+		require.ErrorIs(t, err, os.ErrPermission)
+		assert.ErrorContains(t, err, "the driver has to be privileged")
+	})
+	assert.NoDirExists(t, target)
+}
+
+// withoutPrivilege runs a function on a thread that may not mount.
+func withoutPrivilege(t *testing.T, run func()) {
+	t.Helper()
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var had [2]unix.CapUserData
+	require.NoError(t, unix.Capget(&header, &had[0]))
+	has := had
+	has[0].Effective &^= 1 << unix.CAP_SYS_ADMIN
+	require.NoError(t, unix.Capset(&header, &has[0]))
+	defer func() { require.NoError(t, unix.Capset(&header, &had[0])) }()
+	run()
 }
 
 func TestMountRefusesASizeThatIsNoCap(t *testing.T) {

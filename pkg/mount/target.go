@@ -35,11 +35,11 @@ func openOrMakeTarget(path string) (dir *os.File, made bool, err error) {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return dir, false, err
 	}
-	if err := os.Mkdir(path, 0o750); err != nil && !errors.Is(err, fs.ErrExist) {
+	if err := os.Mkdir(path, 0o750); err != nil {
 		return nil, false, fmt.Errorf("making target path: %w", err)
 	}
 	dir, err = openTarget(path)
-	return dir, err == nil, err
+	return dir, true, err
 }
 
 // isVolume tells whether dir is the root of a volume of ours; whatever else is mounted
