@@ -20,10 +20,7 @@ import (
 // the caller's deadline, and only while the node as a whole has retries to spend. Ten
 // tokens, one gone for each failure and a tenth back for each success, none spent
 // below five: 110 pods retry no more than a handful of times between them.
-//
-// The shuffle spreads the nodes over core's replicas.
 const serviceConfig = `{
-	"loadBalancingConfig": [{"pick_first": {"shuffleAddressList": true}}],
 	"methodConfig": [{
 		"name": [
 			{"service": "leoflow.secrets.v1.SecretsService", "method": "Fetch"},
@@ -61,6 +58,10 @@ const (
 type line struct {
 	plaintext bool
 	count     atomic.Int64
+	// onProbation: core has asked for a client certificate and not spoken since. With
+	// TLS 1.3 it judges the certificate after the client's part of the handshake, and
+	// its verdict may be lost when it hangs up.
+	onProbation atomic.Bool
 
 	mu      sync.Mutex
 	conn    net.Conn
@@ -76,7 +77,9 @@ func connect(config Config, over *line) (*grpc.ClientConn, error) {
 			return nil, err
 		}
 	}
-	return grpc.NewClient("dns:///"+config.Address,
+	// The dialer resolves the name, with each attempt: gRPC's own resolver would look
+	// no more than twice a minute, and its failures would come without their reason.
+	return grpc.NewClient("passthrough:///"+config.Address,
 		grpc.WithTransportCredentials(transport),
 		grpc.WithContextDialer(over.dial),
 		grpc.WithNoProxy(),

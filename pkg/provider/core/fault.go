@@ -10,10 +10,13 @@ import (
 	"strings"
 
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/status"
 
 	"github.com/leoflow/secrets-csi/pkg/provider"
 )
+
+var errClosed = fmt.Errorf("%w: this client is closed", provider.ErrUnavailable)
 
 // fault turns the error of a call into one of the seam's, and says whose turn it is.
 // ctx is the caller's own, without the client's deadline.
@@ -33,7 +36,7 @@ func (c *Client) explain(ctx context.Context, err error, scrub scrubber) error {
 	case ctx.Err() != nil:
 		return fmt.Errorf("%w: gave up waiting: %w", provider.ErrUnavailable, context.Cause(ctx))
 	case c.closed.Err() != nil:
-		return fmt.Errorf("%w: this client is closed", provider.ErrUnavailable)
+		return errClosed
 	case isOversize(answer):
 		return fmt.Errorf("%w: the answer is larger than %d bytes: ask for fewer entries", provider.ErrProtocol, c.config.MaxResponse)
 	}
@@ -77,9 +80,9 @@ func (c *Client) whyUnavailable(answer *status.Status, scrub scrubber) string {
 	if failure := c.line.why(); failure != nil {
 		return whyNoConnection(failure, scrub)
 	}
-	// With TLS 1.3 the server judges the client's certificate after the handshake.
-	if strings.Contains(answer.Message(), "remote error: tls: ") {
-		return "core refused the client certificate: check --core-cert and --core-key: " + scrub.quote(answer.Message())
+	if c.line.onProbation.Load() {
+		_, alert, _ := strings.Cut(answer.Message(), "remote error: ")
+		return "core refused the client certificate, or misses one: check --core-cert and --core-key " + scrub.quote(strings.Trim(alert, `"`))
 	}
 	return "core says " + scrub.quote(answer.Message())
 }
@@ -88,7 +91,10 @@ func (c *Client) whySilent(scrub scrubber) string {
 	if failure := c.line.why(); failure != nil {
 		return whyNoConnection(failure, scrub)
 	}
-	return fmt.Sprintf("core did not answer within %s", c.config.Timeout)
+	if c.conn.GetState() != connectivity.Ready {
+		return fmt.Sprintf("core could not be connected to in time (limit %s)", c.config.Timeout)
+	}
+	return fmt.Sprintf("core did not answer in time (limit %s)", c.config.Timeout)
 }
 
 // whyNoConnection says what to look at. A certificate that does not hold is a matter of

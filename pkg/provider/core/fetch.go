@@ -12,6 +12,10 @@ import (
 	"github.com/leoflow/secrets-csi/pkg/secret"
 )
 
+// mostCallers is what a node of ordinary size never reaches; the reference core accepts
+// four times as many.
+const mostCallers = 256
+
 // Fetch implements provider.Provider.
 func (c *Client) Fetch(ctx context.Context, pod provider.Identity, request provider.Request) (provider.Result, error) {
 	outcome := c.FetchGroup(ctx, []provider.Identity{pod}, request)[0]
@@ -64,7 +68,7 @@ func (c *Client) callersPerMessage(pods []provider.Identity, callers []int, requ
 	size := proto.Size(fetchRequest(nil, request))
 	for n, position := range callers {
 		size += pods[position].Token.Len() + framing
-		if size > c.config.MaxRequest && n > 0 {
+		if n == mostCallers || (size > c.config.MaxRequest && n > 0) {
 			return n
 		}
 	}

@@ -63,7 +63,10 @@ func (s scrubber) text(words string) string {
 		words = words[:cut] + "…"
 	}
 	return strings.Map(func(r rune) rune {
-		if r == utf8.RuneError || !unicode.IsPrint(r) {
+		switch {
+		case unicode.IsSpace(r):
+			return ' '
+		case r == utf8.RuneError || !unicode.IsPrint(r):
 			return '?'
 		}
 		return r

@@ -37,9 +37,35 @@ func newTransport(config Config, over *line) (credentials.TransportCredentials, 
 
 // ClientHandshake notes its outcome, because what gRPC tells of it is text alone.
 func (t *transport) ClientHandshake(ctx context.Context, authority string, raw net.Conn) (net.Conn, credentials.AuthInfo, error) {
-	conn, info, err := credentials.NewTLS(t.settings()).ClientHandshake(ctx, authority, raw)
+	settings := t.settings().Clone()
+	settings.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+		t.over.onProbation.Store(true)
+		if len(settings.Certificates) == 0 {
+			return &tls.Certificate{}, nil // none, which is for core to judge
+		}
+		return &settings.Certificates[0], nil
+	}
+	t.over.onProbation.Store(false)
+	conn, info, err := credentials.NewTLS(settings).ClientHandshake(ctx, authority, raw)
 	t.over.failed(err)
-	return conn, info, err
+	if err != nil {
+		return nil, nil, err
+	}
+	return hearing{conn, t.over}, info, nil
+}
+
+// hearing hears the first word that follows a handshake: core has let this node in.
+type hearing struct {
+	net.Conn
+	over *line
+}
+
+func (h hearing) Read(into []byte) (int, error) {
+	n, err := h.Conn.Read(into)
+	if n > 0 && h.over.onProbation.Load() {
+		h.over.onProbation.Store(false)
+	}
+	return n, err
 }
 
 // settings reads the files again. Files caught half replaced cost nothing: the last

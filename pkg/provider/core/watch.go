@@ -34,8 +34,11 @@ func (c *Client) Watch(ctx context.Context, notify func(provider.Change)) error 
 	pause := shortestPause
 	for {
 		heard, err := c.watchOnce(ctx, &view)
-		if ctx.Err() != nil {
-			return fmt.Errorf("watching core at %s: %w", c.config.Address, context.Cause(ctx))
+		switch {
+		case c.closed.Err() != nil:
+			return c.asking(errClosed)
+		case ctx.Err() != nil:
+			return c.asking(context.Cause(ctx))
 		}
 		if errors.Is(err, provider.ErrWatchUnsupported) {
 			return err

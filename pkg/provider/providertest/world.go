@@ -35,12 +35,12 @@ func NewWorld() World {
 				ID: "warehouse", Type: "postgres",
 				Host: new("db.example.com"), Schema: new("sales"), Port: new(uint16(5432)),
 				Login: new("etl"), Password: new(secret.New("p@ss/" + Needle)),
-				Extra: new(secret.New(`{"sslmode": "require", "key": "` + Needle + `"}`)),
+				Extra: new(secret.New(`{"sslmode":"require","key":"` + Needle + `"}`)),
 			},
 			{
 				ID: "lake.eu-west", Type: "google_cloud_platform",
 				Host: new(""), Schema: new(""),
-				Extra: new(secret.New(`{"project": "` + Needle + `"}`)),
+				Extra: new(secret.New(`{"project":"` + Needle + `"}`)),
 			},
 		},
 		Variables: map[string]string{

@@ -1,0 +1,171 @@
+package core_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/proto"
+
+	secretsv1 "github.com/leoflow/secrets-csi/api/leoflow/secrets/v1"
+	"github.com/leoflow/secrets-csi/pkg/airflow"
+	"github.com/leoflow/secrets-csi/pkg/provider"
+	"github.com/leoflow/secrets-csi/pkg/provider/providertest"
+	"github.com/leoflow/secrets-csi/pkg/secret"
+)
+
+// goodResponse answers good for one caller.
+func goodResponse() *secretsv1.FetchResponse {
+	return &secretsv1.FetchResponse{
+		Connections: []*secretsv1.Connection{{Id: "warehouse", Version: "7", ConnType: "postgresql", Login: new(""), Password: new(needle), Port: new(uint32(5432))}},
+		Variables:   []*secretsv1.Variable{{Key: "env", Version: "3", Value: needle}},
+		Results: []*secretsv1.CallerResult{{
+			Connections: []uint32{0}, Variables: []uint32{0},
+			Refusals: []*secretsv1.Refusal{{Kind: secretsv1.Kind_KIND_VARIABLE, Name: "region", Reason: secretsv1.Refusal_REASON_DENIED, Detail: "no rule"}},
+		}},
+	}
+}
+
+var good = providertest.Names([]string{"warehouse"}, []string{"env", "region"})
+
+func fixed(response *secretsv1.FetchResponse) *server {
+	return &server{fetch: func(context.Context, *secretsv1.FetchRequest) (*secretsv1.FetchResponse, error) {
+		return proto.CloneOf(response), nil
+	}}
+}
+
+func TestFetchTakesAGoodResponse(t *testing.T) {
+	result, err := newClient(t, fixed(goodResponse()).start(t)).Fetch(t.Context(), pod(), good)
+	require.NoError(t, err)
+	assert.Equal(t, provider.Result{
+		Connections: []provider.ConnectionEntry{{
+			Connection: airflow.Connection{ID: "warehouse", Type: "postgres", Login: new(""), Password: new(secret.New(needle)), Port: new(uint16(5432))},
+			Version:    "7",
+		}},
+		Variables: []provider.VariableEntry{{Key: "env", Value: secret.New(needle), Version: "3"}},
+		Refusals:  []provider.Refusal{{Name: provider.Name{Kind: provider.Variable, ID: "region"}, Reason: provider.Denied, Detail: "no rule"}},
+	}, result)
+}
+
+func TestFetchRefusesAResponseThatMakesNoSense(t *testing.T) {
+	own := func(r *secretsv1.FetchResponse) *secretsv1.CallerResult { return r.Results[0] }
+	for _, row := range []struct {
+		name  string
+		spoil func(*secretsv1.FetchResponse)
+		says  string
+	}{
+		{"no result", func(r *secretsv1.FetchResponse) { r.Results = nil }, "0 results for 1 callers"},
+		{"a result too many", func(r *secretsv1.FetchResponse) { r.Results = append(r.Results, own(r)) }, "2 results for 1 callers"},
+		{"connection beyond the last", func(r *secretsv1.FetchResponse) { own(r).Connections[0] = 1 }, "connection 1 of 1 does not exist"},
+		{"variable beyond the last", func(r *secretsv1.FetchResponse) { own(r).Variables[0] = 1<<32 - 1 }, "variable 4294967295 of 1 does not exist"},
+		{"one connection twice", func(r *secretsv1.FetchResponse) { own(r).Connections = []uint32{0, 0} }, `connection "warehouse" comes twice`},
+		{"two of one id", func(r *secretsv1.FetchResponse) {
+			r.Variables = append(r.Variables, r.Variables[0])
+			own(r).Variables = []uint32{0, 1}
+		}, `variable "env" comes twice`},
+		{"given and refused", func(r *secretsv1.FetchResponse) { own(r).Refusals[0].Name = "env" }, `variable "env" comes twice`},
+		{"never asked for", func(r *secretsv1.FetchResponse) { r.Connections[0].Id = "other" }, `connection "other" was not asked for`},
+		{"refusal never asked for", func(r *secretsv1.FetchResponse) { own(r).Refusals[0].Kind = secretsv1.Kind_KIND_CONNECTION }, `connection "region" was not asked for`},
+		{"no id", func(r *secretsv1.FetchResponse) { r.Connections[0].Id = "" }, `connection "" was not asked for`},
+		{"no version", func(r *secretsv1.FetchResponse) { r.Variables[0].Version = "" }, `variable "env" has no version`},
+		{"silence about one", func(r *secretsv1.FetchResponse) { own(r).Refusals = nil }, `variable "region" is neither given nor refused`},
+		{"unknown kind", func(r *secretsv1.FetchResponse) { own(r).Refusals[0].Kind = 9 }, `a refusal of "region" is of kind 9, reason 2`},
+		{"unknown reason", func(r *secretsv1.FetchResponse) { own(r).Refusals[0].Reason = 0 }, `a refusal of "region" is of kind 2, reason 0`},
+		{"refused and served", func(r *secretsv1.FetchResponse) { own(r).Unauthenticated = "expired" }, "a caller is both refused and served"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			response := goodResponse()
+			row.spoil(response)
+			result, err := newClient(t, fixed(response).start(t)).Fetch(t.Context(), pod(), good)
+			require.ErrorIs(t, err, provider.ErrProtocol)
+			assert.Contains(t, err.Error(), row.says)
+			assert.NotContains(t, err.Error(), needle)
+			assert.Empty(t, result)
+		})
+	}
+}
+
+// A connection that Airflow could not hold is refused, and its neighbours are served.
+func TestFetchRefusesTheOneConnectionThatIsBroken(t *testing.T) {
+	for _, row := range []struct {
+		name  string
+		spoil func(*secretsv1.Connection)
+		says  string
+	}{
+		{"port", func(c *secretsv1.Connection) { c.Port = new(uint32(65536)) }, `core's connection cannot be used: field "port": is above 65535`},
+		{"type", func(c *secretsv1.Connection) { c.ConnType = "" }, `core's connection cannot be used: field "conn_type"`},
+		{"extra", func(c *secretsv1.Connection) { c.Extra = new("[" + needle) }, `core's connection cannot be used: field "extra"`},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			response := goodResponse()
+			row.spoil(response.Connections[0])
+			result, err := newClient(t, fixed(response).start(t)).Fetch(t.Context(), pod(), good)
+			require.NoError(t, err)
+			require.Len(t, result.Refusals, 2)
+			assert.Equal(t, provider.Name{Kind: provider.Connection, ID: "warehouse"}, result.Refusals[0].Name)
+			assert.Equal(t, provider.Invalid, result.Refusals[0].Reason)
+			assert.Contains(t, result.Refusals[0].Detail, row.says)
+			assert.NotContains(t, result.Refusals[0].Detail, needle)
+			assert.Empty(t, result.Connections)
+			assert.Len(t, result.Variables, 1)
+		})
+	}
+}
+
+// One pod's nonsense is not its neighbour's, nor is one pod's entry.
+func TestFetchGroupDecidesForEachPodAlone(t *testing.T) {
+	response := goodResponse()
+	whole := response.Results[0]
+	denied := &secretsv1.CallerResult{}
+	for _, name := range []string{"env", "region"} {
+		denied.Refusals = append(denied.Refusals, &secretsv1.Refusal{Kind: secretsv1.Kind_KIND_VARIABLE, Name: name, Reason: secretsv1.Refusal_REASON_DENIED})
+	}
+	denied.Refusals = append(denied.Refusals, &secretsv1.Refusal{Kind: secretsv1.Kind_KIND_CONNECTION, Name: "warehouse", Reason: secretsv1.Refusal_REASON_DENIED})
+	response.Results = []*secretsv1.CallerResult{
+		whole, {Unauthenticated: "token expired"}, {Connections: []uint32{4}}, denied,
+	}
+	tokenless := pod()
+	tokenless.Token = secret.Text{}
+	pods := []provider.Identity{pod(), pod(), tokenless, pod(), pod()}
+
+	s := fixed(response)
+	outcomes := newClient(t, s.start(t)).FetchGroup(t.Context(), pods, good)
+	require.Len(t, outcomes, 5)
+	require.NoError(t, outcomes[0].Err)
+	assert.Len(t, outcomes[0].Result.Connections, 1)
+	require.ErrorIs(t, outcomes[1].Err, provider.ErrUnauthenticated)
+	assert.Contains(t, outcomes[1].Err.Error(), `core refused the token: "token expired"`)
+	require.ErrorIs(t, outcomes[2].Err, provider.ErrUnauthenticated)
+	require.ErrorIs(t, outcomes[3].Err, provider.ErrProtocol)
+	require.NoError(t, outcomes[4].Err)
+	assert.Empty(t, outcomes[4].Result.Connections)
+	assert.Empty(t, outcomes[4].Result.Variables)
+	assert.Len(t, outcomes[4].Result.Refusals, 3)
+	for _, i := range []int{1, 2, 3} {
+		assert.Empty(t, outcomes[i].Result)
+	}
+	assert.EqualValues(t, 1, s.fetches.Load())
+}
+
+// A group that does not fit one message takes as many as it needs.
+func TestFetchGroupSplitsWhatIsTooLarge(t *testing.T) {
+	remote := newMemory(providertest.NewWorld())
+	remote.speakOurs()
+	config := remote.start(t)
+	config.MaxRequest = 100
+	pods := make([]provider.Identity, 7)
+	for i := range pods {
+		pods[i] = remote.world.Reader
+	}
+	pods[3] = remote.world.Stranger
+	for i, outcome := range newClient(t, config).FetchGroup(t.Context(), pods, oneVariable) {
+		if i == 3 {
+			require.ErrorIs(t, outcome.Err, provider.ErrUnauthenticated)
+			continue
+		}
+		require.NoError(t, outcome.Err)
+		assert.Len(t, outcome.Result.Variables, 1)
+	}
+	assert.EqualValues(t, 3, remote.fetches.Load())
+}
