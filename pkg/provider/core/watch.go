@@ -105,12 +105,13 @@ func (c *Client) watchFault(ctx context.Context, err error, scrub scrubber) erro
 		c.line.drop()
 		return c.asking(fmt.Errorf("%w: core sent no heartbeat for %s", provider.ErrUnavailable, c.config.HeartbeatTimeout))
 	}
-	fault := c.fault(ctx, err, scrub)
 	switch statusOf(err).Code() {
-	case codes.Unimplemented, codes.PermissionDenied, codes.Unauthenticated:
-		return fmt.Errorf("%w: %w", provider.ErrWatchUnsupported, fault)
+	case codes.Unimplemented:
+		return c.asking(provider.ErrWatchUnsupported)
+	case codes.PermissionDenied, codes.Unauthenticated:
+		return fmt.Errorf("%w: %w", provider.ErrWatchUnsupported, c.fault(ctx, err, scrub))
 	}
-	return fault
+	return c.fault(ctx, err, scrub)
 }
 
 // jittered is between half of pause and all of it.
