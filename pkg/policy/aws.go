@@ -121,7 +121,7 @@ func (AWS) accept(d *draft, fetched string) error {
 	keys := map[string]string{}
 	for name, spellings := range awsSpellings {
 		for _, spelling := range spellings {
-			if value, isText := text(parsed.get(spelling)); isText && keys[name] == "" {
+			if value, ok := text(parsed.get(spelling)); ok && keys[name] == "" {
 				keys[name] = value
 			}
 		}

@@ -35,7 +35,7 @@ func open(conn airflow.Connection, prefix string) (*draft, error) {
 
 // notObject says what stands where an object should, and what to do.
 func notObject(extra string) string {
-	if inner, isText := text(json.RawMessage(extra)); isText && json.Valid([]byte(inner)) {
+	if inner, ok := text(json.RawMessage(extra)); ok && json.Valid([]byte(inner)) {
 		return "is JSON text inside a JSON string; store the object itself"
 	}
 	if json.Valid([]byte(extra)) {
@@ -82,8 +82,8 @@ func (d *draft) read(name string) (string, error) {
 	if !isTrue(value) {
 		return "", nil
 	}
-	parsed, isText := text(value)
-	if !isText || strings.TrimSpace(parsed) == "" {
+	parsed, ok := text(value)
+	if !ok || strings.TrimSpace(parsed) == "" {
 		return "", refuse("extra."+written, "is not a text with something in it; write it as a JSON string")
 	}
 	return parsed, nil

@@ -4,10 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"io"
 	"slices"
 	"strconv"
-	"strings"
 )
 
 // fields is an extra: a JSON object whose order and whose unread values stay as they
@@ -23,29 +21,75 @@ type field struct {
 var errNotObject = errors.New("not a JSON object")
 
 func parseFields(text string) (fields, error) {
-	decoder := json.NewDecoder(strings.NewReader(text))
-	if start, err := decoder.Token(); err != nil || start != json.Delim('{') {
+	object := bytes.TrimSpace([]byte(text))
+	if len(object) == 0 || object[0] != '{' || !json.Valid(object) {
 		return nil, errNotObject
 	}
-	var parsed fields
-	for decoder.More() {
-		name, err := decoder.Token()
-		if err != nil {
-			return nil, errNotObject
+	return splitFields(object), nil
+}
+
+// splitFields takes apart an object known to be valid.
+func splitFields(valid []byte) fields {
+	var split fields
+	rest := valid[1:]
+	for {
+		rest = skipBetween(rest)
+		if rest[0] == '}' {
+			return split
 		}
-		var value json.RawMessage
-		if err := decoder.Decode(&value); err != nil {
-			return nil, errNotObject
+		var name, value []byte
+		name, rest = nextValue(rest)
+		value, rest = nextValue(skipBetween(rest))
+		split.set(unquote(name), value)
+	}
+}
+
+// skipBetween skips what stands between the values of an object known to be valid.
+func skipBetween(valid []byte) []byte { return bytes.TrimLeft(valid, " \t\r\n,:") }
+
+// nextValue splits valid JSON after its first value, which starts at once.
+func nextValue(valid []byte) (value, rest []byte) {
+	depth := 0
+	for at := 0; ; at++ {
+		switch valid[at] {
+		case '"':
+			at = endOfString(valid, at)
+		case '{', '[':
+			depth++
+			continue
+		case '}', ']':
+			depth--
+		default:
+			if depth == 0 {
+				end := at + bytes.IndexAny(valid[at:], ",]} \t\r\n")
+				return valid[:end], valid[end:]
+			}
+			continue
 		}
-		parsed.set(name.(string), value)
+		if depth == 0 {
+			return valid[:at+1], valid[at+1:]
+		}
 	}
-	if _, err := decoder.Token(); err != nil {
-		return nil, errNotObject
+}
+
+// endOfString returns where the string that starts at a quote ends.
+func endOfString(valid []byte, quote int) int {
+	for at := quote + 1; ; at++ {
+		switch valid[at] {
+		case '\\':
+			at++
+		case '"':
+			return at
+		}
 	}
-	if _, err := decoder.Token(); err != io.EOF {
-		return nil, errNotObject
+}
+
+func unquote(name []byte) string {
+	if bytes.IndexByte(name, '\\') < 0 {
+		return string(name[1 : len(name)-1])
 	}
-	return parsed, nil
+	unquoted, _ := text(name)
+	return unquoted
 }
 
 func (f fields) index(name string) int {
@@ -115,6 +159,9 @@ func text(value json.RawMessage) (string, bool) {
 	}
 	return parsed, true
 }
+
+// isText says whether a value is a JSON string with something in it.
+func isText(value json.RawMessage) bool { return len(value) > 2 && value[0] == '"' }
 
 // isEmpty tells the values that say nothing: absent, null, "", {}, [] and the text
 // "{}", which forms save for an untouched keyfile.

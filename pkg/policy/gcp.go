@@ -173,7 +173,7 @@ func joinScopes(d *draft) error {
 		return nil
 	}
 	var list []string
-	if one, isText := text(value); isText {
+	if one, ok := text(value); ok {
 		list = strings.Split(one, ",")
 	} else if json.Unmarshal(value, &list) != nil {
 		return refuse("extra."+written, "is neither text nor a list of texts; write scopes as URLs with commas between them")
@@ -194,8 +194,8 @@ func joinScopes(d *draft) error {
 // "false" too, and the task would run without the identity that it should have.
 func readAnonymous(d *draft) {
 	value, written := d.find("is_anonymous")
-	meant, isText := text(value)
-	if !isText {
+	meant, ok := text(value)
+	if !ok {
 		return
 	}
 	switch strings.ToLower(strings.TrimSpace(meant)) {

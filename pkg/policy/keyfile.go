@@ -8,19 +8,26 @@ import (
 
 // storedKeyfile reads keyfile_dict: an object, or its text.
 func storedKeyfile(value json.RawMessage) (fields, error) {
-	if inner, isText := text(value); isText {
+	if inner, ok := text(value); ok {
 		return parseKeyfile(inner)
 	}
-	return parseKeyfile(string(value))
+	if value[0] == '{' {
+		return checkKeyfile(splitFields(value))
+	}
+	return nil, errors.New(notObject(string(value)))
 }
 
-// parseKeyfile asks for what Airflow's own code reads of a key.
 func parseKeyfile(object string) (fields, error) {
 	key, err := parseFields(object)
 	if err != nil {
 		return nil, errors.New(notObject(object))
 	}
-	if private, isText := text(key.get("private_key")); !isText || private == "" {
+	return checkKeyfile(key)
+}
+
+// checkKeyfile asks for what Airflow's own code reads of a key.
+func checkKeyfile(key fields) (fields, error) {
+	if !isText(key.get("private_key")) {
 		return nil, errors.New("has no private_key; store a service account's JSON key, as Google Cloud issues it")
 	}
 	return key, nil
@@ -29,7 +36,7 @@ func parseKeyfile(object string) (fields, error) {
 // gradeKeyfile asks besides for what Google's library reads of it.
 func gradeKeyfile(key fields) Grade {
 	for _, name := range []string{"client_email", "token_uri"} {
-		if _, isText := text(key.get(name)); !isText {
+		if !isText(key.get(name)) {
 			return broken("keyfile_dict has no " + name + ", without which Google's library refuses it")
 		}
 	}

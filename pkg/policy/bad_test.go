@@ -1,0 +1,148 @@
+package policy
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/leoflow/secrets-csi/pkg/airflow"
+	"github.com/leoflow/secrets-csi/pkg/secret"
+)
+
+// needle stands in every value of the rows below; no message may hold it.
+const needle = "n33dle"
+
+// badRow fails one connection. Its extra is text, because it need not be an object.
+type badRow struct {
+	name     string
+	connType string
+	login    string
+	password string
+	extra    string
+	// secret is what the secret manager holds.
+	secret string
+	field  string
+	remedy string
+}
+
+var badRows = []badRow{
+	{"extra is a list", "aws", "", "", `["n33dle"]`, "", "extra", "store an object"},
+	{"extra is a number", "wasb", "", "", `7`, "", "extra", "store an object"},
+	{"extra is not JSON", "google_cloud_platform", "", "", `{n33dle`, "", "extra", "store a JSON object"},
+	{"extra goes on after its end", "google_cloud_platform", "", "", `{} n33dle`, "", "extra", "store a JSON object"},
+	{"extra is encoded twice", "google_cloud_platform", "", "", `"{\"keyfile_dict\":\"n33dle\"}"`, "", "extra", "store the object itself"},
+
+	{"keyfile is encoded twice", "google_cloud_platform", "", "", `{"keyfile_dict":"\"{\\\"private_key\\\":\\\"n33dle\\\"}\""}`, "", "extra.keyfile_dict", "store the object itself"},
+	{"keyfile is not JSON", "google_cloud_platform", "", "", `{"extra__google_cloud_platform__keyfile_dict":"n33dle"}`, "", "extra.extra__google_cloud_platform__keyfile_dict", "store a JSON object"},
+	{"keyfile is a list", "google_cloud_platform", "", "", `{"keyfile_dict":["n33dle"]}`, "", "extra.keyfile_dict", "store an object"},
+	{"keyfile is no key", "google_cloud_platform", "", "", `{"keyfile_dict":{"private_key_id":"n33dle"}}`, "", "extra.keyfile_dict", "store a service account's JSON key"},
+	{"key_path is not .json", "google_cloud_platform", "", "", `{"key_path":"/n33dle.p12"}`, "", "extra.key_path", "give the JSON key's path"},
+	{"key_path is .JSON", "google_cloud_platform", "", "", `{"key_path":"/n33dle.JSON"}`, "", "extra.key_path", "give the JSON key's path"},
+	{"key_path is a number", "google_cloud_platform", "", "", `{"key_path":7}`, "", "extra.key_path", "write it as a JSON string"},
+	{"scopes is an object", "google_cloud_platform", "", "", `{"scopes":{"n33dle":1}}`, "", "extra.scopes", "with commas between them"},
+	{"reference is a list", "google_cloud_platform", "", "", `{"key_secret_name":["n33dle"]}`, "", "extra.key_secret_name", "write it as a JSON string"},
+	{"reference is blank", "google_cloud_platform", "", "", `{"key_secret_name":"  "}`, "", "extra.key_secret_name", "write it as a JSON string"},
+	{"reference without a project", "google_cloud_platform", "", "", `{"key_secret_name":"n33dle"}`, "", "extra.key_secret_project_id", "name the project"},
+	{"reference is half a resource name", "google_cloud_platform", "", "", `{"key_secret_name":"projects/n33dle","project":"p"}`, "", "extra.key_secret_name", "projects/PROJECT/secrets/NAME"},
+	{"fetched key is not JSON", "google_cloud_platform", "", "", `{"key_secret_name":"projects/p/secrets/s"}`, "n33dle", "extra.key_secret_name", "store a JSON object"},
+	{"fetched key is empty", "google_cloud_platform", "", "", `{"key_secret_name":"projects/p/secrets/s"}`, "", "extra.key_secret_name", "store a JSON object"},
+	{"fetched key is binary", "google_cloud_platform", "", "", `{"key_secret_name":"projects/p/secrets/s"}`, "\x00n33dle\xff", "extra.key_secret_name", "store a JSON object"},
+	{"fetched key is of another kind", "google_cloud_platform", "", "", `{"key_secret_name":"projects/p/secrets/s"}`, `{"type":"external_account","n33dle":1}`, "extra.key_secret_name", "store a service account's JSON key"},
+	{"fetched key is a list", "google_cloud_platform", "", "", `{"key_secret_name":"projects/p/secrets/s"}`, `["n33dle"]`, "extra.key_secret_name", "store an object"},
+
+	{"half a login", "aws", "n33dle", "", ``, "", "password", "neither to go keyless"},
+	{"half a password", "aws", "", "n33dle", ``, "", "login", "neither to go keyless"},
+	{"half a pair in the extra", "aws", "", "", `{"aws_secret_access_key":"n33dle"}`, "", "extra.aws_access_key_id", "neither to go keyless"},
+	{"half a pair in session_kwargs", "aws", "", "", `{"session_kwargs":{"aws_access_key_id":"n33dle"}}`, "", "extra.session_kwargs.aws_secret_access_key", "neither to go keyless"},
+	{"ARN of something else", "aws", "", "", `{"key_secret_name":"arn:aws:s3:::n33dle"}`, "", "extra.key_secret_name", "secretsmanager"},
+	{"ARN in another region", "aws", "", "", `{"key_secret_name":"arn:aws:secretsmanager:r:1:secret:n33dle","key_secret_region":"q"}`, "", "extra.key_secret_region", "remove it"},
+	{"region of a reference without its name", "aws", "", "", `{"key_secret_region":"n33dle"}`, "", "extra.key_secret_name", "name the secret"},
+	{"fetched pair is not JSON", "aws", "", "", `{"key_secret_name":"s"}`, "n33dle", "extra.key_secret_name", "store a JSON object"},
+	{"fetched pair is half", "aws", "", "", `{"key_secret_name":"s"}`, `{"aws_secret_access_key":"n33dle"}`, "extra.key_secret_name", "store an object with aws_access_key_id"},
+	{"fetched pair has the wrong kind", "aws", "", "", `{"key_secret_name":"s"}`, `{"aws_access_key_id":7,"aws_secret_access_key":"n33dle"}`, "extra.key_secret_name", "store an object with aws_access_key_id"},
+
+	{"client secret without a tenant", "azure", "C", needle, ``, "", "extra.tenantId", "set the tenant"},
+	{"client secret without a client", "azure", "", needle, `{"tenantId":"T"}`, "", "login", "set the client id"},
+	{"client secret without a tenant", "azure_data_lake", "C", needle, ``, "", "extra.tenant", "set the tenant"},
+	{"tenant without a client secret", "wasb", "", "", `{"tenant_id":"n33dle"}`, "", "password", "go keyless"},
+	{"tenant is a number", "adls", "C", needle, `{"tenant_id":7}`, "", "extra.tenant_id", "write it as a JSON string"},
+	{"half a workload identity", "azure", "", "", `{"managed_identity_client_id":"n33dle"}`, "", "extra.workload_identity_tenant_id", "set both or neither"},
+	{"the other half", "wasb", "", "", `{"workload_identity_tenant_id":"n33dle"}`, "", "extra.managed_identity_client_id", "set both or neither"},
+	{"key_path is not .json", "azure", "", "", `{"key_path":"/n33dle.pem"}`, "", "extra.key_path", "give the JSON key's path"},
+	{"reference without a vault", "wasb", "a", "", `{"key_secret_name":"n33dle"}`, "", "extra.key_vault_url", "give the vault's URL"},
+	{"vault without a reference", "wasb", "a", "", `{"key_vault_url":"n33dle"}`, "", "extra.key_secret_name", "name the secret"},
+	{"reference without a client", "azure", "", "", `{"key_secret_name":"n33dle","key_vault_url":"u","tenantId":"T"}`, "", "login", "set the client id"},
+	{"fetched secret is empty", "wasb", "a", "", `{"key_secret_name":"s","key_vault_url":"u"}`, "", "extra.key_secret_name", "store the client secret"},
+	{"fetched secret is binary", "wasb", "a", "", `{"key_secret_name":"s","key_vault_url":"u"}`, "\xff" + needle, "extra.key_secret_name", "as text"},
+	{"fetched secret has a NUL", "wasb", "a", "", `{"key_secret_name":"s","key_vault_url":"u"}`, "\x00" + needle, "extra.key_secret_name", "as text"},
+}
+
+func TestBadConnectionsFailAlone(t *testing.T) {
+	for _, row := range badRows {
+		t.Run(row.connType+"/"+row.name, func(t *testing.T) {
+			resolve := func(context.Context, Reference) (secret.Text, error) { return secret.New(row.secret), nil }
+
+			outcome, err := Clouds().Process(t.Context(), row.connection(), resolve)
+
+			require.Error(t, err)
+			assert.Contains(t, err.Error(), fmt.Sprintf("field %q:", row.field))
+			assert.Contains(t, err.Error(), row.remedy)
+			assert.NotContains(t, err.Error()+fmt.Sprintf("%+v %#v", err, outcome), needle)
+			assert.Equal(t, Outcome{}, outcome)
+			grade := Probe(row.connection())
+			assert.NotContains(t, grade.Reason, needle)
+			if !strings.HasPrefix(row.name, "fetched") {
+				assert.Equal(t, Broken, grade.State)
+			}
+		})
+	}
+}
+
+func (r badRow) connection() airflow.Connection {
+	conn := airflow.Connection{ID: "c", Type: r.connType}
+	if r.login != "" {
+		conn.Login = &r.login
+	}
+	if r.password != "" {
+		conn.Password = pointer(r.password)
+	}
+	if r.extra != "" {
+		conn.Extra = pointer(r.extra)
+	}
+	return conn
+}
+
+func TestReferenceFailures(t *testing.T) {
+	conn := parse(t, "google_cloud_platform", `{"extra":{"key_secret_name":"projects/p/secrets/s"}}`)
+
+	t.Run("the cause stays visible", func(t *testing.T) {
+		cause := fmt.Errorf("asking: %w", context.DeadlineExceeded)
+		_, err := Clouds().Process(t.Context(), conn, func(context.Context, Reference) (secret.Text, error) {
+			return secret.Text{}, cause
+		})
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		assert.Contains(t, err.Error(), `field "extra.key_secret_name": resolving reference`)
+	})
+	t.Run("references are not enabled", func(t *testing.T) {
+		_, err := Clouds().Process(t.Context(), conn, nil)
+		require.ErrorContains(t, err, "go keyless")
+	})
+}
+
+func TestNoticesHoldNoValue(t *testing.T) {
+	for _, extra := range []string{
+		`{"keyfile_dict":{"private_key":"n33dle"},"key_path":"/n33dle.json","is_anonymous":"n33dle"}`,
+		`{"aws_access_key_id":"n33dle","aws_secret_access_key":"n33dle","session_kwargs":{"aws_access_key_id":"n33dle"}}`,
+		`{"client_secret":"n33dle","client_id":"n33dle","tenant":"n33dle","connection_string":"n33dle","sas_token":"n33dle"}`,
+	} {
+		for _, connType := range []string{"google_cloud_platform", "aws", "azure", "wasb", "adls"} {
+			conn := badRow{connType: connType, login: needle, password: needle, extra: extra}.connection()
+			outcome, err := Clouds().Process(t.Context(), conn, nil)
+			assert.NotContains(t, fmt.Sprintf("%v %v", outcome, err), needle)
+		}
+	}
+}

@@ -1,0 +1,134 @@
+package policy
+
+import (
+	"encoding/json"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/leoflow/secrets-csi/pkg/airflow"
+)
+
+func TestOtherTypesPassUntouched(t *testing.T) {
+	extra := `{ "key_secret_name" : "mine", "keyfile_dict": 1.0 }`
+	conn := airflow.Connection{ID: "c", Type: "http", Extra: pointer(extra)}
+
+	outcome, err := Clouds().Process(t.Context(), conn, nil)
+
+	require.NoError(t, err)
+	assert.Same(t, conn.Extra, outcome.Connection.Extra)
+	assert.Empty(t, outcome.Notices)
+	assert.Equal(t, Valid, Probe(conn).State)
+}
+
+func TestUntouchedExtraKeepsItsBytes(t *testing.T) {
+	extra := `{ "region_name" : "r" , "n": 1e400 }`
+	conn := airflow.Connection{ID: "c", Type: "aws", Extra: pointer(extra)}
+
+	outcome, err := Clouds().Process(t.Context(), conn, nil)
+
+	require.NoError(t, err)
+	assert.Equal(t, extra, outcome.Connection.Extra.Reveal())
+}
+
+func TestProcessLeavesTheInputAlone(t *testing.T) {
+	login, extra := "J", `{"key_secret_name":"s","session_kwargs":{"aws_session_token":"old"}}`
+	conn := airflow.Connection{ID: "c", Type: "aws", Login: &login, Extra: pointer(extra)}
+
+	outcome, err := Clouds().Process(t.Context(), conn, fetching(`{"AccessKeyId":"I","SecretAccessKey":"S"}`))
+
+	require.NoError(t, err)
+	assert.Equal(t, "I", *outcome.Connection.Login)
+	assert.Equal(t, "J", login)
+	assert.Equal(t, extra, conn.Extra.Reveal())
+}
+
+// TestExclusivenessHolds sets every credential of Google's hook in every spelling and
+// checks that one survives, which is what upstream's own check asks for.
+func TestExclusivenessHolds(t *testing.T) {
+	values := map[string]string{
+		"keyfile_dict": key, "key_path": `"/k.json"`, "key_secret_name": `"projects/p/secrets/s"`,
+		"credential_config_file": `"/c.json"`, "is_anonymous": "true",
+	}
+	for mask := range 1 << (2 * len(gcpCredentials)) {
+		var extra fields
+		for i, name := range gcpCredentials {
+			if mask&(1<<(2*i)) != 0 {
+				extra.set(name, json.RawMessage(values[name]))
+			}
+			if mask&(2<<(2*i)) != 0 {
+				extra.set(gcpPrefix+name, json.RawMessage(values[name]))
+			}
+		}
+		conn := airflow.Connection{ID: "c", Type: "google_cloud_platform", Extra: pointer(extra.encode())}
+
+		outcome, err := Clouds().Process(t.Context(), conn, fetching(key))
+
+		require.NoError(t, err)
+		require.Equal(t, min(mask, 1), credentialsIn(t, outcome.Connection), extra.encode())
+	}
+}
+
+func credentialsIn(t *testing.T, conn airflow.Connection) int {
+	t.Helper()
+	if conn.Extra == nil {
+		return 0
+	}
+	extra, err := parseFields(conn.Extra.Reveal())
+	require.NoError(t, err)
+	count := 0
+	for _, field := range extra {
+		for _, name := range gcpCredentials {
+			if strings.TrimPrefix(field.name, gcpPrefix) == name {
+				count++
+			}
+		}
+	}
+	return count
+}
+
+func FuzzProcess(f *testing.F) {
+	for _, section := range sections() {
+		for _, row := range section.rows {
+			conn := parse(f, section.connType, row.stored)
+			extra := ""
+			if conn.Extra != nil {
+				extra = conn.Extra.Reveal()
+			}
+			f.Add(section.connType, extra, row.secret)
+		}
+	}
+	f.Fuzz(func(t *testing.T, connType, extra, fetched string) {
+		conn := airflow.Connection{ID: "c", Type: connType, Extra: pointer(extra)}
+		outcome, err := Clouds().Process(t.Context(), conn, fetching(fetched))
+		if err != nil {
+			return
+		}
+		if outcome.Connection.Extra != nil && cloudOf(connType) != nil {
+			requireVerbatim(t, extra, outcome.Connection.Extra.Reveal())
+		}
+		again, err := Clouds().Process(t.Context(), outcome.Connection, nil)
+		require.NoError(t, err)
+		require.True(t, reflect.DeepEqual(outcome.Connection, again.Connection), "a second pass changes nothing")
+	})
+}
+
+// requireVerbatim checks that fields which no cloud knows pass through as they are.
+func requireVerbatim(t *testing.T, before, after string) {
+	t.Helper()
+	stored, err := parseFields(before)
+	if err != nil {
+		require.Empty(t, strings.TrimSpace(before))
+		return
+	}
+	delivered, err := parseFields(after)
+	require.NoError(t, err)
+	for _, field := range stored {
+		if strings.HasPrefix(field.name, "x") {
+			require.Equal(t, string(field.value), string(delivered.get(field.name)))
+		}
+	}
+}

@@ -1,0 +1,173 @@
+package policy
+
+// row is one line of the table in docs/connections-table.md: what is stored, and what
+// the hook is given. Connections are in Airflow's JSON form without their conn_type.
+type row struct {
+	name   string
+	stored string
+	// secret is what the secret manager holds where the row has a reference.
+	secret    string
+	reference Reference
+	given     string
+	grade     State
+	notices   []string
+}
+
+const (
+	key       = `{"private_key":"K","client_email":"E","token_uri":"U"}`
+	keyText   = `"{\"private_key\":\"K\",\"client_email\":\"E\",\"token_uri\":\"U\"}"`
+	gcpDict   = `"extra__google_cloud_platform__keyfile_dict"`
+	gcpLegacy = `"extra__google_cloud_platform__`
+)
+
+var gcpRows = []row{
+	{"nothing: keyless", `{}`, "", Reference{}, `{}`, Runtime, nil},
+	{"a project: keyless", `{"extra":{"project":"p"}}`, "", Reference{},
+		`{"extra":{` + gcpLegacy + `project":"p"}}`, Runtime, nil},
+	{"a stored key", `{"extra":{"keyfile_dict":` + key + `}}`, "", Reference{},
+		`{"extra":{` + gcpDict + `:` + key + `}}`, Valid, []string{KeyStoredInCore}},
+	{"a stored key, as text", `{"extra":{"keyfile_dict":` + keyText + `}}`, "", Reference{},
+		`{"extra":{` + gcpDict + `:` + keyText + `}}`, Valid, []string{KeyStoredInCore}},
+	{"a stored key under its legacy name", `{"extra":{` + gcpDict + `:` + keyText + `}}`, "", Reference{},
+		`{"extra":{` + gcpDict + `:` + keyText + `}}`, Valid, []string{KeyStoredInCore}},
+	{"a legacy name beside a short one: the short one", `{"extra":{"keyfile_dict":` + key + `,` + gcpDict + `:"old"}}`, "", Reference{},
+		`{"extra":{` + gcpDict + `:` + key + `}}`, Valid, []string{KeyStoredInCore}},
+	{"a legacy name beside an empty short one: the legacy one", `{"extra":{"keyfile_dict":"",` + gcpDict + `:` + keyText + `}}`, "", Reference{},
+		`{"extra":{` + gcpDict + `:` + keyText + `}}`, Valid, []string{KeyStoredInCore}},
+	{"a stored key that Google's library would refuse", `{"extra":{"keyfile_dict":{"private_key":"K"}}}`, "", Reference{},
+		`{"extra":{` + gcpDict + `:{"private_key":"K"}}}`, Broken, []string{KeyStoredInCore}},
+	{"a key file", `{"extra":{"key_path":"/k.json"}}`, "", Reference{},
+		`{"extra":{` + gcpLegacy + `key_path":"/k.json"}}`, Runtime, nil},
+	{"a stored key and a key file: the stored key", `{"extra":{"key_path":"/k.json","keyfile_dict":` + key + `}}`, "", Reference{},
+		`{"extra":{` + gcpDict + `:` + key + `}}`, Valid, []string{CredentialIgnored, KeyStoredInCore}},
+	{"a stored key and a reference: the stored key", `{"extra":{"keyfile_dict":` + key + `,"key_secret_name":"s","key_secret_project_id":"p"}}`, "", Reference{},
+		`{"extra":{` + gcpDict + `:` + key + `}}`, Valid, []string{CredentialIgnored, KeyStoredInCore}},
+	{"a key file and a legacy reference: the key file", `{"extra":{"key_path":"/k.json",` + gcpLegacy + `key_secret_name":"s"}}`, "", Reference{},
+		`{"extra":{` + gcpLegacy + `key_path":"/k.json"}}`, Runtime, []string{CredentialIgnored}},
+	{"a reference", `{"extra":{"key_secret_name":"s","key_secret_project_id":"p"}}`, key,
+		Reference{Cloud: "gcp", Name: "s", Location: "p"},
+		`{"extra":{` + gcpDict + `:` + keyText + `}}`, Runtime, nil},
+	{"a reference with a version, in the connection's project", `{"extra":{"key_secret_name":"s","key_secret_version":"7","project":"p"}}`, key,
+		Reference{Cloud: "gcp", Name: "s", Location: "p", Version: "7"},
+		`{"extra":{` + gcpLegacy + `project":"p",` + gcpDict + `:` + keyText + `}}`, Runtime, nil},
+	{"a reference by resource name", `{"extra":{"key_secret_name":"projects/p/secrets/s"}}`, key,
+		Reference{Cloud: "gcp", Name: "s", Location: "p"},
+		`{"extra":{` + gcpDict + `:` + keyText + `}}`, Runtime, nil},
+	{"a reference by resource name with a version", `{"extra":{` + gcpLegacy + `key_secret_name":"projects/p/secrets/s/versions/7"}}`, key,
+		Reference{Cloud: "gcp", Name: "s", Location: "p", Version: "7"},
+		`{"extra":{` + gcpDict + `:` + keyText + `}}`, Runtime, nil},
+	{`a fetched key with \n for newlines: repaired`, `{"extra":{"key_secret_name":"projects/p/secrets/s"}}`, `{"private_key":"A\\nB","client_email":"E","token_uri":"U"}`,
+		Reference{Cloud: "gcp", Name: "s", Location: "p"},
+		`{"extra":{` + gcpDict + `:"{\"private_key\":\"A\\nB\",\"client_email\":\"E\",\"token_uri\":\"U\"}"}}`, Runtime, nil},
+	{"scopes, as a list", `{"extra":{"scopes":["a"," b"]}}`, "", Reference{},
+		`{"extra":{` + gcpLegacy + `scope":"a,b"}}`, Runtime, nil},
+	{"scope and scopes: scope", `{"extra":{"scopes":["a"],"scope":"b, c"}}`, "", Reference{},
+		`{"extra":{` + gcpLegacy + `scope":"b,c"}}`, Runtime, nil},
+	{"anonymous", `{"extra":{"is_anonymous":true}}`, "", Reference{},
+		`{"extra":{` + gcpLegacy + `is_anonymous":true}}`, Valid, nil},
+	{`is_anonymous: "false"`, `{"extra":{"is_anonymous":"false"}}`, "", Reference{}, `{}`, Runtime, []string{ReadAsMeant}},
+	{"a stored key and is_anonymous: false", `{"extra":{"is_anonymous":false,"keyfile_dict":` + key + `}}`, "", Reference{},
+		`{"extra":{` + gcpDict + `:` + key + `}}`, Valid, []string{KeyStoredInCore}},
+	{"an external account's configuration", `{"extra":{"credential_config_file":"/c.json"}}`, "", Reference{},
+		`{"extra":{` + gcpLegacy + `credential_config_file":"/c.json"}}`, Runtime, nil},
+	{"fields that nobody here knows, numbers that a float cannot hold", `{"extra":{"labels":{"a":1.50},"num_retries":12345678901234567890}}`, "", Reference{},
+		`{"extra":{"labels":{"a":1.50},` + gcpLegacy + `num_retries":12345678901234567890}}`, Runtime, nil},
+}
+
+var awsRows = []row{
+	{"nothing: keyless", `{}`, "", Reference{}, `{}`, Runtime, nil},
+	{"a role: assumed from the pod's own identity", `{"extra":{"role_arn":"arn:aws:iam::1:role/r","region_name":"r"}}`, "", Reference{},
+		`{"extra":{"role_arn":"arn:aws:iam::1:role/r","region_name":"r"}}`, Runtime, nil},
+	{"stored keys in login and password", `{"login":"I","password":"S"}`, "", Reference{},
+		`{"login":"I","password":"S"}`, Valid, []string{KeyStoredInCore}},
+	{"stored keys in the extra", `{"extra":{"aws_access_key_id":"I","aws_secret_access_key":"S","aws_session_token":"T"}}`, "", Reference{},
+		`{"extra":{"aws_access_key_id":"I","aws_secret_access_key":"S","aws_session_token":"T"}}`, Valid, []string{KeyStoredInCore}},
+	{"stored keys in session_kwargs", `{"extra":{"session_kwargs":{"aws_access_key_id":"I","aws_secret_access_key":"S"}}}`, "", Reference{},
+		`{"extra":{"session_kwargs":{"aws_access_key_id":"I","aws_secret_access_key":"S"}}}`, Valid, []string{KeyStoredInCore}},
+	{"stored keys and a role: the role is assumed from the keys", `{"login":"I","password":"S","extra":{"role_arn":"arn:aws:iam::1:role/r"}}`, "", Reference{},
+		`{"login":"I","password":"S","extra":{"role_arn":"arn:aws:iam::1:role/r"}}`, Valid, []string{KeyStoredInCore}},
+	{"stored keys twice: login and password", `{"login":"I","password":"S","extra":{"aws_access_key_id":"J","aws_secret_access_key":"U"}}`, "", Reference{},
+		`{"login":"I","password":"S"}`, Valid, []string{CredentialIgnored, KeyStoredInCore}},
+	{"half a login, whole keys in the extra: the extra", `{"login":"I","extra":{"aws_access_key_id":"J","aws_secret_access_key":"U"}}`, "", Reference{},
+		`{"login":"I","extra":{"aws_access_key_id":"J","aws_secret_access_key":"U"}}`, Valid, []string{KeyStoredInCore}},
+	{"stored keys and a reference: the stored keys", `{"login":"I","password":"S","extra":{"key_secret_name":"s","key_secret_region":"r"}}`, "", Reference{},
+		`{"login":"I","password":"S"}`, Valid, []string{CredentialIgnored, KeyStoredInCore}},
+	{"a reference", `{"extra":{"key_secret_name":"s","key_secret_region":"r","region_name":"q"}}`, `{"aws_access_key_id":"I","aws_secret_access_key":"S"}`,
+		Reference{Cloud: "aws", Name: "s", Location: "r"},
+		`{"login":"I","password":"S","extra":{"region_name":"q"}}`, Runtime, nil},
+	{"a reference in the connection's region, with a version and a role", `{"extra":{"key_secret_name":"s","region_name":"q","key_secret_version":"AWSPREVIOUS","key_secret_role_arn":"arn:aws:iam::1:role/r"}}`, `{"AccessKeyId":"I","SecretAccessKey":"S","SessionToken":"T"}`,
+		Reference{Cloud: "aws", Name: "s", Location: "q", Version: "AWSPREVIOUS", Role: "arn:aws:iam::1:role/r"},
+		`{"login":"I","password":"S","extra":{"region_name":"q","aws_session_token":"T"}}`, Runtime, nil},
+	{"a reference by ARN", `{"extra":{"key_secret_name":"arn:aws:secretsmanager:r:1:secret:s"}}`, `{"aws_access_key_id":"I","aws_secret_access_key":"S"}`,
+		Reference{Cloud: "aws", Name: "arn:aws:secretsmanager:r:1:secret:s", Location: "r"},
+		`{"login":"I","password":"S"}`, Runtime, nil},
+	{"a reference and a role: the role is assumed from the fetched keys", `{"extra":{"key_secret_name":"s","role_arn":"arn:aws:iam::1:role/r"}}`, `{"aws_access_key_id":"I","aws_secret_access_key":"S"}`,
+		Reference{Cloud: "aws", Name: "s"},
+		`{"login":"I","password":"S","extra":{"role_arn":"arn:aws:iam::1:role/r"}}`, Runtime, nil},
+	{"a reference beside half a pair and a stale token: the fetched keys alone", `{"login":"J","extra":{"key_secret_name":"s","aws_session_token":"old","session_kwargs":{"aws_session_token":"old"}}}`, `{"aws_access_key_id":"I","aws_secret_access_key":"S"}`,
+		Reference{Cloud: "aws", Name: "s"},
+		`{"login":"I","password":"S"}`, Runtime, []string{CredentialIgnored}},
+	{"web identity", `{"extra":{"role_arn":"arn:aws:iam::1:role/r","assume_role_method":"assume_role_with_web_identity","assume_role_with_web_identity_federation":"file"}}`, "", Reference{},
+		`{"extra":{"role_arn":"arn:aws:iam::1:role/r","assume_role_method":"assume_role_with_web_identity","assume_role_with_web_identity_federation":"file"}}`, Runtime, nil},
+}
+
+// azureRows are those of every type by its tenant's name.
+var azureRows = map[string][]row{
+	"azure": {
+		{"nothing: keyless", `{}`, "", Reference{}, `{}`, Runtime, nil},
+		{"a stored client secret", `{"login":"C","password":"S","extra":{"tenantId":"T","subscriptionId":"X"}}`, "", Reference{},
+			`{"login":"C","password":"S","extra":{"tenantId":"T","subscriptionId":"X"}}`, Valid, []string{KeyStoredInCore}},
+		{"the tenant under another hook's name", `{"login":"C","password":"S","extra":{"tenant_id":"T"}}`, "", Reference{},
+			`{"login":"C","password":"S","extra":{"tenantId":"T"}}`, Valid, []string{ReadAsMeant, KeyStoredInCore}},
+		{"the client secret in the extra", `{"extra":{"client_id":"C","client_secret":"S","tenantId":"T"}}`, "", Reference{},
+			`{"login":"C","password":"S","extra":{"tenantId":"T"}}`, Valid, []string{ReadAsMeant, KeyStoredInCore}},
+		{"a workload identity", `{"extra":{"managed_identity_client_id":"C","workload_identity_tenant_id":"T"}}`, "", Reference{},
+			`{"extra":{"managed_identity_client_id":"C","workload_identity_tenant_id":"T"}}`, Runtime, nil},
+		{"a workload identity and a stored secret: the workload identity", `{"login":"C","password":"S","extra":{"tenantId":"T","managed_identity_client_id":"C","workload_identity_tenant_id":"T"}}`, "", Reference{},
+			`{"extra":{"managed_identity_client_id":"C","workload_identity_tenant_id":"T"}}`, Runtime, []string{CredentialIgnored}},
+		{"a client and a tenant without a secret: that client's workload identity", `{"login":"C","extra":{"tenantId":"T"}}`, "", Reference{},
+			`{"extra":{"managed_identity_client_id":"C","workload_identity_tenant_id":"T"}}`, Runtime, nil},
+		{"a reference", `{"login":"C","extra":{"tenantId":"T","key_vault_url":"https://v.vault.azure.net","key_secret_name":"s"}}`, "S",
+			Reference{Cloud: "azure", Name: "s", Location: "https://v.vault.azure.net"},
+			`{"login":"C","password":"S","extra":{"tenantId":"T"}}`, Runtime, nil},
+		{"a reference with a version, the tenant under another hook's name", `{"login":"C","extra":{"tenant":"T","key_vault_url":"https://v.vault.azure.net","key_secret_name":"s","key_secret_version":"7"}}`, "S",
+			Reference{Cloud: "azure", Name: "s", Location: "https://v.vault.azure.net", Version: "7"},
+			`{"login":"C","password":"S","extra":{"tenantId":"T"}}`, Runtime, []string{ReadAsMeant}},
+		{"a stored secret and a reference: the stored secret", `{"login":"C","password":"S","extra":{"tenantId":"T","key_vault_url":"https://v.vault.azure.net","key_secret_name":"s"}}`, "", Reference{},
+			`{"login":"C","password":"S","extra":{"tenantId":"T"}}`, Valid, []string{CredentialIgnored, KeyStoredInCore}},
+		{"a key file", `{"extra":{"key_path":"/k.json"}}`, "", Reference{}, `{"extra":{"key_path":"/k.json"}}`, Runtime, nil},
+		{"a stored key file", `{"extra":{"key_json":{"clientId":"C"}}}`, "", Reference{}, `{"extra":{"key_json":{"clientId":"C"}}}`, Valid, []string{KeyStoredInCore}},
+	},
+	"wasb": {
+		{"an account's name: keyless", `{"login":"account"}`, "", Reference{}, `{"login":"account"}`, Runtime, nil},
+		{"a stored account key", `{"login":"account","password":"S"}`, "", Reference{}, `{"login":"account","password":"S"}`, Valid, []string{KeyStoredInCore}},
+		{"a stored client secret", `{"host":"H","login":"C","password":"S","extra":{"tenant_id":"T"}}`, "", Reference{},
+			`{"host":"H","login":"C","password":"S","extra":{"tenant_id":"T"}}`, Valid, []string{KeyStoredInCore}},
+		{"the tenant under another hook's name: no account key", `{"host":"H","login":"C","password":"S","extra":{"tenantId":"T"}}`, "", Reference{},
+			`{"host":"H","login":"C","password":"S","extra":{"tenant_id":"T"}}`, Valid, []string{ReadAsMeant, KeyStoredInCore}},
+		{"a legacy tenant beside an empty short one", `{"host":"H","login":"C","password":"S","extra":{"tenant_id":"","extra__wasb__tenant_id":"T"}}`, "", Reference{},
+			`{"host":"H","login":"C","password":"S","extra":{"tenant_id":"T"}}`, Valid, []string{KeyStoredInCore}},
+		{"a stored connection string", `{"extra":{"connection_string":"S"}}`, "", Reference{}, `{"extra":{"connection_string":"S"}}`, Valid, []string{KeyStoredInCore}},
+		{"a workload identity, the account named by login", `{"login":"account","password":"S","extra":{"sas_token":"S","managed_identity_client_id":"C","workload_identity_tenant_id":"T"}}`, "", Reference{},
+			`{"login":"account","extra":{"managed_identity_client_id":"C","workload_identity_tenant_id":"T"}}`, Runtime, []string{CredentialIgnored, CredentialIgnored}},
+		{"a client and a tenant without a secret: that client's workload identity", `{"host":"H","login":"C","extra":{"tenant_id":"T"}}`, "", Reference{},
+			`{"host":"H","extra":{"managed_identity_client_id":"C","workload_identity_tenant_id":"T"}}`, Runtime, nil},
+		{"a reference to an account key", `{"login":"account","extra":{"key_vault_url":"https://v.vault.azure.net","key_secret_name":"s"}}`, "S",
+			Reference{Cloud: "azure", Name: "s", Location: "https://v.vault.azure.net"},
+			`{"login":"account","password":"S"}`, Runtime, nil},
+	},
+	"adls": {
+		{"nothing: keyless", `{"host":"H"}`, "", Reference{}, `{"host":"H"}`, Runtime, nil},
+		{"a reference", `{"host":"H","login":"C","extra":{"tenant_id":"T","key_vault_url":"https://v.vault.azure.net","key_secret_name":"s"}}`, "S",
+			Reference{Cloud: "azure", Name: "s", Location: "https://v.vault.azure.net"},
+			`{"host":"H","login":"C","password":"S","extra":{"tenant_id":"T"}}`, Runtime, nil},
+	},
+	"azure_data_lake": {
+		{"nothing: keyless", `{}`, "", Reference{}, `{}`, Runtime, nil},
+		{"the tenant under another hook's name", `{"login":"C","password":"S","extra":{"tenantId":"T"}}`, "", Reference{},
+			`{"login":"C","password":"S","extra":{"tenant":"T"}}`, Valid, []string{ReadAsMeant, KeyStoredInCore}},
+		{"a reference", `{"login":"C","extra":{"tenant":"T","key_vault_url":"https://v.vault.azure.net","key_secret_name":"s"}}`, "S",
+			Reference{Cloud: "azure", Name: "s", Location: "https://v.vault.azure.net"},
+			`{"login":"C","password":"S","extra":{"tenant":"T"}}`, Runtime, nil},
+	},
+}
