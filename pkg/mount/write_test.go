@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -262,7 +263,7 @@ func TestWriteGoesNowhereButToAVolume(t *testing.T) {
 
 func TestWriteLeavesTheCallersSliceAlone(t *testing.T) {
 	content := newContent()
-	files := append(content.Files, File{Path: "variables/shared", Data: []byte("kept")})
+	files := slices.Concat(content.Files, []File{{Path: "variables/shared", Data: []byte("kept")}})
 	content.Files = files[:len(files)-1]
 	_, err := Write(newVolume(t, megabyte), content)
 	require.NoError(t, err)

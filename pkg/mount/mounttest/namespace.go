@@ -4,6 +4,7 @@
 package mounttest
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -36,7 +37,7 @@ func Run(m *testing.M) int {
 }
 
 func runAgain() int {
-	command := exec.Command("/proc/self/exe", os.Args[1:]...)
+	command := exec.CommandContext(context.Background(), "/proc/self/exe", os.Args[1:]...)
 	command.Args[0] = os.Args[0]
 	command.Env = append(os.Environ(), inside+"=1")
 	command.Stdin, command.Stdout, command.Stderr = os.Stdin, os.Stdout, os.Stderr
