@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/credentials/insecure"
 
 	"github.com/leoflow/secrets-csi/pkg/airflow"
@@ -107,7 +108,8 @@ func (r *rig) start(t *testing.T) {
 func dial(t *testing.T, path string, options ...grpc.DialOption) *grpc.ClientConn {
 	t.Helper()
 	options = append(options, grpc.WithTransportCredentials(insecure.NewCredentials()),
-		grpc.WithDefaultCallOptions(grpc.WaitForReady(true)))
+		grpc.WithDefaultCallOptions(grpc.WaitForReady(true)),
+		grpc.WithConnectParams(grpc.ConnectParams{Backoff: backoff.Config{BaseDelay: time.Millisecond, MaxDelay: 50 * time.Millisecond, Multiplier: 2}}))
 	conn, err := grpc.NewClient("unix:"+path, options...)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = conn.Close() })

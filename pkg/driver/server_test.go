@@ -1,0 +1,145 @@
+package driver
+
+import (
+	"context"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/leoflow/secrets-csi/pkg/delivery"
+)
+
+func TestOnlyRootCanReachTheSocket(t *testing.T) {
+	r := newRig(t)
+	r.publishGood(t, "good")
+	info, err := os.Stat(r.server.Endpoint)
+	require.NoError(t, err)
+	assert.Equal(t, fs.ModeSocket|0o600, info.Mode())
+}
+
+func TestServeRefusesWhatIsNotItsOwn(t *testing.T) {
+	directory := shortTempDir(t)
+	file := filepath.Join(directory, "file")
+	require.NoError(t, os.WriteFile(file, nil, 0o600))
+	long := filepath.Join(directory, strings.Repeat("s", 100))
+	for path, message := range map[string]string{
+		file: file + " exists and is not a socket; remove it or choose another path",
+		long: "socket path " + long + " has ",
+	} {
+		_, err := listenUnix(path)
+		assert.ErrorContains(t, err, message)
+	}
+	assert.FileExists(t, file)
+}
+
+func TestServeTakesTheSocketOfAKilledDriver(t *testing.T) {
+	r := newRig(t, func(r *rig) {
+		// A socket stays behind when nobody closes its listener.
+		listener, err := net.ListenUnix("unix", &net.UnixAddr{Name: r.server.Endpoint})
+		require.NoError(t, err)
+		listener.SetUnlinkOnClose(false)
+		require.NoError(t, listener.Close())
+		require.FileExists(t, r.server.Endpoint)
+	})
+	r.publishGood(t, "good")
+}
+
+func TestASecondDriverRefusesToStart(t *testing.T) {
+	r := newRig(t)
+	stillGood := r.publishGood(t, "good")
+	err := r.server.Serve(t.Context())
+	assert.EqualError(t, err, "another driver serves "+r.server.Endpoint+"; stop it first")
+	stillGood()
+	assert.NoError(t, r.publish(t, r.publishRequest("another")), "the first still serves")
+}
+
+func TestOfDriversThatStartAtOnceOneServes(t *testing.T) {
+	path := filepath.Join(shortTempDir(t), "csi.sock")
+	listeners := make([]net.Listener, 16)
+	var wait sync.WaitGroup
+	for i := range listeners {
+		wait.Go(func() { listeners[i], _ = listenUnix(path) })
+	}
+	wait.Wait()
+	serving := 0
+	for _, listener := range listeners {
+		if listener != nil {
+			serving++
+			require.NoError(t, listener.Close())
+		}
+	}
+	assert.Equal(t, 1, serving)
+}
+
+// held is a deliverer whose Publish waits.
+type held struct {
+	Deliverer
+	entered, release chan struct{}
+}
+
+func (h held) Publish(ctx context.Context, volume delivery.Volume) error {
+	close(h.entered)
+	select {
+	case <-h.release:
+		return h.Deliverer.Publish(ctx, volume)
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func newHeldRig(t *testing.T, grace time.Duration) (*rig, held) {
+	h := held{entered: make(chan struct{}), release: make(chan struct{})}
+	return newRig(t, func(r *rig) {
+		h.Deliverer = r.server.Driver.Deliverer
+		r.server.Driver.Deliverer = h
+		r.server.Grace = grace
+		r.server.RegistrationDir = filepath.Join(r.directory, "registry")
+	}), h
+}
+
+func TestStoppingFinishesTheCallsInFlight(t *testing.T) {
+	r, h := newHeldRig(t, time.Minute)
+	published := make(chan error, 1)
+	go func() { published <- r.publish(t, r.publishRequest("last")) }()
+	<-h.entered
+	stopped := make(chan error, 1)
+	go func() { stopped <- r.stop() }()
+	// The sockets go at once, so that a successor can start; the call goes on.
+	for _, path := range r.server.paths() {
+		waitUntilGone(t, path)
+	}
+	close(h.release)
+	require.NoError(t, <-published)
+	require.NoError(t, <-stopped)
+	assert.Equal(t, regionValue, readFile(t, r.target("last"), "variables/region"))
+}
+
+// waitUntilGone returns once path does not exist.
+func waitUntilGone(t *testing.T, path string) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		_, err := os.Lstat(path)
+		return os.IsNotExist(err)
+	}, 5*time.Second, time.Millisecond)
+}
+
+func TestStoppingCancelsWhatOutlastsTheGrace(t *testing.T) {
+	r, h := newHeldRig(t, time.Millisecond)
+	published := make(chan error, 1)
+	go func() { published <- r.publish(t, r.publishRequest("late")) }()
+	<-h.entered
+	require.NoError(t, r.stop())
+	assert.Contains(t, []codes.Code{codes.Canceled, codes.Unavailable}, status.Code(<-published), "kubelet tries both again")
+	assert.NoDirExists(t, r.target("late"))
+	assert.Contains(t, r.logs.String(), "cancelling the calls that did not finish in time")
+}
