@@ -25,8 +25,7 @@ func splitYAML(name string, content []byte) ([]member, error) {
 	if err := decoder.Decode(&second); !errors.Is(err, io.EOF) {
 		return nil, &FileError{name, second.Line, "holds more than the one document that Airflow reads"}
 	}
-	// Aliases may repeat as much as the file could have held in full, and a bit.
-	reader := yamlReader{budget: 2*len(content) + 100_000}
+	reader := yamlReader{budget: maxRepeated}
 	root := reader.node(document.Content[0], 0)
 	if root.kind == broken {
 		return nil, &FileError{name, root.line, root.text}
@@ -49,18 +48,26 @@ func lineOf(err error) int {
 	return line
 }
 
-// yamlReader bounds what aliases expand to.
-type yamlReader struct{ budget int }
+// maxRepeated bounds the nodes that aliases repeat, in all.
+const maxRepeated = 100_000
+
+// yamlReader knows how many nodes aliases may still repeat, and within how many
+// aliases it is.
+type yamlReader struct{ budget, aliases int }
 
 func (r *yamlReader) node(source *yaml.Node, depth int) node {
-	r.budget--
-	if r.budget < 0 || depth > jsontext.MaxDepth {
+	if r.aliases > 0 {
+		r.budget--
+	}
+	if depth > jsontext.MaxDepth || r.aliases > 0 && r.budget < 0 {
 		return node{kind: broken, line: source.Line, text: "nests too deep, or its aliases repeat too much"}
 	}
 	n := node{line: source.Line}
 	switch source.Kind {
 	case yaml.AliasNode:
+		r.aliases++
 		n = r.node(source.Alias, depth+1)
+		r.aliases--
 		n.line = source.Line
 	case yaml.SequenceNode:
 		n.kind = list
@@ -83,17 +90,21 @@ func (r *yamlReader) members(source *yaml.Node, depth int) []member {
 			merged = append(merged, mergedMembers(value)...)
 			continue
 		}
-		members = append(members, r.member(key, value))
+		members = append(members, newMember(key, value))
 	}
 	return addMissing(members, merged)
 }
 
-func (r *yamlReader) member(key *yaml.Node, value node) member {
-	name := r.node(key, 0)
-	if name.kind != text {
-		return member{key: key.Value, line: key.Line, fault: "is not text in YAML 1.1; put it in quotes"}
+func newMember(key *yaml.Node, value node) member {
+	m := member{key: key.Value, line: key.Line, value: value}
+	if key.Kind == yaml.AliasNode {
+		key = key.Alias
+		m.key = key.Value
 	}
-	return member{key: name.text, line: key.Line, value: value}
+	if kind, _ := scalar(key); key.Kind != yaml.ScalarNode || kind != text {
+		m.fault = "is not text in YAML 1.1; put it in quotes"
+	}
+	return m
 }
 
 func isMergeKey(key *yaml.Node) bool {

@@ -1,0 +1,107 @@
+package export
+
+import (
+	"fmt"
+	"os/exec"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestReadVariables(t *testing.T) {
+	for name, row := range map[string]struct{ file, content, want string }{
+		"a string":                     {"v.json", `{"k": "text"}`, "text"},
+		"an empty string":              {"v.json", `{"k": ""}`, ""},
+		"a string that is JSON":        {"v.json", `{"k": "{\"a\": 1}"}`, `{"a": 1}`},
+		"a string as it stands":        {"v.json", `{"k": " a\n\u00e9\ud83d\ude00 "}`, " a\né😀 "},
+		"a number":                     {"v.json", `{"k": 5}`, "5"},
+		"a number in its own writing":  {"v.json", `{"k": 123456789012345678901.50}`, "123456789012345678901.50"},
+		"true":                         {"v.json", `{"k": true}`, "true"},
+		"null":                         {"v.json", `{"k": null}`, "null"},
+		"an object":                    {"v.json", `{"k": {"b": [1, {}], "a": "\u00e9\ud83d\ude00</"}}`, "{\n  \"b\": [\n    1,\n    {}\n  ],\n  \"a\": \"\\u00e9\\ud83d\\ude00</\"\n}"},
+		"a list of one":                {"v.json", `{"k": ["a"]}`, "[\n  \"a\"\n]"},
+		"with a description":           {"v.json", `{"k": {"value": "text", "description": "d"}}`, "text"},
+		"an object with a description": {"v.json", `{"k": {"description": null, "value": {"value": 1}}}`, "{\n  \"value\": 1\n}"},
+		"YAML text":                    {"v.yaml", "k: text", "text"},
+		"YAML words for true":          {"v.yaml", "k: yes", "true"},
+		"YAML words for false":         {"v.yaml", "k: Off", "false"},
+		"YAML quoted words":            {"v.yaml", "k: 'yes'", "yes"},
+		"YAML nothing":                 {"v.yaml", "k: ~", "null"},
+		"a YAML number":                {"v.yaml", "k: -5.25", "-5.25"},
+		"a YAML number in quotes":      {"v.yaml", "k: '007'", "007"},
+		"a YAML number by a tag":       {"v.yaml", "k: !!str 007", "007"},
+		"a YAML block":                 {"v.yaml", "k: |\n  a\n  b\n", "a\nb\n"},
+		"what 1.1 takes for text":      {"v.yaml", "k: 1e3", "1e3"},
+		"a YAML mapping":               {"v.yml", "k: {a: [1, no]}", "{\n  \"a\": [\n    1,\n    false\n  ]\n}"},
+		".env":                         {"v.env", "k= a=b ", " a=b "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			variables, faults, err := ReadVariables(row.file, []byte(row.content))
+			require.NoError(t, err)
+			require.Empty(t, faults)
+			require.Len(t, variables, 1)
+			assert.Equal(t, "k", variables[0].Key)
+			assert.Equal(t, row.want, variables[0].Value.Reveal())
+		})
+	}
+}
+
+func TestOneBrokenVariableSpoilsNoOther(t *testing.T) {
+	for name, row := range map[string]struct{ file, content, want string }{
+		"an octal number":           {"v.yaml", "good: a\nk: 0123\n", `v.yaml:2: variable "k": is a number, date or mark in YAML 1.1`},
+		"a number with underscores": {"v.yaml", "good: a\nk: 1_000\n", `v.yaml:2: variable "k": is a number`},
+		"hexadecimal, and deep":     {"v.yaml", "good: a\nk:\n  a:\n  - 0x1F\n", `v.yaml:4: variable "k": is a number`},
+		"infinity":                  {"v.yaml", "good: a\nk: .inf\n", `v.yaml:2: variable "k": is a number`},
+		"a number for a key":        {"v.yaml", "good: a\nk:\n  1: b\n", `v.yaml:3: variable "k": is not text in YAML 1.1; put it in quotes`},
+		"a key given twice":         {"v.json", "{\"good\":\"a\",\"k\":{\"a\":1,\n\"a\":2}}", `v.json:2: variable "k": holds a key that is given twice`},
+		"a variable given twice":    {"v.env", "k=1\ngood=a\nk=2\n", `v.env:1: variable "k": is given more than once; keep one`},
+		"a merge of text":           {"v.yaml", "good: a\nk:\n  <<: b\n", `v.yaml:3: variable "k": must be merged from a mapping`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			variables, faults, err := ReadVariables(row.file, []byte(row.content))
+			require.NoError(t, err)
+			require.NotEmpty(t, faults)
+			assert.ErrorContains(t, faults[0], row.want)
+			require.Len(t, variables, 1)
+			assert.Equal(t, "good", variables[0].Key)
+		})
+	}
+}
+
+// TestVariablesAreAsPythonWritesThem compares with json.dumps, by which Airflow stores
+// what is not a string.
+func TestVariablesAreAsPythonWritesThem(t *testing.T) {
+	python, err := exec.LookPath("python3")
+	if err != nil {
+		t.Skip("python3 is not installed")
+	}
+	const content = `{"k": {"text": "\u00e9\ud83d\ude00\u007f\u0000\b\f\n\r\t\"\\\/", "empty": [[], {}, ""], "n": [0, -1, 1.5, 12345678901234567890], "w": [true, false, null]}}`
+	want, err := exec.Command(python, "-c", "import json, sys; print(end=json.dumps(json.loads(sys.argv[1])['k'], indent=2))", content).Output()
+	require.NoError(t, err)
+	variables, _, err := ReadVariables("v.json", []byte(content))
+	require.NoError(t, err)
+	assert.Equal(t, string(want), variables[0].Value.Reveal())
+}
+
+func FuzzRead(f *testing.F) {
+	for _, seed := range []struct{ name, content string }{
+		{"c.json", `{"a": {"conn_type": "aws", "port": 1, "extra": {"a": [1.5, null]}}, "b": "s3://u:p@h", "c": {"value": {}}}`},
+		{"c.yaml", "a: &a {conn_type: aws, extra: '{}'}\nb: {<<: *a, port: 0123}\nc: [s3://, no, ~, \"\\x41\"]\n"},
+		{"c.env", "# c\na=aws://\nb={\"conn_type\":\"aws\"}\n=\nx\n"},
+	} {
+		f.Add(seed.name, []byte(seed.content))
+	}
+	f.Fuzz(func(t *testing.T, name string, content []byte) {
+		sealed := func(text string) bool { return len(text) > 3 && text[:3] == "sea" }
+		conns, _, _ := ReadConnections(name, content, sealed)
+		for _, conn := range conns {
+			if conn.Sealed == nil && (conn.Connection.Extra == nil || !sealed(conn.Connection.Extra.Reveal())) {
+				require.NoError(t, conn.Connection.Validate())
+			}
+			assert.NotEmpty(t, fmt.Sprint(conn))
+		}
+		variables, faults, err := ReadVariables(name, content)
+		assert.True(t, err == nil || variables == nil && faults == nil)
+	})
+}
