@@ -7,7 +7,6 @@ package core
 
 import (
 	"context"
-	"crypto/rand"
 	"fmt"
 	"sync"
 
@@ -27,8 +26,7 @@ type Client struct {
 	agent    agentv1.AgentServiceClient
 	secrets  secretsv1.SecretsServiceClient
 	contract contract
-	// versionKey keys the versions of entries that come without one.
-	versionKey []byte
+	versions provider.Versions // for the contract that has none
 
 	closeOnce sync.Once
 	closed    context.Context
@@ -54,15 +52,14 @@ func New(config Config) (*Client, error) {
 		return nil, fmt.Errorf("configuring core's client: %w", err)
 	}
 	client := &Client{
-		config:     config,
-		line:       over,
-		conn:       conn,
-		agent:      agentv1.NewAgentServiceClient(conn),
-		secrets:    secretsv1.NewSecretsServiceClient(conn),
-		contract:   contract{line: over, reprobeAfter: config.ReprobeAfter},
-		versionKey: make([]byte, 32),
+		config:   config,
+		line:     over,
+		conn:     conn,
+		agent:    agentv1.NewAgentServiceClient(conn),
+		secrets:  secretsv1.NewSecretsServiceClient(conn),
+		contract: contract{line: over, reprobeAfter: config.ReprobeAfter},
+		versions: provider.NewVersions(),
 	}
-	_, _ = rand.Read(client.versionKey) // never fails, by its own documentation
 	client.closed, client.close = context.WithCancel(context.Background())
 	return client, nil
 }

@@ -2,10 +2,6 @@ package core
 
 import (
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/hex"
-	"fmt"
 	"maps"
 	"slices"
 
@@ -83,7 +79,7 @@ func (c *Client) tenantConnections(ctx context.Context, asked provider.Selection
 			continue
 		}
 		result.Connections = append(result.Connections, provider.ConnectionEntry{
-			Connection: parsed, Version: c.versionOf(name, uri),
+			Connection: parsed, Version: c.versions.Of(name, uri),
 		})
 	}
 	return nil
@@ -106,7 +102,7 @@ func (c *Client) tenantVariables(ctx context.Context, asked provider.Selection, 
 			continue
 		}
 		result.Variables = append(result.Variables, provider.VariableEntry{
-			Key: key, Value: secret.New(value), Version: c.versionOf(name, value),
+			Key: key, Value: secret.New(value), Version: c.versions.Of(name, value),
 		})
 	}
 	return nil
@@ -120,16 +116,4 @@ func pick(asked provider.Selection, there map[string]string) []string {
 		return slices.Sorted(maps.Keys(there))
 	}
 	return asked.Names
-}
-
-// versionOf stands in for the version that the existing contract lacks. Versions reach
-// logs and the manifest, so the hash is keyed, lest a short password be guessed from
-// it; the key lives and dies with the process, which at worst makes the first delivery
-// after a restart look new.
-func (c *Client) versionOf(name provider.Name, content string) string {
-	hash := hmac.New(sha256.New, c.versionKey)
-	for _, part := range []string{string(name.Kind), name.ID, content} {
-		_, _ = fmt.Fprintf(hash, "%d:%s", len(part), part)
-	}
-	return hex.EncodeToString(hash.Sum(nil)[:16])
 }

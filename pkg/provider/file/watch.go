@@ -1,0 +1,54 @@
+package file
+
+import (
+	"context"
+	"log/slog"
+
+	"github.com/leoflow/secrets-csi/internal/logkey"
+	"github.com/leoflow/secrets-csi/pkg/coreserver/filewatch"
+	"github.com/leoflow/secrets-csi/pkg/provider"
+)
+
+// Watch implements provider.Watcher. The first look finds all of the content new.
+func (p *Provider) Watch(ctx context.Context, notify func(provider.Change)) error {
+	var before content
+	look := func() {
+		after, err := p.read()
+		if err != nil {
+			p.config.Logger.Warn("export files cannot be read", slog.Any(logkey.Error, err))
+			return
+		}
+		if changed := differences(before, after); len(changed) > 0 {
+			notify(provider.Change{Entries: changed})
+		}
+		before = after
+	}
+	filewatch.Watch(ctx, p.config.Logger, p.files(), p.config.Poll, look)
+	return context.Cause(ctx)
+}
+
+func (p *Provider) files() []string {
+	var files []string
+	for _, file := range []string{p.config.Connections, p.config.Variables} {
+		if file != "" {
+			files = append(files, file)
+		}
+	}
+	return files
+}
+
+// differences are the names that came, went or have another version.
+func differences(before, after content) []provider.Name {
+	var changed []provider.Name
+	for name, held := range after {
+		if old, existed := before[name]; !existed || old.version != held.version {
+			changed = append(changed, name)
+		}
+	}
+	for name := range before {
+		if _, exists := after[name]; !exists {
+			changed = append(changed, name)
+		}
+	}
+	return changed
+}

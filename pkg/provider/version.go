@@ -1,0 +1,32 @@
+package provider
+
+import (
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+)
+
+// Versions makes versions for entries that come without one.
+//
+// Versions reach logs and the manifest. The hash is therefore keyed, lest a short
+// password be guessed from it; and the key lives and dies with the process, for there
+// is no place on a node to keep it. At worst each entry looks new once after a restart.
+type Versions struct{ key [32]byte }
+
+// NewVersions draws a key.
+func NewVersions() Versions {
+	var versions Versions
+	_, _ = rand.Read(versions.key[:]) // never fails, by its own documentation
+	return versions
+}
+
+// Of is the version of name while it holds content.
+func (v Versions) Of(name Name, content string) string {
+	hash := hmac.New(sha256.New, v.key[:])
+	for _, part := range []string{string(name.Kind), name.ID, content} {
+		_, _ = fmt.Fprintf(hash, "%d:%s", len(part), part)
+	}
+	return hex.EncodeToString(hash.Sum(nil)[:16])
+}
