@@ -110,7 +110,7 @@ func (h *History) Since(position Position) (Update, <-chan struct{}) {
 	if position == h.position {
 		return update, h.moved
 	}
-	if position+1 < h.recent[0].to {
+	if position == 0 || position+1 < h.recent[0].to {
 		update.Resync = true
 		return update, h.moved
 	}

@@ -361,7 +361,8 @@ type CallerResult struct {
 	// Positions in FetchResponse.connections and .variables.
 	Connections []uint32 `protobuf:"varint,2,rep,packed,name=connections,proto3" json:"connections,omitempty"`
 	Variables   []uint32 `protobuf:"varint,3,rep,packed,name=variables,proto3" json:"variables,omitempty"`
-	// What was asked for by name and not given, with the reason.
+	// What was asked for and not given, with the reason. Of what was not asked for by
+	// name, only entries that are invalid are here.
 	Refusals      []*Refusal `protobuf:"bytes,4,rep,name=refusals,proto3" json:"refusals,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
