@@ -8,7 +8,12 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestParseJSON(t *testing.T) {
+type jsonRow struct {
+	text string
+	want Connection
+}
+
+func jsonRows() map[string]jsonRow {
 	only := func(change ...func(*Connection)) Connection {
 		conn := Connection{ID: "id", Type: "s3"}
 		for _, each := range change {
@@ -16,10 +21,7 @@ func TestParseJSON(t *testing.T) {
 		}
 		return conn
 	}
-	for name, row := range map[string]struct {
-		text string
-		want Connection
-	}{
+	return map[string]jsonRow{
 		"everything": {
 			`{"conn_type": "my-conn-type", "description": "d", "login": "my-login", "password": "my-password", "host": "My-Host", "port": 1234, "schema": "my-schema", "extra": {"param1": "val1", "n": 5, "deep": {"a": [true, null]}}}`,
 			connection("my_conn_type", "My-Host", "my-schema", login("my-login"), password("my-password"), port(1234), described("d"), extra(`{"param1":"val1","n":5,"deep":{"a":[true,null]}}`)),
@@ -46,7 +48,11 @@ func TestParseJSON(t *testing.T) {
 		"empty text is none":         {`{"conn_type":"s3","extra":""}`, only()},
 		"false is none":              {`{"conn_type":"s3","extra":false}`, only()},
 		"zero is none":               {`{"conn_type":"s3","extra":-0.0}`, only()},
-	} {
+	}
+}
+
+func TestParseJSON(t *testing.T) {
+	for name, row := range jsonRows() {
 		t.Run(name, func(t *testing.T) {
 			got, err := ParseJSON("id", []byte(row.text))
 			require.NoError(t, err)
