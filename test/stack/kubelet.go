@@ -35,6 +35,8 @@ type Pod struct {
 	Name, Namespace, ServiceAccount, UID string
 	// Token is the pod's token for core, as tokenRequests brings it.
 	Token string
+	// TaskToken is the key "token" of the volume's nodePublishSecretRef; empty for none.
+	TaskToken string
 	// Attributes are the volume's volumeAttributes.
 	Attributes map[string]string
 	// FSGroup is the pod's fsGroup; empty for none.
@@ -95,6 +97,10 @@ func (k *Kubelet) PublishRequest(p Pod) (*csi.NodePublishVolumeRequest, error) {
 	for key, value := range p.Attributes {
 		volumeContext[key] = value
 	}
+	secrets := map[string]string{"csi.storage.k8s.io/serviceAccount.tokens": string(tokens)}
+	if p.TaskToken != "" {
+		secrets["token"] = p.TaskToken
+	}
 	return &csi.NodePublishVolumeRequest{
 		VolumeId:   p.VolumeID(),
 		TargetPath: k.Target(p),
@@ -104,7 +110,7 @@ func (k *Kubelet) PublishRequest(p Pod) (*csi.NodePublishVolumeRequest, error) {
 			AccessType: &csi.VolumeCapability_Mount{Mount: &csi.VolumeCapability_MountVolume{VolumeMountGroup: p.FSGroup}},
 		},
 		VolumeContext: volumeContext,
-		Secrets:       map[string]string{"csi.storage.k8s.io/serviceAccount.tokens": string(tokens)},
+		Secrets:       secrets,
 	}, nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -118,3 +119,12 @@ func (o *output) find(text string) (string, <-chan struct{}) {
 	}
 	return "", o.more
 }
+
+// Kill ends the process by SIGKILL and waits for it.
+func (p *Process) Kill() {
+	_ = p.Signal(syscall.SIGKILL)
+	<-p.done
+}
+
+// ID is the process's id as /proc spells it.
+func (p *Process) ID() string { return strconv.Itoa(p.PID()) }

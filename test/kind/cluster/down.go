@@ -39,11 +39,12 @@ func down(ctx context.Context, path string, streams cli.Streams) error {
 	if err != nil {
 		return err
 	}
-	if err := dir.Lock(); err != nil {
+	if err := dir.Lock(); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, teardownTimeout)
 	defer cancel()
+	// Even without a directory: the name of what a node leaves follows from the path.
 	if err := sandbox.Stop(ctx, dir); err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/leoflow/secrets-csi/internal/cli"
+	"github.com/leoflow/secrets-csi/test/kind/sandbox"
 	"github.com/leoflow/secrets-csi/test/kind/state"
 )
 
@@ -28,10 +29,13 @@ func reboot(ctx context.Context, path string, timeout time.Duration, streams cli
 		return err
 	}
 	if err := dir.Lock(); err != nil {
-		return err
+		return noCluster(dir, err)
 	}
 	if _, err := dir.Cluster(); err != nil {
 		return noCluster(dir, err)
+	}
+	if err := sandbox.Stop(ctx, dir); err != nil {
+		return err
 	}
 	if err := boot(ctx, dir, timeout, nil); err != nil {
 		return abandon(dir, err, streams.Err)

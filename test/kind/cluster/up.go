@@ -33,14 +33,12 @@ cluster up
 # another minor version
 cluster up --kubernetes-version=v1.35`,
 		Bind: func(flags *flag.FlagSet) cli.Run {
-			var settings upSettings
 			module := flags.String("module", ".", "`directory` of test/kind")
 			cache := flags.String("cache", cacheDir(), "`directory` that keeps builds")
 			version := flags.String("kubernetes-version", "", "`version` or minor version; the newest if empty")
 			path, timeout := stateFlag(flags), timeoutFlag(flags)
 			return func(ctx context.Context, streams cli.Streams, _ []string) error {
-				settings = upSettings{*module, *cache, *path, *version, *timeout}
-				return up(ctx, settings, streams)
+				return up(ctx, upSettings{*module, *cache, *path, *version, *timeout}, streams)
 			}
 		},
 	}
@@ -55,7 +53,7 @@ func up(ctx context.Context, settings upSettings, streams cli.Streams) error {
 		return err
 	}
 	started := time.Now()
-	dir, err := create(settings.state, cluster)
+	dir, err := create(ctx, settings.state, cluster)
 	if err != nil {
 		return err
 	}
@@ -87,24 +85,19 @@ func prepare(ctx context.Context, settings upSettings, progress io.Writer) (clus
 }
 
 // create makes the directory of a new cluster, with its configuration.
-func create(path string, cluster state.Cluster) (state.Dir, error) {
-	dir, err := state.Open(path)
+func create(ctx context.Context, path string, cluster state.Cluster) (state.Dir, error) {
+	dir, err := state.Create(path)
 	if err != nil {
-		return "", err
-	}
-	if err := dir.Lock(); err != nil {
 		return "", err
 	}
 	if _, running := sandbox.Running(dir); running {
 		return "", fmt.Errorf("a cluster runs in %s already; 'down' ends it", dir)
 	}
-	if _, err := dir.Cluster(); err == nil {
-		// Left by one that crashed: what it kept would mix with the new cluster's.
-		if err := dir.Remove(); err != nil {
-			return "", err
-		}
+	// What an earlier one left if it crashed.
+	if err := sandbox.Stop(ctx, dir); err != nil {
+		return "", err
 	}
-	if dir, err = state.Create(path, cluster); err != nil {
+	if err := dir.Renew(cluster); err != nil {
 		return "", err
 	}
 	if err := component.Configure(dir.Path("etc"), componentSettings(dir)); err != nil {
@@ -123,10 +116,6 @@ func boot(ctx context.Context, dir state.Dir, timeout time.Duration, images []st
 	ctx, cancel := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("not ready within %s", timeout))
 	defer cancel()
 	started := time.Now()
-	// What an earlier node left if it crashed.
-	if err := sandbox.Stop(ctx, dir); err != nil {
-		return err
-	}
 	if err := sandbox.Start(ctx, dir, "init", "--state="+string(dir)); err != nil {
 		return err
 	}

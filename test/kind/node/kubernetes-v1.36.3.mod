@@ -1,3 +1,4 @@
+// Written by 'go run ./pin v1.36.3'.
 module github.com/leoflow/secrets-csi/test/kind/node
 
 go 1.26.0

@@ -8,17 +8,21 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+
+	"golang.org/x/mod/semver"
 )
 
-// The programs that are not Kubernetes' own. etcd's version is the one that the
-// Kubernetes version asks for.
-var others = []string{"github.com/coredns/coredns@v1.14.2"}
+// coreDNS does not belong to a Kubernetes version. etcd does: what Kubernetes requires
+// is what is built.
+const coreDNS = "v1.14.2"
 
 const source = "node"
 
@@ -31,7 +35,7 @@ func main() {
 
 func run(versions []string) error {
 	if len(versions) == 0 {
-		return fmt.Errorf("no version given: go run ./pin v1.36.3")
+		return errors.New("no version given: go run ./pin v1.36.3")
 	}
 	for _, version := range versions {
 		if err := pin(version); err != nil {
@@ -42,8 +46,7 @@ func run(versions []string) error {
 }
 
 func pin(version string) error {
-	minor, ok := strings.CutPrefix(version, "v1.")
-	if !ok {
+	if semver.Major(version) != "v1" || semver.Canonical(version) != version {
 		return fmt.Errorf("%q is not of the form v1.MINOR.PATCH", version)
 	}
 	staged, err := stagedModules(version)
@@ -51,25 +54,26 @@ func pin(version string) error {
 		return err
 	}
 	modfile := "kubernetes-" + version + ".mod"
-	marker, err := os.ReadFile(filepath.Join(source, "go.mod"))
-	if err != nil {
-		return err
-	}
-	if err := os.WriteFile(filepath.Join(source, modfile), marker, 0o644); err != nil {
-		return err
-	}
-	edit := []string{"mod", "edit", "-require=k8s.io/kubernetes@" + version}
-	for _, module := range others {
-		edit = append(edit, "-require="+module)
-	}
-	for _, module := range staged {
-		edit = append(edit, "-replace="+module+"="+module+"@v0."+minor)
-	}
-	if _, err := goTool(append(edit, modfile)...); err != nil {
+	if err := os.WriteFile(filepath.Join(source, modfile), compose(version, staged), 0o644); err != nil {
 		return err
 	}
 	_, err = goTool("mod", "tidy", "-modfile="+modfile)
 	return err
+}
+
+// compose writes what 'go mod tidy' needs to find the rest.
+func compose(version string, staged []string) []byte {
+	var modfile bytes.Buffer
+	fmt.Fprintf(&modfile, "// Written by 'go run ./pin %s'.\n", version)
+	fmt.Fprintln(&modfile, "module github.com/leoflow/secrets-csi/test/kind/node\n\ngo 1.26.0\n\nrequire (")
+	fmt.Fprintln(&modfile, "github.com/coredns/coredns", coreDNS)
+	fmt.Fprintln(&modfile, "k8s.io/kubernetes", version)
+	fmt.Fprintln(&modfile, ")\n\nreplace (")
+	for _, module := range staged {
+		fmt.Fprintln(&modfile, module, "=>", module, "v0."+strings.TrimPrefix(version, "v1."))
+	}
+	fmt.Fprintln(&modfile, ")")
+	return modfile.Bytes()
 }
 
 // stagedModules are the libraries that live inside the Kubernetes repository.

@@ -7,7 +7,6 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io/fs"
 	"net/netip"
@@ -28,28 +27,40 @@ type Cluster struct {
 	Binaries string // the directory of the node's programs
 }
 
-// Create makes the directory for a new cluster. One that exists must be empty, or left
-// from an earlier cluster.
-func Create(path string, cluster Cluster) (Dir, error) {
+// Create makes the directory, if there is none, and locks it. One that exists must be
+// empty, or a cluster's.
+func Create(path string) (Dir, error) {
 	dir, err := Open(path)
 	if err != nil {
 		return "", err
 	}
-	switch entries, err := os.ReadDir(string(dir)); {
-	case errors.Is(err, fs.ErrNotExist) || err == nil && len(entries) == 0:
-	case err != nil:
+	if err := os.MkdirAll(string(dir), 0o755); err != nil {
 		return "", err
-	default:
-		if _, err := dir.Cluster(); err != nil {
-			return "", fmt.Errorf("directory %s is in use by something else: %w", dir, err)
-		}
+	}
+	if err := dir.Lock(); err != nil {
+		return "", err
+	}
+	entries, err := os.ReadDir(string(dir))
+	if err != nil || len(entries) == 0 {
+		return dir, err
+	}
+	if _, err := dir.Cluster(); err != nil {
+		return "", fmt.Errorf("directory %s is something else's: %w", dir, err)
+	}
+	return dir, nil
+}
+
+// Renew makes the directory that of a new cluster, with nothing of an earlier one.
+func (d Dir) Renew(cluster Cluster) error {
+	if err := d.clear(); err != nil {
+		return err
 	}
 	for _, sub := range []string{"etc", "var/log", "root"} {
-		if err := os.MkdirAll(dir.Path(sub), 0o755); err != nil {
-			return "", err
+		if err := os.MkdirAll(d.Path(sub), 0o755); err != nil {
+			return err
 		}
 	}
-	return dir, writeJSON(dir.record(), cluster)
+	return writeJSON(d.record(), cluster)
 }
 
 // Open names the directory; it need not exist.
@@ -68,18 +79,25 @@ func (d Dir) Kubeconfig() string { return d.Path("kubeconfig") }
 
 func (d Dir) record() string { return d.Path("cluster.json") }
 
-// Cluster reads what Create wrote. fs.ErrNotExist says that no cluster is there.
+// Cluster reads what Renew wrote. fs.ErrNotExist says that no cluster is there.
 func (d Dir) Cluster() (Cluster, error) {
 	var cluster Cluster
 	return cluster, readJSON(d.record(), &cluster)
 }
 
-// Remove deletes the directory, if it is one that Create made.
+// Remove deletes the directory, if it is a cluster's.
 func (d Dir) Remove() error {
 	if _, err := d.Cluster(); err != nil {
 		return err
 	}
-	// The record goes last, so that a removal that was interrupted can be repeated.
+	if err := d.clear(); err != nil {
+		return err
+	}
+	return os.RemoveAll(string(d))
+}
+
+// clear leaves only the record, so that a removal that is interrupted can be repeated.
+func (d Dir) clear() error {
 	entries, err := os.ReadDir(string(d))
 	if err != nil {
 		return err
@@ -91,18 +109,15 @@ func (d Dir) Remove() error {
 			}
 		}
 	}
-	return os.RemoveAll(string(d))
+	return nil
 }
 
 // Lock keeps two commands from working on one directory at once; the process's end
-// gives it back. It is beside the directory, so that the directory can be removed.
+// gives it back. fs.ErrNotExist says that there is no directory.
 func (d Dir) Lock() error {
-	if err := os.MkdirAll(filepath.Dir(string(d)), 0o755); err != nil {
-		return err
-	}
-	descriptor, err := syscall.Open(string(d)+".lock", syscall.O_CREAT|syscall.O_RDWR|syscall.O_CLOEXEC, 0o600)
+	descriptor, err := syscall.Open(string(d), syscall.O_DIRECTORY|syscall.O_CLOEXEC, 0)
 	if err != nil {
-		return fmt.Errorf("opening %s.lock: %w", d, err)
+		return &fs.PathError{Op: "locking", Path: string(d), Err: err}
 	}
 	if err := syscall.Flock(descriptor, syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		return fmt.Errorf("another command is at work on %s: %w", d, err)
