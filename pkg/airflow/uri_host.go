@@ -35,8 +35,8 @@ func (c *Connection) takeHost(held *values, parts uriParts) error {
 // splitHostinfo parts host and port. Brackets are for IPv6 alone: where Python
 // versions differ over them, the strictest is followed.
 func splitHostinfo(parts uriParts) (host, port string, err error) {
-	if strings.ContainsAny(parts.userinfo, "[]") {
-		return "", "", &FieldError{"login", parts.hostAt, `or password before this place holds "[" or "]"; percent-encode it`}
+	if err := refuseBrackets(parts); err != nil {
+		return "", "", err
 	}
 	if !strings.ContainsAny(parts.hostinfo, "[]") {
 		host, port, _ = strings.Cut(parts.hostinfo, ":")
@@ -49,6 +49,19 @@ func splitHostinfo(parts uriParts) (host, port string, err error) {
 		return "", "", &FieldError{"host", parts.hostAt, "has brackets and is not an IPv6 address between them"}
 	}
 	return host, strings.TrimPrefix(after, ":"), nil
+}
+
+func refuseBrackets(parts uriParts) error {
+	bracket := strings.IndexAny(parts.userinfo, "[]")
+	if bracket < 0 {
+		return nil
+	}
+	field := "login"
+	if strings.Contains(parts.userinfo[:bracket], ":") {
+		field = "password"
+	}
+	start := parts.hostAt - len("@") - len(parts.userinfo)
+	return &FieldError{field, start + bracket, "holds a bracket as it is; percent-encode it"}
 }
 
 // lowerToPercent lower-cases as Python does: it takes "%" for the start of an IPv6

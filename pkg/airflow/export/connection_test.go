@@ -6,6 +6,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/leoflow/secrets-csi/pkg/airflow"
 )
 
 // wanted maps ids to the JSON form of the connection they should be.
@@ -141,6 +143,7 @@ func TestOneBrokenConnectionSpoilsNoOther(t *testing.T) {
 		"an id given twice": {"c.json", "{\"x\":\"aws://\",\n\"good\":\"aws://\",\n\"x\":\"s3://\"}", []string{
 			`c.json:1: connection "x": is given more than once; keep one`, `c.json:3: connection "x": is given more than once; keep one`,
 		}},
+		"an id by an alias":      {"c.yaml", "good: &a aws://\n*a : aws://\n? [b]\n: aws://\n", []string{`c.yaml:3: connection "": is not text in YAML 1.1; put it in quotes`}},
 		"an id that is a number": {"c.yaml", "good: aws://\n123: aws://\n", []string{`c.yaml:2: connection "123": is not text in YAML 1.1; put it in quotes`}},
 		"lines of no form": {"c.env", "good=aws://\nn33dle\n=aws://\nx=\n", []string{
 			`c.env:2: connection "": is not of the form id=value`, `c.env:3: connection "": has no id before the equals sign`, `c.env:4: connection "x": has no value after the equals sign`,
@@ -176,6 +179,19 @@ func bomb() string {
 		text += "a" + next + ": &a" + next + " [" + strings.TrimSuffix(strings.Repeat("*a"+before+", ", 10), ", ") + "]\n"
 	}
 	return text
+}
+
+func TestEntryErrorWrapsItsCause(t *testing.T) {
+	_, faults, err := ReadConnections("c.json", []byte("{\"x\":\n{\"conn_type\":\"s3\",\n\"port\":-1}}"), nil)
+	require.NoError(t, err)
+	require.Len(t, faults, 1)
+	assert.Equal(t, &EntryError{
+		File: "c.json", Line: 3, Kind: "connection", ID: "x",
+		Err: &airflow.FieldError{Field: "port", Reason: "must be a whole number from 0 to 65535"},
+	}, faults[0])
+	var field *airflow.FieldError
+	require.ErrorAs(t, faults[0], &field)
+	assert.Equal(t, "port", field.Field)
 }
 
 func TestFilesThatCannotBeRead(t *testing.T) {

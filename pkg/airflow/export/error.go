@@ -49,8 +49,6 @@ type lineError struct {
 	error
 }
 
-func (e *lineError) Unwrap() error { return e.error }
-
 func at(line int, reason string) error { return &lineError{line, errors.New(reason)} }
 
 func newEntryError(file, kind string, entry member, err error) *EntryError {

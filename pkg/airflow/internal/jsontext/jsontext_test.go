@@ -1,0 +1,110 @@
+package jsontext
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestMembersKeepOrderPlaceAndWriting(t *testing.T) {
+	text := []byte(" {\"b\" : 1.50, \"a\":\"\\u0041\" ,\n\"b\":[ {\"c\":\"]}\"}, null ],\"\":{}} ")
+	require.NoError(t, Check(text))
+	members, err := Members(Trim(text).Value)
+	require.NoError(t, err)
+	var got []string
+	for _, member := range members {
+		assert.Equal(t, byte('"'), text[1+member.KeyOffset])
+		assert.True(t, strings.HasPrefix(string(text[1+member.Offset:]), string(member.Value)))
+		got = append(got, member.Key+"="+string(member.Value))
+	}
+	assert.Equal(t, []string{"b=1.50", `a="\u0041"`, `b=[ {"c":"]}"}, null ]`, "={}"}, got)
+
+	twice, found := Twice(members)
+	assert.True(t, found)
+	assert.Equal(t, members[2].KeyOffset, twice.KeyOffset)
+
+	items := Items(members[2].Value)
+	require.Len(t, items, 2)
+	assert.Equal(t, `{"c":"]}"}`, string(items[0].Value))
+	assert.Equal(t, "null", string(items[1].Value))
+	assert.Equal(t, byte('n'), members[2].Value[items[1].Offset])
+}
+
+func TestTwiceOfMany(t *testing.T) {
+	var members []Member
+	for i := range 20 {
+		members = append(members, Member{Key: strings.Repeat("k", i)})
+	}
+	_, found := Twice(members)
+	assert.False(t, found)
+	_, found = Twice(append(members, Member{Key: "kkk"}))
+	assert.True(t, found)
+}
+
+func TestCheckRefuses(t *testing.T) {
+	for text, want := range map[string]string{
+		"":                       "byte 1: not JSON from here on",
+		"{":                      "byte 1: not JSON from here on",
+		"{}n33dle":               "byte 3: not JSON from here on",
+		"{\"a\":\"n33dle\xff\"}": "byte 13: not UTF-8",
+		strings.Repeat("[", 201) + strings.Repeat("]", 201): "byte 201: nested deeper than 200 levels",
+	} {
+		err := Check([]byte(text))
+		require.EqualError(t, err, want)
+	}
+	assert.NoError(t, Check([]byte(`["[[["]`)))
+}
+
+// FuzzText holds the strings and members found here against encoding/json.
+func FuzzText(f *testing.F) {
+	for _, text := range []string{
+		`{"a":"\ud83d\ude00","b":["\\ud83d",{"c":null}]}`,
+		`{"\u0061":"\ud83d"}`,
+		`{"a":"\ude00\ud83d x"}`,
+		`{"a":"\"\\","b": 1e5 , "c" :true}`,
+	} {
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		if Check(text) != nil || !IsObject(Trim(text).Value) {
+			return
+		}
+		members, err := Members(Trim(text).Value)
+		if err != nil {
+			return // a key of half a pair, which encoding/json repairs
+		}
+		var want map[string]json.RawMessage
+		require.NoError(t, json.Unmarshal(text, &want))
+		got := map[string]json.RawMessage{}
+		for _, member := range members {
+			got[member.Key] = member.Value
+			assertSameText(t, member.Value)
+		}
+		assert.Equal(t, want, got)
+	})
+}
+
+func assertSameText(t *testing.T, value []byte) {
+	t.Helper()
+	var want string
+	if value[0] != '"' || json.Unmarshal(value, &want) != nil {
+		return
+	}
+	got, err := Text(value)
+	if err != nil {
+		assert.Contains(t, want, "\ufffd", "encoding/json repaired it")
+		return
+	}
+	assert.Equal(t, want, got)
+
+	quoted := AppendText(nil, want)
+	again, err := Text(quoted)
+	require.NoError(t, err)
+	assert.Equal(t, want, again)
+	for _, char := range quoted {
+		assert.True(t, ' ' <= char && char <= '~')
+	}
+}
