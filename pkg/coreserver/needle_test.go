@@ -1,0 +1,78 @@
+package coreserver_test
+
+import (
+	"encoding/base64"
+	"encoding/hex"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	agentv1 "github.com/leoflow/secrets-csi/api/leoflow/agent/v1"
+	secretsv1 "github.com/leoflow/secrets-csi/api/leoflow/secrets/v1"
+	"github.com/leoflow/secrets-csi/pkg/coreserver"
+	"github.com/leoflow/secrets-csi/pkg/coreserver/seal"
+	"github.com/leoflow/secrets-csi/pkg/secret"
+)
+
+// Every value, key and token holds "n33dle" or is listed here; all paths are run at
+// debug level, and nothing that core says to anybody but the rightful caller has any.
+func TestCoreTellsNoSecret(t *testing.T) {
+	sealKey := "n33dle-seal-key-n33dle-seal-key!"
+	key, err := seal.ParseKey(secret.New(hex.EncodeToString([]byte(sealKey))))
+	require.NoError(t, err)
+	c := startCore(t, func(config *coreserver.Config) { config.SealKey = key })
+	good, stranger := c.token("audit"), c.token("stranger")
+	var said []string
+	note := func(err error) {
+		if err != nil {
+			said = append(said, err.Error())
+		}
+	}
+
+	for _, token := range []string{good, stranger, good + "n33dle", "n33dle", ""} {
+		_, err := c.agent().GetVariables(bearing(within(t), token), &agentv1.GetVariablesRequest{})
+		note(err)
+		_, err = c.agent().GetConnections(bearing(within(t), token), &agentv1.GetConnectionsRequest{})
+		note(err)
+	}
+	response, err := c.secrets().Fetch(within(t), &secretsv1.FetchRequest{
+		Callers:     callers(good, stranger, good+"n33dle", "n33dle", ""),
+		Connections: named("warehouse", "broken", "absent"), Variables: &secretsv1.Selection{All: true},
+	})
+	require.NoError(t, err)
+	for _, result := range response.Results {
+		said = append(said, result.String())
+	}
+
+	w := c.watch("")
+	said = append(said, w.next().String())
+	sealed := key.Seal(seal.Place{}, secret.New("n33dle"))
+	for name, content := range map[string]string{
+		"connections.json": `{"warehouse": n33dle}`,
+		"variables.yaml":   "env: [n33dle\n",
+		"rules.yaml":       "rules: [*n33dl3\n",
+		"tls.key":          "n33dle",
+	} {
+		c.write(name, content)
+	}
+	c.server.Reload()
+	c.write("connections.json", `{"warehouse": "n33dle", "secret": {"conn_type": ["n33dle"]}, "broken": "`+sealed+`", "port": {"conn_type": "n33dle", "port": "n33dle"}}`)
+	c.write("variables.yaml", `{env: "`+sealed+`"}`)
+	c.server.Reload()
+	said = append(said, w.next().String())
+	_, err = c.agent().GetConnections(bearing(within(t), good), &agentv1.GetConnectionsRequest{})
+	note(err)
+
+	said = append(said, c.audit.String(), c.log.String())
+	for _, needle := range []string{
+		"n33dle", sealKey, hex.EncodeToString([]byte(sealKey)), base64.StdEncoding.EncodeToString([]byte("n33dle")),
+		good, stranger, good[strings.LastIndex(good, ".")+1:], sealed[len(seal.Marker):],
+	} {
+		for _, text := range said {
+			assert.NotContains(t, text, needle)
+		}
+	}
+	assert.Contains(t, c.log.String(), `"level":"DEBUG"`)
+}
