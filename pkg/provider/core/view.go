@@ -26,7 +26,7 @@ func (v *view) take(message *secretsv1.WatchResponse) error {
 	}
 	switch {
 	case message.GetResync():
-		v.resync(entries)
+		v.resync(entries, message.GetRevision())
 	case len(entries) > 0:
 		v.change(entries)
 	case v.revision != "" && v.revision != message.GetRevision():
@@ -38,8 +38,9 @@ func (v *view) take(message *secretsv1.WatchResponse) error {
 	return nil
 }
 
-// resync notifies of what differs from before; of everything where there is no before.
-func (v *view) resync(entries []entryVersion) {
+// resync notifies of what differs from before; of everything where there is no before,
+// or where it is not to be seen what made the difference.
+func (v *view) resync(entries []entryVersion, revision string) {
 	before := v.versions
 	v.versions = make(map[provider.Name]string, len(entries))
 	var changed []provider.Name
@@ -55,7 +56,7 @@ func (v *view) resync(entries []entryVersion) {
 		}
 	}
 	switch {
-	case before == nil:
+	case before == nil, len(changed) == 0 && revision != v.revision:
 		v.notify(provider.Change{All: true})
 	case len(changed) > 0:
 		v.notify(provider.Change{Entries: changed})
