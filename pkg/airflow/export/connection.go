@@ -17,22 +17,38 @@ func readConnection(entry member, sealed Sealed) (Connection, error) {
 	if err := value.firstFault(); err != nil {
 		return Connection{}, err
 	}
+	value = value.withoutNulls().loneURI()
 	var err error
 	switch {
 	case value.kind == text && sealed.holds(value.text):
-		kept := secret.New(value.text)
-		conn.Sealed = &kept
+		conn.Sealed = new(secret.New(value.text))
 	case value.kind == text:
 		conn.Connection, err = airflow.Parse(entry.key, value.text)
 	case value.kind == object:
 		conn.Connection, err = readFields(entry.key, value, sealed)
 	default:
-		err = at(value.line, "must be a URI, or an object of fields such as conn_type and host")
+		err = errors.New("must be a URI, or an object of fields such as conn_type and host")
 	}
 	if err != nil {
-		return Connection{}, err
+		return Connection{}, value.locate(err)
 	}
 	return conn, nil
+}
+
+// withoutNulls is an object without the members that are as good as absent.
+func (n node) withoutNulls() node {
+	if n.kind == object {
+		n.members = slices.DeleteFunc(slices.Clone(n.members), func(m member) bool { return m.value.kind == null })
+	}
+	return n
+}
+
+// loneURI is the URI of an object that holds nothing else.
+func (n node) loneURI() node {
+	if uri, found := n.member("uri"); found && len(n.members) == 1 && uri.value.kind == text {
+		return uri.value
+	}
+	return n
 }
 
 func (s Sealed) holds(text string) bool { return s != nil && s(text) }
@@ -41,7 +57,6 @@ func (s Sealed) holds(text string) bool { return s != nil && s(text) }
 // and leaves the rest to airflow.ParseJSON.
 func readFields(id string, value node, sealed Sealed) (airflow.Connection, error) {
 	value.members = slices.Clone(value.members)
-	value.members = slices.DeleteFunc(value.members, func(m member) bool { return m.value.kind == null })
 	if err := value.dropConnectionID(id); err != nil {
 		return airflow.Connection{}, err
 	}
@@ -55,11 +70,10 @@ func readFields(id string, value node, sealed Sealed) (airflow.Connection, error
 	}
 	conn, err := airflow.ParseJSON(id, value.appendJSON(nil))
 	if err != nil {
-		return airflow.Connection{}, value.locate(err)
+		return airflow.Connection{}, err
 	}
 	if kept {
-		text := secret.New(extra.value.text)
-		conn.Extra = &text
+		conn.Extra = new(secret.New(extra.value.text))
 	}
 	return conn, nil
 }
@@ -95,19 +109,20 @@ func (n *node) renameExtra() error {
 	return nil
 }
 
-// locate turns the place in the JSON that readFields made into a line of the file. A
-// place within a URI it leaves.
-func (n *node) locate(err error) error {
+// locate finds the line of an error. A place within a text it leaves; one within the
+// JSON that readFields made says nothing to anybody.
+func (n node) locate(err error) error {
+	var located *lineError
 	var field *airflow.FieldError
-	if !errors.As(err, &field) {
+	switch {
+	case errors.As(err, &located):
 		return err
+	case n.kind != object || !errors.As(err, &field):
+		return &lineError{n.line, err}
 	}
-	if uri, found := n.member("uri"); found && len(n.members) == 1 {
-		return &lineError{uri.line, err}
+	err = &airflow.FieldError{Field: field.Field, Reason: field.Reason}
+	if given, found := n.member(field.Field); found {
+		return &lineError{given.line, err}
 	}
-	given, found := n.member(field.Field)
-	if !found {
-		return &airflow.FieldError{Field: field.Field, Reason: field.Reason}
-	}
-	return &lineError{given.line, &airflow.FieldError{Field: field.Field, Reason: field.Reason}}
+	return err
 }

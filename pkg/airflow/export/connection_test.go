@@ -233,6 +233,7 @@ func TestSealedValuesAreKept(t *testing.T) {
 	sealed := func(text string) bool { return strings.HasPrefix(text, "sealed:") }
 	conns, faults, err := ReadConnections("c.yaml", []byte(`
 whole: sealed:abc
+lone: {uri: sealed:jkl, host: null}
 fields:
   conn_type: aws
   login: sealed:is-no-secret
@@ -241,17 +242,18 @@ fields:
 `), sealed)
 	require.NoError(t, err)
 	require.Empty(t, faults)
-	require.Len(t, conns, 2)
+	require.Len(t, conns, 3)
 
 	assert.Equal(t, "sealed:abc", conns[0].Sealed.Reveal())
 	assert.Zero(t, conns[0].Connection)
 	assert.Equal(t, 2, conns[0].Line)
 
-	assert.Nil(t, conns[1].Sealed)
-	assert.Equal(t, "sealed:def", conns[1].Connection.Password.Reveal())
-	assert.Equal(t, "sealed:ghi", conns[1].Connection.Extra.Reveal())
-	assert.Error(t, conns[1].Connection.Validate())
-	assert.Equal(t, 3, conns[1].Line)
+	assert.Equal(t, "sealed:jkl", conns[1].Sealed.Reveal())
+	assert.Nil(t, conns[2].Sealed)
+	assert.Equal(t, "sealed:def", conns[2].Connection.Password.Reveal())
+	assert.Equal(t, "sealed:ghi", conns[2].Connection.Extra.Reveal())
+	assert.Error(t, conns[2].Connection.Validate())
+	assert.Equal(t, 4, conns[2].Line)
 
 	_, faults, err = ReadConnections("c.yaml", []byte("fields: {conn_type: aws, extra: sealed:ghi}"), nil)
 	require.NoError(t, err)
