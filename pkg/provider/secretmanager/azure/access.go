@@ -1,0 +1,79 @@
+package azure
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"regexp"
+	"strings"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
+	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets"
+
+	"github.com/leoflow/secrets-csi/pkg/provider"
+	"github.com/leoflow/secrets-csi/pkg/provider/secretmanager"
+	"github.com/leoflow/secrets-csi/pkg/secret"
+)
+
+const (
+	exchanging = "exchanging the pod's token for Azure's"
+	reading    = "reading the secret from Key Vault"
+)
+
+// session is one pod's at one vault; its credential exchanges the token once and
+// renews by itself.
+type session struct{ api *azsecrets.Client }
+
+// Access implements secretmanager.Session.
+func (s *session) Access(ctx context.Context, ref provider.Reference) (secret.Text, error) {
+	answer, err := s.api.GetSecret(ctx, ref.Name, ref.Version, nil)
+	if err != nil {
+		return secret.Text{}, failure(err)
+	}
+	if answer.Value == nil {
+		return secret.Text{}, secretmanager.Unusable("the secret is empty; store the client secret in it")
+	}
+	return secret.New(*answer.Value), nil
+}
+
+func failure(err error) error {
+	var exchange *azidentity.AuthenticationFailedError
+	if errors.As(err, &exchange) {
+		if exchange.RawResponse == nil {
+			return secretmanager.Unreachable(exchanging)
+		}
+		return secretmanager.ExchangeFailed(exchanging, exchange.RawResponse.StatusCode, exchange.RawResponse.Header)
+	}
+	var answer *azcore.ResponseError
+	if errors.As(err, &answer) {
+		return accessFailure(answer)
+	}
+	return secretmanager.Unreachable(reading)
+}
+
+// accessFailure tells a secret that is disabled, and might as well not exist, from one
+// that the pod may not read; both are 403.
+func accessFailure(answer *azcore.ResponseError) error {
+	if answer.ErrorCode == "SecretDisabled" {
+		return &secretmanager.Failure{Kind: provider.ErrMissing, Text: reading + ": it is disabled"}
+	}
+	var header http.Header
+	if answer.RawResponse != nil {
+		header = answer.RawResponse.Header
+	}
+	return secretmanager.AccessFailed(reading, answer.StatusCode, header)
+}
+
+// checkChallenge refuses a challenge whose authority is not a URL with a tenant. The
+// SDK cuts the tenant out of it unseen, and would end the process.
+func checkChallenge(response *http.Response) error {
+	for _, found := range authority.FindAllStringSubmatch(response.Header.Get("WWW-Authenticate"), -1) {
+		if strings.Count(found[1], "/") < 3 {
+			return secretmanager.Unreachable(reading)
+		}
+	}
+	return nil
+}
+
+var authority = regexp.MustCompile(`authorization="?([^",\s]+)`)

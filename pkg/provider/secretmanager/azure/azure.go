@@ -1,0 +1,161 @@
+// Package azure reads Azure Key Vault under a pod's identity: the pod's token is the
+// client assertion of the application, or managed identity, that the service
+// account's annotations name.
+package azure
+
+import (
+	"context"
+	"crypto/x509"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/cloud"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
+	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets"
+
+	"github.com/leoflow/secrets-csi/pkg/provider"
+	"github.com/leoflow/secrets-csi/pkg/provider/secretmanager"
+)
+
+// The annotations of a service account that workload identity on Azure documents.
+const (
+	ClientAnnotation = "azure.workload.identity/client-id"
+	TenantAnnotation = "azure.workload.identity/tenant-id"
+)
+
+// Config says where Azure is.
+type Config struct {
+	// Tenant is that of service accounts whose annotations name none.
+	Tenant string
+	// TokenAudience is that of the pod's token; "api://AzureADTokenExchange" by default.
+	TokenAudience string
+	// AuthorityHost is where tokens are exchanged, a URL; that of the public cloud where
+	// empty.
+	AuthorityHost string
+	// VaultEndpoint is a URL that stands for every vault; for tests and emulators.
+	VaultEndpoint string
+	// Roots verify both; those of the system where nil.
+	Roots *x509.CertPool
+}
+
+// Cloud implements secretmanager.Cloud.
+type Cloud struct {
+	config Config
+	http   *http.Client
+}
+
+// New returns a Cloud; it asks nobody yet.
+func New(config Config) *Cloud {
+	if config.TokenAudience == "" {
+		config.TokenAudience = "api://AzureADTokenExchange"
+	}
+	return &Cloud{config, secretmanager.NewHTTPClient(config.Roots, checkChallenge)}
+}
+
+// Close closes the connections that are idle.
+func (c *Cloud) Close() error {
+	c.http.CloseIdleConnections()
+	return nil
+}
+
+// Annotations implements secretmanager.Cloud.
+func (*Cloud) Annotations() []string { return []string{ClientAnnotation, TenantAnnotation} }
+
+var (
+	secretName = regexp.MustCompile(`^[0-9A-Za-z-]{1,127}$`)
+	version    = regexp.MustCompile(`^[0-9A-Za-z]{1,64}$`)
+	identifier = regexp.MustCompile(`^[0-9A-Za-z.-]{1,255}$`)
+	// vaultDomains are those of Azure's clouds. A token sent anywhere else would be
+	// given away.
+	vaultDomains = []string{".vault.azure.net", ".vault.azure.cn", ".vault.usgovcloudapi.net"}
+)
+
+// Validate implements secretmanager.Cloud.
+func (c *Cloud) Validate(ref provider.Reference) error {
+	switch {
+	case !isVault(ref.Location):
+		return secretmanager.Unusable("the reference's vault is not of the form https://NAME.vault.azure.net; correct key_vault_url")
+	case !secretName.MatchString(ref.Name):
+		return secretmanager.Unusable("the reference is no name of a secret; correct key_secret_name")
+	case ref.Version != "" && !version.MatchString(ref.Version):
+		return secretmanager.Unusable("the reference's version is none; correct key_secret_version")
+	}
+	return nil
+}
+
+func isVault(location string) bool {
+	parsed, err := url.Parse(location)
+	if err != nil || strings.TrimSuffix(location, "/") != "https://"+parsed.Host {
+		return false
+	}
+	return slices.ContainsFunc(vaultDomains, func(domain string) bool {
+		name, found := strings.CutSuffix(parsed.Host, domain)
+		return found && secretName.MatchString(name)
+	})
+}
+
+// Open implements secretmanager.Cloud.
+func (c *Cloud) Open(subject secretmanager.Subject) (secretmanager.Session, error) {
+	token, err := subject.Token(c.config.TokenAudience)
+	if err != nil {
+		return nil, err
+	}
+	client, err := annotated(subject, ClientAnnotation, "")
+	if err != nil {
+		return nil, err
+	}
+	tenant, err := annotated(subject, TenantAnnotation, c.config.Tenant)
+	if err != nil {
+		return nil, err
+	}
+	assert := func(context.Context) (string, error) { return token.Reveal(), nil }
+	credential, err := azidentity.NewClientAssertionCredential(tenant, client, assert, &azidentity.ClientAssertionCredentialOptions{
+		ClientOptions: c.options(),
+		// The configured authority is trusted because the operator named it.
+		DisableInstanceDiscovery: c.config.AuthorityHost != "",
+	})
+	if err != nil {
+		return nil, secretmanager.Unusable("the driver's authority for Azure cannot be used; correct it")
+	}
+	api, err := c.vault(subject.Location, credential)
+	if err != nil {
+		return nil, secretmanager.Unusable("the vault cannot be used; correct key_vault_url")
+	}
+	return &session{api}, nil
+}
+
+func (c *Cloud) vault(location string, credential azcore.TokenCredential) (*azsecrets.Client, error) {
+	options := azsecrets.ClientOptions{ClientOptions: c.options()}
+	if c.config.VaultEndpoint != "" {
+		location, options.DisableChallengeResourceVerification = c.config.VaultEndpoint, true
+	}
+	return azsecrets.NewClient(location, credential, &options)
+}
+
+func annotated(subject secretmanager.Subject, annotation, otherwise string) (string, error) {
+	value, set := subject.Annotations[annotation]
+	account := "service account " + subject.Pod.Namespace + "/" + subject.Pod.ServiceAccount
+	switch {
+	case set && !identifier.MatchString(value):
+		return "", secretmanager.Unusable("annotation " + annotation + " of " + account + " is not an id; correct it")
+	case set:
+		return value, nil
+	case otherwise == "":
+		return "", secretmanager.Unusable(account + " lacks the annotation " + annotation + "; add it")
+	}
+	return otherwise, nil
+}
+
+// options leave retrying to whoever calls a session.
+func (c *Cloud) options() azcore.ClientOptions {
+	options := azcore.ClientOptions{Transport: c.http, Retry: policy.RetryOptions{MaxRetries: -1}}
+	if c.config.AuthorityHost != "" {
+		options.Cloud = cloud.Configuration{ActiveDirectoryAuthorityHost: c.config.AuthorityHost}
+	}
+	return options
+}

@@ -1,0 +1,57 @@
+// Package secretmanager resolves references into the clouds' secret managers, each
+// under the identity of the pod that it is resolved for. It holds what the clouds
+// have in common: sharing, caching, backing off. What a cloud's SDK does stands in a
+// package of its own beneath.
+package secretmanager
+
+import (
+	"context"
+
+	"github.com/leoflow/secrets-csi/pkg/provider"
+	"github.com/leoflow/secrets-csi/pkg/secret"
+)
+
+// Cloud opens sessions for pods. Errors of its methods, and of its sessions', are
+// *Failure.
+type Cloud interface {
+	// Annotations names the service-account annotations that decide which cloud
+	// identity a pod has.
+	Annotations() []string
+	// Open begins a session. It asks nobody yet: a session exchanges the pod's token
+	// when it first needs to.
+	Open(subject Subject) (Session, error)
+	// Validate says whether the cloud could hold what a reference names.
+	Validate(ref provider.Reference) error
+}
+
+// Session is what one pod may do at a cloud for a while. It is safe for concurrent
+// use, and it asks once: whoever calls it decides what is worth asking again.
+type Session interface {
+	Access(ctx context.Context, ref provider.Reference) (secret.Text, error)
+}
+
+// Subject is whom a session is for. Everything that decides its cloud identity is in
+// here, and all of it but the tokens is part of every cache's key.
+type Subject struct {
+	Pod provider.Identity
+	// Annotations are those of the pod's service account that the cloud asked for.
+	Annotations map[string]string
+	// Role and Location are the reference's.
+	Role, Location string
+}
+
+// Annotations reads the annotations of a service account. An error means that they
+// cannot be read now; a service account without any has an empty map.
+type Annotations func(ctx context.Context, namespace, serviceAccount string) (map[string]string, error)
+
+// Token returns the pod's token for an audience.
+func (s Subject) Token(audience string) (secret.Text, error) {
+	token := s.Pod.CloudTokens[audience]
+	if token.Len() == 0 {
+		return secret.Text{}, &Failure{
+			Kind: provider.ErrUnauthenticated,
+			Text: "kubelet sent no token with audience " + audience + "; add it to the tokenRequests of the CSIDriver",
+		}
+	}
+	return token, nil
+}

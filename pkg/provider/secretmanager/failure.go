@@ -1,0 +1,91 @@
+package secretmanager
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/leoflow/secrets-csi/pkg/provider"
+)
+
+// Failure is why a cloud gave no secret. Its text is this project's own: what SDKs
+// put into their errors, answers of servers among it, might hold a token.
+type Failure struct {
+	// Kind is one of provider's sentinels, or nil where the secret exists and cannot be
+	// used.
+	Kind error
+	Text string
+	// Throttled is set where the cloud asked for fewer calls; RetryAfter is when it
+	// wants the next, if it said so.
+	Throttled  bool
+	RetryAfter time.Duration
+}
+
+func (f *Failure) Error() string {
+	if f.Kind == nil {
+		return f.Text
+	}
+	return f.Text + " (" + f.Kind.Error() + ")"
+}
+
+func (f *Failure) Unwrap() error { return f.Kind }
+
+// Unusable is the Failure of a secret, or of a reference, that no retry and no right
+// will mend.
+func Unusable(text string) error { return &Failure{Text: text} }
+
+// Unreachable is the Failure of a call that brought no answer.
+func Unreachable(doing string) error {
+	return &Failure{Kind: provider.ErrUnavailable, Text: doing + ": no answer, or not a whole one"}
+}
+
+// ExchangeFailed turns the HTTP status of a token exchange into a Failure. Whoever
+// exchanges a token names no secret, so nothing is missing here.
+func ExchangeFailed(doing string, status int, header http.Header) error {
+	failure := ofStatus(doing, status, header)
+	switch status {
+	case http.StatusBadRequest, http.StatusUnauthorized:
+		failure.Kind = provider.ErrUnauthenticated
+	case http.StatusNotFound:
+		failure.Kind = provider.ErrDenied
+	}
+	return failure
+}
+
+// AccessFailed turns the HTTP status of an attempt to read a secret into a Failure.
+func AccessFailed(doing string, status int, header http.Header) error {
+	return ofStatus(doing, status, header)
+}
+
+func ofStatus(doing string, status int, header http.Header) *Failure {
+	failure := &Failure{Text: doing + ": HTTP " + strconv.Itoa(status)}
+	switch {
+	case status == http.StatusUnauthorized:
+		failure.Kind = provider.ErrUnauthenticated
+	case status == http.StatusForbidden:
+		failure.Kind = provider.ErrDenied
+	case status == http.StatusNotFound:
+		failure.Kind = provider.ErrMissing
+	case status == http.StatusTooManyRequests:
+		failure.Kind, failure.Throttled = provider.ErrUnavailable, true
+		failure.RetryAfter = retryAfter(header)
+	case status == http.StatusRequestTimeout, status >= 500, status < 400:
+		failure.Kind = provider.ErrUnavailable
+	}
+	return failure
+}
+
+// retryAfter reads the header in its form of seconds; the clouds use no other.
+func retryAfter(header http.Header) time.Duration {
+	seconds, err := strconv.Atoi(header.Get("Retry-After"))
+	if err != nil || seconds < 0 {
+		return 0
+	}
+	return time.Duration(seconds) * time.Second
+}
+
+// givenUp is the Failure of a call that its caller did not wait for.
+func givenUp(ctx context.Context) error {
+	return &Failure{Kind: provider.ErrUnavailable, Text: "waiting for the secret manager: " + context.Cause(ctx).Error()}
+}

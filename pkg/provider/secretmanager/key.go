@@ -1,0 +1,52 @@
+package secretmanager
+
+import (
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/binary"
+	"hash"
+	"maps"
+	"slices"
+
+	"github.com/leoflow/secrets-csi/pkg/provider"
+)
+
+// cacheKey stands for an identity, or for an identity and a reference. It is a keyed
+// hash, so that what lies in memory does not name who may read what.
+type cacheKey [sha256.Size]byte
+
+// keyer makes keys that mean nothing to another process.
+type keyer struct{ salt [32]byte }
+
+func newKeyer() keyer {
+	var made keyer
+	_, _ = rand.Read(made.salt[:]) // never fails: crypto/rand ends the process instead
+	return made
+}
+
+// identity covers everything that decides under which cloud identity a session acts.
+func (k keyer) identity(cloud string, subject Subject) cacheKey {
+	digest := hmac.New(sha256.New, k.salt[:])
+	write(digest, "identity", cloud, subject.Pod.Namespace, subject.Pod.ServiceAccount, subject.Role, subject.Location)
+	for _, name := range slices.Sorted(maps.Keys(subject.Annotations)) {
+		write(digest, name, subject.Annotations[name])
+	}
+	return cacheKey(digest.Sum(nil))
+}
+
+func (k keyer) value(identity cacheKey, ref provider.Reference) cacheKey {
+	digest := hmac.New(sha256.New, k.salt[:])
+	write(digest, "value", string(identity[:]), ref.Cloud, ref.Name, ref.Location, ref.Version, ref.Role)
+	return cacheKey(digest.Sum(nil))
+}
+
+// write puts each part's length before it, so that no two lists of parts look alike.
+func write(digest hash.Hash, parts ...string) {
+	var length [8]byte
+	for _, part := range parts {
+		binary.BigEndian.PutUint64(length[:], uint64(len(part)))
+		digest.Write(length[:])
+		digest.Write([]byte(part))
+	}
+}
