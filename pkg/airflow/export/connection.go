@@ -54,9 +54,8 @@ func (n node) loneURI() node {
 func (s Sealed) holds(text string) bool { return s != nil && s(text) }
 
 // readFields takes what import files may hold beyond the fields of a connection away
-// and leaves the rest to airflow.ParseJSON.
+// and leaves the rest to airflow.ParseJSON. It owns the members of value.
 func readFields(id string, value node, sealed Sealed) (airflow.Connection, error) {
-	value.members = slices.Clone(value.members)
 	if err := value.dropConnectionID(id); err != nil {
 		return airflow.Connection{}, err
 	}

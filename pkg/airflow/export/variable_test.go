@@ -3,6 +3,7 @@ package export
 import (
 	"fmt"
 	"os/exec"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -67,6 +68,14 @@ func TestOneBrokenVariableSpoilsNoOther(t *testing.T) {
 			assert.Equal(t, "good", variables[0].Key)
 		})
 	}
+}
+
+func TestOnlyWhatAliasesRepeatIsBounded(t *testing.T) {
+	long := "a: &a 1\nb: *a\nc: [" + strings.Repeat("0,", maxRepeated+1) + "0]\n"
+	variables, faults, err := ReadVariables("v.yaml", []byte(long))
+	require.NoError(t, err)
+	assert.Empty(t, faults)
+	assert.Len(t, variables, 3)
 }
 
 // TestVariablesAreAsPythonWritesThem compares with json.dumps, by which Airflow stores
