@@ -31,13 +31,13 @@ const (
 	// MaxResponse is the largest response in bytes.
 	MaxResponse = 8 << 20
 
-	maxHeaders          = 64 << 10 // a token among them
-	maxConcurrentCalls  = 1 << 10  // on one connection
-	handshakeTimeout    = 10 * time.Second
-	minKeepalive        = 5 * time.Second // that a client may ping by
-	keepaliveAfter      = 2 * time.Minute // that core pings a silent client
-	keepaliveTimeout    = 20 * time.Second
-	connectionBufferLen = 4 << 10 // thousands of nodes hold one silent stream each
+	maxHeaders         = 64 << 10 // a token among them
+	maxConcurrentCalls = 1 << 10  // on one connection
+	handshakeTimeout   = 10 * time.Second
+	minKeepalive       = 5 * time.Second // that a client may ping by
+	keepaliveAfter     = 2 * time.Minute // that core pings a silent client
+	keepaliveTimeout   = 20 * time.Second
+	writeBufferSize    = 4 << 10 // thousands of nodes hold one silent stream each
 )
 
 // Server is a core. Serve it once.
@@ -137,9 +137,10 @@ func (s *Server) build() (*grpc.Server, *health.Server) {
 		grpc.MaxHeaderListSize(maxHeaders),
 		grpc.MaxConcurrentStreams(maxConcurrentCalls),
 		grpc.ConnectionTimeout(handshakeTimeout),
-		grpc.ReadBufferSize(connectionBufferLen),
-		grpc.WriteBufferSize(connectionBufferLen),
+		grpc.ReadBufferSize(0), // TLS has one of its own
+		grpc.WriteBufferSize(writeBufferSize),
 		grpc.SharedWriteBuffer(true),
+		grpc.HeaderTableSize(0), // which would remember tokens, too
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: minKeepalive, PermitWithoutStream: true}),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: keepaliveAfter, Timeout: keepaliveTimeout}),
 		grpc.UnaryInterceptor(s.logUnary),

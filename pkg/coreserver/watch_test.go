@@ -159,7 +159,7 @@ func TestWatchEndsWhenCoreStops(t *testing.T) {
 // A watcher that does not read holds one position, whatever happens meanwhile: when it
 // reads again it is told the sum of it.
 func TestASlowWatcherIsCoalesced(t *testing.T) {
-	const reloads, ids = 300, 2000
+	const reloads, ids = 60, 2000
 	c := startCore(t, nil)
 	slow := c.watch("")
 	fast := c.watch("")
