@@ -4,10 +4,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
+	"log/slog"
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -36,7 +39,7 @@ The volumes it has mounted outlive it.`,
 			Examples: `# in a DaemonSet
 driver --node-id=$(NODE_NAME) --core-address=core.leoflow:9443 --core-ca=/etc/leoflow/ca.crt --registration-dir=/registration --kubelet-endpoint=/var/lib/kubelet/plugins/secrets.csi.leoflow.io/csi.sock
 # on a developer's machine, without core
-driver --node-id=here --endpoint=/tmp/leoflow/csi.sock --provider-file=connections.yaml --log-format=text`,
+driver --node-id=here --endpoint=/tmp/leoflow/csi.sock --file-connections=connections.yaml --log-format=text`,
 			Bind: func(flags *flag.FlagSet) cli.Run {
 				var s settings
 				s.bind(flags)
@@ -60,12 +63,17 @@ func run(ctx context.Context, streams cli.Streams, s settings) error {
 	if err != nil {
 		return err
 	}
-	defer sources.close()
+	err = serve(ctx, s, sources, log)
+	return errors.Join(err, sources.close())
+}
 
+// serve runs until ctx ends, or until one part fails and takes the other with it.
+func serve(ctx context.Context, s settings, sources sources, log *slog.Logger) error {
 	deliverer := delivery.New(delivery.Config{
-		Providers:    sources.byName,
-		VolumeSize:   int64(s.volumeSize),
-		FetchTimeout: s.fetchTimeout,
+		Providers:  sources.byName,
+		VolumeSize: int64(s.volumeSize),
+		// The provider gives up first, because it knows what it waited for.
+		FetchTimeout: s.fetchTimeout + time.Second,
 		PollEvery:    s.pollEvery,
 		Log:          log,
 	})

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"github.com/leoflow/secrets-csi/pkg/driver"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 	"github.com/leoflow/secrets-csi/pkg/provider/core"
+	"github.com/leoflow/secrets-csi/pkg/provider/file"
 	"github.com/leoflow/secrets-csi/pkg/secret"
 )
 
@@ -17,8 +19,8 @@ import (
 type sources struct {
 	byName map[string]provider.Provider
 	// names are the keys of byName; the first is the default.
-	names  []string
-	closes []func() error
+	names []string
+	ends  []func() error
 }
 
 func (s *settings) providers(log *slog.Logger) (sources, error) {
@@ -30,21 +32,31 @@ func (s *settings) providers(log *slog.Logger) (sources, error) {
 		}
 		found.add(driver.CoreProvider, client, client.Close)
 	}
+	if s.usesFile() {
+		files, err := file.New(file.Config{Connections: s.fileConnections, Variables: s.fileVariables, Poll: s.pollEvery, Logger: log})
+		if err != nil {
+			return sources{}, errors.Join(err, found.close())
+		}
+		found.add("file", files, nil)
+	}
 	return found, nil
 }
 
+// add takes a provider and, where it holds something open, what ends that.
 func (s *sources) add(name string, source provider.Provider, end func() error) {
 	s.byName[name] = source
 	s.names = append(s.names, name)
-	s.closes = append(s.closes, end)
+	if end != nil {
+		s.ends = append(s.ends, end)
+	}
 }
 
-// close ends the providers' connections; the process is about to end too, so that
-// there is nothing to do about a failure.
-func (s *sources) close() {
-	for _, end := range s.closes {
-		_ = end()
+func (s *sources) close() error {
+	var errs []error
+	for _, end := range s.ends {
+		errs = append(errs, end())
 	}
+	return errors.Join(errs...)
 }
 
 func (s *settings) coreConfig(log *slog.Logger) core.Config {

@@ -28,7 +28,8 @@ type settings struct {
 	coreTokenFile         string
 	coreAudience          string
 	corePlaintextLoopback bool
-	providerFile          string
+	fileConnections       string
+	fileVariables         string
 
 	volumeSize    size
 	fetchTimeout  time.Duration
@@ -53,7 +54,8 @@ func (s *settings) bind(flags *flag.FlagSet) {
 	flags.StringVar(&s.coreTokenFile, "core-token-file", "", "`file` of the driver's own token, which watches for changes where there is no client certificate; read again for every stream")
 	flags.StringVar(&s.coreAudience, "core-audience", driver.CoreAudience, "the `audience` of the pods' tokens for core, as in tokenRequests of the CSIDriver")
 	flags.BoolVar(&s.corePlaintextLoopback, "core-plaintext-loopback", false, "speak to core without TLS; for development, and refused unless core is on a loopback address")
-	flags.StringVar(&s.providerFile, "provider-file", "", "a `file` of 'airflow connections export' to serve as the provider \"file\"; for development")
+	flags.StringVar(&s.fileConnections, "file-connections", "", "a `file` of 'airflow connections export' that the provider \"file\" serves to every pod of the node; for development")
+	flags.StringVar(&s.fileVariables, "file-variables", "", "a `file` of 'airflow variables export' for the same")
 
 	s.volumeSize = 16 << 20
 	flags.Var(&s.volumeSize, "volume-size", "the `size` that each pod's tmpfs is capped at, such as 4Mi")
@@ -80,7 +82,7 @@ func (s *settings) check() error {
 	refuse(s.registrationDir != "" && !filepath.IsAbs(s.registrationDir), "--registration-dir %q is not an absolute path", s.registrationDir)
 	refuse(s.kubeletEndpoint != "" && !filepath.IsAbs(s.kubeletEndpoint), "--kubelet-endpoint %q is not an absolute path", s.kubeletEndpoint)
 	refuse(s.kubeletEndpoint != "" && s.registrationDir == "", "--kubelet-endpoint is for registering; give --registration-dir too")
-	refuse(s.coreAddress == "" && s.providerFile == "", "there is nowhere to fetch from: give --core-address, or --provider-file for development")
+	refuse(s.coreAddress == "" && !s.usesFile(), "there is nowhere to fetch from: give --core-address, or --file-connections for development")
 	refuse(s.coreAddress == "" && s.usesCore(), "the --core-… flags need --core-address")
 	refuse(s.coreAudience == "", "--core-audience must not be empty")
 	refuse(s.volumeSize < minVolumeSize, "--volume-size %v is too small; %v is the least", s.volumeSize, minVolumeSize)
@@ -100,6 +102,8 @@ func (s *settings) usesCore() bool {
 	return s.corePlaintextLoopback ||
 		slices.ContainsFunc([]string{s.coreCA, s.coreCert, s.coreKey, s.coreServerName, s.coreTokenFile}, func(value string) bool { return value != "" })
 }
+
+func (s *settings) usesFile() bool { return s.fileConnections != "" || s.fileVariables != "" }
 
 // socketPath takes the endpoint as CSI writes it, and as a plain path.
 func socketPath(endpoint string) string { return strings.TrimPrefix(endpoint, "unix://") }

@@ -1,0 +1,280 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/container-storage-interface/spec/lib/go/csi"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+	"golang.org/x/sys/unix"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/status"
+
+	"github.com/leoflow/secrets-csi/internal/cli"
+	"github.com/leoflow/secrets-csi/pkg/mount/mounttest"
+)
+
+func TestMain(m *testing.M) { os.Exit(mounttest.Run(m)) }
+
+func TestMisuse(t *testing.T) {
+	valid := []string{"--node-id=n", "--endpoint=/run/x/csi.sock", "--core-address=core:9443"}
+	for _, row := range []struct {
+		name, flag, message string
+	}{
+		{"no node", "--node-id=", "--node-id is needed; in a pod take it from the field spec.nodeName"},
+		{"long node", "--node-id=" + strings.Repeat("n", 254), "--node-id has 254 characters; a node's name has 253 at most"},
+		{"relative endpoint", "--endpoint=csi.sock", `--endpoint "csi.sock" is not an absolute path or unix:// URL`},
+		{"endpoint that is no socket", "--endpoint=tcp://0.0.0.0:1", `--endpoint "tcp://0.0.0.0:1" is not an absolute path or unix:// URL`},
+		{"relative registration", "--registration-dir=reg", `--registration-dir "reg" is not an absolute path`},
+		{"kubelet's path alone", "--kubelet-endpoint=/csi.sock", "--kubelet-endpoint is for registering; give --registration-dir too"},
+		{"relative path of kubelet's", "--kubelet-endpoint=csi.sock",
+			`--kubelet-endpoint "csi.sock" is not an absolute path` + "\n" + `--kubelet-endpoint is for registering; give --registration-dir too`},
+		{"no provider", "--core-address=", "there is nowhere to fetch from: give --core-address, or --file-connections for development"},
+		{"no audience", "--core-audience=", "--core-audience must not be empty"},
+		{"volume too small", "--volume-size=4Ki", "--volume-size 4Ki is too small; 64Ki is the least"},
+		{"size", "--volume-size=4M", `invalid value "4M" for flag -volume-size: "4M" is not a size; write it like 4Mi; 'driver --help' lists the flags`},
+		{"huge size", "--volume-size=99999999999Gi", `invalid value "99999999999Gi" for flag -volume-size: "99999999999Gi" is not a size; write it like 4Mi; 'driver --help' lists the flags`},
+		{"no time to fetch", "--fetch-timeout=0s", "--fetch-timeout must be above 0"},
+		{"polling too often", "--poll-every=1ms", "--poll-every must be 1s at least"},
+		{"negative grace", "--shutdown-grace=-1s", "--shutdown-grace must not be negative"},
+		{"log format", "--log-format=xml", `--log-format "xml" is neither json nor text`},
+		{"log level", "--log-level=loud", `--log-level "loud" is none of debug, info, warn and error`},
+		{"misspelt", "--nodeid=n", "flag provided but not defined: -nodeid; 'driver --help' lists the flags"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			var out bytes.Buffer
+			code := program().Execute(t.Context(), append(valid, row.flag), cli.Streams{Out: &out, Err: &out})
+			assert.Equal(t, cli.Misuse, code)
+			assert.Equal(t, "driver: "+row.message+"\n", out.String())
+		})
+	}
+}
+
+func TestEverythingWrongIsSaidAtOnce(t *testing.T) {
+	var out bytes.Buffer
+	assert.Equal(t, cli.Misuse, program().Execute(t.Context(), []string{"--core-ca=x", "--log-level=loud"}, cli.Streams{Err: &out}))
+	assert.Len(t, strings.Split(strings.TrimSpace(out.String()), "\n"), 4)
+}
+
+func TestStartFailsWhereItCannotServe(t *testing.T) {
+	directory := shortTempDir(t)
+	taken := filepath.Join(directory, "file")
+	require.NoError(t, os.WriteFile(taken, nil, 0o600))
+	for _, row := range []struct {
+		name, flag, message string
+	}{
+		{"endpoint is a file", "--endpoint=" + taken, taken + " exists and is not a socket; remove it or choose another path"},
+		{"no such CA", "--core-ca=" + filepath.Join(directory, "none"), "configuring core's client: "},
+		{"certificate without its key", "--core-cert=" + taken, "a client certificate needs its key: give both files or neither"},
+		{"plaintext to elsewhere", "--core-plaintext-loopback", "plaintext is for loopback addresses only"},
+		{"no such file", "--file-connections=" + filepath.Join(directory, "none"), "configuring the file provider: "},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			var out bytes.Buffer
+			args := []string{"--node-id=n", "--endpoint=" + filepath.Join(directory, "csi.sock"), "--core-address=core.example.com:9443", row.flag}
+			assert.Equal(t, cli.Failure, program().Execute(t.Context(), args, cli.Streams{Err: &out}))
+			assert.Contains(t, out.String(), row.message)
+		})
+	}
+}
+
+// booted is the whole program on temporary paths.
+type booted struct {
+	directory string
+	node      csi.NodeClient
+	out       *output
+	stop      func() int
+}
+
+func boot(t *testing.T, flags ...string) booted {
+	t.Helper()
+	before := goleak.IgnoreCurrent()
+	t.Cleanup(func() { goleak.VerifyNone(t, before) })
+	b := booted{directory: shortTempDir(t), out: &output{}}
+	socket := filepath.Join(b.directory, "csi.sock")
+	t.Setenv("LEOFLOW_NODE_ID", "node-from-the-environment")
+	args := append([]string{"--endpoint=unix://" + socket, "--log-level=debug"}, flags...)
+	ctx, cancel := context.WithCancel(context.Background())
+	code := make(chan int, 1)
+	go func() { code <- program().Execute(ctx, args, cli.Streams{Out: b.out, Err: b.out}) }()
+	b.stop = sync.OnceValue(func() int {
+		cancel()
+		return <-code
+	})
+	t.Cleanup(func() { assert.Equal(t, cli.OK, b.stop(), b.out) })
+	conn, err := grpc.NewClient("unix:"+socket, grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithDefaultCallOptions(grpc.WaitForReady(true)),
+		grpc.WithConnectParams(grpc.ConnectParams{Backoff: backoff.Config{BaseDelay: time.Millisecond, MaxDelay: 50 * time.Millisecond, Multiplier: 2}}))
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = conn.Close() })
+	b.node = csi.NewNodeClient(conn)
+	return b
+}
+
+// shortTempDir is short enough for a socket to be in it.
+func shortTempDir(t *testing.T) string {
+	t.Helper()
+	directory, err := os.MkdirTemp("", "drv")
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, os.RemoveAll(directory)) })
+	return directory
+}
+
+// publish makes kubelet's call for a volume that asks for the connection "warehouse".
+func (b booted) publish(t *testing.T) (target string, err error) {
+	t.Helper()
+	target = filepath.Join(b.directory, "mount")
+	_, err = b.node.NodePublishVolume(t.Context(), &csi.NodePublishVolumeRequest{
+		VolumeId: "v", TargetPath: target, Readonly: true,
+		VolumeCapability: &csi.VolumeCapability{AccessType: &csi.VolumeCapability_Mount{Mount: &csi.VolumeCapability_MountVolume{}}},
+		Secrets:          map[string]string{"token": "needle-token"},
+		VolumeContext: map[string]string{
+			"connections":                            "warehouse",
+			"csi.storage.k8s.io/ephemeral":           "true",
+			"csi.storage.k8s.io/pod.name":            "task",
+			"csi.storage.k8s.io/pod.namespace":       "airflow",
+			"csi.storage.k8s.io/pod.uid":             "uid",
+			"csi.storage.k8s.io/serviceAccount.name": "worker",
+		},
+	})
+	return target, err
+}
+
+func TestTheProgramServesPods(t *testing.T) {
+	connections := filepath.Join(t.TempDir(), "connections.json")
+	require.NoError(t, os.WriteFile(connections, []byte(`{"warehouse": "postgres://u:needle-password@h/d"}`), 0o600))
+	registry := filepath.Join(shortTempDir(t), "registry")
+	b := boot(t, "--file-connections="+connections, "--registration-dir="+registry)
+
+	info, err := b.node.NodeGetInfo(t.Context(), &csi.NodeGetInfoRequest{})
+	require.NoError(t, err)
+	assert.Equal(t, "node-from-the-environment", info.GetNodeId())
+	assert.FileExists(t, filepath.Join(registry, "secrets.csi.leoflow.io-reg.sock"))
+	target, err := b.publish(t)
+	require.NoError(t, err)
+	content, err := os.ReadFile(filepath.Join(target, "connections", "warehouse"))
+	require.NoError(t, err)
+	assert.Equal(t, "postgres://u:needle-password@h/d", string(content))
+	_, err = b.node.NodeUnpublishVolume(t.Context(), &csi.NodeUnpublishVolumeRequest{VolumeId: "v", TargetPath: target})
+	require.NoError(t, err)
+	assert.NoDirExists(t, target)
+
+	assert.Equal(t, cli.OK, b.stop())
+	assert.NoFileExists(t, filepath.Join(b.directory, "csi.sock"))
+	assert.NoFileExists(t, filepath.Join(registry, "secrets.csi.leoflow.io-reg.sock"))
+	assert.Contains(t, b.out.String(), `"method":"NodePublishVolume"`)
+	assert.NotContains(t, b.out.String(), "needle")
+}
+
+func TestMemoryIsPrivate(t *testing.T) {
+	b := boot(t, "--core-address=127.0.0.1:1", "--core-plaintext-loopback")
+	_, err := b.node.NodeGetInfo(t.Context(), &csi.NodeGetInfoRequest{})
+	require.NoError(t, err)
+	var limit unix.Rlimit
+	require.NoError(t, unix.Getrlimit(unix.RLIMIT_CORE, &limit))
+	assert.Zero(t, limit.Cur+limit.Max)
+	dumpable, err := unix.PrctlRetInt(unix.PR_GET_DUMPABLE, 0, 0, 0, 0)
+	require.NoError(t, err)
+	assert.Zero(t, dumpable)
+}
+
+// What a user reads on the pod when core is not what it should be. Every way for core
+// to fail is a row in pkg/provider/core; these are those of one for each code.
+func TestKubeletIsToldWhatIsWrongWithCore(t *testing.T) {
+	for _, row := range []struct {
+		name    string
+		flags   func(t *testing.T) []string
+		code    codes.Code
+		message string
+	}{
+		{"down", func(*testing.T) []string { return []string{"--core-address=127.0.0.1:1", "--core-plaintext-loopback"} },
+			codes.Unavailable, `core cannot be asked now: asking core at ADDRESS: unavailable: core cannot be reached: "dial tcp ADDRESS: connect: connection refused"`},
+		{"a stranger", func(t *testing.T) []string {
+			core := overTLS(t, func(http.ResponseWriter, *http.Request) {})
+			return []string{"--core-address=" + core.Listener.Addr().String()}
+		}, codes.Unavailable, `core cannot be asked now: asking core at ADDRESS: unavailable: core's certificate is signed by a stranger: check --core-ca`},
+		{"slow", func(t *testing.T) []string {
+			return append(trusted(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }), "--fetch-timeout=100ms")
+		}, codes.Unavailable, `core cannot be asked now: asking core at ADDRESS: unavailable: core did not answer in time (limit 100ms)`},
+		{"garbage", func(t *testing.T) []string { return trusted(t, grpcAnswer(4, []byte{0xff, 0xff, 0xff, 0xff})) },
+			codes.Internal, `fetching from core: asking core at ADDRESS: protocol violated: core answered what it must not: "grpc: failed to unmarshal the received message: proto: cannot parse invalid wire-format data" (Internal)`},
+		{"64 MiB", func(t *testing.T) []string { return trusted(t, grpcAnswer(64<<20, make([]byte, 1<<16))) },
+			codes.Internal, `fetching from core: asking core at ADDRESS: protocol violated: the answer is larger than 8388608 bytes: ask for fewer entries`},
+		{"half a stream", func(t *testing.T) []string { return trusted(t, grpcAnswer(100, []byte("half"))) },
+			codes.Internal, `fetching from core: asking core at ADDRESS: protocol violated: core answered what it must not: "unexpected EOF" (Internal)`},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			flags := row.flags(t)
+			b := boot(t, flags...)
+			target, err := b.publish(t)
+			message := strings.ReplaceAll(status.Convert(err).Message(), strings.TrimPrefix(flags[0], "--core-address="), "ADDRESS")
+			assert.Equal(t, row.code.String(), status.Code(err).String())
+			assert.Equal(t, row.message, message)
+			assert.NoDirExists(t, target)
+			assert.NotContains(t, b.out.String(), "needle")
+		})
+	}
+}
+
+// overTLS is an HTTP/2 server with a certificate of its own.
+func overTLS(t *testing.T, answer http.HandlerFunc) *httptest.Server {
+	t.Helper()
+	server := httptest.NewUnstartedServer(answer)
+	server.EnableHTTP2 = true
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	return server
+}
+
+func trusted(t *testing.T, answer http.HandlerFunc) (flags []string) {
+	t.Helper()
+	server := overTLS(t, answer)
+	ca := filepath.Join(t.TempDir(), "ca.pem")
+	require.NoError(t, os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}), 0o600))
+	return []string{"--core-address=" + server.Listener.Addr().String(), "--core-ca=" + ca}
+}
+
+// grpcAnswer announces a message of size bytes, sends body and ends.
+func grpcAnswer(size uint32, body []byte) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/grpc")
+		w.Header().Set(http.TrailerPrefix+"Grpc-Status", "0")
+		_, _ = fmt.Fprintf(w, "\x00%c%c%c%c%s", size>>24, byte(size>>16), byte(size>>8), byte(size), body)
+	}
+}
+
+// output collects what the program prints, from every goroutine.
+type output struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (o *output) Write(line []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.Write(line)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
+}
