@@ -36,7 +36,7 @@ func Node(ctx context.Context, source, cache, version string, progress io.Writer
 	if _, err := os.Stat(dir); err == nil {
 		return dir, nil
 	}
-	_, _ = fmt.Fprintf(progress, "building Kubernetes %s; the first time takes minutes\n", version)
+	_, _ = fmt.Fprintf(progress, "building Kubernetes %s, which takes minutes if Go's build cache has none of it\n", version)
 	return dir, compile(ctx, source, version, dir)
 }
 

@@ -57,6 +57,7 @@ func up(ctx context.Context, settings upSettings, streams cli.Streams) error {
 	if err != nil {
 		return err
 	}
+	_, _ = fmt.Fprintf(streams.Err, "starting Kubernetes %s\n", cluster.Version)
 	if err := boot(ctx, dir, settings.timeout, images); err != nil {
 		return abandon(dir, err, streams.Err)
 	}

@@ -1,9 +1,11 @@
 package sandbox
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"strconv"
 	"strings"
@@ -17,6 +19,8 @@ type process struct {
 	start string // clock ticks since boot, as /proc/PID/stat has it
 }
 
+// identify finds the process that has the pid now. One that has ended is none, though its
+// parent may not have noticed yet.
 func identify(pid int) (process, error) {
 	content, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
@@ -24,13 +28,16 @@ func identify(pid int) (process, error) {
 	}
 	// The second field is the name in parentheses and may hold anything, spaces and
 	// parentheses too; what follows the last one begins with the third field.
-	after := content[strings.LastIndexByte(string(content), ')')+1:]
+	after := content[bytes.LastIndexByte(content, ')')+1:]
+	const third, start = 3, 22
 	fields := strings.Fields(string(after))
-	const start = 22 - 3
-	if len(fields) <= start {
+	if len(fields) <= start-third {
 		return process{}, fmt.Errorf("reading /proc/%d/stat: too few fields", pid)
 	}
-	return process{pid, fields[start]}, nil
+	if state := fields[0]; state == "Z" || state == "X" {
+		return process{}, fs.ErrNotExist
+	}
+	return process{pid, fields[start-third]}, nil
 }
 
 func parseProcess(text string) (process, error) {

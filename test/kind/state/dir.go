@@ -60,6 +60,9 @@ func (d Dir) Renew(cluster Cluster) error {
 			return err
 		}
 	}
+	if err := os.Symlink("/run", d.Path("var", "run")); err != nil {
+		return err
+	}
 	return writeJSON(d.record(), cluster)
 }
 
