@@ -2,10 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
+	"path/filepath"
 
 	"golang.org/x/sys/unix"
 
@@ -19,41 +22,91 @@ func envCommand() cli.Command {
 	return cli.Command{
 		Name:    "env",
 		Summary: "Prints the names that 'agent exec' would set, or writes the values down.",
-		Details: `Every format but "names" holds values. They are written to a file or a pipe, and to a
+		Details: `Every format but "names" holds values. They are written to a pipe or a file, and to a
 terminal only with --show-values. A format refuses a value that its readers would not
-give back byte for byte.`,
+give back byte for byte. A file is replaced in one step, and only in memory (a tmpfs, such
+as an emptyDir of medium Memory) unless --allow-disk is given.`,
 		Examples: `agent env
 # for a shell; it stops at names that no shell can set
 eval "$(agent env --format export)"
-agent env --format json | jq -r .AIRFLOW_VAR_REGION`,
-		Bind: func(flags *flag.FlagSet) cli.Run {
-			dir := bindDir(flags)
-			format := flags.String("format", formatNames, "the `format`: names, plain, dotenv, json or export")
-			show := flags.Bool("show-values", false, "write values even to a terminal")
-			return func(_ context.Context, streams cli.Streams, _ []string) error {
-				if *format != formatNames && isTerminal(streams.Out) && !*show {
-					return cli.Usagef("--format %s would print values to the terminal; add --show-values if you mean it", *format)
-				}
-				return printEnv(streams.Out, *dir, *format)
-			}
-		},
+agent env --format json | jq -r .AIRFLOW_VAR_REGION
+# for a program that reads a file again by itself
+agent env --watch --format dotenv --output /run/app/.env`,
+		Bind: bindEnv,
 	}
 }
 
-func printEnv(out io.Writer, dir, format string) error {
-	snapshot, err := envshim.Read(dir)
-	if err != nil {
-		return err
+type envFlags struct {
+	dir       *string
+	format    *string
+	show      *bool
+	output    *string
+	allowDisk *bool
+	watch     *bool
+}
+
+func bindEnv(flags *flag.FlagSet) cli.Run {
+	f := envFlags{
+		dir:       bindDir(flags),
+		format:    flags.String("format", formatNames, "the `format`: names, plain, dotenv, json or export"),
+		show:      flags.Bool("show-values", false, "write values even to a terminal"),
+		output:    flags.String("output", "", "write this `file` instead, readable by its owner alone"),
+		allowDisk: flags.Bool("allow-disk", false, "write --output even where it may reach a disk"),
+		watch:     flags.Bool("watch", false, "stay, and write --output again after every rotation"),
 	}
-	if format != formatNames {
-		return envshim.Format(format).Write(out, snapshot.Entries)
-	}
-	for _, entry := range snapshot.Entries {
-		if _, err := fmt.Fprintln(out, entry.Env); err != nil {
+	return func(ctx context.Context, streams cli.Streams, _ []string) error {
+		if err := f.check(streams.Out); err != nil {
 			return err
 		}
+		if !*f.watch {
+			snapshot, err := envshim.Read(*f.dir)
+			if err != nil {
+				return err
+			}
+			return f.write(streams.Out, snapshot)
+		}
+		ctx, stop := signal.NotifyContext(ctx, unix.SIGINT, unix.SIGTERM)
+		defer stop()
+		tell := func(err error) { _, _ = fmt.Fprintln(streams.Err, "agent:", err) }
+		return envshim.Follow(ctx, *f.dir, tell, func(snapshot envshim.Snapshot) error {
+			return f.write(streams.Out, snapshot)
+		})
+	}
+}
+
+func (f envFlags) check(out io.Writer) error {
+	holdsValues := *f.format != formatNames
+	switch {
+	case *f.watch && *f.output == "":
+		return cli.Usagef("--watch needs --output, the file to write again")
+	case *f.output == "" && holdsValues && isTerminal(out) && !*f.show:
+		return cli.Usagef("--format %s would print values to the terminal; add --show-values if you mean it", *f.format)
+	case *f.output != "" && holdsValues && !isInMemory(filepath.Dir(*f.output)) && !*f.allowDisk:
+		return cli.Usagef("--output %s is not on a tmpfs, so the values could reach a disk; choose another place, or add --allow-disk", *f.output)
 	}
 	return nil
+}
+
+func (f envFlags) write(out io.Writer, snapshot envshim.Snapshot) error {
+	write := func(out io.Writer) error {
+		if *f.format == formatNames {
+			return writeNames(out, snapshot.Entries)
+		}
+		return envshim.Format(*f.format).Write(out, snapshot.Entries)
+	}
+	if *f.output == "" {
+		return write(out)
+	}
+	return envshim.Replace(*f.output, 0o600, write)
+}
+
+func writeNames(out io.Writer, entries []envshim.Entry) error {
+	var faults []error
+	for _, entry := range entries {
+		_, err := fmt.Fprintln(out, entry.Env)
+		faults = append(faults, err)
+	}
+	return errors.Join(faults...)
 }
 
 func isTerminal(out io.Writer) bool {
@@ -63,4 +116,10 @@ func isTerminal(out io.Writer) bool {
 	}
 	_, err := unix.IoctlGetTermios(int(file.Fd()), unix.TCGETS)
 	return err == nil
+}
+
+func isInMemory(dir string) bool {
+	var stat unix.Statfs_t
+	err := unix.Statfs(dir, &stat)
+	return err == nil && (stat.Type == unix.TMPFS_MAGIC || stat.Type == unix.RAMFS_MAGIC)
 }

@@ -20,7 +20,7 @@ import (
 // TestMain puts this binary into PATH as "agent", so that scripts and tests start the
 // real thing as a process of its own.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"agent": main})
+	testscript.Main(m, map[string]func(){"agent": main, "child": child})
 }
 
 func TestScripts(t *testing.T) {
@@ -57,7 +57,16 @@ func writeFile(t testing.TB, path string, data []byte) {
 // python prints its environment as a JSON object of hexadecimal names and values.
 const python = `import json, os; print(json.dumps({n.hex(): v.hex() for n, v in os.environb.items()}))`
 
+// needPython skips a test where there is no Python to play the program.
+func needPython(t *testing.T) {
+	t.Helper()
+	if _, err := exec.LookPath("python3"); err != nil {
+		t.Skip("python3 is not installed")
+	}
+}
+
 func TestPythonSeesEveryEntryByteForByte(t *testing.T) {
+	needPython(t)
 	var every []byte
 	for b := 1; b < 256; b++ {
 		every = append(every, byte(b))

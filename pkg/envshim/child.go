@@ -39,9 +39,10 @@ func startChild(program Program, foreground bool) (child, error) {
 // send fails only where the child is gone already, which the next reap finds out.
 func (c child) send(number syscall.Signal) { _ = unix.Kill(c.pid, number) }
 
-// killGroup ends the child and whatever it started that stayed in its group. Where the
-// child is reaped already, a surviving member still keeps the number from being reused.
-func (c child) killGroup() { _ = unix.Kill(-c.pid, unix.SIGKILL) }
+// killGroup ends the child and whatever it started that stayed in its group, and tells
+// whether anyone was there. Where the child is reaped already, a surviving member still
+// keeps the number from being reused.
+func (c child) killGroup() bool { return unix.Kill(-c.pid, unix.SIGKILL) == nil }
 
 // survives tells whether a signal is caught, ignored or waited for in the child. A
 // program that is only just starting does none of that yet, and would be killed.
@@ -63,8 +64,12 @@ func (c child) survives(number syscall.Signal) bool {
 	return false
 }
 
-// reap collects every process that ended: the child, and the orphans that a first
-// process inherits. Nothing else in this program waits for processes, so no exit code
+// adoptOrphans makes this process inherit what its descendants leave behind, as a first
+// process does anyway: not every first process collects what has ended. It does not
+// pass to the child.
+func adoptOrphans() { _ = unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) }
+
+// reap collects every process that ended: the child and orphans. Nothing else in this program waits for processes, so no exit code
 // can get lost between two who wait.
 func reap(c child) (status unix.WaitStatus, ended bool) {
 	for {

@@ -14,8 +14,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// signalRetry is how often to look whether a child handles the signal by now.
-const signalRetry = 100 * time.Millisecond
+// How often to look again at what tells nobody when it changes.
+const (
+	signalRetry = 100 * time.Millisecond // whether the child handles the signal by now
+	clearRetry  = 5 * time.Millisecond   // whether those who were killed are gone
+)
 
 // Supervisor runs a program and tells it of rotations. It fits as the first process of
 // a container.
@@ -47,15 +50,21 @@ type supervision struct {
 	foreground bool
 
 	child   child
-	current fingerprint // of what the child knows
+	current fingerprint     // of what the child knows
+	gone    bool            // the child has ended
+	status  unix.WaitStatus // how
 
 	due      <-chan time.Time // when to look at a change
+	again    <-chan time.Time // when to look once more at what could not be acted upon
 	stopping bool             // the child was asked to end for good
 	waiting  bool             // the child was found not to handle the signal yet
 
 	next     *Program // what replaces the child once it has ended
 	nextIs   fingerprint
 	deadline <-chan time.Time // when to kill a child that next waits for
+	clearing <-chan time.Time // when to look whether its group is gone
+
+	abandoned bool // its group will not go
 }
 
 // Run starts the program with snapshot and returns its exit code, or 128 and the number
@@ -64,6 +73,7 @@ type supervision struct {
 func (s Supervisor) Run(snapshot Snapshot) (int, error) {
 	runtime.LockOSThread() // the child dies with this thread
 	defer runtime.UnlockOSThread()
+	adoptOrphans()
 	signals, ended := make(chan os.Signal, 256), make(chan os.Signal, 1)
 	signal.Notify(signals, forwarded()...)
 	signal.Notify(ended, unix.SIGCHLD, unix.SIGPIPE, unix.SIGTTIN, unix.SIGTTOU) // only SIGCHLD means anything, but the others would end or stop this process
@@ -91,24 +101,59 @@ func (r *supervision) loop(signals, ended <-chan os.Signal, changed <-chan struc
 		case <-changed:
 			r.schedule(r.delay())
 		case <-r.due:
-			r.due = nil
+			r.rotate()
+		case <-r.again:
 			r.rotate()
 		case <-r.deadline:
-			r.Tell("the program did not end within the grace period; killing it")
-			r.child.killGroup()
+			r.expire()
 		case <-ended:
-			status, over := reap(r.child)
-			if !over {
-				continue
-			}
-			if r.next == nil {
-				return exitCode(status), nil
-			}
-			if err := r.replace(); err != nil {
-				return 0, err
-			}
+			r.reap()
+		case <-r.clearing:
+		}
+		if over, err := r.settle(); over || err != nil {
+			return exitCode(r.status), err
 		}
 	}
+}
+
+// expire ends a child that had its time, and then the wait for what it left behind:
+// someone else may fail to collect it.
+func (r *supervision) expire() {
+	if r.gone {
+		r.Tell("what the program left behind has not gone; starting it all the same")
+		r.abandoned = true
+		return
+	}
+	r.Tell("the program did not end within the grace period; killing it")
+	r.child.killGroup()
+	r.deadline = time.After(r.Grace)
+}
+
+func (r *supervision) reap() {
+	if status, ended := reap(r.child); ended {
+		r.status, r.gone = status, true
+	}
+}
+
+// settle goes on from a child that has ended: it is over, or the next one starts as soon
+// as nothing of the old one's group lives.
+func (r *supervision) settle() (over bool, err error) {
+	switch {
+	case !r.gone:
+		return false, nil
+	case r.next == nil:
+		return true, nil
+	case !r.abandoned && r.child.killGroup():
+		r.clearing = time.After(clearRetry)
+		return false, nil
+	}
+	program := *r.next
+	r.next, r.deadline, r.clearing = nil, nil, nil
+	if err := r.start(program, r.nextIs); err != nil {
+		return true, err
+	}
+	r.schedule(r.delay()) // what changed meanwhile
+	return false, nil
 }
 
 // forward hands a signal on. One that asks to end is the last word: no rotation starts
@@ -117,9 +162,10 @@ func (r *supervision) loop(signals, ended <-chan os.Signal, changed <-chan struc
 func (r *supervision) forward(number syscall.Signal) {
 	asked := r.next != nil && number == unix.SIGTERM
 	if isStop(number) {
-		r.stopping, r.next, r.due, r.deadline = true, nil, nil, nil
+		r.stopping, r.next = true, nil
+		r.due, r.again, r.deadline = nil, nil, nil
 	}
-	if !asked {
+	if !asked && !r.gone {
 		r.child.send(number)
 	}
 }
@@ -141,10 +187,11 @@ func (r *supervision) schedule(delay time.Duration) {
 
 // rotate compares what is delivered with what the child knows, and acts on a difference.
 func (r *supervision) rotate() {
+	r.due, r.again = nil, nil
 	snapshot, err := Read(r.Dir)
 	if err != nil {
 		r.Tell(fmt.Sprintf("keeping the program as it is: %v", err))
-		r.schedule(slowPoll)
+		r.again = time.After(slowPoll)
 		return
 	}
 	now := r.of(snapshot.Entries)
@@ -164,7 +211,7 @@ func (r *supervision) signal(snapshot Snapshot, now fingerprint) {
 			r.Tell(fmt.Sprintf("the program does not handle %s yet and would be killed by it; it is sent once the program does", unix.SignalName(number)))
 		}
 		r.waiting = true
-		r.schedule(signalRetry)
+		r.again = time.After(signalRetry)
 		return
 	}
 	r.waiting, r.current = false, now
@@ -188,23 +235,12 @@ func (r *supervision) restart(snapshot Snapshot, now fingerprint) {
 	r.child.send(unix.SIGTERM)
 }
 
-func (r *supervision) replace() error {
-	r.child.killGroup()
-	program := *r.next
-	r.next, r.deadline = nil, nil
-	if err := r.start(program, r.nextIs); err != nil {
-		return err
-	}
-	r.schedule(r.delay()) // what changed meanwhile
-	return nil
-}
-
 func (r *supervision) start(program Program, is fingerprint) (err error) {
 	r.child, err = startChild(program, r.foreground)
 	if err != nil {
 		return err
 	}
-	r.current = is
+	r.current, r.gone, r.abandoned = is, false, false
 	return r.ready()
 }
 

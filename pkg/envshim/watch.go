@@ -18,7 +18,7 @@ import (
 type Watcher struct {
 	Dir string
 	// Poll is how often to look without a hint; ten times as often while there are no
-	// hints to be had.
+	// hints to be had, or no generation.
 	Poll time.Duration
 	// Warn is told once when hints are not to be had.
 	Warn func(error)
@@ -52,7 +52,7 @@ func (w Watcher) loop(ctx context.Context, hints *fsnotify.Watcher, last string,
 		events, faults = hints.Events, hints.Errors
 	}
 	for {
-		poll := time.NewTimer(w.interval(hints))
+		poll := time.NewTimer(w.interval(hints, last))
 		select {
 		case <-ctx.Done():
 			poll.Stop()
@@ -74,8 +74,9 @@ func (w Watcher) loop(ctx context.Context, hints *fsnotify.Watcher, last string,
 
 // interval is the time to the next look. A directory that came or came back is watched
 // from then on.
-func (w Watcher) interval(hints *fsnotify.Watcher) time.Duration {
-	if hints == nil || (len(hints.WatchList()) == 0 && hints.Add(w.Dir) != nil) {
+func (w Watcher) interval(hints *fsnotify.Watcher, last string) time.Duration {
+	isWatched := hints != nil && (len(hints.WatchList()) > 0 || hints.Add(w.Dir) == nil)
+	if !isWatched || last == "" {
 		return w.Poll / 10
 	}
 	return w.Poll
