@@ -14,21 +14,17 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
-	"github.com/container-storage-interface/spec/lib/go/csi"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 	"golang.org/x/sys/unix"
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
 
 	"github.com/leoflow/secrets-csi/internal/cli"
 	"github.com/leoflow/secrets-csi/pkg/mount/mounttest"
+	"github.com/leoflow/secrets-csi/test/stack"
 )
 
 func TestMain(m *testing.M) { os.Exit(mounttest.Run(m)) }
@@ -95,10 +91,10 @@ func TestStartFailsWhereItCannotServe(t *testing.T) {
 	}
 }
 
-// booted is the whole program on temporary paths.
+// booted is the whole program on temporary paths, and a kubelet that calls it.
 type booted struct {
 	directory string
-	node      csi.NodeClient
+	kubelet   *stack.Kubelet
 	out       *output
 	stop      func() int
 }
@@ -107,7 +103,7 @@ func boot(t *testing.T, flags ...string) booted {
 	t.Helper()
 	before := goleak.IgnoreCurrent()
 	t.Cleanup(func() { goleak.VerifyNone(t, before) })
-	b := booted{directory: shortTempDir(t), out: &output{}}
+	b := booted{directory: shortTempDir(t), out: newOutput(`"msg":"serving"`)}
 	socket := filepath.Join(b.directory, "csi.sock")
 	t.Setenv("LEOFLOW_NODE_ID", "node-from-the-environment")
 	args := append([]string{"--endpoint=unix://" + socket, "--log-level=debug"}, flags...)
@@ -119,12 +115,11 @@ func boot(t *testing.T, flags ...string) booted {
 		return <-code
 	})
 	t.Cleanup(func() { assert.Equal(t, cli.OK, b.stop(), b.out) })
-	conn, err := grpc.NewClient("unix:"+socket, grpc.WithTransportCredentials(insecure.NewCredentials()),
-		grpc.WithDefaultCallOptions(grpc.WaitForReady(true)),
-		grpc.WithConnectParams(grpc.ConnectParams{Backoff: backoff.Config{BaseDelay: time.Millisecond, MaxDelay: 50 * time.Millisecond, Multiplier: 2}}))
+	<-b.out.seen
+	var err error
+	b.kubelet, err = stack.DialKubelet(socket, filepath.Join(b.directory, "pods"))
 	require.NoError(t, err)
-	t.Cleanup(func() { _ = conn.Close() })
-	b.node = csi.NewNodeClient(conn)
+	t.Cleanup(func() { assert.NoError(t, b.kubelet.Close()) })
 	return b
 }
 
@@ -137,24 +132,12 @@ func shortTempDir(t *testing.T) string {
 	return directory
 }
 
-// publish makes kubelet's call for a volume that asks for the connection "warehouse".
-func (b booted) publish(t *testing.T) (target string, err error) {
-	t.Helper()
-	target = filepath.Join(b.directory, "mount")
-	_, err = b.node.NodePublishVolume(t.Context(), &csi.NodePublishVolumeRequest{
-		VolumeId: "v", TargetPath: target, Readonly: true,
-		VolumeCapability: &csi.VolumeCapability{AccessType: &csi.VolumeCapability_Mount{Mount: &csi.VolumeCapability_MountVolume{}}},
-		Secrets:          map[string]string{"token": "needle-token"},
-		VolumeContext: map[string]string{
-			"connections":                            "warehouse",
-			"csi.storage.k8s.io/ephemeral":           "true",
-			"csi.storage.k8s.io/pod.name":            "task",
-			"csi.storage.k8s.io/pod.namespace":       "airflow",
-			"csi.storage.k8s.io/pod.uid":             "uid",
-			"csi.storage.k8s.io/serviceAccount.name": "worker",
-		},
-	})
-	return target, err
+// pod asks for the connection "warehouse".
+func pod() stack.Pod {
+	return stack.Pod{
+		Name: "task", Namespace: "airflow", ServiceAccount: "worker", UID: "uid", Token: "needle-token",
+		Attributes: map[string]string{"connections": "warehouse"},
+	}
 }
 
 func TestTheProgramServesPods(t *testing.T) {
@@ -163,17 +146,16 @@ func TestTheProgramServesPods(t *testing.T) {
 	registry := filepath.Join(shortTempDir(t), "registry")
 	b := boot(t, "--file-connections="+connections, "--registration-dir="+registry)
 
-	info, err := b.node.NodeGetInfo(t.Context(), &csi.NodeGetInfoRequest{})
+	info, err := b.kubelet.Node.NodeGetInfo(t.Context(), nil)
 	require.NoError(t, err)
 	assert.Equal(t, "node-from-the-environment", info.GetNodeId())
 	assert.FileExists(t, filepath.Join(registry, "secrets.csi.leoflow.io-reg.sock"))
-	target, err := b.publish(t)
-	require.NoError(t, err)
+	require.NoError(t, b.kubelet.Publish(t.Context(), pod()))
+	target := b.kubelet.Target(pod())
 	content, err := os.ReadFile(filepath.Join(target, "connections", "warehouse"))
 	require.NoError(t, err)
 	assert.Equal(t, "postgres://u:needle-password@h/d", string(content))
-	_, err = b.node.NodeUnpublishVolume(t.Context(), &csi.NodeUnpublishVolumeRequest{VolumeId: "v", TargetPath: target})
-	require.NoError(t, err)
+	require.NoError(t, b.kubelet.Unpublish(t.Context(), pod()))
 	assert.NoDirExists(t, target)
 
 	assert.Equal(t, cli.OK, b.stop())
@@ -184,9 +166,7 @@ func TestTheProgramServesPods(t *testing.T) {
 }
 
 func TestMemoryIsPrivate(t *testing.T) {
-	b := boot(t, "--core-address=127.0.0.1:1", "--core-plaintext-loopback")
-	_, err := b.node.NodeGetInfo(t.Context(), &csi.NodeGetInfoRequest{})
-	require.NoError(t, err)
+	boot(t, "--core-address=127.0.0.1:1", "--core-plaintext-loopback")
 	var limit unix.Rlimit
 	require.NoError(t, unix.Getrlimit(unix.RLIMIT_CORE, &limit))
 	assert.Zero(t, limit.Cur+limit.Max)
@@ -223,11 +203,11 @@ func TestKubeletIsToldWhatIsWrongWithCore(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			flags := row.flags(t)
 			b := boot(t, flags...)
-			target, err := b.publish(t)
+			err := b.kubelet.Publish(t.Context(), pod())
 			message := strings.ReplaceAll(status.Convert(err).Message(), strings.TrimPrefix(flags[0], "--core-address="), "ADDRESS")
 			assert.Equal(t, row.code.String(), status.Code(err).String())
 			assert.Equal(t, row.message, message)
-			assert.NoDirExists(t, target)
+			assert.NoDirExists(t, b.kubelet.Target(pod()))
 			assert.NotContains(t, b.out.String(), "needle")
 		})
 	}
@@ -263,13 +243,22 @@ func grpcAnswer(size uint32, body []byte) http.HandlerFunc {
 
 // output collects what the program prints, from every goroutine.
 type output struct {
-	mu   sync.Mutex
-	text bytes.Buffer
+	mu    sync.Mutex
+	text  bytes.Buffer
+	await string
+	// seen is closed once the text holds await.
+	seen chan struct{}
 }
+
+func newOutput(await string) *output { return &output{await: await, seen: make(chan struct{})} }
 
 func (o *output) Write(line []byte) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if o.await != "" && bytes.Contains(line, []byte(o.await)) {
+		close(o.seen)
+		o.await = ""
+	}
 	return o.text.Write(line)
 }
 

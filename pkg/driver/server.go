@@ -33,7 +33,7 @@ type Server struct {
 // sockets, lets the calls in flight finish within Grace, and cancels the rest; that is
 // no error. Serve refuses to start where another driver answers.
 func (s Server) Serve(ctx context.Context) error {
-	listeners, err := s.listen()
+	listeners, err := s.listen(ctx)
 	if err != nil {
 		return err
 	}
@@ -60,10 +60,10 @@ func (s Server) Serve(ctx context.Context) error {
 }
 
 // listen opens the CSI socket first: once kubelet finds the other, it calls.
-func (s Server) listen() ([]net.Listener, error) {
+func (s Server) listen(ctx context.Context) ([]net.Listener, error) {
 	var listeners []net.Listener
 	for _, path := range s.paths() {
-		listener, err := listenUnix(path)
+		listener, err := listenUnix(ctx, path)
 		if err != nil {
 			for _, earlier := range listeners {
 				_ = earlier.Close()

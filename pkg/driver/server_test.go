@@ -36,7 +36,7 @@ func TestServeRefusesWhatIsNotItsOwn(t *testing.T) {
 		file: file + " exists and is not a socket; remove it or choose another path",
 		long: "socket path " + long + " has ",
 	} {
-		_, err := listenUnix(path)
+		_, err := listenUnix(t.Context(), path)
 		assert.ErrorContains(t, err, message)
 	}
 	assert.FileExists(t, file)
@@ -68,7 +68,7 @@ func TestOfDriversThatStartAtOnceOneServes(t *testing.T) {
 	listeners := make([]net.Listener, 16)
 	var wait sync.WaitGroup
 	for i := range listeners {
-		wait.Go(func() { listeners[i], _ = listenUnix(path) })
+		wait.Go(func() { listeners[i], _ = listenUnix(t.Context(), path) })
 	}
 	wait.Wait()
 	serving := 0

@@ -24,7 +24,7 @@ const maxSocketPath = 107
 //  3. bind, with the mode set before there is a name to connect to.
 //
 // Closing the listener removes the socket.
-func listenUnix(path string) (net.Listener, error) {
+func listenUnix(ctx context.Context, path string) (net.Listener, error) {
 	if len(path) > maxSocketPath {
 		return nil, fmt.Errorf("socket path %s has %d bytes; the kernel allows %d", path, len(path), maxSocketPath)
 	}
@@ -36,7 +36,7 @@ func listenUnix(path string) (net.Listener, error) {
 		return nil, err
 	}
 	defer unlock()
-	if err := clearStale(path); err != nil { // 2
+	if err := clearStale(ctx, path); err != nil { // 2
 		return nil, err
 	}
 	// 3: Linux gives the bound file the mode of the socket.
@@ -45,7 +45,7 @@ func listenUnix(path string) (net.Listener, error) {
 		controlErr := conn.Control(func(fd uintptr) { err = unix.Fchmod(int(fd), 0o600) })
 		return errors.Join(controlErr, err)
 	}}
-	listener, err := config.Listen(context.Background(), "unix", path)
+	listener, err := config.Listen(ctx, "unix", path)
 	if err != nil {
 		return nil, fmt.Errorf("listening: %w", err)
 	}
@@ -65,7 +65,7 @@ func lockDirectory(directory string) (unlock func(), err error) {
 }
 
 // clearStale removes a socket that nobody listens on.
-func clearStale(path string) error {
+func clearStale(ctx context.Context, path string) error {
 	info, err := os.Lstat(path)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
@@ -75,7 +75,7 @@ func clearStale(path string) error {
 	case info.Mode().Type() != os.ModeSocket:
 		return fmt.Errorf("%s exists and is not a socket; remove it or choose another path", path)
 	}
-	conn, err := net.DialTimeout("unix", path, time.Second)
+	conn, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "unix", path)
 	switch {
 	case err == nil:
 		_ = conn.Close()
