@@ -51,6 +51,8 @@ func (c *Client) explain(ctx context.Context, err error, scrub scrubber) error {
 		return fmt.Errorf("%w: %s", provider.ErrUnavailable, c.whySilent(scrub))
 	case codes.ResourceExhausted, codes.Aborted, codes.Unknown, codes.Canceled:
 		return fmt.Errorf("%w: core cannot answer now: %s (%s)", provider.ErrUnavailable, said, answer.Code())
+	case codes.InvalidArgument:
+		return fmt.Errorf("%w: core does not understand the request: %s", provider.ErrProtocol, said)
 	case codes.Unimplemented:
 		return fmt.Errorf("%w: this server speaks neither of core's contracts: check --core-address: %s", provider.ErrProtocol, said)
 	default:

@@ -36,6 +36,7 @@ var oneVariable = providertest.Names(nil, []string{"env"})
 
 // A bad answer, the sentinel it becomes, and the words that a user reads.
 func TestFetchSaysWhoseTurnItIs(t *testing.T) {
+	t.Parallel()
 	authority, stranger := newAuthority(t, "core's authority"), newAuthority(t, "a stranger")
 	overTLS := func(t *testing.T, settings *tls.Config) core.Config {
 		address, _ := answering(status.New(codes.Internal, "must not be asked")).serve(t, "127.0.0.1:0", settings)
@@ -122,7 +123,7 @@ func TestFetchSaysWhoseTurnItIs(t *testing.T) {
 		refused(codes.Aborted, provider.ErrUnavailable, `core cannot answer now: "because" (Aborted)`),
 		refused(codes.Canceled, provider.ErrUnavailable, `core cannot answer now: "because" (Canceled)`),
 		refused(codes.Unimplemented, provider.ErrProtocol, "this server speaks neither of core's contracts"),
-		refused(codes.InvalidArgument, provider.ErrProtocol, `core answered what it must not: "because" (InvalidArgument)`),
+		refused(codes.InvalidArgument, provider.ErrProtocol, `core does not understand the request: "because"`),
 		refused(codes.Internal, provider.ErrProtocol, `core answered what it must not: "because" (Internal)`),
 		refused(codes.DataLoss, provider.ErrProtocol, `core answered what it must not: "because" (DataLoss)`),
 		refused(codes.Code(99), provider.ErrProtocol, `core answered what it must not: "because" (Code(99))`),

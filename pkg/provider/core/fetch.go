@@ -3,6 +3,7 @@ package core
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/proto"
@@ -50,16 +51,18 @@ func (c *Client) FetchGroup(ctx context.Context, pods []provider.Identity, reque
 
 // checkToken refuses what no server could accept, before it is sent anywhere.
 func checkToken(token secret.Text) error {
-	text := token.Reveal()
-	if text == "" {
+	if token.Len() == 0 {
 		return fmt.Errorf("%w: the pod has no token for core: list core's audience in the CSIDriver's tokenRequests, or set nodePublishSecretRef", provider.ErrUnauthenticated)
 	}
-	for i := range len(text) {
-		if text[i] <= ' ' || text[i] > '~' {
-			return fmt.Errorf("%w: the pod's token for core holds a character that no token has (position %d)", provider.ErrUnauthenticated, i)
-		}
+	if at := strangeCharacter(token); at >= 0 {
+		return fmt.Errorf("%w: the pod's token for core holds a character that no token has (position %d)", provider.ErrUnauthenticated, at)
 	}
 	return nil
+}
+
+// strangeCharacter is the position of the first that a header may not carry, or -1.
+func strangeCharacter(token secret.Text) int {
+	return strings.IndexFunc(token.Reveal(), func(r rune) bool { return r <= ' ' || r > '~' })
 }
 
 // callersPerMessage is how many of the callers fit into one message, one at least.

@@ -8,6 +8,7 @@ import (
 )
 
 func TestClientKeepsTheContract(t *testing.T) {
+	t.Parallel()
 	for _, contract := range []struct {
 		name   string
 		speak  func(*memory)
@@ -18,6 +19,7 @@ func TestClientKeepsTheContract(t *testing.T) {
 		{"both", func(m *memory) { m.speakOurs(); m.speakExisting() }, true},
 	} {
 		t.Run(contract.name, func(t *testing.T) {
+			t.Parallel()
 			providertest.Run(t, providertest.Harness{
 				Authenticates: true,
 				Denies:        contract.denies,

@@ -45,12 +45,14 @@ const rules = `rules:
 
 // The client and the reference core keep the contract together, over mutual TLS.
 func TestClientKeepsTheContractWithTheReferenceCore(t *testing.T) {
+	t.Parallel()
 	for contract, harness := range map[coreserver.Contract]providertest.Harness{
 		coreserver.Both:    {Authenticates: true, Denies: true},
 		coreserver.Secrets: {Authenticates: true, Denies: true},
 		coreserver.Agent:   {Authenticates: true, Denies: true, Silent: true},
 	} {
 		t.Run(string(contract), func(t *testing.T) {
+			t.Parallel()
 			harness.Serve = func(t *testing.T, world providertest.World) providertest.Source {
 				return referenceCore(t, contract, world)
 			}

@@ -27,12 +27,12 @@ func (v *view) take(message *secretsv1.WatchResponse) error {
 	switch {
 	case message.GetResync():
 		v.resync(entries, message.GetRevision())
-	case len(entries) > 0:
-		v.change(entries)
-	case v.revision != "" && v.revision != message.GetRevision():
-		// A heartbeat of a state that no message led to: one was lost.
+	case v.revision == "", len(entries) == 0 && v.revision != message.GetRevision():
+		// A state that no message led to: one was lost.
 		v.versions = nil
 		v.notify(provider.Change{All: true})
+	case len(entries) > 0:
+		v.change(entries)
 	}
 	v.revision = message.GetRevision()
 	return nil

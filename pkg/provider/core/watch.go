@@ -16,40 +16,47 @@ import (
 	"github.com/leoflow/secrets-csi/pkg/secret"
 )
 
-var errSilent = errors.New("no heartbeat")
+var errSilent = errors.New("core sent no heartbeat")
 
-// shortestPause is where the backoff between two streams starts.
-const shortestPause = 250 * time.Millisecond
+const (
+	// shortestPause is where the backoff between two streams starts.
+	shortestPause = 250 * time.Millisecond
+	// mostSilent is how many streams in a row may say nothing at all before something
+	// in between is taken to hold them back.
+	mostSilent = 3
+)
 
-// Watch implements provider.Watcher under the node's own identity. Where core refuses
-// that identity, polling is needed just as where there is no Watch: the error is
-// ErrWatchUnsupported then too, together with the reason. It is worth trying again
-// after some minutes, since core may be upgraded or its rules changed.
+// Watch implements provider.Watcher under the node's own identity. Polling is needed
+// just as where there is no Watch when core refuses that identity, and when streams
+// stand and nothing comes through: the error is ErrWatchUnsupported then too, together
+// with the reason. It is worth trying again after some minutes, since core may be
+// upgraded or its rules changed.
 func (c *Client) Watch(ctx context.Context, notify func(provider.Change)) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(c.closed, cancel)()
 
-	view := view{notify: notify}
-	pause := shortestPause
-	for {
+	view, pause, silent := view{notify: notify}, shortestPause, 0
+	for level := slog.LevelWarn; ; level = slog.LevelDebug { // the first failure is news
 		heard, err := c.watchOnce(ctx, &view)
+		if heard {
+			pause, silent, level = shortestPause, 0, slog.LevelWarn
+		}
+		if errors.Is(err, errSilent) {
+			silent++
+		}
 		switch {
 		case c.closed.Err() != nil:
 			return c.asking(errClosed)
 		case ctx.Err() != nil:
 			return c.asking(context.Cause(ctx))
-		}
-		if errors.Is(err, provider.ErrWatchUnsupported) {
+		case errors.Is(err, provider.ErrWatchUnsupported):
 			return err
+		case silent == mostSilent:
+			return fmt.Errorf("%w: %w", provider.ErrWatchUnsupported, err)
 		}
-		if heard {
-			pause = shortestPause
-		}
-		c.config.Logger.Warn("watch interrupted", slog.Any(logkey.Error, err))
-		if !sleep(ctx, jittered(pause)) {
-			continue // ctx has ended, which the next round reports
-		}
+		c.config.Logger.Log(ctx, level, "watch interrupted", slog.Any(logkey.Error, err))
+		sleep(ctx, jittered(pause))
 		pause = min(2*pause, c.config.WatchBackoff)
 	}
 }
@@ -59,7 +66,7 @@ func (c *Client) Watch(ctx context.Context, notify func(provider.Change)) error 
 func (c *Client) watchOnce(ctx context.Context, view *view) (heard bool, err error) {
 	token, err := c.nodeToken(ctx)
 	if err != nil {
-		return false, fmt.Errorf("watching core at %s: reading the node's token: %w", c.config.Address, err)
+		return false, fmt.Errorf("reading the node's token: %w", err)
 	}
 	streamContext, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -92,10 +99,10 @@ func (c *Client) nodeToken(ctx context.Context) (secret.Text, error) {
 		return secret.Text{}, nil
 	}
 	token, err := c.config.NodeToken(ctx)
-	if err != nil {
-		return secret.Text{}, err
+	if err == nil && (token.Len() == 0 || strangeCharacter(token) >= 0) {
+		err = errors.New("it is empty, or holds a character that no token has")
 	}
-	return token, checkToken(token)
+	return token, err
 }
 
 func (c *Client) watchFault(ctx context.Context, err error, scrub scrubber) error {
@@ -103,7 +110,7 @@ func (c *Client) watchFault(ctx context.Context, err error, scrub scrubber) erro
 		// A server that is frozen or cut off still looks connected: only a new
 		// connection can lead elsewhere.
 		c.line.drop()
-		return c.asking(fmt.Errorf("%w: core sent no heartbeat for %s", provider.ErrUnavailable, c.config.HeartbeatTimeout))
+		return c.asking(fmt.Errorf("%w: %w for %s", provider.ErrUnavailable, errSilent, c.config.HeartbeatTimeout))
 	}
 	switch statusOf(err).Code() {
 	case codes.Unimplemented:
@@ -119,14 +126,12 @@ func jittered(pause time.Duration) time.Duration {
 	return pause/2 + rand.N(pause/2+1)
 }
 
-// sleep reports whether it was left to sleep in.
-func sleep(ctx context.Context, pause time.Duration) bool {
+// sleep ends early with ctx.
+func sleep(ctx context.Context, pause time.Duration) {
 	timer := time.NewTimer(pause)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-		return true
 	case <-ctx.Done():
-		return false
 	}
 }

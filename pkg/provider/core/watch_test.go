@@ -3,6 +3,7 @@ package core_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -132,11 +133,13 @@ func TestWatchTellsWhatChangedAcrossStreams(t *testing.T) {
 
 // A heartbeat that names another state tells of a message that was lost.
 func TestWatchNoticesALostMessage(t *testing.T) {
-	s := newScript(turn{[]*secretsv1.WatchResponse{resync("1", variable("a", "1")), change("2"), change("2")}, nil})
-	changes, _ := watching(t, newClient(t, s.start(t)))
-	assert.Equal(t, provider.Change{All: true}, next(t, changes))
-	assert.Equal(t, provider.Change{All: true}, next(t, changes))
-	assert.Empty(t, changes)
+	for _, first := range []*secretsv1.WatchResponse{resync("1", variable("a", "1")), change("1", variable("a", "1")), change("1")} {
+		s := newScript(turn{[]*secretsv1.WatchResponse{first, change("2"), change("2"), change("3", variable("a", "3"))}, nil})
+		changes, _ := watching(t, newClient(t, s.start(t)))
+		assert.Equal(t, provider.Change{All: true}, next(t, changes))
+		assert.Equal(t, provider.Change{All: true}, next(t, changes))
+		assert.Equal(t, entries("a"), next(t, changes))
+	}
 }
 
 // Nonsense voids what is known: the next stream starts from nothing.
@@ -184,6 +187,29 @@ func TestWatchLeavesACoreThatIsSilent(t *testing.T) {
 	assert.Equal(t, "1", next(t, s.asked))
 	assert.Equal(t, "1", next(t, s.asked))
 	assert.Contains(t, log.String(), "unavailable: core sent no heartbeat for 100ms")
+}
+
+// Something in between holds the streams back: nothing will ever come.
+func TestWatchGivesUpOnStreamsThatStayDumb(t *testing.T) {
+	config := newScript(turn{nil, nil}).start(t)
+	config.HeartbeatTimeout = 50 * time.Millisecond
+	_, ended := watching(t, newClient(t, config))
+	err := next(t, ended)
+	require.ErrorIs(t, err, provider.ErrWatchUnsupported)
+	require.ErrorContains(t, err, "unavailable: core sent no heartbeat for 50ms")
+}
+
+// An outage is one line, however long it lasts.
+func TestWatchWarnsOnceOfAnOutage(t *testing.T) {
+	s := newScript(turn{nil, errCut})
+	log := new(logged)
+	config := s.start(t)
+	config.Logger, config.WatchBackoff = log.logger(), time.Millisecond
+	watching(t, newClient(t, config))
+	for range 5 {
+		next(t, s.asked)
+	}
+	assert.Equal(t, 1, strings.Count(log.String(), `"level":"WARN"`))
 }
 
 func TestWatchSaysWherePollingIsNeeded(t *testing.T) {
