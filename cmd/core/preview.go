@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 
 	"github.com/leoflow/secrets-csi/pkg/coreserver/entry"
 	"github.com/leoflow/secrets-csi/pkg/coreserver/rule"
@@ -22,17 +24,22 @@ type previewEntry struct {
 	value secret.Text
 }
 
-// previewNotice is a remark on an entry, which stands at Origin.
+// previewNotice is a remark on an entry, with the place where that stands.
 type previewNotice struct {
 	Kind    string `json:"kind"`
 	ID      string `json:"id"`
 	Code    string `json:"code"`
 	Message string `json:"message"`
-	Origin  string `json:"origin"`
+	File    string `json:"file"`
+	Line    int    `json:"line"`
 }
 
 func (n previewNotice) String() string {
-	return fmt.Sprintf("%s: %s %q: %s", n.Origin, n.Kind, n.ID, n.Message)
+	return fmt.Sprintf("%s:%d: %s %q: %s", n.File, n.Line, n.Kind, n.ID, n.Message)
+}
+
+func compareNotices(a, b previewNotice) int {
+	return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Code, b.Code))
 }
 
 // codeInvalid marks an entry that is not delivered.
@@ -43,7 +50,7 @@ func newPreview(files *store.Store, format render.Format, subject *rule.Subject)
 	var p preview
 	var connections []render.Connection
 	var variables []render.Variable
-	origins := map[entry.Name]string{}
+	origins := map[entry.Name]store.Origin{}
 	snapshot := files.Current()
 	for e := range snapshot.All() {
 		if subject != nil && !snapshot.Rules.CanRead(*subject, e.Name) {
@@ -65,14 +72,15 @@ func newPreview(files *store.Store, format render.Format, subject *rule.Subject)
 	}
 	output := render.Render(format, connections, variables)
 	p.take(output, origins)
+	slices.SortStableFunc(p.notices, compareNotices)
 	return p
 }
 
-func (p *preview) notice(name entry.Name, origin, code, message string) {
-	p.notices = append(p.notices, previewNotice{string(name.Kind), name.ID, code, message, origin})
+func (p *preview) notice(name entry.Name, origin store.Origin, code, message string) {
+	p.notices = append(p.notices, previewNotice{string(name.Kind), name.ID, code, message, origin.File, origin.Line})
 }
 
-func (p *preview) take(output render.Output, origins map[entry.Name]string) {
+func (p *preview) take(output render.Output, origins map[entry.Name]store.Origin) {
 	for _, failure := range output.Failures {
 		name := entry.Name{Kind: entry.Kind(failure.Name.Kind), ID: failure.Name.ID}
 		p.notice(name, origins[name], codeInvalid, failure.Detail)

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"text/tabwriter"
+	"unicode"
 
 	"github.com/leoflow/secrets-csi/internal/cli"
 	"github.com/leoflow/secrets-csi/pkg/coreserver/entry"
@@ -144,10 +145,12 @@ func (p preview) writeTable(out io.Writer, showValues bool) error {
 	return nil
 }
 
-// printable is text as it is, or quoted where it would break the table or the terminal.
+// printable is text as it is, or quoted where it would break the table or the terminal,
+// or look like quoted.
 func printable(text string) string {
-	if quoted := strconv.Quote(text); quoted != `"`+text+`"` {
-		return quoted
+	odd := func(char rune) bool { return !strconv.IsPrint(char) || char == unicode.ReplacementChar }
+	if strings.HasPrefix(text, `"`) || strings.ContainsFunc(text, odd) {
+		return strconv.Quote(text)
 	}
 	return text
 }

@@ -179,11 +179,11 @@ func (s *Server) Reload() {
 func (s *Server) logInvalid(snapshot, before *store.Snapshot) {
 	for e := range snapshot.All() {
 		if e.Invalid != "" && !before.Has(e) {
-			s.config.Log.Warn("serving an entry as invalid", logkey.Entry, e.Name.String(), logkey.Path, e.Origin, logkey.Cause, e.Invalid)
+			s.config.Log.Warn("serving an entry as invalid", logkey.Entry, e.Name.String(), logkey.Path, e.Origin.String(), logkey.Cause, e.Invalid)
 		}
 	}
 	for _, e := range snapshot.Nameless {
-		s.config.Log.Warn("ignoring an entry without a name", logkey.Path, e.Origin, logkey.Cause, e.Invalid)
+		s.config.Log.Warn("ignoring an entry without a name", logkey.Path, e.Origin.String(), logkey.Cause, e.Invalid)
 	}
 }
 

@@ -38,7 +38,7 @@ func NewTokens(key secret.Text, now func() time.Time) (*Tokens, error) {
 	return &Tokens{key: trimmed, now: now, parser: jwt.NewParser(
 		jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}),
 		jwt.WithIssuer(Issuer), jwt.WithAudience(Audience),
-		jwt.WithExpirationRequired(), jwt.WithIssuedAt(), jwt.WithTimeFunc(now),
+		jwt.WithExpirationRequired(), jwt.WithTimeFunc(now),
 		jwt.WithStrictDecoding(),
 	)}, nil
 }
@@ -120,7 +120,7 @@ func (t *Tokens) whyRefused(err error, content claims) string {
 	case errors.Is(err, jwt.ErrTokenExpired):
 		ago := t.now().Sub(content.ExpiresAt.Time).Round(time.Second)
 		return fmt.Sprintf("it expired %s ago, at %s", ago, content.ExpiresAt.UTC().Format(time.RFC3339))
-	case errors.Is(err, jwt.ErrTokenNotValidYet), errors.Is(err, jwt.ErrTokenUsedBeforeIssued):
+	case errors.Is(err, jwt.ErrTokenNotValidYet):
 		return "it is not valid yet; compare the clocks of core and of whoever minted it"
 	case errors.Is(err, jwt.ErrTokenInvalidAudience):
 		return "its aud is not " + Audience

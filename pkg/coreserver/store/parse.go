@@ -1,8 +1,6 @@
 package store
 
 import (
-	"fmt"
-
 	"github.com/leoflow/secrets-csi/pkg/airflow/export"
 	"github.com/leoflow/secrets-csi/pkg/coreserver/entry"
 	"github.com/leoflow/secrets-csi/pkg/coreserver/seal"
@@ -19,7 +17,7 @@ func parseConnections(file string, content []byte) ([]Entry, error) {
 	for _, c := range connections {
 		e := Entry{
 			Name:       entry.Name{Kind: entry.Connection, ID: c.ID},
-			Origin:     origin(file, c.Line),
+			Origin:     Origin{file, c.Line},
 			connection: c.Connection,
 		}
 		if c.Sealed != nil {
@@ -39,7 +37,7 @@ func parseVariables(file string, content []byte) ([]Entry, error) {
 	for _, v := range variables {
 		entries = append(entries, Entry{
 			Name:   entry.Name{Kind: entry.Variable, ID: v.Key},
-			Origin: origin(file, v.Line),
+			Origin: Origin{file, v.Line},
 			value:  v.Value,
 		})
 	}
@@ -57,11 +55,9 @@ func broken(kind entry.Kind, faults []*export.EntryError) []Entry {
 		seen[fault.ID] = struct{}{}
 		entries = append(entries, Entry{
 			Name:    entry.Name{Kind: kind, ID: fault.ID},
-			Origin:  origin(fault.File, fault.Line),
+			Origin:  Origin{fault.File, fault.Line},
 			Invalid: fault.Err.Error(),
 		})
 	}
 	return entries
 }
-
-func origin(file string, line int) string { return fmt.Sprintf("%s:%d", file, line) }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+	"strconv"
 
 	"github.com/leoflow/secrets-csi/pkg/airflow"
 	"github.com/leoflow/secrets-csi/pkg/coreserver/entry"
@@ -21,14 +22,21 @@ type Entry struct {
 	Watched string
 	// Invalid says why the entry cannot be served; empty where it can.
 	Invalid string
-	// Origin is the file and line it stands at, for core's operator.
-	Origin string
+	Origin  Origin
 
 	// value is a variable or, where whole is set, a connection sealed in one piece.
 	value      secret.Text
 	whole      bool
 	connection airflow.Connection
 }
+
+// Origin is where an entry stands, for core's operator.
+type Origin struct {
+	File string
+	Line int
+}
+
+func (o Origin) String() string { return o.File + ":" + strconv.Itoa(o.Line) }
 
 // Format prints the name and the version, whatever the verb.
 func (e Entry) Format(f fmt.State, _ rune) {

@@ -71,7 +71,7 @@ func TestABrokenEntryIsInvalidAndSpoilsNoOther(t *testing.T) {
 	_, err = open(t, store, connection("twice"))
 	assert.ErrorContains(t, err, "is given more than once")
 	bad, _ := store.Current().Lookup(connection("bad"))
-	assert.True(t, strings.HasSuffix(bad.Origin, "connections.json:2"), bad.Origin)
+	assert.True(t, strings.HasSuffix(bad.Origin.String(), "connections.json:2"), bad.Origin)
 	value, err := open(t, store, connection("db"))
 	require.NoError(t, err)
 	assert.Equal(t, "h", *value.Connection.Host)

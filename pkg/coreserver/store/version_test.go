@@ -70,6 +70,6 @@ func TestVersionIsStableAndKeyed(t *testing.T) {
 	assert.Len(t, version, 22)
 
 	elsewhere := fullEntry()
-	elsewhere.Origin = "another.json:7"
+	elsewhere.Origin = Origin{"another.json", 7}
 	assert.Equal(t, version, newVersioner(t, "shared").version(elsewhere), "where it stands is no part of it")
 }
