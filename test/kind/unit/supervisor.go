@@ -23,7 +23,8 @@ type Supervisor struct {
 }
 
 // NewSupervisor writes each program's output to a file in logs, and keeps its own
-// sockets in sockets; both must exist. It waits for children until the context ends.
+// sockets in sockets; both must exist. It waits for children until the context ends; the
+// programs go on then, because the end of process 1 is what ends them.
 func NewSupervisor(ctx context.Context, logs, sockets string, log *slog.Logger) *Supervisor {
 	s := &Supervisor{logs, sockets, log, &reaper{exits: map[int]chan syscall.WaitStatus{}}}
 	go s.reaper.run(ctx)
@@ -44,7 +45,7 @@ func (s *Supervisor) Boot(ctx context.Context, stages [][]Unit) error {
 	for _, stage := range stages {
 		instances := make([]*instance, len(stage))
 		for i, unit := range stage {
-			started, err := s.start(unit)
+			started, err := s.start(ctx, unit)
 			if err != nil {
 				return err
 			}
@@ -93,7 +94,7 @@ func (s *Supervisor) keep(ctx context.Context, unit Unit, current *instance) {
 		case <-ctx.Done():
 			return
 		}
-		next, err := s.start(unit)
+		next, err := s.start(ctx, unit)
 		if err != nil {
 			s.log.Error("not started", "unit", unit.Name, "error", err)
 		}
@@ -101,15 +102,15 @@ func (s *Supervisor) keep(ctx context.Context, unit Unit, current *instance) {
 	}
 }
 
-func (s *Supervisor) start(unit Unit) (*instance, error) {
-	started, err := s.run(unit)
+func (s *Supervisor) start(ctx context.Context, unit Unit) (*instance, error) {
+	started, err := s.run(ctx, unit)
 	if err != nil {
 		return nil, fmt.Errorf("starting %s: %w", unit.Name, err)
 	}
 	return started, nil
 }
 
-func (s *Supervisor) run(unit Unit) (*instance, error) {
+func (s *Supervisor) run(ctx context.Context, unit Unit) (*instance, error) {
 	path, err := exec.LookPath(unit.Name)
 	if err != nil {
 		return nil, err
@@ -126,7 +127,9 @@ func (s *Supervisor) run(unit Unit) (*instance, error) {
 		if err != nil {
 			return nil, err
 		}
-		started.ready, started.close = notification.ready(), notification.Close
+		stop := context.AfterFunc(ctx, notification.Close)
+		started.ready = notification.ready()
+		started.close = func() { stop(); notification.Close() }
 		environment = append(environment, "NOTIFY_SOCKET="+notification.path)
 	}
 	started.exit, err = s.reaper.start(path, append([]string{unit.Name}, unit.Args...),
