@@ -1,0 +1,81 @@
+package envshim
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// signalRetry is how often to look whether the child handles the signal by now.
+const signalRetry = 100 * time.Millisecond
+
+func (r *supervision) delay() time.Duration {
+	if r.Splay <= 0 {
+		return r.Debounce
+	}
+	return r.Debounce + rand.N(r.Splay)
+}
+
+// schedule sets the time of the next look. The first change sets it; those that follow
+// are seen by the same look, so a stream of changes cannot put it off.
+func (r *supervision) schedule(delay time.Duration) {
+	if r.due == nil && r.next == nil && !r.stopping && r.OnRotate != (Rotation{}) {
+		r.due = time.After(delay)
+	}
+}
+
+// rotate compares what is delivered with what the child knows, and acts on a difference.
+// A child that has ended by itself meanwhile is not started again.
+func (r *supervision) rotate() {
+	r.due, r.again = nil, nil
+	if r.reap(); r.gone {
+		return
+	}
+	snapshot, err := Read(r.Dir)
+	if err != nil {
+		r.Tell(fmt.Sprintf("keeping the program as it is: %v", err))
+		r.again = time.After(slowPoll)
+		return
+	}
+	now := r.of(snapshot.Entries)
+	switch {
+	case now == r.current:
+	case r.OnRotate.restart:
+		r.restart(snapshot, now)
+	default:
+		r.signal(snapshot, now)
+	}
+}
+
+func (r *supervision) signal(snapshot Snapshot, now fingerprint) {
+	number := r.OnRotate.signal
+	if !isStop(number) && !r.child.survives(number) {
+		if !r.waiting {
+			r.Tell(fmt.Sprintf("the program does not handle %s yet and would be killed by it; it is sent once the program does", unix.SignalName(number)))
+		}
+		r.waiting = true
+		r.again = time.After(signalRetry)
+		return
+	}
+	r.waiting, r.current = false, now
+	r.Tell(fmt.Sprintf("generation %d: sending %s", snapshot.Manifest.Generation, unix.SignalName(number)))
+	r.child.send(number)
+}
+
+// restart asks the child to end, having made sure that there is something to start.
+func (r *supervision) restart(snapshot Snapshot, now fingerprint) {
+	program, err := r.Build(snapshot)
+	if err == nil {
+		err = program.check()
+	}
+	if err != nil {
+		r.Tell(fmt.Sprintf("keeping the program as it is: generation %d: %v", snapshot.Manifest.Generation, err))
+		return
+	}
+	r.Tell(fmt.Sprintf("generation %d: restarting the program", snapshot.Manifest.Generation))
+	r.next, r.nextIs, r.deadline = &program, now, time.After(r.Grace)
+	r.unready()
+	r.child.send(unix.SIGTERM)
+}
