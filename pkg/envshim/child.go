@@ -25,7 +25,7 @@ func startChild(program Program, foreground bool) (child, error) {
 	if err := program.check(); err != nil {
 		return child{}, err
 	}
-	pid, err := syscall.ForkExec(program.Path, program.Args, &syscall.ProcAttr{
+	pid, err := syscall.ForkExec(program.Path, program.Args, &syscall.ProcAttr{ //nolint:gosec // running what the user names is the point
 		Env:   program.Environ,
 		Files: []uintptr{0, 1, 2},
 		Sys:   &syscall.SysProcAttr{Setpgid: true, Foreground: foreground, Ctty: 0, Pdeathsig: syscall.SIGKILL},

@@ -61,9 +61,9 @@ func TestFormatsRefuseWhatTheyCannotCarry(t *testing.T) {
 
 func TestReplaceLeavesNothingBehind(t *testing.T) {
 	dir := t.TempDir()
-	path, err := Install(dir)
+	_, err := Install(dir)
 	require.NoError(t, err)
-	path, err = Install(dir)
+	path, err := Install(dir)
 	require.NoError(t, err)
 	info, err := os.Stat(path)
 	require.NoError(t, err)

@@ -96,7 +96,7 @@ func (p Program) Exec() error {
 	if err := p.check(); err != nil {
 		return err
 	}
-	return startError(p.Path, syscall.Exec(p.Path, p.Args, p.Environ))
+	return startError(p.Path, syscall.Exec(p.Path, p.Args, p.Environ)) //nolint:gosec // running what the user names is the point
 }
 
 // check finds out before execve does, and can say more than "argument list too long".

@@ -41,8 +41,11 @@ type Snapshot struct {
 func Read(dir string) (Snapshot, error) {
 	const attempts = 1000
 	volume, err := os.OpenRoot(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Snapshot{}, fmt.Errorf("%w: %s does not exist: is the volume mounted there (volumeMounts[].mountPath), or elsewhere (--dir)?", ErrNotDelivered, dir)
+	}
 	if err != nil {
-		return Snapshot{}, absentVolume(dir, err)
+		return Snapshot{}, unreadable(dir, err)
 	}
 	defer func() { _ = volume.Close() }()
 	for range attempts {
@@ -51,17 +54,18 @@ func Read(dir string) (Snapshot, error) {
 		case err == nil:
 			return snapshot, nil
 		case !errors.Is(err, errSwapped):
-			return Snapshot{}, fmt.Errorf("reading volume %s: %w", dir, err)
+			return Snapshot{}, unreadable(dir, err)
 		}
 	}
 	return Snapshot{}, fmt.Errorf("reading volume %s: replaced %d times in a row while it was read", dir, attempts)
 }
 
-func absentVolume(dir string, err error) error {
-	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%w: %s does not exist: is the volume mounted there (volumeMounts[].mountPath), or elsewhere (--dir)?", ErrNotDelivered, dir)
+// unreadable says what the user can do about err.
+func unreadable(dir string, err error) error {
+	if errors.Is(err, fs.ErrPermission) {
+		return fmt.Errorf("reading volume %s: %w: the files belong to the pod's group: set securityContext.fsGroup, or the volume's attribute mode", dir, err)
 	}
-	return fmt.Errorf("opening volume: %w", err)
+	return fmt.Errorf("reading volume %s: %w", dir, err)
 }
 
 func readCurrent(volume *os.Root) (Snapshot, error) {

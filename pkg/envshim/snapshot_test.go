@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -100,6 +101,29 @@ func TestReadRefuses(t *testing.T) {
 			assert.Empty(t, snapshot)
 		})
 	}
+}
+
+func TestReadWithoutPermissionNamesTheRemedy(t *testing.T) {
+	dir := newDirectory(t)
+	require.NoError(t, os.Chmod(filepath.Join(dir, "..1/variables/region"), 0))
+	_, err := readWithoutCapabilities(t, dir)
+	assert.EqualError(t, err, "reading volume "+dir+`: variable "region": openat variables/region: permission denied: the files belong to the pod's group: set securityContext.fsGroup, or the volume's attribute mode`)
+}
+
+// readWithoutCapabilities reads as root in a container does, to whom permissions apply.
+func readWithoutCapabilities(t *testing.T, dir string) (snapshot Snapshot, err error) {
+	t.Helper()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		runtime.LockOSThread() // never unlocked: this thread ends with the goroutine
+		var none [2]unix.CapUserData
+		if err = unix.Capset(&unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}, &none[0]); err == nil {
+			snapshot, err = Read(dir)
+		}
+	}()
+	<-done
+	return snapshot, err
 }
 
 // TestReadWhileTheWriterSwaps and the benchmark after it read while generations follow

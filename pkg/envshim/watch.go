@@ -58,7 +58,7 @@ func (w Watcher) loop(ctx context.Context, hints *fsnotify.Watcher, last string,
 			poll.Stop()
 			return
 		case <-events:
-		case <-faults:
+		case <-faults: //nolint:errcheck // whatever it is, an overflow among them, look
 		case <-poll.C:
 		}
 		poll.Stop()
