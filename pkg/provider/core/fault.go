@@ -34,7 +34,7 @@ func (c *Client) explain(ctx context.Context, err error, scrub scrubber) error {
 	said := scrub.quote(answer.Message())
 	switch {
 	case ctx.Err() != nil:
-		return fmt.Errorf("%w: gave up waiting: %w", provider.ErrUnavailable, context.Cause(ctx))
+		return fmt.Errorf("%w: %w: %s", provider.ErrUnavailable, context.Cause(ctx), c.whySilent(scrub))
 	case c.closed.Err() != nil:
 		return errClosed
 	case isOversize(answer):
@@ -94,9 +94,9 @@ func (c *Client) whySilent(scrub scrubber) string {
 		return whyNoConnection(failure, scrub)
 	}
 	if c.conn.GetState() != connectivity.Ready {
-		return fmt.Sprintf("core could not be connected to in time (limit %s)", c.config.Timeout)
+		return "core could not be connected to in time"
 	}
-	return fmt.Sprintf("core did not answer in time (limit %s)", c.config.Timeout)
+	return "core did not answer in time"
 }
 
 // whyNoConnection says what to look at. A certificate that does not hold is a matter of

@@ -4,9 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"net"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -81,7 +79,7 @@ func TestFetchSaysWhoseTurnItIs(t *testing.T) {
 		}, provider.ErrUnavailable, "core"},
 		{"core accepts and says nothing", func(t *testing.T) core.Config {
 			return core.Config{Address: silent(t), CAFile: authority.file, Timeout: 200 * time.Millisecond}
-		}, provider.ErrUnavailable, "core could not be connected to in time (limit 200ms)"},
+		}, provider.ErrUnavailable, "core could not be connected to in time"},
 		{"core is slow", func(t *testing.T) core.Config {
 			s := &server{fetch: func(ctx context.Context, _ *secretsv1.FetchRequest) (*secretsv1.FetchResponse, error) {
 				<-ctx.Done()
@@ -90,7 +88,7 @@ func TestFetchSaysWhoseTurnItIs(t *testing.T) {
 			config := s.start(t)
 			config.Timeout = 200 * time.Millisecond
 			return config
-		}, provider.ErrUnavailable, "core did not answer in time (limit 200ms)"},
+		}, provider.ErrUnavailable, "core did not answer in time"},
 
 		{"garbage instead of HTTP/2", func(t *testing.T) core.Config {
 			return core.Config{Address: chatter(t, authority), CAFile: authority.file}
@@ -166,73 +164,6 @@ func answering(answer *status.Status) *server {
 			return nil, answer.Err()
 		},
 	}
-}
-
-// page is a server that speaks HTTP/2 over TLS and no gRPC of its own.
-func page(write func(http.ResponseWriter)) func(*testing.T) core.Config {
-	return func(t *testing.T) core.Config {
-		authority := newAuthority(t, "core's authority")
-		web := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { write(w) }))
-		web.EnableHTTP2 = true
-		web.TLS = authority.serverTLS(t, authority.issue(t, "core", nil), false)
-		web.StartTLS()
-		t.Cleanup(web.Close)
-		return core.Config{Address: web.Listener.Addr().String(), CAFile: authority.file}
-	}
-}
-
-// frame answers with a gRPC message that claims a length, none where it is negative;
-// and ends well or is cut off.
-func frame(length int, body []byte, endsWell bool) func(http.ResponseWriter) {
-	return func(w http.ResponseWriter) {
-		w.Header().Set("Content-Type", "application/grpc")
-		w.Header().Set("Trailer", "Grpc-Status")
-		w.WriteHeader(http.StatusOK)
-		if length >= 0 {
-			_, _ = w.Write([]byte{0, byte(length >> 24), byte(length >> 16), byte(length >> 8), byte(length)})
-			_, _ = w.Write(body)
-		}
-		w.(http.Flusher).Flush()
-		if !endsWell {
-			panic(http.ErrAbortHandler)
-		}
-		w.Header().Set("Grpc-Status", "0")
-	}
-}
-
-// silent accepts connections and keeps still.
-func silent(t *testing.T) string {
-	return listening(t, func(net.Conn) {})
-}
-
-// chatter speaks TLS, and then not HTTP/2.
-func chatter(t *testing.T, authority *authority) string {
-	settings := authority.serverTLS(t, authority.issue(t, "chatter", nil), false)
-	return listening(t, func(conn net.Conn) {
-		_, _ = tls.Server(conn, settings).Write([]byte("HTTP/1.1 400 Bad Request\r\n\r\nwhat?\r\n"))
-	})
-}
-
-func listening(t *testing.T, greet func(net.Conn)) string {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	done := make(chan struct{})
-	t.Cleanup(func() {
-		_ = listener.Close()
-		<-done
-	})
-	go func() {
-		defer close(done)
-		for {
-			conn, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			defer conn.Close()
-			greet(conn)
-		}
-	}()
-	return listener.Addr().String()
 }
 
 func TestFetchRepeatsNoTokenAndNoRubbish(t *testing.T) {

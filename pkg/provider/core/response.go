@@ -3,10 +3,8 @@ package core
 import (
 	"errors"
 	"fmt"
-	"math"
 
 	secretsv1 "github.com/leoflow/secrets-csi/api/leoflow/secrets/v1"
-	"github.com/leoflow/secrets-csi/pkg/airflow"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 	"github.com/leoflow/secrets-csi/pkg/secret"
 )
@@ -110,8 +108,8 @@ func (a answer) take(name provider.Name, version string) error {
 
 func (a answer) refusals(result *provider.Result) error {
 	for _, given := range a.own.GetRefusals() {
-		name := provider.Name{Kind: kind(given.GetKind()), ID: given.GetName()}
-		reason := reason(given.GetReason())
+		name := provider.Name{Kind: kindOf(given.GetKind()), ID: given.GetName()}
+		reason := reasonOf(given.GetReason())
 		if name.Kind == "" || reason == "" {
 			return fmt.Errorf("a refusal of %q is of kind %d, reason %d", given.GetName(), given.GetKind(), given.GetReason())
 		}
@@ -123,65 +121,4 @@ func (a answer) refusals(result *provider.Result) error {
 		})
 	}
 	return nil
-}
-
-// kind is empty for one that this client does not know.
-func kind(given secretsv1.Kind) provider.Kind {
-	switch given {
-	case secretsv1.Kind_KIND_CONNECTION:
-		return provider.Connection
-	case secretsv1.Kind_KIND_VARIABLE:
-		return provider.Variable
-	default:
-		return ""
-	}
-}
-
-// reason is empty for one that this client does not know.
-func reason(given secretsv1.Refusal_Reason) provider.Reason {
-	switch given {
-	case secretsv1.Refusal_REASON_MISSING:
-		return provider.Missing
-	case secretsv1.Refusal_REASON_DENIED:
-		return provider.Denied
-	case secretsv1.Refusal_REASON_INVALID:
-		return provider.Invalid
-	default:
-		return ""
-	}
-}
-
-// connection copies every field: pods that share a response share no memory.
-func connection(given *secretsv1.Connection) (airflow.Connection, error) {
-	taken := airflow.Connection{
-		ID:          given.GetId(),
-		Type:        airflow.NormalizeType(given.GetConnType()),
-		Description: copied(given.Description),
-		Host:        copied(given.Host),
-		Login:       copied(given.Login),
-		Password:    hidden(given.Password),
-		Schema:      copied(given.Schema),
-		Extra:       hidden(given.Extra),
-	}
-	if given.Port != nil {
-		if given.GetPort() > math.MaxUint16 {
-			return airflow.Connection{}, &airflow.FieldError{Field: "port", Reason: "is above 65535"}
-		}
-		taken.Port = new(uint16(given.GetPort()))
-	}
-	return taken, taken.Validate()
-}
-
-func copied(field *string) *string {
-	if field == nil {
-		return nil
-	}
-	return new(*field)
-}
-
-func hidden(field *string) *secret.Text {
-	if field == nil {
-		return nil
-	}
-	return new(secret.New(*field))
 }

@@ -72,6 +72,6 @@ func TestRetriesEndWithTheCaller(t *testing.T) {
 	_, err := newClient(t, s.start(t)).Fetch(ctx, pod(), oneVariable)
 	require.ErrorIs(t, err, provider.ErrUnavailable)
 	require.ErrorIs(t, err, context.Canceled)
-	require.ErrorContains(t, err, "gave up waiting")
+	require.ErrorContains(t, err, "context canceled: core did not answer in time")
 	assert.EqualValues(t, 1, s.fetches.Load())
 }

@@ -104,8 +104,9 @@ func readTLS(config Config) (*tls.Config, error) {
 	return settings, nil
 }
 
+// Info names the server only where the address does not.
 func (t *transport) Info() credentials.ProtocolInfo {
-	return credentials.ProtocolInfo{SecurityProtocol: "tls", ServerName: t.config.serverName()}
+	return credentials.ProtocolInfo{SecurityProtocol: "tls", ServerName: t.config.ServerName}
 }
 
 // Clone shares the files and the line: both stand for the one connection.

@@ -2,6 +2,7 @@ package core_test
 
 import (
 	"crypto/x509"
+	"net"
 	"os"
 	"path/filepath"
 	"testing"
@@ -66,6 +67,20 @@ func TestServerNameStandsInForTheAddress(t *testing.T) {
 	s := &server{fetch: oursHolding("env")}
 	address, _ := s.serve(t, "127.0.0.1:0", authority.serverTLS(t, pair, false))
 	requireFetch(t, newClient(t, core.Config{Address: address, CAFile: authority.file, ServerName: "core.leoflow.svc"}))
+}
+
+func TestAddressesOfAllKinds(t *testing.T) {
+	authority := newAuthority(t, "core's authority")
+	pair := authority.issue(t, "core", func(c *x509.Certificate) { c.IPAddresses = append(c.IPAddresses, net.IPv6loopback) })
+	s := &server{fetch: oursHolding("env")}
+	settings := authority.serverTLS(t, pair, false)
+	four, _ := s.serve(t, "127.0.0.1:0", settings)
+	six, _ := s.serve(t, "[::1]:0", settings)
+	_, port, err := net.SplitHostPort(four)
+	require.NoError(t, err)
+	for _, address := range []string{four, six, "localhost:" + port} {
+		requireFetch(t, newClient(t, core.Config{Address: address, CAFile: authority.file}))
+	}
 }
 
 func TestPlaintextOnLoopback(t *testing.T) {

@@ -90,7 +90,7 @@ func readEntries(message *secretsv1.WatchResponse) ([]entryVersion, error) {
 	}
 	entries := make([]entryVersion, len(message.GetEntries()))
 	for i, entry := range message.GetEntries() {
-		name := provider.Name{Kind: kind(entry.GetKind()), ID: entry.GetName()}
+		name := provider.Name{Kind: kindOf(entry.GetKind()), ID: entry.GetName()}
 		if name.Kind == "" || name.ID == "" || (message.GetResync() && entry.GetVersion() == "") {
 			return nil, fmt.Errorf("%w: a watch message names entry %d without a kind, a name or a version", provider.ErrProtocol, i)
 		}
