@@ -17,9 +17,9 @@ import (
 
 	agentv1 "github.com/leoflow/secrets-csi/api/leoflow/agent/v1"
 	secretsv1 "github.com/leoflow/secrets-csi/api/leoflow/secrets/v1"
+	"github.com/leoflow/secrets-csi/internal/filewatch"
 	"github.com/leoflow/secrets-csi/internal/logkey"
 	"github.com/leoflow/secrets-csi/pkg/coreserver/audit"
-	"github.com/leoflow/secrets-csi/pkg/coreserver/filewatch"
 	"github.com/leoflow/secrets-csi/pkg/coreserver/store"
 	"github.com/leoflow/secrets-csi/pkg/secret"
 )

@@ -4,8 +4,8 @@ import (
 	"context"
 	"log/slog"
 
+	"github.com/leoflow/secrets-csi/internal/filewatch"
 	"github.com/leoflow/secrets-csi/internal/logkey"
-	"github.com/leoflow/secrets-csi/pkg/coreserver/filewatch"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 )
 
