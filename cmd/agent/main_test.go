@@ -118,6 +118,24 @@ func TestExecLeavesNoAgentBetween(t *testing.T) {
 	assert.Equal(t, "a b  --dir", words[1], "the arguments are the program's own")
 }
 
+// inherits tells what a program inherits besides arguments and environment. The soft
+// limit of files is lowered first, because the Go runtime raises its own. Of signals
+// that are ignored, the Go runtime hands on only the two of nohup and of background jobs.
+const inherits = `ulimit -S -n 64; exec "$@" sh -c 'grep -E "^(Sig(Blk|Ign|Cgt)|Umask|Groups|NoNewPrivs)" /proc/self/status; ulimit -a; ls /proc/self/fd'`
+
+func TestTheProgramInheritsWhatItWouldWithoutTheAgent(t *testing.T) {
+	volume := newVolume(t, nil)
+	run := func(wrapper ...string) string {
+		out, err := exec.Command("sh", append([]string{"-c", "trap '' HUP INT; umask 27; " + inherits, "sh"}, wrapper...)...).Output()
+		require.NoError(t, err)
+		return string(out)
+	}
+	bare := run("env")
+	assert.Contains(t, bare, "Umask:\t0027")
+	assert.Equal(t, bare, run("agent", "exec", "--dir", volume, "--"))
+	assert.Equal(t, bare, run("agent", "exec", "--dir", volume, "--on-rotate=restart", "--"))
+}
+
 func atoi(t *testing.T, text string) int {
 	t.Helper()
 	var number int

@@ -94,8 +94,8 @@ func exitCode(status unix.WaitStatus) int {
 
 // forwarded lists the signals that are the child's. Not among them are those the kernel
 // raises for a process's own doing, job control's that would stop the supervisor, and
-// SIGURG, which the Go runtime sends itself. A signal that was ignored at the start
-// stays ignored, for the child too.
+// SIGURG, which the Go runtime sends itself. One that was ignored at the start, as
+// nohup does, stays ignored for the child too.
 func forwarded() []os.Signal {
 	own := []syscall.Signal{
 		unix.SIGKILL, unix.SIGSTOP, unix.SIGCHLD, unix.SIGURG, unix.SIGPIPE, unix.SIGTTIN, unix.SIGTTOU,

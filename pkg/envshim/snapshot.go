@@ -88,7 +88,7 @@ func currentTarget(volume *os.Root) (string, error) {
 	target, err := volume.Readlink(layout.DataLink)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return "", fmt.Errorf("%w: it has no %s: is it a Leoflow volume?", ErrNotDelivered, layout.DataLink)
+		return "", fmt.Errorf("%w: it has no %s: is it a Leoflow volume, and mounted without subPath?", ErrNotDelivered, layout.DataLink)
 	case err != nil:
 		return "", err
 	case strings.ContainsRune(target, '/') || target == "..":

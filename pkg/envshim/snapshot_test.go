@@ -68,7 +68,7 @@ func TestReadRefuses(t *testing.T) {
 		"no directory": {func(t *testing.T, dir string) { require.NoError(t, os.RemoveAll(dir)) },
 			"nothing is delivered yet: DIR does not exist: is the volume mounted there (volumeMounts[].mountPath), or elsewhere (--dir)?", true},
 		"no data link": {func(t *testing.T, dir string) { require.NoError(t, os.Remove(filepath.Join(dir, "..data"))) },
-			"reading volume DIR: nothing is delivered yet: it has no ..data: is it a Leoflow volume?", true},
+			"reading volume DIR: nothing is delivered yet: it has no ..data: is it a Leoflow volume, and mounted without subPath?", true},
 		"data link to a parent":  {relink(".."), "reading volume DIR: ..data leads out of the volume", false},
 		"data link to elsewhere": {relink("/etc"), "reading volume DIR: ..data leads out of the volume", false},
 		"data link to nothing":   {relink("..2"), "reading volume DIR: openat ..2: no such file or directory", false},
