@@ -35,7 +35,7 @@ func Connections(key *seal.Key, file string, content []byte) ([]byte, error) {
 			put(sealed, key, entry.Name{Kind: entry.Connection, ID: c.ID}, field, text)
 		}
 	}
-	return rewrite(file, content, sealed)
+	return rewrite(file, content, sealed, opener{key}.connections)
 }
 
 // Variables seals the values of a file of variables. What is sealed already stays.
@@ -48,7 +48,7 @@ func Variables(key *seal.Key, file string, content []byte) ([]byte, error) {
 	for _, v := range variables {
 		put(sealed, key, entry.Name{Kind: entry.Variable, ID: v.Key}, seal.Whole, &v.Value)
 	}
-	return rewrite(file, content, sealed)
+	return rewrite(file, content, sealed, opener{key}.variables)
 }
 
 // check refuses a file with any fault: an entry that is not understood could hold a
@@ -71,13 +71,20 @@ func put(sealed map[spot]string, key *seal.Key, name entry.Name, field string, t
 	sealed[spot{name.ID, field}] = key.Seal(seal.Place{Name: name, Field: field}, *text)
 }
 
-func rewrite(file string, content []byte, sealed map[spot]string) ([]byte, error) {
+func rewrite(file string, content []byte, sealed map[spot]string, read readFile) (rewritten []byte, err error) {
 	switch suffix := strings.ToLower(path.Ext(file)); suffix {
 	case ".json":
-		return rewriteJSON(content, sealed)
+		rewritten, err = rewriteJSON(content, sealed)
 	case ".yaml", ".yml":
-		return rewriteYAML(content, sealed)
+		rewritten, err = rewriteYAML(content, sealed)
 	default:
-		return nil, fmt.Errorf("%s: sealing works on .json, .yaml and .yml", file)
+		err = errors.New("sealing works on .json, .yaml and .yml")
 	}
+	if err == nil {
+		err = read.verify(file, content, rewritten)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	return rewritten, nil
 }
