@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"time"
@@ -25,22 +26,23 @@ func downCommand() cli.Command {
 		Bind: func(flags *flag.FlagSet) cli.Run {
 			path := stateFlag(flags)
 			return func(ctx context.Context, streams cli.Streams, _ []string) error {
-				return down(ctx, *path, streams)
+				dir, err := state.Open(*path)
+				if err != nil {
+					return err
+				}
+				if err := dir.Lock(); err != nil && !errors.Is(err, fs.ErrNotExist) {
+					return err
+				}
+				return down(ctx, dir, streams.Err)
 			}
 		},
 	}
 }
 
-func down(ctx context.Context, path string, streams cli.Streams) error {
+// down needs the directory's lock, if there is a directory.
+func down(ctx context.Context, dir state.Dir, progress io.Writer) error {
 	if os.Geteuid() != 0 {
 		return cli.Usagef("a node needs root")
-	}
-	dir, err := state.Open(path)
-	if err != nil {
-		return err
-	}
-	if err := dir.Lock(); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, teardownTimeout)
 	defer cancel()
@@ -51,6 +53,6 @@ func down(ctx context.Context, path string, streams cli.Streams) error {
 	if err := dir.Remove(); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	_, err = fmt.Fprintf(streams.Err, "no cluster is in %s\n", dir)
+	_, err := fmt.Fprintf(progress, "no cluster is in %s\n", dir)
 	return err
 }

@@ -2,11 +2,9 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 
 	"github.com/leoflow/secrets-csi/internal/cli"
 	"github.com/leoflow/secrets-csi/test/kind/sandbox"
@@ -44,12 +42,7 @@ func execute(ctx context.Context, path string, streams cli.Streams, args []strin
 		return err
 	}
 	command.Stdin, command.Stdout, command.Stderr = streams.In, streams.Out, streams.Err
-	err = command.Run()
-	var exit *exec.ExitError
-	if errors.As(err, &exit) {
-		return &cli.ExitError{Code: exit.ExitCode()}
-	}
-	return err
+	return exitCode(command.Run())
 }
 
 func loadCommand() cli.Command {

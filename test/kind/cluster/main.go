@@ -29,8 +29,8 @@ func program() cli.Program {
 		Name:    "cluster",
 		Summary: "Runs a Kubernetes cluster of one real node on this machine, without Docker.",
 		Commands: []cli.Command{
-			upCommand(), downCommand(), rebootCommand(), statusCommand(),
-			loadCommand(), execCommand(), initCommand(),
+			upCommand(), downCommand(), runCommand(), statusCommand(),
+			loadCommand(), execCommand(), rebootCommand(), initCommand(),
 		},
 	}
 }

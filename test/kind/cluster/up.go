@@ -33,38 +33,48 @@ cluster up
 # another minor version
 cluster up --kubernetes-version=v1.35`,
 		Bind: func(flags *flag.FlagSet) cli.Run {
-			module := flags.String("module", ".", "`directory` of test/kind")
-			cache := flags.String("cache", cacheDir(), "`directory` that keeps builds")
-			version := flags.String("kubernetes-version", "", "`version` or minor version; the newest if empty")
-			path, timeout := stateFlag(flags), timeoutFlag(flags)
+			settings := bindUp(flags)
 			return func(ctx context.Context, streams cli.Streams, _ []string) error {
-				return up(ctx, upSettings{*module, *cache, *path, *version, *timeout}, streams)
+				dir, err := up(ctx, settings(), streams.Err)
+				if err != nil {
+					return err
+				}
+				_, err = fmt.Fprintf(streams.Out, "export KUBECONFIG=%s\n", dir.Kubeconfig())
+				return err
 			}
 		},
 	}
 }
 
-func up(ctx context.Context, settings upSettings, streams cli.Streams) error {
+// bindUp declares the flags of up. The settings are there once they are parsed.
+func bindUp(flags *flag.FlagSet) func() upSettings {
+	module := flags.String("module", ".", "`directory` of test/kind")
+	cache := flags.String("cache", cacheDir(), "`directory` that keeps builds")
+	version := flags.String("kubernetes-version", "", "`version` or minor version; the newest if empty")
+	path, timeout := stateFlag(flags), timeoutFlag(flags)
+	return func() upSettings { return upSettings{*module, *cache, *path, *version, *timeout} }
+}
+
+// up returns the directory of a cluster that is ready for pods.
+func up(ctx context.Context, settings upSettings, progress io.Writer) (state.Dir, error) {
 	if os.Geteuid() != 0 {
-		return cli.Usagef("a node needs root")
+		return "", cli.Usagef("a node needs root")
 	}
-	cluster, images, err := prepare(ctx, settings, streams.Err)
+	cluster, images, err := prepare(ctx, settings, progress)
 	if err != nil {
-		return err
+		return "", err
 	}
 	started := time.Now()
 	dir, err := create(ctx, settings.state, cluster)
 	if err != nil {
-		return err
+		return "", err
 	}
-	_, _ = fmt.Fprintf(streams.Err, "starting Kubernetes %s\n", cluster.Version)
+	_, _ = fmt.Fprintf(progress, "starting Kubernetes %s\n", cluster.Version)
 	if err := boot(ctx, dir, settings.timeout, images); err != nil {
-		return abandon(dir, err, streams.Err)
+		return "", abandon(dir, err, progress)
 	}
-	_, _ = fmt.Fprintf(streams.Err, "Kubernetes %s was ready after %s\n",
-		cluster.Version, time.Since(started).Round(100*time.Millisecond))
-	_, err = fmt.Fprintf(streams.Out, "export KUBECONFIG=%s\n", dir.Kubeconfig())
-	return err
+	_, _ = fmt.Fprintf(progress, "ready after %s\n", time.Since(started).Round(100*time.Millisecond))
+	return dir, nil
 }
 
 // prepare gets everything that a cluster is made from, and starts nothing.

@@ -3,35 +3,48 @@ package debian
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"slices"
 	"strings"
 )
 
-// files are the programs the node runs that are not built here, and their packages.
-var files = map[string]string{
-	"/bin/busybox":        "busybox-static",
-	"/usr/bin/containerd": "containerd",
-	"/usr/bin/nsenter":    "util-linux",
-	"/usr/lib/cni/ptp":    "containernetworking-plugins",
-	"/usr/sbin/ip":        "iproute2",
-	"/usr/sbin/iptables":  "iptables",
-	"/usr/sbin/runc":      "runc",
+// packages have the programs that the node runs and that are not built here.
+var packages = map[string]string{
+	"busybox":    "busybox-static",
+	"containerd": "containerd",
+	"ctr":        "containerd",
+	"ip":         "iproute2",
+	"iptables":   "iptables",
+	"nsenter":    "util-linux",
+	"ptp":        "containernetworking-plugins",
+	"runc":       "runc",
 }
 
-// Missing are the packages whose file is not there, however it might have come.
+// directories are where the node looks for them, whatever PATH says.
+var directories = []string{"/usr/sbin", "/usr/bin", "/sbin", "/bin", "/usr/lib/cni"}
+
+// Missing are the packages of the programs that are not there, however they might have
+// come.
 func Missing() []string {
 	var missing []string
-	for file, name := range files {
-		if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
+	for program, name := range packages {
+		if !isInstalled(program) {
 			missing = append(missing, name)
 		}
 	}
-	return missing
+	slices.Sort(missing)
+	return slices.Compact(missing)
+}
+
+func isInstalled(program string) bool {
+	return slices.ContainsFunc(directories, func(directory string) bool {
+		_, err := os.Stat(filepath.Join(directory, program))
+		return err == nil
+	})
 }
 
 // Install gets the packages from wherever the machine's apt gets its own.
