@@ -17,6 +17,7 @@ import (
 	"github.com/leoflow/secrets-csi/internal/cli"
 	"github.com/leoflow/secrets-csi/pkg/delivery"
 	"github.com/leoflow/secrets-csi/pkg/driver"
+	"github.com/leoflow/secrets-csi/pkg/policy"
 )
 
 func main() {
@@ -71,6 +72,7 @@ func run(ctx context.Context, streams cli.Streams, s settings) error {
 func serve(ctx context.Context, s settings, sources sources, log *slog.Logger) error {
 	deliverer := delivery.New(delivery.Config{
 		Providers:  sources.byName,
+		Policy:     policy.Clouds(),
 		VolumeSize: int64(s.volumeSize),
 		// The provider gives up first, because it knows what it waited for.
 		FetchTimeout: s.fetchTimeout + time.Second,

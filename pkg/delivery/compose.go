@@ -47,40 +47,27 @@ func (d *Deliverer) applyPolicy(ctx context.Context, spec Volume, result provide
 	connections := make([]render.Connection, 0, len(result.Connections))
 	var refusals []provider.Refusal
 	for _, entry := range result.Connections {
-		outcome := policy.Outcome{Connection: entry.Connection}
-		if d.Policy != nil {
-			var err error
-			if outcome, err = d.Policy.Process(ctx, entry.Connection, d.resolve(spec.Pod)); err != nil {
-				refusals = append(refusals, provider.Refusal{
-					Name:   provider.Name{Kind: provider.Connection, ID: entry.Connection.ID},
-					Reason: provider.Invalid, Detail: err.Error(),
-				})
-				continue
-			}
+		decided, err := d.Policy.Process(ctx, entry.Connection, d.resolve(spec.Pod))
+		if err != nil {
+			refusals = append(refusals, provider.Refusal{
+				Name:   provider.Name{Kind: provider.Connection, ID: entry.Connection.ID},
+				Reason: provider.Invalid, Detail: err.Error(),
+			})
+			continue
 		}
-		connections = append(connections, render.Connection{
-			Connection: outcome.Connection, Version: entry.Version, Source: spec.Provider,
-			Notices: notices(outcome.Notices),
-		})
+		connections = append(connections, render.Decided(decided, entry.Version, spec.Provider))
 	}
 	return connections, refusals
 }
 
+// resolve binds references to the pod's identity.
 func (d *Deliverer) resolve(pod provider.Identity) policy.Resolve {
-	if d.Resolver != nil {
-		return d.Resolver(pod)
+	return func(ctx context.Context, reference policy.Reference) (secret.Text, error) {
+		if d.Resolver == nil {
+			return secret.Text{}, errors.New("references are not enabled on this node")
+		}
+		return d.Resolver.Resolve(ctx, pod, provider.Reference(reference))
 	}
-	return func(context.Context, policy.Reference) (secret.Text, error) {
-		return secret.Text{}, errors.New("no secret manager is configured on this node")
-	}
-}
-
-func notices(from []policy.Notice) []layout.Notice {
-	to := make([]layout.Notice, 0, len(from))
-	for _, notice := range from {
-		to = append(to, layout.Notice(notice))
-	}
-	return to
 }
 
 // absentEntries are the manifest's entries for what is not delivered.

@@ -29,10 +29,10 @@ import (
 type Config struct {
 	// Providers by the name that a volume's "provider" attribute gives.
 	Providers map[string]provider.Provider
-	// Policy rewrites every connection before it is rendered. Nil leaves them alone.
-	Policy policy.Processor
-	// Resolver binds references to a pod's identity. Nil refuses every reference.
-	Resolver func(pod provider.Identity) policy.Resolve
+	// Policy rewrites every connection before it is rendered. Empty leaves them alone.
+	Policy policy.Chain
+	// Resolver fetches what references point at. Nil refuses every reference.
+	Resolver provider.Resolver
 	// VolumeSize caps each volume's tmpfs, in bytes.
 	VolumeSize int64
 	// FetchTimeout bounds one fetch.

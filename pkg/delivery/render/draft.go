@@ -31,6 +31,7 @@ type draft struct {
 func draftConnection(format Format, c Connection) draft {
 	conn := c.Connection
 	d := newDraft(provider.Connection, conn.ID, layout.ConnectionsDir, c.Version, c.Source, c.Notices)
+	d.entry.Grade = c.Grade
 	env, err := airflow.ConnectionEnvName(conn.ID)
 	if err != nil {
 		d.problem = err.Error()

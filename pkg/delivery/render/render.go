@@ -11,6 +11,7 @@ import (
 
 	"github.com/leoflow/secrets-csi/pkg/airflow"
 	"github.com/leoflow/secrets-csi/pkg/mount/layout"
+	"github.com/leoflow/secrets-csi/pkg/policy"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 	"github.com/leoflow/secrets-csi/pkg/secret"
 )
@@ -29,7 +30,20 @@ type Connection struct {
 	Connection airflow.Connection
 	Version    string
 	Source     string
+	Grade      *layout.Grade
 	Notices    []layout.Notice
+}
+
+// Decided is a connection as the policy has decided it.
+func Decided(outcome policy.Outcome, version, source string) Connection {
+	c := Connection{Connection: outcome.Connection, Version: version, Source: source}
+	if outcome.Grade.State != "" {
+		c.Grade = &layout.Grade{State: string(outcome.Grade.State), Reason: outcome.Grade.Reason}
+	}
+	for _, notice := range outcome.Notices {
+		c.Notices = append(c.Notices, layout.Notice(notice))
+	}
+	return c
 }
 
 // Variable is a variable ready to be rendered.

@@ -59,8 +59,17 @@ type Entry struct {
 	// Version is opaque and differs whenever the value does.
 	Version string `json:"version,omitempty"`
 	// Source is the provider that the value came from.
-	Source  string   `json:"source,omitempty"`
+	Source string `json:"source,omitempty"`
+	// Grade is of connections whose type the policy knows.
+	Grade   *Grade   `json:"grade,omitempty"`
 	Notices []Notice `json:"notices,omitempty"`
+}
+
+// Grade is what can be said of a connection's credential without trying it.
+type Grade struct {
+	// State is "valid", "runtime" (decided when the task runs) or "broken".
+	State  string `json:"state"`
+	Reason string `json:"reason"`
 }
 
 // Delivered is the State of an entry that has a file.

@@ -1,0 +1,65 @@
+package delivery
+
+import (
+	"context"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/leoflow/secrets-csi/pkg/airflow"
+	"github.com/leoflow/secrets-csi/pkg/mount"
+	"github.com/leoflow/secrets-csi/pkg/policy"
+	"github.com/leoflow/secrets-csi/pkg/provider"
+	"github.com/leoflow/secrets-csi/pkg/secret"
+)
+
+// vault is a secret manager that holds one key and notes who asked.
+type vault struct{ asked []provider.Identity }
+
+func (v *vault) Resolve(_ context.Context, pod provider.Identity, ref provider.Reference) (secret.Text, error) {
+	v.asked = append(v.asked, pod)
+	if ref.Name != "gcs-key" {
+		return secret.Text{}, provider.ErrMissing
+	}
+	return secret.New(`{"type":"service_account","client_email":"a@b.iam.gserviceaccount.com","private_key":"-----BEGIN PRIVATE KEY-----\nx\n-----END PRIVATE KEY-----\n","token_uri":"https://oauth2.googleapis.com/token"}`), nil
+}
+
+func gcp(extra string) airflow.Connection {
+	return airflow.Connection{ID: "gcs", Type: "google_cloud_platform", Extra: new(secret.New(extra))}
+}
+
+func TestAReferenceIsResolvedUnderThePodsIdentity(t *testing.T) {
+	r := newRig(t)
+	keys := &vault{}
+	r.Policy, r.Resolver = policy.Clouds(), keys
+	r.fake.SetConnection(gcp(`{"key_secret_name":"gcs-key","key_secret_project_id":"p"}`))
+	v := r.volume(t, "a")
+	v.Connections = named("gcs")
+	require.NoError(t, r.Publish(t.Context(), v))
+
+	value := read(t, v, "connections/gcs")
+	assert.Contains(t, value, "extra__google_cloud_platform__keyfile_dict")
+	assert.NotContains(t, value, "key_secret_name")
+	require.Len(t, keys.asked, 1)
+	assert.Equal(t, "a", keys.asked[0].PodName)
+	shown, err := mount.Current(v.TargetPath)
+	require.NoError(t, err)
+	require.NotNil(t, shown.Manifest.Entries[0].Grade)
+}
+
+func TestAReferenceThatCannotBeResolvedFailsItsEntryAlone(t *testing.T) {
+	r := newRig(t)
+	r.Policy, r.Resolver = policy.Clouds(), &vault{}
+	r.fake.SetConnection(gcp(`{"key_secret_name":"nowhere","key_secret_project_id":"p"}`))
+	v := r.volume(t, "a")
+	v.Connections = named("gcs", "warehouse")
+	err := r.Publish(t.Context(), v)
+	assert.Equal(t, Invalid, reasonOf(t, err))
+	assert.Contains(t, err.Error(), `connection "gcs" cannot be delivered: `)
+	assert.Contains(t, err.Error(), "key_secret_name")
+
+	v.Connections.Names[0].Optional = true
+	require.NoError(t, r.Publish(t.Context(), v))
+	assert.Equal(t, firstURI, read(t, v, "connections/warehouse"))
+}
