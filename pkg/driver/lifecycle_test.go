@@ -1,6 +1,7 @@
 package driver
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io/fs"
@@ -19,6 +20,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/leoflow/secrets-csi/pkg/airflow"
+	"github.com/leoflow/secrets-csi/pkg/delivery"
 	"github.com/leoflow/secrets-csi/pkg/mount/layout"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 )
@@ -200,7 +202,6 @@ func TestAttributesReachTheFiles(t *testing.T) {
 	request.VolumeContext["mode"] = "0404"
 	request.VolumeContext["format"] = "json"
 	request.VolumeContext["connections"] = "*"
-	request.VolumeCapability.GetMount().VolumeMountGroup = "4242"
 	require.NoError(t, r.publish(t, request))
 
 	path := filepath.Join(r.target("attributes"), "connections", "warehouse")
@@ -208,9 +209,32 @@ func TestAttributesReachTheFiles(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, fs.FileMode(0o404), info.Mode().Perm())
 	assert.True(t, json.Valid([]byte(readFile(t, path))))
-	var stat unix.Stat_t
-	require.NoError(t, unix.Stat(path, &stat))
-	assert.Equal(t, uint32(4242), stat.Gid)
+}
+
+// recorder keeps what it is asked to publish. A user namespace knows no group to give
+// files to.
+type recorder struct {
+	Deliverer
+	volumes chan delivery.Volume
+}
+
+func (r recorder) Publish(_ context.Context, volume delivery.Volume) error {
+	r.volumes <- volume
+	return nil
+}
+
+func TestThePodsGroupOwnsTheFiles(t *testing.T) {
+	for group, want := range map[string]uint32{"": 0, "0": 0, "4242": 4242, "4294967294": 4294967294} {
+		recorded := recorder{volumes: make(chan delivery.Volume, 1)}
+		r := newRig(t, func(r *rig) {
+			recorded.Deliverer = r.server.Driver.Deliverer
+			r.server.Driver.Deliverer = recorded
+		})
+		request := r.publishRequest("group")
+		request.VolumeCapability.GetMount().VolumeMountGroup = group
+		require.NoError(t, r.publish(t, request))
+		assert.Equal(t, want, (<-recorded.volumes).Group)
+	}
 }
 
 func (r *rig) manifest(t *testing.T, volumeID string) layout.Manifest {

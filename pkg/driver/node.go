@@ -2,6 +2,7 @@ package driver
 
 import (
 	"context"
+	"math"
 	"path/filepath"
 	"strconv"
 
@@ -159,7 +160,7 @@ func parseGroup(group string) (uint32, error) {
 		return 0, nil
 	}
 	gid, err := strconv.ParseUint(group, 10, 32)
-	if err != nil {
+	if err != nil || gid == math.MaxUint32 { // which chown(2) takes for "as it was"
 		return 0, invalidf("volume_mount_group %q is not a group id; it comes from spec.securityContext.fsGroup", shorten(group))
 	}
 	return uint32(gid), nil

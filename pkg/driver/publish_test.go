@@ -77,6 +77,8 @@ func TestPublishRefusesBadRequests(t *testing.T) {
 			"mount flags cannot be chosen; leave mountOptions out"},
 		{"group", func(r *request) { r.VolumeCapability.GetMount().VolumeMountGroup = "staff" }, codes.InvalidArgument,
 			`volume_mount_group "staff" is not a group id; it comes from spec.securityContext.fsGroup`},
+		{"no group at all", func(r *request) { r.VolumeCapability.GetMount().VolumeMountGroup = "4294967295" }, codes.InvalidArgument,
+			`volume_mount_group "4294967295" is not a group id; it comes from spec.securityContext.fsGroup`},
 		{"not read-only", func(r *request) { r.Readonly = false }, codes.InvalidArgument,
 			"volumes[].csi.readOnly: must be true; a pod cannot write to its secrets"},
 		{"no pod info", func(r *request) { delete(r.VolumeContext, podUIDKey) }, codes.InvalidArgument,
