@@ -85,11 +85,6 @@ func (c Config) check() error {
 	return nil
 }
 
-func (c Config) serverName() string {
-	host, _, _ := net.SplitHostPort(c.Address)
-	return orElse(c.ServerName, host)
-}
-
 // isLoopback takes "localhost" at its word; the dialer checks what it resolved to.
 func isLoopback(host string) bool {
 	address, err := netip.ParseAddr(host)

@@ -1,11 +1,6 @@
 package core
 
 import (
-	"context"
-	"fmt"
-	"net"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
@@ -53,21 +48,6 @@ const (
 	dialTimeout = 5 * time.Second
 )
 
-// line is the node's one connection as far as gRPC does not show it: how often it was
-// made anew, why the last attempt failed, and a way to give it up.
-type line struct {
-	plaintext bool
-	count     atomic.Int64
-	// onProbation: core has asked for a client certificate and not spoken since. With
-	// TLS 1.3 it judges the certificate after the client's part of the handshake, and
-	// its verdict may be lost when it hangs up.
-	onProbation atomic.Bool
-
-	mu      sync.Mutex
-	conn    net.Conn
-	failure error
-}
-
 // connect prepares the connection; it is made when first used.
 func connect(config Config, over *line) (*grpc.ClientConn, error) {
 	transport := insecure.NewCredentials()
@@ -77,15 +57,13 @@ func connect(config Config, over *line) (*grpc.ClientConn, error) {
 			return nil, err
 		}
 	}
-	// The dialer resolves the name, with each attempt: gRPC's own resolver would look
-	// no more than twice a minute, and its failures would come without their reason.
-	return grpc.NewClient("passthrough:///"+config.Address,
+	options := []grpc.DialOption{
 		grpc.WithTransportCredentials(transport),
 		grpc.WithContextDialer(over.dial),
 		grpc.WithNoProxy(),
 		grpc.WithDisableServiceConfig(),
 		grpc.WithDefaultServiceConfig(serviceConfig),
-		grpc.WithUserAgent("leoflow-secrets-csi/"+version.Version),
+		grpc.WithUserAgent("leoflow-secrets-csi/" + version.Version),
 		grpc.WithReadBufferSize(ioBuffer),
 		grpc.WithWriteBufferSize(ioBuffer),
 		grpc.WithMaxHeaderListSize(maxHeaderList),
@@ -95,48 +73,11 @@ func connect(config Config, over *line) (*grpc.ClientConn, error) {
 			Backoff:           backoff.Config{BaseDelay: 200 * time.Millisecond, Multiplier: 1.6, Jitter: 0.5, MaxDelay: 15 * time.Second},
 			MinConnectTimeout: dialTimeout,
 		}),
-	)
-}
-
-func (l *line) dial(ctx context.Context, address string) (net.Conn, error) {
-	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
-	if err == nil && l.plaintext && !conn.RemoteAddr().(*net.TCPAddr).IP.IsLoopback() {
-		_ = conn.Close()
-		err = fmt.Errorf("%s is not a loopback address, and TLS is switched off", address)
 	}
-	if err != nil {
-		l.failed(err)
-		return nil, err
+	if config.ServerName != "" {
+		options = append(options, grpc.WithAuthority(config.ServerName))
 	}
-	l.count.Add(1)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.conn = conn
-	if l.plaintext {
-		l.failure = nil
-	}
-	return conn, nil
-}
-
-// failed notes why the connection could not be made; nil once it was.
-func (l *line) failed(err error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.failure = err
-}
-
-// why is the reason there is no connection, or nil if there is one.
-func (l *line) why() error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.failure
-}
-
-// drop gives the present connection up, so that the next call makes a new one.
-func (l *line) drop() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.conn != nil {
-		_ = l.conn.Close()
-	}
+	// The dialer resolves the name, with each attempt: gRPC's own resolver would look
+	// no more than twice a minute, and its failures would come without their reason.
+	return grpc.NewClient("passthrough:///"+config.Address, options...)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"net/http"
 	"strings"
 	"testing"
@@ -134,7 +135,7 @@ func TestFetchSaysWhoseTurnItIs(t *testing.T) {
 			result, err := newClient(t, config).Fetch(t.Context(), pod(), oneVariable)
 			require.ErrorIs(t, err, row.want)
 			for _, other := range []error{provider.ErrUnavailable, provider.ErrUnauthenticated, provider.ErrDenied, provider.ErrProtocol} {
-				assert.Equal(t, other == row.want, strings.Contains(err.Error(), ": "+other.Error()+": "), "%v", err)
+				assert.Equal(t, errors.Is(other, row.want), errors.Is(err, other), "%v", err)
 			}
 			assert.Contains(t, err.Error(), row.says)
 			assert.Contains(t, err.Error(), "asking core at "+config.Address+": ")

@@ -35,7 +35,9 @@ func newTransport(config Config, over *line) (credentials.TransportCredentials, 
 	return &transport{config: config, over: over, good: settings}, nil
 }
 
-// ClientHandshake notes its outcome, because what gRPC tells of it is text alone.
+// ClientHandshake checks core's certificate against the authority, which is the address
+// or Config.ServerName. It notes the outcome, because what gRPC tells of it is text
+// alone.
 func (t *transport) ClientHandshake(ctx context.Context, authority string, raw net.Conn) (net.Conn, credentials.AuthInfo, error) {
 	settings := t.settings().Clone()
 	settings.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
@@ -83,7 +85,7 @@ func (t *transport) settings() *tls.Config {
 }
 
 func readTLS(config Config) (*tls.Config, error) {
-	settings := &tls.Config{MinVersion: tls.VersionTLS13, ServerName: config.serverName()}
+	settings := &tls.Config{MinVersion: tls.VersionTLS13}
 	if config.CAFile != "" {
 		pem, err := os.ReadFile(config.CAFile)
 		if err != nil {
@@ -104,9 +106,8 @@ func readTLS(config Config) (*tls.Config, error) {
 	return settings, nil
 }
 
-// Info names the server only where the address does not.
-func (t *transport) Info() credentials.ProtocolInfo {
-	return credentials.ProtocolInfo{SecurityProtocol: "tls", ServerName: t.config.ServerName}
+func (*transport) Info() credentials.ProtocolInfo {
+	return credentials.ProtocolInfo{SecurityProtocol: "tls"}
 }
 
 // Clone shares the files and the line: both stand for the one connection.
