@@ -48,7 +48,7 @@ func parseAttributes(attributes map[string]string, providers []string) (delivery
 			continue
 		}
 		if err := setAttribute(&volume, name, attributes[name], providers); err != nil {
-			mistakes = append(mistakes, fmt.Errorf("volumes[].csi.volumeAttributes.%s: %w", shorten(name), err))
+			mistakes = append(mistakes, fmt.Errorf("%s: %w", fieldOf(name), err))
 		}
 	}
 	if len(mistakes) == 0 && asksForNothing(volume) {
@@ -128,11 +128,24 @@ func asksForNothing(volume delivery.Volume) bool {
 		!volume.Variables.All && len(volume.Variables.Names) == 0
 }
 
-// joined is errors in one line, since kubelet's events are lines.
+// fieldOf is the attribute's path in the pod, as kubectl writes such paths.
+func fieldOf(attribute string) string {
+	const parent = "volumes[].csi.volumeAttributes"
+	if strings.ContainsFunc(attribute, isOutsideHeader) {
+		return parent + "[" + quote(attribute) + "]"
+	}
+	return parent + "." + shorten(attribute)
+}
+
+// joined is errors in one line, since kubelet's events are lines, and short ones.
 func joined(errs []error) string {
-	texts := make([]string, len(errs))
-	for i, err := range errs {
-		texts[i] = err.Error()
+	const most = 20
+	var texts []string
+	for _, err := range errs[:min(most, len(errs))] {
+		texts = append(texts, err.Error())
+	}
+	if more := len(errs) - most; more > 0 {
+		texts = append(texts, fmt.Sprintf("and %d more", more))
 	}
 	return strings.Join(texts, "; ")
 }
@@ -144,7 +157,7 @@ func shorten(text string) string {
 		return text
 	}
 	cut := most
-	for !utf8.RuneStart(text[cut]) {
+	for cut > 0 && !utf8.RuneStart(text[cut]) {
 		cut--
 	}
 	return text[:cut] + "…"

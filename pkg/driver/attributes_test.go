@@ -74,6 +74,7 @@ func FuzzParseAttributes(f *testing.F) {
 	f.Add("connections", "a,,b", "mode", "0999")
 	f.Add("refresh", "5m", "format", "json")
 	f.Add("csi.storage.k8s.io/pod.name", "x", "variables", "ünïcode, \x00, a\nb")
+	f.Add("mode", strings.Repeat("\x80", 65), "a\nb", "")
 	providers := []string{"core", "file"}
 	f.Fuzz(func(t *testing.T, name1, text1, name2, text2 string) {
 		attributes := map[string]string{name1: text1, name2: text2}

@@ -100,6 +100,10 @@ func TestPublishRefusesBadAttributes(t *testing.T) {
 			field+`.conections: is not an attribute; did you mean "connections"?`),
 		invalid("unknown", attribute("password", "hunter2"),
 			field+`.password: is not an attribute; there are connections, variables, provider, format, mode, refresh`),
+		invalid("name that breaks lines", attribute("a\nb", ""),
+			field+`["a\nb"]: is not an attribute; there are connections, variables, provider, format, mode, refresh`),
+		invalid("very many mistakes", attribute("connections", strings.Repeat("*,", 98)+"a"),
+			field+".connections: "+manyStars(20)+"and 78 more"),
 		invalid("empty list", attribute("connections", ""),
 			field+`.connections: item 1: it is empty; write ids with one comma between them`),
 		invalid("stray commas", attribute("connections", "a,, b,"),
@@ -147,6 +151,14 @@ func TestPublishRefusesBadAttributes(t *testing.T) {
 		}, field+`.format: "yaml" cannot be had here; there is uri, json; `+field+`.mode: "rw" is not an octal mode; write it like "0440"`),
 	}
 	runBreakages(t, newRig(t), rows)
+}
+
+func manyStars(count int) string {
+	var text strings.Builder
+	for i := range count {
+		fmt.Fprintf(&text, `item %d: "*" asks for everything and stands alone, without ids and without "?"; `, i+1)
+	}
+	return text.String()
 }
 
 func TestPublishRefusesBadTokens(t *testing.T) {

@@ -3,6 +3,7 @@ package driver
 import (
 	"context"
 	"log/slog"
+	"sync/atomic"
 
 	registration "k8s.io/kubelet/pkg/apis/pluginregistration/v1"
 
@@ -19,7 +20,9 @@ type registrar struct {
 	registration.UnimplementedRegistrationServer
 	// endpoint is the CSI socket as kubelet sees it.
 	endpoint string
-	log      *slog.Logger
+	// outcome receives what kubelet says.
+	outcome *atomic.Pointer[registration.RegistrationStatus]
+	log     *slog.Logger
 }
 
 func (r *registrar) GetInfo(context.Context, *registration.InfoRequest) (*registration.PluginInfo, error) {
@@ -31,9 +34,10 @@ func (r *registrar) GetInfo(context.Context, *registration.InfoRequest) (*regist
 	}, nil
 }
 
-// NotifyRegistrationStatus only reports: while the socket is there kubelet tries again
+// NotifyRegistrationStatus only notes and reports: while the socket is there kubelet tries again
 // by itself.
 func (r *registrar) NotifyRegistrationStatus(ctx context.Context, outcome *registration.RegistrationStatus) (*registration.RegistrationStatusResponse, error) {
+	r.outcome.Store(outcome)
 	if outcome.GetPluginRegistered() {
 		r.log.InfoContext(ctx, "registered with kubelet", logkey.Path, r.endpoint)
 	} else {

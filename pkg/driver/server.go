@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"github.com/container-storage-interface/spec/lib/go/csi"
@@ -16,7 +17,7 @@ import (
 	"github.com/leoflow/secrets-csi/internal/logkey"
 )
 
-// Server serves a driver to kubelet.
+// Server serves a driver to kubelet. It must not be copied once it serves.
 type Server struct {
 	// Endpoint is the path of the CSI socket.
 	Endpoint string
@@ -27,16 +28,20 @@ type Server struct {
 	// Grace is how long calls in flight may take to finish once ctx ends.
 	Grace  time.Duration
 	Driver Config
+
+	// registration is what kubelet said last of it; nil before it said anything.
+	registration atomic.Pointer[registration.RegistrationStatus]
 }
 
 // Serve answers kubelet until ctx ends. It then takes no new calls, removes its
 // sockets, lets the calls in flight finish within Grace, and cancels the rest; that is
 // no error. Serve refuses to start where another driver answers.
-func (s Server) Serve(ctx context.Context) error {
+func (s *Server) Serve(ctx context.Context) error {
 	listeners, err := s.listen(ctx)
 	if err != nil {
 		return err
 	}
+	s.registration.Store(nil)
 	servers := s.servers()
 	ended := make(chan error, len(listeners))
 	for i, listener := range listeners {
@@ -60,7 +65,7 @@ func (s Server) Serve(ctx context.Context) error {
 }
 
 // listen opens the CSI socket first: once kubelet finds the other, it calls.
-func (s Server) listen(ctx context.Context) ([]net.Listener, error) {
+func (s *Server) listen(ctx context.Context) ([]net.Listener, error) {
 	var listeners []net.Listener
 	for _, path := range s.paths() {
 		listener, err := listenUnix(ctx, path)
@@ -75,7 +80,7 @@ func (s Server) listen(ctx context.Context) ([]net.Listener, error) {
 	return listeners, nil
 }
 
-func (s Server) paths() []string {
+func (s *Server) paths() []string {
 	if s.RegistrationDir == "" {
 		return []string{s.Endpoint}
 	}
@@ -83,7 +88,7 @@ func (s Server) paths() []string {
 }
 
 // servers are the gRPC servers in the order of paths.
-func (s Server) servers() []*grpc.Server {
+func (s *Server) servers() []*grpc.Server {
 	config := s.Driver.withDefaults()
 	calls := grpc.UnaryInterceptor(callLog{config.Logger}.intercept)
 	driver := grpc.NewServer(calls)
@@ -97,7 +102,7 @@ func (s Server) servers() []*grpc.Server {
 		endpoint = s.Endpoint
 	}
 	registrations := grpc.NewServer(calls)
-	registration.RegisterRegistrationServer(registrations, &registrar{endpoint: endpoint, log: config.Logger})
+	registration.RegisterRegistrationServer(registrations, &registrar{endpoint: endpoint, outcome: &s.registration, log: config.Logger})
 	return []*grpc.Server{driver, registrations}
 }
 
