@@ -89,13 +89,6 @@ func TestPlaintextOnLoopback(t *testing.T) {
 	requireFetch(t, newClient(t, core.Config{Address: address, PlaintextLoopback: true}))
 }
 
-func TestTheProxyOfTheEnvironmentIsNotUsed(t *testing.T) {
-	t.Setenv("HTTPS_PROXY", "http://127.0.0.1:1")
-	t.Setenv("NO_PROXY", "")
-	s := &server{fetch: oursHolding("env")}
-	requireFetch(t, newClient(t, s.start(t)))
-}
-
 func TestNewRefusesWhatCannotWork(t *testing.T) {
 	authority := newAuthority(t, "core's authority")
 	pair := authority.issue(t, "node", nil)

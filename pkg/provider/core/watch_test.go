@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
 
 	secretsv1 "github.com/leoflow/secrets-csi/api/leoflow/secrets/v1"
@@ -29,6 +30,7 @@ type watchStream = grpc.ServerStreamingServer[secretsv1.WatchResponse]
 type script struct {
 	server
 	asked chan string // the revision that each stream began with
+	from  chan string // the client's end of the connection that it came over
 	turns atomic.Int64
 }
 
@@ -38,9 +40,11 @@ type turn struct {
 }
 
 func newScript(turns ...turn) *script {
-	s := &script{asked: make(chan string, 64)}
+	s := &script{asked: make(chan string, 64), from: make(chan string, 64)}
 	s.watch = func(request *secretsv1.WatchRequest, stream watchStream) error {
 		s.asked <- request.GetRevision()
+		client, _ := peer.FromContext(stream.Context())
+		s.from <- client.Addr.String()
 		this := turns[min(int(s.turns.Add(1)), len(turns))-1]
 		for _, message := range this.messages {
 			if err := stream.Send(message); err != nil {
@@ -186,6 +190,7 @@ func TestWatchLeavesACoreThatIsSilent(t *testing.T) {
 	assert.Equal(t, "", next(t, s.asked))
 	assert.Equal(t, "1", next(t, s.asked))
 	assert.Equal(t, "1", next(t, s.asked))
+	assert.NotEqual(t, next(t, s.from), next(t, s.from))
 	assert.Contains(t, log.String(), "unavailable: core sent no heartbeat for 100ms")
 }
 
