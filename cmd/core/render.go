@@ -2,19 +2,12 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"flag"
-	"fmt"
 	"io"
-	"strconv"
 	"strings"
-	"text/tabwriter"
-	"unicode"
 
 	"github.com/leoflow/secrets-csi/internal/cli"
-	"github.com/leoflow/secrets-csi/pkg/coreserver/entry"
 	"github.com/leoflow/secrets-csi/pkg/coreserver/rule"
-	"github.com/leoflow/secrets-csi/pkg/coreserver/store"
 	"github.com/leoflow/secrets-csi/pkg/delivery/render"
 )
 
@@ -103,77 +96,4 @@ func halves(flag, text, want string) (first, second string, err error) {
 		return "", "", cli.Usagef("%s=%s: want %s", flag, text, want)
 	}
 	return first, second, nil
-}
-
-func (p preview) writeJSON(out io.Writer) error {
-	document := struct {
-		Connections map[string]string `json:"connections"`
-		Variables   map[string]string `json:"variables"`
-		Notices     []previewNotice   `json:"notices"`
-	}{map[string]string{}, map[string]string{}, append([]previewNotice{}, p.notices...)}
-	for _, e := range p.entries {
-		if e.Kind == string(entry.Connection) {
-			document.Connections[e.ID] = e.value.Reveal()
-		} else {
-			document.Variables[e.ID] = e.value.Reveal()
-		}
-	}
-	encoder := json.NewEncoder(out)
-	encoder.SetEscapeHTML(false)
-	encoder.SetIndent("", "  ")
-	return encoder.Encode(document)
-}
-
-func (p preview) writeTable(out io.Writer, showValues bool) error {
-	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintln(table, "ENV\tFILE\tVALUE")
-	for _, e := range p.entries {
-		shown := e.value.String()
-		if showValues {
-			shown = printable(e.value.Reveal())
-		}
-		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\n", e.Env, e.File, shown)
-	}
-	if err := table.Flush(); err != nil {
-		return err
-	}
-	for _, notice := range p.notices {
-		if _, err := fmt.Fprintf(out, "%s: %s\n", notice.Code, notice); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// printable is text as it is, or quoted where it would break the table or the terminal,
-// or look like quoted.
-func printable(text string) string {
-	odd := func(char rune) bool { return !strconv.IsPrint(char) || char == unicode.ReplacementChar }
-	if strings.HasPrefix(text, `"`) || strings.ContainsFunc(text, odd) {
-		return strconv.Quote(text)
-	}
-	return text
-}
-
-// fileFlags name what check and render read.
-type fileFlags struct {
-	connections, variables, rules, sealKeyFile string
-}
-
-func (f *fileFlags) bind(flags *flag.FlagSet) {
-	flags.StringVar(&f.connections, "connections", "", "the export `file` of connections")
-	flags.StringVar(&f.variables, "variables", "", "the export `file` of variables")
-	flags.StringVar(&f.rules, "rules", "", "the `file` of rules")
-	flags.StringVar(&f.sealKeyFile, "seal-key-file", "", "the `file` with the key of sealed values, 32 bytes as base64 or hex")
-}
-
-func (f *fileFlags) read() (*store.Store, error) {
-	if f.connections == "" && f.variables == "" && f.rules == "" {
-		return nil, cli.Usagef("no file; give --connections, --variables or --rules")
-	}
-	key, err := readSealKey(f.sealKeyFile)
-	if err != nil {
-		return nil, err
-	}
-	return store.New(store.Config{Connections: f.connections, Variables: f.variables, Rules: f.rules, SealKey: key})
 }

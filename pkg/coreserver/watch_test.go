@@ -159,7 +159,7 @@ func TestWatchEndsWhenCoreStops(t *testing.T) {
 // A watcher that does not read holds one position, whatever happens meanwhile: when it
 // reads again it is told the sum of it.
 func TestASlowWatcherIsCoalesced(t *testing.T) {
-	const reloads, ids = 60, 2000
+	const reloads, ids = 40, 200
 	c := startCore(t, nil)
 	slow := c.watch("")
 	fast := c.watch("")
@@ -175,7 +175,7 @@ func TestASlowWatcherIsCoalesced(t *testing.T) {
 	}
 	runtime.GC()
 	runtime.ReadMemStats(&after)
-	assert.Less(t, int64(after.HeapAlloc)-int64(before.HeapAlloc), int64(32<<20))
+	assert.Less(t, int64(after.HeapAlloc)-int64(before.HeapAlloc), int64(4<<20))
 
 	last := c.lastRevision()
 	slowly, quickly := slow.until(last), fast.until(last)

@@ -92,10 +92,12 @@ func TestOpenRefuses(t *testing.T) {
 	sealed := key.Seal(place, secret.New("value"))
 	other, err := ParseKey(secret.New(strings.Repeat("00", KeySize)))
 	require.NoError(t, err)
-	last := len(sealed) - 3
-	changed := sealed[:last] + string(sealed[last]^1) + sealed[last+1:]
-	if changed[last] == '=' || changed[last] == '>' {
-		changed = sealed[:last] + "A" + sealed[last+1:]
+	raw, err := base64.StdEncoding.DecodeString(sealed[len(Marker):])
+	require.NoError(t, err)
+	flipped := func(at int) string {
+		raw := bytes.Clone(raw)
+		raw[at] ^= 1
+		return Marker + base64.StdEncoding.EncodeToString(raw)
 	}
 
 	for name, row := range map[string]struct {
@@ -108,8 +110,9 @@ func TestOpenRefuses(t *testing.T) {
 		"another connection": {key, Place{entry.Name{Kind: entry.Connection, ID: "other"}, "password"}, sealed, ErrUnopened},
 		"another kind":       {key, Place{entry.Name{Kind: entry.Variable, ID: "warehouse"}, "password"}, sealed, ErrUnopened},
 		"another field":      {key, Place{place.Name, "extra"}, sealed, ErrUnopened},
-		"another nonce":      {key, place, Marker + "AAAA" + sealed[len(Marker)+4:], ErrUnopened},
-		"changed":            {key, place, changed, ErrUnopened},
+		"another nonce":      {key, place, flipped(0), ErrUnopened},
+		"changed":            {key, place, flipped(12), ErrUnopened},
+		"another tag":        {key, place, flipped(len(raw) - 1), ErrUnopened},
 		"cut short":          {key, place, sealed[:len(Marker)+16], ErrMalformed},
 		"nothing":            {key, place, Marker, ErrMalformed},
 		"no base64":          {key, place, Marker + "!" + sealed[len(Marker):], ErrMalformed},

@@ -8,10 +8,10 @@ import (
 	"github.com/leoflow/secrets-csi/pkg/coreserver/entry"
 )
 
-// What History remembers at most. Whoever fell further behind is told everything.
+// What a History remembers at most. Whoever fell further behind is told everything.
 const (
-	maxRemembered      = 256
-	maxRememberedNames = 1 << 16
+	maxSteps = 256
+	maxNames = 1 << 16
 )
 
 // History holds the newest snapshot and what lately changed. Watchers keep nothing in
@@ -24,6 +24,8 @@ type History struct {
 	recent   []step // oldest first; the last led to current
 	names    int    // in recent, together
 	moved    chan struct{}
+
+	maxSteps, maxNames int
 }
 
 // Position is a place in this process's history. The zero Position is before all of it.
@@ -37,10 +39,10 @@ type step struct {
 
 // NewHistory begins with first.
 func NewHistory(first *Snapshot) *History {
-	h := &History{moved: make(chan struct{})}
-	h.current, h.position = first, 1
-	h.recent = []step{{to: 1, revision: first.Revision}}
-	return h
+	return &History{
+		current: first, position: 1, recent: []step{{to: 1, revision: first.Revision}},
+		moved: make(chan struct{}), maxSteps: maxSteps, maxNames: maxNames,
+	}
 }
 
 // Current is the newest snapshot.
@@ -72,7 +74,7 @@ func (h *History) Publish(next *Snapshot) bool {
 // forget drops the oldest steps beyond the bounds, but never the last.
 func (h *History) forget() {
 	drop := 0
-	for rest := len(h.recent); rest > 1 && (rest > maxRemembered || h.names > maxRememberedNames); rest-- {
+	for rest := len(h.recent); rest > 1 && (rest > h.maxSteps || h.names > h.maxNames); rest-- {
 		h.names -= len(h.recent[drop].changed)
 		drop++
 	}

@@ -113,39 +113,38 @@ func TestAChangeOfRulesNamesWhatItConcerns(t *testing.T) {
 }
 
 func TestHistoryIsBounded(t *testing.T) {
+	const bound = 4
 	first := state(t, rule.Set{}, "a", "first")
 	history := NewHistory(first)
+	history.maxSteps = bound
 	start := history.Locate(first.Revision)
-	for i := range 3 * maxRemembered {
+	for i := range 3 * bound {
 		history.Publish(state(t, rule.Set{}, "a", fmt.Sprint(i)))
 	}
-	assert.Len(t, history.recent, maxRemembered)
-	assert.Equal(t, maxRemembered, history.names)
+	assert.Len(t, history.recent, bound)
+	assert.Equal(t, bound, history.names)
 	update, _ := history.Since(start)
 	assert.True(t, update.Resync, "who fell behind is told everything")
 
-	update, _ = history.Since(history.position - maxRemembered)
+	update, _ = history.Since(history.position - bound)
 	assert.False(t, update.Resync, "who is as old as the memory is not")
 	assert.Equal(t, []entry.Name{variable("a")}, update.Changed)
-	update, _ = history.Since(history.position - maxRemembered - 1)
+	update, _ = history.Since(history.position - bound - 1)
 	assert.True(t, update.Resync)
 }
 
 func TestHistoryIsBoundedByNames(t *testing.T) {
-	const many = maxRememberedNames/2 + 1
-	full := func(value string) *Snapshot {
-		pairs := make([]string, 0, 2*many)
-		for i := range many {
-			pairs = append(pairs, fmt.Sprint(i), value)
-		}
-		return state(t, rule.Set{}, pairs...)
-	}
-	history := NewHistory(full("0"))
+	both := func(value string) *Snapshot { return state(t, rule.Set{}, "a", value, "b", value) }
+	history := NewHistory(both("0"))
+	history.maxNames = 3
 	for i := range 3 {
-		history.Publish(full(fmt.Sprint(i + 1)))
+		history.Publish(both(fmt.Sprint(i + 1)))
 	}
-	assert.LessOrEqual(t, history.names, maxRememberedNames)
+	assert.Equal(t, 2, history.names)
 	assert.Len(t, history.recent, 1)
+
+	history.maxNames = 1
+	history.Publish(both("last"))
 	update, _ := history.Since(history.position - 1)
-	assert.Len(t, update.Changed, many, "the last step is always told")
+	assert.Len(t, update.Changed, 2, "the last step is told, whatever its size")
 }

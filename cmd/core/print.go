@@ -1,0 +1,63 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"unicode"
+
+	"github.com/leoflow/secrets-csi/pkg/coreserver/entry"
+)
+
+func (p preview) writeJSON(out io.Writer) error {
+	document := struct {
+		Connections map[string]string `json:"connections"`
+		Variables   map[string]string `json:"variables"`
+		Notices     []previewNotice   `json:"notices"`
+	}{map[string]string{}, map[string]string{}, append([]previewNotice{}, p.notices...)}
+	for _, e := range p.entries {
+		if e.Kind == string(entry.Connection) {
+			document.Connections[e.ID] = e.value.Reveal()
+		} else {
+			document.Variables[e.ID] = e.value.Reveal()
+		}
+	}
+	encoder := json.NewEncoder(out)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(document)
+}
+
+func (p preview) writeTable(out io.Writer, showValues bool) error {
+	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	_, _ = fmt.Fprintln(table, "ENV\tFILE\tVALUE")
+	for _, e := range p.entries {
+		shown := e.value.String()
+		if showValues {
+			shown = printable(e.value.Reveal())
+		}
+		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\n", e.Env, e.File, shown)
+	}
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	for _, notice := range p.notices {
+		if _, err := fmt.Fprintf(out, "%s: %s\n", notice.Code, notice); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// printable is text as it is, or quoted where it would break the table or the terminal,
+// or look like quoted.
+func printable(text string) string {
+	odd := func(char rune) bool { return !strconv.IsPrint(char) || char == unicode.ReplacementChar }
+	if strings.HasPrefix(text, `"`) || strings.ContainsFunc(text, odd) {
+		return strconv.Quote(text)
+	}
+	return text
+}
