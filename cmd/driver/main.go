@@ -79,7 +79,7 @@ func serve(ctx context.Context, s settings, sources sources, log *slog.Logger) e
 		PollEvery:    s.pollEvery,
 		Log:          log,
 	})
-	server := driver.Server{
+	server := &driver.Server{
 		Endpoint:        socketPath(s.endpoint),
 		RegistrationDir: s.registrationDir,
 		KubeletEndpoint: s.kubeletEndpoint,
@@ -93,6 +93,13 @@ func serve(ctx context.Context, s settings, sources sources, log *slog.Logger) e
 		},
 	}
 	group, ctx := errgroup.WithContext(ctx)
+	if s.healthAddress != "" {
+		probes, err := listenHealth(ctx, s.healthAddress)
+		if err != nil {
+			return err
+		}
+		group.Go(func() error { return serveHealth(ctx, probes, server) })
+	}
 	group.Go(func() error { return deliverer.Run(ctx) })
 	group.Go(func() error { return server.Serve(ctx) })
 	return group.Wait()

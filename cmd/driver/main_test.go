@@ -80,6 +80,7 @@ func TestStartFailsWhereItCannotServe(t *testing.T) {
 		{"no such CA", "--core-ca=" + filepath.Join(directory, "none"), "configuring core's client: "},
 		{"certificate without its key", "--core-cert=" + taken, "a client certificate needs its key: give both files or neither"},
 		{"plaintext to elsewhere", "--core-plaintext-loopback", "plaintext is for loopback addresses only"},
+		{"no such address for probes", "--health-address=nowhere", "--health-address: listen tcp: address nowhere: missing port in address"},
 		{"no such file", "--file-connections=" + filepath.Join(directory, "none"), "configuring the file provider: "},
 	} {
 		t.Run(row.name, func(t *testing.T) {

@@ -20,6 +20,7 @@ type settings struct {
 	endpoint        string
 	registrationDir string
 	kubeletEndpoint string
+	healthAddress   string
 
 	coreAddress           string
 	coreCA                string
@@ -45,6 +46,7 @@ func (s *settings) bind(flags *flag.FlagSet) {
 	flags.StringVar(&s.endpoint, "endpoint", "unix:///csi/csi.sock", "the unix `socket` to serve CSI on")
 	flags.StringVar(&s.registrationDir, "registration-dir", "", "kubelet's plugins_registry `directory`, to register there; empty to not register")
 	flags.StringVar(&s.kubeletEndpoint, "kubelet-endpoint", "", "the CSI socket's `path` as kubelet sees it, where that is not --endpoint")
+	flags.StringVar(&s.healthAddress, "health-address", "", "the `address` to answer the HTTP probes /healthz and /readyz on, such as :9808; empty for none")
 
 	flags.StringVar(&s.coreAddress, "core-address", "", "core's `host:port`")
 	flags.StringVar(&s.coreCA, "core-ca", "", "`file` of the CA certificates that core's must chain to; empty for the system's")

@@ -45,7 +45,7 @@ func (s *Server) Serve(ctx context.Context) error {
 	servers := s.servers()
 	ended := make(chan error, len(listeners))
 	for i, listener := range listeners {
-		go func() { ended <- servers[i].Serve(listener) }()
+		go func() { ended <- serve(servers[i], listener) }()
 	}
 	s.Driver.Logger.Info("serving", logkey.Path, s.Endpoint)
 	left := len(listeners)
@@ -62,6 +62,23 @@ func (s *Server) Serve(ctx context.Context) error {
 		return fmt.Errorf("serving %s: %w", s.Endpoint, err)
 	}
 	return nil
+}
+
+// serve is Serve, for which ending before it began is no error either.
+func serve(server *grpc.Server, listener net.Listener) error {
+	if err := server.Serve(listener); !errors.Is(err, grpc.ErrServerStopped) {
+		return err
+	}
+	return nil
+}
+
+// answer serves until the server is stopped, also if that was before it began.
+func answer(server *grpc.Server, listener net.Listener) error {
+	err := server.Serve(listener)
+	if errors.Is(err, grpc.ErrServerStopped) {
+		return nil
+	}
+	return err
 }
 
 // listen opens the CSI socket first: once kubelet finds the other, it calls.

@@ -43,6 +43,16 @@ func TestServeRefusesWhatIsNotItsOwn(t *testing.T) {
 	assert.FileExists(t, file)
 }
 
+func TestServeMayEndBeforeItBegan(t *testing.T) {
+	r := newRig(t)
+	require.NoError(t, r.stop())
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	for range 100 {
+		require.NoError(t, r.server.Serve(ended))
+	}
+}
+
 func TestServeTakesTheSocketOfAKilledDriver(t *testing.T) {
 	r := newRig(t, func(r *rig) {
 		leaveStaleSocket(t, r.server.Endpoint)
@@ -83,6 +93,17 @@ func TestOfDriversThatStartAtOnceOneServes(t *testing.T) {
 		listeners = slices.DeleteFunc(listeners, func(l net.Listener) bool { return l == nil })
 		require.Len(t, listeners, 1)
 		require.NoError(t, listeners[0].Close())
+	}
+}
+
+func TestStoppingBeforeServingIsNoError(t *testing.T) {
+	r := newRig(t)
+	require.NoError(t, r.stop())
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for range 100 {
+		require.NoError(t, r.server.Serve(ctx))
+		require.NoFileExists(t, r.server.Endpoint)
 	}
 }
 
