@@ -39,6 +39,7 @@ vuln: ## report known vulnerabilities in what we depend on
 
 generate: ## regenerate code and documents
 	cd api && $(call TOOL,buf) buf generate
+	go test -count=1 ./test/docs ./pkg/policy -run Document -update
 
 verify: generate ## check that what is generated is what is committed
 	go mod tidy -diff
