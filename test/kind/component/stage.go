@@ -58,6 +58,10 @@ func controllerManager() unit.Unit {
 		"--cluster-signing-key-file=/node/etc/ca.key",
 		"--flex-volume-plugin-dir=/var/lib/kubelet/volumeplugins",
 		"--leader-elect=false", // there is one
+		// Its forty controllers each ask for an account and a token when they start, and at
+		// the default rate the first pod would wait seconds for its own.
+		"--kube-api-qps=200",
+		"--kube-api-burst=400",
 	}}
 }
 
