@@ -21,6 +21,7 @@ import (
 
 	"github.com/leoflow/secrets-csi/pkg/airflow"
 	"github.com/leoflow/secrets-csi/pkg/delivery"
+	"github.com/leoflow/secrets-csi/pkg/mount"
 	"github.com/leoflow/secrets-csi/pkg/mount/layout"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 )
@@ -158,6 +159,21 @@ func TestRestartedDriverKnowsLiveVolumes(t *testing.T) {
 	stillGood()
 	require.NoError(t, r.unpublish(t, "live", r.target("live")))
 	assert.NoDirExists(t, r.target("live"))
+}
+
+// A driver that was killed between the mount and the first files leaves an empty
+// volume, which is not a live one.
+func TestAHalfDonePublishIsFinishedByTheNext(t *testing.T) {
+	r := newRig(t)
+	target := r.target("half")
+	require.NoError(t, os.MkdirAll(filepath.Dir(target), 0o750))
+	_, err := new(mount.Mounter).Mount(target, mount.Options{SizeBytes: volumeSize})
+	require.NoError(t, err)
+
+	bad := r.publishRequest("half")
+	bad.Secrets = nil
+	assert.Equal(t, codes.Unauthenticated.String(), status.Code(r.publish(t, bad)).String())
+	r.publishGood(t, "half")
 }
 
 func TestOptionalEntriesAreNotedInTheManifest(t *testing.T) {

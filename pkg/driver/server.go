@@ -72,15 +72,6 @@ func serve(server *grpc.Server, listener net.Listener) error {
 	return nil
 }
 
-// answer serves until the server is stopped, also if that was before it began.
-func answer(server *grpc.Server, listener net.Listener) error {
-	err := server.Serve(listener)
-	if errors.Is(err, grpc.ErrServerStopped) {
-		return nil
-	}
-	return err
-}
-
 // listen opens the CSI socket first: once kubelet finds the other, it calls.
 func (s *Server) listen(ctx context.Context) ([]net.Listener, error) {
 	var listeners []net.Listener
