@@ -5,26 +5,23 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
-	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"fmt"
-	"maps"
 	"math/big"
 	"net"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials"
-	"google.golang.org/grpc/metadata"
 
-	agentv1 "github.com/leoflow/secrets-csi/api/leoflow/agent/v1"
+	"github.com/leoflow/secrets-csi/pkg/provider"
+	"github.com/leoflow/secrets-csi/pkg/provider/core"
+	"github.com/leoflow/secrets-csi/pkg/secret"
 )
 
 // TestMain puts this binary into PATH as "core", and a client of it as "fetch".
@@ -104,46 +101,43 @@ func fetchAll(tokenFile, until string) error {
 	if err != nil {
 		return err
 	}
-	ca, err := os.ReadFile("tls.crt")
+	client, err := core.New(core.Config{Address: os.Getenv("ADDRESS"), CAFile: "tls.crt"})
 	if err != nil {
 		return err
 	}
-	pool := x509.NewCertPool()
-	pool.AppendCertsFromPEM(ca)
-	conn, err := grpc.NewClient(os.Getenv("ADDRESS"), grpc.WithTransportCredentials(credentials.NewTLS(&tls.Config{RootCAs: pool})))
-	if err != nil {
-		return err
-	}
-	defer func() { _ = conn.Close() }()
+	defer func() { _ = client.Close() }()
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
-	ctx = metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+strings.TrimSpace(string(token)))
+	pod := provider.Identity{Token: secret.New(strings.TrimSpace(string(token)))}
 	for {
-		text, err := ask(ctx, agentv1.NewAgentServiceClient(conn))
-		if err != nil {
+		text, err := ask(ctx, client, pod)
+		switch {
+		case errors.Is(err, provider.ErrUnavailable) && ctx.Err() == nil: // core is still starting
+		case err != nil:
 			return err
-		}
-		if strings.Contains(text, until) {
+		case strings.Contains(text, until):
 			fmt.Print(text)
 			return nil
 		}
 	}
 }
 
-func ask(ctx context.Context, client agentv1.AgentServiceClient) (string, error) {
-	connections, err := client.GetConnections(ctx, &agentv1.GetConnectionsRequest{}, grpc.WaitForReady(true))
-	if err != nil {
-		return "", err
-	}
-	variables, err := client.GetVariables(ctx, &agentv1.GetVariablesRequest{})
+func ask(ctx context.Context, client *core.Client, pod provider.Identity) (string, error) {
+	all := provider.Selection{All: true}
+	result, err := client.Fetch(ctx, pod, provider.Request{Connections: all, Variables: all})
 	if err != nil {
 		return "", err
 	}
 	var text strings.Builder
-	for _, values := range []map[string]string{connections.ConnectionUris, variables.Variables} {
-		for _, id := range slices.Sorted(maps.Keys(values)) {
-			fmt.Fprintf(&text, "%s=%s\n", id, values[id])
+	for _, c := range result.Connections {
+		uri, err := c.Connection.URI()
+		if err != nil {
+			return "", err
 		}
+		fmt.Fprintf(&text, "%s=%s\n", c.Connection.ID, uri)
+	}
+	for _, v := range result.Variables {
+		fmt.Fprintf(&text, "%s=%s\n", v.Key, v.Value.Reveal())
 	}
 	return text.String(), nil
 }

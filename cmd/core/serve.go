@@ -84,7 +84,7 @@ func serve(ctx context.Context, streams cli.Streams, config coreserver.Config, r
 	if err != nil {
 		return err
 	}
-	listener, err := net.Listen("tcp", raw.listen)
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", raw.listen)
 	if err != nil {
 		return fmt.Errorf("--listen: %w", err)
 	}

@@ -139,7 +139,6 @@ func (s *Server) build() (*grpc.Server, *health.Server) {
 		grpc.ConnectionTimeout(handshakeTimeout),
 		grpc.ReadBufferSize(0), // TLS has one of its own
 		grpc.WriteBufferSize(writeBufferSize),
-		grpc.SharedWriteBuffer(true),
 		grpc.HeaderTableSize(0), // which would remember tokens, too
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: minKeepalive, PermitWithoutStream: true}),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: keepaliveAfter, Timeout: keepaliveTimeout}),

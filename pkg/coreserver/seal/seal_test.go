@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -131,7 +132,7 @@ func TestKeyIsRedacted(t *testing.T) {
 		fmt.Fprintf(&out, verb+"\n", key)
 		fmt.Fprintf(&out, verb+"\n", struct{ K *Key }{key})
 	}
-	for _, needle := range []string{string(rawKey), hex.EncodeToString(rawKey), fmt.Sprint(rawKey[:8])[1:10]} {
+	for _, needle := range []string{string(rawKey), hex.EncodeToString(rawKey), "48 49 50"} {
 		assert.NotContains(t, out.String(), needle)
 	}
 }
@@ -155,7 +156,7 @@ func FuzzOpen(f *testing.F) {
 
 func errorIsOneOf(err error, known ...error) bool {
 	for _, each := range known {
-		if err == each {
+		if errors.Is(err, each) {
 			return true
 		}
 	}
