@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/leoflow/secrets-csi/pkg/mount/layout"
+	"github.com/leoflow/secrets-csi/pkg/mount/layout/filename"
 )
 
 // TestMain puts this binary into PATH as "agent", so that scripts and tests start the
@@ -34,9 +35,9 @@ func newVolume(t testing.TB, entries map[[2]string]string) string {
 	manifest := layout.Manifest{Schema: layout.Schema, Generation: 1}
 	for key, value := range entries {
 		kind, id := key[0], key[1]
-		file, env := layout.VariablesDir+"/"+layout.FileName(id), "AIRFLOW_VAR_"+strings.ToUpper(id)
+		file, env := layout.VariablesDir+"/"+filename.Of(id), "AIRFLOW_VAR_"+strings.ToUpper(id)
 		if kind == "connection" {
-			file, env = layout.ConnectionsDir+"/"+layout.FileName(id), "AIRFLOW_CONN_"+strings.ToUpper(id)
+			file, env = layout.ConnectionsDir+"/"+filename.Of(id), "AIRFLOW_CONN_"+strings.ToUpper(id)
 		}
 		manifest.Entries = append(manifest.Entries, layout.Entry{Kind: kind, ID: id, State: layout.Delivered, Env: env, File: file})
 		writeFile(t, filepath.Join(dir, "..1", file), []byte(value))

@@ -13,6 +13,7 @@ import (
 
 	"github.com/leoflow/secrets-csi/pkg/mount"
 	"github.com/leoflow/secrets-csi/pkg/mount/layout"
+	"github.com/leoflow/secrets-csi/pkg/mount/layout/filename"
 	"github.com/leoflow/secrets-csi/pkg/mount/mounttest"
 	"github.com/leoflow/secrets-csi/pkg/secret"
 )
@@ -39,7 +40,7 @@ func deliver(t testing.TB, target string, variables map[string]string) {
 func content(variables map[string]string) mount.Content {
 	result := mount.Content{Mode: 0o440, Manifest: layout.Manifest{Fetched: time.Unix(1, 0)}}
 	for _, key := range slices.Sorted(maps.Keys(variables)) {
-		file := layout.VariablesDir + "/" + layout.FileName(key)
+		file := layout.VariablesDir + "/" + filename.Of(key)
 		result.Files = append(result.Files, mount.File{Path: file, Data: []byte(variables[key])})
 		result.Manifest.Entries = append(result.Manifest.Entries, layout.Entry{
 			Kind: "variable", ID: key, State: layout.Delivered, Env: "AIRFLOW_VAR_" + strings.ToUpper(key), File: file,

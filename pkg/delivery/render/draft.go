@@ -10,6 +10,7 @@ import (
 
 	"github.com/leoflow/secrets-csi/pkg/airflow"
 	"github.com/leoflow/secrets-csi/pkg/mount/layout"
+	"github.com/leoflow/secrets-csi/pkg/mount/layout/filename"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 )
 
@@ -83,7 +84,7 @@ func newDraft(kind provider.Kind, id, dir, version, source string, notices []lay
 		name: provider.Name{Kind: kind, ID: id},
 		entry: layout.Entry{
 			Kind: string(kind), ID: id, State: layout.Delivered,
-			File:    dir + "/" + layout.FileName(id),
+			File:    dir + "/" + filename.Of(id),
 			Version: version, Source: source, Notices: slices.Clone(notices),
 		},
 	}

@@ -1,4 +1,4 @@
-package layout
+package filename
 
 import (
 	"strings"
@@ -6,9 +6,11 @@ import (
 	"unicode/utf8"
 
 	"github.com/stretchr/testify/assert"
+
+	"github.com/leoflow/secrets-csi/pkg/mount/layout"
 )
 
-func TestFileName(t *testing.T) {
+func TestOf(t *testing.T) {
 	tests := map[string]struct{ id, want string }{
 		"a usual id":                 {"google_cloud-default.v2", "google_cloud-default.v2"},
 		"every mark that ids have":   {`a#!()-.:\b c`, `a#!()-.:\b c`},
@@ -37,38 +39,38 @@ func TestFileName(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			assert.Equal(t, test.want, FileName(test.id))
+			assert.Equal(t, test.want, Of(test.id))
 		})
 	}
 }
 
-func TestFileNameOfLongIDs(t *testing.T) {
+func TestOfOfLongIDs(t *testing.T) {
 	for _, id := range []string{
 		strings.Repeat("é", 200), strings.Repeat("/", 250), strings.Repeat("日", 250),
 		strings.Repeat("a", 188) + strings.Repeat("é", 100), strings.Repeat("a", 187) + strings.Repeat("/", 100),
 	} {
-		assertSafeName(t, FileName(id))
-		assert.NotEqual(t, FileName(id), FileName(id+"x"))
+		assertSafeName(t, Of(id))
+		assert.NotEqual(t, Of(id), Of(id+"x"))
 	}
 }
 
 func assertSafeName(t *testing.T, name string) {
 	t.Helper()
-	assert.True(t, IsValuePath(VariablesDir+"/"+name), "%q", name)
+	assert.True(t, layout.IsValuePath(layout.VariablesDir+"/"+name), "%q", name)
 	assert.False(t, strings.HasPrefix(name, "."), "%q", name)
 	assert.LessOrEqual(t, len(name), 255)
 	assert.True(t, utf8.ValidString(name), "%q", name)
 }
 
-func FuzzFileNameIsSafeAndUnique(f *testing.F) {
+func FuzzOfIsSafeAndUnique(f *testing.F) {
 	f.Add("a", "b")
 	f.Add("a/b", "a%2Fb")
 	f.Add("", "%")
 	f.Add(strings.Repeat("é", 200), strings.Repeat("é", 201))
 	f.Fuzz(func(t *testing.T, one, other string) {
-		assertSafeName(t, FileName(one))
+		assertSafeName(t, Of(one))
 		if one != other {
-			assert.NotEqual(t, FileName(one), FileName(other))
+			assert.NotEqual(t, Of(one), Of(other))
 		}
 	})
 }
