@@ -7,8 +7,6 @@ import (
 
 // Reload reads all files again. What is wrong is logged, once, and stays as it was.
 func (s *Server) Reload() {
-	s.reloading.Lock()
-	defer s.reloading.Unlock()
 	before := s.store.Current()
 	changed, err := s.store.Reload()
 	if err != nil {

@@ -47,7 +47,6 @@ type Server struct {
 	audit        *audit.Log
 	certificates *certificates // nil in plaintext
 	stopping     chan struct{}
-	reloading    sync.Mutex
 }
 
 // New reads all files and fails where core could not serve from them.

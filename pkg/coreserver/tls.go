@@ -7,18 +7,20 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync"
 	"sync/atomic"
 
 	"github.com/leoflow/secrets-csi/pkg/secret"
 )
 
 // certificates holds what core shows and whom it trusts, as last read in good order.
-// Only reload writes, and only one caller at a time may call it.
 type certificates struct {
 	cert, key, clientCA string
 
-	current   atomic.Pointer[tls.Config]
-	firstKey  secret.Text
+	current  atomic.Pointer[tls.Config]
+	firstKey secret.Text
+
+	reloading sync.Mutex // guards what follows
 	seen      [sha256.Size]byte
 	lastFault string
 }
@@ -34,6 +36,8 @@ func loadCertificates(cert, key, clientCA string) (*certificates, error) {
 // reload reads the files again. Half a replaced pair is an error, told once, and the
 // old pair stays; the other half's arrival is another change.
 func (c *certificates) reload() (changed bool, err error) {
+	c.reloading.Lock()
+	defer c.reloading.Unlock()
 	changed, err = c.read()
 	if err == nil {
 		c.lastFault = ""

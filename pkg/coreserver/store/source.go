@@ -25,6 +25,7 @@ func (s *source[T]) reload() (changed bool, err error) {
 	}
 	content, err := os.ReadFile(s.path)
 	if err != nil {
+		s.seen = [sha256.Size]byte{}
 		return false, s.once(fmt.Errorf("reading file: %w", err))
 	}
 	sum := sha256.Sum256(content)

@@ -130,12 +130,19 @@ func TestABadFileKeepsWhatWasGoodAndStopsNoOther(t *testing.T) {
 	assert.NoError(t, err)
 
 	write(t, directory, "connections.json", `{"db": "mysql://h"}`)
+	_, err = store.Reload()
+	require.NoError(t, err)
+	require.NoError(t, os.Remove(filepath.Join(directory, "connections.json")))
+	_, err = store.Reload()
+	assert.ErrorIs(t, err, os.ErrNotExist, "another time is another fault")
+
+	write(t, directory, "connections.json", `{"db": "oracle://h"}`)
 	changed, err = store.Reload()
 	require.NoError(t, err)
 	assert.True(t, changed)
 	value, err := open(t, store, connection("db"))
 	require.NoError(t, err)
-	assert.Equal(t, "mysql", value.Connection.Type)
+	assert.Equal(t, "oracle", value.Connection.Type)
 }
 
 func TestOpenSealed(t *testing.T) {
