@@ -133,7 +133,7 @@ func isProviders(err error) bool {
 // idempotent, and needs no more than the path for a volume that this process has
 // never seen.
 func (d *Deliverer) Unpublish(_ context.Context, volumeID, targetPath string) error {
-	v := d.set.remove(volumeID)
+	v := d.set.remove(volumeID, targetPath)
 	if v != nil {
 		v.placing.Lock()
 		defer v.placing.Unlock()

@@ -299,6 +299,9 @@ func TestAVolumeHasOneTarget(t *testing.T) {
 	elsewhere := v
 	elsewhere.TargetPath += "-elsewhere"
 	assert.Equal(t, Conflict, reasonOf(t, r.Publish(t.Context(), elsewhere)))
+	require.NoError(t, r.Unpublish(t.Context(), elsewhere.ID, elsewhere.TargetPath))
+	_, known := r.Health(v.ID)
+	assert.True(t, known, "the volume where it is published stays")
 }
 
 func TestARestartedDelivererAdoptsWhatIsMounted(t *testing.T) {

@@ -103,15 +103,17 @@ func (v *volume) beginLocked() task {
 	return task{v, v.spec, v.asked}
 }
 
-// remove takes a volume out, so that no delivery under way can bring it back.
-func (s *set) remove(id string) *volume {
+// remove takes out the volume that is published at target, so that no delivery under
+// way can bring it back. A volume of that id elsewhere is another call's.
+func (s *set) remove(id, target string) *volume {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	v := s.live[id]
-	if v != nil {
-		v.gone = true
-		delete(s.live, id)
+	if v == nil || v.spec.TargetPath != target {
+		return nil
 	}
+	v.gone = true
+	delete(s.live, id)
 	return v
 }
 
