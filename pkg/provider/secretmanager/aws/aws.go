@@ -60,7 +60,7 @@ func (*Cloud) Annotations() []string { return []string{RoleAnnotation} }
 var (
 	// region keeps whatever stands there from becoming another host.
 	region     = regexp.MustCompile(`^[a-z0-9-]{1,40}$`)
-	secretName = regexp.MustCompile(`^[A-Za-z0-9/_+=.@!:-]{1,2048}$`)
+	secretName = regexp.MustCompile(`^[A-Za-z0-9/_+=.@!:-]{1,700}$`)
 	version    = regexp.MustCompile(`^[A-Za-z0-9/_+=.@-]{1,256}$`)
 	role       = regexp.MustCompile(`^arn:aws[a-z-]*:iam::[0-9]{12}:role/[A-Za-z0-9/_+=,.@-]{1,576}$`)
 )

@@ -1,0 +1,138 @@
+package azure_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/leoflow/secrets-csi/pkg/provider"
+	"github.com/leoflow/secrets-csi/pkg/provider/secretmanager"
+	"github.com/leoflow/secrets-csi/pkg/provider/secretmanager/azure"
+	"github.com/leoflow/secrets-csi/pkg/provider/secretmanager/cloudtest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func start(t *testing.T) (*azure.Cloud, *cloudtest.Azure) {
+	server := cloudtest.StartAzure(t, cloudtest.NewTokens())
+	cloud := azure.New(azure.Config{AuthorityHost: server.URL(), VaultEndpoint: server.URL(), Roots: server.Roots()})
+	t.Cleanup(func() { assert.NoError(t, cloud.Close()) })
+	return cloud, server
+}
+
+func subject(server *cloudtest.Azure, account string) secretmanager.Subject {
+	return secretmanager.Subject{
+		Pod:      server.Tokens.Pod("ns", account, cloudtest.AzureTokenAudience),
+		Location: reference.Location,
+		Annotations: map[string]string{
+			azure.ClientAnnotation: "client-of-" + account, azure.TenantAnnotation: cloudtest.AzureTenant,
+		},
+	}
+}
+
+var reference = provider.Reference{Cloud: "azure", Name: "secret", Location: "https://v.vault.azure.net/"}
+
+func TestContract(t *testing.T) {
+	cloudtest.RunContract(t, func(t *testing.T) cloudtest.Case {
+		cloud, server := start(t)
+		return cloudtest.Case{
+			Cloud: cloud, Server: server.Server, Reference: reference,
+			Subject: func(account string) secretmanager.Subject { return subject(server, account) },
+			Principal: func(account string) string {
+				return "ns/" + account + " as client-of-" + account + " in " + cloudtest.AzureTenant
+			},
+			Exchanges: []cloudtest.Step{cloudtest.Discover, cloudtest.Exchange},
+		}
+	})
+}
+
+func TestAnnotations(t *testing.T) {
+	cloud, server := start(t)
+	for _, row := range []struct {
+		name        string
+		annotations map[string]string
+		message     string
+	}{
+		{"no client", map[string]string{azure.TenantAnnotation: "t"}, "service account ns/a lacks the annotation " + azure.ClientAnnotation},
+		{"no tenant", map[string]string{azure.ClientAnnotation: "c"}, "service account ns/a lacks the annotation " + azure.TenantAnnotation},
+		{"malformed client", map[string]string{azure.ClientAnnotation: "c/d", azure.TenantAnnotation: "t"}, "annotation " + azure.ClientAnnotation + " of service account ns/a"},
+		{"malformed tenant", map[string]string{azure.ClientAnnotation: "c", azure.TenantAnnotation: "../t"}, "annotation " + azure.TenantAnnotation + " of service account ns/a"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			made := subject(server, "a")
+			made.Annotations = row.annotations
+			_, err := cloud.Open(made)
+			require.ErrorContains(t, err, row.message)
+		})
+	}
+}
+
+func TestUntrustedServiceAccount(t *testing.T) {
+	cloud, server := start(t)
+	server.Trusts = func(string, string, string) bool { return false }
+	session, err := cloud.Open(subject(server, "a"))
+	require.NoError(t, err)
+
+	_, err = session.Access(t.Context(), reference)
+
+	require.ErrorIs(t, err, provider.ErrUnauthenticated)
+	assert.Zero(t, server.Calls(cloudtest.Access), "it does not go on as anybody else")
+}
+
+func TestDisabledSecretIsMissing(t *testing.T) {
+	cloud, server := start(t)
+	server.Fault = func(step cloudtest.Step) *cloudtest.Fault {
+		if step != cloudtest.Access {
+			return nil
+		}
+		return &cloudtest.Fault{Status: 403, Code: "SecretDisabled"}
+	}
+	session, err := cloud.Open(subject(server, "a"))
+	require.NoError(t, err)
+
+	_, err = session.Access(t.Context(), reference)
+
+	require.ErrorIs(t, err, provider.ErrMissing)
+}
+
+// TestMalformedChallenge sends what would end the process if it reached the SDK.
+func TestMalformedChallenge(t *testing.T) {
+	for _, challenge := range []string{
+		`Bearer authorization="x" resource="https://vault.azure.net"`,
+		`Bearer authorization=https://x, resource="https://vault.azure.net"`,
+		`Bearer authorization= resource="https://vault.azure.net"`,
+		`Bearer`,
+		`Basic realm="x"`,
+	} {
+		cloud, server := start(t)
+		server.Challenge = challenge
+		session, err := cloud.Open(subject(server, "a"))
+		require.NoError(t, err)
+		_, err = session.Access(t.Context(), reference)
+		assert.Error(t, err, challenge)
+	}
+}
+
+func TestValidate(t *testing.T) {
+	cloud, _ := start(t)
+	require.NoError(t, cloud.Validate(reference))
+	for _, vault := range []string{
+		"", "v", "http://v.vault.azure.net", "https://v.vault.azure.net.evil.example", "https://evil.example/v.vault.azure.net",
+		"https://user@v.vault.azure.net", "https://v.vault.azure.net:444", "https://v.vault.azure.net/x", "https://v.vault.azure.net?x",
+		"https://.vault.azure.net", "https://evil.example#.vault.azure.net",
+	} {
+		ref := reference
+		ref.Location = vault
+		assert.ErrorContains(t, cloud.Validate(ref), "key_vault_url", vault)
+	}
+	for field, breakIt := range map[string]func(*provider.Reference){
+		"key_secret_name":    func(ref *provider.Reference) { ref.Name = "a/b" },
+		"key_secret_version": func(ref *provider.Reference) { ref.Version = "1/2" },
+	} {
+		ref := reference
+		breakIt(&ref)
+		assert.ErrorContains(t, cloud.Validate(ref), field)
+	}
+}

@@ -1,0 +1,160 @@
+package cloudtest
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"hash/crc32"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"cloud.google.com/go/secretmanager/apiv1/secretmanagerpb"
+	"github.com/stretchr/testify/require"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+
+	"github.com/leoflow/secrets-csi/pkg/provider"
+)
+
+// What the workload identity pool of the test is called.
+const (
+	GCPAudience      = "//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/pool/providers/cluster"
+	GCPTokenAudience = "https:" + GCPAudience
+)
+
+// GCP is Secret Manager over gRPC, and over HTTP the exchange of tokens at "/token"
+// and the impersonation beneath "/v1". A principal is "NAMESPACE/SERVICEACCOUNT", or
+// the e-mail address of the account that was impersonated.
+type GCP struct {
+	*Server
+	secretmanagerpb.UnimplementedSecretManagerServiceServer
+	// MayImpersonate says who may act as which account; nil lets nobody.
+	MayImpersonate func(subject, account string) bool
+	// Address is Secret Manager's.
+	Address string
+}
+
+// StartGCP serves until the test ends.
+func StartGCP(t testing.TB, tokens *Tokens) *GCP {
+	t.Helper()
+	g := &GCP{}
+	g.Server = start(t, tokens, func(*Server) http.Handler {
+		mux := http.NewServeMux()
+		mux.HandleFunc("POST /token", g.exchange)
+		mux.HandleFunc("POST /v1/projects/-/serviceAccounts/{account}", g.impersonate)
+		return mux
+	})
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	g.Address = listener.Addr().String()
+	server := grpc.NewServer(grpc.Creds(credentials.NewServerTLSFromCert(&g.tls.TLS.Certificates[0])))
+	secretmanagerpb.RegisterSecretManagerServiceServer(server, g)
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
+	t.Cleanup(func() {
+		server.Stop()
+		<-served
+	})
+	return g
+}
+
+func (g *GCP) exchange(w http.ResponseWriter, r *http.Request) {
+	if fault := g.begin(Exchange); fault != nil {
+		spoil(w, r, *fault)
+		return
+	}
+	subject, good := g.Tokens.subject(r.FormValue("subject_token"), GCPTokenAudience)
+	switch {
+	case r.FormValue("audience") != GCPAudience,
+		r.FormValue("grant_type") != "urn:ietf:params:oauth:grant-type:token-exchange",
+		r.FormValue("subject_token_type") != "urn:ietf:params:oauth:token-type:jwt":
+		spoil(w, r, Fault{Status: http.StatusBadRequest, Body: `{"error":"invalid_request"}`})
+	case !good:
+		spoil(w, r, Fault{Status: http.StatusBadRequest, Body: `{"error":"invalid_grant","error_description":"` + Needle + `"}`})
+	default:
+		answer(w, map[string]any{
+			"access_token": g.open(subject), "expires_in": 3600, "token_type": "Bearer",
+			"issued_token_type": "urn:ietf:params:oauth:token-type:access_token",
+		})
+	}
+}
+
+func (g *GCP) impersonate(w http.ResponseWriter, r *http.Request) {
+	if fault := g.begin(Impersonate); fault != nil {
+		spoil(w, r, *fault)
+		return
+	}
+	account, isToken := strings.CutSuffix(r.PathValue("account"), ":generateAccessToken")
+	subject, known := g.principal(strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer "))
+	switch {
+	case !isToken:
+		spoil(w, r, Fault{Status: http.StatusNotFound})
+	case !known:
+		spoil(w, r, Fault{Status: http.StatusUnauthorized})
+	case g.MayImpersonate == nil || !g.MayImpersonate(subject, account):
+		spoil(w, r, Fault{Status: http.StatusForbidden})
+	default:
+		answer(w, map[string]any{"accessToken": g.open(account), "expireTime": time.Now().Add(time.Hour).UTC().Format(time.RFC3339)})
+	}
+}
+
+// AccessSecretVersion implements Secret Manager's service.
+func (g *GCP) AccessSecretVersion(ctx context.Context, request *secretmanagerpb.AccessSecretVersionRequest) (*secretmanagerpb.AccessSecretVersionResponse, error) {
+	fault := g.begin(Access)
+	if fault != nil && !fault.Truncated {
+		return nil, spoilRPC(ctx, *fault)
+	}
+	sent, _ := metadata.FromIncomingContext(ctx)
+	bearer := strings.TrimPrefix(strings.Join(sent.Get("authorization"), ","), "Bearer ")
+	principal, known := g.principal(bearer)
+	if !known {
+		return nil, status.Error(codes.Unauthenticated, Needle+bearer)
+	}
+	name, version, _ := strings.Cut(request.GetName(), "/versions/")
+	value, err := g.Secret(principal, name, version)
+	if err != nil {
+		return nil, status.Error(codeOf(err), Needle+bearer)
+	}
+	sum := int64(crc32.Checksum([]byte(value), crc32.MakeTable(crc32.Castagnoli)))
+	if fault != nil {
+		value = value[:len(value)/2]
+	}
+	return &secretmanagerpb.AccessSecretVersionResponse{
+		Name: request.GetName(), Payload: &secretmanagerpb.SecretPayload{Data: []byte(value), DataCrc32C: &sum},
+	}, nil
+}
+
+func spoilRPC(ctx context.Context, fault Fault) error {
+	if fault.Silent {
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	return status.Error(map[int]codes.Code{
+		http.StatusBadRequest: codes.InvalidArgument, http.StatusUnauthorized: codes.Unauthenticated,
+		http.StatusForbidden: codes.PermissionDenied, http.StatusNotFound: codes.NotFound,
+		http.StatusTooManyRequests: codes.ResourceExhausted, http.StatusInternalServerError: codes.Internal,
+		http.StatusServiceUnavailable: codes.Unavailable,
+	}[fault.Status], Needle)
+}
+
+func codeOf(err error) codes.Code {
+	switch {
+	case errors.Is(err, provider.ErrDenied):
+		return codes.PermissionDenied
+	case errors.Is(err, provider.ErrMissing):
+		return codes.NotFound
+	default:
+		return codes.Internal
+	}
+}
+
+func answer(w http.ResponseWriter, object any) {
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(object)
+}

@@ -1,0 +1,145 @@
+// Package cloudtest runs local servers that speak the protocols of the clouds' secret
+// managers and of the token exchanges before them. They keep to the rules that matter
+// here: nobody gets anything without a token that this package issued, and what they
+// answer is decided by who asks.
+package cloudtest
+
+import (
+	"crypto/rand"
+	"crypto/x509"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"sync"
+	"testing"
+)
+
+// Step is one of the calls that lead to a secret.
+type Step string
+
+// The steps; not every cloud has each.
+const (
+	Discover    Step = "discover"
+	Exchange    Step = "exchange"
+	Impersonate Step = "impersonate"
+	Access      Step = "access"
+)
+
+// Fault is how a step goes wrong.
+type Fault struct {
+	// Status is the HTTP status to answer with, or its like in gRPC.
+	Status int
+	// Code is the cloud's own code for it, where it has one.
+	Code   string
+	Header map[string]string
+	// Body replaces what a Fault of that status would say.
+	Body string
+	// Silent never answers; Truncated stops in the middle.
+	Silent, Truncated bool
+}
+
+// Needle stands in the text of every error that a server sends, beside whatever
+// secrets the request held.
+const Needle = "n33dle-of-a-server"
+
+// Server is what the three clouds' servers have in common.
+type Server struct {
+	// Tokens are those of pods.
+	Tokens *Tokens
+	// Secret is asked for every secret that somebody with a session wants. It returns
+	// one of provider's sentinels where there is none to give.
+	Secret func(principal, name, version string) (string, error)
+	// Fault, where set, is asked before each step; nil lets it go on.
+	Fault func(Step) *Fault
+
+	tls *httptest.Server
+
+	mu       sync.Mutex
+	calls    map[Step]int
+	sessions map[string]string // principal by access token
+}
+
+func start(t testing.TB, tokens *Tokens, handler func(*Server) http.Handler) *Server {
+	t.Helper()
+	s := &Server{Tokens: tokens, calls: map[Step]int{}, sessions: map[string]string{}}
+	s.tls = httptest.NewUnstartedServer(handler(s))
+	s.tls.Config.ErrorLog = log.New(io.Discard, "", 0)
+	s.tls.StartTLS()
+	t.Cleanup(func() {
+		s.tls.CloseClientConnections()
+		s.tls.Close()
+	})
+	return s
+}
+
+// Roots verify the server.
+func (s *Server) Roots() *x509.CertPool {
+	pool := x509.NewCertPool()
+	pool.AddCert(s.tls.Certificate())
+	return pool
+}
+
+// URL is where the server's HTTP lives.
+func (s *Server) URL() string { return s.tls.URL }
+
+// Calls says how often a step was asked for.
+func (s *Server) Calls(step Step) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.calls[step]
+}
+
+// begin counts a step and says how it is to go wrong.
+func (s *Server) begin(step Step) *Fault {
+	s.mu.Lock()
+	s.calls[step]++
+	s.mu.Unlock()
+	if s.Fault == nil {
+		return nil
+	}
+	return s.Fault(step)
+}
+
+// open makes an access token for a principal.
+func (s *Server) open(principal string) string {
+	token := "n33dle-session-" + rand.Text()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sessions[token] = principal
+	return token
+}
+
+func (s *Server) principal(token string) (string, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	principal, known := s.sessions[token]
+	return principal, known
+}
+
+// spoil carries out a fault over HTTP. An error's body repeats the request, as a
+// careless server's might.
+func spoil(w http.ResponseWriter, r *http.Request, fault Fault) {
+	// A server notices that its client has gone only once it has read the request.
+	_ = r.ParseForm()
+	sent, _ := io.ReadAll(r.Body)
+	if fault.Silent {
+		<-r.Context().Done()
+		return
+	}
+	body := fault.Body
+	if body == "" {
+		body = Needle + " " + r.Form.Encode() + " " + string(sent) + " " + r.Header.Get("Authorization")
+	}
+	for name, value := range fault.Header {
+		w.Header().Set(name, value)
+	}
+	if fault.Truncated {
+		w.Header().Set("Content-Length", strconv.Itoa(len(body)+100))
+		_, _ = io.WriteString(w, body)
+		panic(http.ErrAbortHandler)
+	}
+	w.WriteHeader(fault.Status)
+	_, _ = io.WriteString(w, body)
+}
