@@ -30,23 +30,25 @@ func downCommand() cli.Command {
 				if err != nil {
 					return err
 				}
-				if err := dir.Lock(); err != nil && !errors.Is(err, fs.ErrNotExist) {
-					return err
-				}
 				return down(ctx, dir, streams.Err)
 			}
 		},
 	}
 }
 
-// down needs the directory's lock, if there is a directory.
 func down(ctx context.Context, dir state.Dir, progress io.Writer) error {
 	if os.Geteuid() != 0 {
 		return cli.Usagef("a node needs root")
 	}
 	ctx, cancel := context.WithTimeout(ctx, teardownTimeout)
 	defer cancel()
-	// Even without a directory: the name of what a node leaves follows from the path.
+	// Goes on without a directory: the name of what a node leaves follows from the path.
+	switch unlock, err := dir.Lock(); {
+	case err == nil:
+		defer unlock()
+	case !errors.Is(err, fs.ErrNotExist):
+		return err
+	}
 	if err := sandbox.Stop(ctx, dir); err != nil {
 		return err
 	}

@@ -28,9 +28,11 @@ func reboot(ctx context.Context, path string, timeout time.Duration, streams cli
 	if err != nil {
 		return err
 	}
-	if err := dir.Lock(); err != nil {
+	unlock, err := dir.Lock()
+	if err != nil {
 		return noCluster(dir, err)
 	}
+	defer unlock()
 	if _, err := dir.Cluster(); err != nil {
 		return noCluster(dir, err)
 	}

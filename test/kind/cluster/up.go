@@ -65,8 +65,16 @@ func up(ctx context.Context, settings upSettings, progress io.Writer) (state.Dir
 		return "", err
 	}
 	started := time.Now()
-	dir, err := create(ctx, settings.state, cluster)
+	dir, err := state.Create(settings.state)
 	if err != nil {
+		return "", err
+	}
+	unlock, err := dir.Lock()
+	if err != nil {
+		return "", err
+	}
+	defer unlock()
+	if err := configure(ctx, dir, cluster); err != nil {
 		return "", err
 	}
 	_, _ = fmt.Fprintf(progress, "starting Kubernetes %s\n", cluster.Version)
@@ -95,26 +103,22 @@ func prepare(ctx context.Context, settings upSettings, progress io.Writer) (clus
 	return state.Cluster{Version: version, Binaries: binaries}, images, err
 }
 
-// create makes the directory of a new cluster, with its configuration.
-func create(ctx context.Context, path string, cluster state.Cluster) (state.Dir, error) {
-	dir, err := state.Create(path)
-	if err != nil {
-		return "", err
-	}
+// configure makes the directory that of a new cluster.
+func configure(ctx context.Context, dir state.Dir, cluster state.Cluster) error {
 	if _, running := sandbox.Running(dir); running {
-		return "", fmt.Errorf("a cluster runs in %s already; 'down' ends it", dir)
+		return fmt.Errorf("a cluster runs in %s already; 'down' ends it", dir)
 	}
 	// What an earlier one left if it crashed.
 	if err := sandbox.Stop(ctx, dir); err != nil {
-		return "", err
+		return err
 	}
 	if err := dir.Renew(cluster); err != nil {
-		return "", err
+		return err
 	}
 	if err := component.Configure(dir.Path("etc"), componentSettings(dir)); err != nil {
-		return "", err
+		return err
 	}
-	return dir, os.Rename(dir.Path("etc", "admin.kubeconfig"), dir.Kubeconfig())
+	return os.Rename(dir.Path("etc", "admin.kubeconfig"), dir.Kubeconfig())
 }
 
 func componentSettings(dir state.Dir) component.Settings {

@@ -31,13 +31,20 @@ func connect(ctx context.Context, dir state.Dir, pid int) error {
 		fmt.Sprintf("route add default via %s", host))
 }
 
-// disconnect removes the link, which would also go with the node's namespace, but only
-// some time after the last process in it.
+// disconnect removes the link, which goes with the node's namespace too, but only some
+// time after the last process in it, and so perhaps while this looks.
 func disconnect(ctx context.Context, dir state.Dir) error {
-	if exec.CommandContext(ctx, "ip", "link", "show", "dev", dir.Name()).Run() != nil {
+	if !isLinked(ctx, dir) {
 		return nil
 	}
-	return ip(ctx, nil, "link delete "+dir.Name())
+	if err := ip(ctx, nil, "link delete "+dir.Name()); err != nil && isLinked(ctx, dir) {
+		return err
+	}
+	return nil
+}
+
+func isLinked(ctx context.Context, dir state.Dir) bool {
+	return exec.CommandContext(ctx, "ip", "link", "show", "dev", dir.Name()).Run() == nil
 }
 
 // ip carries out the commands, behind a prefix that chooses the namespace.

@@ -27,17 +27,14 @@ type Cluster struct {
 	Binaries string // the directory of the node's programs
 }
 
-// Create makes the directory, if there is none, and locks it. One that exists must be
-// empty, or a cluster's.
+// Create makes the directory, if there is none. One that exists must be empty, or a
+// cluster's.
 func Create(path string) (Dir, error) {
 	dir, err := Open(path)
 	if err != nil {
 		return "", err
 	}
 	if err := os.MkdirAll(string(dir), 0o755); err != nil {
-		return "", err
-	}
-	if err := dir.Lock(); err != nil {
 		return "", err
 	}
 	entries, err := os.ReadDir(string(dir))
@@ -115,17 +112,18 @@ func (d Dir) clear() error {
 	return nil
 }
 
-// Lock keeps two commands from working on one directory at once; the process's end
-// gives it back. fs.ErrNotExist says that there is no directory.
-func (d Dir) Lock() error {
+// Lock keeps two commands from changing one cluster at once, until unlock or the end of
+// the process. fs.ErrNotExist says that there is no directory.
+func (d Dir) Lock() (unlock func(), err error) {
 	descriptor, err := syscall.Open(string(d), syscall.O_DIRECTORY|syscall.O_CLOEXEC, 0)
 	if err != nil {
-		return &fs.PathError{Op: "locking", Path: string(d), Err: err}
+		return nil, &fs.PathError{Op: "locking", Path: string(d), Err: err}
 	}
 	if err := syscall.Flock(descriptor, syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		return fmt.Errorf("another command is at work on %s: %w", d, err)
+		_ = syscall.Close(descriptor)
+		return nil, fmt.Errorf("another command is at work on %s: %w", d, err)
 	}
-	return nil
+	return func() { _ = syscall.Close(descriptor) }, nil
 }
 
 // Name is the cluster's own on this machine: of its node, its network link and its

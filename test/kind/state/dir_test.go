@@ -45,12 +45,17 @@ func TestWhatIsNotAClustersStays(t *testing.T) {
 }
 
 func TestLockIsTakenOnce(t *testing.T) {
-	path := t.TempDir()
-	_, err := Create(path)
+	dir := Dir(t.TempDir())
+	unlock, err := dir.Lock()
 	require.NoError(t, err)
-	_, err = Create(path)
-	assert.ErrorContains(t, err, "another command is at work")
-	assert.ErrorIs(t, Dir(filepath.Join(path, "absent")).Lock(), fs.ErrNotExist)
+	_, err = dir.Lock()
+	require.ErrorContains(t, err, "another command is at work")
+	unlock()
+	unlock, err = dir.Lock()
+	require.NoError(t, err)
+	unlock()
+	_, err = Dir(dir.Path("absent")).Lock()
+	assert.ErrorIs(t, err, fs.ErrNotExist)
 }
 
 func TestNamesFollowFromThePath(t *testing.T) {
