@@ -1,0 +1,113 @@
+package secretmanager
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/leoflow/secrets-csi/pkg/provider"
+)
+
+func TestTry(t *testing.T) {
+	unavailable := &Failure{Kind: provider.ErrUnavailable}
+	for _, row := range []struct {
+		name     string
+		failures []error
+		calls    int
+		err      error
+	}{
+		{"at once", nil, 1, nil},
+		{"after a while", []error{unavailable, unavailable}, 3, nil},
+		{"never", []error{unavailable, unavailable, unavailable, unavailable, unavailable}, 4, provider.ErrUnavailable},
+		{"denied is not asked again", []error{&Failure{Kind: provider.ErrDenied}}, 1, provider.ErrDenied},
+		{"missing is not asked again", []error{&Failure{Kind: provider.ErrMissing}}, 1, provider.ErrMissing},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				calls := 0
+				err := newPace(1).try(t.Context(), func(context.Context) error {
+					calls++
+					if calls <= len(row.failures) {
+						return row.failures[calls-1]
+					}
+					return nil
+				})
+				assert.ErrorIs(t, err, row.err)
+				assert.Equal(t, row.calls, calls)
+			})
+		})
+	}
+}
+
+func TestBackoffGrows(t *testing.T) {
+	for attempt := 1; attempt < attempts; attempt++ {
+		longest := firstBackoff << (attempt - 1)
+		for range 100 {
+			length := backoff(attempt)
+			require.True(t, longest/2 <= length && length < longest, length)
+		}
+	}
+}
+
+// TestThrottlingHoldsBackEverybody: one call is told to come back in 7 s; another, begun
+// meanwhile, waits as long.
+func TestThrottlingHoldsBackEverybody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		pace := newPace(2)
+		began := time.Now()
+		throttled := make(chan struct{})
+		go func() {
+			calls := 0
+			_ = pace.try(t.Context(), func(context.Context) error {
+				if calls++; calls == 1 {
+					return &Failure{Kind: provider.ErrUnavailable, Throttled: true, RetryAfter: 7 * time.Second}
+				}
+				return nil
+			})
+			close(throttled)
+		}()
+		synctest.Wait()
+		require.NoError(t, pace.try(t.Context(), func(context.Context) error { return nil }))
+		assert.GreaterOrEqual(t, time.Since(began), 7*time.Second)
+		<-throttled
+	})
+}
+
+func TestCallsAtOnceAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		pace := newPace(3)
+		release, done := make(chan struct{}), make(chan error)
+		underway := make(chan struct{}, 10)
+		for range 10 {
+			go func() {
+				done <- pace.try(t.Context(), func(context.Context) error {
+					underway <- struct{}{}
+					<-release
+					return nil
+				})
+			}()
+		}
+		synctest.Wait()
+		assert.Len(t, underway, 3)
+		close(release)
+		for range 10 {
+			require.NoError(t, <-done)
+		}
+	})
+}
+
+func TestWaitingEndsWithTheCaller(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		pace := newPace(1)
+		pace.slowDown(&Failure{Throttled: true, RetryAfter: time.Hour}, 1)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		began := time.Now()
+		require.ErrorIs(t, pace.try(ctx, func(context.Context) error { return nil }), provider.ErrUnavailable)
+		assert.Equal(t, time.Second, time.Since(began))
+	})
+}

@@ -1,0 +1,247 @@
+package secretmanager
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/leoflow/secrets-csi/pkg/provider"
+	"github.com/leoflow/secrets-csi/pkg/secret"
+)
+
+func TestPodsOfOneIdentityShareOneCall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		answer := make(chan struct{})
+		cloud := &fakeCloud{access: func(ctx context.Context, subject Subject, ref provider.Reference) (secret.Text, error) {
+			<-answer
+			return tells(ctx, subject, ref)
+		}}
+		resolver := resolverOf(cloud)
+		done := make(chan error)
+		for pod := range 110 {
+			go func() {
+				_, err := resolver.Resolve(t.Context(), podOf("ns", "a", fmt.Sprint(pod)), aReference)
+				done <- err
+			}()
+		}
+		synctest.Wait()
+		close(answer)
+		for range 110 {
+			require.NoError(t, <-done)
+		}
+		opens, calls := cloud.counted()
+		assert.Equal(t, [2]int{1, 1}, [2]int{opens, calls})
+	})
+}
+
+func TestNothingIsSharedBeyondAnIdentity(t *testing.T) {
+	annotation := ""
+	cloud := &fakeCloud{access: tells}
+	resolver := New(Config{
+		Clouds: map[string]Cloud{"fake": cloud, "other": cloud},
+		Annotations: func(context.Context, string, string) (map[string]string, error) {
+			return map[string]string{fakeAnnotation: annotation, "another": "ignored"}, nil
+		},
+	})
+	variants := map[string]func(*provider.Identity, *provider.Reference){
+		"the first":       func(*provider.Identity, *provider.Reference) {},
+		"namespace":       func(pod *provider.Identity, _ *provider.Reference) { pod.Namespace = "ns2" },
+		"service account": func(pod *provider.Identity, _ *provider.Reference) { pod.ServiceAccount = "b" },
+		"annotation":      func(*provider.Identity, *provider.Reference) { annotation = "p" },
+		"role":            func(_ *provider.Identity, ref *provider.Reference) { ref.Role = "r" },
+		"location":        func(_ *provider.Identity, ref *provider.Reference) { ref.Location = "m" },
+		"name":            func(_ *provider.Identity, ref *provider.Reference) { ref.Name = "t" },
+		"version":         func(_ *provider.Identity, ref *provider.Reference) { ref.Version = "7" },
+		"cloud":           func(_ *provider.Identity, ref *provider.Reference) { ref.Cloud = "other" },
+		"parts that join up alike": func(pod *provider.Identity, _ *provider.Reference) {
+			pod.Namespace, pod.ServiceAccount = "n", "sa"
+		},
+	}
+	for name, vary := range variants {
+		pod, ref := podOf("ns", "a", "token"), aReference
+		annotation = ""
+		vary(&pod, &ref)
+		value, err := resolver.Resolve(t.Context(), pod, ref)
+		require.NoError(t, err)
+		assert.Equal(t, owner(pod, annotation, ref), value.Reveal(), name)
+	}
+	_, calls := cloud.counted()
+	assert.Equal(t, len(variants), calls)
+}
+
+func TestValuesAreKeptForAWhile(t *testing.T) {
+	for version, kept := range map[string]time.Duration{
+		"": time.Minute, "latest": time.Minute, "AWSPREVIOUS": time.Minute, "7": 10 * time.Minute,
+		"12345678-1234-1234-1234-123456789012": 10 * time.Minute,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			cloud := &fakeCloud{access: tells}
+			resolver := resolverOf(cloud)
+			ref := aReference
+			ref.Version = version
+			calls := func() int {
+				_, err := resolver.Resolve(t.Context(), podOf("ns", "a", "token"), ref)
+				require.NoError(t, err)
+				_, calls := cloud.counted()
+				return calls
+			}
+			assert.Equal(t, 1, calls())
+			time.Sleep(kept - time.Nanosecond)
+			assert.Equal(t, 1, calls())
+			time.Sleep(time.Nanosecond)
+			assert.Equal(t, 2, calls(), version)
+		})
+	}
+}
+
+func TestFailuresAreNotKept(t *testing.T) {
+	failing := true
+	cloud := &fakeCloud{access: func(ctx context.Context, subject Subject, ref provider.Reference) (secret.Text, error) {
+		if failing {
+			return secret.Text{}, &Failure{Kind: provider.ErrDenied}
+		}
+		return tells(ctx, subject, ref)
+	}}
+	resolver := resolverOf(cloud)
+	_, err := resolver.Resolve(t.Context(), podOf("ns", "a", "token"), aReference)
+	require.ErrorIs(t, err, provider.ErrDenied)
+	failing = false
+	_, err = resolver.Resolve(t.Context(), podOf("ns", "a", "token"), aReference)
+	require.NoError(t, err)
+}
+
+// onlyToken refuses every token but one.
+func onlyToken(good string) func(context.Context, Subject, provider.Reference) (secret.Text, error) {
+	return func(ctx context.Context, subject Subject, ref provider.Reference) (secret.Text, error) {
+		if subject.Pod.CloudTokens[fakeAudience].Reveal() != good {
+			return secret.Text{}, &Failure{Kind: provider.ErrUnauthenticated}
+		}
+		return tells(ctx, subject, ref)
+	}
+}
+
+func TestASessionEndsWithItsToken(t *testing.T) {
+	cloud := &fakeCloud{access: onlyToken("old")}
+	resolver := resolverOf(cloud)
+	_, err := resolver.Resolve(t.Context(), podOf("ns", "a", "old"), aReference)
+	require.NoError(t, err)
+
+	cloud.access = onlyToken("new")
+	other := aReference
+	other.Name = "t"
+	_, err = resolver.Resolve(t.Context(), podOf("ns", "a", "old"), other)
+	require.ErrorIs(t, err, provider.ErrUnauthenticated)
+	_, err = resolver.Resolve(t.Context(), podOf("ns", "a", "new"), other)
+	require.NoError(t, err, "a pod with a good token does not suffer for another's")
+}
+
+func TestWhoJoinedABadTokensCallTriesTheirOwn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		first := make(chan struct{})
+		decide := onlyToken("good")
+		cloud := &fakeCloud{access: func(ctx context.Context, subject Subject, ref provider.Reference) (secret.Text, error) {
+			<-first
+			return decide(ctx, subject, ref)
+		}}
+		resolver := resolverOf(cloud)
+		bad, good := make(chan error, 1), make(chan error, 1)
+		go func() {
+			_, err := resolver.Resolve(t.Context(), podOf("ns", "a", "bad"), aReference)
+			bad <- err
+		}()
+		synctest.Wait()
+		go func() {
+			_, err := resolver.Resolve(t.Context(), podOf("ns", "a", "good"), aReference)
+			good <- err
+		}()
+		synctest.Wait()
+		close(first)
+		require.ErrorIs(t, <-bad, provider.ErrUnauthenticated)
+		require.NoError(t, <-good)
+	})
+}
+
+func TestACallOutlivesWhoeverBeganIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		answer := make(chan struct{})
+		cloud := &fakeCloud{access: func(ctx context.Context, subject Subject, ref provider.Reference) (secret.Text, error) {
+			select {
+			case <-answer:
+				return tells(ctx, subject, ref)
+			case <-ctx.Done():
+				return secret.Text{}, Unreachable("waiting")
+			}
+		}}
+		resolver := resolverOf(cloud)
+		ctx, leave := context.WithCancel(t.Context())
+		left, stayed := make(chan error, 1), make(chan error, 1)
+		go func() {
+			_, err := resolver.Resolve(ctx, podOf("ns", "a", "1"), aReference)
+			left <- err
+		}()
+		synctest.Wait()
+		go func() {
+			_, err := resolver.Resolve(t.Context(), podOf("ns", "a", "2"), aReference)
+			stayed <- err
+		}()
+		synctest.Wait()
+		leave()
+		require.ErrorIs(t, <-left, provider.ErrUnavailable)
+		close(answer)
+		require.NoError(t, <-stayed)
+		_, calls := cloud.counted()
+		assert.Equal(t, 1, calls)
+	})
+}
+
+func TestBadPayloads(t *testing.T) {
+	for name, row := range map[string]struct{ value, message string }{
+		"empty":     {"", "is empty"},
+		"binary":    {"\xffn33dle", "is binary"},
+		"NUL":       {"n33dle\x00", "is binary"},
+		"too large": {strings.Repeat("n33dle", 11_000), "larger than 64 KiB"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cloud := &fakeCloud{access: func(context.Context, Subject, provider.Reference) (secret.Text, error) {
+				return secret.New(row.value), nil
+			}}
+			_, err := resolverOf(cloud).Resolve(t.Context(), podOf("ns", "a", "token"), aReference)
+			var failure *Failure
+			require.ErrorAs(t, err, &failure)
+			assert.NoError(t, failure.Kind)
+			assert.ErrorContains(t, err, row.message)
+			assert.NotContains(t, err.Error(), "n33dle")
+		})
+	}
+}
+
+func TestResolveRefusesBeforeItAsks(t *testing.T) {
+	cloud := &fakeCloud{access: tells}
+	t.Run("a cloud that is not enabled", func(t *testing.T) {
+		_, err := resolverOf(cloud).Resolve(t.Context(), podOf("ns", "a", "token"), provider.Reference{Cloud: "aws"})
+		require.ErrorContains(t, err, "references into aws are not enabled")
+	})
+	t.Run("annotations that cannot be read", func(t *testing.T) {
+		resolver := New(Config{Clouds: map[string]Cloud{"fake": cloud}, Annotations: func(context.Context, string, string) (map[string]string, error) {
+			return nil, errors.New("n33dle")
+		}})
+		_, err := resolver.Resolve(t.Context(), podOf("ns", "a", "token"), aReference)
+		require.ErrorIs(t, err, provider.ErrUnavailable)
+		assert.ErrorContains(t, err, "service account ns/a")
+		assert.NotContains(t, err.Error(), "n33dle")
+	})
+	t.Run("no token", func(t *testing.T) {
+		pod := podOf("ns", "a", "")
+		_, err := resolverOf(cloud).Resolve(t.Context(), pod, aReference)
+		require.ErrorIs(t, err, provider.ErrUnauthenticated)
+	})
+	_, calls := cloud.counted()
+	assert.Zero(t, calls)
+}
