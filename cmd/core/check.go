@@ -15,9 +15,9 @@ func checkCommand() cli.Command {
 	return cli.Command{
 		Name:    "check",
 		Summary: "Validates export files and rules, and names the lines that are wrong.",
-		Details: `It reads the files as core would, opens what is sealed, and renders everything as it
-would be delivered. Every problem is one line that begins with the file and the line.
-It exits with 1 if there is any.`,
+		Details: `It reads the files as core would, opens what is sealed, and decides on and renders
+everything as the driver would. Every problem is one line that begins with the file
+and the line. It exits with 1 if there is any.`,
 		Examples: `core check --connections connections.json --variables variables.yaml --rules rules.yaml
 # with sealed values
 core check --connections sealed.json --seal-key-file seal.key`,
@@ -28,12 +28,12 @@ core check --connections sealed.json --seal-key-file seal.key`,
 func bindCheck(flags *flag.FlagSet) cli.Run {
 	var files fileFlags
 	files.bind(flags)
-	return func(_ context.Context, streams cli.Streams, _ []string) error {
-		return check(streams.Out, files)
+	return func(ctx context.Context, streams cli.Streams, _ []string) error {
+		return check(ctx, streams.Out, files)
 	}
 }
 
-func check(out io.Writer, raw fileFlags) error {
+func check(ctx context.Context, out io.Writer, raw fileFlags) error {
 	files, err := raw.read()
 	var exit *cli.ExitError
 	switch {
@@ -44,9 +44,9 @@ func check(out io.Writer, raw fileFlags) error {
 		return &cli.ExitError{Code: cli.Failure}
 	}
 	problems := 0
-	shown := newPreview(files, render.URI, nil)
+	shown := newPreview(ctx, files, render.URI, nil)
 	for _, notice := range shown.notices {
-		if notice.Code == codeInvalid {
+		if notice.isProblem() {
 			problems++
 			_, _ = fmt.Fprintln(out, notice)
 		}

@@ -1,8 +1,8 @@
 package main
 
 import (
-	"cmp"
-	"fmt"
+	"context"
+	"errors"
 	"slices"
 
 	"github.com/leoflow/secrets-csi/pkg/coreserver/entry"
@@ -10,6 +10,7 @@ import (
 	"github.com/leoflow/secrets-csi/pkg/coreserver/store"
 	"github.com/leoflow/secrets-csi/pkg/delivery/render"
 	"github.com/leoflow/secrets-csi/pkg/mount/layout"
+	"github.com/leoflow/secrets-csi/pkg/policy"
 	"github.com/leoflow/secrets-csi/pkg/secret"
 )
 
@@ -17,6 +18,11 @@ import (
 type preview struct {
 	entries []previewEntry
 	notices []previewNotice
+
+	files       *store.Store
+	origins     map[entry.Name]store.Origin
+	connections []render.Connection
+	variables   []render.Variable
 }
 
 type previewEntry struct {
@@ -24,66 +30,62 @@ type previewEntry struct {
 	value secret.Text
 }
 
-// previewNotice is a remark on an entry, with the place where that stands.
-type previewNotice struct {
-	Kind    string `json:"kind"`
-	ID      string `json:"id"`
-	Code    string `json:"code"`
-	Message string `json:"message"`
-	File    string `json:"file"`
-	Line    int    `json:"line"`
-}
-
-func (n previewNotice) String() string {
-	return fmt.Sprintf("%s:%d: %s %q: %s", n.File, n.Line, n.Kind, n.ID, n.Message)
-}
-
-func compareNotices(a, b previewNotice) int {
-	return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Code, b.Code))
-}
-
-// codeInvalid marks an entry that is not delivered.
-const codeInvalid = "invalid"
-
-// newPreview renders what subject may read of files; everything, where subject is nil.
-func newPreview(files *store.Store, format render.Format, subject *rule.Subject) preview {
-	var p preview
-	var connections []render.Connection
-	var variables []render.Variable
-	origins := map[entry.Name]store.Origin{}
+// newPreview decides and renders, as the driver does, what subject may read of files;
+// everything, where subject is nil.
+func newPreview(ctx context.Context, files *store.Store, format render.Format, subject *rule.Subject) preview {
+	p := preview{files: files, origins: map[entry.Name]store.Origin{}}
 	snapshot := files.Current()
 	for e := range snapshot.All() {
-		if subject != nil && !snapshot.Rules.CanRead(*subject, e.Name) {
-			continue
-		}
-		origins[e.Name] = e.Origin
-		value, err := files.Open(e)
-		switch {
-		case err != nil:
-			p.notice(e.Name, e.Origin, codeInvalid, err.Error())
-		case e.Name.Kind == entry.Connection:
-			connections = append(connections, render.Connection{Connection: value.Connection})
-		default:
-			variables = append(variables, render.Variable{Key: e.Name.ID, Value: value.Text})
+		if subject == nil || snapshot.Rules.CanRead(*subject, e.Name) {
+			p.add(ctx, e)
 		}
 	}
 	for _, e := range snapshot.Nameless {
-		p.notice(e.Name, e.Origin, codeInvalid, e.Invalid)
+		p.notices = append(p.notices, newNotice(e.Name, e.Origin, codeInvalid, e.Invalid))
 	}
-	output := render.Render(format, connections, variables)
-	p.take(output, origins)
+	p.take(render.Render(format, p.connections, p.variables))
 	slices.SortStableFunc(p.notices, compareNotices)
 	return p
 }
 
-func (p *preview) notice(name entry.Name, origin store.Origin, code, message string) {
-	p.notices = append(p.notices, previewNotice{string(name.Kind), name.ID, code, message, origin.File, origin.Line})
+// add opens an entry and decides on it; what cannot be is a notice.
+func (p *preview) add(ctx context.Context, e store.Entry) {
+	p.origins[e.Name] = e.Origin
+	value, err := p.files.Open(e)
+	switch {
+	case err != nil:
+		p.notice(e.Name, codeInvalid, err.Error())
+	case e.Name.Kind == entry.Variable:
+		p.variables = append(p.variables, render.Variable{Key: e.Name.ID, Value: value.Text})
+	default:
+		p.decide(ctx, e, value)
+	}
 }
 
-func (p *preview) take(output render.Output, origins map[entry.Name]store.Origin) {
+// errReference stands for the secret of a reference, which only a pod can fetch.
+var errReference = errors.New("a reference is fetched under the pod's own identity")
+
+func (p *preview) decide(ctx context.Context, e store.Entry, value store.Value) {
+	decided, err := policy.Clouds().Process(ctx, value.Connection, func(context.Context, policy.Reference) (secret.Text, error) {
+		return secret.Text{}, errReference
+	})
+	switch {
+	case errors.Is(err, errReference):
+		p.notice(e.Name, codeReference, "holds a reference, which is fetched under the pod's own identity; the value is not known here")
+	case err != nil:
+		p.notice(e.Name, codeInvalid, err.Error())
+	default:
+		p.connections = append(p.connections, render.Decided(decided, e.Version, ""))
+	}
+}
+
+func (p *preview) notice(name entry.Name, code, message string) {
+	p.notices = append(p.notices, newNotice(name, p.origins[name], code, message))
+}
+
+func (p *preview) take(output render.Output) {
 	for _, failure := range output.Failures {
-		name := entry.Name{Kind: entry.Kind(failure.Name.Kind), ID: failure.Name.ID}
-		p.notice(name, origins[name], codeInvalid, failure.Detail)
+		p.notice(entry.Name{Kind: entry.Kind(failure.Name.Kind), ID: failure.Name.ID}, codeInvalid, failure.Detail)
 	}
 	content := map[string][]byte{}
 	for _, file := range output.Files {
@@ -93,7 +95,10 @@ func (p *preview) take(output render.Output, origins map[entry.Name]store.Origin
 		p.entries = append(p.entries, previewEntry{e, secret.New(string(content[e.File]))})
 		name := entry.Name{Kind: entry.Kind(e.Kind), ID: e.ID}
 		for _, notice := range e.Notices {
-			p.notice(name, origins[name], notice.Code, notice.Message)
+			p.notice(name, notice.Code, notice.Message)
+		}
+		if e.Grade != nil && e.Grade.State == string(policy.Broken) {
+			p.notice(name, codeBroken, e.Grade.Reason)
 		}
 	}
 }
