@@ -24,6 +24,10 @@ var programs = []string{
 // each of its programs. It builds only if the sources, the modfile, the version or the
 // Go toolchain differ from every earlier build; progress is what to tell a person then.
 func Node(ctx context.Context, source, cache, version string, progress io.Writer) (string, error) {
+	cache, err := filepath.Abs(cache)
+	if err != nil {
+		return "", err
+	}
 	toolchain, err := goTool(ctx, source, "env", "GOVERSION", "GOOS", "GOARCH")
 	if err != nil {
 		return "", err

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/leoflow/secrets-csi/internal/cli"
@@ -60,7 +61,7 @@ func up(ctx context.Context, settings upSettings, progress io.Writer) (state.Dir
 	if os.Geteuid() != 0 {
 		return "", cli.Usagef("a node needs root")
 	}
-	cluster, images, err := prepare(ctx, settings, progress)
+	cluster, err := prepare(ctx, settings, progress)
 	if err != nil {
 		return "", err
 	}
@@ -77,6 +78,10 @@ func up(ctx context.Context, settings upSettings, progress io.Writer) (state.Dir
 	if err := configure(ctx, dir, cluster); err != nil {
 		return "", err
 	}
+	images, err := image.Build(ctx, settings.module, dir.Path("images"))
+	if err != nil {
+		return "", err
+	}
 	_, _ = fmt.Fprintf(progress, "starting Kubernetes %s\n", cluster.Version)
 	if err := boot(ctx, dir, settings.timeout, images); err != nil {
 		return "", abandon(dir, err, progress)
@@ -85,22 +90,18 @@ func up(ctx context.Context, settings upSettings, progress io.Writer) (state.Dir
 	return dir, nil
 }
 
-// prepare gets everything that a cluster is made from, and starts nothing.
-func prepare(ctx context.Context, settings upSettings, progress io.Writer) (cluster state.Cluster, images []string, err error) {
-	source := settings.module + "/node"
+// prepare gets the programs that a cluster is made from, and starts nothing.
+func prepare(ctx context.Context, settings upSettings, progress io.Writer) (state.Cluster, error) {
+	source := filepath.Join(settings.module, "node")
 	version, err := build.Resolve(source, settings.version)
 	if err != nil {
-		return cluster, nil, err
+		return state.Cluster{}, err
 	}
 	if err := debian.Install(ctx, debian.Missing(), progress); err != nil {
-		return cluster, nil, err
+		return state.Cluster{}, err
 	}
 	binaries, err := build.Node(ctx, source, settings.cache, version, progress)
-	if err != nil {
-		return cluster, nil, err
-	}
-	images, err = image.Build(ctx, settings.module, settings.cache+"/images")
-	return state.Cluster{Version: version, Binaries: binaries}, images, err
+	return state.Cluster{Version: version, Binaries: binaries}, err
 }
 
 // configure makes the directory that of a new cluster.
