@@ -12,7 +12,7 @@ import (
 	"github.com/leoflow/secrets-csi/internal/cli"
 )
 
-const versionVariable = "github.com/leoflow/secrets-csi/internal/version.Version"
+const versionVariable = module + "/internal/version.Version"
 
 // compile builds the command of the product to the file out. Nothing of this machine
 // gets into the binary: no path, no C library, no state of the checkout, and no setting

@@ -19,6 +19,8 @@ type options struct {
 	repository  string
 	recipes     []recipe
 	platforms   []v1.Platform
+	// sbom says to list what is in the images.
+	sbom bool
 	// report receives one line for each image.
 	report func(line string)
 }
@@ -74,5 +76,8 @@ func buildPlatform(ctx context.Context, o options, r recipe, platform v1.Platfor
 	if err != nil {
 		return nil, err
 	}
-	return image, writeArchive(o, r, platform, image)
+	if err := writeArchive(o, r, platform, image); err != nil || !o.sbom {
+		return image, err
+	}
+	return image, list(ctx, o, r, platform)
 }

@@ -36,8 +36,8 @@ func program() cli.Program {
 			Summary: summary,
 			Details: `For each image there is NAME-linux-ARCH.tar, a docker-archive for 'docker load',
 'ctr images import' and 'kind load image-archive'; NAME.oci.tar, an OCI layout of all
-platforms, to push to a registry; and NAME-linux-ARCH.cdx.json, a CycloneDX list of what
-is in it. An image that exceeds its budget fails the build.`,
+platforms, to push to a registry; and with --sbom NAME-linux-ARCH.cdx.json, a CycloneDX
+list of what is in it. An image that exceeds its budget fails the build.`,
 			Examples: `# what a registry of your own would get
 images --tag v1.2.3 --repository registry.example.com/leoflow
 # one image for this machine alone
@@ -55,6 +55,7 @@ func bind(flags *flag.FlagSet) cli.Run {
 	flags.StringVar(&o.out, "out", filepath.Join("..", "dist", "images"), "the `directory` to write to")
 	flags.StringVar(&o.tag, "tag", "dev", "the `version` that the images are tagged with and the binaries tell")
 	flags.StringVar(&o.repository, "repository", "ghcr.io/leoflow/secrets-csi", "the `repository` that the images' names begin with")
+	flags.BoolVar(&o.sbom, "sbom", false, "list what is in the images; building the tool for it takes minutes the first time")
 	return func(ctx context.Context, streams cli.Streams, _ []string) (err error) {
 		if o.recipes, err = chosen(*only); err != nil {
 			return err

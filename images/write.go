@@ -21,8 +21,11 @@ func writeArchive(o options, r recipe, platform v1.Platform, image v1.Image) err
 	if err != nil {
 		return err
 	}
-	path := filepath.Join(o.out, r.name+"-"+platform.OS+"-"+platform.Architecture+".tar")
-	return tarball.WriteToFile(path, tag, image)
+	return tarball.WriteToFile(filepath.Join(o.out, archiveName(r, platform)), tag, image)
+}
+
+func archiveName(r recipe, platform v1.Platform) string {
+	return r.name + "-" + platform.OS + "-" + platform.Architecture + ".tar"
 }
 
 // writeLayout writes the images of all platforms as one OCI layout, under the names
