@@ -51,6 +51,11 @@ func (c child) survives(number syscall.Signal) bool {
 	if err != nil {
 		return true // no /proc: there is no telling
 	}
+	// In sigwait(3) a single thread has its signals unblocked for the time being.
+	place, err := os.ReadFile(fmt.Sprintf("/proc/%d/wchan", c.pid))
+	if err == nil && strings.Contains(string(place), "sigtimedwait") {
+		return true
+	}
 	for line := range strings.Lines(string(status)) {
 		name, mask, _ := strings.Cut(line, ":")
 		if name != "SigCgt" && name != "SigIgn" && name != "SigBlk" {
