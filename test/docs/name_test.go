@@ -16,15 +16,17 @@ var (
 	citedTest  = regexp.MustCompile(`\b(?:Test|Fuzz)[A-Z]\w+`)
 	testInCode = regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)[A-Z]\w+)\(`)
 	citedPath  = regexp.MustCompile("`((?:pkg|cmd|internal|api|test|tools|docs)/[\\w./-]*)`")
+	citedFile  = regexp.MustCompile("`(\\w+\\.go)`")
 	citedLink  = regexp.MustCompile(`\]\(([^)#]+)[^)]*\)`)
 )
 
-func TestEveryTestThatIsNamedExists(t *testing.T) {
+func TestEveryTestAndFileThatIsNamedExists(t *testing.T) {
 	there := map[string]bool{}
 	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() || !strings.HasSuffix(path, "_test.go") {
+		if err != nil || entry.IsDir() || !strings.HasSuffix(path, ".go") {
 			return err
 		}
+		there[entry.Name()] = true
 		text, err := os.ReadFile(path)
 		for _, match := range testInCode.FindAllStringSubmatch(string(text), -1) {
 			there[match[1]] = true
@@ -35,6 +37,9 @@ func TestEveryTestThatIsNamedExists(t *testing.T) {
 	for path, text := range documents(t) {
 		for _, name := range citedTest.FindAllString(text, -1) {
 			assert.True(t, there[name], "%s names %s", path, name)
+		}
+		for _, match := range citedFile.FindAllStringSubmatch(text, -1) {
+			assert.True(t, there[match[1]], "%s names %s", path, match[1])
 		}
 	}
 }
