@@ -69,12 +69,7 @@ func TestErrorCodes(t *testing.T) {
 	} {
 		t.Run(row.code, func(t *testing.T) {
 			cloud, server := start(t)
-			server.Fault = func(at cloudtest.Step) *cloudtest.Fault {
-				if at != row.step {
-					return nil
-				}
-				return &cloudtest.Fault{Status: row.status, Code: row.code}
-			}
+			server.Break(cloudtest.At(row.step, cloudtest.Fault{Status: row.status, Code: row.code}))
 			session, err := cloud.Open(subject(server, "a"))
 			require.NoError(t, err)
 
@@ -91,7 +86,7 @@ func TestErrorCodes(t *testing.T) {
 
 func TestRole(t *testing.T) {
 	cloud, server := start(t)
-	server.Secret = func(principal, _, _ string) (string, error) { return principal, nil }
+	server.Hold(func(principal, _, _ string) (string, error) { return principal, nil })
 
 	t.Run("the connection's comes first", func(t *testing.T) {
 		made := subject(server, "a")
@@ -127,7 +122,7 @@ func TestRole(t *testing.T) {
 
 func TestVersions(t *testing.T) {
 	cloud, server := start(t)
-	server.Secret = func(_, _, version string) (string, error) { return "at " + version, nil }
+	server.Hold(func(_, _, version string) (string, error) { return "at " + version, nil })
 	session, err := cloud.Open(subject(server, "a"))
 	require.NoError(t, err)
 	for _, version := range []string{"", "AWSPREVIOUS", "12345678-1234-1234-1234-123456789012"} {
@@ -139,7 +134,7 @@ func TestVersions(t *testing.T) {
 
 func TestBinarySecret(t *testing.T) {
 	cloud, server := start(t)
-	server.Secret = func(string, string, string) (string, error) { return "binary:n33dle", nil }
+	server.Hold(func(string, string, string) (string, error) { return "binary:n33dle", nil })
 	session, err := cloud.Open(subject(server, "a"))
 	require.NoError(t, err)
 

@@ -14,6 +14,7 @@ import (
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/cloud"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/log"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets"
@@ -54,6 +55,9 @@ func New(config Config) *Cloud {
 	if config.TokenAudience == "" {
 		config.TokenAudience = "api://AzureADTokenExchange"
 	}
+	// The SDK's log is the whole process's and is turned on by the environment; it prints
+	// what servers answer, and that may be a token.
+	log.SetListener(nil)
 	return &Cloud{config, secretmanager.NewHTTPClient(config.Roots, checkChallenge)}
 }
 

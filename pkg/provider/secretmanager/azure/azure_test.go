@@ -83,12 +83,7 @@ func TestUntrustedServiceAccount(t *testing.T) {
 
 func TestDisabledSecretIsMissing(t *testing.T) {
 	cloud, server := start(t)
-	server.Fault = func(step cloudtest.Step) *cloudtest.Fault {
-		if step != cloudtest.Access {
-			return nil
-		}
-		return &cloudtest.Fault{Status: 403, Code: "SecretDisabled"}
-	}
+	server.Break(cloudtest.At(cloudtest.Access, cloudtest.Fault{Status: 403, Code: "SecretDisabled"}))
 	session, err := cloud.Open(subject(server, "a"))
 	require.NoError(t, err)
 
@@ -102,7 +97,6 @@ func TestMalformedChallenge(t *testing.T) {
 	for _, challenge := range []string{
 		`Bearer authorization="x" resource="https://vault.azure.net"`,
 		`Bearer authorization=https://x, resource="https://vault.azure.net"`,
-		`Bearer authorization= resource="https://vault.azure.net"`,
 		`Bearer`,
 		`Basic realm="x"`,
 	} {

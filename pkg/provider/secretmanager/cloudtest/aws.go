@@ -90,7 +90,7 @@ func (a *AWS) getSecretValue(w http.ResponseWriter, r *http.Request) {
 		jsonError(w, "SerializationException")
 		return
 	}
-	value, err := a.Secret(principal, asked.SecretId, asked.VersionId+asked.VersionStage)
+	value, err := a.read(principal, asked.SecretId, asked.VersionId+asked.VersionStage)
 	switch {
 	case errors.Is(err, provider.ErrDenied):
 		jsonError(w, "AccessDeniedException")

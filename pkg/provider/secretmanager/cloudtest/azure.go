@@ -91,7 +91,7 @@ func (a *Azure) getSecret(w http.ResponseWriter, r *http.Request) {
 		a.challenge(w)
 		return
 	}
-	value, err := a.Secret(principal, r.PathValue("name"), r.PathValue("version"))
+	value, err := a.read(principal, r.PathValue("name"), r.PathValue("version"))
 	switch {
 	case errors.Is(err, provider.ErrDenied):
 		spoil(w, r, Fault{Status: http.StatusForbidden, Body: vaultError("Forbidden")})

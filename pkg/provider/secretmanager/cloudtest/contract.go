@@ -65,13 +65,7 @@ func RunContract(t *testing.T, setup func(t *testing.T) Case) {
 	}
 }
 
-// tell answers with who asked, and for what.
-func tell(principal, name, version string) (string, error) {
-	return principal + " reads " + name + " at " + version, nil
-}
-
 func ownIdentity(t *testing.T, c Case) {
-	c.Server.Secret = tell
 	for _, account := range []string{"a", "b", "a"} {
 		value, err := access(t, c, c.Subject(account))
 		require.NoError(t, err)
@@ -81,7 +75,6 @@ func ownIdentity(t *testing.T, c Case) {
 }
 
 func oneExchange(t *testing.T, c Case) {
-	c.Server.Secret = tell
 	session, err := c.Cloud.Open(c.Subject("a"))
 	require.NoError(t, err)
 	for range 3 {
@@ -95,7 +88,6 @@ func oneExchange(t *testing.T, c Case) {
 }
 
 func expiredToken(t *testing.T, c Case) {
-	c.Server.Secret = tell
 	subject := c.Subject("a")
 	c.Server.Tokens.Expire(subject.Pod)
 	_, err := access(t, c, subject)
@@ -116,25 +108,29 @@ func noToken(t *testing.T, c Case) {
 
 func refusals(t *testing.T, c Case) {
 	for _, kind := range []error{provider.ErrDenied, provider.ErrMissing} {
-		c.Server.Secret = func(string, string, string) (string, error) { return "", kind }
+		c.Server.Hold(func(string, string, string) (string, error) { return "", kind })
 		_, err := access(t, c, c.Subject("a"))
 		requireFailure(t, err, kind)
 	}
 }
 
 func fails(t *testing.T, c Case, step Step, fault Fault, kind error) {
-	c.Server.Secret = tell
-	c.Server.Fault = func(at Step) *Fault {
-		if at == step {
-			return &fault
-		}
-		return nil
-	}
+	c.Server.Break(At(step, fault))
 	_, err := access(t, c, c.Subject("a"))
 	requireFailure(t, err, kind)
-	c.Server.Fault = nil
+	c.Server.Mend()
 	_, err = access(t, c, c.Subject("a"))
 	require.NoError(t, err, "a fault leaves nothing behind")
+}
+
+// At breaks one step and no other.
+func At(step Step, fault Fault) func(Step) *Fault {
+	return func(reached Step) *Fault {
+		if reached != step {
+			return nil
+		}
+		return &fault
+	}
 }
 
 // patience is longer than any answer on the loopback takes.

@@ -117,7 +117,7 @@ func (g *GCP) AccessSecretVersion(ctx context.Context, request *secretmanagerpb.
 		return nil, status.Error(codes.Unauthenticated, Needle+bearer)
 	}
 	name, version, _ := strings.Cut(request.GetName(), "/versions/")
-	value, err := g.Secret(principal, name, version)
+	value, err := g.read(principal, name, version)
 	if err != nil {
 		return nil, status.Error(codeOf(err), Needle+bearer)
 	}

@@ -48,22 +48,21 @@ const Needle = "n33dle-of-a-server"
 type Server struct {
 	// Tokens are those of pods.
 	Tokens *Tokens
-	// Secret is asked for every secret that somebody with a session wants. It returns
-	// one of provider's sentinels where there is none to give.
-	Secret func(principal, name, version string) (string, error)
-	// Fault, where set, is asked before each step; nil lets it go on.
-	Fault func(Step) *Fault
-
-	tls *httptest.Server
+	tls    *httptest.Server
 
 	mu       sync.Mutex
+	secret   func(principal, name, version string) (string, error)
+	fault    func(Step) *Fault
 	calls    map[Step]int
 	sessions map[string]string // principal by access token
 }
 
 func start(t testing.TB, tokens *Tokens, handler func(*Server) http.Handler) *Server {
 	t.Helper()
-	s := &Server{Tokens: tokens, calls: map[Step]int{}, sessions: map[string]string{}}
+	s := &Server{
+		Tokens: tokens, calls: map[Step]int{}, sessions: map[string]string{},
+		secret: tell, fault: func(Step) *Fault { return nil },
+	}
 	s.tls = httptest.NewUnstartedServer(handler(s))
 	s.tls.Config.ErrorLog = log.New(io.Discard, "", 0)
 	s.tls.StartTLS()
@@ -84,6 +83,35 @@ func (s *Server) Roots() *x509.CertPool {
 // URL is where the server's HTTP lives.
 func (s *Server) URL() string { return s.tls.URL }
 
+// tell answers with who asked, and for what.
+func tell(principal, name, version string) (string, error) {
+	return principal + " reads " + name + " at " + version, nil
+}
+
+// Hold decides what every secret is from now on. It returns one of provider's
+// sentinels where there is none to give. By default a secret tells who asked for it.
+func (s *Server) Hold(secret func(principal, name, version string) (string, error)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.secret = secret
+}
+
+// Break decides from now on how each step goes wrong; nil lets it go on.
+func (s *Server) Break(fault func(Step) *Fault) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fault = fault
+}
+
+// Mend ends what Break began.
+func (s *Server) Mend() { s.Break(func(Step) *Fault { return nil }) }
+
+func (s *Server) read(principal, name, version string) (string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.secret(principal, name, version)
+}
+
 // Calls says how often a step was asked for.
 func (s *Server) Calls(step Step) int {
 	s.mu.Lock()
@@ -94,12 +122,9 @@ func (s *Server) Calls(step Step) int {
 // begin counts a step and says how it is to go wrong.
 func (s *Server) begin(step Step) *Fault {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.calls[step]++
-	s.mu.Unlock()
-	if s.Fault == nil {
-		return nil
-	}
-	return s.Fault(step)
+	return s.fault(step)
 }
 
 // open makes an access token for a principal.

@@ -87,7 +87,7 @@ func TestMalformedAnnotation(t *testing.T) {
 
 func TestLatestIsTheDefaultVersion(t *testing.T) {
 	cloud, server := start(t)
-	server.Secret = func(_, name, version string) (string, error) { return name + " at " + version, nil }
+	server.Hold(func(_, name, version string) (string, error) { return name + " at " + version, nil })
 	session, err := cloud.Open(subject(server, "a"))
 	require.NoError(t, err)
 
@@ -99,9 +99,7 @@ func TestLatestIsTheDefaultVersion(t *testing.T) {
 
 func TestThrottling(t *testing.T) {
 	cloud, server := start(t)
-	server.Fault = func(step cloudtest.Step) *cloudtest.Fault {
-		return &cloudtest.Fault{Status: 429, Header: map[string]string{"Retry-After": "7"}}
-	}
+	server.Break(cloudtest.At(cloudtest.Exchange, cloudtest.Fault{Status: 429, Header: map[string]string{"Retry-After": "7"}}))
 	session, err := cloud.Open(subject(server, "a"))
 	require.NoError(t, err)
 
