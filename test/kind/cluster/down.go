@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"time"
 
 	"github.com/leoflow/secrets-csi/internal/cli"
@@ -37,8 +36,8 @@ func downCommand() cli.Command {
 }
 
 func down(ctx context.Context, dir state.Dir, progress io.Writer) error {
-	if os.Geteuid() != 0 {
-		return cli.Usagef("a node needs root")
+	if err := requireRoot(); err != nil {
+		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, teardownTimeout)
 	defer cancel()

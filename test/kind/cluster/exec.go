@@ -37,7 +37,8 @@ func execute(ctx context.Context, path string, streams cli.Streams, args []strin
 	if err != nil {
 		return err
 	}
-	command, err := sandbox.Command(ctx, dir, args...)
+	// An interrupt is the command's own affair: the terminal sends it one too.
+	command, err := sandbox.Command(context.WithoutCancel(ctx), dir, args...)
 	if err != nil {
 		return err
 	}

@@ -24,6 +24,9 @@ func rebootCommand() cli.Command {
 }
 
 func reboot(ctx context.Context, path string, timeout time.Duration, streams cli.Streams) error {
+	if err := requireRoot(); err != nil {
+		return err
+	}
 	dir, err := state.Open(path)
 	if err != nil {
 		return err

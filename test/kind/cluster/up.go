@@ -58,8 +58,8 @@ func bindUp(flags *flag.FlagSet) func() upSettings {
 
 // up returns the directory of a cluster that is ready for pods.
 func up(ctx context.Context, settings upSettings, progress io.Writer) (state.Dir, error) {
-	if os.Geteuid() != 0 {
-		return "", cli.Usagef("a node needs root")
+	if err := requireRoot(); err != nil {
+		return "", err
 	}
 	cluster, err := prepare(ctx, settings, progress)
 	if err != nil {
@@ -88,6 +88,13 @@ func up(ctx context.Context, settings upSettings, progress io.Writer) (state.Dir
 	}
 	_, _ = fmt.Fprintf(progress, "ready after %s\n", time.Since(started).Round(100*time.Millisecond))
 	return dir, nil
+}
+
+func requireRoot() error {
+	if os.Geteuid() != 0 {
+		return cli.Usagef("a node needs root")
+	}
+	return nil
 }
 
 // prepare gets the programs that a cluster is made from, and starts nothing.
@@ -132,13 +139,13 @@ func boot(ctx context.Context, dir state.Dir, timeout time.Duration, images []st
 	ctx, cancel := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("not ready within %s", timeout))
 	defer cancel()
 	started := time.Now()
-	if err := sandbox.Start(ctx, dir, "init", "--state="+string(dir)); err != nil {
-		return err
+	settle := func() error {
+		if err := load(ctx, dir, images); err != nil {
+			return err
+		}
+		return awaitReady(ctx, dir, started)
 	}
-	if err := load(ctx, dir, images); err != nil {
-		return err
-	}
-	return awaitReady(ctx, dir, started)
+	return sandbox.Start(ctx, dir, settle, "init", "--state="+string(dir))
 }
 
 // abandon ends what could not be started. The directory stays, for its logs.

@@ -48,20 +48,20 @@ func isInstalled(program string) bool {
 }
 
 // Install gets the packages from wherever the machine's apt gets its own.
-func Install(ctx context.Context, packages []string, progress io.Writer) error {
-	if len(packages) == 0 {
+func Install(ctx context.Context, names []string, progress io.Writer) error {
+	if len(names) == 0 {
 		return nil
 	}
-	_, _ = fmt.Fprintf(progress, "installing %s\n", strings.Join(packages, " "))
+	_, _ = fmt.Fprintf(progress, "installing %s\n", strings.Join(names, " "))
 	const patience = "-oDPkg::Lock::Timeout=300" // another apt may be at work
 	for _, words := range [][]string{
 		{"update", "-qq"},
-		append([]string{"install", "-qq", "--no-install-recommends"}, packages...),
+		append([]string{"install", "-qq", "--no-install-recommends"}, names...),
 	} {
 		command := exec.CommandContext(ctx, "apt-get", append([]string{patience}, words...)...)
 		command.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
 		if output, err := command.CombinedOutput(); err != nil {
-			return fmt.Errorf("installing %s: %w: %s", strings.Join(packages, ", "), err, output)
+			return fmt.Errorf("installing %s: %w: %s", strings.Join(names, ", "), err, output)
 		}
 	}
 	return nil

@@ -41,16 +41,15 @@ func newPipes() (*pipes, error) {
 	return &pipes{leaseEnd{lease}, report, [2]*os.File{leased, reported}}, nil
 }
 
-func (p *pipes) childs() []*os.File { return p.given[:] }
-
-func (p *pipes) closeChilds() {
+// closeGiven is for when the node has them.
+func (p *pipes) closeGiven() {
 	for _, file := range p.given {
 		_ = file.Close() // a second time is an error that says nothing
 	}
 }
 
 func (p *pipes) close() {
-	p.closeChilds()
+	p.closeGiven()
 	_ = p.lease.file.Close()
 	_ = p.report.Close()
 }

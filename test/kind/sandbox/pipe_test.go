@@ -18,7 +18,7 @@ func TestAwaitTellsWhatTheNodeReports(t *testing.T) {
 			ends := openPipes(t)
 			_, err := ends.given[1].WriteString(row.report)
 			require.NoError(t, err)
-			ends.closeChilds()
+			ends.closeGiven()
 			err = ends.await(t.Context())
 			if row.want == "" {
 				assert.NoError(t, err)

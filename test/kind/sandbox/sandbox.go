@@ -27,10 +27,10 @@ var environment = []string{"PATH=" + searchPath, "HOME=/root"}
 const namespaces = syscall.CLONE_NEWPID | syscall.CLONE_NEWNS | syscall.CLONE_NEWNET |
 	syscall.CLONE_NEWUTS | syscall.CLONE_NEWIPC
 
-// Start runs this program with the arguments init as process 1 of a new node, and
-// returns once it reports that it is ready. Until then the node ends when this process
-// does. Whoever gets an error has to call Stop.
-func Start(ctx context.Context, dir state.Dir, init ...string) error {
+// Start runs this program with the arguments init as process 1 of a new node, and calls
+// settle once that reports that it is ready. Until settle returns nil, the node ends when
+// this process does. Whoever gets an error has to call Stop.
+func Start(ctx context.Context, dir state.Dir, settle func() error, init ...string) error {
 	if err := createCgroups(dir.Name()); err != nil {
 		return err
 	}
@@ -52,6 +52,9 @@ func Start(ctx context.Context, dir state.Dir, init ...string) error {
 	if err := ends.await(ctx); err != nil {
 		return fmt.Errorf("starting the node: %w (logs are in %s)", err, dir.Path("var", "log"))
 	}
+	if err := settle(); err != nil {
+		return err
+	}
 	return ends.lease.send(staying)
 }
 
@@ -67,14 +70,14 @@ func spawn(dir state.Dir, ends *pipes, init []string) (pid int, err error) {
 	defer func() { _ = output.Close() }()
 	command := exec.Command(self, init...)
 	command.Stdout, command.Stderr = output, output
-	command.ExtraFiles = ends.childs()
+	command.ExtraFiles = ends.given[:]
 	command.Env = environment
 	// A session of its own keeps it from the terminal's signals.
 	command.SysProcAttr = &syscall.SysProcAttr{Cloneflags: namespaces, Setsid: true}
 	if err := command.Start(); err != nil {
 		return 0, err
 	}
-	ends.closeChilds()
+	ends.closeGiven()
 	node, err := identify(command.Process.Pid)
 	if err != nil {
 		return 0, err

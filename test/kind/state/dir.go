@@ -82,7 +82,8 @@ func (d Dir) record() string { return d.Path("cluster.json") }
 // Cluster reads what Renew wrote. fs.ErrNotExist says that no cluster is there.
 func (d Dir) Cluster() (Cluster, error) {
 	var cluster Cluster
-	return cluster, readJSON(d.record(), &cluster)
+	err := readJSON(d.record(), &cluster)
+	return cluster, err
 }
 
 // Remove deletes the directory, if it is a cluster's.
@@ -133,7 +134,7 @@ func (d Dir) Name() string {
 }
 
 // Addresses are those of the link's two ends. They are from 198.18.0.0/15, which RFC 2544
-// sets aside for tests, and follow from the path, so that clusters do not collide.
+// sets aside for tests, and follow from the path, so that two clusters hardly collide.
 func (d Dir) Addresses() (host, node netip.Addr) {
 	base := binary.BigEndian.Uint32([]byte{198, 18, 0, 0})
 	link := uint32(binary.BigEndian.Uint16(d.hash()[:2])) >> 1 // a /30 each

@@ -39,8 +39,8 @@ type instance struct {
 }
 
 // Boot starts the units, one stage after the other, each when the one before it is
-// ready. Once Boot returns nil, a unit that ends is started again until ctx is done; an
-// end before that is an error.
+// ready. A unit that ends after that is started again until ctx is done; one that ends
+// before it is ready is an error.
 func (s *Supervisor) Boot(ctx context.Context, stages [][]Unit) error {
 	for _, stage := range stages {
 		instances := make([]*instance, len(stage))
