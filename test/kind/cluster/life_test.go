@@ -29,6 +29,7 @@ func TestNothingRemains(t *testing.T) {
 	}{
 		{"ready", func(_ *testing.T, l *life) { l.must("up"); l.must("status") }},
 		{"rebooted", func(_ *testing.T, l *life) { l.must("up"); l.must("reboot") }},
+		{"with a pod that mounts", func(_ *testing.T, l *life) { l.must("up"); l.smoke("TestBidirectionalMountReachesTheNode") }},
 		{"never up", func(*testing.T, *life) {}},
 		{"interrupted while it starts", func(t *testing.T, l *life) {
 			assert.Error(t, l.upUntil("starting", os.Interrupt))
@@ -77,6 +78,15 @@ func (l *life) command(verb string, flags ...string) *exec.Cmd {
 func (l *life) must(verb string) {
 	l.Helper()
 	output, err := l.command(verb).CombinedOutput()
+	require.NoError(l, err, string(output))
+}
+
+// smoke runs one of those tests. It leaves its namespace to be deleted, and does not wait.
+func (l *life) smoke(test string) {
+	l.Helper()
+	command := exec.Command("go", "test", "-count=1", "-run=^"+test+"$", "../smoke")
+	command.Env = append(os.Environ(), "KUBECONFIG="+l.dir.Kubeconfig())
+	output, err := command.CombinedOutput()
 	require.NoError(l, err, string(output))
 }
 
