@@ -20,6 +20,7 @@ const (
 	awsKwargs       = "session_kwargs"
 )
 
+// Process implements Processor.
 func (a AWS) Process(ctx context.Context, conn airflow.Connection, resolve Resolve) (Outcome, error) {
 	return process(ctx, a, conn, resolve)
 }

@@ -42,6 +42,7 @@ const (
 	workloadTenant = "workload_identity_tenant_id"
 )
 
+// Process implements Processor.
 func (a Azure) Process(ctx context.Context, conn airflow.Connection, resolve Resolve) (Outcome, error) {
 	return process(ctx, a, conn, resolve)
 }

@@ -26,6 +26,7 @@ var gcpDelivered = []string{
 	"project", "scope", "num_retries", "impersonation_chain",
 }
 
+// Process implements Processor.
 func (g GCP) Process(ctx context.Context, conn airflow.Connection, resolve Resolve) (Outcome, error) {
 	return process(ctx, g, conn, resolve)
 }

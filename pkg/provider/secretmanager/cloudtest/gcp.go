@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"cloud.google.com/go/secretmanager/apiv1/secretmanagerpb"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -50,7 +51,7 @@ func StartGCP(t testing.TB, tokens *Tokens) *GCP {
 		mux.HandleFunc("POST /v1/projects/-/serviceAccounts/{account}", g.impersonate)
 		return mux
 	})
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	g.Address = listener.Addr().String()
 	server := grpc.NewServer(grpc.Creds(credentials.NewServerTLSFromCert(&g.tls.TLS.Certificates[0])))
@@ -59,7 +60,7 @@ func StartGCP(t testing.TB, tokens *Tokens) *GCP {
 	go func() { served <- server.Serve(listener) }()
 	t.Cleanup(func() {
 		server.Stop()
-		<-served
+		assert.NoError(t, <-served)
 	})
 	return g
 }
