@@ -185,6 +185,7 @@ func (a Azure) withoutSecret(d *draft, kind azureType) (choice, error) {
 		tenant, _ := d.find(kind.tenant)
 		d.put(managedClient, quote(*d.conn.Login))
 		d.put(workloadTenant, tenant)
+		d.notice(ReadAsMeant, "login and extra."+kind.tenant+" name a client without a secret; it was delivered as a workload identity: set "+managedClient+" and "+workloadTenant+" instead")
 		return a.goKeyless(d, kind), nil
 	case kind.storage && d.has(kind.tenant):
 		return choice{}, refuse("password", "is missing beside extra."+kind.tenant+"; set the client secret, or remove the tenant to go keyless")

@@ -18,7 +18,7 @@ const document = "../../docs/connections-table.md"
 
 // TestDocument keeps the documented table equal to the tested one.
 func TestDocument(t *testing.T) {
-	table := writeTable()
+	table := writeTable(t)
 	if *update {
 		require.NoError(t, os.WriteFile(document, table, 0o644))
 	}
@@ -27,20 +27,23 @@ func TestDocument(t *testing.T) {
 	assert.Equal(t, string(table), string(written), "run: go test ./pkg/policy -run TestDocument -update")
 }
 
-func writeTable() []byte {
+func writeTable(t *testing.T) []byte {
+	t.Helper()
 	var out bytes.Buffer
 	out.WriteString(`<!-- Written by go test ./pkg/policy -run TestDocument -update; every row is a test. -->
 # What a hook is given
 
 Each row is a connection as core stores it, without its ` + "`conn_type`" + `, and what the hook of that
-type is given. "valid", "runtime" and "broken" are the grades of the structural probe. How to
-set a connection up is in [connections.md](connections.md).
+type is given. What Airflow alone, and then the hook, uses is told by a model of upstream's code
+that the tests carry. "valid", "runtime" and "broken" are the grades of the structural probe.
+How to set a connection up is in [connections.md](connections.md).
 `)
 	for _, section := range sections() {
-		fmt.Fprintf(&out, "\n## `%s`\n\n| case | stored | fetched | given to the hook | grade | notices |\n|---|---|---|---|---|---|\n", section.connType)
+		fmt.Fprintf(&out, "\n## `%s`\n\n| case | stored | Airflow alone uses | fetched | given to the hook | the hook uses | grade | notices |\n|---|---|---|---|---|---|---|---|\n", section.connType)
 		for _, row := range section.rows {
-			fmt.Fprintf(&out, "| %s | %s | %s | %s | %s | %s |\n", row.name,
-				code(row.stored), code(row.secret), code(row.given), row.grade, strings.Join(row.notices, ", "))
+			fmt.Fprintf(&out, "| %s | %s | %s | %s | %s | %s | %s | %s |\n", row.name,
+				code(row.stored), uses(parse(t, section.connType, row.stored)), code(row.secret),
+				code(row.given), row.uses, row.grade, strings.Join(row.notices, ", "))
 		}
 	}
 	out.WriteString("\n## What fails\n\nThe entry fails, alone, with a message that names the field and the remedy.\n\n| type | case | field | the message says |\n|---|---|---|---|\n")

@@ -69,6 +69,7 @@ func TestExclusivenessHolds(t *testing.T) {
 
 		require.NoError(t, err)
 		require.Equal(t, min(mask, 1), credentialsIn(t, outcome.Connection), extra.encode())
+		require.NotContains(t, uses(outcome.Connection), "raises")
 	}
 }
 

@@ -43,6 +43,7 @@ func TestWhatTheHookIsGiven(t *testing.T) {
 
 				require.NoError(t, err)
 				assert.Equal(t, string(parse(t, section.connType, row.given).JSON()), string(outcome.Connection.JSON()))
+				assert.Equal(t, row.uses, uses(outcome.Connection))
 				assert.Equal(t, row.grade, outcome.Grade.State, outcome.Grade.Reason)
 				assert.Equal(t, row.notices, codes(outcome.Notices))
 				assert.Equal(t, outcome.Grade, Probe(stored))
