@@ -29,8 +29,8 @@ func TestNoSecretIsEverResolvedUnderAnotherIdentity(t *testing.T) {
 		world := newWorld()
 		resolver := New(Config{
 			Clouds:      map[string]Cloud{"fake": &fakeCloud{access: world.access}},
-			Annotations: world.annotations,
-			LatestFor:   50 * time.Millisecond, PinnedFor: 200 * time.Millisecond, SessionFor: 300 * time.Millisecond,
+			Annotations: world.annotations, AnnotationsFor: 30 * time.Millisecond,
+			LatestFor: 50 * time.Millisecond, PinnedFor: 200 * time.Millisecond, SessionFor: 300 * time.Millisecond,
 			CacheBytes: 512, CallsAtOnce: 8, CallTimeout: 100 * time.Millisecond, Timeout: time.Second,
 		})
 		var all sync.WaitGroup

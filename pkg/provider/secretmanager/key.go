@@ -25,6 +25,13 @@ func newKeyer() keyer {
 	return made
 }
 
+// account covers what a service account is called.
+func (k keyer) account(pod provider.Identity) cacheKey {
+	digest := hmac.New(sha256.New, k.salt[:])
+	write(digest, "account", pod.Namespace, pod.ServiceAccount)
+	return cacheKey(digest.Sum(nil))
+}
+
 // identity covers everything that decides under which cloud identity a session acts.
 func (k keyer) identity(cloud string, subject Subject) cacheKey {
 	digest := hmac.New(sha256.New, k.salt[:])

@@ -12,30 +12,6 @@ import (
 	"github.com/leoflow/secrets-csi/pkg/secret"
 )
 
-// Config is what a Resolver is made of. A zero duration or number takes its default.
-type Config struct {
-	// Clouds are those in use, by their name in references: "gcp", "aws", "azure".
-	Clouds map[string]Cloud
-	// Annotations reads service accounts; nil where none has any.
-	Annotations Annotations
-	// LatestFor is how long the latest version of a secret is taken for the latest;
-	// a minute by default.
-	LatestFor time.Duration
-	// PinnedFor is how long a secret of a given version is kept, which is how long a
-	// right that was taken away is not noticed; ten minutes by default.
-	PinnedFor time.Duration
-	// SessionFor is how long a session is used, and with it the pod's token that it was
-	// opened with; ten minutes by default.
-	SessionFor time.Duration
-	// CacheBytes bounds the secrets kept; 4 MiB by default.
-	CacheBytes int
-	// CallsAtOnce bounds the calls to one cloud that are under way; 16 by default.
-	CallsAtOnce int
-	// Timeout bounds one call, CallTimeout one attempt of it; 20 and 5 seconds by
-	// default.
-	Timeout, CallTimeout time.Duration
-}
-
 // maxSessions is more than a node has service accounts in use.
 const maxSessions = 1024
 
@@ -45,6 +21,7 @@ type Resolver struct {
 	config   Config
 	keyer    keyer
 	paces    map[string]*pace
+	accounts *cache[map[string]string] // annotations by service account
 	sessions *cache[Session]
 	values   *cache[secret.Text]
 	flights  singleflight.Group
@@ -54,15 +31,10 @@ var _ provider.Resolver = (*Resolver)(nil)
 
 // New returns a Resolver that is ready to use and has nothing to close.
 func New(config Config) *Resolver {
-	config.LatestFor = orDefault(config.LatestFor, time.Minute)
-	config.PinnedFor = orDefault(config.PinnedFor, 10*time.Minute)
-	config.SessionFor = orDefault(config.SessionFor, 10*time.Minute)
-	config.CacheBytes = orDefault(config.CacheBytes, 4<<20)
-	config.CallsAtOnce = orDefault(config.CallsAtOnce, 16)
-	config.Timeout = orDefault(config.Timeout, 20*time.Second)
-	config.CallTimeout = orDefault(config.CallTimeout, 5*time.Second)
+	config = withDefaults(config)
 	r := &Resolver{
 		config: config, keyer: newKeyer(), paces: map[string]*pace{},
+		accounts: newCache[map[string]string](maxSessions),
 		sessions: newCache[Session](maxSessions),
 		values:   newCache[secret.Text](config.CacheBytes),
 	}
@@ -70,13 +42,6 @@ func New(config Config) *Resolver {
 		r.paces[name] = newPace(config.CallsAtOnce)
 	}
 	return r
-}
-
-func orDefault[T int | time.Duration](value, otherwise T) T {
-	if value == 0 {
-		return otherwise
-	}
-	return value
 }
 
 // Resolve implements provider.Resolver.
@@ -105,24 +70,6 @@ type request struct {
 	subject  Subject
 	ref      provider.Reference
 	identity cacheKey
-}
-
-func (r *Resolver) annotations(ctx context.Context, cloud Cloud, pod provider.Identity) (map[string]string, error) {
-	wanted := map[string]string{}
-	if r.config.Annotations == nil {
-		return wanted, nil
-	}
-	all, err := r.config.Annotations(ctx, pod.Namespace, pod.ServiceAccount)
-	if err != nil {
-		return nil, &Failure{Kind: provider.ErrUnavailable,
-			Text: "reading the annotations of service account " + pod.Namespace + "/" + pod.ServiceAccount}
-	}
-	for _, name := range cloud.Annotations() {
-		if value, set := all[name]; set {
-			wanted[name] = value
-		}
-	}
-	return wanted, nil
 }
 
 // share joins a call that is under way for the same identity and reference, or makes

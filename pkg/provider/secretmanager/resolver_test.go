@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -45,7 +46,8 @@ func TestNothingIsSharedBeyondAnIdentity(t *testing.T) {
 	annotation := ""
 	cloud := &fakeCloud{access: tells}
 	resolver := New(Config{
-		Clouds: map[string]Cloud{"fake": cloud, "other": cloud},
+		Clouds:         map[string]Cloud{"fake": cloud, "other": cloud},
+		AnnotationsFor: time.Nanosecond,
 		Annotations: func(context.Context, string, string) (map[string]string, error) {
 			return map[string]string{fakeAnnotation: annotation, "another": "ignored"}, nil
 		},
@@ -198,6 +200,40 @@ func TestACallOutlivesWhoeverBeganIt(t *testing.T) {
 		require.NoError(t, <-stayed)
 		_, calls := cloud.counted()
 		assert.Equal(t, 1, calls)
+	})
+}
+
+func TestAnnotationsAreReadOnceForManyPods(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var reads atomic.Int32
+		answer := make(chan struct{})
+		resolver := New(Config{
+			Clouds: map[string]Cloud{"fake": &fakeCloud{access: tells}},
+			Annotations: func(context.Context, string, string) (map[string]string, error) {
+				reads.Add(1)
+				<-answer
+				return map[string]string{fakeAnnotation: "p"}, nil
+			},
+		})
+		done := make(chan string)
+		resolve := func() {
+			value, err := resolver.Resolve(t.Context(), podOf("ns", "a", "token"), aReference)
+			assert.NoError(t, err)
+			done <- value.Reveal()
+		}
+		for range 110 {
+			go resolve()
+		}
+		synctest.Wait()
+		close(answer)
+		for range 110 {
+			assert.Equal(t, owner(podOf("ns", "a", ""), "p", aReference), <-done)
+		}
+		assert.EqualValues(t, 1, reads.Load())
+		time.Sleep(time.Minute)
+		go resolve()
+		<-done
+		assert.EqualValues(t, 2, reads.Load())
 	})
 }
 

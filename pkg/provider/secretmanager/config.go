@@ -1,0 +1,48 @@
+package secretmanager
+
+import "time"
+
+// Config is what a Resolver is made of. A zero duration or number takes its default.
+type Config struct {
+	// Clouds are those in use, by their name in references: "gcp", "aws", "azure".
+	Clouds map[string]Cloud
+	// Annotations reads service accounts; nil where none has any.
+	Annotations Annotations
+	// AnnotationsFor is how long what Annotations returned is kept; a minute by default.
+	AnnotationsFor time.Duration
+	// LatestFor is how long the latest version of a secret is taken for the latest;
+	// a minute by default.
+	LatestFor time.Duration
+	// PinnedFor is how long a secret of a given version is kept, which is how long a
+	// right that was taken away is not noticed; ten minutes by default.
+	PinnedFor time.Duration
+	// SessionFor is how long a session is used, and with it the pod's token that it was
+	// opened with; ten minutes by default.
+	SessionFor time.Duration
+	// CacheBytes bounds the secrets kept; 4 MiB by default.
+	CacheBytes int
+	// CallsAtOnce bounds the calls to one cloud that are under way; 16 by default.
+	CallsAtOnce int
+	// Timeout bounds one call, CallTimeout one attempt of it; 20 and 5 seconds by
+	// default.
+	Timeout, CallTimeout time.Duration
+}
+
+func withDefaults(config Config) Config {
+	config.AnnotationsFor = orDefault(config.AnnotationsFor, time.Minute)
+	config.LatestFor = orDefault(config.LatestFor, time.Minute)
+	config.PinnedFor = orDefault(config.PinnedFor, 10*time.Minute)
+	config.SessionFor = orDefault(config.SessionFor, 10*time.Minute)
+	config.CacheBytes = orDefault(config.CacheBytes, 4<<20)
+	config.CallsAtOnce = orDefault(config.CallsAtOnce, 16)
+	config.Timeout = orDefault(config.Timeout, 20*time.Second)
+	config.CallTimeout = orDefault(config.CallTimeout, 5*time.Second)
+	return config
+}
+
+func orDefault[T int | time.Duration](value, otherwise T) T {
+	if value == 0 {
+		return otherwise
+	}
+	return value
+}
