@@ -1,0 +1,75 @@
+// Package kube makes the few calls to the Kubernetes API that this project needs. It
+// keeps away from client-go's clientset, which brings every type of the API along.
+package kube
+
+import (
+	"fmt"
+	"time"
+
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/leoflow/secrets-csi/internal/version"
+)
+
+const (
+	// callTimeout ends a call that its caller's context would let go on.
+	callTimeout = 10 * time.Second
+	// retries is how often a call is made again that the server put off by Retry-After.
+	retries = 2
+)
+
+// Config is how to reach the API server and as whom: by a kubeconfig file or, where
+// none is named, as the pod's own service account.
+func Config(kubeconfig string) (*rest.Config, error) {
+	config, err := load(kubeconfig)
+	if err != nil {
+		return nil, err
+	}
+	// The server bounds what it takes, by API Priority and Fairness. A limit on this
+	// side, five calls a second by default, would only make pods wait for one another.
+	config.QPS = -1
+	config.Timeout = callTimeout
+	config.UserAgent = "leoflow-secrets-csi/" + version.Version
+	config.WarningHandler = rest.NoWarnings{}
+	return config, nil
+}
+
+func load(kubeconfig string) (*rest.Config, error) {
+	if kubeconfig == "" {
+		config, err := rest.InClusterConfig()
+		if err != nil {
+			return nil, fmt.Errorf("finding Kubernetes: no kubeconfig file is named, and this is no pod: %w", err)
+		}
+		return config, nil
+	}
+	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
+	if err != nil {
+		return nil, fmt.Errorf("reading kubeconfig file: %w", err)
+	}
+	return config, nil
+}
+
+// client speaks one group and version of the API, as JSON.
+func client(config *rest.Config, version schema.GroupVersion, register func(*runtime.Scheme) error) (*rest.RESTClient, error) {
+	scheme := runtime.NewScheme()
+	if err := register(scheme); err != nil {
+		return nil, fmt.Errorf("knowing the types of %s: %w", version, err)
+	}
+	config = rest.CopyConfig(config)
+	config.GroupVersion = &version
+	config.APIPath = "/apis"
+	if version.Group == "" {
+		config.APIPath = "/api"
+	}
+	config.ContentType = runtime.ContentTypeJSON
+	config.NegotiatedSerializer = serializer.NewCodecFactory(scheme).WithoutConversion()
+	made, err := rest.RESTClientFor(config)
+	if err != nil {
+		return nil, fmt.Errorf("configuring the client of Kubernetes: %w", err)
+	}
+	return made, nil
+}
