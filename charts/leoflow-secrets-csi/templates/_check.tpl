@@ -1,0 +1,35 @@
+{{/*
+What the schema cannot say, or not so that it helps. Every message names the value and
+what to do; all that are wrong are told at once.
+*/}}
+{{- define "leoflow.check" -}}
+{{- $wrong := list -}}
+{{- $core := .Values.core -}}
+{{- $reference := .Values.referenceCore -}}
+{{- if and $core.address (not (regexMatch "^([A-Za-z0-9._-]+|\\[[0-9A-Fa-f:.]+\\]):[0-9]{1,5}$" $core.address)) -}}
+{{- $wrong = append $wrong (printf "core.address: %q is not host:port; it is a gRPC address without a scheme, such as core.example.com:7443" $core.address) -}}
+{{- end -}}
+{{- if and $core.ca.secretName $core.ca.configMapName -}}
+{{- $wrong = append $wrong "core.ca: give secretName or configMapName, not both" -}}
+{{- end -}}
+{{- if not $core.address -}}
+{{- if or $core.ca.secretName $core.ca.configMapName $core.serverName $core.clientCertificateSecretName -}}
+{{- $wrong = append $wrong "core.address: empty, so the chart runs the reference core, and core.ca, core.serverName and core.clientCertificateSecretName have nothing to apply to; give the address or leave them out" -}}
+{{- end -}}
+{{- if and (eq $reference.tls.source "secret") (not $reference.tls.secretName) -}}
+{{- $wrong = append $wrong "referenceCore.tls.secretName: needed with source \"secret\"" -}}
+{{- end -}}
+{{- if and (eq $reference.tls.source "certManager") (not $reference.tls.issuerRef.name) -}}
+{{- $wrong = append $wrong "referenceCore.tls.issuerRef.name: needed with source \"certManager\"; name an Issuer, or a ClusterIssuer with kind: ClusterIssuer" -}}
+{{- end -}}
+{{- end -}}
+{{- if has $core.audience .Values.cloudAudiences -}}
+{{- $wrong = append $wrong (printf "cloudAudiences: %q is core.audience already; a cloud would take pods' tokens for core's" $core.audience) -}}
+{{- end -}}
+{{- if not (or .Values.test.connections .Values.test.variables) -}}
+{{- $wrong = append $wrong "test: name connections or variables for 'helm test' to ask for" -}}
+{{- end -}}
+{{- if $wrong -}}
+{{- fail (printf "\n\n%s\n" (join "\n" $wrong)) -}}
+{{- end -}}
+{{- end -}}

@@ -1,0 +1,52 @@
+{{/* Names and labels of everything in the release. */}}
+
+{{- define "leoflow.name" -}}
+{{- if contains .Chart.Name .Release.Name -}}
+{{- .Release.Name | trunc 50 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-%s" .Release.Name .Chart.Name | trunc 50 | trimSuffix "-" -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "leoflow.driverName" -}}{{ include "leoflow.name" . }}-driver{{- end -}}
+{{- define "leoflow.coreName" -}}{{ include "leoflow.name" . }}-core{{- end -}}
+
+{{/* The CSI driver's name is fixed: pods write it. */}}
+{{- define "leoflow.csiDriver" -}}secrets.csi.leoflow.io{{- end -}}
+
+{{/*
+What selects pods, and all labels that pods have; it must never change. A version among
+them would restart every driver for a new chart alone. Takes the root and the component.
+*/}}
+{{- define "leoflow.selector" -}}
+app.kubernetes.io/name: {{ .root.Chart.Name }}
+app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/component: {{ .component }}
+{{- end -}}
+
+{{- define "leoflow.labels" -}}
+{{ include "leoflow.selector" . }}
+app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .root.Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" }}
+{{- end -}}
+
+{{/* An image by its name below the repository. */}}
+{{- define "leoflow.image" -}}
+{{- $image := .root.Values.image -}}
+{{- $digest := index $image.digests .name -}}
+{{- if $digest -}}
+{{- printf "%s/%s@%s" $image.repository .name $digest -}}
+{{- else -}}
+{{- printf "%s/%s:%s" $image.repository .name (default .root.Chart.AppVersion $image.tag) -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "leoflow.pullSecrets" -}}
+{{- with .Values.image.pullSecrets -}}
+imagePullSecrets:
+{{- range . }}
+  - name: {{ . }}
+{{- end }}
+{{- end -}}
+{{- end -}}
