@@ -4,6 +4,7 @@ package auth
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/leoflow/secrets-csi/pkg/coreserver/rule"
 	"github.com/leoflow/secrets-csi/pkg/secret"
@@ -24,13 +25,19 @@ var (
 	ErrUndecided = errors.New("token cannot be checked now")
 )
 
-// Caller is who asks: a pod by its service account, or a task instance by its token.
-// The other half is empty. It goes into the audit log as it is.
+func refused(why string) error { return fmt.Errorf("%w: %s", ErrRefused, why) }
+
+func undecided(why error) error { return fmt.Errorf("%w: %w", ErrUndecided, why) }
+
+// Caller is who asks: a pod by its service account, a task instance by its token, or a
+// node by its certificate. The other parts are empty. It goes into the audit log as it
+// is.
 type Caller struct {
 	Namespace      string `json:"namespace,omitempty"`
 	ServiceAccount string `json:"service_account,omitempty"`
 	Pod            string `json:"pod,omitempty"`
 	PodUID         string `json:"pod_uid,omitempty"`
+	Node           string `json:"node,omitempty"`
 
 	Subject string `json:"subject,omitempty"`
 	Tenant  string `json:"tenant,omitempty"`
@@ -38,6 +45,8 @@ type Caller struct {
 	Run     string `json:"run,omitempty"`
 	Task    string `json:"task,omitempty"`
 	Try     int    `json:"try,omitempty"`
+
+	Certificate string `json:"certificate,omitempty"`
 }
 
 // RuleSubject is the part of a caller that rules decide by.

@@ -96,14 +96,14 @@ func (t *Tokens) Mint(caller Caller, ttl time.Duration) (secret.Text, error) {
 // Authenticate implements Authenticator.
 func (t *Tokens) Authenticate(_ context.Context, token secret.Text) (Caller, error) {
 	if token.Len() == 0 {
-		return Caller{}, fmt.Errorf("%w: there is none", ErrRefused)
+		return Caller{}, refused("there is none")
 	}
 	var content claims
 	_, err := t.parser.ParseWithClaims(token.Reveal(), &content, func(*jwt.Token) (any, error) {
 		return []byte(t.key.Reveal()), nil
 	})
 	if err != nil {
-		return Caller{}, fmt.Errorf("%w: %s", ErrRefused, t.whyRefused(err, content))
+		return Caller{}, refused(t.whyRefused(err, content))
 	}
 	return Caller{
 		Subject: content.Subject, Tenant: content.Tenant, DAG: content.DAG,

@@ -1,0 +1,316 @@
+package auth
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+	authenticationv1 "k8s.io/api/authentication/v1"
+
+	"github.com/leoflow/secrets-csi/internal/kube"
+	"github.com/leoflow/secrets-csi/internal/kube/kubetest"
+	"github.com/leoflow/secrets-csi/pkg/secret"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// cluster is an API server with real client-go in front.
+type cluster struct {
+	*kubetest.Server
+	reviews *kube.TokenReviews
+}
+
+func startCluster(t testing.TB) cluster {
+	server, err := kubetest.Start()
+	require.NoError(t, err)
+	t.Cleanup(func() { server.CloseClientConnections(); server.Close() })
+	file := filepath.Join(t.TempDir(), "kubeconfig")
+	require.NoError(t, os.WriteFile(file, server.Kubeconfig(), 0o600))
+	config, err := kube.Config(file)
+	require.NoError(t, err)
+	reviews, err := kube.NewTokenReviews(config)
+	require.NoError(t, err)
+	return cluster{server, reviews}
+}
+
+func (c cluster) sign(t testing.TB, change func(*kubetest.Token)) secret.Text {
+	token := kubetest.Token{
+		Namespace: "team-a", ServiceAccount: "worker", Pod: "task", PodUID: "1-2-3", Node: "node-1",
+		Audiences: []string{PodAudience}, Expires: time.Now().Add(time.Hour),
+	}
+	if change != nil {
+		change(&token)
+	}
+	signed, err := c.Sign(token)
+	require.NoError(t, err)
+	return signed
+}
+
+var pod = Caller{Namespace: "team-a", ServiceAccount: "worker", Pod: "task", PodUID: "1-2-3", Node: "node-1"}
+
+func TestPodsAreKnownByTheirTokens(t *testing.T) {
+	c := startCluster(t)
+	pods := NewPods(c.reviews, PodAudience, time.Minute)
+	who, err := pods.Authenticate(t.Context(), c.sign(t, nil))
+	require.NoError(t, err)
+	assert.Equal(t, pod, who)
+
+	who, err = pods.Authenticate(t.Context(), c.sign(t, func(token *kubetest.Token) { token.Pod = "" }))
+	require.NoError(t, err)
+	assert.Equal(t, Caller{Namespace: "team-a", ServiceAccount: "worker"}, who, "as kubectl create token makes them")
+
+	who, err = pods.Authenticate(t.Context(), c.sign(t, func(token *kubetest.Token) {
+		token.Audiences = []string{"other", PodAudience}
+	}))
+	require.NoError(t, err)
+	assert.Equal(t, pod, who)
+}
+
+func TestPodsRefuse(t *testing.T) {
+	c, foreign := startCluster(t), startCluster(t)
+	expired := time.Now().Add(-time.Minute)
+	for name, row := range map[string]struct {
+		token   secret.Text
+		asked   int
+		message string
+	}{
+		"none":      {secret.Text{}, 0, "there is none"},
+		"not a JWT": {secret.New("n33dle"), 0, "it is not a JWT"},
+		"another audience": {c.sign(t, func(token *kubetest.Token) { token.Audiences = []string{"n33dle"} }), 0,
+			"its aud is not leoflow-core; name that in the tokenRequests of the CSIDriver"},
+		"no audience": {c.sign(t, func(token *kubetest.Token) { token.Audiences = nil }), 0,
+			"its aud is not leoflow-core; name that in the tokenRequests of the CSIDriver"},
+		"a task instance's": {sign(t, jwt.SigningMethodHS256, goodClaims(), []byte(key)), 0,
+			"it is a task instance's, and this core takes those of service accounts alone"},
+		"alg none": {sign(t, jwt.SigningMethodNone, jwt.MapClaims{"aud": PodAudience}, jwt.UnsafeAllowNoneSignatureType), 1,
+			"Kubernetes does not accept it: it is another cluster's, or its pod or service account is gone"},
+		"another cluster's": {foreign.sign(t, nil), 1,
+			"Kubernetes does not accept it: it is another cluster's, or its pod or service account is gone"},
+		"expired": {c.sign(t, func(token *kubetest.Token) { token.Expires = expired }), 1,
+			"Kubernetes does not accept it: it expired at " + expired.UTC().Format(time.RFC3339)},
+	} {
+		before := c.Calls()
+		who, err := NewPods(c.reviews, PodAudience, time.Minute).Authenticate(t.Context(), row.token)
+		assert.ErrorIs(t, err, ErrRefused, name)
+		assert.EqualError(t, err, "token refused: "+row.message, name)
+		assert.Zero(t, who, name)
+		assert.Equal(t, row.asked, c.Calls()-before, name)
+	}
+}
+
+// reviewerFunc is a Reviewer without a network, which virtual time cannot wait for.
+type reviewerFunc func(ctx context.Context, token secret.Text, audience string) (authenticationv1.TokenReviewStatus, error)
+
+func (f reviewerFunc) Review(ctx context.Context, token secret.Text, audience string) (authenticationv1.TokenReviewStatus, error) {
+	return f(ctx, token, audience)
+}
+
+func good() authenticationv1.TokenReviewStatus {
+	return authenticationv1.TokenReviewStatus{
+		Authenticated: true, Audiences: []string{PodAudience},
+		User: authenticationv1.UserInfo{Username: "system:serviceaccount:team-a:worker", Extra: map[string]authenticationv1.ExtraValue{
+			"authentication.kubernetes.io/pod-name": {"task"}, "authentication.kubernetes.io/pod-uid": {"1-2-3"},
+			"authentication.kubernetes.io/node-name": {"node-1"},
+		}},
+	}
+}
+
+// podToken is a token that nobody checks but a reviewerFunc.
+func podToken(t testing.TB, id string, expires time.Time) secret.Text {
+	return sign(t, jwt.SigningMethodNone, jwt.MapClaims{"aud": PodAudience, "jti": id, "exp": expires.Unix()},
+		jwt.UnsafeAllowNoneSignatureType)
+}
+
+// What a server of another make might say: each row breaks one field of a good answer.
+func TestPodsReadTheAnswerStrictly(t *testing.T) {
+	for name, change := range map[string]func(*authenticationv1.TokenReviewStatus){
+		"not authenticated": func(status *authenticationv1.TokenReviewStatus) { status.Authenticated = false },
+		"no audiences":      func(status *authenticationv1.TokenReviewStatus) { status.Audiences = nil },
+		"other audiences":   func(status *authenticationv1.TokenReviewStatus) { status.Audiences = []string{"other"} },
+		"a person":          func(status *authenticationv1.TokenReviewStatus) { status.User.Username = "admin" },
+		"a node":            func(status *authenticationv1.TokenReviewStatus) { status.User.Username = "system:node:n" },
+		"no namespace": func(status *authenticationv1.TokenReviewStatus) {
+			status.User.Username = "system:serviceaccount::worker"
+		},
+		"no name": func(status *authenticationv1.TokenReviewStatus) {
+			status.User.Username = "system:serviceaccount:team-a:"
+		},
+		"half a name": func(status *authenticationv1.TokenReviewStatus) {
+			status.User.Username = "system:serviceaccount:team-a"
+		},
+		"too many parts": func(status *authenticationv1.TokenReviewStatus) { status.User.Username += ":x" },
+		"nobody":         func(status *authenticationv1.TokenReviewStatus) { status.User = authenticationv1.UserInfo{} },
+	} {
+		status := good()
+		change(&status)
+		pods := NewPods(reviewerFunc(func(context.Context, secret.Text, string) (authenticationv1.TokenReviewStatus, error) {
+			return status, nil
+		}), PodAudience, time.Minute)
+		who, err := pods.Authenticate(t.Context(), podToken(t, "1", time.Now().Add(time.Hour)))
+		assert.ErrorIs(t, err, ErrRefused, name)
+		assert.Zero(t, who, name)
+	}
+}
+
+func TestAYesIsRememberedForAWhile(t *testing.T) {
+	for name, row := range map[string]struct{ remember, tokenLives, known time.Duration }{
+		"for the usual time":       {10 * time.Second, time.Hour, 10 * time.Second},
+		"as long as the token":     {10 * time.Second, 4 * time.Second, 4 * time.Second},
+		"never where not wanted":   {0, time.Hour, 0},
+		"never once it is expired": {10 * time.Second, 0, 0},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			calls := 0
+			pods := NewPods(reviewerFunc(func(context.Context, secret.Text, string) (authenticationv1.TokenReviewStatus, error) {
+				calls++
+				return good(), nil
+			}), PodAudience, row.remember)
+			token := podToken(t, "1", time.Now().Add(row.tokenLives))
+			ask := func() {
+				who, err := pods.Authenticate(t.Context(), token)
+				require.NoError(t, err, name)
+				assert.Equal(t, pod, who, name)
+			}
+			ask()
+			if row.known > 0 {
+				time.Sleep(row.known - 1)
+				ask()
+				assert.Equal(t, 1, calls, name)
+				time.Sleep(1)
+			}
+			ask()
+			assert.Equal(t, 2, calls, name)
+		})
+	}
+}
+
+func TestANoIsNotRemembered(t *testing.T) {
+	status, calls := authenticationv1.TokenReviewStatus{}, 0
+	pods := NewPods(reviewerFunc(func(context.Context, secret.Text, string) (authenticationv1.TokenReviewStatus, error) {
+		calls++
+		return status, nil
+	}), PodAudience, time.Minute)
+	token := podToken(t, "1", time.Now().Add(time.Hour))
+	_, err := pods.Authenticate(t.Context(), token)
+	assert.ErrorIs(t, err, ErrRefused)
+	status = good()
+	_, err = pods.Authenticate(t.Context(), token)
+	assert.NoError(t, err)
+	assert.Equal(t, 2, calls)
+}
+
+func TestWhoComesWithATokenSharesTheQuestion(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var calls int
+		pods := NewPods(reviewerFunc(func(ctx context.Context, _ secret.Text, _ string) (authenticationv1.TokenReviewStatus, error) {
+			calls++
+			time.Sleep(time.Second)
+			return good(), ctx.Err()
+		}), PodAudience, time.Minute)
+		token := podToken(t, "1", time.Now().Add(time.Hour))
+		impatient, leave := context.WithTimeout(t.Context(), time.Millisecond)
+		defer leave()
+		var all sync.WaitGroup
+		all.Go(func() {
+			_, err := pods.Authenticate(impatient, token)
+			assert.ErrorIs(t, err, ErrUndecided)
+			assert.ErrorIs(t, err, context.DeadlineExceeded)
+		})
+		synctest.Wait()
+		for range 109 {
+			all.Go(func() {
+				who, err := pods.Authenticate(t.Context(), token)
+				assert.NoError(t, err, "that the first has left harms nobody")
+				assert.Equal(t, pod, who)
+			})
+		}
+		all.Wait()
+		assert.Equal(t, 1, calls)
+	})
+}
+
+func TestQuestionsAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
+		var now, most int
+		pods := NewPods(reviewerFunc(func(context.Context, secret.Text, string) (authenticationv1.TokenReviewStatus, error) {
+			mu.Lock()
+			now++
+			most = max(most, now)
+			mu.Unlock()
+			time.Sleep(time.Second)
+			mu.Lock()
+			now--
+			mu.Unlock()
+			return good(), nil
+		}), PodAudience, time.Minute)
+		var all sync.WaitGroup
+		began := time.Now()
+		for i := range 110 {
+			token := podToken(t, fmt.Sprint(i), time.Now().Add(time.Hour))
+			all.Go(func() {
+				_, err := pods.Authenticate(t.Context(), token)
+				assert.NoError(t, err)
+			})
+		}
+		all.Wait()
+		assert.Equal(t, reviewsAtOnce, most)
+		assert.Equal(t, 4*time.Second, time.Since(began))
+	})
+}
+
+func TestASilentServerIsGivenUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		pods := NewPods(reviewerFunc(func(ctx context.Context, _ secret.Text, _ string) (authenticationv1.TokenReviewStatus, error) {
+			<-ctx.Done()
+			return authenticationv1.TokenReviewStatus{}, ctx.Err()
+		}), PodAudience, time.Minute)
+		began := time.Now()
+		var all sync.WaitGroup
+		for i := range reviewsAtOnce + 1 {
+			token := podToken(t, fmt.Sprint(i), time.Now().Add(time.Hour))
+			all.Go(func() {
+				_, err := pods.Authenticate(t.Context(), token)
+				assert.ErrorIs(t, err, ErrUndecided)
+			})
+		}
+		all.Wait()
+		assert.Equal(t, reviewTimeout, time.Since(began), "also for the one whose turn never came")
+	})
+}
+
+func TestRememberedIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		known := newRemembered(3, time.Minute)
+		key := func(id int) tokenKey { return known.key(secret.New(fmt.Sprint(id))) }
+		for id := range 5 {
+			known.put(key(id), Caller{Pod: fmt.Sprint(id)}, time.Time{})
+			known.put(key(id), Caller{Pod: fmt.Sprint(id)}, time.Time{})
+		}
+		for id := range 5 {
+			who, found := known.get(key(id))
+			assert.Equal(t, id >= 2, found, id)
+			if found {
+				assert.Equal(t, fmt.Sprint(id), who.Pod)
+			}
+		}
+		time.Sleep(time.Minute)
+		known.put(key(9), Caller{}, time.Time{})
+		assert.Len(t, known.callers, 1, "those who expired are forgotten")
+		assert.Len(t, known.arrived, 1)
+	})
+}
+
+func TestKeysAreTheProcessesOwn(t *testing.T) {
+	token := secret.New("n33dle")
+	assert.NotEqual(t, newRemembered(1, 0).key(token), newRemembered(1, 0).key(token))
+}
