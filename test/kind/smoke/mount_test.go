@@ -7,6 +7,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/leoflow/secrets-csi/test/kind/await"
+	"github.com/leoflow/secrets-csi/test/kind/clustertest"
 )
 
 // What the driver does: a tmpfs that one pod mounts beneath kubelet's directory has to
@@ -14,20 +15,20 @@ import (
 func TestBidirectionalMountReachesTheNode(t *testing.T) {
 	c := connect(t)
 	privileged := true
-	mounter := withHostPath(script("mounter", `
+	mounter := withHostPath(clustertest.Script("mounter", `
 		mkdir -p /host/tmpfs
 		trap 'umount /host/tmpfs; rmdir /host/tmpfs; exit' TERM
 		mount -t tmpfs tmpfs /host/tmpfs
 		echo seen >/host/tmpfs/proof
-		sleep 3600 & wait`), corev1.MountPropagationBidirectional, c.namespace)
+		sleep 3600 & wait`), corev1.MountPropagationBidirectional, c.Namespace)
 	mounter.Spec.Containers[0].SecurityContext = &corev1.SecurityContext{Privileged: &privileged}
-	c.run(mounter, await.IsReady)
+	c.Run(mounter, await.IsReady)
 
-	reader := withHostPath(script("reader", `
+	reader := withHostPath(clustertest.Script("reader", `
 		until [ -s /host/tmpfs/proof ]; do sleep 0.1; done
 		cat /host/tmpfs/proof
-		grep -c ' /host/tmpfs tmpfs ' /proc/mounts`), corev1.MountPropagationHostToContainer, c.namespace)
-	assert.Equal(t, "seen\n1\n", c.output(reader))
+		grep -c ' /host/tmpfs tmpfs ' /proc/mounts`), corev1.MountPropagationHostToContainer, c.Namespace)
+	assert.Equal(t, "seen\n1\n", c.Output(reader))
 }
 
 func withHostPath(pod *corev1.Pod, propagation corev1.MountPropagationMode, directory string) *corev1.Pod {

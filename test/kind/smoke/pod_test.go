@@ -10,11 +10,12 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/leoflow/secrets-csi/test/kind/await"
+	"github.com/leoflow/secrets-csi/test/kind/clustertest"
 )
 
 func TestNodeIsReady(t *testing.T) {
 	c := connect(t)
-	nodes, err := c.client.CoreV1().Nodes().List(c.ctx, metav1.ListOptions{})
+	nodes, err := c.Client.CoreV1().Nodes().List(c.Ctx, metav1.ListOptions{})
 	require.NoError(t, err)
 	require.NotEmpty(t, nodes.Items)
 	for _, node := range nodes.Items {
@@ -33,16 +34,16 @@ func readiness(node corev1.Node) corev1.ConditionStatus {
 
 func TestPodRunsAndCanBeReached(t *testing.T) {
 	c := connect(t)
-	c.run(script("reached", "echo written; exec sleep 3600"), await.IsReady)
-	assert.Equal(t, "written\n", c.logs("reached"))
-	assert.Equal(t, "0\n", c.exec("reached", "id", "-u"))
+	c.Run(clustertest.Script("reached", "echo written; exec sleep 3600"), await.IsReady)
+	assert.Equal(t, "written\n", c.Logs("reached"))
+	assert.Equal(t, "0\n", c.Exec("reached", "id", "-u"))
 }
 
 func TestServiceAnswersByAddressAndByName(t *testing.T) {
 	c := connect(t)
-	server := script("server", "mkdir /www; echo answered >/www/index.html; exec httpd -f -p 8080 -h /www")
-	c.run(server, await.IsReady)
-	service, err := c.client.CoreV1().Services(c.namespace).Create(c.ctx, &corev1.Service{
+	server := clustertest.Script("server", "mkdir /www; echo answered >/www/index.html; exec httpd -f -p 8080 -h /www")
+	c.Run(server, await.IsReady)
+	service, err := c.Client.CoreV1().Services(c.Namespace).Create(c.Ctx, &corev1.Service{
 		ObjectMeta: metav1.ObjectMeta{Name: "server"},
 		Spec: corev1.ServiceSpec{
 			Selector: server.Labels,
@@ -52,13 +53,13 @@ func TestServiceAnswersByAddressAndByName(t *testing.T) {
 	require.NoError(t, err)
 
 	// Endpoints reach the node some time after the service is there.
-	answer := c.output(script("by-address", `
+	answer := c.Output(clustertest.Script("by-address", `
 		until printf 'GET / HTTP/1.0\r\n\r\n' | nc -w 5 `+service.Spec.ClusterIP+` 80 >/tmp/answer; do sleep 0.1; done
 		cat /tmp/answer`))
 	assert.Contains(t, answer, "answered")
 
-	answer = c.output(script("by-name", `
-		until nslookup server.`+c.namespace+`.svc.cluster.local >/tmp/answer; do sleep 0.1; done
+	answer = c.Output(clustertest.Script("by-name", `
+		until nslookup server.`+c.Namespace+`.svc.cluster.local >/tmp/answer; do sleep 0.1; done
 		cat /tmp/answer`))
 	assert.Contains(t, answer, service.Spec.ClusterIP)
 }

@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/leoflow/secrets-csi/test/kind/await"
+	"github.com/leoflow/secrets-csi/test/kind/clustertest"
 )
 
 // audience is the one that core takes tokens for.
@@ -18,18 +19,18 @@ const audience = "leoflow-core"
 
 func TestProjectedTokenIsReviewedForItsAudience(t *testing.T) {
 	c := connect(t)
-	pod := c.run(withToken(script("bearer", "exec sleep 3600")), await.IsReady)
-	token := strings.TrimSpace(c.exec("bearer", "cat", "/token/token"))
+	pod := c.Run(withToken(clustertest.Script("bearer", "exec sleep 3600")), await.IsReady)
+	token := strings.TrimSpace(c.Exec("bearer", "cat", "/token/token"))
 
-	status := c.review(token, audience)
+	status := review(c, token, audience)
 	require.True(t, status.Authenticated, status.Error)
-	assert.Equal(t, "system:serviceaccount:"+c.namespace+":default", status.User.Username)
+	assert.Equal(t, "system:serviceaccount:"+c.Namespace+":default", status.User.Username)
 	assert.Equal(t, []string{audience}, status.Audiences)
 	assert.Equal(t, authenticationv1.ExtraValue{"bearer"}, status.User.Extra["authentication.kubernetes.io/pod-name"])
 	assert.Equal(t, authenticationv1.ExtraValue{string(pod.UID)}, status.User.Extra["authentication.kubernetes.io/pod-uid"])
 
-	assert.False(t, c.review(token, "another").Authenticated)
-	assert.False(t, c.review(token[:len(token)-8]+"forgedAA", audience).Authenticated)
+	assert.False(t, review(c, token, "another").Authenticated)
+	assert.False(t, review(c, token[:len(token)-8]+"forgedAA", audience).Authenticated)
 }
 
 func withToken(pod *corev1.Pod) *corev1.Pod {
@@ -45,9 +46,9 @@ func withToken(pod *corev1.Pod) *corev1.Pod {
 	return pod
 }
 
-func (c *cluster) review(token, audience string) authenticationv1.TokenReviewStatus {
+func review(c *clustertest.Cluster, token, audience string) authenticationv1.TokenReviewStatus {
 	c.Helper()
-	review, err := c.client.AuthenticationV1().TokenReviews().Create(c.ctx, &authenticationv1.TokenReview{
+	review, err := c.Client.AuthenticationV1().TokenReviews().Create(c.Ctx, &authenticationv1.TokenReview{
 		Spec: authenticationv1.TokenReviewSpec{Token: token, Audiences: []string{audience}},
 	}, metav1.CreateOptions{})
 	require.NoError(c, err)
