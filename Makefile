@@ -8,7 +8,7 @@ BUILD    := CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)'
 TOOL      = go tool -modfile=$(CURDIR)/tools/$(1).mod
 FUZZTIME ?= 30s
 
-.PHONY: build demo test bench fuzz lint vuln verify generate clean help
+.PHONY: build demo test bench image image-test chart-test fuzz lint vuln verify generate clean help
 
 build: ## build the three binaries into bin/
 	$(BUILD) -o bin/ ./cmd/...
@@ -26,6 +26,15 @@ test: ## run every test, with the race detector where there is a C compiler
 bench: build ## measure against the budgets of the design, each beside its floor
 	go run ./test/bench --bin bin
 
+image: ## build the container images into dist/images, and list what is in them
+	cd images && go run . --tag '$(VERSION)' --sbom
+
+image-test: ## test how the images are built
+	cd images && go vet ./... && go test ./...
+
+chart-test: ## test what the chart renders and refuses
+	cd test/chart && go vet ./... && go test ./...
+
 fuzz: ## run each fuzz target for FUZZTIME (30s)
 	@grep -roh --include='*_test.go' '^func Fuzz[A-Za-z]*' pkg cmd -H | sed 's|/[^/]*:func | |' | \
 	while read -r package target; do \
@@ -42,11 +51,12 @@ vuln: ## report known vulnerabilities in what we depend on
 
 generate: ## regenerate code and documents
 	cd api && $(call TOOL,buf) buf generate
+	$(call TOOL,docs) helm-docs --chart-search-root charts --sort-values-order file --documentation-strict-mode --log-level error
 	go test -count=1 ./test/docs ./pkg/policy -run Document -update
 
 verify: generate ## check that what is generated is what is committed
 	go mod tidy -diff
-	git diff --exit-code -- api docs
+	git diff --exit-code -- api docs charts
 
 clean: ## delete what was built
 	rm -rf bin dist

@@ -1,11 +1,12 @@
 {{/* Names and labels of everything in the release. */}}
 
+{{/* The release's name, with the chart's where it does not tell what this is. */}}
 {{- define "leoflow.name" -}}
-{{- if contains .Chart.Name .Release.Name -}}
-{{- .Release.Name | trunc 50 | trimSuffix "-" -}}
-{{- else -}}
-{{- printf "%s-%s" .Release.Name .Chart.Name | trunc 50 | trimSuffix "-" -}}
+{{- $release := .Release.Name -}}
+{{- if not (or (contains .Chart.Name $release) (contains $release .Chart.Name)) -}}
+{{- $release = printf "%s-%s" $release .Chart.Name -}}
 {{- end -}}
+{{- $release | trunc 50 | trimSuffix "-" -}}
 {{- end -}}
 
 {{- define "leoflow.driverName" -}}{{ include "leoflow.name" . }}-driver{{- end -}}
