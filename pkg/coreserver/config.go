@@ -47,10 +47,13 @@ type Config struct {
 	Log   *slog.Logger
 
 	// Cert and Key are PEM files and read anew when they change, as is ClientCA, which
-	// makes client certificates possible and thereby Watch.
+	// makes client certificates possible.
 	Cert, Key, ClientCA string
 	// NodeNames are the certificate names that may Watch; any, where empty.
 	NodeNames rule.Patterns
+	// NodeServiceAccounts may Watch by their tokens, which Authenticator must take.
+	// Without them and without ClientCA there is no Watch.
+	NodeServiceAccounts []rule.Subject
 	// Plaintext leaves TLS out. It works on loopback addresses only.
 	Plaintext bool
 
@@ -92,6 +95,19 @@ func orDefault(given, otherwise time.Duration) time.Duration {
 		return given
 	}
 	return otherwise
+}
+
+// waysToWatch tells a stranger what a node has to show.
+func (c Config) waysToWatch() string {
+	const certificate, account = "a client certificate of core's client CA", "the token of a node's service account"
+	switch {
+	case c.ClientCA == "":
+		return account
+	case len(c.NodeServiceAccounts) == 0:
+		return certificate
+	default:
+		return certificate + " or " + account
+	}
 }
 
 func (c Config) validate() error {

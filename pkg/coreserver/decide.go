@@ -2,7 +2,6 @@ package coreserver
 
 import (
 	"context"
-	"errors"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -50,15 +49,19 @@ func (s *Server) decide(ctx context.Context) *decisions {
 // caller says who token speaks for. refused is the reason where it speaks for nobody;
 // err is a status where core cannot tell.
 func (d *decisions) caller(ctx context.Context, token secret.Text) (who auth.Caller, refused string, err error) {
-	who, err = d.server.config.Authenticator.Authenticate(ctx, token)
-	switch {
-	case err == nil:
-		return who, "", nil
-	case errors.Is(err, auth.ErrRefused):
-		d.record(auth.Caller{}, audit.Record{Decision: audit.Unauthenticated, Detail: err.Error()})
-		return auth.Caller{}, err.Error(), nil
-	default:
-		return auth.Caller{}, "", status.Errorf(codes.Unavailable, "authenticating caller: %v", err)
+	known, err := d.server.identify(ctx, token)
+	if err != nil {
+		return auth.Caller{}, "", err
+	}
+	d.recognise(known)
+	return known.who, known.refused, nil
+}
+
+// recognise records a token that speaks for nobody. One that speaks for somebody is in
+// the records of what that gets.
+func (d *decisions) recognise(known identity) {
+	if known.refused != "" {
+		d.record(auth.Caller{}, audit.Record{Decision: audit.Unauthenticated, Detail: known.refused})
 	}
 }
 

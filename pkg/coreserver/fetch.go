@@ -37,12 +37,12 @@ func (s *secretsService) Fetch(ctx context.Context, request *secretsv1.FetchRequ
 		response:  &secretsv1.FetchResponse{},
 		positions: map[entry.Name]uint32{},
 	}
-	for _, caller := range request.Callers {
-		result, err := answer.forCaller(ctx, secret.New(caller.GetToken()))
-		if err != nil {
-			return nil, err
-		}
-		answer.response.Results = append(answer.response.Results, result)
+	callers, err := s.identifyAll(ctx, request.Callers)
+	if err != nil {
+		return nil, err
+	}
+	for _, known := range callers {
+		answer.response.Results = append(answer.response.Results, answer.forCaller(known))
 	}
 	if err := answer.commit(); err != nil {
 		return nil, err
@@ -58,19 +58,14 @@ type fetching struct {
 	positions map[entry.Name]uint32
 }
 
-func (f *fetching) forCaller(ctx context.Context, token secret.Text) (*secretsv1.CallerResult, error) {
-	who, refused, err := f.caller(ctx, token)
-	if err != nil {
-		return nil, err
+func (f *fetching) forCaller(known identity) *secretsv1.CallerResult {
+	f.recognise(known)
+	result := &secretsv1.CallerResult{Unauthenticated: known.refused}
+	if known.refused == "" {
+		f.selected(result, known.who, entry.Connection, f.request.GetConnections())
+		f.selected(result, known.who, entry.Variable, f.request.GetVariables())
 	}
-	result := &secretsv1.CallerResult{}
-	if refused != "" {
-		result.Unauthenticated = refused
-		return result, nil
-	}
-	f.selected(result, who, entry.Connection, f.request.GetConnections())
-	f.selected(result, who, entry.Variable, f.request.GetVariables())
-	return result, nil
+	return result
 }
 
 func (f *fetching) selected(result *secretsv1.CallerResult, who auth.Caller, kind entry.Kind, selection *secretsv1.Selection) {

@@ -1,7 +1,6 @@
 package coreserver_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -14,8 +13,6 @@ import (
 
 	secretsv1 "github.com/leoflow/secrets-csi/api/leoflow/secrets/v1"
 	"github.com/leoflow/secrets-csi/pkg/coreserver"
-	"github.com/leoflow/secrets-csi/pkg/coreserver/audit"
-	"github.com/leoflow/secrets-csi/pkg/coreserver/auth"
 	"github.com/leoflow/secrets-csi/pkg/coreserver/seal"
 	"github.com/leoflow/secrets-csi/pkg/secret"
 )
@@ -199,37 +196,4 @@ func TestNothingIsHandedOutUnrecorded(t *testing.T) {
 	_, err := c.secrets().Fetch(within(t), &secretsv1.FetchRequest{Callers: callers(c.token("audit")), Connections: named("warehouse")})
 	assert.Equal(t, codes.Unavailable, status.Code(err))
 	assert.Contains(t, c.log.String(), "disk full")
-}
-
-type undecided struct{}
-
-func (undecided) Authenticate(context.Context, secret.Text) (auth.Caller, error) {
-	return auth.Caller{}, fmt.Errorf("%w: the API server is away", auth.ErrUndecided)
-}
-
-func TestFetchIsUnavailableWhileNobodyCanTellWhoAsks(t *testing.T) {
-	c := startCore(t, func(config *coreserver.Config) { config.Authenticator = undecided{} })
-	_, err := c.secrets().Fetch(within(t), &secretsv1.FetchRequest{Callers: callers("t"), Connections: named("warehouse")})
-	assert.Equal(t, codes.Unavailable, status.Code(err))
-	assert.ErrorContains(t, err, "the API server is away")
-}
-
-type podCaller struct{}
-
-func (podCaller) Authenticate(context.Context, secret.Text) (auth.Caller, error) {
-	return auth.Caller{Namespace: "team-a", ServiceAccount: "worker", Pod: "p", PodUID: "u"}, nil
-}
-
-// What TokenReview will bring: the seam carries pods through rules and audit.
-func TestPodsAreDecidedByNamespaceAndServiceAccount(t *testing.T) {
-	c := startCore(t, func(config *coreserver.Config) { config.Authenticator = podCaller{} })
-	c.write("rules.yaml", "rules:\n- {namespaces: [team-*], serviceAccounts: [worker], variables: [env]}\n")
-	c.server.Reload()
-	response, err := c.secrets().Fetch(within(t), &secretsv1.FetchRequest{Callers: callers("t"), Variables: named("env", "region")})
-	require.NoError(t, err)
-	assert.Len(t, response.Variables, 1)
-	assert.Equal(t, []string{"region: DENIED"}, refusals(response.Results[0]))
-	record := c.records()[0]
-	assert.Equal(t, audit.Allowed, record.Decision)
-	assert.Equal(t, auth.Caller{Namespace: "team-a", ServiceAccount: "worker", Pod: "p", PodUID: "u"}, record.Caller)
 }

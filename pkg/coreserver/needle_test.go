@@ -22,8 +22,10 @@ func TestCoreTellsNoSecret(t *testing.T) {
 	sealKey := "n33dle-seal-key-n33dle-seal-key!"
 	key, err := seal.ParseKey(secret.New(hex.EncodeToString([]byte(sealKey))))
 	require.NoError(t, err)
-	c := startCore(t, func(config *coreserver.Config) { config.SealKey = key })
+	c := startCluster(t, func(config *coreserver.Config) { config.SealKey = key })
 	good, stranger := c.token("audit"), c.token("stranger")
+	pod, driver := c.pod("team-a", "worker", "p"), c.pod("leoflow", "driver", "d")
+	foreign := startCluster(t, nil).pod("team-a", "worker", "p")
 	var said []string
 	note := func(err error) {
 		if err != nil {
@@ -31,14 +33,15 @@ func TestCoreTellsNoSecret(t *testing.T) {
 		}
 	}
 
-	for _, token := range []string{good, stranger, good + "n33dle", "n33dle", ""} {
+	for _, token := range []string{good, stranger, good + "n33dle", "n33dle", "", pod, driver, foreign} {
+		note(c.watchAs(bearing(within(t), token)))
 		_, err := c.agent().GetVariables(bearing(within(t), token), &agentv1.GetVariablesRequest{})
 		note(err)
 		_, err = c.agent().GetConnections(bearing(within(t), token), &agentv1.GetConnectionsRequest{})
 		note(err)
 	}
 	response, err := c.secrets().Fetch(within(t), &secretsv1.FetchRequest{
-		Callers:     callers(good, stranger, good+"n33dle", "n33dle", ""),
+		Callers:     callers(good, stranger, good+"n33dle", "n33dle", "", pod, driver, foreign),
 		Connections: named("warehouse", "broken", "absent"), Variables: &secretsv1.Selection{All: true},
 	})
 	require.NoError(t, err)
@@ -64,11 +67,16 @@ func TestCoreTellsNoSecret(t *testing.T) {
 	said = append(said, w.next().String())
 	_, err = c.agent().GetConnections(bearing(within(t), good), &agentv1.GetConnectionsRequest{})
 	note(err)
+	c.away()
+	note(c.watchAs(bearing(within(t), driver)))
+	_, err = c.agent().GetConnections(bearing(within(t), pod), &agentv1.GetConnectionsRequest{})
+	note(err)
 
 	said = append(said, c.audit.String(), c.log.String())
 	for _, needle := range []string{
 		"n33dle", sealKey, hex.EncodeToString([]byte(sealKey)), base64.StdEncoding.EncodeToString([]byte("n33dle")),
-		good, stranger, good[strings.LastIndex(good, ".")+1:], sealed[len(seal.Marker):],
+		good, stranger, pod, driver, foreign, sealed[len(seal.Marker):],
+		signature(good), signature(pod), signature(driver), signature(foreign),
 	} {
 		for _, text := range said {
 			assert.NotContains(t, text, needle)
@@ -76,3 +84,5 @@ func TestCoreTellsNoSecret(t *testing.T) {
 	}
 	assert.Contains(t, c.log.String(), `"level":"DEBUG"`)
 }
+
+func signature(token string) string { return token[strings.LastIndex(token, ".")+1:] }

@@ -3,30 +3,93 @@ package coreserver
 import (
 	"context"
 	"crypto/x509"
+	"fmt"
+	"slices"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
+
+	"github.com/leoflow/secrets-csi/pkg/coreserver/audit"
+	"github.com/leoflow/secrets-csi/pkg/coreserver/auth"
 )
 
-// checkNode tells whether a node calls: one that shows a certificate of the client CA
-// with a name that is allowed. Where core has no client CA it has no Watch either, and
-// says so in the way that makes drivers poll.
-func (s *Server) checkNode(ctx context.Context) error {
-	if s.config.ClientCA == "" {
-		return status.Error(codes.Unimplemented, "this core has no client CA and could not tell a node from a stranger: poll instead")
+// admitNode lets a node watch, and records who was let in and who was not. A core that
+// takes neither certificates nor service accounts of nodes has no Watch, and says so in
+// the way that makes drivers poll.
+func (s *Server) admitNode(ctx context.Context) error {
+	if s.config.ClientCA == "" && len(s.config.NodeServiceAccounts) == 0 {
+		return status.Error(codes.Unimplemented, "this core has no client CA and no service accounts of nodes, and could not tell a node from a stranger: poll instead")
 	}
-	certificate := clientCertificate(ctx)
+	decided, err := s.node(ctx)
+	if err != nil {
+		return err
+	}
+	deciding := s.decide(ctx)
+	deciding.record(decided.who, audit.Record{Decision: decided.decision, Detail: decided.detail})
+	if err := deciding.commit(); err != nil {
+		return err
+	}
+	return decided.status()
+}
+
+// admission is what core decides about one who wants to watch.
+type admission struct {
+	who      auth.Caller
+	decision audit.Decision
+	detail   string
+}
+
+func (a admission) status() error {
+	switch a.decision {
+	case audit.Allowed:
+		return nil
+	case audit.Denied:
+		return status.Error(codes.PermissionDenied, a.detail)
+	default:
+		return status.Error(codes.Unauthenticated, a.detail)
+	}
+}
+
+// node decides by the client certificate, where that is a node's, and else by the
+// token. It fails, with a status, where core cannot tell.
+func (s *Server) node(ctx context.Context) (admission, error) {
+	certificate, token := clientCertificate(ctx), bearer(ctx)
+	shown := s.byCertificate(certificate)
+	if shown.decision == audit.Allowed || len(s.config.NodeServiceAccounts) == 0 || token.Len() == 0 {
+		return shown, nil
+	}
+	known, err := s.identify(ctx, token)
+	return s.byServiceAccount(known), err
+}
+
+func (s *Server) byCertificate(certificate *x509.Certificate) admission {
 	if certificate == nil {
-		return status.Error(codes.Unauthenticated, "watching takes a client certificate of core's client CA")
+		return admission{decision: audit.Unauthenticated, detail: "watching takes " + s.config.waysToWatch()}
 	}
-	for _, name := range certificateNames(certificate) {
-		if s.config.NodeNames.Match(name) {
-			return nil
+	names := certificateNames(certificate)
+	if at := slices.IndexFunc(names, s.config.NodeNames.Match); at >= 0 {
+		return admission{who: auth.Caller{Certificate: names[at]}, decision: audit.Allowed}
+	}
+	return admission{
+		who: auth.Caller{Certificate: names[0]}, decision: audit.Denied,
+		detail: fmt.Sprintf("client certificate of %q is not among the node names allowed to watch", names[0]),
+	}
+}
+
+func (s *Server) byServiceAccount(known identity) admission {
+	switch {
+	case known.refused != "":
+		return admission{decision: audit.Unauthenticated, detail: known.refused}
+	case !slices.Contains(s.config.NodeServiceAccounts, known.who.RuleSubject()):
+		return admission{
+			who: known.who, decision: audit.Denied,
+			detail: "this caller is not among the service accounts of nodes allowed to watch",
 		}
+	default:
+		return admission{who: known.who, decision: audit.Allowed}
 	}
-	return status.Errorf(codes.PermissionDenied, "client certificate of %q is not among the node names allowed to watch", certificate.Subject.CommonName)
 }
 
 func clientCertificate(ctx context.Context) *x509.Certificate {
@@ -41,8 +104,8 @@ func clientCertificate(ctx context.Context) *x509.Certificate {
 	return info.State.VerifiedChains[0][0]
 }
 
-// certificateNames are those that the CA vouched for: the DNS and URI names, and the
-// common name, which is all that kubelet's own certificates have.
+// certificateNames are those that the CA vouched for: the common name, which is all
+// that kubelet's own certificates have, and the DNS and URI names.
 func certificateNames(certificate *x509.Certificate) []string {
 	names := append([]string{certificate.Subject.CommonName}, certificate.DNSNames...)
 	for _, uri := range certificate.URIs {

@@ -15,7 +15,7 @@ import (
 // in the history and nothing else, so that whatever happens while a slow watcher takes
 // one message in becomes one message after it.
 func (s *secretsService) Watch(request *secretsv1.WatchRequest, stream grpc.ServerStreamingServer[secretsv1.WatchResponse]) error {
-	if err := s.checkNode(stream.Context()); err != nil {
+	if err := s.admitNode(stream.Context()); err != nil {
 		return err
 	}
 	heartbeat := time.NewTicker(s.config.Heartbeat)

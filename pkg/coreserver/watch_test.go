@@ -128,7 +128,7 @@ func TestWatchIsForNodes(t *testing.T) {
 		"another name": {c.secrets(c.authority.pair("pod-1")), codes.PermissionDenied,
 			`client certificate of "pod-1" is not among the node names allowed to watch`},
 		"no client CA": {poll.secrets(poll.authority.pair("node-1")), codes.Unimplemented,
-			"this core has no client CA and could not tell a node from a stranger: poll instead"},
+			"this core has no client CA and no service accounts of nodes, and could not tell a node from a stranger: poll instead"},
 	} {
 		stream, err := row.client.Watch(within(t), &secretsv1.WatchRequest{})
 		require.NoError(t, err, name)
