@@ -1,0 +1,109 @@
+package kubernetes
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
+	"k8s.io/client-go/rest"
+
+	"github.com/leoflow/secrets-csi/pkg/provider"
+)
+
+// What a client is sent: whole objects, or of lists and watches their metadata alone.
+const (
+	objects  = runtime.ContentTypeJSON
+	metadata = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+)
+
+// endless is config for watches, which no time limit on the whole call may end.
+func endless(config *rest.Config) *rest.Config {
+	config = rest.CopyConfig(config)
+	config.Timeout = 0
+	return config
+}
+
+// newClient speaks of Secrets and of nothing else; the whole clientset would bring
+// every type of the API along.
+func newClient(config *rest.Config, accept string) (*rest.RESTClient, error) {
+	version := schema.GroupVersion{Version: "v1"}
+	scheme := runtime.NewScheme()
+	scheme.AddKnownTypes(version, &corev1.Secret{})
+	metav1.AddToGroupVersion(scheme, version)
+	if err := metav1.AddMetaToScheme(scheme); err != nil {
+		return nil, fmt.Errorf("knowing the types of Kubernetes: %w", err)
+	}
+	config = rest.CopyConfig(config)
+	config.GroupVersion, config.APIPath = &version, "/api"
+	config.AcceptContentTypes, config.ContentType = accept, runtime.ContentTypeJSON
+	config.NegotiatedSerializer = serializer.NewCodecFactory(scheme).WithoutConversion()
+	made, err := rest.RESTClientFor(config)
+	if err != nil {
+		return nil, fmt.Errorf("configuring the client of Kubernetes: %w", err)
+	}
+	return made, nil
+}
+
+// answerError is an answer of the API server. It says the status and nothing that the
+// server wrote, which may hold what it was sent.
+type answerError struct{ status int }
+
+func (e *answerError) Error() string {
+	return fmt.Sprintf("the API server answers with status %d", e.status)
+}
+
+var errNoAnswer = errors.New("the API server gives no answer, or none that makes sense")
+
+func faultOf(err error) error {
+	var answer apierrors.APIStatus
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &answer) && answer.Status().Code >= 400:
+		return &answerError{int(answer.Status().Code)}
+	}
+	return errNoAnswer
+}
+
+func (c caller) authorize(request *rest.Request) *rest.Request {
+	return request.SetHeader("Authorization", "Bearer "+c.token.Reveal()).MaxRetries(1)
+}
+
+func (c caller) get(ctx context.Context, name provider.Name) (*corev1.Secret, error) {
+	var found corev1.Secret
+	err := c.authorize(c.secrets.Get()).Namespace(c.namespace).Resource("secrets").Name(secretName(name)).Do(ctx).Into(&found)
+	return &found, faultOf(err)
+}
+
+// names are those asked for; for all of them the API server is asked for the Secrets'
+// metadata, and each is then read as if it had been named.
+func (c caller) names(ctx context.Context, kind provider.Kind, selection provider.Selection) ([]provider.Name, error) {
+	var names []provider.Name
+	if !selection.All {
+		for _, id := range selection.Names {
+			names = append(names, provider.Name{Kind: kind, ID: id})
+		}
+		return names, nil
+	}
+	var list metav1.PartialObjectMetadataList
+	err := c.authorize(c.Provider.names.Get()).Namespace(c.namespace).Resource("secrets").
+		Param("labelSelector", kindLabel+"="+string(kind)).Do(ctx).Into(&list)
+	if err := faultOf(err); err != nil {
+		return nil, c.wholeError(ctx, fmt.Errorf("listing what is labelled %s=%s: %w", kindLabel, kind, err))
+	}
+	for _, item := range list.Items {
+		if name, ours := nameOf(item.ObjectMeta); ours {
+			names = append(names, name)
+		}
+	}
+	slices.SortFunc(names, func(a, b provider.Name) int { return strings.Compare(a.ID, b.ID) })
+	return names, nil
+}

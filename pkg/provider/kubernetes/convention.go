@@ -1,0 +1,130 @@
+package kubernetes
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/leoflow/secrets-csi/pkg/airflow"
+	"github.com/leoflow/secrets-csi/pkg/provider"
+	"github.com/leoflow/secrets-csi/pkg/secret"
+)
+
+// The convention. An entry is a Secret of its own:
+//
+//   - its name is "connection-" or "variable-" and the id, in lower case and with "-"
+//     for whatever the name of a Secret cannot have;
+//   - its label kindLabel is "connection" or "variable";
+//   - its annotation idAnnotation is the id, where that is not what follows the prefix;
+//   - a connection is under the key "uri", under "json", or field by field under
+//     Airflow's names of the fields; a variable is under "value".
+const (
+	kindLabel    = "secrets.csi.leoflow.io/kind"
+	idAnnotation = "secrets.csi.leoflow.io/id"
+	uriKey       = "uri"
+	jsonKey      = "json"
+	valueKey     = "value"
+)
+
+var fieldKeys = []string{"conn_type", "description", "host", "login", "password", "schema", "port", "extra"}
+
+// errAnotherID: two ids may lead to one name, and the Secret has one of them.
+var errAnotherID = errors.New("the Secret of that name is for another id; see its annotation " + idAnnotation)
+
+func secretName(name provider.Name) string {
+	return prefixOf(name.Kind) + strings.Map(func(char rune) rune {
+		if char == '.' || char == '-' || '0' <= char && char <= '9' || 'a' <= char && char <= 'z' {
+			return char
+		}
+		return '-'
+	}, strings.ToLower(name.ID))
+}
+
+func prefixOf(kind provider.Kind) string { return string(kind) + "-" }
+
+// nameOf is false for Secrets that are not ours.
+func nameOf(meta metav1.ObjectMeta) (provider.Name, bool) {
+	kind := provider.Kind(meta.Labels[kindLabel])
+	rest, prefixed := strings.CutPrefix(meta.Name, prefixOf(kind))
+	if kind != provider.Connection && kind != provider.Variable || !prefixed {
+		return provider.Name{}, false
+	}
+	if id, annotated := meta.Annotations[idAnnotation]; annotated {
+		rest = id
+	}
+	return provider.Name{Kind: kind, ID: rest}, true
+}
+
+// entry is a connection or the value of a variable.
+type entry struct {
+	connection airflow.Connection
+	value      secret.Text
+}
+
+func decode(name provider.Name, found *corev1.Secret) (entry, error) {
+	actual, ours := nameOf(found.ObjectMeta)
+	switch {
+	case !ours:
+		return entry{}, fmt.Errorf("Secret %s lacks the label %s: %s; add it", found.Name, kindLabel, name.Kind)
+	case actual != name:
+		return entry{}, errAnotherID
+	}
+	for key, value := range found.Data {
+		if !utf8.Valid(value) {
+			return entry{}, fmt.Errorf("key %q of Secret %s is not UTF-8; store text", key, found.Name)
+		}
+	}
+	if name.Kind == provider.Variable {
+		return decodeVariable(found)
+	}
+	return decodeConnection(name.ID, found)
+}
+
+func decodeVariable(found *corev1.Secret) (entry, error) {
+	value, held := found.Data[valueKey]
+	if !held {
+		return entry{}, fmt.Errorf("Secret %s has no key %q; store the variable under it", found.Name, valueKey)
+	}
+	return entry{value: secret.New(string(value))}, nil
+}
+
+func decodeConnection(id string, found *corev1.Secret) (entry, error) {
+	keys := slices.Sorted(maps.Keys(found.Data))
+	parse := airflow.Parse
+	text := ""
+	switch {
+	case slices.Equal(keys, []string{uriKey}):
+		parse, text = airflow.ParseURI, strings.TrimSpace(string(found.Data[uriKey]))
+	case slices.Equal(keys, []string{jsonKey}):
+		text = string(found.Data[jsonKey])
+	default:
+		for _, key := range keys {
+			if !slices.Contains(fieldKeys, key) {
+				return entry{}, fmt.Errorf("key %q of Secret %s is unknown; store a connection under %q alone, under %q alone, or under Airflow's names of its fields",
+					key, found.Name, uriKey, jsonKey)
+			}
+		}
+		text = fieldsAsJSON(found.Data)
+	}
+	connection, err := parse(id, text)
+	if err != nil {
+		return entry{}, fmt.Errorf("Secret %s: %w", found.Name, err)
+	}
+	return entry{connection: connection}, nil
+}
+
+func fieldsAsJSON(data map[string][]byte) string {
+	fields := make(map[string]string, len(data))
+	for key, value := range data {
+		fields[key] = string(value)
+	}
+	text, _ := json.Marshal(fields) // of text: cannot fail
+	return string(text)
+}

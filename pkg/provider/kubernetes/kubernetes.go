@@ -1,0 +1,187 @@
+// Package kubernetes serves entries from Kubernetes Secrets in the pod's own namespace,
+// read with the pod's own token: the pod's own RBAC decides. Convention says which
+// Secret holds an entry; see convention.go.
+package kubernetes
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/client-go/rest"
+
+	"github.com/leoflow/secrets-csi/pkg/provider"
+	"github.com/leoflow/secrets-csi/pkg/secret"
+)
+
+// callsAtOnce bounds the calls of one Fetch that are under way.
+const callsAtOnce = 8
+
+// Config is how to reach the API server.
+type Config struct {
+	// API is where the API server is. Its credentials are the driver's own; nothing but
+	// Watch uses them.
+	API *rest.Config
+	// Audience is that of the pods' tokens for the API server; empty for its default
+	// audience, which is what an empty audience means in tokenRequests.
+	Audience string
+	// Watch says that the driver may watch the metadata of Secrets in all namespaces.
+	// Kubernetes cannot grant that without the right to read their values.
+	Watch  bool
+	Logger *slog.Logger
+}
+
+// Provider implements provider.Provider and provider.Watcher.
+type Provider struct {
+	config   Config
+	versions provider.Versions
+	// secrets carries no credentials; each request brings a pod's.
+	secrets *rest.RESTClient
+	// names reads metadata alone, and without credentials too.
+	names *rest.RESTClient
+	// watching is names with the driver's own.
+	watching *rest.RESTClient
+}
+
+var (
+	_ provider.Provider = (*Provider)(nil)
+	_ provider.Watcher  = (*Provider)(nil)
+)
+
+// New asks nobody yet.
+func New(config Config) (*Provider, error) {
+	if config.Logger == nil {
+		config.Logger = slog.New(slog.DiscardHandler)
+	}
+	anonymous := rest.AnonymousClientConfig(config.API)
+	secrets, err := newClient(anonymous, objects)
+	if err != nil {
+		return nil, err
+	}
+	names, err := newClient(anonymous, metadata)
+	if err != nil {
+		return nil, err
+	}
+	watching, err := newClient(endless(config.API), metadata)
+	if err != nil {
+		return nil, err
+	}
+	return &Provider{config, provider.NewVersions(), secrets, names, watching}, nil
+}
+
+// Fetch implements provider.Provider.
+func (p *Provider) Fetch(ctx context.Context, pod provider.Identity, request provider.Request) (provider.Result, error) {
+	token := pod.CloudTokens[p.config.Audience]
+	if token.Len() == 0 {
+		return provider.Result{}, fmt.Errorf("reading Secrets: %w: kubelet sent no token with audience %q; add it to the tokenRequests of the CSIDriver",
+			provider.ErrUnauthenticated, p.config.Audience)
+	}
+	as := caller{p, pod.Namespace, token}
+	var asked []provider.Name
+	for _, part := range []struct {
+		kind      provider.Kind
+		selection provider.Selection
+	}{{provider.Connection, request.Connections}, {provider.Variable, request.Variables}} {
+		names, err := as.names(ctx, part.kind, part.selection)
+		if err != nil {
+			return provider.Result{}, err
+		}
+		asked = append(asked, names...)
+	}
+	return as.fetch(ctx, asked)
+}
+
+// caller reads one namespace with one pod's token.
+type caller struct {
+	*Provider
+	namespace string
+	token     secret.Text
+}
+
+func (c caller) fetch(ctx context.Context, asked []provider.Name) (provider.Result, error) {
+	var (
+		mu     sync.Mutex
+		result provider.Result
+	)
+	group, groupCtx := errgroup.WithContext(ctx)
+	group.SetLimit(callsAtOnce)
+	for _, name := range asked {
+		group.Go(func() error {
+			found, err := c.get(groupCtx, name)
+			if refused := refusalOf(name, err); refused != nil {
+				mu.Lock()
+				defer mu.Unlock()
+				result.Refusals = append(result.Refusals, *refused)
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			c.add(&result, name, found)
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return provider.Result{}, c.wholeError(ctx, err)
+	}
+	return result, nil
+}
+
+// add decodes a Secret; one that cannot be is a refusal.
+func (c caller) add(result *provider.Result, name provider.Name, found *corev1.Secret) {
+	held, err := decode(name, found)
+	switch {
+	case errors.Is(err, errAnotherID):
+		result.Refusals = append(result.Refusals, provider.Refusal{Name: name, Reason: provider.Missing, Detail: err.Error()})
+	case err != nil:
+		result.Refusals = append(result.Refusals, provider.Refusal{Name: name, Reason: provider.Invalid, Detail: err.Error()})
+	case name.Kind == provider.Connection:
+		version := c.versions.Of(name, string(held.connection.JSON()))
+		result.Connections = append(result.Connections, provider.ConnectionEntry{Connection: held.connection, Version: version})
+	default:
+		version := c.versions.Of(name, held.value.Reveal())
+		result.Variables = append(result.Variables, provider.VariableEntry{Key: name.ID, Value: held.value, Version: version})
+	}
+}
+
+// refusalOf turns what the API server says of one Secret into a refusal, or nil where
+// it says something about all of them.
+func refusalOf(name provider.Name, err error) *provider.Refusal {
+	var answer *answerError
+	if !errors.As(err, &answer) {
+		return nil
+	}
+	switch answer.status {
+	case http.StatusNotFound:
+		return &provider.Refusal{Name: name, Reason: provider.Missing, Detail: "there is no Secret " + secretName(name)}
+	case http.StatusForbidden:
+		return &provider.Refusal{Name: name, Reason: provider.Denied, Detail: "RBAC does not let the pod get Secret " + secretName(name)}
+	}
+	return nil
+}
+
+// wholeError says whose turn it is. An error of the caller's own context is told as
+// such: others of the group fail with it.
+func (c caller) wholeError(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return fmt.Errorf("reading Secrets of namespace %s: %w: %w", c.namespace, provider.ErrUnavailable, context.Cause(ctx))
+	}
+	kind := provider.ErrUnavailable
+	var answer *answerError
+	if errors.As(err, &answer) {
+		switch answer.status {
+		case http.StatusUnauthorized:
+			kind = provider.ErrUnauthenticated
+		case http.StatusForbidden:
+			kind = provider.ErrDenied
+		}
+	}
+	return fmt.Errorf("reading Secrets of namespace %s: %w: %w", c.namespace, kind, err)
+}

@@ -1,0 +1,175 @@
+package kubernetes_test
+
+import (
+	"context"
+	"encoding/pem"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/leoflow/secrets-csi/pkg/airflow"
+	"github.com/leoflow/secrets-csi/pkg/provider"
+	"github.com/leoflow/secrets-csi/pkg/provider/kubernetes"
+	"github.com/leoflow/secrets-csi/pkg/provider/providertest"
+	"github.com/leoflow/secrets-csi/pkg/secret"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func pemOf(certificate []byte) []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate})
+}
+
+// withToken gives pods the token of the contract's world as their token for the API
+// server.
+type withToken struct{ *kubernetes.Provider }
+
+func (w withToken) Fetch(ctx context.Context, pod provider.Identity, request provider.Request) (provider.Result, error) {
+	return w.Provider.Fetch(ctx, forAPI(pod), request)
+}
+
+func forAPI(pod provider.Identity) provider.Identity {
+	pod.CloudTokens = map[string]secret.Text{"": pod.Token}
+	return pod
+}
+
+func start(t *testing.T, world providertest.World) (withToken, *apiServer) {
+	api := startAPI(t, world)
+	made, err := kubernetes.New(kubernetes.Config{API: api.config(), Watch: true})
+	require.NoError(t, err)
+	return withToken{made}, api
+}
+
+func TestProviderKeepsTheContract(t *testing.T) {
+	providertest.Run(t, providertest.Harness{
+		Authenticates: true, Denies: true,
+		Serve: func(t *testing.T, world providertest.World) providertest.Source {
+			served, api := start(t, world)
+			for _, connection := range world.Connections {
+				api.put("team", "connection-"+connection.ID, "connection", "", map[string]string{"json": string(connection.JSON())})
+			}
+			api.put("team", "connection-"+world.Broken, "connection", "", map[string]string{"json": `{"conn_type": "http", "port": 70000}`})
+			for key, value := range world.Variables {
+				api.put("team", "variable-"+key, "variable", "", map[string]string{"value": value})
+			}
+			api.put("other", "variable-env", "variable", "", map[string]string{"value": "of another namespace"})
+			return providertest.Source{
+				Provider: served,
+				SetVariable: func(key, value string) {
+					api.put("team", "variable-"+key, "variable", "", map[string]string{"value": value})
+				},
+				Freeze: api.freeze, Break: api.Close,
+			}
+		},
+	})
+}
+
+func TestConvention(t *testing.T) {
+	const uri = "postgres://u:p@h/s"
+	for _, row := range []struct {
+		name       string
+		id         string
+		secretName string
+		label      string
+		annotation string
+		data       map[string]string
+		want       string // the connection as a URI, or the reason of the refusal and what it says
+	}{
+		{"a URI", "db", "connection-db", "connection", "", map[string]string{"uri": uri + "\n"}, uri},
+		{"JSON", "db", "connection-db", "connection", "", map[string]string{"json": `{"conn_type":"postgres","host":"h","login":"u","password":"p","schema":"s"}`}, uri},
+		{"fields", "db", "connection-db", "connection", "", map[string]string{"conn_type": "postgres", "host": "h", "login": "u", "password": "p", "schema": "s"}, uri},
+		{"fields with port and extra", "db", "connection-db", "connection", "", map[string]string{"conn_type": "aws", "host": "h", "port": "1", "extra": `{"a":1}`}, "aws://h:1/?__extra__=%7B%22a%22%3A1%7D"},
+		{"an id with what a name cannot have", "My_DB", "connection-my-db", "connection", "My_DB", map[string]string{"uri": uri}, uri},
+		{"an id with a slash", "a/../b", "connection-a-..-b", "connection", "a/../b", map[string]string{"uri": uri}, uri},
+		{"another id of the same name", "my_db", "connection-my-db", "connection", "My_DB", map[string]string{"uri": uri}, "missing: is for another id"},
+		{"no annotation for such an id", "my_db", "connection-my-db", "connection", "", map[string]string{"uri": uri}, "missing: is for another id"},
+		{"no Secret", "db", "connection-other", "connection", "", map[string]string{"uri": uri}, "missing: there is no Secret connection-db"},
+		{"no label", "db", "connection-db", "", "", map[string]string{"uri": uri}, "invalid: lacks the label"},
+		{"a label of the other kind", "db", "connection-db", "variable", "", map[string]string{"uri": uri}, "invalid: lacks the label"},
+		{"empty", "db", "connection-db", "connection", "", nil, "invalid: conn_type"},
+		{"a misspelt key", "db", "connection-db", "connection", "", map[string]string{"conn_type": "http", "hots": "n33dle"}, `invalid: key "hots"`},
+		{"two forms", "db", "connection-db", "connection", "", map[string]string{"uri": uri, "json": "{}"}, "invalid: key"},
+		{"a bad URI", "db", "connection-db", "connection", "", map[string]string{"uri": "postgres://u:n33dle@h:99999"}, "invalid: port"},
+		{"bytes", "db", "connection-db", "connection", "", map[string]string{"conn_type": "http", "password": "n33dle\xff"}, "invalid: not UTF-8"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			world := providertest.NewWorld()
+			served, api := start(t, world)
+			api.put("team", row.secretName, row.label, row.annotation, row.data)
+
+			result, err := served.Fetch(t.Context(), world.Reader, providertest.Names([]string{row.id}, nil))
+
+			require.NoError(t, err)
+			if len(result.Connections) == 1 {
+				want, err := airflow.ParseURI(row.id, row.want)
+				require.NoError(t, err)
+				got, err := result.Connections[0].Connection.URI()
+				require.NoError(t, err)
+				wanted, err := want.URI()
+				require.NoError(t, err)
+				assert.Equal(t, wanted, got)
+				return
+			}
+			require.Len(t, result.Refusals, 1)
+			reason, detail, _ := strings.Cut(row.want, ": ")
+			assert.Equal(t, reason, string(result.Refusals[0].Reason))
+			assert.Contains(t, result.Refusals[0].Detail, detail)
+			assert.NotContains(t, result.Refusals[0].Detail, "n33dle")
+		})
+	}
+}
+
+func TestVariableNeedsItsKey(t *testing.T) {
+	world := providertest.NewWorld()
+	served, api := start(t, world)
+	api.put("team", "variable-env", "variable", "", map[string]string{"valeu": "n33dle"})
+	result, err := served.Fetch(t.Context(), world.Reader, providertest.Names(nil, []string{"env"}))
+	require.NoError(t, err)
+	require.Len(t, result.Refusals, 1)
+	assert.Equal(t, provider.Invalid, result.Refusals[0].Reason)
+	assert.Contains(t, result.Refusals[0].Detail, `has no key "value"`)
+}
+
+func TestAnswersOfTheAPIServer(t *testing.T) {
+	for _, row := range []struct {
+		name   string
+		answer http.HandlerFunc
+		kind   error
+	}{
+		{"401", func(w http.ResponseWriter, r *http.Request) { refuse(w, 401, r.Header.Get("Authorization")) }, provider.ErrUnauthenticated},
+		{"403 to a list", func(w http.ResponseWriter, r *http.Request) { refuse(w, 403, r.Header.Get("Authorization")) }, provider.ErrDenied},
+		{"429", func(w http.ResponseWriter, r *http.Request) { refuse(w, 429, r.Header.Get("Authorization")) }, provider.ErrUnavailable},
+		{"500", func(w http.ResponseWriter, r *http.Request) { refuse(w, 500, r.Header.Get("Authorization")) }, provider.ErrUnavailable},
+		{"garbage", func(w http.ResponseWriter, r *http.Request) {
+			_, _ = w.Write([]byte("n33dle" + r.Header.Get("Authorization")))
+		}, provider.ErrUnavailable},
+		{"half an answer", func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Length", "100")
+			_, _ = w.Write([]byte(`{"kind":"n33dle`))
+		}, provider.ErrUnavailable},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			world := providertest.NewWorld()
+			served, api := start(t, world)
+			api.answerAll(row.answer)
+			_, err := served.Fetch(t.Context(), world.Reader, providertest.Everything())
+			require.ErrorIs(t, err, row.kind)
+			assert.NotContains(t, err.Error(), "n33dle")
+		})
+	}
+}
+
+func TestWatchIsOffWhereItMayNot(t *testing.T) {
+	world := providertest.NewWorld()
+	served, api := start(t, world)
+	api.answerAll(func(w http.ResponseWriter, _ *http.Request) { refuse(w, 403, "") })
+	require.ErrorIs(t, served.Watch(t.Context(), nil), provider.ErrWatchUnsupported)
+
+	off, err := kubernetes.New(kubernetes.Config{API: api.config()})
+	require.NoError(t, err)
+	require.ErrorIs(t, off.Watch(t.Context(), nil), provider.ErrWatchUnsupported)
+}
