@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"debug/elf"
 	"encoding/pem"
+	"errors"
 	"io"
 	"os"
 	"os/exec"
@@ -49,7 +50,7 @@ func contents(t *testing.T, image v1.Image) (files map[string][]byte, headers ma
 	reader := tar.NewReader(flat)
 	for {
 		header, err := reader.Next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return files, headers
 		}
 		require.NoError(t, err)
@@ -150,7 +151,7 @@ func unpack(t *testing.T, archive, directory string) {
 	reader := tar.NewReader(bytes.NewReader(read(t, archive)))
 	for {
 		header, err := reader.Next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return
 		}
 		require.NoError(t, err)
