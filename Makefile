@@ -43,7 +43,7 @@ fuzz: ## run each fuzz target for FUZZTIME (30s)
 	done
 
 lint: ## check style and the arrows between packages
-	$(call TOOL,lint) golangci-lint run
+	for module in . images test/chart; do (cd $$module && $(call TOOL,lint) golangci-lint run); done
 	cd api && $(call TOOL,buf) buf lint
 
 vuln: ## report known vulnerabilities in what we depend on
