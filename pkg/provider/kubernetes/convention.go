@@ -72,7 +72,7 @@ func decode(name provider.Name, found *corev1.Secret) (entry, error) {
 	actual, ours := nameOf(found.ObjectMeta)
 	switch {
 	case !ours:
-		return entry{}, fmt.Errorf("Secret %s lacks the label %s: %s; add it", found.Name, kindLabel, name.Kind)
+		return entry{}, fmt.Errorf("label %s: %s is missing from Secret %s; add it", kindLabel, name.Kind, found.Name)
 	case actual != name:
 		return entry{}, errAnotherID
 	}
@@ -90,7 +90,7 @@ func decode(name provider.Name, found *corev1.Secret) (entry, error) {
 func decodeVariable(found *corev1.Secret) (entry, error) {
 	value, held := found.Data[valueKey]
 	if !held {
-		return entry{}, fmt.Errorf("Secret %s has no key %q; store the variable under it", found.Name, valueKey)
+		return entry{}, fmt.Errorf("key %q is missing from Secret %s; store the variable under it", valueKey, found.Name)
 	}
 	return entry{value: secret.New(string(value))}, nil
 }
@@ -115,7 +115,7 @@ func decodeConnection(id string, found *corev1.Secret) (entry, error) {
 	}
 	connection, err := parse(id, text)
 	if err != nil {
-		return entry{}, fmt.Errorf("Secret %s: %w", found.Name, err)
+		return entry{}, fmt.Errorf("reading Secret %s: %w", found.Name, err)
 	}
 	return entry{connection: connection}, nil
 }

@@ -88,8 +88,8 @@ func TestConvention(t *testing.T) {
 		{"another id of the same name", "my_db", "connection-my-db", "connection", "My_DB", map[string]string{"uri": uri}, "missing: is for another id"},
 		{"no annotation for such an id", "my_db", "connection-my-db", "connection", "", map[string]string{"uri": uri}, "missing: is for another id"},
 		{"no Secret", "db", "connection-other", "connection", "", map[string]string{"uri": uri}, "missing: there is no Secret connection-db"},
-		{"no label", "db", "connection-db", "", "", map[string]string{"uri": uri}, "invalid: lacks the label"},
-		{"a label of the other kind", "db", "connection-db", "variable", "", map[string]string{"uri": uri}, "invalid: lacks the label"},
+		{"no label", "db", "connection-db", "", "", map[string]string{"uri": uri}, "invalid: is missing from Secret connection-db"},
+		{"a label of the other kind", "db", "connection-db", "variable", "", map[string]string{"uri": uri}, "invalid: is missing from Secret connection-db"},
 		{"empty", "db", "connection-db", "connection", "", nil, "invalid: conn_type"},
 		{"a misspelt key", "db", "connection-db", "connection", "", map[string]string{"conn_type": "http", "hots": "n33dle"}, `invalid: key "hots"`},
 		{"two forms", "db", "connection-db", "connection", "", map[string]string{"uri": uri, "json": "{}"}, "invalid: key"},
@@ -131,7 +131,7 @@ func TestVariableNeedsItsKey(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, result.Refusals, 1)
 	assert.Equal(t, provider.Invalid, result.Refusals[0].Reason)
-	assert.Contains(t, result.Refusals[0].Detail, `has no key "value"`)
+	assert.Contains(t, result.Refusals[0].Detail, `key "value" is missing from Secret variable-env`)
 }
 
 func TestAnswersOfTheAPIServer(t *testing.T) {
