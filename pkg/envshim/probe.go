@@ -20,7 +20,7 @@ type Report struct {
 	Generation uint64    `json:"generation"`
 	Fetched    time.Time `json:"fetched"`
 	Entries    []Finding `json:"entries"`
-	// Problems are what keeps a program from being started, or was asked for and refused.
+	// Problems are what keeps a program from being started, or was required and is gone.
 	Problems []string `json:"problems"`
 }
 
@@ -64,14 +64,13 @@ func (r *Report) findings(snapshot Snapshot, differing []string) {
 	delivered := snapshot.Entries
 	for _, entry := range snapshot.Manifest.Entries {
 		found := Finding{entry.Kind, entry.ID, entry.State, entry.Env, 0, slices.Clone(entry.Notices)}
-		switch entry.State {
-		case layout.Delivered:
+		switch {
+		case entry.State == layout.Delivered:
 			found.Size = len(entry.Env) + len("=") + delivered[0].Value.Len() + len("\x00")
 			found.remark(slices.Contains(differing, entry.Env))
 			delivered = delivered[1:]
-		case "missing": // an optional entry may be
-		default:
-			r.problem(fmt.Errorf("%s %q is %s", entry.Kind, entry.ID, entry.State))
+		case entry.Required:
+			r.problem(fmt.Errorf("%s %q is %s and required: it was withdrawn", entry.Kind, entry.ID, entry.State))
 		}
 		r.Entries = append(r.Entries, found)
 	}

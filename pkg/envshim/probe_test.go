@@ -19,7 +19,7 @@ func TestProbe(t *testing.T) {
 	shown.Manifest.Entries[1].Notices = []layout.Notice{stored}
 	shown.Manifest.Entries = append(shown.Manifest.Entries,
 		layout.Entry{Kind: "connection", ID: "optional", State: "missing"},
-		layout.Entry{Kind: "connection", ID: "forbidden", State: "denied"})
+		layout.Entry{Kind: "connection", ID: "forbidden", State: "denied", Required: true})
 	_, err := mount.Write(volume, shown)
 	require.NoError(t, err)
 
@@ -33,7 +33,7 @@ func TestProbe(t *testing.T) {
 		{"connection", "optional", "missing", "", 0, nil},
 		{"connection", "forbidden", "denied", "", 0, nil},
 	}, report.Entries)
-	assert.Equal(t, []string{`connection "forbidden" is denied`}, report.Problems)
+	assert.Equal(t, []string{`connection "forbidden" is denied and required: it was withdrawn`}, report.Problems)
 }
 
 func TestProbeFindsProblems(t *testing.T) {

@@ -41,7 +41,14 @@ type Manifest struct {
 	// content stays the same nothing is rewritten; the manifest file's own
 	// modification time then tells when that was last confirmed.
 	Fetched time.Time `json:"fetched"`
-	Entries []Entry   `json:"entries"`
+	// StaleAfter is how many seconds after it was last confirmed a generation is to be
+	// taken for stale. A reader can tell by itself, also when there is no driver left to
+	// say so; 0 if it was not said.
+	StaleAfter int64 `json:"stale_after,omitempty"`
+	// Offline is set if the provider could not be asked when the volume was made, and the
+	// content is what the node was given before for another pod like this one.
+	Offline bool    `json:"offline,omitempty"`
+	Entries []Entry `json:"entries"`
 }
 
 // Entry describes one entry that was asked for.
@@ -52,6 +59,9 @@ type Entry struct {
 	ID string `json:"id"`
 	// State is "delivered", or why it was not: "missing", "denied", "invalid".
 	State string `json:"state"`
+	// Required is set for an entry that is not delivered and yet required: it was
+	// withdrawn while the pod ran.
+	Required bool `json:"required,omitempty"`
 	// Env is the environment variable's name; empty unless delivered.
 	Env string `json:"env,omitempty"`
 	// File is the path of the value below the volume; empty unless delivered.
