@@ -1,14 +1,11 @@
 package main
 
 import (
-	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
 	"encoding/pem"
-	"errors"
-	"fmt"
 	"math/big"
 	"net"
 	"os"
@@ -19,24 +16,23 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"github.com/leoflow/secrets-csi/pkg/provider"
-	"github.com/leoflow/secrets-csi/pkg/provider/core"
-	"github.com/leoflow/secrets-csi/pkg/secret"
+	"github.com/leoflow/secrets-csi/internal/kube/kubetest"
 )
 
-// TestMain puts this binary into PATH as "core", and a client of it as "fetch".
+// TestMain puts this binary into PATH as "core", and clients of it as "fetch" and
+// "watch".
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"core": main, "fetch": fetch})
+	testscript.Main(m, map[string]func(){"core": main, "fetch": fetch, "watch": watch})
 }
 
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata", RequireExplicitExec: true, Setup: setUp,
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"replace": replace},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"replace": replace, "sign": sign},
 	})
 }
 
-// setUp gives a script a certificate, keys and an address of its own.
+// setUp gives a script a certificate, keys, an address and an API server of its own.
 func setUp(env *testscript.Env) error {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -50,6 +46,13 @@ func setUp(env *testscript.Env) error {
 	if err != nil {
 		return err
 	}
+	kubernetes, err := kubetest.Start()
+	if err != nil {
+		return err
+	}
+	env.Defer(kubernetes.Close)
+	env.Values[kubernetesValue{}] = kubernetes
+	files["kubeconfig"] = kubernetes.Kubeconfig()
 	files["jwt.key"] = []byte("n33dle-jwt-key-n33dle-jwt-key-00\n")
 	files["seal.key"] = []byte(strings.Repeat("ab", 32) + "\n")
 	for name, content := range files {
@@ -80,64 +83,22 @@ func certificate() (map[string][]byte, error) {
 	}, err
 }
 
+// kubernetesValue is the key of a script's API server.
+type kubernetesValue struct{}
+
+// sign puts the token of a service account's pod into a file.
+func sign(script *testscript.TestScript, _ bool, args []string) {
+	token, err := script.Value(kubernetesValue{}).(*kubetest.Server).Sign(kubetest.Token{
+		Namespace: args[0], ServiceAccount: args[1], Pod: "pod", PodUID: "1-2-3", Node: "node-1",
+		Audiences: []string{args[2]}, Expires: time.Now().Add(time.Hour),
+	})
+	script.Check(err)
+	script.Check(os.WriteFile(script.MkAbs(args[3]), []byte(token.Reveal()), 0o600))
+}
+
 // replace puts the last output of a command into a file, by rename.
 func replace(script *testscript.TestScript, _ bool, args []string) {
 	path := script.MkAbs(args[0])
 	script.Check(os.WriteFile(path+".new", []byte(script.ReadFile("stdout")), 0o600))
 	script.Check(os.Rename(path+".new", path))
-}
-
-// fetch prints what core at $ADDRESS gives to the bearer of the token in the file
-// named, once that has the text that may follow.
-func fetch() {
-	if err := fetchAll(os.Args[1], strings.Join(os.Args[2:], " ")); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-}
-
-func fetchAll(tokenFile, until string) error {
-	token, err := os.ReadFile(tokenFile)
-	if err != nil {
-		return err
-	}
-	client, err := core.New(core.Config{Address: os.Getenv("ADDRESS"), CAFile: "tls.crt"})
-	if err != nil {
-		return err
-	}
-	defer func() { _ = client.Close() }()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
-	defer cancel()
-	pod := provider.Identity{Token: secret.New(strings.TrimSpace(string(token)))}
-	for {
-		text, err := ask(ctx, client, pod)
-		switch {
-		case errors.Is(err, provider.ErrUnavailable) && ctx.Err() == nil: // core is still starting
-		case err != nil:
-			return err
-		case strings.Contains(text, until):
-			fmt.Print(text)
-			return nil
-		}
-	}
-}
-
-func ask(ctx context.Context, client *core.Client, pod provider.Identity) (string, error) {
-	all := provider.Selection{All: true}
-	result, err := client.Fetch(ctx, pod, provider.Request{Connections: all, Variables: all})
-	if err != nil {
-		return "", err
-	}
-	var text strings.Builder
-	for _, c := range result.Connections {
-		uri, err := c.Connection.URI()
-		if err != nil {
-			return "", err
-		}
-		fmt.Fprintf(&text, "%s=%s\n", c.Connection.ID, uri)
-	}
-	for _, v := range result.Variables {
-		fmt.Fprintf(&text, "%s=%s\n", v.Key, v.Value.Reveal())
-	}
-	return text.String(), nil
 }

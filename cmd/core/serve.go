@@ -12,7 +12,6 @@ import (
 
 	"github.com/leoflow/secrets-csi/internal/cli"
 	"github.com/leoflow/secrets-csi/pkg/coreserver"
-	"github.com/leoflow/secrets-csi/pkg/coreserver/auth"
 	"github.com/leoflow/secrets-csi/pkg/coreserver/rule"
 )
 
@@ -26,20 +25,31 @@ replace a file by renaming a new one over it. One that is wrong changes nothing,
 the log names its line.
 
 Everybody is denied everything that no rule allows. Every decision is one JSON line of
-the audit log. Keys come from files, or from LEOFLOW_JWT_KEY and LEOFLOW_SEAL_KEY.`,
+the audit log. Keys come from files, or from LEOFLOW_JWT_KEY and LEOFLOW_SEAL_KEY.
+
+Callers are task instances, known by tokens of core's own (jwt), or pods, known by the
+tokens of their service accounts (tokenreview), or both. A token signed by HMAC is taken
+for the former. Kubernetes is asked about all others, and core needs the right to ask,
+which the ClusterRole system:auth-delegator has.
+
+Drivers may watch for changes with a client certificate or with the token of a service
+account that is among --node-service-accounts. Others poll.`,
 		Examples: `# serve two files to the callers that rules.yaml names
 core serve --connections connections.json --variables variables.json --rules rules.yaml --cert tls.crt --key tls.key --jwt-key-file jwt.key
 # let nodes that have a certificate of ca.crt watch for changes
-core serve --connections connections.yaml --rules rules.yaml --cert tls.crt --key tls.key --client-ca ca.crt --jwt-key-file jwt.key`,
+core serve --connections connections.yaml --rules rules.yaml --cert tls.crt --key tls.key --client-ca ca.crt --jwt-key-file jwt.key
+# in a cluster: know pods by their service accounts, and let the driver's pods watch
+core serve --connections connections.json --rules rules.yaml --cert tls.crt --key tls.key --auth tokenreview --node-service-accounts leoflow-system/leoflow-secrets-csi`,
 		Bind: bindServe,
 	}
 }
 
 // serveFlags are the flags that need work before they are a coreserver.Config.
 type serveFlags struct {
-	listen, auth, jwtKeyFile, sealKeyFile string
-	auditLog, nodeNames, contract         string
-	logFormat, logLevel                   string
+	auth                          authFlags
+	listen, sealKeyFile           string
+	auditLog, nodeNames, contract string
+	logFormat, logLevel           string
 }
 
 func bindServe(flags *flag.FlagSet) cli.Run {
@@ -51,10 +61,9 @@ func bindServe(flags *flag.FlagSet) cli.Run {
 	flags.StringVar(&config.Rules, "rules", "", "the `file` of rules; needed")
 	flags.StringVar(&config.Cert, "cert", "", "the PEM `file` of core's certificate and its chain")
 	flags.StringVar(&config.Key, "key", "", "the PEM `file` of the certificate's private key")
-	flags.StringVar(&config.ClientCA, "client-ca", "", "the PEM `file` of the CA whose client certificates are nodes; without it nobody can watch")
+	flags.StringVar(&config.ClientCA, "client-ca", "", "the PEM `file` of the CA whose client certificates are nodes'; such may watch")
 	flags.StringVar(&raw.nodeNames, "node-names", "*", "comma-separated `patterns` of certificate names that may watch")
-	flags.StringVar(&raw.auth, "auth", "jwt", "how callers are known: `jwt` or tokenreview")
-	flags.StringVar(&raw.jwtKeyFile, "jwt-key-file", "", "the `file` with the key of per-task-instance tokens, at least 32 bytes")
+	raw.auth.bind(flags)
 	flags.StringVar(&raw.sealKeyFile, "seal-key-file", "", "the `file` with the key of sealed values, 32 bytes as base64 or hex")
 	flags.StringVar(&raw.auditLog, "audit-log", "-", "the `file` to append audit records to; - is standard output")
 	flags.StringVar(&raw.contract, "contract", string(coreserver.Both), "what to `offer`: both, agent (the existing contract alone) or secrets")
@@ -111,30 +120,7 @@ func fill(config *coreserver.Config, raw serveFlags, logOutput io.Writer) (err e
 		config.NodeNames = append(config.NodeNames, rule.Pattern(strings.TrimSpace(name)))
 	}
 	config.Contract = coreserver.Contract(raw.contract)
-	return authenticate(config, raw)
-}
-
-func authenticate(config *coreserver.Config, raw serveFlags) error {
-	switch raw.auth {
-	case "jwt":
-	case "tokenreview":
-		return cli.Usagef("--auth=tokenreview: this build cannot ask Kubernetes yet; use --auth=jwt")
-	default:
-		return cli.Usagef("--auth=%s: want jwt or tokenreview", raw.auth)
-	}
-	key, err := readJWTKey(raw.jwtKeyFile)
-	if err != nil {
-		return err
-	}
-	tokens, err := auth.NewTokens(key, time.Now)
-	if err != nil {
-		return fmt.Errorf("%s: %w", keyOrigin(raw.jwtKeyFile, jwtKeyEnv), err)
-	}
-	config.Authenticator = tokens
-	if config.SealKey == nil {
-		config.VersionSecret = tokens.Key()
-	}
-	return nil
+	return raw.auth.fill(config)
 }
 
 // openAudit opens the log for appending; nobody but its owner may read who reads what.

@@ -1,0 +1,120 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/leoflow/secrets-csi/internal/cli"
+	"github.com/leoflow/secrets-csi/internal/kube"
+	"github.com/leoflow/secrets-csi/pkg/coreserver"
+	"github.com/leoflow/secrets-csi/pkg/coreserver/auth"
+	"github.com/leoflow/secrets-csi/pkg/coreserver/rule"
+)
+
+// Ways to know callers, spelled as the flag's values.
+const (
+	byJWT         = "jwt"
+	byTokenReview = "tokenreview"
+)
+
+// authFlags say how callers are known.
+type authFlags struct {
+	ways, jwtKeyFile, kubeconfig, audience string
+	nodeServiceAccounts                    string
+	remember                               time.Duration
+}
+
+func (f *authFlags) bind(flags *flag.FlagSet) {
+	flags.StringVar(&f.ways, "auth", byJWT, "how callers are known: `jwt`, tokenreview or jwt,tokenreview")
+	flags.StringVar(&f.jwtKeyFile, "jwt-key-file", "", "the `file` with the key of per-task-instance tokens, at least 32 bytes")
+	flags.StringVar(&f.kubeconfig, "kubeconfig", "", "the `file` that leads to the Kubernetes that reviews tokens; without it core's own pod does")
+	flags.StringVar(&f.audience, "audience", auth.PodAudience, "the `aud` that service-account tokens must have")
+	flags.DurationVar(&f.remember, "token-review-ttl", 10*time.Second, "how long a token that Kubernetes accepted is not reviewed again; 0 reviews it each time")
+	flags.StringVar(&f.nodeServiceAccounts, "node-service-accounts", "", "comma-separated `accounts`, each NAMESPACE/NAME, that may watch by their tokens; with --auth=tokenreview")
+}
+
+func (f authFlags) fill(config *coreserver.Config) (err error) {
+	var tokens *auth.Tokens
+	var pods *auth.Pods
+	for way := range strings.SplitSeq(f.ways, ",") {
+		switch strings.TrimSpace(way) {
+		case byJWT:
+			tokens, err = f.tokens()
+		case byTokenReview:
+			pods, err = f.pods()
+		default:
+			err = cli.Usagef("--auth=%s: want jwt, tokenreview or jwt,tokenreview", f.ways)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	config.Authenticator = authenticator(tokens, pods)
+	if tokens != nil && config.SealKey == nil {
+		config.VersionSecret = tokens.Key()
+	}
+	config.NodeServiceAccounts, err = f.nodes(pods != nil)
+	return err
+}
+
+// authenticator joins the ways that are there, one or both.
+func authenticator(tokens *auth.Tokens, pods *auth.Pods) auth.Authenticator {
+	switch {
+	case pods == nil:
+		return tokens
+	case tokens == nil:
+		return pods
+	default:
+		return auth.Either{Tasks: tokens, Pods: pods}
+	}
+}
+
+func (f authFlags) tokens() (*auth.Tokens, error) {
+	key, err := readJWTKey(f.jwtKeyFile)
+	if err != nil {
+		return nil, err
+	}
+	tokens, err := auth.NewTokens(key, time.Now)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", keyOrigin(f.jwtKeyFile, jwtKeyEnv), err)
+	}
+	return tokens, nil
+}
+
+func (f authFlags) pods() (*auth.Pods, error) {
+	switch {
+	case f.audience == "":
+		return nil, cli.Usagef("no audience; give --audience, or tokens meant for others would be good here")
+	case f.remember < 0:
+		return nil, cli.Usagef("--token-review-ttl=%s: want 0 or more", f.remember)
+	}
+	config, err := kube.Config(f.kubeconfig)
+	if err != nil {
+		return nil, fmt.Errorf("--auth=%s: %w", f.ways, err)
+	}
+	reviews, err := kube.NewTokenReviews(config)
+	if err != nil {
+		return nil, fmt.Errorf("--auth=%s: %w", f.ways, err)
+	}
+	return auth.NewPods(reviews, f.audience, f.remember), nil
+}
+
+func (f authFlags) nodes(knowsPods bool) ([]rule.Subject, error) {
+	switch {
+	case f.nodeServiceAccounts == "":
+		return nil, nil
+	case !knowsPods:
+		return nil, cli.Usagef("--node-service-accounts goes with --auth=tokenreview")
+	}
+	var nodes []rule.Subject
+	for account := range strings.SplitSeq(f.nodeServiceAccounts, ",") {
+		namespace, name, err := halves("--node-service-accounts", strings.TrimSpace(account), "NAMESPACE/NAME")
+		if err != nil {
+			return nil, err
+		}
+		nodes = append(nodes, rule.Subject{Namespace: namespace, ServiceAccount: name})
+	}
+	return nodes, nil
+}
