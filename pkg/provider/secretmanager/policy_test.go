@@ -1,0 +1,58 @@
+package secretmanager_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/leoflow/secrets-csi/pkg/airflow"
+	"github.com/leoflow/secrets-csi/pkg/policy"
+	"github.com/leoflow/secrets-csi/pkg/provider"
+	"github.com/leoflow/secrets-csi/pkg/secret"
+)
+
+// TestFromReferenceToConnection goes the whole way, through the policy and over each
+// cloud's protocols, to the connection that a hook is given.
+func TestFromReferenceToConnection(t *testing.T) {
+	for _, row := range []struct{ cloud, connType, fields, held, given string }{
+		{"gcp", "google_cloud_platform", `"extra":{"key_secret_name":"projects/project/secrets/s/versions/7"}`,
+			`{"private_key":"n33dle\\n","client_email":"E","token_uri":"U"}`,
+			`"extra":{"extra__google_cloud_platform__keyfile_dict":"{\"private_key\":\"n33dle\\n\",\"client_email\":\"E\",\"token_uri\":\"U\"}"}`},
+		{"aws", "aws", `"extra":{"key_secret_name":"s"}`,
+			`{"aws_access_key_id":"I","aws_secret_access_key":"n33dle"}`, `"login":"I","password":"n33dle"`},
+		{"azure", "wasb", `"login":"account","extra":{"key_vault_url":"https://v.vault.azure.net","key_secret_name":"s"}`,
+			"n33dle", `"login":"account","password":"n33dle"`},
+	} {
+		t.Run(row.cloud, func(t *testing.T) {
+			c := startClouds(t)
+			pod := c.pod("ns", "a")
+			c.servers[row.cloud].Hold(func(asking, _, _ string) (string, error) {
+				if asking != principal(row.cloud, pod) {
+					return "", provider.ErrDenied
+				}
+				return row.held, nil
+			})
+			stored, err := airflow.ParseJSON("c", []byte(`{"conn_type":"`+row.connType+`",`+row.fields+`}`))
+			require.NoError(t, err)
+
+			outcome, err := policy.Clouds().Process(t.Context(), stored, c.boundTo(pod))
+			require.NoError(t, err)
+			assert.Equal(t, `{"conn_type":"`+row.connType+`",`+row.given+`}`, string(outcome.Connection.JSON()))
+			assert.NotContains(t, fmt.Sprintf("%v %+v", outcome, outcome), "n33dle")
+
+			_, err = policy.Clouds().Process(t.Context(), stored, c.boundTo(c.pod("ns", "b")))
+			require.ErrorIs(t, err, provider.ErrDenied)
+			assert.Contains(t, err.Error(), `field "extra.key_secret_name": resolving reference: reading the secret`)
+			assert.NotContains(t, fmt.Sprintf("%v %+v", err, err), "n33dle")
+		})
+	}
+}
+
+func (c clouds) boundTo(pod provider.Identity) policy.Resolve {
+	return func(ctx context.Context, ref policy.Reference) (secret.Text, error) {
+		return c.resolver.Resolve(ctx, pod, provider.Reference(ref))
+	}
+}
