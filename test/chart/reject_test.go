@@ -39,8 +39,9 @@ func TestWrongValuesAreRejected(t *testing.T) {
 		"referenceCore.tls.source=secret":                        `referenceCore.tls.secretName: needed with source "secret"`,
 		"referenceCore.tls.source=certManager":                   `referenceCore.tls.issuerRef.name: needed with source "certManager"`,
 		"referenceCore.rules[0].namespaces={a}":                  "at '/referenceCore/rules/0'",
-		"referenceCore.connections.warehouse=5":                  "at '/referenceCore/connections/warehouse': got number, want string or object",
-		"test.connections=,test.variables=":                      "test: name connections or variables for 'helm test' to ask for",
+		"referenceCore.rules[0].tenants={a},referenceCore.rules[0].dags={b},referenceCore.rules[0].variables={c}": "referenceCore.rules[0]: is for task instances, whom core knows by tokens; it needs referenceCore.jwtKeySecretName",
+		"referenceCore.connections.warehouse=5": "at '/referenceCore/connections/warehouse': got number, want string or object",
+		"test.connections=,test.variables=":     "test: name connections or variables for 'helm test' to ask for",
 	} {
 		t.Run(set, func(t *testing.T) {
 			values := map[string]any{}

@@ -22,6 +22,11 @@ what to do; all that are wrong are told at once.
 {{- if and (eq $reference.tls.source "certManager") (not $reference.tls.issuerRef.name) -}}
 {{- $wrong = append $wrong "referenceCore.tls.issuerRef.name: needed with source \"certManager\"; name an Issuer, or a ClusterIssuer with kind: ClusterIssuer" -}}
 {{- end -}}
+{{- range $i, $rule := $reference.rules -}}
+{{- if and $rule.tenants (not $reference.jwtKeySecretName) -}}
+{{- $wrong = append $wrong (printf "referenceCore.rules[%d]: is for task instances, whom core knows by tokens; it needs referenceCore.jwtKeySecretName" $i) -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 {{- if has $core.audience .Values.cloudAudiences -}}
 {{- $wrong = append $wrong (printf "cloudAudiences: %q is core.audience already; a cloud would take pods' tokens for core's" $core.audience) -}}
