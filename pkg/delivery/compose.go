@@ -18,6 +18,8 @@ import (
 type content struct {
 	files   []render.File
 	entries []layout.Entry
+	// withdrawn says which required entries a live volume goes without; empty if none.
+	withdrawn string
 }
 
 // compose turns a provider's answer into the volume's content. On a live volume an
@@ -27,7 +29,10 @@ func (d *Deliverer) compose(ctx context.Context, spec Volume, outcome provider.O
 	if outcome.Err != nil {
 		return content{}, providerError(spec, outcome.Err)
 	}
-	connections, refusals := d.applyPolicy(ctx, spec, outcome.Result)
+	connections, refusals, err := d.applyPolicy(ctx, spec, outcome.Result, live)
+	if err != nil {
+		return content{}, err
+	}
 	variables := make([]render.Variable, 0, len(outcome.Result.Variables))
 	for _, v := range outcome.Result.Variables {
 		variables = append(variables, render.Variable{Key: v.Key, Value: v.Value, Version: v.Version, Source: spec.Provider})
@@ -38,16 +43,20 @@ func (d *Deliverer) compose(ctx context.Context, spec Volume, outcome provider.O
 	if err := checkRequired(spec, refusals, live); err != nil {
 		return content{}, err
 	}
-	return content{rendered.Files, append(rendered.Entries, absentEntries(refusals)...)}, nil
+	return content{rendered.Files, append(rendered.Entries, absentEntries(spec, refusals)...), withdrawn(spec, refusals)}, nil
 }
 
 // applyPolicy runs the policy over every connection; a connection that it fails is
-// refused and touches no other.
-func (d *Deliverer) applyPolicy(ctx context.Context, spec Volume, result provider.Result) ([]render.Connection, []provider.Refusal) {
+// refused and touches no other. A secret manager that cannot be asked is no reason to
+// refuse what a live volume has, nor what a new one requires: then all has to wait.
+func (d *Deliverer) applyPolicy(ctx context.Context, spec Volume, result provider.Result, live bool) ([]render.Connection, []provider.Refusal, error) {
 	connections := make([]render.Connection, 0, len(result.Connections))
 	var refusals []provider.Refusal
 	for _, entry := range result.Connections {
 		decided, err := d.Policy.Process(ctx, entry.Connection, d.resolve(spec.Pod))
+		if errors.Is(err, provider.ErrUnavailable) && (live || spec.Connections.requires(entry.Connection.ID)) {
+			return nil, nil, failf(Unavailable, err, "connection %q cannot be completed now: %v", entry.Connection.ID, err)
+		}
 		if err != nil {
 			refusals = append(refusals, provider.Refusal{
 				Name:   provider.Name{Kind: provider.Connection, ID: entry.Connection.ID},
@@ -57,7 +66,7 @@ func (d *Deliverer) applyPolicy(ctx context.Context, spec Volume, result provide
 		}
 		connections = append(connections, render.Decided(decided, entry.Version, spec.Provider))
 	}
-	return connections, refusals
+	return connections, refusals, nil
 }
 
 // resolve binds references to the pod's identity.
@@ -71,10 +80,13 @@ func (d *Deliverer) resolve(pod provider.Identity) policy.Resolve {
 }
 
 // absentEntries are the manifest's entries for what is not delivered.
-func absentEntries(refusals []provider.Refusal) []layout.Entry {
+func absentEntries(spec Volume, refusals []provider.Refusal) []layout.Entry {
 	entries := make([]layout.Entry, 0, len(refusals))
 	for _, refusal := range refusals {
-		entry := layout.Entry{Kind: string(refusal.Name.Kind), ID: refusal.Name.ID, State: string(refusal.Reason)}
+		entry := layout.Entry{
+			Kind: string(refusal.Name.Kind), ID: refusal.Name.ID, State: string(refusal.Reason),
+			Required: spec.wanted(refusal.Name.Kind).requires(refusal.Name.ID),
+		}
 		if refusal.Detail != "" {
 			entry.Notices = []layout.Notice{{Code: string(refusal.Reason), Message: refusal.Detail}}
 		}
@@ -111,6 +123,20 @@ func checkRequired(spec Volume, refusals []provider.Refusal, live bool) error {
 	default:
 		return failf(Invalid, nil, "%s", message)
 	}
+}
+
+// withdrawn names the required entries among refusals, once the volume goes on without.
+func withdrawn(spec Volume, refusals []provider.Refusal) string {
+	var lines []string
+	for _, refusal := range refusals {
+		if spec.wanted(refusal.Name.Kind).requires(refusal.Name.ID) {
+			lines = append(lines, describe(spec, refusal))
+		}
+	}
+	if len(lines) == 0 {
+		return ""
+	}
+	return "withdrawn: " + strings.Join(lines, "; ")
 }
 
 func describe(spec Volume, refusal provider.Refusal) string {

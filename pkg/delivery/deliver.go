@@ -3,12 +3,22 @@ package delivery
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"slices"
 	"time"
 
 	"github.com/leoflow/secrets-csi/internal/logkey"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 )
+
+// answer is what a delivery has to go by for one volume.
+type answer struct {
+	provider.Outcome
+	// fetched is when the provider said it.
+	fetched time.Time
+	// offline is why the provider could not be asked, where the result is remembered.
+	offline error
+}
 
 // deliver brings a group of volumes, alike in identity and request, up to date:
 //
@@ -19,16 +29,15 @@ import (
 // The errors stand in the order of the group. A volume whose delivery fails keeps its
 // files.
 func (d *Deliverer) deliver(ctx context.Context, cause string, group []task) []error {
-	outcomes := d.fetch(ctx, group) // 1
+	answers := d.fetch(ctx, cause, group) // 1
 	errs := make([]error, len(group))
 	for i, t := range group {
-		fetched := time.Now()
-		composed, err := d.compose(ctx, t.spec, outcomes[i], d.isLive(t.volume)) // 2
+		composed, err := d.compose(ctx, t.spec, answers[i].Outcome, d.isLive(t.volume)) // 2
 		var placed placement
 		if err == nil {
-			placed, err = d.place(t, composed, fetched) // 3
+			placed, err = d.place(t, composed, answers[i]) // 3
 		}
-		d.end(t, cause, placed, err)
+		d.end(t, cause, placed, composed.withdrawn, err)
 		errs[i] = err
 	}
 	d.trigger()
@@ -41,40 +50,94 @@ func (d *Deliverer) isLive(v *volume) bool {
 	return health.Generation > 0
 }
 
-// fetch asks the group's provider once for all of them.
-func (d *Deliverer) fetch(ctx context.Context, group []task) []provider.Outcome {
-	source, ok := d.Providers[group[0].spec.Provider]
+// fetch asks the group's provider once for all of them. What it cannot be asked for a
+// new pod may be remembered.
+func (d *Deliverer) fetch(ctx context.Context, cause string, group []task) []answer {
+	outcomes := d.ask(ctx, cause, group)
+	answers, fetched := make([]answer, len(group)), time.Now()
+	d.memory.learn(group[0].key, outcomes, fetched)
+	for i, t := range group {
+		answers[i] = answer{Outcome: outcomes[i], fetched: fetched}
+		if !errors.Is(outcomes[i].Err, provider.ErrUnavailable) || d.isLive(t.volume) {
+			continue
+		}
+		if result, at, found := d.memory.remind(t.key); found {
+			answers[i] = answer{provider.Outcome{Result: result}, at, outcomes[i].Err}
+		}
+	}
+	return answers
+}
+
+// ask makes the call, unless the provider cannot be asked and it is not this call's turn
+// to find out whether that is still so.
+func (d *Deliverer) ask(ctx context.Context, cause string, group []task) []provider.Outcome {
+	name := group[0].spec.Provider
+	source, ok := d.Providers[name]
 	if !ok {
 		// The driver checks the attribute; a volume from before a restart may name a
 		// provider that is configured no more.
 		return slices.Repeat([]provider.Outcome{{Err: errNoProvider}}, len(group))
 	}
-	ctx, cancel := context.WithTimeout(ctx, d.FetchTimeout)
+	if err := d.reach.admit(name, cause == publishing); err != nil {
+		return slices.Repeat([]provider.Outcome{{Err: err}}, len(group))
+	}
+	limited, cancel := context.WithTimeout(ctx, d.FetchTimeout)
 	defer cancel()
 	pods := make([]provider.Identity, len(group))
 	for i, t := range group {
 		pods[i] = t.spec.Pod
 	}
-	outcomes := provider.FetchGroup(ctx, source, pods, request(group[0].spec))
-	d.noteReach(group[0].spec.Provider, outcomes)
+	outcomes := provider.FetchGroup(limited, source, pods, request(group[0].spec))
+	if ctx.Err() != nil { // it was given up here, which says nothing of the provider
+		d.reach.release(name)
+		return outcomes
+	}
+	d.noteReach(name, unanswered(outcomes))
 	return outcomes
+}
+
+// noteReach takes in whether the provider could be asked, and logs the turns.
+func (d *Deliverer) noteReach(name string, err error) {
+	news := d.reach.settle(name, err)
+	switch {
+	case !news:
+	case err != nil:
+		d.Log.Warn("provider cannot be asked; keeping all files", logkey.Provider, name, logkey.Error, err)
+	default:
+		d.Log.Info("provider can be asked again", logkey.Provider, name)
+		d.set.resume(name)
+	}
 }
 
 var errNoProvider = errors.New("no such provider is configured on this node")
 
 // end records how a delivery went and logs it where nobody else will: a publish that
 // fails on a volume without files is logged by the call that asked for it.
-func (d *Deliverer) end(t task, cause string, placed placement, err error) {
-	o := outcome{placement: placed}
-	if err != nil {
+func (d *Deliverer) end(t task, cause string, placed placement, withdrawn string, err error) {
+	o := outcome{placement: placed, failed: err != nil || placed.offline, problem: withdrawn}
+	switch {
+	case err != nil:
 		o.problem = err.Error()
+	case placed.offline:
+		o.problem = "the files are what this node was given for a pod like this one before " + t.spec.Provider + " could not be asked any more"
 	}
 	d.set.end(t.volume, o, d.next)
 	log := d.logger(t.spec).With(logkey.Cause, cause)
 	switch {
 	case err != nil && d.isLive(t.volume):
-		log.Warn("keeping the volume's last good files", logkey.Error, err)
-	case err == nil && placed.changed:
+		log.Log(context.Background(), levelOf(err), "keeping the volume's last good files", logkey.Error, err)
+	case placed.changed && o.problem != "":
+		log.Warn("delivered", logkey.Generation, placed.generation, logkey.Notice, o.problem)
+	case placed.changed:
 		log.Info("delivered", logkey.Generation, placed.generation)
 	}
+}
+
+// levelOf makes an outage one line for the provider, and not one for each volume.
+func levelOf(err error) slog.Level {
+	var failure *Error
+	if errors.As(err, &failure) && failure.Reason == Unavailable {
+		return slog.LevelDebug
+	}
+	return slog.LevelWarn
 }

@@ -40,7 +40,11 @@ type Config struct {
 	// PollEvery is how often a volume without a refresh of its own is fetched again
 	// where the provider does not tell of changes.
 	PollEvery time.Duration
-	Log       *slog.Logger
+	// OfflineGrace is how long what a pod was given may be given to a new pod of the same
+	// namespace, service account and request while the provider cannot be asked. Zero is
+	// never, and nothing is then kept in memory.
+	OfflineGrace time.Duration
+	Log          *slog.Logger
 }
 
 // Deliverer publishes volumes and keeps them fresh. Make it with New.
@@ -51,8 +55,8 @@ type Deliverer struct {
 	wake    chan struct{}
 	// watched tells of each provider whether a watch is up; rotate.go.
 	watched sync.Map
-	// unreachable tells of providers why they cannot be asked; reach.go.
-	unreachable sync.Map
+	reach   reach
+	memory  memory
 }
 
 // New returns a Deliverer that has no volumes yet.
@@ -60,36 +64,34 @@ func New(config Config) *Deliverer {
 	return &Deliverer{
 		Config: config,
 		set:    set{live: map[string]*volume{}},
+		reach:  reach{outages: map[string]*outage{}},
+		memory: memory{grace: config.OfflineGrace, copies: map[string]*memo{}},
 		wake:   make(chan struct{}, 1),
 	}
 }
 
+// publishing is the cause of deliveries that a pod waits for.
+const publishing = "publish"
+
 // Publish makes the volume hold what it asks for. It is a level trigger: called again
-// for a live volume it takes in the fresher token, and looks again only where there is
-// reason to. On a live volume it never fails for the provider's sake, since kubelet
-// would break a running pod for it: the files stay, and Health tells.
+// for a live volume that asks for the same it takes in the fresher token, has Run look
+// where there is reason to, and returns nil. The pods that wait for their files go first.
 //
-// Errors are *Error.
+// Errors are *Error, and leave what the volume shows as it was.
 func (d *Deliverer) Publish(ctx context.Context, spec Volume) error {
-	v, err := d.set.adopt(spec, d.recall(spec))
+	v, differs, err := d.set.adopt(spec, d.recall(spec))
 	if err != nil {
 		return err
 	}
-	if d.isFresh(v) {
+	if !differs && d.isLive(v) && d.Holds(spec.TargetPath) {
+		d.trigger()
 		return nil
 	}
-	err = d.deliver(ctx, "publish", []task{d.set.begin(v)})[0]
-	switch {
-	case err == nil:
-		return nil
-	case d.set.forgetUnlessLive(v):
-		return err
-	case isProviders(err):
-		// It is logged and in the volume's health.
-		return nil
-	default:
-		return err
+	err = d.deliver(ctx, publishing, []task{d.set.begin(v)})[0]
+	if err != nil {
+		d.set.forgetUnlessLive(v)
 	}
+	return err
 }
 
 // recall tells what a volume shows that this process does not know, from before a
@@ -102,31 +104,7 @@ func (d *Deliverer) recall(spec Volume) Health {
 	if err != nil {
 		return Health{}
 	}
-	return Health{Generation: shown.Manifest.Generation, Confirmed: shown.Confirmed}
-}
-
-// isFresh reports whether a live volume is mounted, healthy and not yet due.
-func (d *Deliverer) isFresh(v *volume) bool {
-	spec, health, due := d.set.look(v)
-	if health.Generation == 0 || health.Problem != "" || !time.Now().Before(due) {
-		return false
-	}
-	mounted, err := mount.IsMounted(spec.TargetPath)
-	return err == nil && mounted
-}
-
-// isProviders reports whether an error is about the entries, as opposed to this node.
-func isProviders(err error) bool {
-	var failure *Error
-	if !errors.As(err, &failure) {
-		return false
-	}
-	switch failure.Reason {
-	case Unavailable, Unauthenticated, Denied, Missing, Invalid:
-		return true
-	default:
-		return false
-	}
+	return Health{Generation: shown.Manifest.Generation, Confirmed: shown.Confirmed, Offline: shown.Manifest.Offline}
 }
 
 // Unpublish takes the volume away: its files, its mount and its directory. It is
@@ -150,7 +128,13 @@ func (d *Deliverer) Health(volumeID string) (Health, bool) {
 	if v == nil {
 		return Health{}, false
 	}
-	_, health, _ := d.set.look(v)
+	spec, health, _ := d.set.look(v)
+	if why := d.reach.why(spec.Provider); why != nil && health.Problem == "" {
+		health.Problem = providerError(spec, why).Error()
+	}
+	if health.Problem != "" && health.Generation > 0 {
+		health.Problem += "; the files were last confirmed " + health.age() + " ago"
+	}
 	return health, true
 }
 

@@ -56,6 +56,19 @@ func newRig(t *testing.T) *rig {
 	}
 }
 
+// look has every live volume looked at, as Run would in time.
+func (r *rig) look(t *testing.T) {
+	t.Helper()
+	for name := range r.Providers {
+		r.reach.hasten(name)
+		r.set.markChanged(name, provider.Change{All: true}, 0)
+	}
+	groups, _ := r.set.takeDue(time.Now(), r.reach.turn)
+	for _, group := range groups {
+		r.deliver(t.Context(), "rotation", group)
+	}
+}
+
 type lockedWriter struct {
 	mu sync.Mutex
 	w  *bytes.Buffer
@@ -143,8 +156,7 @@ func TestRepublishOfAFreshVolumeTakesTheTokenAndAsksNobody(t *testing.T) {
 	require.Len(t, r.fake.Calls(), 1)
 
 	// The next delivery uses it.
-	r.set.markChanged("core", provider.Change{All: true}, func() time.Duration { return 0 })
-	require.NoError(t, r.Publish(t.Context(), v))
+	r.look(t)
 	calls := r.fake.Calls()
 	require.Len(t, calls, 2)
 	assert.True(t, calls[1].Pods[0].Token.Equal(secret.New("fresher")))
@@ -254,14 +266,14 @@ func TestALiveVolumeKeepsItsFilesWhenAProviderFails(t *testing.T) {
 			v := r.volume(t, "a")
 			require.NoError(t, r.Publish(t.Context(), v))
 			r.fake.Fail(failure)
-			r.set.markChanged("core", provider.Change{All: true}, func() time.Duration { return 0 })
+			r.look(t)
 			require.NoError(t, r.Publish(t.Context(), v), "kubelet is told nothing: it would break the pod")
 
 			assert.Equal(t, firstURI, read(t, v, "connections/warehouse"))
 			assert.Contains(t, must(r.Health(v.ID)).Problem, name)
 			assert.Contains(t, r.log.String(), "keeping the volume's last good files")
 			r.fake.Fail(nil)
-			require.NoError(t, r.Publish(t.Context(), v))
+			r.look(t)
 			assert.Empty(t, must(r.Health(v.ID)).Problem)
 		})
 	}
@@ -272,12 +284,40 @@ func TestAWithdrawnEntryGoesAndTheOthersStay(t *testing.T) {
 	v := r.volume(t, "a")
 	require.NoError(t, r.Publish(t.Context(), v))
 	r.fake.Deny("etl", provider.Name{Kind: provider.Connection, ID: "warehouse"})
-	r.set.markChanged("core", provider.Change{All: true}, func() time.Duration { return 0 })
-	require.NoError(t, r.Publish(t.Context(), v))
+	r.look(t)
 
 	assert.NoFileExists(t, filepath.Join(v.TargetPath, "connections/warehouse"))
 	assert.Equal(t, "north", read(t, v, "variables/region"))
-	assert.Equal(t, uint64(2), must(r.Health(v.ID)).Generation)
+	health := must(r.Health(v.ID))
+	assert.Equal(t, uint64(2), health.Generation)
+	assert.Contains(t, health.Problem, `withdrawn: connection "warehouse" is denied to service account airflow/etl by core; the files were last confirmed`)
+	assert.Contains(t, r.log.String(), `"notice":"withdrawn: `)
+	shown, err := mount.Current(v.TargetPath)
+	require.NoError(t, err)
+	assert.Equal(t, layout.Entry{Kind: "connection", ID: "warehouse", State: "denied", Required: true}, shown.Manifest.Entries[1])
+
+	before := len(r.fake.Calls())
+	require.NoError(t, r.Publish(t.Context(), v))
+	assert.Len(t, r.fake.Calls(), before, "it is as it should be: nobody needs to be asked")
+	r.fake.Allow("etl", provider.Name{Kind: provider.Connection, ID: "warehouse"})
+	r.look(t)
+	assert.Equal(t, firstURI, read(t, v, "connections/warehouse"))
+	assert.Empty(t, must(r.Health(v.ID)).Problem)
+}
+
+func TestTheManifestSaysWhenItIsStale(t *testing.T) {
+	r := newRig(t)
+	v := r.volume(t, "a")
+	require.NoError(t, r.Publish(t.Context(), v))
+	lazy := r.volume(t, "b")
+	lazy.Refresh = time.Hour
+	require.NoError(t, r.Publish(t.Context(), lazy))
+	for target, seconds := range map[string]int64{v.TargetPath: 15 * 60, lazy.TargetPath: 2 * 60 * 60} {
+		shown, err := mount.Current(target)
+		require.NoError(t, err)
+		assert.Equal(t, seconds, shown.Manifest.StaleAfter)
+		assert.Equal(t, shown.Manifest.Fetched, shown.Confirmed.UTC())
+	}
 }
 
 func TestABrokenRequiredEntryKeepsTheLastGoodGeneration(t *testing.T) {
@@ -286,8 +326,7 @@ func TestABrokenRequiredEntryKeepsTheLastGoodGeneration(t *testing.T) {
 	require.NoError(t, r.Publish(t.Context(), v))
 	r.fake.SetVariable("region", "south")
 	r.fake.Break(provider.Name{Kind: provider.Connection, ID: "warehouse"}, "its seal is broken")
-	r.set.markChanged("core", provider.Change{All: true}, func() time.Duration { return 0 })
-	require.NoError(t, r.Publish(t.Context(), v))
+	r.look(t)
 	assert.Equal(t, "north", read(t, v, "variables/region"))
 	assert.Contains(t, must(r.Health(v.ID)).Problem, "its seal is broken")
 }
@@ -314,7 +353,7 @@ func TestARestartedDelivererAdoptsWhatIsMounted(t *testing.T) {
 	require.NoError(t, after.Publish(t.Context(), v), "the volume is live, whoever made it")
 	assert.Equal(t, firstURI, read(t, v, "connections/warehouse"))
 	before.fake.Fail(nil)
-	require.NoError(t, after.Publish(t.Context(), v))
+	(&rig{Deliverer: after}).look(t)
 	assert.Equal(t, uint64(1), must(after.Health(v.ID)).Generation, "nothing changed, so nothing was rewritten")
 }
 

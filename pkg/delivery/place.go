@@ -17,11 +17,13 @@ type placement struct {
 	confirmed time.Time
 	// changed is false when the same content stood there already.
 	changed bool
+	// offline is set where the content was remembered.
+	offline bool
 }
 
 // place makes the volume hold the content. What this call created it undoes on
 // failure, and nothing else.
-func (d *Deliverer) place(t task, c content, fetched time.Time) (placement, error) {
+func (d *Deliverer) place(t task, c content, from answer) (placement, error) {
 	t.placing.Lock()
 	defer t.placing.Unlock()
 	if d.set.isGone(t.volume) {
@@ -29,7 +31,7 @@ func (d *Deliverer) place(t task, c content, fetched time.Time) (placement, erro
 	}
 	if t.number < t.placed {
 		_, health, _ := d.set.look(t.volume)
-		return placement{generation: health.Generation, confirmed: health.Confirmed}, nil
+		return placement{generation: health.Generation, confirmed: health.Confirmed, offline: health.Offline}, nil
 	}
 	target := t.spec.TargetPath
 	created, err := d.mounter.Mount(target, mount.Options{SizeBytes: d.VolumeSize})
@@ -37,10 +39,13 @@ func (d *Deliverer) place(t task, c content, fetched time.Time) (placement, erro
 		return placement{}, failf(mountReason(err), err, "making the volume: %v", err)
 	}
 	written, err := mount.Write(target, mount.Content{
-		Files:    files(c.files),
-		Manifest: layout.Manifest{Fetched: fetched.UTC(), Entries: c.entries},
-		Mode:     fs.FileMode(t.spec.Mode),
-		GID:      int(t.spec.Group),
+		Files: files(c.files),
+		Manifest: layout.Manifest{
+			Fetched: from.fetched.UTC(), StaleAfter: int64(d.staleAfter(t.spec) / time.Second),
+			Offline: from.offline != nil, Entries: c.entries,
+		},
+		Mode: fs.FileMode(t.spec.Mode),
+		GID:  int(t.spec.Group),
 	})
 	if err != nil {
 		if created {
@@ -49,7 +54,7 @@ func (d *Deliverer) place(t task, c content, fetched time.Time) (placement, erro
 		return placement{}, failf(mountReason(err), err, "filling the volume: %v", err)
 	}
 	t.placed = t.number
-	return placement{written.Generation, fetched, written.Changed}, nil
+	return placement{written.Generation, from.fetched, written.Changed, from.offline != nil}, nil
 }
 
 func files(rendered []render.File) []mount.File {

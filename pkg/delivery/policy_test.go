@@ -15,10 +15,16 @@ import (
 )
 
 // vault is a secret manager that holds one key and notes who asked.
-type vault struct{ asked []provider.Identity }
+type vault struct {
+	asked []provider.Identity
+	away  bool
+}
 
 func (v *vault) Resolve(_ context.Context, pod provider.Identity, ref provider.Reference) (secret.Text, error) {
 	v.asked = append(v.asked, pod)
+	if v.away {
+		return secret.Text{}, provider.ErrUnavailable
+	}
 	if ref.Name != "gcs-key" {
 		return secret.Text{}, provider.ErrMissing
 	}
@@ -62,4 +68,29 @@ func TestAReferenceThatCannotBeResolvedFailsItsEntryAlone(t *testing.T) {
 	v.Connections.Names[0].Optional = true
 	require.NoError(t, r.Publish(t.Context(), v))
 	assert.Equal(t, firstURI, read(t, v, "connections/warehouse"))
+}
+
+func TestASecretManagerThatIsAwayTakesNothingAway(t *testing.T) {
+	r := newRig(t)
+	keys := &vault{}
+	r.Policy, r.Resolver = policy.Clouds(), keys
+	r.fake.SetConnection(gcp(`{"key_secret_name":"gcs-key","key_secret_project_id":"p"}`))
+	v := r.volume(t, "a")
+	v.Connections = named("gcs")
+	v.Connections.Names[0].Optional = true
+	require.NoError(t, r.Publish(t.Context(), v))
+	before := read(t, v, "connections/gcs")
+
+	keys.away = true
+	r.look(t)
+	assert.Equal(t, before, read(t, v, "connections/gcs"), "optional is not disposable")
+	assert.Contains(t, must(r.Health(v.ID)).Problem, `connection "gcs" cannot be completed now: `)
+	assert.Empty(t, r.Unreachable(), "core is well")
+
+	waiting := r.volume(t, "b")
+	waiting.Connections = named("gcs")
+	assert.Equal(t, Unavailable, reasonOf(t, r.Publish(t.Context(), waiting)))
+	waiting.Connections.Names[0].Optional = true
+	require.NoError(t, r.Publish(t.Context(), waiting))
+	assert.NoFileExists(t, waiting.TargetPath+"/connections/gcs")
 }

@@ -2,27 +2,139 @@ package delivery
 
 import (
 	"errors"
-	"slices"
+	"sync"
+	"time"
 
 	"github.com/leoflow/secrets-csi/pkg/provider"
 )
 
-// Unreachable names the providers that could not be asked when they last were, and
-// says why.
+// urgentPause is how soon after a failed call a new pod may probe: about when kubelet
+// first tries again.
+const urgentPause = 500 * time.Millisecond
+
+// reach knows which providers cannot be asked at present. While one cannot, the node as
+// a whole asks it by one call at a time, after ever longer pauses, however many volumes
+// wait.
+type reach struct {
+	mu      sync.Mutex
+	outages map[string]*outage
+}
+
+// outage is a time in which a provider cannot be asked.
+type outage struct {
+	// err is why, as the last call found out.
+	err      error
+	failures int
+	probing  bool
+	// ended is when the last probe did, next when a refresh may be one again.
+	ended, next time.Time
+}
+
+// admit lets a call through, or returns why the provider cannot be asked while it is
+// nobody's turn to probe. What is let through must be settled. A new pod is urgent.
+func (r *reach) admit(name string, urgent bool) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	o := r.outages[name]
+	switch {
+	case o == nil:
+		return nil
+	case o.wait(urgent, time.Now()) > 0:
+		return o.err
+	}
+	o.probing = true
+	return nil
+}
+
+func (o *outage) wait(urgent bool, now time.Time) time.Duration {
+	switch {
+	case o.probing:
+		return maxIdle // its end wakes the loop
+	case urgent:
+		return o.ended.Add(urgentPause).Sub(now)
+	default:
+		return o.next.Sub(now)
+	}
+}
+
+// settle takes in how a call ended: err is nil if the provider answered. It reports
+// whether that is news.
+func (r *reach) settle(name string, err error) (news bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	o, out := r.outages[name]
+	switch {
+	case err == nil:
+		delete(r.outages, name)
+		return out
+	case !out:
+		o = &outage{}
+		r.outages[name] = o
+	case !o.probing: // it was under way when the outage began
+		return false
+	}
+	now := time.Now()
+	o.err, o.probing, o.ended, o.next = err, false, now, now.Add(halfJitter(backoff(o.failures)))
+	o.failures++
+	return !out
+}
+
+// release takes back an admission that led to no answer and to no failure.
+func (r *reach) release(name string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if o := r.outages[name]; o != nil {
+		o.probing = false
+	}
+}
+
+// hasten lets the next probe begin at once: there is a sign of life.
+func (r *reach) hasten(name string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if o := r.outages[name]; o != nil {
+		o.next = time.Now()
+	}
+}
+
+// turn tells how long a refresh has to wait, and whether it would be a probe.
+func (r *reach) turn(name string, now time.Time) (wait time.Duration, probe bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	o := r.outages[name]
+	if o == nil {
+		return 0, false
+	}
+	return o.wait(false, now), true
+}
+
+// why is the reason that a provider cannot be asked, or nil.
+func (r *reach) why(name string) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if o := r.outages[name]; o != nil {
+		return o.err
+	}
+	return nil
+}
+
+// Unreachable names the providers that cannot be asked at present, and says why.
 func (d *Deliverer) Unreachable() map[string]string {
+	d.reach.mu.Lock()
+	defer d.reach.mu.Unlock()
 	found := map[string]string{}
-	d.unreachable.Range(func(name, why any) bool {
-		found[name.(string)] = why.(string)
-		return true
-	})
+	for name, o := range d.reach.outages {
+		found[name] = o.err.Error()
+	}
 	return found
 }
 
-func (d *Deliverer) noteReach(name string, outcomes []provider.Outcome) {
-	at := slices.IndexFunc(outcomes, func(o provider.Outcome) bool { return errors.Is(o.Err, provider.ErrUnavailable) })
-	if at < 0 {
-		d.unreachable.Delete(name)
-		return
+// unanswered is why the provider could not be asked, or nil if any pod has an answer.
+func unanswered(outcomes []provider.Outcome) error {
+	for _, o := range outcomes {
+		if !errors.Is(o.Err, provider.ErrUnavailable) {
+			return nil
+		}
 	}
-	d.unreachable.Store(name, outcomes[at].Err.Error())
+	return outcomes[0].Err
 }

@@ -21,9 +21,13 @@ const (
 	safetyPoll = 10 * time.Minute
 	// maxQuietPoll is how far polling slows down while nothing changes.
 	maxQuietPoll = 5 * time.Minute
+	// staleAfter is how old a confirmation may grow: a look that comes as late as it may,
+	// and fails once.
+	staleAfter = 15 * time.Minute
 	// watchRetry is how often to see whether the provider has learnt to be watched.
 	watchRetry = 5 * time.Minute
-	// resyncSpread is over how long the volumes look again after a gap in the watch.
+	// resyncSpread is over how long the volumes look again after a gap in the watch, or
+	// once a provider can be asked again.
 	resyncSpread = 5 * time.Second
 	maxBackoff   = time.Minute
 )
@@ -40,7 +44,7 @@ func (d *Deliverer) Run(ctx context.Context) error {
 	}
 	slots := make(chan struct{}, rotationWorkers)
 	for {
-		groups, wait := d.set.takeDue(time.Now())
+		groups, wait := d.set.takeDue(time.Now(), d.reach.turn)
 		for _, group := range groups {
 			select {
 			case slots <- struct{}{}:
@@ -85,7 +89,8 @@ func (d *Deliverer) watch(ctx context.Context, name string, watcher provider.Wat
 	for ctx.Err() == nil {
 		d.watched.Store(name, true)
 		err := watcher.Watch(ctx, func(change provider.Change) {
-			d.set.markChanged(name, change, func() time.Duration { return spread(change) })
+			d.reach.hasten(name)
+			d.set.markChanged(name, change, spread(change))
 			d.trigger()
 		})
 		d.watched.Store(name, false)
@@ -98,7 +103,7 @@ func (d *Deliverer) watch(ctx context.Context, name string, watcher provider.Wat
 			d.Log.Warn("watch ended", logkey.Provider, name, logkey.Error, err)
 		}
 		// What changed from here on, nobody will tell.
-		d.set.markChanged(name, provider.Change{All: true}, func() time.Duration { return jitter(d.PollEvery) })
+		d.set.markChanged(name, provider.Change{All: true}, d.PollEvery)
 		d.trigger()
 		d.sleepFor(ctx, watchRetry)
 	}
@@ -117,27 +122,44 @@ func (*Deliverer) sleepFor(ctx context.Context, wait time.Duration) {
 // look again over a while.
 func spread(change provider.Change) time.Duration {
 	if change.All {
-		return rand.N(resyncSpread)
+		return resyncSpread
 	}
 	return 0
 }
 
-// next is how long after a delivery to look again.
+// next is how long after a delivery to look again, but for jitter.
 func (d *Deliverer) next(spec Volume, failures, quiet int) time.Duration {
 	watched, _ := d.watched.Load(spec.Provider)
 	switch {
 	case failures > 0:
-		return jitter(min(maxBackoff, time.Second<<min(failures-1, 10)))
+		return backoff(failures - 1)
 	case spec.Refresh > 0:
-		return jitter(spec.Refresh)
+		return spec.Refresh
 	case watched == true:
-		return jitter(safetyPoll)
+		return safetyPoll
 	default:
-		return jitter(min(max(d.PollEvery, maxQuietPoll), d.PollEvery<<min(quiet, 10)))
+		return min(max(d.PollEvery, maxQuietPoll), d.PollEvery<<min(quiet, 10))
 	}
+}
+
+// staleAfter is how old the volume's last confirmation may grow before its readers
+// should doubt it.
+func (d *Deliverer) staleAfter(spec Volume) time.Duration {
+	return max(staleAfter, 2*spec.Refresh, 2*d.PollEvery)
+}
+
+func backoff(failures int) time.Duration {
+	return min(maxBackoff, time.Second<<min(failures, 10))
 }
 
 // jitter is the duration, a tenth more or less, so that volumes do not march in step.
 func jitter(base time.Duration) time.Duration {
-	return base - base/10 + rand.N(base/5+1)
+	return earliest(base) + rand.N(base/5+1)
 }
+
+// earliest is the least that jitter returns.
+func earliest(base time.Duration) time.Duration { return base - base/10 }
+
+// halfJitter is between half of base and all of it: nodes that lost a provider at the
+// same instant drift apart.
+func halfJitter(base time.Duration) time.Duration { return base/2 + rand.N(base/2+1) }

@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"maps"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"time"
@@ -20,8 +21,11 @@ type set struct {
 type volume struct {
 	spec   Volume
 	health Health
-	// due is when to look again.
-	due time.Time
+	// key is groupKey(spec).
+	key string
+	// due is when to look again, early from when on to do so along with another of the
+	// same key, in the same call.
+	due, early time.Time
 	// changed is set when news of a change has come since the last delivery began, so
 	// that its end does not put off the look that the news calls for.
 	changed bool
@@ -42,25 +46,27 @@ type volume struct {
 	placed uint64
 }
 
-// adopt registers the volume, or takes in the newer spec of a known one. An unknown one
-// begins with the health given.
-func (s *set) adopt(spec Volume, health Health) (*volume, error) {
+// adopt registers the volume, or takes in the newer spec of a known one and reports
+// whether that asks for something else. An unknown one begins with the health given.
+func (s *set) adopt(spec Volume, health Health) (v *volume, differs bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	v, known := s.live[spec.ID]
 	if !known {
-		v = &volume{spec: spec, health: health}
+		v = &volume{spec: spec, key: groupKey(spec), health: health}
 		s.live[spec.ID] = v
-		return v, nil
+		return v, false, nil
 	}
 	if v.spec.TargetPath != spec.TargetPath {
-		return nil, failf(Conflict, nil, "volume %s is already published at %s", spec.ID, v.spec.TargetPath)
+		return nil, false, failf(Conflict, nil, "volume %s is already published at %s", spec.ID, v.spec.TargetPath)
 	}
-	if !sameRequest(v.spec, spec) {
-		v.due = time.Time{}
+	differs = !sameRequest(v.spec, spec)
+	if differs || v.failures > 0 {
+		v.due, v.early = time.Time{}, time.Time{}
 	}
-	v.spec = spec
-	return v, nil
+	v.changed = v.changed || differs
+	v.spec, v.key = spec, groupKey(spec)
+	return v, differs, nil
 }
 
 // sameRequest reports whether two specs of one volume ask for the same files.
@@ -137,9 +143,10 @@ func (s *set) isGone(v *volume) bool {
 	return v.gone
 }
 
-// outcome is how a delivery ended. With a problem the files are as they were.
+// outcome is how a delivery ended. Where it failed the files are as they were.
 type outcome struct {
 	placement
+	failed  bool
 	problem string
 }
 
@@ -148,33 +155,63 @@ func (s *set) end(v *volume, o outcome, next func(spec Volume, failures, quiet i
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	v.underWay--
-	switch {
-	case o.problem != "":
-		v.health.Problem = o.problem
-		v.failures++
-	case o.changed:
-		v.health = Health{Generation: o.generation, Confirmed: o.confirmed}
-		v.failures, v.quiet = 0, 0
-	default:
-		v.health = Health{Generation: o.generation, Confirmed: o.confirmed}
-		v.failures = 0
-		v.quiet++
+	v.health.Problem = o.problem
+	if o.generation > 0 {
+		v.health.Generation, v.health.Confirmed, v.health.Offline = o.generation, o.confirmed, o.offline
 	}
+	v.count(o)
 	if !v.changed {
-		v.due = time.Now().Add(next(v.spec, v.failures, v.quiet))
+		base, now := next(v.spec, v.failures, v.quiet), time.Now()
+		v.due, v.early = now.Add(jitter(base)), now.Add(earliest(base))
 	}
 }
 
-// markChanged makes due every volume of the provider that the change may concern.
-func (s *set) markChanged(providerName string, change provider.Change, delay func() time.Duration) {
+func (v *volume) count(o outcome) {
+	switch {
+	case o.failed:
+		v.failures++
+	case o.changed:
+		v.failures, v.quiet = 0, 0
+	default:
+		v.failures = 0
+		v.quiet++
+	}
+}
+
+// markChanged makes due every volume of the provider that the change may concern,
+// within the time given.
+func (s *set) markChanged(providerName string, change provider.Change, within time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.makeDue(within, func(v *volume) bool {
+		concerned := v.spec.Provider == providerName && concerns(change, v.spec)
+		v.changed = v.changed || concerned
+		return concerned
+	})
+}
+
+// resume makes due, over resyncSpread, what waited while the provider could not be
+// asked.
+func (s *set) resume(providerName string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
+	s.makeDue(resyncSpread, func(v *volume) bool {
+		return v.spec.Provider == providerName && (v.failures > 0 || !now.Before(v.due))
+	})
+}
+
+// makeDue draws one time for all volumes that can share a call.
+func (s *set) makeDue(within time.Duration, chosen func(*volume) bool) {
+	now, delays := time.Now(), map[string]time.Duration{}
 	for _, v := range s.live {
-		if v.spec.Provider == providerName && concerns(change, v.spec) {
-			v.changed = true
-			v.due = now.Add(delay())
+		if !chosen(v) {
+			continue
 		}
+		if _, drawn := delays[v.key]; !drawn {
+			delays[v.key] = rand.N(within + 1)
+		}
+		v.due, v.early = now.Add(delays[v.key]), now
 	}
 }
 
@@ -196,21 +233,39 @@ func concerns(change provider.Change, spec Volume) bool {
 
 // takeDue returns the volumes that are due, grouped so that each group can share one
 // fetch, and how long until the next is due. Volumes that wait for their first delivery
-// belong to Publish, those under way to whoever ends them.
-func (s *set) takeDue(now time.Time) (groups [][]task, wait time.Duration) {
+// belong to Publish, those under way to whoever ends them. turn tells of a provider how
+// long nobody may ask it, and whether no more than one group may.
+func (s *set) takeDue(now time.Time, turn func(providerName string, now time.Time) (time.Duration, bool)) (groups [][]task, wait time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	byKey := map[string][]task{}
 	wait = maxIdle
+	due, probed := map[string]bool{}, map[string]bool{}
 	for _, v := range s.live {
-		switch left := v.due.Sub(now); {
-		case v.health.Generation == 0 || v.underWay > 0:
+		held, probe := turn(v.spec.Provider, now)
+		left := max(v.due.Sub(now), held)
+		switch {
+		case !v.isIdle() || due[v.key]:
 		case left > 0:
 			wait = min(wait, left)
-		default:
-			key := groupKey(v.spec)
-			byKey[key] = append(byKey[key], v.beginLocked())
+		case !probed[v.spec.Provider]:
+			due[v.key] = true
+			probed[v.spec.Provider] = probe
 		}
 	}
-	return slices.Collect(maps.Values(byKey)), wait
+	return s.beginGroups(due, now), wait
 }
+
+// beginGroups starts a delivery of every idle volume of the keys, but for those that are not
+// to be looked at yet.
+func (s *set) beginGroups(keys map[string]bool, now time.Time) [][]task {
+	byKey := map[string][]task{}
+	for _, v := range s.live {
+		if keys[v.key] && v.isIdle() && !now.Before(v.early) {
+			byKey[v.key] = append(byKey[v.key], v.beginLocked())
+		}
+	}
+	return slices.Collect(maps.Values(byKey))
+}
+
+// isIdle reports whether the volume has files and no delivery under way.
+func (v *volume) isIdle() bool { return v.health.Generation > 0 && v.underWay == 0 }

@@ -44,12 +44,19 @@ type WantedName struct {
 	Optional bool
 }
 
-// Health is how a volume's last delivery went.
+// Health is how a volume is.
 type Health struct {
 	// Generation is that of the files now in the volume; zero before the first.
 	Generation uint64
 	// Confirmed is when the provider last said that the files are what they should be.
 	Confirmed time.Time
+	// Offline is set while the files are what the node remembered; see Config.OfflineGrace.
+	Offline bool
 	// Problem says what is wrong with the volume, without values; empty if nothing is.
 	Problem string
+}
+
+// age is how long ago the files were confirmed, as a person reads it.
+func (h Health) age() string {
+	return time.Since(h.Confirmed).Round(time.Second).String()
 }

@@ -1,0 +1,146 @@
+package delivery
+
+import (
+	"maps"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/leoflow/secrets-csi/pkg/mount"
+	"github.com/leoflow/secrets-csi/pkg/provider"
+	"github.com/leoflow/secrets-csi/pkg/secret"
+)
+
+const grace = time.Hour
+
+// graceful is a rig with an offline grace that has served one pod.
+func graceful(t *testing.T, test func(t *testing.T, r *rig)) {
+	t.Helper()
+	rotating(t, func(r *rig) { r.memory.grace = grace }, func(t *testing.T, r *rig) {
+		require.NoError(t, r.Publish(t.Context(), r.volume(t, "first")))
+		test(t, r)
+	})
+}
+
+func TestANewPodIsServedFromMemoryWhileTheProviderIsAway(t *testing.T) {
+	graceful(t, func(t *testing.T, r *rig) {
+		given := time.Now()
+		time.Sleep(5 * time.Minute)
+		r.fake.Fail(provider.ErrUnavailable)
+		v := r.volume(t, "second")
+		require.NoError(t, r.Publish(t.Context(), v))
+
+		assert.Equal(t, firstURI, read(t, v, "connections/warehouse"))
+		assert.Equal(t, "north", read(t, v, "variables/region"))
+		shown, err := mount.Current(v.TargetPath)
+		require.NoError(t, err)
+		assert.True(t, shown.Manifest.Offline)
+		assert.WithinDuration(t, given, shown.Manifest.Fetched, time.Minute, "not when the pod was served")
+		assert.WithinDuration(t, given, shown.Confirmed, time.Minute)
+		health := must(r.Health(v.ID))
+		assert.True(t, health.Offline)
+		assert.Contains(t, health.Problem, "the files are what this node was given for a pod like this one")
+
+		r.fake.Fail(nil)
+		time.Sleep(2*maxBackoff + resyncSpread)
+		synctest.Wait()
+		shown, err = mount.Current(v.TargetPath)
+		require.NoError(t, err)
+		assert.False(t, shown.Manifest.Offline)
+		assert.Empty(t, must(r.Health(v.ID)).Problem)
+	})
+}
+
+func TestMemoryServesNobodyElse(t *testing.T) {
+	for name, change := range map[string]func(*rig, *Volume){
+		"another service account": func(_ *rig, v *Volume) { v.Pod.ServiceAccount = "report" },
+		"another namespace":       func(_ *rig, v *Volume) { v.Pod.Namespace = "elsewhere" },
+		"another request":         func(_ *rig, v *Volume) { v.Variables = Wanted{} },
+		"after the grace": func(r *rig, _ *Volume) {
+			r.fake.Fail(provider.ErrUnavailable)
+			time.Sleep(grace)
+		},
+		"after a refusal": func(r *rig, _ *Volume) {
+			r.fake.Fail(provider.ErrDenied)
+			r.fake.Notify(provider.Change{All: true})
+			time.Sleep(resyncSpread)
+			synctest.Wait()
+		},
+		"with the grace off": func(r *rig, _ *Volume) { r.memory.grace = 0 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			graceful(t, func(t *testing.T, r *rig) {
+				v := r.volume(t, "second")
+				change(r, &v)
+				r.fake.Fail(provider.ErrUnavailable)
+				time.Sleep(time.Second)
+				assert.Equal(t, Unavailable, reasonOf(t, r.Publish(t.Context(), v)))
+			})
+		})
+	}
+}
+
+func outcomeOf(value string) []provider.Outcome {
+	connection := warehouse(value)
+	return []provider.Outcome{{Result: provider.Result{
+		Connections: []provider.ConnectionEntry{{Connection: connection, Version: "1"}},
+		Variables:   []provider.VariableEntry{{Key: "region", Value: secret.New("north"), Version: "1"}},
+	}}}
+}
+
+func copies(m *memory) map[string]*memo {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return maps.Clone(m.copies)
+}
+
+func newMemory() *memory { return &memory{grace: grace, copies: map[string]*memo{}} }
+
+func TestACopyIsWhatWasGivenAndWipedInTheEnd(t *testing.T) {
+	for name, end := range map[string]func(*memory){
+		"expired":  func(*memory) { time.Sleep(grace); synctest.Wait() },
+		"replaced": func(m *memory) { m.learn("key", outcomeOf("second"), time.Now()) },
+		"refused":  func(m *memory) { m.learn("key", []provider.Outcome{{Err: provider.ErrDenied}}, time.Now()) },
+		"one of a group refused": func(m *memory) {
+			m.learn("key", append(outcomeOf("second"), provider.Outcome{Err: provider.ErrUnauthenticated}), time.Now())
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				m := newMemory()
+				m.learn("key", outcomeOf("first"), time.Now())
+				result, _, found := m.remind("key")
+				require.True(t, found)
+				assert.Equal(t, outcomeOf("first")[0].Result, result)
+				held := copies(m)["key"].values
+				end(m)
+				require.Len(t, held, 2)
+				for _, value := range held {
+					assert.Equal(t, make([]byte, len(value)), value)
+				}
+			})
+		})
+	}
+}
+
+func TestMemoryIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMemory()
+		for i := range 100 {
+			m.learn(strconv.Itoa(i), outcomeOf(strings.Repeat("x", mostRemembered/10)), time.Now())
+			time.Sleep(time.Second)
+		}
+		assert.Len(t, copies(m), 9, "the newest are kept")
+		m.learn("huge", outcomeOf(strings.Repeat("x", mostRemembered)), time.Now())
+		assert.NotContains(t, copies(m), "huge")
+		time.Sleep(grace)
+		synctest.Wait()
+		assert.Empty(t, copies(m))
+		assert.Zero(t, m.size)
+	})
+}
