@@ -77,6 +77,7 @@ func serve(ctx context.Context, s settings, sources sources, log *slog.Logger) e
 		// The provider gives up first, because it knows what it waited for.
 		FetchTimeout: s.fetchTimeout + time.Second,
 		PollEvery:    s.pollEvery,
+		OfflineGrace: s.offlineGrace,
 		Log:          log,
 	})
 	server := &driver.Server{

@@ -35,6 +35,7 @@ type settings struct {
 	volumeSize    size
 	fetchTimeout  time.Duration
 	pollEvery     time.Duration
+	offlineGrace  time.Duration
 	shutdownGrace time.Duration
 
 	logFormat string
@@ -63,6 +64,7 @@ func (s *settings) bind(flags *flag.FlagSet) {
 	flags.Var(&s.volumeSize, "volume-size", "the `size` that each pod's tmpfs is capped at, such as 4Mi")
 	flags.DurationVar(&s.fetchTimeout, "fetch-timeout", 10*time.Second, "how long one fetch may take")
 	flags.DurationVar(&s.pollEvery, "poll-every", 30*time.Second, "how often to look for changes where core does not tell of them")
+	flags.DurationVar(&s.offlineGrace, "offline-grace", 0, "how long what a pod was given may be given to new pods of the same namespace, service account and request while core is away; 0 for never")
 	flags.DurationVar(&s.shutdownGrace, "shutdown-grace", 20*time.Second, "how long calls in flight may take to finish after SIGTERM")
 
 	flags.StringVar(&s.logFormat, "log-format", "json", "json or text")
@@ -90,6 +92,7 @@ func (s *settings) check() error {
 	refuse(s.volumeSize < minVolumeSize, "--volume-size %v is too small; %v is the least", s.volumeSize, minVolumeSize)
 	refuse(s.fetchTimeout <= 0, "--fetch-timeout must be above 0")
 	refuse(s.pollEvery < time.Second, "--poll-every must be 1s at least")
+	refuse(s.offlineGrace < 0, "--offline-grace must not be negative")
 	refuse(s.shutdownGrace < 0, "--shutdown-grace must not be negative")
 	refuse(s.logFormat != "json" && s.logFormat != "text", "--log-format %q is neither json nor text", s.logFormat)
 	_, known := levels[s.logLevel]
