@@ -68,7 +68,7 @@ func (a Azure) choose(d *draft) (choice, error) {
 	case d.has(managedClient):
 		return a.goKeyless(d, kind), nil
 	case stored != "":
-		return a.keepStored(d, stored)
+		return a.keepStored(d, kind, stored)
 	case hasPassword(d.conn):
 		return a.keepPassword(d, kind)
 	case d.has(secretName) || d.has(vaultURL):
@@ -115,8 +115,13 @@ func (Azure) goKeyless(d *draft, kind azureType) choice {
 	return choice{grade: runtime("keyless: workload identity, decided when the task runs")}
 }
 
-func (Azure) keepStored(d *draft, stored string) (choice, error) {
+func (Azure) keepStored(d *draft, kind azureType, stored string) (choice, error) {
 	d.dropReference(stored)
+	if kind.storage && d.has(kind.tenant) && !hasPassword(d.conn) {
+		// The hook would want a client secret for it, and find none.
+		d.ignored("extra."+kind.tenant, stored)
+		d.drop(kind.tenant)
+	}
 	if stored != "key_path" {
 		d.storedKey("extra."+stored, "prefer workload identity, or a reference in "+secretName)
 		return choice{grade: valid("a stored credential")}, nil

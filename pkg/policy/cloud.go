@@ -6,8 +6,8 @@ import (
 	"github.com/leoflow/secrets-csi/pkg/airflow"
 )
 
-// cloud is what differs from one cloud to the next. A new cloud is one type with
-// these four methods and a place in clouds.
+// cloud is what differs from one cloud to the next. A new cloud is one type with these
+// methods and a place in clouds.
 type cloud interface {
 	Processor
 	serves(connType string) bool

@@ -150,6 +150,8 @@ var azureRows = map[string][]row{
 		{"a legacy tenant beside an empty short one", `{"host":"H","login":"C","password":"S","extra":{"tenant_id":"","extra__wasb__tenant_id":"T"}}`, "", Reference{},
 			`{"host":"H","login":"C","password":"S","extra":{"tenant_id":"T"}}`, "the client secret", Valid, []string{KeyStoredInCore}},
 		{"a stored connection string", `{"extra":{"connection_string":"S"}}`, "", Reference{}, `{"extra":{"connection_string":"S"}}`, "connection_string", Valid, []string{KeyStoredInCore}},
+		{"a stored token beside a tenant without a secret: the token", `{"host":"H","login":"C","extra":{"tenant_id":"T","sas_token":"S"}}`, "", Reference{},
+			`{"host":"H","login":"C","extra":{"sas_token":"S"}}`, "sas_token", Valid, []string{CredentialIgnored, KeyStoredInCore}},
 		{"a workload identity, the account named by login", `{"login":"account","password":"S","extra":{"sas_token":"S","managed_identity_client_id":"C","workload_identity_tenant_id":"T"}}`, "", Reference{},
 			`{"login":"account","extra":{"managed_identity_client_id":"C","workload_identity_tenant_id":"T"}}`, "the workload identity of its client", Runtime, []string{CredentialIgnored, CredentialIgnored}},
 		{"a client and a tenant without a secret: that client's workload identity", `{"host":"H","login":"C","extra":{"tenant_id":"T"}}`, "", Reference{},
