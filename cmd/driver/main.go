@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"flag"
+	"fmt"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -21,6 +22,10 @@ import (
 )
 
 func main() {
+	if err := dropCapabilities(); err != nil {
+		fmt.Fprintln(os.Stderr, "driver:", err)
+		os.Exit(cli.Failure)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	streams := cli.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}
 	code := program().Execute(ctx, os.Args[1:], streams)
@@ -36,7 +41,8 @@ func program() cli.Program {
 			Name:    "driver",
 			Summary: "driver delivers Airflow connections and variables to pods as files.",
 			Details: `It runs on every node, as root, and serves CSI to kubelet until it gets SIGTERM.
-The volumes it has mounted outlive it.`,
+The volumes it has mounted outlive it. Of root's capabilities it keeps SYS_ADMIN and
+CHOWN, so the files it is given have to be root's or readable by all.`,
 			Examples: `# in a DaemonSet
 driver --node-id=$(NODE_NAME) --core-address=core.leoflow:9443 --core-ca=/etc/leoflow/ca.crt --registration-dir=/registration --kubelet-endpoint=/var/lib/kubelet/plugins/secrets.csi.leoflow.io/csi.sock
 # on a developer's machine, without core
