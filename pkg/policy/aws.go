@@ -149,7 +149,7 @@ func takeOutOfKwargs(d *draft, names ...string) {
 		return
 	}
 	for _, name := range names {
-		if kwargs.remove(name) {
+		if kwargs.remove("", name) {
 			d.put(awsKwargs, json.RawMessage(kwargs.encode()))
 		}
 	}

@@ -61,10 +61,9 @@ func (d *draft) close() airflow.Connection {
 // the legacy one where the short one is absent or empty. Upstream stops at a short
 // name that is merely present, so that an empty one would hide the legacy value.
 func (d *draft) find(name string) (value json.RawMessage, written string) {
-	names := []string{name, d.prefix + name}
-	for _, written := range names {
-		if value := d.extra.get(written); !isEmpty(value) {
-			return value, written
+	for _, prefix := range [...]string{"", d.prefix} {
+		if at := d.extra.index(prefix, name); at >= 0 && !isEmpty(d.extra[at].value) {
+			return d.extra[at].value, d.extra[at].name
 		}
 	}
 	return nil, name
@@ -92,7 +91,7 @@ func (d *draft) read(name string) (string, error) {
 // drop deletes fields in both spellings.
 func (d *draft) drop(names ...string) {
 	for _, name := range names {
-		short, legacy := d.extra.remove(name), d.extra.remove(d.prefix+name)
+		short, legacy := d.extra.remove("", name), d.extra.remove(d.prefix, name)
 		d.changed = d.changed || short || legacy
 	}
 }
@@ -109,12 +108,10 @@ func (d *draft) respell(name, to string) {
 		d.drop(name)
 		return
 	}
-	other := name
-	if written == name {
-		other = d.prefix + name
-	}
-	if other != written && d.extra.remove(other) {
-		d.changed = true
+	for _, prefix := range [...]string{"", d.prefix} {
+		if at := d.extra.index(prefix, name); at >= 0 && d.extra[at].name != written {
+			d.changed = d.extra.remove(prefix, name)
+		}
 	}
 	if written != to {
 		d.extra.rename(written, to)

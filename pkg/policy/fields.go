@@ -92,20 +92,24 @@ func unquote(name []byte) string {
 	return unquoted
 }
 
-func (f fields) index(name string) int {
-	return slices.IndexFunc(f, func(one field) bool { return one.name == name })
+// index finds a name that is written with a prefix. It is asked so often that the two
+// are not put together for it.
+func (f fields) index(prefix, name string) int {
+	return slices.IndexFunc(f, func(one field) bool {
+		return len(one.name) == len(prefix)+len(name) && one.name[:len(prefix)] == prefix && one.name[len(prefix):] == name
+	})
 }
 
 // get returns nil where the field is absent.
 func (f fields) get(name string) json.RawMessage {
-	if at := f.index(name); at >= 0 {
+	if at := f.index("", name); at >= 0 {
 		return f[at].value
 	}
 	return nil
 }
 
 func (f *fields) set(name string, value json.RawMessage) {
-	if at := f.index(name); at >= 0 {
+	if at := f.index("", name); at >= 0 {
 		(*f)[at].value = value
 		return
 	}
@@ -113,17 +117,19 @@ func (f *fields) set(name string, value json.RawMessage) {
 }
 
 // remove says whether there was anything to remove.
-func (f *fields) remove(name string) bool {
-	before := len(*f)
-	*f = slices.DeleteFunc(*f, func(one field) bool { return one.name == name })
-	return len(*f) != before
+func (f *fields) remove(prefix, name string) bool {
+	at := f.index(prefix, name)
+	if at >= 0 {
+		*f = slices.Delete(*f, at, at+1)
+	}
+	return at >= 0
 }
 
 // rename keeps the field's place.
 func (f *fields) rename(from, to string) {
 	if from != to {
-		f.remove(to)
-		(*f)[f.index(from)].name = to
+		f.remove("", to)
+		(*f)[f.index("", from)].name = to
 	}
 }
 
