@@ -22,6 +22,7 @@ import (
 
 	"github.com/leoflow/secrets-csi/internal/kube"
 	"github.com/leoflow/secrets-csi/internal/kube/kubetest"
+	"github.com/leoflow/secrets-csi/pkg/provider/secretmanager"
 	"github.com/leoflow/secrets-csi/pkg/secret"
 )
 
@@ -67,6 +68,9 @@ func TestReview(t *testing.T) {
 	require.NoError(t, err)
 	assert.False(t, status.Authenticated)
 }
+
+// The driver hands this to the clouds' secret managers.
+var _ secretmanager.Annotations = new(kube.ServiceAccounts).Annotations
 
 func TestAnnotations(t *testing.T) {
 	server, config := start(t)
