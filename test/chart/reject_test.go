@@ -20,8 +20,8 @@ func TestWrongValuesAreRejected(t *testing.T) {
 		ownCore + "core.ca.secretName=a,core.ca.configMapName=b": "core.ca: give secretName or configMapName, not both",
 		ownCore + "core.ca.secretName=Core_CA":                   "at '/core/ca/secretName': 'Core_CA' does not match pattern",
 		"core.audience=":                                         "at '/core/audience': minLength: got 0, want 1",
-		"cloudAudiences={leoflow-core}":                          `cloudAudiences: "leoflow-core" is core.audience already`,
-		"cloudAudiences=sts.amazonaws.com":                       "at '/cloudAudiences': got string, want array",
+		"tokenAudiences={leoflow-core}":                          `tokenAudiences: "leoflow-core" is core.audience already`,
+		"tokenAudiences=sts.amazonaws.com":                       "at '/tokenAudiences': got string, want array",
 		"kubeletRootDir=var/lib/kubelet":                         "at '/kubeletRootDir': 'var/lib/kubelet' does not match pattern '^/",
 		"kubeletRootDir=/var/lib/kubelet/":                       "at '/kubeletRootDir': '/var/lib/kubelet/' does not match pattern",
 		"image.pullPolicy=Sometimes":                             "at '/image/pullPolicy': value must be one of 'IfNotPresent', 'Always', 'Never'",
@@ -53,9 +53,9 @@ func TestWrongValuesAreRejected(t *testing.T) {
 }
 
 func TestAllMistakesAreToldAtOnce(t *testing.T) {
-	_, err := render(t, newest, readValues(t, `{core: {address: core}, cloudAudiences: [leoflow-core]}`))
+	_, err := render(t, newest, readValues(t, `{core: {address: core}, tokenAudiences: [leoflow-core]}`))
 	assert.ErrorContains(t, err, "core.address:")
-	assert.ErrorContains(t, err, "cloudAudiences:")
+	assert.ErrorContains(t, err, "tokenAudiences:")
 }
 
 func TestOldKubernetesIsRefused(t *testing.T) {

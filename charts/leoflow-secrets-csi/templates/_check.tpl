@@ -28,8 +28,8 @@ what to do; all that are wrong are told at once.
 {{- end -}}
 {{- end -}}
 {{- end -}}
-{{- if has $core.audience .Values.cloudAudiences -}}
-{{- $wrong = append $wrong (printf "cloudAudiences: %q is core.audience already; a cloud would take pods' tokens for core's" $core.audience) -}}
+{{- if has $core.audience .Values.tokenAudiences -}}
+{{- $wrong = append $wrong (printf "tokenAudiences: %q is core.audience already; a cloud would take pods' tokens for core's" $core.audience) -}}
 {{- end -}}
 {{- if not (or .Values.test.connections .Values.test.variables) -}}
 {{- $wrong = append $wrong "test: name connections or variables for 'helm test' to ask for" -}}
