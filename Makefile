@@ -8,7 +8,7 @@ BUILD    := CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)'
 TOOL      = go tool -modfile=$(CURDIR)/tools/$(1).mod
 FUZZTIME ?= 30s
 
-.PHONY: build demo test bench image image-test chart-test fuzz lint vuln verify generate clean help
+.PHONY: build demo test bench image image-test chart-test fuzz fault soak sim lint vuln verify generate clean help
 
 build: ## build the three binaries into bin/
 	$(BUILD) -o bin/ ./cmd/...
@@ -41,6 +41,9 @@ fuzz: ## run each fuzz target for FUZZTIME (30s)
 		echo "== $$package $$target"; \
 		go test ./$$package -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME); \
 	done
+
+fault: ## break the real programs, and count what pods saw into docs/faults.md
+	go test -count=1 -timeout 60m ./test/fault -kills 200 -update
 
 lint: ## check style and the arrows between packages
 	for module in . images test/chart; do (cd $$module && $(call TOOL,lint) golangci-lint run); done

@@ -138,6 +138,9 @@ func (s *Stack) StartDriver(ctx context.Context) (err error) {
 	return err
 }
 
+// Address is core's.
+func (s *Stack) Address() string { return s.address }
+
 // Token mints a per-task-instance token by 'core token'.
 func (s *Stack) Token(ctx context.Context, args ...string) (string, error) {
 	args = append([]string{"token", "--jwt-key-file=" + s.path("jwt.key")}, args...)

@@ -1,0 +1,51 @@
+// Package fault breaks the real programs while pods read their volumes, and counts what
+// the pods saw. The counts are docs/faults.md, which 'make fault' writes anew.
+package fault
+
+import (
+	"flag"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/leoflow/secrets-csi/pkg/mount/mounttest"
+)
+
+var (
+	update = flag.Bool("update", false, "write the counts into docs/faults.md")
+	kills  = flag.Int("kills", 6, "how often to kill the driver at each kind of work")
+)
+
+// some is how often to inject what is no kill of the driver: those faults last longer,
+// and have no instant to miss.
+func some() int { return min(*kills, 20) }
+
+func TestMain(m *testing.M) {
+	if code, done := inOwnNetwork(); done {
+		os.Exit(code)
+	}
+	os.Exit(mounttest.Run(m))
+}
+
+// build builds the programs once for all tests.
+var build = sync.OnceValues(func() (string, error) {
+	dir, err := filepath.Abs(filepath.Join("..", "..", "bin", "fault"))
+	if err != nil {
+		return "", err
+	}
+	command := exec.Command("go", "build", "-o", dir+"/", "./cmd/...")
+	command.Dir = filepath.Join("..", "..")
+	command.Stderr = os.Stderr
+	return dir, command.Run()
+})
+
+func binaries(t *testing.T) string {
+	t.Helper()
+	bin, err := build()
+	require.NoError(t, err)
+	return bin
+}
