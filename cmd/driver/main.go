@@ -19,6 +19,7 @@ import (
 	"github.com/leoflow/secrets-csi/pkg/delivery"
 	"github.com/leoflow/secrets-csi/pkg/driver"
 	"github.com/leoflow/secrets-csi/pkg/policy"
+	"github.com/leoflow/secrets-csi/pkg/provider"
 )
 
 func main() {
@@ -70,15 +71,19 @@ func run(ctx context.Context, streams cli.Streams, s settings) error {
 	if err != nil {
 		return err
 	}
-	err = serve(ctx, s, sources, log)
+	resolver, err := s.resolver(&sources)
+	if err == nil {
+		err = serve(ctx, s, sources, resolver, log)
+	}
 	return errors.Join(err, sources.close())
 }
 
 // serve runs until ctx ends, or until one part fails and takes the other with it.
-func serve(ctx context.Context, s settings, sources sources, log *slog.Logger) error {
+func serve(ctx context.Context, s settings, sources sources, resolver provider.Resolver, log *slog.Logger) error {
 	deliverer := delivery.New(delivery.Config{
 		Providers:  sources.byName,
 		Policy:     policy.Clouds(),
+		Resolver:   resolver,
 		VolumeSize: int64(s.volumeSize),
 		// The provider gives up first, because it knows what it waited for.
 		FetchTimeout: s.fetchTimeout + time.Second,

@@ -42,7 +42,7 @@ func TestMisuse(t *testing.T) {
 		{"kubelet's path alone", "--kubelet-endpoint=/csi.sock", "--kubelet-endpoint is for registering; give --registration-dir too"},
 		{"relative path of kubelet's", "--kubelet-endpoint=csi.sock",
 			`--kubelet-endpoint "csi.sock" is not an absolute path` + "\n" + `--kubelet-endpoint is for registering; give --registration-dir too`},
-		{"no provider", "--core-address=", "there is nowhere to fetch from: give --core-address, or --file-connections for development"},
+		{"no provider", "--core-address=", "there is nowhere to fetch from: give --core-address, --kubernetes-secrets, or --file-connections for development"},
 		{"no audience", "--core-audience=", "--core-audience must not be empty"},
 		{"volume too small", "--volume-size=4Ki", "--volume-size 4Ki is too small; 64Ki is the least"},
 		{"size", "--volume-size=4M", `invalid value "4M" for flag -volume-size: "4M" is not a size; write it like 4Mi; 'driver --help' lists the flags`},

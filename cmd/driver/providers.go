@@ -8,10 +8,12 @@ import (
 	"os"
 	"strings"
 
+	"github.com/leoflow/secrets-csi/internal/kube"
 	"github.com/leoflow/secrets-csi/pkg/driver"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 	"github.com/leoflow/secrets-csi/pkg/provider/core"
 	"github.com/leoflow/secrets-csi/pkg/provider/file"
+	"github.com/leoflow/secrets-csi/pkg/provider/kubernetes"
 	"github.com/leoflow/secrets-csi/pkg/secret"
 )
 
@@ -39,7 +41,22 @@ func (s *settings) providers(log *slog.Logger) (sources, error) {
 		}
 		found.add("file", files, nil)
 	}
+	if s.kubernetesSecrets {
+		secrets, err := s.kubernetesProvider(log)
+		if err != nil {
+			return sources{}, errors.Join(err, found.close())
+		}
+		found.add("kubernetes", secrets, nil)
+	}
 	return found, nil
+}
+
+func (s *settings) kubernetesProvider(log *slog.Logger) (*kubernetes.Provider, error) {
+	api, err := kube.Config(s.kubeconfig)
+	if err != nil {
+		return nil, fmt.Errorf("reading Secrets, for --kubernetes-secrets: %w", err)
+	}
+	return kubernetes.New(kubernetes.Config{API: api, Watch: s.kubernetesWatch, Logger: log})
 }
 
 // add takes a provider and, where it holds something open, what ends that.

@@ -31,6 +31,10 @@ type settings struct {
 	corePlaintextLoopback bool
 	fileConnections       string
 	fileVariables         string
+	kubernetesSecrets     bool
+	kubernetesWatch       bool
+	kubeconfig            string
+	clouds                cloudSettings
 
 	volumeSize    size
 	fetchTimeout  time.Duration
@@ -60,6 +64,11 @@ func (s *settings) bind(flags *flag.FlagSet) {
 	flags.StringVar(&s.fileConnections, "file-connections", "", "a `file` of 'airflow connections export' that the provider \"file\" serves to every pod of the node; for development")
 	flags.StringVar(&s.fileVariables, "file-variables", "", "a `file` of 'airflow variables export' for the same")
 
+	flags.BoolVar(&s.kubernetesSecrets, "kubernetes-secrets", false, "serve the provider \"kubernetes\": Secrets of the pod's namespace, read with the pod's own token")
+	flags.BoolVar(&s.kubernetesWatch, "kubernetes-watch", false, "watch the metadata of those Secrets as the driver; Kubernetes grants that only together with reading them")
+	flags.StringVar(&s.kubeconfig, "kubeconfig", "", "`file` that says how to reach the API server; empty in a pod")
+	s.clouds.bind(flags)
+
 	s.volumeSize = 16 << 20
 	flags.Var(&s.volumeSize, "volume-size", "the `size` that each pod's tmpfs is capped at, such as 4Mi")
 	flags.DurationVar(&s.fetchTimeout, "fetch-timeout", 10*time.Second, "how long one fetch may take")
@@ -86,9 +95,13 @@ func (s *settings) check() error {
 	refuse(s.registrationDir != "" && !filepath.IsAbs(s.registrationDir), "--registration-dir %q is not an absolute path", s.registrationDir)
 	refuse(s.kubeletEndpoint != "" && !filepath.IsAbs(s.kubeletEndpoint), "--kubelet-endpoint %q is not an absolute path", s.kubeletEndpoint)
 	refuse(s.kubeletEndpoint != "" && s.registrationDir == "", "--kubelet-endpoint is for registering; give --registration-dir too")
-	refuse(s.coreAddress == "" && !s.usesFile(), "there is nowhere to fetch from: give --core-address, or --file-connections for development")
+	refuse(s.coreAddress == "" && !s.usesFile() && !s.kubernetesSecrets, "there is nowhere to fetch from: give --core-address, --kubernetes-secrets, or --file-connections for development")
 	refuse(s.coreAddress == "" && s.usesCore(), "the --core-… flags need --core-address")
 	refuse(s.coreAudience == "", "--core-audience must not be empty")
+	refuse(s.kubernetesWatch && !s.kubernetesSecrets, "--kubernetes-watch needs --kubernetes-secrets")
+	if err := s.clouds.check(); err != nil {
+		refuse(true, "%v", err)
+	}
 	refuse(s.volumeSize < minVolumeSize, "--volume-size %v is too small; %v is the least", s.volumeSize, minVolumeSize)
 	refuse(s.fetchTimeout <= 0, "--fetch-timeout must be above 0")
 	refuse(s.pollEvery < time.Second, "--poll-every must be 1s at least")

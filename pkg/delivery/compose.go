@@ -53,7 +53,8 @@ func (d *Deliverer) applyPolicy(ctx context.Context, spec Volume, result provide
 	connections := make([]render.Connection, 0, len(result.Connections))
 	var refusals []provider.Refusal
 	for _, entry := range result.Connections {
-		decided, err := d.Policy.Process(ctx, entry.Connection, d.resolve(spec.Pod))
+		var fetched []string
+		decided, err := d.Policy.Process(ctx, entry.Connection, d.resolve(spec.Pod, &fetched))
 		if errors.Is(err, provider.ErrUnavailable) && (live || spec.Connections.requires(entry.Connection.ID)) {
 			return nil, nil, failf(Unavailable, err, "connection %q cannot be completed now: %v", entry.Connection.ID, err)
 		}
@@ -64,19 +65,32 @@ func (d *Deliverer) applyPolicy(ctx context.Context, spec Volume, result provide
 			})
 			continue
 		}
-		connections = append(connections, render.Decided(decided, entry.Version, spec.Provider))
+		connections = append(connections, render.Decided(decided, d.version(entry, fetched), spec.Provider))
 	}
 	return connections, refusals, nil
 }
 
-// resolve binds references to the pod's identity.
-func (d *Deliverer) resolve(pod provider.Identity) policy.Resolve {
+// resolve binds references to the pod's identity. What they point at is added to
+// fetched.
+func (d *Deliverer) resolve(pod provider.Identity, fetched *[]string) policy.Resolve {
 	return func(ctx context.Context, reference policy.Reference) (secret.Text, error) {
 		if d.Resolver == nil {
 			return secret.Text{}, errors.New("references are not enabled on this node")
 		}
-		return d.Resolver.Resolve(ctx, pod, provider.Reference(reference))
+		value, err := d.Resolver.Resolve(ctx, pod, provider.Reference(reference))
+		*fetched = append(*fetched, value.Reveal())
+		return value, err
 	}
+}
+
+// version is the provider's, and where secrets were fetched for the entry, theirs too:
+// the latest may change while the reference to it does not.
+func (d *Deliverer) version(entry provider.ConnectionEntry, fetched []string) string {
+	if len(fetched) == 0 {
+		return entry.Version
+	}
+	name := provider.Name{Kind: provider.Connection, ID: entry.Connection.ID}
+	return entry.Version + "+" + d.versions.Of(name, strings.Join(fetched, "\x00"))
 }
 
 // absentEntries are the manifest's entries for what is not delivered.

@@ -12,6 +12,7 @@ package delivery
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -53,6 +54,8 @@ type Deliverer struct {
 	mounter mount.Mounter
 	set     set
 	wake    chan struct{}
+	// versions are of what references point at.
+	versions provider.Versions
 	// watched tells of each provider whether a watch is up; rotate.go.
 	watched sync.Map
 	reach   reach
@@ -62,11 +65,12 @@ type Deliverer struct {
 // New returns a Deliverer that has no volumes yet.
 func New(config Config) *Deliverer {
 	return &Deliverer{
-		Config: config,
-		set:    set{live: map[string]*volume{}},
-		reach:  reach{outages: map[string]*outage{}},
-		memory: memory{grace: config.OfflineGrace, copies: map[string]*memo{}},
-		wake:   make(chan struct{}, 1),
+		Config:   config,
+		set:      set{live: map[string]*volume{}},
+		reach:    reach{outages: map[string]*outage{}},
+		memory:   memory{grace: config.OfflineGrace, copies: map[string]*memo{}},
+		wake:     make(chan struct{}, 1),
+		versions: provider.NewVersions(),
 	}
 }
 
@@ -83,7 +87,8 @@ func (d *Deliverer) Publish(ctx context.Context, spec Volume) error {
 	if err != nil {
 		return err
 	}
-	if !differs && d.isLive(v) && d.Holds(spec.TargetPath) {
+	if held, err := holds(spec.TargetPath); !differs && d.isLive(v) && (held || err != nil) {
+		// Where it cannot be told, for want of file descriptors say, what stood there stands.
 		d.trigger()
 		return nil
 	}
@@ -141,12 +146,23 @@ func (d *Deliverer) Health(volumeID string) (Health, bool) {
 // Holds tells whether a complete generation of a volume of ours is at path, whoever
 // put it there: also the process before this one.
 func (d *Deliverer) Holds(path string) bool {
+	held, err := holds(path)
+	return err == nil && held
+}
+
+func holds(path string) (bool, error) {
 	mounted, err := mount.IsMounted(path)
+	if errors.Is(err, mount.ErrForeign) || errors.Is(err, mount.ErrTarget) {
+		return false, nil
+	}
 	if err != nil || !mounted {
-		return false
+		return false, err
 	}
 	_, err = os.Lstat(filepath.Join(path, layout.DataLink))
-	return err == nil
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // Usage is what a volume takes up.

@@ -17,6 +17,7 @@ import (
 // vault is a secret manager that holds one key and notes who asked.
 type vault struct {
 	asked []provider.Identity
+	key   string
 	away  bool
 }
 
@@ -28,7 +29,7 @@ func (v *vault) Resolve(_ context.Context, pod provider.Identity, ref provider.R
 	if ref.Name != "gcs-key" {
 		return secret.Text{}, provider.ErrMissing
 	}
-	return secret.New(`{"type":"service_account","client_email":"a@b.iam.gserviceaccount.com","private_key":"-----BEGIN PRIVATE KEY-----\nx\n-----END PRIVATE KEY-----\n","token_uri":"https://oauth2.googleapis.com/token"}`), nil
+	return secret.New(`{"type":"service_account","client_email":"a@b.iam.gserviceaccount.com","private_key":"-----BEGIN PRIVATE KEY-----\n` + v.key + `\n-----END PRIVATE KEY-----\n","token_uri":"https://oauth2.googleapis.com/token"}`), nil
 }
 
 func gcp(extra string) airflow.Connection {
@@ -52,6 +53,15 @@ func TestAReferenceIsResolvedUnderThePodsIdentity(t *testing.T) {
 	shown, err := mount.Current(v.TargetPath)
 	require.NoError(t, err)
 	require.NotNil(t, shown.Manifest.Entries[0].Grade)
+
+	keys.key = "rotated"
+	r.set.markChanged("core", provider.Change{All: true}, 0)
+	require.NoError(t, r.Publish(t.Context(), v))
+	later, err := mount.Current(v.TargetPath)
+	require.NoError(t, err)
+	assert.Equal(t, uint64(2), later.Manifest.Generation)
+	assert.NotEqual(t, shown.Manifest.Entries[0].Version, later.Manifest.Entries[0].Version,
+		"the version follows what the reference points at")
 }
 
 func TestAReferenceThatCannotBeResolvedFailsItsEntryAlone(t *testing.T) {

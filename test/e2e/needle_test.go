@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -136,36 +137,35 @@ func findOnDisk(t *testing.T, since time.Time, needles map[string]string, source
 	t.Helper()
 	searched := 0
 	err := filepath.WalkDir("/", func(path string, entry fs.DirEntry, err error) error {
-		if errors.Is(err, fs.ErrNotExist) {
+		switch {
+		case errors.Is(err, fs.ErrNotExist): // gone meanwhile
 			return nil
-		}
-		if err != nil {
+		case err != nil:
 			return err
-		}
-		if entry.IsDir() && isElsewhere(path) {
+		case entry.IsDir() && isElsewhere(path):
 			return filepath.SkipDir
-		}
-		info, err := entry.Info()
-		if err != nil || !info.Mode().IsRegular() || info.ModTime().Before(since) || info.Size() > 64<<20 {
+		case slices.Contains(sources, path) || !isRecent(entry, since):
 			return nil
-		}
-		for _, source := range sources {
-			if path == source {
-				return nil
-			}
 		}
 		content, err := os.ReadFile(path)
-		if err != nil {
-			return nil // gone meanwhile
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
 		}
 		searched++
 		for where, needle := range needles {
 			assert.False(t, bytes.Contains(content, []byte(needle)), "%s, in %s", where, path)
 		}
-		return nil
+		return err
 	})
 	require.NoError(t, err)
 	assert.Positive(t, searched)
+}
+
+// isRecent reports whether a regular file of a size that can be searched was written
+// since a time.
+func isRecent(entry fs.DirEntry, since time.Time) bool {
+	info, err := entry.Info()
+	return err == nil && info.Mode().IsRegular() && !info.ModTime().Before(since) && info.Size() <= 64<<20
 }
 
 // isElsewhere reports whether a directory is on another file system than the root.

@@ -1,0 +1,142 @@
+package main
+
+import (
+	"crypto/x509"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/leoflow/secrets-csi/internal/kube"
+	"github.com/leoflow/secrets-csi/pkg/provider"
+	"github.com/leoflow/secrets-csi/pkg/provider/secretmanager"
+	"github.com/leoflow/secrets-csi/pkg/provider/secretmanager/aws"
+	"github.com/leoflow/secrets-csi/pkg/provider/secretmanager/azure"
+	"github.com/leoflow/secrets-csi/pkg/provider/secretmanager/gcp"
+)
+
+// cloudSettings are the flags about the clouds' secret managers.
+type cloudSettings struct {
+	names string
+	ca    string
+	gcp   gcp.Config
+	aws   aws.Config
+	azure azure.Config
+}
+
+func (c *cloudSettings) bind(flags *flag.FlagSet) {
+	flags.StringVar(&c.names, "clouds", "", "comma-separated `names` of the clouds whose references are resolved: gcp, aws, azure")
+	flags.StringVar(&c.ca, "cloud-ca", "", "`file` of the CA certificates that the clouds' must chain to, for emulators; empty for the system's")
+
+	flags.StringVar(&c.gcp.Audience, "gcp-audience", "", "the `name` of the workload identity provider; on GKE identitynamespace:PROJECT.svc.id.goog:CLUSTER_URL")
+	flags.StringVar(&c.gcp.TokenAudience, "gcp-token-audience", "", "the `audience` of the pods' tokens for it; empty for what it expects by default")
+	flags.StringVar(&c.gcp.Endpoint, "gcp-endpoint", "", "`host:port` of Secret Manager, for emulators")
+	flags.StringVar(&c.gcp.STSURL, "gcp-sts-url", "", "`URL` where tokens are exchanged, for emulators")
+	flags.StringVar(&c.gcp.IAMURL, "gcp-iam-url", "", "base `URL` of the service that impersonates, for emulators")
+
+	flags.StringVar(&c.aws.Region, "aws-region", "", "the `region` of secrets whose reference and connection name none")
+	flags.StringVar(&c.aws.TokenAudience, "aws-token-audience", "", "the `audience` of the pods' tokens for AWS; empty for sts.amazonaws.com")
+	flags.StringVar(&c.aws.Endpoint, "aws-endpoint", "", "`URL` of Secrets Manager, for emulators")
+	flags.StringVar(&c.aws.STSEndpoint, "aws-sts-endpoint", "", "`URL` of the Security Token Service, for emulators")
+
+	flags.StringVar(&c.azure.Tenant, "azure-tenant", "", "the tenant's `id` for service accounts whose annotations name none")
+	flags.StringVar(&c.azure.TokenAudience, "azure-token-audience", "", "the `audience` of the pods' tokens for Azure; empty for api://AzureADTokenExchange")
+	flags.StringVar(&c.azure.AuthorityHost, "azure-authority-host", "", "`URL` where tokens are exchanged; empty for that of the public cloud")
+	flags.StringVar(&c.azure.VaultEndpoint, "azure-vault-endpoint", "", "`URL` that stands for every vault, for emulators")
+}
+
+// enabled are the names of the clouds in use.
+func (c *cloudSettings) enabled() []string {
+	var names []string
+	for name := range strings.SplitSeq(c.names, ",") {
+		if name = strings.TrimSpace(name); name != "" {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+func (c *cloudSettings) check() error {
+	names := c.enabled()
+	for _, name := range names {
+		if !slices.Contains([]string{"gcp", "aws", "azure"}, name) {
+			return fmt.Errorf("--clouds: %q is none of gcp, aws and azure", name)
+		}
+	}
+	if slices.Contains(names, "gcp") && c.gcp.Audience == "" {
+		return errors.New("--clouds=gcp needs --gcp-audience, the workload identity provider that pods are known by")
+	}
+	return nil
+}
+
+// resolver makes what resolves references; nil if no cloud is in use. What it holds
+// open is added to the sources.
+func (s *settings) resolver(sources *sources) (provider.Resolver, error) {
+	names := s.clouds.enabled()
+	if len(names) == 0 {
+		return nil, nil
+	}
+	roots, err := s.clouds.roots()
+	if err != nil {
+		return nil, err
+	}
+	config, err := kube.Config(s.kubeconfig)
+	if err != nil {
+		return nil, fmt.Errorf("reading service accounts, which --clouds needs: %w", err)
+	}
+	accounts, err := kube.NewServiceAccounts(config)
+	if err != nil {
+		return nil, err
+	}
+	clouds := map[string]secretmanager.Cloud{}
+	for _, name := range names {
+		cloud, end, err := s.clouds.open(name, roots)
+		if err != nil {
+			return nil, err
+		}
+		clouds[name] = cloud
+		sources.ends = append(sources.ends, end)
+	}
+	return secretmanager.New(secretmanager.Config{Clouds: clouds, Annotations: accounts.Annotations}), nil
+}
+
+// open makes the client of one cloud, and what closes it.
+func (c *cloudSettings) open(name string, roots *x509.CertPool) (secretmanager.Cloud, func() error, error) {
+	switch name {
+	case "aws":
+		config := c.aws
+		config.Roots = roots
+		cloud := aws.New(config)
+		return cloud, cloud.Close, nil
+	case "azure":
+		config := c.azure
+		config.Roots = roots
+		cloud := azure.New(config)
+		return cloud, cloud.Close, nil
+	default:
+		config := c.gcp
+		config.Roots = roots
+		cloud, err := gcp.New(config)
+		if err != nil {
+			return nil, nil, err
+		}
+		return cloud, cloud.Close, nil
+	}
+}
+
+func (c *cloudSettings) roots() (*x509.CertPool, error) {
+	if c.ca == "" {
+		return nil, nil
+	}
+	pem, err := os.ReadFile(c.ca)
+	if err != nil {
+		return nil, fmt.Errorf("reading --cloud-ca: %w", err)
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("reading --cloud-ca: %s holds no PEM certificate", c.ca)
+	}
+	return roots, nil
+}
