@@ -1,0 +1,113 @@
+package suite
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
+	"sync"
+
+	"github.com/leoflow/secrets-csi/pkg/coreserver/seal"
+	"github.com/leoflow/secrets-csi/pkg/coreserver/sealfile"
+	"github.com/leoflow/secrets-csi/pkg/secret"
+)
+
+// rules are core's. No rule allows the connection "payroll"; "ghost" is allowed and does
+// not exist.
+var rules = []map[string][]string{
+	{
+		"namespaces": {"leoflow-suite-*"}, "serviceAccounts": {"default"},
+		"connections": {"warehouse", "rotating", "ghost"}, "variables": {"region", "batch.size", "rotating"},
+	},
+	{
+		"namespaces": {"leoflow-suite-*"}, "serviceAccounts": {"reporter"},
+		"connections": {"reporting"}, "variables": {"region"},
+	},
+	{"namespaces": {namespace}, "serviceAccounts": {"default"}, "connections": {"warehouse"}, "variables": {"region"}},
+}
+
+// entries are what core keeps. Every value has a needle in it: a text that is found
+// nowhere unless a secret got there.
+type entries struct {
+	mu          sync.Mutex
+	connections map[string]any
+	variables   map[string]string
+	needles     map[string]string // where each was planted
+}
+
+func plant() *entries {
+	e := &entries{needles: map[string]string{}}
+	e.connections = map[string]any{
+		"warehouse": map[string]any{
+			"conn_type": "postgres", "host": "db.example.com", "port": 5432, "schema": "dwh",
+			"login": "etl", "password": e.needle("password of warehouse"),
+			"extra": map[string]any{"sslmode": "require", "key": e.needle("extra of warehouse")},
+		},
+		"reporting": "mysql://reader:" + e.needle("URI of reporting") + "@mysql.example.com:3306/reports",
+		"payroll":   "mysql://owner:" + e.needle("URI of payroll") + "@mysql.example.com:3306/payroll",
+		"rotating":  "http://:" + e.needle("first URI of rotating") + "@api.example.com",
+	}
+	e.variables = map[string]string{
+		"region":     "eu-" + e.needle("variable region"),
+		"batch.size": "500-" + e.needle("variable batch.size"),
+		"rotating":   "first-" + e.needle("first variable rotating"),
+	}
+	return e
+}
+
+// needle is made of letters and digits alone, so that no encoding of texts changes it.
+func (e *entries) needle(where string) string {
+	text := "needle" + rand.Text()
+	e.needles[text] = where
+	return text
+}
+
+// warehouse is the connection as the environment has it.
+func (e *entries) warehouse() string {
+	object := e.connections["warehouse"].(map[string]any)
+	key := object["extra"].(map[string]any)["key"].(string)
+	return "postgres://etl:" + object["password"].(string) + "@db.example.com:5432/dwh" +
+		"?__extra__=%7B%22key%22%3A%22" + key + "%22%2C%22sslmode%22%3A%22require%22%7D"
+}
+
+// rotate gives the variable and the connection "rotating" new values.
+func (e *entries) rotate() (variable, connection string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.variables["rotating"] = "next-" + e.needle("next variable rotating")
+	e.connections["rotating"] = "http://:" + e.needle("next URI of rotating") + "@api.example.com"
+	return e.variables["rotating"], e.connections["rotating"].(string)
+}
+
+// sealed are core's two files, with every value sealed: core reads them from a Secret,
+// and so they lie in etcd.
+func (e *entries) sealed(key string) (map[string][]byte, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	opener, err := seal.ParseKey(secret.New(key))
+	if err != nil {
+		return nil, err
+	}
+	files := map[string][]byte{}
+	for file, of := range map[string]struct {
+		entries any
+		seal    func(*seal.Key, string, []byte) ([]byte, error)
+	}{
+		"connections.json": {e.connections, sealfile.Connections},
+		"variables.json":   {e.variables, sealfile.Variables},
+	} {
+		content, err := json.Marshal(of.entries)
+		if err != nil {
+			return nil, err
+		}
+		if files[file], err = of.seal(opener, file, content); err != nil {
+			return nil, err
+		}
+	}
+	return files, nil
+}
+
+func newSealKey() string {
+	raw := make([]byte, seal.KeySize)
+	_, _ = rand.Read(raw) // never fails
+	return base64.StdEncoding.EncodeToString(raw)
+}

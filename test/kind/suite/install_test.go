@@ -1,0 +1,141 @@
+package suite
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+
+	"github.com/leoflow/secrets-csi/test/kind/clustertest"
+)
+
+const (
+	namespace   = "leoflow-system"
+	release     = "leoflow-secrets-csi"
+	entriesName = "leoflow-suite-entries"
+	sealKeyName = "leoflow-suite-seal-key"
+	// installing is how long the chart may take to be there, images being loaded.
+	installing = 3 * time.Minute
+)
+
+// product is the chart as the suite installs it.
+type product struct {
+	client  kubernetes.Interface
+	entries *entries
+	sealKey string
+	stored  atomic.Int64
+}
+
+// installed is the one installation that all scenarios of a run share.
+var installed = sync.OnceValues(install)
+
+// install is an upgrade where the chart is there already, from an earlier run.
+func install() (*product, error) {
+	config, err := clustertest.Config()
+	if err != nil {
+		return nil, err
+	}
+	client, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), installing)
+	defer cancel()
+	p := &product{client: client, entries: plant(), sealKey: newSealKey()}
+	for _, step := range []func(context.Context) error{p.createNamespace, p.storeSealKey, p.storeEntries, p.upgrade, p.restartCore} {
+		if err := step(ctx); err != nil {
+			return nil, fmt.Errorf("installing the chart: %w", err)
+		}
+	}
+	return p, nil
+}
+
+// values are the chart's. More may be given, to upgrade to.
+func (p *product) values() map[string]any {
+	return map[string]any{
+		"image":         map[string]any{"tag": imageTag(), "pullPolicy": "IfNotPresent"},
+		"driver":        map[string]any{"logLevel": "debug"},
+		"referenceCore": map[string]any{"secretName": entriesName, "sealKeySecretName": sealKeyName, "rules": rules, "logLevel": "debug"},
+		"test":          map[string]any{"connections": "warehouse", "variables": "region"},
+	}
+}
+
+// imageTag is that of the product's images, which must be loaded.
+func imageTag() string {
+	if tag := os.Getenv("LEOFLOW_IMAGE_TAG"); tag != "" {
+		return tag
+	}
+	return "dev"
+}
+
+func (p *product) createNamespace(ctx context.Context) error {
+	_, err := p.client.CoreV1().Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
+		Name: namespace, Labels: map[string]string{"pod-security.kubernetes.io/enforce": "privileged"},
+	}}, metav1.CreateOptions{})
+	if apierrors.IsAlreadyExists(err) {
+		return nil
+	}
+	return err
+}
+
+func (p *product) storeSealKey(ctx context.Context) error {
+	return p.storeSecret(ctx, sealKeyName, map[string][]byte{"key": []byte(p.sealKey)})
+}
+
+func (p *product) storeEntries(ctx context.Context) error {
+	files, err := p.entries.sealed(p.sealKey)
+	if err != nil {
+		return err
+	}
+	return p.storeSecret(ctx, entriesName, files)
+}
+
+func (p *product) storeSecret(ctx context.Context, name string, data map[string][]byte) error {
+	object := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: namespace}, Data: data}
+	secrets := p.client.CoreV1().Secrets(namespace)
+	_, err := secrets.Create(ctx, object, metav1.CreateOptions{})
+	if apierrors.IsAlreadyExists(err) {
+		_, err = secrets.Update(ctx, object, metav1.UpdateOptions{})
+	}
+	return err
+}
+
+func (p *product) upgrade(ctx context.Context) error { return p.upgradeTo(ctx, p.values()) }
+
+// upgradeTo installs the chart with these values, and waits until all of it is ready.
+func (p *product) upgradeTo(ctx context.Context, values map[string]any) error {
+	content, err := json.Marshal(values)
+	if err != nil {
+		return err
+	}
+	_, err = helm(ctx, content, "upgrade", "--install", release, "charts/leoflow-secrets-csi",
+		"--namespace", namespace, "--values", "-", "--wait", "--timeout", installing.String())
+	return err
+}
+
+// helm is the real one, from its Go module.
+func helm(ctx context.Context, stdin []byte, args ...string) (string, error) {
+	kubeconfig, err := filepath.Abs(os.Getenv("KUBECONFIG"))
+	if err != nil {
+		return "", err
+	}
+	command := exec.CommandContext(ctx, "go", append([]string{"-C", "../../..", "tool", "-modfile=tools/helm.mod", "helm"}, args...)...)
+	command.Env = append(os.Environ(), "KUBECONFIG="+kubeconfig)
+	command.Stdin = bytes.NewReader(stdin)
+	output, err := command.CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("helm %s: %w: %s", args[0], err, output)
+	}
+	return string(output), nil
+}

@@ -1,0 +1,101 @@
+package suite
+
+import (
+	"strings"
+
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/leoflow/secrets-csi/test/kind/await"
+	"github.com/leoflow/secrets-csi/test/kind/clustertest"
+)
+
+// node is a pod that sees the node's processes and files, as root. It needs nothing of
+// the node that is not its image's.
+type node struct {
+	*scenario
+	pod  string
+	name string
+}
+
+// rootOfNode is where that pod finds the node's own file system.
+const rootOfNode = "/proc/1/root"
+
+// on starts the pod on the node where the other one runs.
+func (s *scenario) on(other *corev1.Pod) *node {
+	s.Helper()
+	privileged := true
+	pod := clustertest.Script("node", stays)
+	pod.Spec.NodeName = other.Spec.NodeName
+	pod.Spec.HostPID = true
+	pod.Spec.RestartPolicy = corev1.RestartPolicyAlways // for a reboot
+	pod.Spec.Containers[0].SecurityContext = &corev1.SecurityContext{Privileged: &privileged}
+	s.Run(pod, await.IsReady)
+	return &node{s, pod.Name, pod.Spec.NodeName}
+}
+
+// shell runs a script on the node.
+func (n *node) shell(script string) string {
+	n.Helper()
+	return n.Exec(n.pod, "/bin/sh", "-ec", script)
+}
+
+// signal goes to the process of that name in another pod.
+func (n *node) signal(signal string, pod *corev1.Pod, process string) {
+	n.Helper()
+	// As cgroupfs and as systemd write it.
+	uid := string(pod.UID) + "|" + strings.ReplaceAll(string(pod.UID), "-", "_")
+	n.shell(`for process in /proc/[0-9]*; do
+		if [ "$(cat $process/comm)" = ` + process + ` ] && grep -qE '` + uid + `' $process/cgroup; then
+			kill -` + signal + ` ${process#/proc/}
+			exit 0
+		fi
+	done 2>/dev/null
+	echo "the pod has no such process" >&2; exit 1`)
+}
+
+// mounts are the targets of the driver's volumes on the node, of one pod or, without a
+// UID, of all.
+func (n *node) mounts(uid string) []string {
+	n.Helper()
+	return strings.Fields(n.shell(`awk '$5 ~ "/pods/` + uid + `.*/volumes/kubernetes.io~csi/.*/mount$" {print $5}' /proc/1/mountinfo`))
+}
+
+// remains are the mounts and directories that kubelet should not have any more.
+func (n *node) remains(uids []string) []string {
+	n.Helper()
+	var found []string
+	directories := "\n" + n.shell("ls "+rootOfNode+"/var/lib/kubelet/pods")
+	mounts := strings.Join(n.mounts(""), "\n")
+	for _, uid := range uids {
+		if strings.Contains(mounts, uid) {
+			found = append(found, "mount of "+uid)
+		}
+		if strings.Contains(directories, "\n"+uid+"\n") {
+			found = append(found, "directory of "+uid)
+		}
+	}
+	return found
+}
+
+// awaitNothing returns once nothing of the pods remains on the node. Kubelet removes a
+// pod's directory a while after the API forgot the pod.
+func (n *node) awaitNothing(uids []string) {
+	n.Helper()
+	var found []string
+	for n.Ctx.Err() == nil {
+		if found = n.remains(uids); len(found) == 0 {
+			return
+		}
+		n.shell("sleep 0.5")
+	}
+	require.Empty(n, found)
+}
+
+// driver is the one on this node.
+func (n *node) driver() *corev1.Pod {
+	n.Helper()
+	pod, err := n.product.driver(n.Ctx, n.name)
+	require.NoError(n, err)
+	return &pod
+}
