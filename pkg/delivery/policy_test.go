@@ -55,8 +55,7 @@ func TestAReferenceIsResolvedUnderThePodsIdentity(t *testing.T) {
 	require.NotNil(t, shown.Manifest.Entries[0].Grade)
 
 	keys.key = "rotated"
-	r.set.markChanged("core", provider.Change{All: true}, 0)
-	require.NoError(t, r.Publish(t.Context(), v))
+	r.look(t)
 	later, err := mount.Current(v.TargetPath)
 	require.NoError(t, err)
 	assert.Equal(t, uint64(2), later.Manifest.Generation)
