@@ -12,33 +12,36 @@ import (
 func TestWrongValuesAreRejected(t *testing.T) {
 	const ownCore = "core.address=core.example.com:7443,"
 	for set, message := range map[string]string{
-		"coer.address=core:7443":                                 "additional properties 'coer' not allowed",
-		"core.adress=core:7443":                                  "at '/core': additional properties 'adress' not allowed",
-		"core.address=https://core:7443":                         `core.address: "https://core:7443" is not host:port; it is a gRPC address without a scheme, such as core.example.com:7443`,
-		"core.address=core.example.com":                          `core.address: "core.example.com" is not host:port`,
-		"core.ca.secretName=core-ca":                             "core.address: empty, so the chart runs the reference core, and core.ca, core.serverName and core.clientCertificateSecretName have nothing to apply to; give the address or leave them out",
-		ownCore + "core.ca.secretName=a,core.ca.configMapName=b": "core.ca: give secretName or configMapName, not both",
-		ownCore + "core.ca.secretName=Core_CA":                   "at '/core/ca/secretName': 'Core_CA' does not match pattern",
-		"core.audience=":                                         "at '/core/audience': minLength: got 0, want 1",
-		"tokenAudiences={leoflow-core}":                          `tokenAudiences: "leoflow-core" is core.audience already`,
-		"tokenAudiences=sts.amazonaws.com":                       "at '/tokenAudiences': got string, want array",
-		"kubeletRootDir=var/lib/kubelet":                         "at '/kubeletRootDir': 'var/lib/kubelet' does not match pattern '^/",
-		"kubeletRootDir=/var/lib/kubelet/":                       "at '/kubeletRootDir': '/var/lib/kubelet/' does not match pattern",
-		"image.pullPolicy=Sometimes":                             "at '/image/pullPolicy': value must be one of 'IfNotPresent', 'Always', 'Never'",
-		"image.digests.driver=sha256:abc":                        "at '/image/digests/driver': 'sha256:abc' does not match pattern",
-		"image.repository=example.com/driver:v1":                 "at '/image/repository': 'example.com/driver:v1' does not match pattern",
-		"driver.logLevel=loud":                                   "at '/driver/logLevel': value must be one of 'debug', 'info', 'warn', 'error'",
-		"driver.volumeSize=16MB":                                 "at '/driver/volumeSize': '16MB' does not match pattern '^[0-9]+(Ki|Mi|Gi)$'",
-		"driver.pollEvery=30":                                    "at '/driver/pollEvery': got number, want string",
-		"driver.extraArgs={offline-grace=1h}":                    "at '/driver/extraArgs/0': 'offline-grace=1h' does not match pattern '^--'",
-		"driver.updateStrategy.type=Recreate":                    "at '/driver/updateStrategy/type': value must be one of 'RollingUpdate', 'OnDelete'",
-		"driver.updateStrategy.rollingUpdate.maxSurge=1":         "additional properties 'maxSurge' not allowed",
-		"networkPolicy.enabled=yes":                              "at '/networkPolicy/enabled': got string, want boolean",
-		"referenceCore.replicas=-1":                              "at '/referenceCore/replicas': minimum: got -1, want 0",
-		"referenceCore.tls.source=letsencrypt":                   "at '/referenceCore/tls/source': value must be one of 'generated', 'certManager', 'secret'",
-		"referenceCore.tls.source=secret":                        `referenceCore.tls.secretName: needed with source "secret"`,
-		"referenceCore.tls.source=certManager":                   `referenceCore.tls.issuerRef.name: needed with source "certManager"`,
-		"referenceCore.rules[0].namespaces={a}":                  "at '/referenceCore/rules/0'",
+		"coer.address=core:7443":                                  "additional properties 'coer' not allowed",
+		"core.adress=core:7443":                                   "at '/core': additional properties 'adress' not allowed",
+		"core.address=https://core:7443":                          `core.address: "https://core:7443" is not host:port; it is a gRPC address without a scheme, such as core.example.com:7443`,
+		"core.address=core.example.com":                           `core.address: "core.example.com" is not host:port`,
+		"core.ca.secretName=core-ca":                              "core.address: empty, so the chart runs the reference core, and core.ca, core.serverName and core.clientCertificateSecretName have nothing to apply to; give the address or leave them out",
+		ownCore + "core.ca.secretName=a,core.ca.configMapName=b":  "core.ca: give secretName or configMapName, not both",
+		ownCore + "core.ca.secretName=Core_CA":                    "at '/core/ca/secretName': 'Core_CA' does not match pattern",
+		"core.audience=":                                          "at '/core/audience': minLength: got 0, want 1",
+		"core.audience=sts.amazonaws.com,clouds.aws.enabled=true": "core.audience, clouds: the audience of each must be its own, or one could use at another what pods show it; there are sts.amazonaws.com, sts.amazonaws.com",
+		"clouds.gcp.enabled=true":                                 `clouds.gcp.audience: "" is no workload identity provider`,
+		"clouds.gpc.enabled=true":                                 "at '/clouds': additional properties 'gpc' not allowed",
+		"clouds.aws.enabled=sometimes":                            "at '/clouds/aws/enabled': got string, want boolean",
+		"kubernetesSecrets.watch=true":                            "kubernetesSecrets.watch: needs kubernetesSecrets.enabled",
+		"kubeletRootDir=var/lib/kubelet":                          "at '/kubeletRootDir': 'var/lib/kubelet' does not match pattern '^/",
+		"kubeletRootDir=/var/lib/kubelet/":                        "at '/kubeletRootDir': '/var/lib/kubelet/' does not match pattern",
+		"image.pullPolicy=Sometimes":                              "at '/image/pullPolicy': value must be one of 'IfNotPresent', 'Always', 'Never'",
+		"image.digests.driver=sha256:abc":                         "at '/image/digests/driver': 'sha256:abc' does not match pattern",
+		"image.repository=example.com/driver:v1":                  "at '/image/repository': 'example.com/driver:v1' does not match pattern",
+		"driver.logLevel=loud":                                    "at '/driver/logLevel': value must be one of 'debug', 'info', 'warn', 'error'",
+		"driver.volumeSize=16MB":                                  "at '/driver/volumeSize': '16MB' does not match pattern '^[0-9]+(Ki|Mi|Gi)$'",
+		"driver.pollEvery=30":                                     "at '/driver/pollEvery': got number, want string",
+		"driver.extraArgs={offline-grace=1h}":                     "at '/driver/extraArgs/0': 'offline-grace=1h' does not match pattern '^--'",
+		"driver.updateStrategy.type=Recreate":                     "at '/driver/updateStrategy/type': value must be one of 'RollingUpdate', 'OnDelete'",
+		"driver.updateStrategy.rollingUpdate.maxSurge=1":          "additional properties 'maxSurge' not allowed",
+		"networkPolicy.enabled=yes":                               "at '/networkPolicy/enabled': got string, want boolean",
+		"referenceCore.replicas=-1":                               "at '/referenceCore/replicas': minimum: got -1, want 0",
+		"referenceCore.tls.source=letsencrypt":                    "at '/referenceCore/tls/source': value must be one of 'generated', 'certManager', 'secret'",
+		"referenceCore.tls.source=secret":                         `referenceCore.tls.secretName: needed with source "secret"`,
+		"referenceCore.tls.source=certManager":                    `referenceCore.tls.issuerRef.name: needed with source "certManager"`,
+		"referenceCore.rules[0].namespaces={a}":                   "at '/referenceCore/rules/0'",
 		"referenceCore.rules[0].tenants={a},referenceCore.rules[0].dags={b},referenceCore.rules[0].variables={c}": "referenceCore.rules[0]: is for task instances, whom core knows by tokens; it needs referenceCore.jwtKeySecretName",
 		"referenceCore.connections.warehouse=5": "at '/referenceCore/connections/warehouse': got number, want string or object",
 		"test.connections=,test.variables=":     "test: name connections or variables for 'helm test' to ask for",
@@ -53,9 +56,9 @@ func TestWrongValuesAreRejected(t *testing.T) {
 }
 
 func TestAllMistakesAreToldAtOnce(t *testing.T) {
-	_, err := render(t, newest, readValues(t, `{core: {address: core}, tokenAudiences: [leoflow-core]}`))
+	_, err := render(t, newest, readValues(t, `{core: {address: core}, kubernetesSecrets: {watch: true}}`))
 	assert.ErrorContains(t, err, "core.address:")
-	assert.ErrorContains(t, err, "tokenAudiences:")
+	assert.ErrorContains(t, err, "kubernetesSecrets.watch:")
 }
 
 func TestOldKubernetesIsRefused(t *testing.T) {
