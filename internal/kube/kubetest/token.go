@@ -18,6 +18,7 @@ const issuer = "https://kubernetes.default.svc.cluster.local"
 type Token struct {
 	Namespace, ServiceAccount string
 	Pod, PodUID, Node         string
+	ID                        string
 	Audiences                 []string
 	Expires                   time.Time
 }
@@ -44,7 +45,7 @@ func (s *Server) Sign(token Token) (secret.Text, error) {
 	content := claims{
 		RegisteredClaims: jwt.RegisteredClaims{
 			Issuer: issuer, Subject: "system:serviceaccount:" + token.Namespace + ":" + token.ServiceAccount,
-			Audience: token.Audiences, ExpiresAt: jwt.NewNumericDate(token.Expires),
+			Audience: token.Audiences, ExpiresAt: jwt.NewNumericDate(token.Expires), ID: token.ID,
 		},
 		Kubernetes: bound{Namespace: token.Namespace, ServiceAccount: named{Name: token.ServiceAccount}},
 	}
@@ -92,6 +93,9 @@ func (c claims) user() authenticationv1.UserInfo {
 	}
 	if node := c.Kubernetes.Node; node != nil {
 		user.Extra[prefix+"node-name"] = []string{node.Name}
+	}
+	if c.ID != "" {
+		user.Extra[prefix+"credential-id"] = []string{"JTI=" + c.ID}
 	}
 	return user
 }

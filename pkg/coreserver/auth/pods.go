@@ -127,6 +127,7 @@ func (p *Pods) verdict(status authenticationv1.TokenReviewStatus, claimed shape)
 	return Caller{
 		Namespace: namespace, ServiceAccount: account,
 		Pod: extra(status.User, "pod-name"), PodUID: extra(status.User, "pod-uid"), Node: extra(status.User, "node-name"),
+		TokenID: extra(status.User, "credential-id"),
 	}, nil
 }
 

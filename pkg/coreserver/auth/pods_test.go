@@ -45,7 +45,7 @@ func startCluster(t testing.TB) cluster {
 func (c cluster) sign(t testing.TB, change func(*kubetest.Token)) secret.Text {
 	token := kubetest.Token{
 		Namespace: "team-a", ServiceAccount: "worker", Pod: "task", PodUID: "1-2-3", Node: "node-1",
-		Audiences: []string{PodAudience}, Expires: time.Now().Add(time.Hour),
+		Audiences: []string{PodAudience}, Expires: time.Now().Add(time.Hour), ID: "4-5-6",
 	}
 	if change != nil {
 		change(&token)
@@ -55,7 +55,7 @@ func (c cluster) sign(t testing.TB, change func(*kubetest.Token)) secret.Text {
 	return signed
 }
 
-var pod = Caller{Namespace: "team-a", ServiceAccount: "worker", Pod: "task", PodUID: "1-2-3", Node: "node-1"}
+var pod = Caller{Namespace: "team-a", ServiceAccount: "worker", Pod: "task", PodUID: "1-2-3", Node: "node-1", TokenID: "JTI=4-5-6"}
 
 func TestPodsAreKnownByTheirTokens(t *testing.T) {
 	c := startCluster(t)
@@ -66,7 +66,7 @@ func TestPodsAreKnownByTheirTokens(t *testing.T) {
 
 	who, err = pods.Authenticate(t.Context(), c.sign(t, func(token *kubetest.Token) { token.Pod = "" }))
 	require.NoError(t, err)
-	assert.Equal(t, Caller{Namespace: "team-a", ServiceAccount: "worker"}, who, "as kubectl create token makes them")
+	assert.Equal(t, Caller{Namespace: "team-a", ServiceAccount: "worker", TokenID: "JTI=4-5-6"}, who, "as kubectl create token makes them")
 
 	who, err = pods.Authenticate(t.Context(), c.sign(t, func(token *kubetest.Token) {
 		token.Audiences = []string{"other", PodAudience}
@@ -119,7 +119,7 @@ func good() authenticationv1.TokenReviewStatus {
 		Authenticated: true, Audiences: []string{PodAudience},
 		User: authenticationv1.UserInfo{Username: "system:serviceaccount:team-a:worker", Extra: map[string]authenticationv1.ExtraValue{
 			"authentication.kubernetes.io/pod-name": {"task"}, "authentication.kubernetes.io/pod-uid": {"1-2-3"},
-			"authentication.kubernetes.io/node-name": {"node-1"},
+			"authentication.kubernetes.io/node-name": {"node-1"}, "authentication.kubernetes.io/credential-id": {"JTI=4-5-6"},
 		}},
 	}
 }
