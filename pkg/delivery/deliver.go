@@ -7,9 +7,15 @@ import (
 	"slices"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/leoflow/secrets-csi/internal/logkey"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 )
+
+// volumesAtOnce bounds how many volumes of a group are filled at once: more would hold
+// more values in memory for no gain.
+const volumesAtOnce = 4
 
 // answer is what a delivery has to go by for one volume.
 type answer struct {
@@ -31,17 +37,28 @@ type answer struct {
 func (d *Deliverer) deliver(ctx context.Context, cause string, group []task) []error {
 	answers := d.fetch(ctx, cause, group) // 1
 	errs := make([]error, len(group))
+	var filling errgroup.Group
+	filling.SetLimit(volumesAtOnce)
 	for i, t := range group {
-		composed, err := d.compose(ctx, t.spec, answers[i].Outcome, d.isLive(t.volume)) // 2
-		var placed placement
-		if err == nil {
-			placed, err = d.place(t, composed, answers[i]) // 3
-		}
-		d.end(t, cause, placed, composed.withdrawn, err)
-		errs[i] = err
+		filling.Go(func() error {
+			errs[i] = d.fill(ctx, cause, t, answers[i])
+			return nil
+		})
 	}
+	_ = filling.Wait() // the errors are in errs
 	d.trigger()
 	return errs
+}
+
+// fill is a delivery from step 2 on, of one volume.
+func (d *Deliverer) fill(ctx context.Context, cause string, t task, from answer) error {
+	composed, err := d.compose(ctx, t.spec, from.Outcome, d.isLive(t.volume)) // 2
+	var placed placement
+	if err == nil {
+		placed, err = d.place(t, composed, from) // 3
+	}
+	d.end(t, cause, composed, placed, err)
+	return err
 }
 
 // isLive reports whether the volume shows files.
@@ -87,7 +104,9 @@ func (d *Deliverer) ask(ctx context.Context, cause string, group []task) []provi
 	for i, t := range group {
 		pods[i] = t.spec.Pod
 	}
+	started := time.Now()
 	outcomes := provider.FetchGroup(limited, source, pods, request(group[0].spec))
+	d.observeFetch(name, outcomes, started)
 	if ctx.Err() != nil { // it was given up here, which says nothing of the provider
 		d.reach.release(name)
 		return outcomes
@@ -111,10 +130,9 @@ func (d *Deliverer) noteReach(name string, err error) {
 
 var errNoProvider = errors.New("no such provider is configured on this node")
 
-// end records how a delivery went and logs it where nobody else will: a publish that
-// fails on a volume without files is logged by the call that asked for it.
-func (d *Deliverer) end(t task, cause string, placed placement, withdrawn string, err error) {
-	o := outcome{placement: placed, failed: err != nil || placed.offline, problem: withdrawn}
+// end records how a delivery went, and tells of it.
+func (d *Deliverer) end(t task, cause string, composed content, placed placement, err error) {
+	o := outcome{placement: placed, failed: err != nil || placed.offline, problem: composed.withdrawn}
 	switch {
 	case err != nil:
 		o.problem = err.Error()
@@ -122,15 +140,8 @@ func (d *Deliverer) end(t task, cause string, placed placement, withdrawn string
 		o.problem = "the files are what this node was given for a pod like this one before " + t.spec.Provider + " could not be asked any more"
 	}
 	d.set.end(t.volume, o, d.next)
-	log := d.logger(t.spec).With(logkey.Cause, cause)
-	switch {
-	case err != nil && d.isLive(t.volume):
-		log.Log(context.Background(), levelOf(err), "keeping the volume's last good files", logkey.Error, err)
-	case placed.changed && o.problem != "":
-		log.Warn("delivered", logkey.Generation, placed.generation, logkey.Notice, o.problem)
-	case placed.changed:
-		log.Info("delivered", logkey.Generation, placed.generation)
-	}
+	d.observeDelivery(t, cause, placed, err)
+	d.audit(t, cause, composed, placed, o.problem, err)
 }
 
 // levelOf makes an outage one line for the provider, and not one for each volume.

@@ -3,6 +3,8 @@ package delivery
 import (
 	"errors"
 	"io/fs"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/leoflow/secrets-csi/pkg/delivery/render"
@@ -34,7 +36,7 @@ func (d *Deliverer) place(t task, c content, from answer) (placement, error) {
 		return placement{generation: health.Generation, confirmed: health.Confirmed, offline: health.Offline}, nil
 	}
 	target := t.spec.TargetPath
-	created, err := d.mounter.Mount(target, mount.Options{SizeBytes: d.VolumeSize})
+	created, err := d.mount(target)
 	if err != nil {
 		return placement{}, failf(mountReason(err), err, "making the volume: %v", err)
 	}
@@ -55,6 +57,16 @@ func (d *Deliverer) place(t task, c content, from answer) (placement, error) {
 	}
 	t.placed = t.number
 	return placement{written.Generation, from.fetched, written.Changed, from.offline != nil}, nil
+}
+
+// mount gives the target its tmpfs, unless a generation is there. To tell whose tmpfs
+// that is takes reading the list of all mounts, which is not for each volume of each
+// rotation; nobody else's has a generation, and Write refuses a target without a tmpfs.
+func (d *Deliverer) mount(target string) (created bool, err error) {
+	if _, err := os.Lstat(filepath.Join(target, layout.DataLink)); err == nil {
+		return false, nil
+	}
+	return d.mounter.Mount(target, mount.Options{SizeBytes: d.VolumeSize})
 }
 
 func files(rendered []render.File) []mount.File {

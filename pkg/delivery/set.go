@@ -29,6 +29,8 @@ type volume struct {
 	// changed is set when news of a change has come since the last delivery began, so
 	// that its end does not put off the look that the news calls for.
 	changed bool
+	// told is when a watch told of the change that no delivery has begun for yet.
+	told time.Time
 	// failures counts the deliveries that failed since the last good one, quiet the good
 	// ones that changed nothing since the last that did.
 	failures, quiet int
@@ -90,9 +92,14 @@ func (s *set) look(v *volume) (Volume, Health, time.Time) {
 // task is one delivery of one volume.
 type task struct {
 	*volume
-	// spec is the volume's as the delivery began, number the delivery's.
+	// spec and key are the volume's as the delivery began, number is the delivery's.
 	spec   Volume
+	key    string
 	number uint64
+	// began is when; told is when a watch told of the change that led to it.
+	began, told time.Time
+	// live is set if the volume showed files then, retries if the last delivery failed.
+	live, retries bool
 }
 
 // begin starts a delivery. Its end must be recorded.
@@ -105,8 +112,12 @@ func (s *set) begin(v *volume) task {
 func (v *volume) beginLocked() task {
 	v.asked++
 	v.underWay++
-	v.changed = false
-	return task{v, v.spec, v.asked}
+	begun := task{
+		volume: v, spec: v.spec, key: v.key, number: v.asked, began: time.Now(), told: v.told,
+		live: v.health.Generation > 0, retries: v.failures > 0,
+	}
+	v.changed, v.told = false, time.Time{}
+	return begun
 }
 
 // remove takes out the volume that is published at target, so that no delivery under
@@ -186,6 +197,9 @@ func (s *set) markChanged(providerName string, change provider.Change, within ti
 	s.makeDue(within, func(v *volume) bool {
 		concerned := v.spec.Provider == providerName && concerns(change, v.spec)
 		v.changed = v.changed || concerned
+		if concerned && !change.All && v.told.IsZero() {
+			v.told = time.Now()
+		}
 		return concerned
 	})
 }
