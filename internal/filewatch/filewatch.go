@@ -13,9 +13,14 @@ import (
 	"github.com/leoflow/secrets-csi/internal/logkey"
 )
 
-// settle is how long after the first sign of a change to look, so that one replacement
-// of several files is one look, and a storm of them is twenty a second.
-const settle = 50 * time.Millisecond
+const (
+	// quiet is how long nothing must happen before the files are looked at: one that is
+	// replaced by rename is whole at the first sign, one that is written in place is not.
+	quiet = 5 * time.Millisecond
+	// longest is how long after the first sign they are looked at in any case, and the
+	// least between two looks, so that a storm of changes is twenty of them a second.
+	longest = 50 * time.Millisecond
+)
 
 // Watch calls look whenever one of the files may have changed, until ctx ends, never
 // twice at once. It watches the directories, because a file that is replaced by rename
@@ -28,17 +33,23 @@ func Watch(ctx context.Context, log *slog.Logger, files []string, poll time.Dura
 	defer ticker.Stop()
 	look() // for what changed before the subscription
 	var settled <-chan time.Time
+	var last, looked time.Time
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case event := <-events:
-			if settled == nil && concerns(event, files) {
-				settled = time.After(settle)
+			if !concerns(event, files) {
+				continue
 			}
+			if settled == nil {
+				last = time.Now().Add(longest)
+			}
+			settled = time.After(max(min(quiet, time.Until(last)), time.Until(looked.Add(longest))))
 		case <-settled:
 			settled = nil
 			look()
+			looked = time.Now()
 		case <-ticker.C:
 			look()
 		}
