@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"regexp"
 	"syscall"
 )
 
@@ -26,6 +27,7 @@ func main() {
 func run(ctx context.Context) error {
 	bin := flag.String("bin", "bin", "the `directory` of the built binaries")
 	strict := flag.Bool("strict", false, "fail if a budget is exceeded")
+	only := flag.String("only", "", "a `pattern` of the parts to measure: agent, publish, sustained, node, outage, airflow")
 	flag.Parse()
 	if os.Geteuid() != 0 {
 		return errors.New("mounting needs root; run it by sudo")
@@ -36,10 +38,20 @@ func run(ctx context.Context) error {
 	}
 	b := &bench{bin: absolute}
 	b.header()
-	for _, measure := range []func(context.Context) error{
-		b.agent, b.publish, b.sustained, b.node, b.airflow,
+	wanted, err := regexp.Compile(*only)
+	if err != nil {
+		return err
+	}
+	for _, part := range []struct {
+		name    string
+		measure func(context.Context) error
+	}{
+		{"agent", b.agent}, {"publish", b.publish}, {"sustained", b.sustained}, {"node", b.node}, {"outage", b.outage}, {"airflow", b.airflow},
 	} {
-		if err := measure(ctx); err != nil {
+		if !wanted.MatchString(part.name) {
+			continue
+		}
+		if err := part.measure(ctx); err != nil {
 			return err
 		}
 	}

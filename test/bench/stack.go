@@ -37,8 +37,8 @@ func ids() string {
 	return strings.Join(names, ", ")
 }
 
-func (b *bench) start(ctx context.Context) (*stack.Stack, error) {
-	return stack.Start(ctx, stack.Options{Bin: b.bin, Connections: connections("first"), Variables: "{}", Rules: rules})
+func (b *bench) start(ctx context.Context, coreArgs ...string) (*stack.Stack, error) {
+	return stack.Start(ctx, stack.Options{Bin: b.bin, Connections: connections("first"), Variables: "{}", Rules: rules, CoreArgs: coreArgs})
 }
 
 // pods are n pods of one task.
