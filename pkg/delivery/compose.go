@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/leoflow/secrets-csi/pkg/delivery/render"
 	"github.com/leoflow/secrets-csi/pkg/mount/layout"
@@ -77,7 +78,9 @@ func (d *Deliverer) resolve(pod provider.Identity, fetched *[]string) policy.Res
 		if d.Resolver == nil {
 			return secret.Text{}, errors.New("references are not enabled on this node")
 		}
+		started := time.Now()
 		value, err := d.Resolver.Resolve(ctx, pod, provider.Reference(reference))
+		d.Observer.Resolved(reference.Cloud, errorWord(err), time.Since(started))
 		*fetched = append(*fetched, value.Reveal())
 		return value, err
 	}

@@ -45,7 +45,9 @@ type Config struct {
 	// namespace, service account and request while the provider cannot be asked. Zero is
 	// never, and nothing is then kept in memory.
 	OfflineGrace time.Duration
-	Log          *slog.Logger
+	// Observer is told what happens; optional.
+	Observer Observer
+	Log      *slog.Logger
 }
 
 // Deliverer publishes volumes and keeps them fresh. Make it with New.
@@ -64,6 +66,9 @@ type Deliverer struct {
 
 // New returns a Deliverer that has no volumes yet.
 func New(config Config) *Deliverer {
+	if config.Observer == nil {
+		config.Observer = silent{}
+	}
 	return &Deliverer{
 		Config:   config,
 		set:      set{live: map[string]*volume{}},

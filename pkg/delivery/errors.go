@@ -19,6 +19,32 @@ const (
 	Busy                          // another call for the volume is under way
 )
 
+// String is the reason as logs and metrics spell it.
+func (r Reason) String() string {
+	switch r {
+	case Unavailable:
+		return "unavailable"
+	case Unauthenticated:
+		return "unauthenticated"
+	case Denied:
+		return "denied"
+	case Missing:
+		return "missing"
+	case Invalid:
+		return "invalid"
+	case NoSpace:
+		return "no_space"
+	case BadTarget:
+		return "bad_target"
+	case Conflict:
+		return "conflict"
+	case Busy:
+		return "busy"
+	case Internal:
+	}
+	return "internal"
+}
+
 // Error is a failed delivery: the reason, and a message for the person whose turn it
 // is. It holds no value.
 type Error struct {

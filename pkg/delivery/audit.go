@@ -1,0 +1,76 @@
+package delivery
+
+import (
+	"context"
+	"log/slog"
+
+	"github.com/leoflow/secrets-csi/internal/logkey"
+	"github.com/leoflow/secrets-csi/pkg/mount/layout"
+	"github.com/leoflow/secrets-csi/pkg/provider"
+)
+
+// audit writes one line for every delivery: for whom, which entries at which versions,
+// and how it ended. A delivery that changed nothing is a line for debugging alone, since
+// nobody was given anything.
+func (d *Deliverer) audit(t task, cause string, composed content, placed placement, problem string, err error) {
+	attributes := []slog.Attr{
+		slog.String(logkey.Cause, cause),
+		slog.String(logkey.Provider, t.spec.Provider),
+		slog.String(logkey.Outcome, placed.outcome(err)),
+	}
+	if err != nil {
+		attributes = append(attributes, slog.Any(logkey.Entries, asked(t.spec)), slog.Any(logkey.Error, err))
+	} else {
+		attributes = append(attributes, slog.Any(logkey.Entries, given(composed.entries)), slog.Uint64(logkey.Generation, placed.generation))
+	}
+	if err == nil && problem != "" {
+		attributes = append(attributes, slog.String(logkey.Notice, problem))
+	}
+	level, message := d.verdict(t, placed, problem, err)
+	d.logger(t.spec).LogAttrs(context.Background(), level, message, attributes...)
+}
+
+// verdict warns of what somebody should look at. Of a pod that does not get to start
+// the call that asked for its files warns.
+func (d *Deliverer) verdict(t task, placed placement, problem string, err error) (slog.Level, string) {
+	switch {
+	case err != nil && d.isLive(t.volume):
+		return levelOf(err), "keeping the volume's last good files"
+	case err != nil:
+		return min(levelOf(err), slog.LevelInfo), "not delivered"
+	case !placed.changed:
+		return slog.LevelDebug, "unchanged"
+	case problem != "":
+		return slog.LevelWarn, "delivered"
+	default:
+		return slog.LevelInfo, "delivered"
+	}
+}
+
+// given is each entry of a manifest with its version, or with why it is not there.
+func given(entries []layout.Entry) []string {
+	lines := make([]string, len(entries))
+	for i, entry := range entries {
+		remark := entry.Version
+		if entry.State != layout.Delivered {
+			remark = entry.State
+		}
+		lines[i] = entry.Kind + "/" + entry.ID + "@" + remark
+	}
+	return lines
+}
+
+// asked is each entry that a volume asked for.
+func asked(spec Volume) []string {
+	var lines []string
+	for _, kind := range []provider.Kind{provider.Connection, provider.Variable} {
+		wanted := spec.wanted(kind)
+		if wanted.All {
+			lines = append(lines, string(kind)+"/*")
+		}
+		for _, name := range wanted.Names {
+			lines = append(lines, string(kind)+"/"+name.ID)
+		}
+	}
+	return lines
+}
