@@ -21,6 +21,8 @@ type content struct {
 	entries []layout.Entry
 	// withdrawn says which required entries a live volume goes without; empty if none.
 	withdrawn string
+	// unresolved are the connections that were refused for their references.
+	unresolved []string
 }
 
 // compose turns a provider's answer into the volume's content. On a live volume an
@@ -30,7 +32,7 @@ func (d *Deliverer) compose(ctx context.Context, spec Volume, outcome provider.O
 	if outcome.Err != nil {
 		return content{}, providerError(spec, outcome.Err)
 	}
-	connections, refusals, err := d.applyPolicy(ctx, spec, outcome.Result, live)
+	decided, err := d.applyPolicy(ctx, spec, outcome.Result, live)
 	if err != nil {
 		return content{}, err
 	}
@@ -38,44 +40,60 @@ func (d *Deliverer) compose(ctx context.Context, spec Volume, outcome provider.O
 	for _, v := range outcome.Result.Variables {
 		variables = append(variables, render.Variable{Key: v.Key, Value: v.Value, Version: v.Version, Source: spec.Provider})
 	}
-	rendered := render.Render(spec.Format, connections, variables)
-	refusals = append(refusals, outcome.Result.Refusals...)
+	rendered := render.Render(spec.Format, decided.connections, variables)
+	refusals := append(decided.refusals, outcome.Result.Refusals...)
 	refusals = append(refusals, rendered.Failures...)
 	if err := checkRequired(spec, refusals, live); err != nil {
-		return content{}, err
+		return content{unresolved: decided.unresolved}, err
 	}
-	return content{rendered.Files, append(rendered.Entries, absentEntries(spec, refusals)...), withdrawn(spec, refusals)}, nil
+	return content{
+		rendered.Files, append(rendered.Entries, absentEntries(spec, refusals)...),
+		withdrawn(spec, refusals), decided.unresolved,
+	}, nil
+}
+
+// decisions are the policy's on all connections of an answer.
+type decisions struct {
+	connections []render.Connection
+	refusals    []provider.Refusal
+	unresolved  []string
 }
 
 // applyPolicy runs the policy over every connection; a connection that it fails is
 // refused and touches no other. A secret manager that cannot be asked is no reason to
 // refuse what a live volume has, nor what a new one requires: then all has to wait.
-func (d *Deliverer) applyPolicy(ctx context.Context, spec Volume, result provider.Result, live bool) ([]render.Connection, []provider.Refusal, error) {
-	connections := make([]render.Connection, 0, len(result.Connections))
-	var refusals []provider.Refusal
+func (d *Deliverer) applyPolicy(ctx context.Context, spec Volume, result provider.Result, live bool) (decisions, error) {
+	made := decisions{connections: make([]render.Connection, 0, len(result.Connections))}
 	for _, entry := range result.Connections {
 		var fetched []string
 		decided, err := d.Policy.Process(ctx, entry.Connection, d.resolve(spec.Pod, &fetched))
 		if errors.Is(err, provider.ErrUnavailable) && (live || spec.Connections.requires(entry.Connection.ID)) {
-			return nil, nil, failf(Unavailable, err, "connection %q cannot be completed now: %v", entry.Connection.ID, err)
+			return decisions{}, failf(Unavailable, err, "connection %q cannot be completed now: %v", entry.Connection.ID, err)
 		}
 		if err != nil {
-			refusals = append(refusals, provider.Refusal{
-				Name:   provider.Name{Kind: provider.Connection, ID: entry.Connection.ID},
-				Reason: provider.Invalid, Detail: err.Error(),
-			})
+			made.refuse(entry.Connection.ID, err, len(fetched) > 0)
 			continue
 		}
-		connections = append(connections, render.Decided(decided, d.version(entry, fetched), spec.Provider))
+		made.connections = append(made.connections, render.Decided(decided, d.version(entry, fetched), spec.Provider))
 	}
-	return connections, refusals, nil
+	return made, nil
+}
+
+func (d *decisions) refuse(id string, err error, reference bool) {
+	d.refusals = append(d.refusals, provider.Refusal{
+		Name: provider.Name{Kind: provider.Connection, ID: id}, Reason: provider.Invalid, Detail: err.Error(),
+	})
+	if reference {
+		d.unresolved = append(d.unresolved, id)
+	}
 }
 
 // resolve binds references to the pod's identity. What they point at is added to
-// fetched.
+// fetched, and be it nothing.
 func (d *Deliverer) resolve(pod provider.Identity, fetched *[]string) policy.Resolve {
 	return func(ctx context.Context, reference policy.Reference) (secret.Text, error) {
 		if d.Resolver == nil {
+			*fetched = append(*fetched, "")
 			return secret.Text{}, errors.New("references are not enabled on this node")
 		}
 		started := time.Now()

@@ -137,11 +137,16 @@ func (d *Deliverer) end(t task, cause string, composed content, placed placement
 	case err != nil:
 		o.problem = err.Error()
 	case placed.offline:
-		o.problem = "the files are what this node was given for a pod like this one before " + t.spec.Provider + " could not be asked any more"
+		o.problem = servedOffline(t.spec)
 	}
 	d.set.end(t.volume, o, d.next)
 	d.observeDelivery(t, cause, placed, err)
 	d.audit(t, cause, composed, placed, o.problem, err)
+	d.tell(t, composed, placed, err)
+}
+
+func servedOffline(spec Volume) string {
+	return "the files are what this node was given for a pod like this one before " + spec.Provider + " could not be asked any more"
 }
 
 // levelOf makes an outage one line for the provider, and not one for each volume.

@@ -47,6 +47,8 @@ type Config struct {
 	OfflineGrace time.Duration
 	// Observer is told what happens; optional.
 	Observer Observer
+	// Recorder tells pods what goes wrong; optional.
+	Recorder Recorder
 	Log      *slog.Logger
 }
 
@@ -62,12 +64,17 @@ type Deliverer struct {
 	watched sync.Map
 	reach   reach
 	memory  memory
+	// noticed are the notices that were passed on.
+	noticed once
 }
 
 // New returns a Deliverer that has no volumes yet.
 func New(config Config) *Deliverer {
 	if config.Observer == nil {
 		config.Observer = silent{}
+	}
+	if config.Recorder == nil {
+		config.Recorder = deaf{}
 	}
 	return &Deliverer{
 		Config:   config,

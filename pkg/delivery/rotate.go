@@ -56,6 +56,7 @@ func (d *Deliverer) Run(ctx context.Context) error {
 				d.deliver(ctx, "rotation", group)
 			})
 		}
+		d.tellStale()
 		if !d.sleep(ctx, wait) {
 			return nil
 		}

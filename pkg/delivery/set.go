@@ -39,6 +39,9 @@ type volume struct {
 	asked    uint64
 	underWay int
 	gone     bool
+	// heard is the event that the pod was told last, stale that it was told it is stale.
+	heard string
+	stale bool
 
 	// placing is held while the tmpfs is touched, and guards what follows. Only system
 	// calls on memory happen under it.
@@ -152,6 +155,29 @@ func (s *set) isGone(v *volume) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return v.gone
+}
+
+// hear takes in what the pod is told, and reports whether it has not just heard it.
+func (s *set) hear(v *volume, event string) (news bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	news = v.heard != event
+	v.heard = event
+	return news
+}
+
+// turnedStale are the volumes that have become stale since it was last called.
+func (s *set) turnedStale(now time.Time, after func(Volume) time.Duration) (turned []*volume) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, v := range s.live {
+		was := v.stale
+		v.stale = v.health.Generation > 0 && now.Sub(v.health.Confirmed) > after(v.spec)
+		if v.stale && !was {
+			turned = append(turned, v)
+		}
+	}
+	return turned
 }
 
 // outcome is how a delivery ended. Where it failed the files are as they were.
