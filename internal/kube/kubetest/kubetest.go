@@ -32,6 +32,7 @@ type Server struct {
 	calls    int
 	override http.HandlerFunc
 	accounts map[string]map[string]string
+	events   map[string]corev1.Event // by namespace and name
 }
 
 // Start serves until Close.
@@ -40,10 +41,12 @@ func Start() (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making the key of service accounts: %w", err)
 	}
-	s := &Server{key: key, accounts: map[string]map[string]string{}}
+	s := &Server{key: key, accounts: map[string]map[string]string{}, events: map[string]corev1.Event{}}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /apis/authentication.k8s.io/v1/tokenreviews", s.review)
 	mux.HandleFunc("GET /api/v1/namespaces/{namespace}/serviceaccounts/{name}", s.serviceAccount)
+	mux.HandleFunc("POST /api/v1/namespaces/{namespace}/events", s.createEvent)
+	mux.HandleFunc("PATCH /api/v1/namespaces/{namespace}/events/{name}", s.patchEvent)
 	s.Server = httptest.NewUnstartedServer(s.admit(mux))
 	s.EnableHTTP2 = true
 	s.StartTLS()
