@@ -73,6 +73,9 @@ func run(ctx context.Context, streams cli.Streams, s settings) error {
 	}
 	resolver, err := s.resolver(&sources)
 	if err == nil {
+		err = s.openRecorder(&sources, log)
+	}
+	if err == nil {
 		err = serve(ctx, s, sources, resolver, log)
 	}
 	return errors.Join(err, sources.close())
@@ -84,6 +87,7 @@ func serve(ctx context.Context, s settings, sources sources, resolver provider.R
 		Providers:  sources.byName,
 		Policy:     policy.Clouds(),
 		Resolver:   resolver,
+		Recorder:   sources.recorder,
 		VolumeSize: int64(s.volumeSize),
 		// The provider gives up first, because it knows what it waited for.
 		FetchTimeout: s.fetchTimeout + time.Second,

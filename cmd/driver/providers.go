@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/leoflow/secrets-csi/internal/kube"
+	"github.com/leoflow/secrets-csi/pkg/delivery"
 	"github.com/leoflow/secrets-csi/pkg/driver"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 	"github.com/leoflow/secrets-csi/pkg/provider/core"
@@ -23,6 +24,8 @@ type sources struct {
 	// names are the keys of byName; the first is the default.
 	names []string
 	ends  []func() error
+	// recorder tells pods of their troubles; nil tells nobody.
+	recorder delivery.Recorder
 }
 
 func (s *settings) providers(log *slog.Logger) (sources, error) {

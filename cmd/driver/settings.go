@@ -34,6 +34,7 @@ type settings struct {
 	kubernetesSecrets     bool
 	kubernetesWatch       bool
 	kubeconfig            string
+	events                bool
 	clouds                cloudSettings
 
 	volumeSize    size
@@ -67,6 +68,7 @@ func (s *settings) bind(flags *flag.FlagSet) {
 	flags.BoolVar(&s.kubernetesSecrets, "kubernetes-secrets", false, "serve the provider \"kubernetes\": Secrets of the pod's namespace, read with the pod's own token")
 	flags.BoolVar(&s.kubernetesWatch, "kubernetes-watch", false, "watch the metadata of those Secrets as the driver; Kubernetes grants that only together with reading them")
 	flags.StringVar(&s.kubeconfig, "kubeconfig", "", "`file` that says how to reach the API server; empty in a pod")
+	flags.BoolVar(&s.events, "events", false, "write events on the pods whose volumes are in trouble; takes the right to create and patch them")
 	s.clouds.bind(flags)
 
 	s.volumeSize = 16 << 20
