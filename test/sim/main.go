@@ -1,0 +1,68 @@
+// Command sim holds one reference core against thousands of nodes. Each node is the
+// driver's own client, on a TLS connection of its own over loopback, with a Watch that
+// stands and, when told of a change, a Fetch for its pods. It prints what that costs core
+// as the number of nodes doubles, and what it comes to in a large fleet.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
+	err := run(ctx)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "sim:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context) error {
+	bin := flag.String("bin", "bin", "the `directory` of the built binaries")
+	first := flag.Int("first", 250, "the `number` of nodes to begin with")
+	doublings := flag.Int("doublings", 4, "how `often` to double it")
+	pods := flag.Int("pods", 10, "how many pods of a node share a fetch")
+	document := flag.String("update", "", "a `file` to write the figures into, between its marks")
+	flag.Parse()
+	program, err := filepath.Abs(filepath.Join(*bin, "core"))
+	if err != nil {
+		return err
+	}
+	if err := raiseDescriptors(); err != nil {
+		return fmt.Errorf("raising the limit of file descriptors: %w", err)
+	}
+	s, err := start(ctx, program, *pods)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	figures, err := s.measureAll(ctx, *first, *doublings)
+	if err != nil {
+		return err
+	}
+	text := report(figures, *pods)
+	fmt.Print(text)
+	if *document != "" {
+		return replaceBlock(*document, text)
+	}
+	return nil
+}
+
+// raiseDescriptors makes room for a connection for each node, here and in core.
+func raiseDescriptors() error {
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return err
+	}
+	limit.Cur = limit.Max
+	return unix.Setrlimit(unix.RLIMIT_NOFILE, &limit)
+}
