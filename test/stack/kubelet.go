@@ -49,7 +49,10 @@ func DialKubelet(socket, podsDir string) (*Kubelet, error) {
 	// Kubelet dials anew for each call, so a driver that restarts is found at once.
 	connection, err := grpc.NewClient("unix:"+socket, grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithDefaultCallOptions(grpc.WaitForReady(true)),
-		grpc.WithConnectParams(grpc.ConnectParams{Backoff: backoff.Config{BaseDelay: 5 * time.Millisecond, MaxDelay: 20 * time.Millisecond}}))
+		grpc.WithConnectParams(grpc.ConnectParams{
+			MinConnectTimeout: time.Second,
+			Backoff:           backoff.Config{BaseDelay: 5 * time.Millisecond, Multiplier: 1.6, MaxDelay: 20 * time.Millisecond},
+		}))
 	if err != nil {
 		return nil, fmt.Errorf("dialling the driver: %w", err)
 	}
