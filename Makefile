@@ -7,6 +7,7 @@ LDFLAGS  := -s -w -X github.com/leoflow/secrets-csi/internal/version.Version=$(V
 BUILD    := CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)'
 TOOL      = go tool -modfile=$(CURDIR)/tools/$(1).mod
 FUZZTIME ?= 30s
+SOAKTIME ?= 30m
 
 .PHONY: build demo test bench image image-test chart-test fuzz fault soak sim lint vuln verify generate clean help
 
@@ -44,6 +45,12 @@ fuzz: ## run each fuzz target for FUZZTIME (30s)
 
 fault: ## break the real programs, and count what pods saw into docs/faults.md
 	go test -count=1 -timeout 60m ./test/fault -kills 200 -update
+
+sim: build ## hold one core against thousands of nodes, and write docs/scale.md
+	go run ./test/sim --bin bin --update docs/scale.md
+
+soak: build ## let everything happen at random for SOAKTIME (30m), and look for leaks
+	go run ./test/soak --bin bin --for $(SOAKTIME)
 
 lint: ## check style and the arrows between packages
 	for module in . images test/chart; do (cd $$module && $(call TOOL,lint) golangci-lint run); done

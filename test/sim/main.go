@@ -16,6 +16,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// budget is what an idle stream may take of core's memory, in bytes, its TLS connection
+// included.
+const budget = 64 << 10
+
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	err := run(ctx)
@@ -51,6 +55,9 @@ func run(ctx context.Context) error {
 	}
 	text := report(figures, *pods)
 	fmt.Print(text)
+	if each := slope(figures); each > budget {
+		return fmt.Errorf("a stream takes %d bytes of core's memory; %d is the budget", each, budget)
+	}
 	if *document != "" {
 		return replaceBlock(*document, text)
 	}

@@ -29,20 +29,26 @@ func report(all []figures, pods int) string {
 	last := all[len(all)-1]
 	groups := fleetPods / pods
 	fmt.Fprintf(&out, `
-From the last row, for %d nodes of %d pods, in groups of %d alike:
+Each further node takes %.1f KiB, from the first row to the last. From the last row, for %d nodes of %d pods, in groups of %d alike:
 
 - memory: %.0f MiB;
 - being idle, with a heartbeat every 30 s: %.1f %% of a CPU;
 - telling all of a change: %.1f s of CPU;
 - a change that concerns one group on every node: %.0f s of CPU for the fetches;
 - a change that concerns every pod (%d fetches for %d pods): %.0f s of CPU.
-`, fleetNodes, fleetPods, pods,
-		float64(last.perNode)*fleetNodes/(1<<20),
+`, float64(slope(all))/(1<<10), fleetNodes, fleetPods, pods,
+		float64(slope(all))*fleetNodes/(1<<20),
 		100*last.idle.Seconds()*fleetNodes/30,
 		last.notice.Seconds()*fleetNodes,
 		last.fetch.Seconds()*fleetNodes,
 		groups*fleetNodes, fleetPods*fleetNodes, last.fetch.Seconds()*float64(groups*fleetNodes))
 	return out.String()
+}
+
+// slope is what one more node takes of core's memory, in bytes.
+func slope(all []figures) int64 {
+	first, last := all[0], all[len(all)-1]
+	return (last.anonymous - first.anonymous) / int64(last.nodes-first.nodes)
 }
 
 func micro(d time.Duration) string { return fmt.Sprintf("%d µs", d.Microseconds()) }
