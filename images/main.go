@@ -54,7 +54,7 @@ func bind(flags *flag.FlagSet) cli.Run {
 	flags.StringVar(&o.source, "source", "..", "the `directory` of the product's Go module")
 	flags.StringVar(&o.out, "out", filepath.Join("..", "dist", "images"), "the `directory` to write to")
 	flags.StringVar(&o.tag, "tag", "dev", "the `version` that the images are tagged with and the binaries tell")
-	flags.StringVar(&o.repository, "repository", "ghcr.io/leoflow/secrets-csi", "the `repository` that the images' names begin with")
+	flags.StringVar(&o.repository, "repository", "leoflow/secrets-csi", "the `repository` that the images' names begin with")
 	flags.BoolVar(&o.sbom, "sbom", false, "list what is in the images; building the tool for it takes minutes the first time")
 	return func(ctx context.Context, streams cli.Streams, _ []string) (err error) {
 		if o.recipes, err = chosen(*only); err != nil {

@@ -47,7 +47,7 @@ func withAgent(pod *corev1.Pod) *corev1.Pod {
 	})
 	pod.Spec.InitContainers = append([]corev1.Container{{
 		Name:            "agent",
-		Image:           "ghcr.io/leoflow/secrets-csi/agent:" + imageTag(),
+		Image:           "leoflow/secrets-csi/agent:" + imageTag(),
 		ImagePullPolicy: corev1.PullIfNotPresent,
 		Args:            []string{"install", "/leoflow"},
 		VolumeMounts:    []corev1.VolumeMount{shared},
@@ -63,11 +63,13 @@ func (s *scenario) read(pod, file string) string {
 	return s.Exec(pod, "cat", mountPath+"/"+file)
 }
 
-// environment is that of the pod's first process: the names that Airflow looks up.
+// environment is that of the pod's first process once the agent has become "sleep": the
+// names that Airflow looks up.
 func (s *scenario) environment(pod string) map[string]string {
 	s.Helper()
+	const script = `until read name </proc/1/comm && [ "$name" = sleep ]; do sleep 0.05; done; cat /proc/1/environ`
 	found := map[string]string{}
-	for variable := range strings.SplitSeq(s.Exec(pod, "cat", "/proc/1/environ"), "\x00") {
+	for variable := range strings.SplitSeq(s.Exec(pod, "/bin/sh", "-ec", script), "\x00") {
 		if name, value, _ := strings.Cut(variable, "="); strings.HasPrefix(name, "AIRFLOW_") {
 			found[name] = value
 		}
