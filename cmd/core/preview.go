@@ -18,6 +18,7 @@ import (
 type preview struct {
 	entries []previewEntry
 	notices []previewNotice
+	grades  []previewGrade
 
 	files       *store.Store
 	origins     map[entry.Name]store.Origin
@@ -55,6 +56,7 @@ func (p *preview) add(ctx context.Context, e store.Entry) {
 	switch {
 	case err != nil:
 		p.notice(e.Name, codeInvalid, err.Error())
+		p.grade(e, policy.Grade{State: policy.Broken, Reason: err.Error()})
 	case e.Name.Kind == entry.Variable:
 		p.variables = append(p.variables, render.Variable{Key: e.Name.ID, Value: value.Text})
 	default:
@@ -66,6 +68,7 @@ func (p *preview) add(ctx context.Context, e store.Entry) {
 var errReference = errors.New("a reference is fetched under the pod's own identity")
 
 func (p *preview) decide(ctx context.Context, e store.Entry, value store.Value) {
+	p.grade(e, policy.Probe(value.Connection))
 	decided, err := policy.Clouds().Process(ctx, value.Connection, func(context.Context, policy.Reference) (secret.Text, error) {
 		return secret.Text{}, errReference
 	})

@@ -31,7 +31,9 @@ type Finding struct {
 	State string `json:"state"`
 	Env   string `json:"env,omitempty"`
 	// Size is that of the environment string, in bytes, with name and NUL.
-	Size    int             `json:"size,omitempty"`
+	Size int `json:"size,omitempty"`
+	// Grade is of connections whose type the driver's policy knows.
+	Grade   *layout.Grade   `json:"grade,omitempty"`
 	Notices []layout.Notice `json:"notices,omitempty"`
 }
 
@@ -63,7 +65,7 @@ func (r *Report) problem(faults ...error) {
 func (r *Report) findings(snapshot Snapshot, differing []string) {
 	delivered := snapshot.Entries
 	for _, entry := range snapshot.Manifest.Entries {
-		found := Finding{entry.Kind, entry.ID, entry.State, entry.Env, 0, slices.Clone(entry.Notices)}
+		found := Finding{entry.Kind, entry.ID, entry.State, entry.Env, 0, entry.Grade, slices.Clone(entry.Notices)}
 		switch {
 		case entry.State == layout.Delivered:
 			found.Size = len(entry.Env) + len("=") + delivered[0].Value.Len() + len("\x00")

@@ -17,6 +17,8 @@ func TestProbe(t *testing.T) {
 	shown := content(map[string]string{"my-key": "needle", "region": "needle"})
 	stored := layout.Notice{Code: "key-in-core", Message: "a cloud key is stored in core"}
 	shown.Manifest.Entries[1].Notices = []layout.Notice{stored}
+	grade := &layout.Grade{State: "runtime", Reason: "keyless"}
+	shown.Manifest.Entries[1].Grade = grade
 	shown.Manifest.Entries = append(shown.Manifest.Entries,
 		layout.Entry{Kind: "connection", ID: "optional", State: "missing"},
 		layout.Entry{Kind: "connection", ID: "forbidden", State: "denied", Required: true})
@@ -26,12 +28,12 @@ func TestProbe(t *testing.T) {
 	report := Probe(volume, Program{Environ: []string{"AIRFLOW_VAR_REGION=south"}})
 	assert.EqualValues(t, 1, report.Generation)
 	assert.Equal(t, []Finding{
-		{"variable", "my-key", "delivered", "AIRFLOW_VAR_MY-KEY", 26, []layout.Notice{
+		{"variable", "my-key", "delivered", "AIRFLOW_VAR_MY-KEY", 26, nil, []layout.Notice{
 			{Code: "no-shell-name", Message: "dash and busybox sh do not hand this name on; start the program itself, or use bash"}}},
-		{"variable", "region", "delivered", "AIRFLOW_VAR_REGION", 26, []layout.Notice{stored,
+		{"variable", "region", "delivered", "AIRFLOW_VAR_REGION", 26, grade, []layout.Notice{stored,
 			{Code: "already-set", Message: "already set to something else here; 'agent exec' replaces it"}}},
-		{"connection", "optional", "missing", "", 0, nil},
-		{"connection", "forbidden", "denied", "", 0, nil},
+		{"connection", "optional", "missing", "", 0, nil, nil},
+		{"connection", "forbidden", "denied", "", 0, nil, nil},
 	}, report.Entries)
 	assert.Equal(t, []string{`connection "forbidden" is denied and required: it was withdrawn`}, report.Problems)
 }
