@@ -9,18 +9,22 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"syscall"
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
+	// A closed terminal or a pager that is quit is no reason to leave a mount behind.
+	ctx, stop := signal.NotifyContext(context.Background(),
+		os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE)
 	err := run(ctx)
-	if ctx.Err() != nil {
-		err = errors.New("interrupted; everything is cleaned up")
-	}
 	stop()
+	var inNamespace *exec.ExitError
+	if errors.As(err, &inNamespace) { // it has said what went wrong
+		os.Exit(inNamespace.ExitCode())
+	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "\ndemo:", err)
 		os.Exit(1)
@@ -30,7 +34,7 @@ func main() {
 func run(ctx context.Context) error {
 	bin := flag.String("bin", "bin", "the `directory` of the built binaries")
 	flag.Parse()
-	if os.Geteuid() != 0 {
+	if !mayMount() {
 		return runInNamespace(ctx)
 	}
 	absolute, err := filepath.Abs(*bin)

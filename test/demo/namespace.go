@@ -7,12 +7,22 @@ import (
 	"os"
 	"os/exec"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
+
+// mayMount reports whether this process has CAP_SYS_ADMIN; root in a container may not.
+func mayMount() bool {
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var data [2]unix.CapUserData
+	err := unix.Capget(&header, &data[0])
+	return err == nil && data[0].Effective&(1<<unix.CAP_SYS_ADMIN) != 0
+}
 
 // runInNamespace runs the demo once more as root of a user and mount namespace of its
 // own, where an unprivileged user may mount a tmpfs.
 func runInNamespace(ctx context.Context) error {
-	fmt.Println("You are not root, so this runs in a user and mount namespace of its own.")
+	fmt.Println("You may not mount here, so this runs in a user and mount namespace of its own.")
 	command := exec.CommandContext(ctx, "/proc/self/exe", os.Args[1:]...)
 	command.Cancel = func() error { return command.Process.Signal(syscall.SIGTERM) }
 	command.Stdin, command.Stdout, command.Stderr = os.Stdin, os.Stdout, os.Stderr
@@ -25,9 +35,9 @@ func runInNamespace(ctx context.Context) error {
 	err := command.Run()
 	var exit *exec.ExitError
 	if err == nil || errors.As(err, &exit) {
-		return err
+		return err // it has said what went wrong
 	}
-	return fmt.Errorf("this kernel does not let an ordinary user make namespaces (%w): "+
+	return fmt.Errorf("this kernel does not let you make namespaces (%w): "+
 		"run 'sudo make demo', or allow it, for example by 'sudo sysctl kernel.unprivileged_userns_clone=1' "+
 		"or, on Ubuntu, 'sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0'", err)
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -38,13 +39,7 @@ func tell(ctx context.Context, bin string) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() {
-		// Also on Ctrl-C: the context of the story is then over.
-		if closing := s.Close(); err == nil {
-			err = closing
-		}
-		say("Cleaned up: volumes unmounted, processes ended, files deleted.")
-	}()
+	defer func() { err = errors.Join(interruption(ctx, err), s.leave()) }()
 	for _, chapter := range []func(context.Context) error{
 		s.publish, s.showFiles, s.runChild, s.showWhereItIsNot, s.rotate, s.refuse,
 	} {
@@ -54,6 +49,23 @@ func tell(ctx context.Context, bin string) (err error) {
 	}
 	say("That was all of it, in %s.", time.Since(started).Round(10*time.Millisecond))
 	return nil
+}
+
+// leave takes everything away, also after Ctrl-C.
+func (s *story) leave() error {
+	if err := s.Close(); err != nil {
+		return fmt.Errorf("cleaning up %s: %w", s.Dir, err)
+	}
+	say("Cleaned up: volumes unmounted, processes ended, files deleted.")
+	return nil
+}
+
+// interruption stands for whatever failed because the story was broken off.
+func interruption(ctx context.Context, err error) error {
+	if err != nil && ctx.Err() != nil {
+		return errors.New("interrupted")
+	}
+	return err
 }
 
 func (s *story) publish(ctx context.Context) error {
@@ -178,6 +190,9 @@ func (s *story) refuse(ctx context.Context) error {
 	}
 	detail("%v", err)
 	say("Nothing is mounted for it, and core has an audit record of each decision:")
+	if _, err := s.Core.WaitFor(ctx, "payroll"); err != nil {
+		return err
+	}
 	for line := range strings.Lines(s.Core.Output()) {
 		if strings.Contains(line, "payroll") {
 			detail("%s", strings.TrimSpace(line))

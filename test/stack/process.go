@@ -5,12 +5,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"syscall"
-	"time"
 )
 
 // Process is a program of ours that runs in the background. What it prints is kept.
@@ -21,12 +22,14 @@ type Process struct {
 	err     error
 }
 
-// Run runs a program until Stop, or until ctx ends.
-func Run(ctx context.Context, program string, args ...string) (*Process, error) {
-	command := exec.CommandContext(ctx, program, args...)
-	command.Cancel = func() error { return command.Process.Signal(syscall.SIGTERM) }
-	command.WaitDelay = 10 * time.Second
-	// In a group of its own, so that Ctrl-C reaches it through us and in our order.
+// Run runs a program until Stop or Kill. It is in a process group of its own, so that
+// Ctrl-C in a terminal reaches it through us and in our order, and it ends with us.
+// Settings in our environment that are meant for such programs are not handed on.
+func Run(program string, args ...string) (*Process, error) {
+	command := exec.Command(program, args...)
+	command.Env = slices.DeleteFunc(os.Environ(), func(variable string) bool {
+		return strings.HasPrefix(variable, "LEOFLOW_")
+	})
 	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	p := &Process{command: command, output: newOutput(), done: make(chan struct{})}
 	command.Stdout, command.Stderr = p.output, p.output

@@ -104,7 +104,7 @@ func (s *Stack) StartCore(ctx context.Context) (err error) {
 	if listen == "" {
 		listen = "127.0.0.1:0"
 	}
-	s.Core, err = Run(ctx, s.program("core"), append([]string{
+	s.Core, err = Run(s.program("core"), append([]string{
 		"serve", "--listen=" + listen, "--connections=" + s.Connections, "--variables=" + s.Variables,
 		"--rules=" + s.path("rules.yaml"), "--cert=" + s.path("core.crt"), "--key=" + s.path("core.key"),
 		"--client-ca=" + s.PKI.CA(), "--jwt-key-file=" + s.path("jwt.key"), "--log-format=json",
@@ -125,7 +125,7 @@ func (s *Stack) StartCore(ctx context.Context) (err error) {
 
 // StartDriver starts the driver.
 func (s *Stack) StartDriver(ctx context.Context) (err error) {
-	s.Driver, err = Run(ctx, s.program("driver"), append([]string{
+	s.Driver, err = Run(s.program("driver"), append([]string{
 		"--node-id=demo", "--endpoint=unix://" + s.socket(), "--core-address=" + s.address, "--core-server-name=core",
 		"--core-ca=" + s.PKI.CA(), "--core-cert=" + s.path("node.crt"), "--core-key=" + s.path("node.key"),
 	}, s.options.DriverArgs...)...)

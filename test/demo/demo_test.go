@@ -1,0 +1,79 @@
+package main
+
+import (
+	"bufio"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/leoflow/secrets-csi/pkg/mount/mounttest"
+)
+
+func TestMain(m *testing.M) { os.Exit(mounttest.Run(m)) }
+
+// build builds the demo and the programs it shows.
+func build(t *testing.T) (demo, bin string) {
+	t.Helper()
+	bin = t.TempDir()
+	command := exec.CommandContext(t.Context(), "go", "build", "-o", bin+"/", "./cmd/...", "./test/demo")
+	command.Dir = filepath.Join("..", "..")
+	out, err := command.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	return filepath.Join(bin, "demo"), bin
+}
+
+func TestTheDemoTellsItsStoryAndLeavesNothing(t *testing.T) {
+	demo, bin := build(t)
+	for _, row := range []struct {
+		name string
+		// leave breaks the story off at a line; nil hears it to its end.
+		leave func(*exec.Cmd, *os.File) error
+		ends  bool
+	}{
+		{"to its end", nil, true},
+		{"Ctrl-C", func(demo *exec.Cmd, _ *os.File) error { return demo.Process.Signal(os.Interrupt) }, false},
+		{"a closed terminal", func(demo *exec.Cmd, _ *os.File) error { return demo.Process.Signal(syscall.SIGHUP) }, false},
+		{"a pager that is quit", func(_ *exec.Cmd, out *os.File) error { return out.Close() }, false},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			temp := t.TempDir()
+			command := exec.CommandContext(t.Context(), demo, "--bin", bin)
+			command.Env = append(os.Environ(), "TMPDIR="+temp, "LEOFLOW_AUTH=tokenreview")
+			read, write, err := os.Pipe()
+			require.NoError(t, err)
+			command.Stdout = write
+			require.NoError(t, command.Start())
+			require.NoError(t, write.Close())
+			defer read.Close()
+
+			var story strings.Builder
+			lines := bufio.NewScanner(read)
+			for lines.Scan() {
+				story.WriteString(lines.Text() + "\n")
+				if row.leave != nil && strings.Contains(lines.Text(), "Where the password is not") {
+					require.NoError(t, row.leave(command, read))
+					row.leave = nil
+				}
+			}
+			err = command.Wait()
+			if row.ends {
+				require.NoError(t, err)
+				assert.Contains(t, story.String(), "Generation 2 stood in the volume")
+				assert.Contains(t, story.String(), `"entry":"payroll","decision":"denied"`)
+				assert.NotContains(t, story.String(), firstPassword)
+				assert.NotContains(t, story.String(), secondPassword)
+			} else {
+				assert.Error(t, err)
+			}
+			left, err := os.ReadDir(temp)
+			require.NoError(t, err)
+			assert.Empty(t, left)
+		})
+	}
+}
