@@ -49,7 +49,7 @@ func start(ctx context.Context, program string, pods int) (s *sim, err error) {
 	if err := s.writeFiles(); err != nil {
 		return nil, err
 	}
-	s.process, err = stack.Run(ctx, program, "serve", "--listen=127.0.0.1:0", "--connections="+s.path("connections.json"),
+	s.process, err = stack.Run(program, "serve", "--listen=127.0.0.1:0", "--connections="+s.path("connections.json"),
 		"--rules="+s.path("rules.yaml"), "--cert="+s.path("core.crt"), "--key="+s.path("core.key"), "--client-ca="+s.pki.CA(),
 		"--jwt-key-file="+s.path("jwt.key"), "--audit-log="+os.DevNull, "--log-format=json", "--heartbeat="+heartbeat.String())
 	if err != nil {
