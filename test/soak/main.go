@@ -39,7 +39,8 @@ func run(ctx context.Context) error {
 		return err
 	}
 	fmt.Printf("soaking for %v, --seed=%d\n", *length, *seed)
-	s, err := stack.Start(ctx, stack.Options{Bin: absolute, Connections: connections(1), Variables: "{}", Rules: rulesFor("*"),
+	// The programs outlive ctx, so that what is mounted can be unmounted.
+	s, err := stack.Start(context.WithoutCancel(ctx), stack.Options{Bin: absolute, Connections: connections(1), Variables: "{}", Rules: rulesFor("*"),
 		DriverArgs: []string{"--fetch-timeout=2s", "--offline-grace=30s"}})
 	if err != nil {
 		return err
