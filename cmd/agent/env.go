@@ -67,7 +67,7 @@ func bindEnv(flags *flag.FlagSet) cli.Run {
 		}
 		ctx, stop := signal.NotifyContext(ctx, unix.SIGINT, unix.SIGTERM)
 		defer stop()
-		tell := func(err error) { _, _ = fmt.Fprintln(streams.Err, "agent:", err) }
+		tell := func(line string) { _, _ = fmt.Fprintln(streams.Err, "agent: "+line) }
 		return envshim.Follow(ctx, *f.dir, tell, func(snapshot envshim.Snapshot) error {
 			return f.write(streams.Out, snapshot)
 		})
