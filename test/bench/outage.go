@@ -44,6 +44,7 @@ func (b *bench) outage(ctx context.Context) (err error) {
 		return err
 	}
 	s.Core.Kill()
+	s.Core = nil
 	away, err := watch()
 	if err != nil {
 		return err
