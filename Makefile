@@ -37,7 +37,7 @@ chart-test: ## test what the chart renders and refuses
 	cd test/chart && go vet ./... && go test ./...
 
 fuzz: ## run each fuzz target for FUZZTIME (30s)
-	@grep -roh --include='*_test.go' '^func Fuzz[A-Za-z]*' pkg cmd -H | sed 's|/[^/]*:func | |' | \
+	@grep -roh --include='*_test.go' '^func Fuzz[A-Za-z]*' pkg cmd internal -H | sed 's|/[^/]*:func | |' | \
 	while read -r package target; do \
 		echo "== $$package $$target"; \
 		go test ./$$package -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME); \
