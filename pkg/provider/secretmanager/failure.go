@@ -2,8 +2,10 @@ package secretmanager
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/leoflow/secrets-csi/pkg/provider"
@@ -26,7 +28,23 @@ func (f *Failure) Error() string {
 	if f.Kind == nil {
 		return f.Text
 	}
-	return f.Text + " (" + f.Kind.Error() + ")"
+	return f.Text + " (" + f.Kind.Error() + ")" + f.remedy()
+}
+
+// remedy is what to do, where the text does not say so.
+func (f *Failure) remedy() string {
+	switch {
+	case strings.Contains(f.Text, "; "):
+		return ""
+	case errors.Is(f.Kind, provider.ErrDenied):
+		return "; at the cloud, grant it to the identity of the pod's service account"
+	case errors.Is(f.Kind, provider.ErrMissing):
+		return "; create the secret, or correct the reference"
+	case errors.Is(f.Kind, provider.ErrUnauthenticated):
+		return "; check that the cloud trusts this cluster's tokens, for the pod's service account and this audience"
+	default:
+		return "; wait, it is tried again"
+	}
 }
 
 func (f *Failure) Unwrap() error { return f.Kind }

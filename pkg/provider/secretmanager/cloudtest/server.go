@@ -7,6 +7,7 @@ package cloudtest
 import (
 	"crypto/rand"
 	"crypto/x509"
+	"encoding/pem"
 	"io"
 	"log"
 	"net/http"
@@ -78,6 +79,11 @@ func (s *Server) Roots() *x509.CertPool {
 	pool := x509.NewCertPool()
 	pool.AddCert(s.tls.Certificate())
 	return pool
+}
+
+// Certificate verifies the server too, as PEM.
+func (s *Server) Certificate() []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.tls.Certificate().Raw})
 }
 
 // URL is where the server's HTTP lives.
