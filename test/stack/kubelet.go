@@ -36,6 +36,8 @@ type Pod struct {
 	Name, Namespace, ServiceAccount, UID string
 	// Token is the pod's token for core, as tokenRequests brings it.
 	Token string
+	// CloudTokens are the pod's tokens for other audiences, by audience.
+	CloudTokens map[string]string
 	// TaskToken is the key "token" of the volume's nodePublishSecretRef; empty for none.
 	TaskToken string
 	// Attributes are the volume's volumeAttributes.
@@ -88,9 +90,12 @@ func (k *Kubelet) Publish(ctx context.Context, p Pod) error {
 
 // PublishRequest is what kubelet sends for the pod.
 func (k *Kubelet) PublishRequest(p Pod) (*csi.NodePublishVolumeRequest, error) {
-	tokens, err := json.Marshal(map[string]any{
-		"leoflow-core": map[string]any{"token": p.Token, "expirationTimestamp": time.Now().Add(time.Hour).UTC()},
-	})
+	requested := map[string]any{}
+	for audience, token := range p.CloudTokens {
+		requested[audience] = requestedToken(token)
+	}
+	requested["leoflow-core"] = requestedToken(p.Token)
+	tokens, err := json.Marshal(requested)
 	if err != nil {
 		return nil, fmt.Errorf("encoding the token: %w", err)
 	}
@@ -119,6 +124,10 @@ func (k *Kubelet) PublishRequest(p Pod) (*csi.NodePublishVolumeRequest, error) {
 		VolumeContext: volumeContext,
 		Secrets:       secrets,
 	}, nil
+}
+
+func requestedToken(token string) map[string]any {
+	return map[string]any{"token": token, "expirationTimestamp": time.Now().Add(time.Hour).UTC()}
 }
 
 // Unpublish takes the pod's volume away, and the directories that kubelet made.

@@ -32,7 +32,8 @@ type Server struct {
 	calls    int
 	override http.HandlerFunc
 	accounts map[string]map[string]string
-	events   map[string]corev1.Event // by namespace and name
+	events   map[string]corev1.Event  // by namespace and name
+	secrets  map[string]corev1.Secret // by namespace, service account that may get it, and name
 }
 
 // Start serves until Close.
@@ -41,10 +42,11 @@ func Start() (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making the key of service accounts: %w", err)
 	}
-	s := &Server{key: key, accounts: map[string]map[string]string{}, events: map[string]corev1.Event{}}
+	s := &Server{key: key, accounts: map[string]map[string]string{}, events: map[string]corev1.Event{}, secrets: map[string]corev1.Secret{}}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /apis/authentication.k8s.io/v1/tokenreviews", s.review)
 	mux.HandleFunc("GET /api/v1/namespaces/{namespace}/serviceaccounts/{name}", s.serviceAccount)
+	mux.HandleFunc("GET /api/v1/namespaces/{namespace}/secrets/{name}", s.secret)
 	mux.HandleFunc("POST /api/v1/namespaces/{namespace}/events", s.createEvent)
 	mux.HandleFunc("PATCH /api/v1/namespaces/{namespace}/events/{name}", s.patchEvent)
 	s.Server = httptest.NewUnstartedServer(s.admit(mux))
@@ -97,6 +99,8 @@ func (s *Server) admit(next http.Handler) http.Handler {
 		switch {
 		case override != nil:
 			override(w, r)
+		case strings.Contains(r.URL.Path, "/secrets/"): // which the pods get by themselves
+			next.ServeHTTP(w, r)
 		case r.Header.Get("Authorization") != "Bearer "+credentials:
 			Refuse(w, http.StatusUnauthorized, metav1.StatusReasonUnauthorized)
 		default:

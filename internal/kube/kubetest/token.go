@@ -12,6 +12,9 @@ import (
 	"github.com/leoflow/secrets-csi/pkg/secret"
 )
 
+// Audience is that of tokens for the server itself.
+const Audience = issuer
+
 const issuer = "https://kubernetes.default.svc.cluster.local"
 
 // Token is what a service-account token says. Pod is empty where it is bound to none.

@@ -1,0 +1,39 @@
+package kubetest
+
+import (
+	"net/http"
+	"strings"
+	"time"
+
+	authenticationv1 "k8s.io/api/authentication/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// Store keeps a Secret that one service account of its namespace may get.
+func (s *Server) Store(serviceAccount string, secret corev1.Secret) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.secrets[secret.Namespace+"/"+serviceAccount+"/"+secret.Name] = secret
+}
+
+// secret answers pods, by their own tokens.
+func (s *Server) secret(w http.ResponseWriter, r *http.Request) {
+	namespace, name := r.PathValue("namespace"), r.PathValue("name")
+	token, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	status := s.status(authenticationv1.TokenReviewSpec{Token: token, Audiences: []string{Audience}}, time.Now())
+	if !status.Authenticated {
+		Refuse(w, http.StatusUnauthorized, metav1.StatusReasonUnauthorized)
+		return
+	}
+	parts := strings.Split(status.User.Username, ":") // system:serviceaccount:NAMESPACE:NAME
+	s.mu.Lock()
+	found, allowed := s.secrets[namespace+"/"+parts[3]+"/"+name]
+	s.mu.Unlock()
+	if !allowed || parts[2] != namespace {
+		Refuse(w, http.StatusForbidden, metav1.StatusReasonForbidden)
+		return
+	}
+	found.Kind, found.APIVersion = "Secret", "v1"
+	respond(w, http.StatusOK, found)
+}
