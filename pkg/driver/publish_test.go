@@ -242,6 +242,8 @@ func TestPublishRefusesBadTargets(t *testing.T) {
 			return unix.Mount("tmpfs", path, "tmpfs", 0, "size=64k")
 		}), codes.FailedPrecondition,
 			"making the volume: looking at TARGET: another file system is mounted there"},
+		{"not empty", makeTarget(func(path string) error { return os.MkdirAll(filepath.Join(path, "theirs"), 0o750) }), codes.FailedPrecondition,
+			"making the volume: mounting on TARGET: directory is not empty: it holds files that are not ours"},
 	})
 	entries, err := os.ReadDir(elsewhere)
 	require.NoError(t, err)

@@ -33,7 +33,7 @@ var (
 	ErrForeign = errors.New("another file system is mounted there")
 	// ErrNotMounted: no volume is mounted at the target.
 	ErrNotMounted = errors.New("no volume is mounted there")
-	// ErrNotEmpty: the directory that is left after unmounting has content.
+	// ErrNotEmpty: the directory has content, and no volume is mounted on it.
 	ErrNotEmpty = errors.New("directory is not empty")
 	// ErrNoGeneration: the volume is mounted and shows nothing yet.
 	ErrNoGeneration = errors.New("volume shows no generation yet")
@@ -79,6 +79,9 @@ func (m *Mounter) Mount(target string, options Options) (created bool, err error
 	}
 	defer dir.Close()
 	if mounted, err := isVolume(dir); err != nil || mounted {
+		return false, err
+	}
+	if err := checkEmpty(dir); err != nil {
 		return false, err
 	}
 	err = m.attach(dir, options)

@@ -63,6 +63,12 @@ func superOptions(t *testing.T, target string) string {
 	return ""
 }
 
+// A node may be set up to spend 2 MiB on each small file. Of a mounted tmpfs the kernel
+// tells only what is not "never", so it is the option itself that can be looked at.
+func TestMountSpendsNoHugePagesOnSmallFiles(t *testing.T) {
+	assert.Contains(t, strings.Split(tmpfsOptions(Options{SizeBytes: megabyte}), ","), "huge=never")
+}
+
 func TestMountFallsBackForGoodWhereNoswapIsRefused(t *testing.T) {
 	mounter := &Mounter{swappable: true}
 	target := filepath.Join(t.TempDir(), "mount")
@@ -136,8 +142,12 @@ func TestMountRefusesATargetAndTouchesNothing(t *testing.T) {
 			return makeLink(t, dir, "elsewhere")
 		}, ErrTarget, "it is a link or a file"},
 		"a link to nowhere": {func(t *testing.T, dir string) string { return makeLink(t, dir, "nowhere") }, ErrTarget, "it is a link or a file"},
-		"another's tmpfs":   {mountForeign, ErrForeign, "another file system is mounted there"},
-		"a bind mount":      {mountBind, ErrForeign, "another file system is mounted there"},
+		"a directory with content": {func(t *testing.T, dir string) string {
+			require.NoError(t, os.MkdirAll(dir+"/mount/kept", 0o755))
+			return dir + "/mount"
+		}, ErrNotEmpty, "it holds files that are not ours"},
+		"another's tmpfs": {mountForeign, ErrForeign, "another file system is mounted there"},
+		"a bind mount":    {mountBind, ErrForeign, "another file system is mounted there"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -3,6 +3,7 @@ package mount
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -40,6 +41,24 @@ func openOrMakeTarget(path string) (dir *os.File, made bool, err error) {
 	}
 	dir, err = openTarget(path)
 	return dir, true, err
+}
+
+// checkEmpty refuses to hide files: they would be in the way of removing the directory
+// once the volume is gone.
+func checkEmpty(dir *os.File) error {
+	readable, err := os.Open(handlePath(dir))
+	if err != nil {
+		return fmt.Errorf("looking into %s: %w", dir.Name(), err)
+	}
+	defer readable.Close()
+	_, err = readable.Readdirnames(1)
+	switch {
+	case errors.Is(err, io.EOF):
+		return nil
+	case err != nil:
+		return fmt.Errorf("looking into %s: %w", dir.Name(), err)
+	}
+	return fmt.Errorf("mounting on %s: %w: it holds files that are not ours", dir.Name(), ErrNotEmpty)
 }
 
 // isVolume tells whether dir is the root of a volume of ours; whatever else is mounted
