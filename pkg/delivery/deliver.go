@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/leoflow/secrets-csi/internal/logkey"
+	"github.com/leoflow/secrets-csi/pkg/mount"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 )
 
@@ -55,7 +56,7 @@ func (d *Deliverer) fill(ctx context.Context, cause string, t task, from answer)
 	composed, err := d.compose(ctx, t.spec, from.Outcome, d.isLive(t.volume)) // 2
 	var placed placement
 	if err == nil {
-		placed, err = d.place(t, composed, from) // 3
+		placed, err = d.place(t, cause, composed, from) // 3
 	}
 	d.end(t, cause, composed, placed, err)
 	return err
@@ -132,7 +133,10 @@ var errNoProvider = errors.New("no such provider is configured on this node")
 
 // end records how a delivery went, and tells of it.
 func (d *Deliverer) end(t task, cause string, composed content, placed placement, err error) {
-	o := outcome{placement: placed, failed: err != nil || placed.offline, problem: composed.withdrawn}
+	o := outcome{
+		placement: placed, failed: err != nil || placed.offline, problem: composed.withdrawn,
+		lost: errors.Is(err, mount.ErrNotMounted),
+	}
 	switch {
 	case err != nil:
 		o.problem = err.Error()

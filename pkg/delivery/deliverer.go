@@ -57,6 +57,7 @@ type Deliverer struct {
 	Config
 	mounter mount.Mounter
 	set     set
+	targets targets
 	wake    chan struct{}
 	// versions are of what references point at.
 	versions provider.Versions
@@ -78,7 +79,8 @@ func New(config Config) *Deliverer {
 	}
 	return &Deliverer{
 		Config:   config,
-		set:      set{live: map[string]*volume{}},
+		set:      set{live: map[string]*volume{}, at: map[string]*volume{}},
+		targets:  targets{held: map[string]*target{}},
 		reach:    reach{outages: map[string]*outage{}},
 		memory:   memory{grace: config.OfflineGrace, copies: map[string]*memo{}},
 		wake:     make(chan struct{}, 1),
@@ -95,7 +97,7 @@ const publishing = "publish"
 //
 // Errors are *Error, and leave what the volume shows as it was.
 func (d *Deliverer) Publish(ctx context.Context, spec Volume) error {
-	v, differs, err := d.set.adopt(spec, d.recall(spec))
+	v, differs, err := d.adopt(spec)
 	if err != nil {
 		return err
 	}
@@ -111,6 +113,12 @@ func (d *Deliverer) Publish(ctx context.Context, spec Volume) error {
 	return err
 }
 
+// adopt holds the target path, so that what it recalls is not being taken away.
+func (d *Deliverer) adopt(spec Volume) (v *volume, differs bool, err error) {
+	defer d.targets.lock(spec.TargetPath)()
+	return d.set.adopt(spec, d.recall(spec))
+}
+
 // recall tells what a volume shows that this process does not know, from before a
 // restart.
 func (d *Deliverer) recall(spec Volume) Health {
@@ -124,16 +132,21 @@ func (d *Deliverer) recall(spec Volume) Health {
 	return Health{Generation: shown.Manifest.Generation, Confirmed: shown.Confirmed, Offline: shown.Manifest.Offline}
 }
 
-// Unpublish takes the volume away: its files, its mount and its directory. It is
-// idempotent, and needs no more than the path for a volume that this process has
-// never seen.
+// Unpublish takes away what is published at the target path, whichever volume that is:
+// its files, its mount and its directory. It is idempotent, and needs no more than the
+// path for a volume that this process has never seen.
 func (d *Deliverer) Unpublish(_ context.Context, volumeID, targetPath string) error {
-	v := d.set.remove(volumeID, targetPath)
-	if v != nil {
-		v.placing.Lock()
-		defer v.placing.Unlock()
+	defer d.targets.lock(targetPath)()
+	if v := d.set.remove(targetPath); v != nil && v.spec.ID != volumeID {
+		d.logger(v.spec).Warn("unpublished under another id", logkey.Path, targetPath)
 	}
-	if err := mount.Unmount(targetPath); err != nil {
+	err := mount.Unmount(targetPath)
+	switch {
+	case errors.Is(err, mount.ErrNotEmpty):
+		// Nothing of ours is left. An error would have kubelet ask for ever, and keep the
+		// pod; whether the rest may go is kubelet's to say, which removes the directory.
+		d.Log.Warn("left a directory that is not empty", logkey.VolumeID, volumeID, logkey.Path, targetPath)
+	case err != nil:
 		return failf(mountReason(err), err, "ending the volume: %v", err)
 	}
 	return nil
@@ -155,11 +168,11 @@ func (d *Deliverer) Health(volumeID string) (Health, bool) {
 	return health, true
 }
 
-// Holds tells whether a complete generation of a volume of ours is at path, whoever
-// put it there: also the process before this one.
-func (d *Deliverer) Holds(path string) bool {
+// Holds tells whether a complete generation of the volume is at path, also if it was the
+// process before this one that put it there.
+func (d *Deliverer) Holds(volumeID, path string) bool {
 	held, err := holds(path)
-	return err == nil && held
+	return err == nil && held && d.set.mayBeAt(volumeID, path)
 }
 
 func holds(path string) (bool, error) {

@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -25,9 +26,8 @@ type placement struct {
 
 // place makes the volume hold the content. What this call created it undoes on
 // failure, and nothing else.
-func (d *Deliverer) place(t task, c content, from answer) (placement, error) {
-	t.placing.Lock()
-	defer t.placing.Unlock()
+func (d *Deliverer) place(t task, cause string, c content, from answer) (placement, error) {
+	defer d.targets.lock(t.spec.TargetPath)()
 	if d.set.isGone(t.volume) {
 		return placement{}, failf(Busy, nil, "volume %s was unpublished meanwhile", t.spec.ID)
 	}
@@ -36,9 +36,9 @@ func (d *Deliverer) place(t task, c content, from answer) (placement, error) {
 		return placement{generation: health.Generation, confirmed: health.Confirmed, offline: health.Offline}, nil
 	}
 	target := t.spec.TargetPath
-	created, err := d.mount(target)
+	created, err := d.mount(target, cause == publishing)
 	if err != nil {
-		return placement{}, failf(mountReason(err), err, "making the volume: %v", err)
+		return placement{}, failf(placeReason(err), err, "making the volume: %v", err)
 	}
 	written, err := mount.Write(target, mount.Content{
 		Files: files(c.files),
@@ -53,7 +53,7 @@ func (d *Deliverer) place(t task, c content, from answer) (placement, error) {
 		if created {
 			err = errors.Join(err, mount.Unmount(target))
 		}
-		return placement{}, failf(mountReason(err), err, "filling the volume: %v", err)
+		return placement{}, failf(placeReason(err), err, "filling the volume: %v", err)
 	}
 	t.placed = t.number
 	return placement{written.Generation, from.fetched, written.Changed, from.offline != nil}, nil
@@ -62,11 +62,26 @@ func (d *Deliverer) place(t task, c content, from answer) (placement, error) {
 // mount gives the target its tmpfs, unless a generation is there. To tell whose tmpfs
 // that is takes reading the list of all mounts, which is not for each volume of each
 // rotation; nobody else's has a generation, and Write refuses a target without a tmpfs.
-func (d *Deliverer) mount(target string) (created bool, err error) {
-	if _, err := os.Lstat(filepath.Join(target, layout.DataLink)); err == nil {
+//
+// A rotation mounts nothing: who took the mount away may be done with the path, and
+// values would stand there that nobody unpublishes.
+func (d *Deliverer) mount(target string, publishing bool) (created bool, err error) {
+	_, err = os.Lstat(filepath.Join(target, layout.DataLink))
+	switch {
+	case err == nil:
 		return false, nil
+	case !publishing:
+		return false, fmt.Errorf("%w: the next publish brings it back", mount.ErrNotMounted)
 	}
 	return d.mounter.Mount(target, mount.Options{SizeBytes: d.VolumeSize})
+}
+
+// placeReason is mountReason where it is an entry that Missing would speak of.
+func placeReason(err error) Reason {
+	if errors.Is(err, mount.ErrNotMounted) {
+		return Internal
+	}
+	return mountReason(err)
 }
 
 func files(rendered []render.File) []mount.File {

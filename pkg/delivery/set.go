@@ -13,8 +13,9 @@ import (
 // set is the volumes that are live on this node. Its lock guards the fields of every
 // volume but those that say otherwise, and is never held over I/O.
 type set struct {
-	mu   sync.Mutex
-	live map[string]*volume
+	mu sync.Mutex
+	// live are the volumes by id, at by target path.
+	live, at map[string]*volume
 }
 
 // volume is one live volume.
@@ -43,11 +44,9 @@ type volume struct {
 	heard string
 	stale bool
 
-	// placing is held while the tmpfs is touched, and guards what follows. Only system
-	// calls on memory happen under it.
-	placing sync.Mutex
 	// placed is the number of the delivery whose outcome stands in the volume. One that
-	// began earlier and ends later is dropped: it knows less.
+	// began earlier and ends later is dropped: it knows less. The target path's lock
+	// guards it.
 	placed uint64
 }
 
@@ -57,13 +56,16 @@ func (s *set) adopt(spec Volume, health Health) (v *volume, differs bool, err er
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	v, known := s.live[spec.ID]
-	if !known {
-		v = &volume{spec: spec, key: groupKey(spec), health: health}
-		s.live[spec.ID] = v
-		return v, false, nil
-	}
-	if v.spec.TargetPath != spec.TargetPath {
+	other, taken := s.at[spec.TargetPath]
+	switch {
+	case known && v.spec.TargetPath != spec.TargetPath:
 		return nil, false, failf(Conflict, nil, "volume %s is already published at %s", spec.ID, v.spec.TargetPath)
+	case taken && other != v:
+		return nil, false, failf(Conflict, nil, "another volume, %s, is published at %s", other.spec.ID, spec.TargetPath)
+	case !known:
+		v = &volume{spec: spec, key: groupKey(spec), health: health}
+		s.live[spec.ID], s.at[spec.TargetPath] = v, v
+		return v, false, nil
 	}
 	differs = !sameRequest(v.spec, spec)
 	if differs || v.failures > 0 {
@@ -124,17 +126,30 @@ func (v *volume) beginLocked() task {
 }
 
 // remove takes out the volume that is published at target, so that no delivery under
-// way can bring it back. A volume of that id elsewhere is another call's.
-func (s *set) remove(id, target string) *volume {
+// way can bring it back; nil if there is none.
+func (s *set) remove(target string) *volume {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	v := s.live[id]
-	if v == nil || v.spec.TargetPath != target {
-		return nil
+	v := s.at[target]
+	if v != nil {
+		s.drop(v)
 	}
-	v.gone = true
-	delete(s.live, id)
 	return v
+}
+
+func (s *set) drop(v *volume) {
+	v.gone = true
+	delete(s.live, v.spec.ID)
+	delete(s.at, v.spec.TargetPath)
+}
+
+// mayBeAt reports whether nothing speaks against the volume of that id being the one at
+// target. After a restart nothing does.
+func (s *set) mayBeAt(id, target string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	v, there := s.live[id], s.at[target]
+	return v == there
 }
 
 // forgetUnlessLive drops a volume whose first delivery failed; false if it has files.
@@ -144,9 +159,8 @@ func (s *set) forgetUnlessLive(v *volume) bool {
 	if v.health.Generation > 0 {
 		return false
 	}
-	if s.live[v.spec.ID] == v {
-		v.gone = true
-		delete(s.live, v.spec.ID)
+	if !v.gone {
+		s.drop(v)
 	}
 	return true
 }
@@ -185,6 +199,8 @@ type outcome struct {
 	placement
 	failed  bool
 	problem string
+	// lost is set where the volume's mount was found gone.
+	lost bool
 }
 
 // end records a delivery's outcome and sets when to look again.
@@ -193,7 +209,10 @@ func (s *set) end(v *volume, o outcome, next func(spec Volume, failures, quiet i
 	defer s.mu.Unlock()
 	v.underWay--
 	v.health.Problem = o.problem
-	if o.generation > 0 {
+	switch {
+	case o.lost: // it waits for Publish again, as one that is new
+		v.health.Generation = 0
+	case o.generation > 0:
 		v.health.Generation, v.health.Confirmed, v.health.Offline = o.generation, o.confirmed, o.offline
 	}
 	v.count(o)

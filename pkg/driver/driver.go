@@ -25,16 +25,17 @@ type Deliverer interface {
 	// Publish delivers volume, for the first time or again. Where it fails it leaves
 	// what was at volume.TargetPath as it was.
 	Publish(ctx context.Context, volume delivery.Volume) error
-	// Unpublish unmounts and removes targetPath. It succeeds if there is nothing.
+	// Unpublish unmounts and removes targetPath, whichever volume is there. It succeeds if
+	// there is nothing.
 	Unpublish(ctx context.Context, volumeID, targetPath string) error
 	// Health tells how the last delivery went; false if the volume is not known.
 	Health(volumeID string) (delivery.Health, bool)
 	// Stats measures the volume mounted at path, also one that was published before
 	// this process started. It fails with delivery.Missing for anything else.
 	Stats(path string) (delivery.Usage, error)
-	// Holds tells whether a complete generation is at path, also one from before this
-	// process started.
-	Holds(path string) bool
+	// Holds tells whether a complete generation of the volume is at path, also one from
+	// before this process started.
+	Holds(volumeID, path string) bool
 	// Unreachable says why providers, by name, could not be asked when last tried.
 	Unreachable() map[string]string
 }

@@ -103,6 +103,37 @@ func TestAVolumeHasOneTarget(t *testing.T) {
 	stillGood()
 }
 
+// The pod whose files are there is not the one that asks.
+func TestATargetHasOneVolume(t *testing.T) {
+	r := newRig(t)
+	stillGood := r.publishGood(t, "good")
+	for name, connections := range map[string]string{"would be served": "warehouse", "would be refused": "absent"} {
+		t.Run(name, func(t *testing.T) {
+			request := r.publishRequest("other")
+			request.TargetPath, request.VolumeContext["connections"] = r.target("good"), connections
+			_, err := r.node.NodePublishVolume(t.Context(), request)
+			assert.Equal(t, codes.FailedPrecondition.String(), status.Code(err).String())
+			assert.Equal(t, "another volume, good, is published at "+r.target("good"), status.Convert(err).Message())
+			stillGood()
+		})
+	}
+}
+
+func TestManyUnpublishesOfOneVolumeAtOnce(t *testing.T) {
+	r := newRig(t)
+	r.publishGood(t, "race")
+	var wait sync.WaitGroup
+	errs := make([]error, 8)
+	for i := range errs {
+		wait.Go(func() { errs[i] = r.unpublish(t, "race", r.target("race")) })
+	}
+	wait.Wait()
+	for _, err := range errs {
+		assert.NoError(t, err)
+	}
+	assert.NoDirExists(t, r.target("race"))
+}
+
 // A republish must never fail on a live volume: kubelets before 1.37 break the pod.
 func TestRepublishNeverFailsALiveVolume(t *testing.T) {
 	type request = csi.NodePublishVolumeRequest

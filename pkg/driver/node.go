@@ -37,7 +37,7 @@ func (n *node) NodePublishVolume(ctx context.Context, request *csi.NodePublishVo
 		return nil, err
 	}
 	err := n.publish(ctx, request)
-	if err != nil && n.Deliverer.Holds(request.GetTargetPath()) {
+	if err != nil && n.Deliverer.Holds(request.GetVolumeId(), request.GetTargetPath()) {
 		// A failed republish breaks a running pod for good on kubelets before 1.37
 		// (kubernetes issue 121271), and its files are as good as they were.
 		noteOn(ctx, "kept the live volume as it is: "+status.Convert(err).Message())
