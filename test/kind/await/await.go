@@ -4,18 +4,22 @@ package await
 import (
 	"context"
 	"fmt"
+	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
 	watchtools "k8s.io/client-go/tools/watch"
 )
+
+const pollEvery = 200 * time.Millisecond
 
 // Node returns the node once the condition holds for it.
 func Node(ctx context.Context, client kubernetes.Interface, name string, condition func(*corev1.Node) bool) (*corev1.Node, error) {
@@ -105,6 +109,11 @@ func (s source) until(ctx context.Context, object runtime.Object, before watchto
 		return nil, fmt.Errorf("waiting for %s %s: %w", s.resource, s.selector, err)
 	}
 	return event, nil
+}
+
+// Until returns once the condition, which nothing tells of, holds.
+func Until(ctx context.Context, condition func() bool) error {
+	return wait.PollUntilContextCancel(ctx, pollEvery, true, func(context.Context) (bool, error) { return condition(), nil })
 }
 
 // IsReady holds for a pod whose containers are all ready.

@@ -21,7 +21,7 @@ import (
 
 // Cluster is one test's view of the cluster.
 type Cluster struct {
-	*testing.T
+	testing.TB
 	Ctx       context.Context
 	Config    *rest.Config
 	Client    kubernetes.Interface
@@ -37,7 +37,7 @@ type Space struct {
 }
 
 // Connect makes the namespace, which is deleted at the end of the test.
-func Connect(t *testing.T, space Space) *Cluster {
+func Connect(t testing.TB, space Space) *Cluster {
 	t.Helper()
 	config, err := Config()
 	require.NoError(t, err)
@@ -45,7 +45,7 @@ func Connect(t *testing.T, space Space) *Cluster {
 	require.NoError(t, err)
 	ctx, cancel := context.WithTimeout(t.Context(), space.Patience)
 	t.Cleanup(cancel)
-	c := &Cluster{T: t, Ctx: ctx, Config: config, Client: client}
+	c := &Cluster{TB: t, Ctx: ctx, Config: config, Client: client}
 	c.createNamespace(space)
 	return c
 }

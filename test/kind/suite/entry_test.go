@@ -22,6 +22,7 @@ var rules = []map[string][]string{
 		"namespaces": {"leoflow-suite-*"}, "serviceAccounts": {"reporter"},
 		"connections": {"reporting"}, "variables": {"region"},
 	},
+	{"tenants": {"acme"}, "dags": {"billing"}, "connections": {"billing"}},
 	{"namespaces": {namespace}, "serviceAccounts": {"default"}, "connections": {"warehouse"}, "variables": {"region"}},
 }
 
@@ -44,6 +45,7 @@ func plant() *entries {
 		},
 		"reporting": "mysql://reader:" + e.needle("URI of reporting") + "@mysql.example.com:3306/reports",
 		"payroll":   "mysql://owner:" + e.needle("URI of payroll") + "@mysql.example.com:3306/payroll",
+		"billing":   "mysql://biller:" + e.needle("URI of billing") + "@mysql.example.com:3306/billing",
 		"rotating":  "http://:" + e.needle("first URI of rotating") + "@api.example.com",
 	}
 	e.variables = map[string]string{
@@ -106,7 +108,7 @@ func (e *entries) sealed(key string) (map[string][]byte, error) {
 	return files, nil
 }
 
-func newSealKey() string {
+func newKey() string {
 	raw := make([]byte, seal.KeySize)
 	_, _ = rand.Read(raw) // never fails
 	return base64.StdEncoding.EncodeToString(raw)

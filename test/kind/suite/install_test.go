@@ -2,8 +2,10 @@ package suite
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -25,6 +27,7 @@ const (
 	release     = "leoflow-secrets-csi"
 	entriesName = "leoflow-suite-entries"
 	sealKeyName = "leoflow-suite-seal-key"
+	jwtKeyName  = "leoflow-suite-jwt-key"
 	// installing is how long the chart may take to be there, images being loaded.
 	installing = 3 * time.Minute
 )
@@ -34,6 +37,7 @@ type product struct {
 	client  kubernetes.Interface
 	entries *entries
 	sealKey string
+	jwtKey  string // of task instances' tokens
 	stored  atomic.Int64
 }
 
@@ -50,10 +54,10 @@ func install() (*product, error) {
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), installing)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*installing)
 	defer cancel()
-	p := &product{client: client, entries: plant(), sealKey: newSealKey()}
-	for _, step := range []func(context.Context) error{p.createNamespace, p.storeSealKey, p.storeEntries, p.upgrade, p.restartCore} {
+	p := &product{client: client, entries: plant(), sealKey: newKey(), jwtKey: newKey()}
+	for _, step := range []func(context.Context) error{p.createNamespace, p.storeKeys, p.storeEntries, p.upgrade, p.restartCore} {
 		if err := step(ctx); err != nil {
 			return nil, fmt.Errorf("installing the chart: %w", err)
 		}
@@ -64,20 +68,22 @@ func install() (*product, error) {
 // values are the chart's. More may be given, to upgrade to.
 func (p *product) values() map[string]any {
 	return map[string]any{
-		"image":         map[string]any{"tag": imageTag(), "pullPolicy": "IfNotPresent"},
-		"driver":        map[string]any{"logLevel": "debug"},
-		"referenceCore": map[string]any{"secretName": entriesName, "sealKeySecretName": sealKeyName, "rules": rules, "logLevel": "debug"},
-		"test":          map[string]any{"connections": "warehouse", "variables": "region"},
+		"image":  map[string]any{"repository": repository(), "tag": tag(), "pullPolicy": "IfNotPresent"},
+		"driver": map[string]any{"logLevel": "debug"},
+		"referenceCore": map[string]any{
+			"secretName": entriesName, "sealKeySecretName": sealKeyName, "jwtKeySecretName": jwtKeyName,
+			"rules": rules, "logLevel": "debug",
+		},
+		"test": map[string]any{"connections": "warehouse", "variables": "region"},
 	}
 }
 
-// imageTag is that of the product's images, which must be loaded.
-func imageTag() string {
-	if tag := os.Getenv("LEOFLOW_IMAGE_TAG"); tag != "" {
-		return tag
-	}
-	return "dev"
+// repository and tag are those of the product's images, which must be loaded, unless the
+// cluster can pull them.
+func repository() string {
+	return cmp.Or(os.Getenv("LEOFLOW_IMAGE_REPOSITORY"), "localhost/leoflow/secrets-csi")
 }
+func tag() string { return cmp.Or(os.Getenv("LEOFLOW_IMAGE_TAG"), "test") }
 
 func (p *product) createNamespace(ctx context.Context) error {
 	_, err := p.client.CoreV1().Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
@@ -89,8 +95,11 @@ func (p *product) createNamespace(ctx context.Context) error {
 	return err
 }
 
-func (p *product) storeSealKey(ctx context.Context) error {
-	return p.storeSecret(ctx, sealKeyName, map[string][]byte{"key": []byte(p.sealKey)})
+func (p *product) storeKeys(ctx context.Context) error {
+	return errors.Join(
+		p.storeSecret(ctx, sealKeyName, map[string][]byte{"key": []byte(p.sealKey)}),
+		p.storeSecret(ctx, jwtKeyName, map[string][]byte{"key": []byte(p.jwtKey)}),
+	)
 }
 
 func (p *product) storeEntries(ctx context.Context) error {

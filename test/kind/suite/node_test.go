@@ -83,13 +83,11 @@ func (n *node) remains(uids []string) []string {
 func (n *node) awaitNothing(uids []string) {
 	n.Helper()
 	var found []string
-	for n.Ctx.Err() == nil {
-		if found = n.remains(uids); len(found) == 0 {
-			return
-		}
-		n.shell("sleep 0.5")
-	}
-	require.Empty(n, found)
+	err := await.Until(n.Ctx, func() bool {
+		found = n.remains(uids)
+		return len(found) == 0
+	})
+	require.NoError(n, err, found)
 }
 
 // driver is the one on this node.

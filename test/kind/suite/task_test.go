@@ -47,7 +47,7 @@ func withAgent(pod *corev1.Pod) *corev1.Pod {
 	})
 	pod.Spec.InitContainers = append([]corev1.Container{{
 		Name:            "agent",
-		Image:           "leoflow/secrets-csi/agent:" + imageTag(),
+		Image:           repository() + "/agent:" + tag(),
 		ImagePullPolicy: corev1.PullIfNotPresent,
 		Args:            []string{"install", "/leoflow"},
 		VolumeMounts:    []corev1.VolumeMount{shared},

@@ -1,0 +1,117 @@
+package suite
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/leoflow/secrets-csi/test/kind/await"
+)
+
+// Kubelet publishes again what it finds after its start, with tokens that it asks for
+// anew; nothing else could tell one token from the next so soon.
+func TestKubeletRestartsAndRefreshesTheToken(t *testing.T) {
+	s := begin(t)
+	pod := s.Run(withMemory(task("task", all(), watching)), await.IsReady)
+	n := s.on(pod)
+	first := s.tokenOf(pod)
+	// Not at once: it is kubelet that carries this command.
+	n.shell("setsid sh -c 'sleep 0.3; kill -9 $(pidof kubelet)' </dev/null >/dev/null 2>&1 &")
+	s.awaitRepublish(pod)
+	variable, _ := s.rotate()
+	s.awaitVariable("task", variable)
+	assert.NotEqual(t, first, s.tokenOf(pod), "core was shown another token of the same pod")
+	assert.Equal(t, "", s.Exec("task", "sh", "-c", "cat /seen/gaps 2>/dev/null || :"), "no file was ever gone")
+	s.Run(task("after", all(), stays), await.IsReady)
+	assert.Zero(t, s.Await("task", await.IsReady).Status.ContainerStatuses[0].RestartCount)
+	for _, name := range []string{"task", "after"} {
+		s.gone(name)
+	}
+	n.awaitNothing([]string{string(pod.UID)})
+}
+
+// tokenOf is the name of the token that core last saw of the pod, by its audit log.
+func (s *scenario) tokenOf(pod *corev1.Pod) string {
+	s.Helper()
+	var last string
+	for line := range strings.Lines(s.logOf("core")) {
+		var record struct {
+			PodUID  string `json:"pod_uid"`
+			TokenID string `json:"token_id"`
+		}
+		if json.Unmarshal([]byte(line), &record) == nil && record.PodUID == string(pod.UID) {
+			last = record.TokenID
+		}
+	}
+	require.NotEmpty(s, last, "core's audit log knows no token of the pod")
+	return last
+}
+
+// awaitRepublish returns once kubelet published a volume of the pod again.
+func (s *scenario) awaitRepublish(pod *corev1.Pod) {
+	s.Helper()
+	calls := func() int {
+		count := 0
+		for line := range strings.Lines(s.logOf("driver")) {
+			if strings.Contains(line, `"NodePublishVolume"`) && strings.Contains(line, string(pod.UID)) {
+				count++
+			}
+		}
+		return count
+	}
+	before := calls()
+	require.NoError(s, await.Until(s.Ctx, func() bool { return calls() > before }))
+}
+
+// logOf is what the drivers or cores have logged.
+func (s *scenario) logOf(component string) string {
+	s.Helper()
+	pods, err := s.product.pods(s.Ctx, component)
+	require.NoError(s, err)
+	var all strings.Builder
+	for _, pod := range pods {
+		err := await.Until(s.Ctx, func() bool { // kubelet, whom the API server asks, may be away
+			content, err := s.Client.CoreV1().Pods(namespace).GetLogs(pod.Name, &corev1.PodLogOptions{}).DoRaw(s.Ctx)
+			all.Write(content)
+			return err == nil
+		})
+		require.NoError(s, err)
+	}
+	return all.String()
+}
+
+// rebootEnv names the command that cuts the node's power and starts it again. Only who
+// made the cluster knows one.
+const rebootEnv = "LEOFLOW_NODE_REBOOT"
+
+func TestNodeReboots(t *testing.T) {
+	command := os.Getenv(rebootEnv)
+	if command == "" {
+		t.Skipf("NOT RUN: %s does not say how to reboot the node", rebootEnv)
+	}
+	s := begin(t)
+	pod := task("task", all(), stays)
+	pod.Spec.RestartPolicy = corev1.RestartPolicyAlways
+	pod = s.Run(pod, await.IsReady)
+	n := s.on(pod)
+	output, err := exec.CommandContext(s.Ctx, "sh", "-c", command).CombinedOutput()
+	require.NoError(t, err, string(output))
+	again := func(pod *corev1.Pod) bool {
+		return await.IsReady(pod) && pod.Status.ContainerStatuses[0].RestartCount > 0
+	}
+	s.Await("task", again)
+	s.Await(n.pod, again)
+	require.NoError(t, s.product.awaitCore(s.Ctx))
+	assert.Equal(t, s.product.entries.warehouse(), s.read("task", "connections/warehouse"))
+	variable, _ := s.rotate()
+	s.awaitVariable("task", variable)
+	s.Run(task("after", all(), stays), await.IsReady)
+	s.gone("task")
+	n.awaitNothing([]string{string(pod.UID)})
+}
