@@ -70,7 +70,6 @@ func bindExec(flags *flag.FlagSet) cli.Run {
 		if err != nil {
 			return cli.Usagef("--on-rotate: %w", err)
 		}
-		envshim.ForbidCoreDump()
 		snapshot, err := readWithin(ctx, *f.dir, *f.wait)
 		if err != nil {
 			return err

@@ -8,11 +8,13 @@ import (
 	"os"
 
 	"github.com/leoflow/secrets-csi/internal/cli"
+	"github.com/leoflow/secrets-csi/pkg/envshim"
 )
 
 const defaultDir = "/var/run/leoflow/secrets"
 
 func main() {
+	envshim.ForbidCoreDump() // nearly every command reads values
 	streams := cli.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}
 	os.Exit(program().Execute(context.Background(), os.Args[1:], streams))
 }
