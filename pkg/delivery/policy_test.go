@@ -103,3 +103,48 @@ func TestASecretManagerThatIsAwayTakesNothingAway(t *testing.T) {
 	require.NoError(t, r.Publish(t.Context(), waiting))
 	assert.NoFileExists(t, waiting.TargetPath+"/connections/gcs")
 }
+
+// fixed is a secret manager that has one answer.
+type fixed struct {
+	value string
+	err   error
+}
+
+func (f fixed) Resolve(context.Context, provider.Identity, provider.Reference) (secret.Text, error) {
+	return secret.New(f.value), f.err
+}
+
+// TestAReferenceThatGoesBadKeepsTheLastGoodGeneration has what a live volume's required
+// reference leads to become each thing that it must not be.
+func TestAReferenceThatGoesBadKeepsTheLastGoodGeneration(t *testing.T) {
+	for name, then := range map[string]fixed{
+		"denied":                 {err: provider.ErrDenied},
+		"missing":                {err: provider.ErrMissing},
+		"the token refused":      {err: provider.ErrUnauthenticated},
+		"empty":                  {value: ""},
+		"not JSON":               {value: "n33dle"},
+		"JSON of the wrong kind": {value: `["n33dle"]`},
+		"binary":                 {value: "\xffn33dle"},
+		"not a key":              {value: `{"n33dle":1}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t)
+			r.Policy, r.Resolver = policy.Clouds(), &vault{}
+			r.fake.SetConnection(gcp(`{"key_secret_name":"gcs-key","key_secret_project_id":"p"}`))
+			v := r.volume(t, "a")
+			v.Connections = named("gcs", "warehouse")
+			require.NoError(t, r.Publish(t.Context(), v))
+			before := read(t, v, "connections/gcs")
+
+			r.Resolver = then
+			r.fake.SetConnection(warehouse("second"))
+			r.look(t)
+			assert.Equal(t, before, read(t, v, "connections/gcs"))
+			assert.Equal(t, firstURI, read(t, v, "connections/warehouse"))
+			health := must(r.Health(v.ID))
+			assert.Equal(t, uint64(1), health.Generation)
+			assert.Contains(t, health.Problem, `connection "gcs" cannot be delivered: field "extra.key_secret_name": `)
+			assert.NotContains(t, health.Problem+r.log.String(), "n33dle")
+		})
+	}
+}
