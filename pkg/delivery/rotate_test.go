@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -144,6 +145,19 @@ func TestRefreshSetsThePaceOfPolling(t *testing.T) {
 		time.Sleep(10 * time.Minute)
 		synctest.Wait()
 		assert.InDelta(t, 60, len(r.fake.Calls())-before, 7)
+	})
+}
+
+func TestAfterAWatchGapVolumesAlikeShareACall(t *testing.T) {
+	rotating(t, func(*rig) {}, func(t *testing.T, r *rig) {
+		for i := range 20 {
+			require.NoError(t, r.Publish(t.Context(), r.volume(t, fmt.Sprint("pod-", i))))
+		}
+		before := len(r.fake.Calls())
+		r.fake.Notify(provider.Change{All: true})
+		time.Sleep(resyncSpread)
+		synctest.Wait()
+		assert.Len(t, r.fake.Calls(), before+1)
 	})
 }
 
