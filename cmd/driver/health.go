@@ -8,33 +8,40 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/leoflow/secrets-csi/internal/metric"
 	"github.com/leoflow/secrets-csi/pkg/driver"
 )
 
-// listenHealth stands apart from serveHealth so that an address that cannot be had
-// keeps the driver from starting.
-func listenHealth(ctx context.Context, address string) (net.Listener, error) {
+// listenHTTP stands apart from serveHTTP so that an address that cannot be had keeps
+// the driver from starting.
+func listenHTTP(ctx context.Context, flagName, address string) (net.Listener, error) {
 	var config net.ListenConfig
 	listener, err := config.Listen(ctx, "tcp", address)
 	if err != nil {
-		return nil, fmt.Errorf("--health-address: %w", err)
+		return nil, fmt.Errorf("%s: %w", flagName, err)
 	}
 	return listener, nil
 }
 
-// serveHealth answers the HTTP probes of the driver's pod until ctx ends: /healthz is
-// about the process and mended by a restart, /readyz about being able to serve pods.
-func serveHealth(ctx context.Context, listener net.Listener, server *driver.Server) error {
+// serveHTTP answers until ctx ends.
+func serveHTTP(ctx context.Context, listener net.Listener, pages http.Handler) error {
+	server := &http.Server{Handler: pages, ReadHeaderTimeout: 5 * time.Second}
+	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
+	defer stop()
+	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("answering on %s: %w", listener.Addr(), err)
+	}
+	return nil
+}
+
+// healthPages answer kubelet's probes and Prometheus: /healthz is about the process and
+// mended by a restart, /readyz about being able to serve pods.
+func healthPages(server *driver.Server, metrics *metric.Metrics) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /healthz", probe(server.Live))
 	mux.Handle("GET /readyz", probe(server.Ready))
-	probes := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
-	stop := context.AfterFunc(ctx, func() { _ = probes.Close() })
-	defer stop()
-	if err := probes.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-		return fmt.Errorf("answering probes: %w", err)
-	}
-	return nil
+	mux.Handle("GET /metrics", metrics.Handler())
+	return mux
 }
 
 // probe answers with what ask finds wrong, for whoever reads the pod's events.

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/leoflow/secrets-csi/internal/cli"
+	"github.com/leoflow/secrets-csi/internal/metric"
 	"github.com/leoflow/secrets-csi/pkg/delivery"
 	"github.com/leoflow/secrets-csi/pkg/driver"
 	"github.com/leoflow/secrets-csi/pkg/policy"
@@ -66,8 +67,10 @@ func run(ctx context.Context, streams cli.Streams, s settings) error {
 	if err := keepMemoryPrivate(); err != nil {
 		return err
 	}
-	log := s.logger(streams.Err)
-	sources, err := s.providers(log)
+	log, level := s.logger(streams.Err)
+	defer level.followSignals(log)()
+	metrics := metric.New()
+	sources, err := s.providers(log, metrics)
 	if err != nil {
 		return err
 	}
@@ -76,13 +79,13 @@ func run(ctx context.Context, streams cli.Streams, s settings) error {
 		err = s.openRecorder(&sources, log)
 	}
 	if err == nil {
-		err = serve(ctx, s, sources, resolver, log)
+		err = serve(ctx, s, sources, resolver, metrics, log)
 	}
 	return errors.Join(err, sources.close())
 }
 
 // serve runs until ctx ends, or until one part fails and takes the other with it.
-func serve(ctx context.Context, s settings, sources sources, resolver provider.Resolver, log *slog.Logger) error {
+func serve(ctx context.Context, s settings, sources sources, resolver provider.Resolver, metrics *metric.Metrics, log *slog.Logger) error {
 	deliverer := delivery.New(delivery.Config{
 		Providers:  sources.byName,
 		Policy:     policy.Clouds(),
@@ -93,6 +96,7 @@ func serve(ctx context.Context, s settings, sources sources, resolver provider.R
 		FetchTimeout: s.fetchTimeout + time.Second,
 		PollEvery:    s.pollEvery,
 		OfflineGrace: s.offlineGrace,
+		Observer:     metrics.Delivery(),
 		Log:          log,
 	})
 	server := &driver.Server{
@@ -106,15 +110,24 @@ func serve(ctx context.Context, s settings, sources sources, resolver provider.R
 			Providers: sources.names,
 			Audience:  s.coreAudience,
 			Logger:    log,
+			Observer:  metrics.Driver(),
 		},
 	}
+	metrics.Watch(deliverer, sources.names, server.Ready)
 	group, ctx := errgroup.WithContext(ctx)
 	if s.healthAddress != "" {
-		probes, err := listenHealth(ctx, s.healthAddress)
+		listener, err := listenHTTP(ctx, "--health-address", s.healthAddress)
 		if err != nil {
 			return err
 		}
-		group.Go(func() error { return serveHealth(ctx, probes, server) })
+		group.Go(func() error { return serveHTTP(ctx, listener, healthPages(server, metrics)) })
+	}
+	if s.pprofAddress != "" {
+		listener, err := listenHTTP(ctx, "--pprof-address", s.pprofAddress)
+		if err != nil {
+			return err
+		}
+		group.Go(func() error { return serveHTTP(ctx, listener, profilePages()) })
 	}
 	group.Go(func() error { return deliverer.Run(ctx) })
 	group.Go(func() error { return server.Serve(ctx) })

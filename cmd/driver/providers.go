@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/leoflow/secrets-csi/internal/kube"
+	"github.com/leoflow/secrets-csi/internal/metric"
 	"github.com/leoflow/secrets-csi/pkg/delivery"
 	"github.com/leoflow/secrets-csi/pkg/driver"
 	"github.com/leoflow/secrets-csi/pkg/provider"
@@ -28,10 +29,10 @@ type sources struct {
 	recorder delivery.Recorder
 }
 
-func (s *settings) providers(log *slog.Logger) (sources, error) {
+func (s *settings) providers(log *slog.Logger, metrics *metric.Metrics) (sources, error) {
 	found := sources{byName: map[string]provider.Provider{}}
 	if s.coreAddress != "" {
-		client, err := core.New(s.coreConfig(log))
+		client, err := core.New(s.coreConfig(log, metrics.Core(driver.CoreProvider)))
 		if err != nil {
 			return sources{}, err
 		}
@@ -79,7 +80,7 @@ func (s *sources) close() error {
 	return errors.Join(errs...)
 }
 
-func (s *settings) coreConfig(log *slog.Logger) core.Config {
+func (s *settings) coreConfig(log *slog.Logger, observer core.Observer) core.Config {
 	config := core.Config{
 		Address:           s.coreAddress,
 		CAFile:            s.coreCA,
@@ -88,6 +89,7 @@ func (s *settings) coreConfig(log *slog.Logger) core.Config {
 		ServerName:        s.coreServerName,
 		PlaintextLoopback: s.corePlaintextLoopback,
 		Timeout:           s.fetchTimeout,
+		Observer:          observer,
 		Logger:            log,
 	}
 	if s.coreTokenFile != "" {

@@ -3,8 +3,6 @@ package main
 import (
 	"errors"
 	"flag"
-	"io"
-	"log/slog"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -21,6 +19,7 @@ type settings struct {
 	registrationDir string
 	kubeletEndpoint string
 	healthAddress   string
+	pprofAddress    string
 
 	coreAddress           string
 	coreCA                string
@@ -52,7 +51,8 @@ func (s *settings) bind(flags *flag.FlagSet) {
 	flags.StringVar(&s.endpoint, "endpoint", "unix:///csi/csi.sock", "the unix `socket` to serve CSI on")
 	flags.StringVar(&s.registrationDir, "registration-dir", "", "kubelet's plugins_registry `directory`, to register there; empty to not register")
 	flags.StringVar(&s.kubeletEndpoint, "kubelet-endpoint", "", "the CSI socket's `path` as kubelet sees it, where that is not --endpoint")
-	flags.StringVar(&s.healthAddress, "health-address", "", "the `address` to answer the HTTP probes /healthz and /readyz on, such as :9808; empty for none")
+	flags.StringVar(&s.healthAddress, "health-address", "", "the `address` to answer the HTTP probes /healthz and /readyz and Prometheus's /metrics on, such as :9808; empty for none")
+	flags.StringVar(&s.pprofAddress, "pprof-address", "", "the loopback `address` to serve Go's profiles on under /debug/pprof/, such as 127.0.0.1:6060; empty for none")
 
 	flags.StringVar(&s.coreAddress, "core-address", "", "core's `host:port`")
 	flags.StringVar(&s.coreCA, "core-ca", "", "`file` of the CA certificates that core's must chain to; empty for the system's")
@@ -79,7 +79,7 @@ func (s *settings) bind(flags *flag.FlagSet) {
 	flags.DurationVar(&s.shutdownGrace, "shutdown-grace", 20*time.Second, "how long calls in flight may take to finish after SIGTERM")
 
 	flags.StringVar(&s.logFormat, "log-format", "json", "json or text")
-	flags.StringVar(&s.logLevel, "log-level", "info", "debug, info, warn or error")
+	flags.StringVar(&s.logLevel, "log-level", "info", "debug, info, warn or error; SIGUSR1 switches to debug and back")
 }
 
 // check says everything that is wrong with the settings at once. What concerns core
@@ -97,6 +97,7 @@ func (s *settings) check() error {
 	refuse(s.registrationDir != "" && !filepath.IsAbs(s.registrationDir), "--registration-dir %q is not an absolute path", s.registrationDir)
 	refuse(s.kubeletEndpoint != "" && !filepath.IsAbs(s.kubeletEndpoint), "--kubelet-endpoint %q is not an absolute path", s.kubeletEndpoint)
 	refuse(s.kubeletEndpoint != "" && s.registrationDir == "", "--kubelet-endpoint is for registering; give --registration-dir too")
+	refuse(s.pprofAddress != "" && !isLoopback(s.pprofAddress), "--pprof-address %q is not a loopback address; profiles are for nobody else", s.pprofAddress)
 	refuse(s.coreAddress == "" && !s.usesFile() && !s.kubernetesSecrets, "there is nowhere to fetch from: give --core-address, --kubernetes-secrets, or --file-connections for development")
 	refuse(s.coreAddress == "" && s.usesCore(), "the --core-… flags need --core-address")
 	refuse(s.coreAudience == "", "--core-audience must not be empty")
@@ -127,15 +128,3 @@ func (s *settings) usesFile() bool { return s.fileConnections != "" || s.fileVar
 
 // socketPath takes the endpoint as CSI writes it, and as a plain path.
 func socketPath(endpoint string) string { return strings.TrimPrefix(endpoint, "unix://") }
-
-var levels = map[string]slog.Level{
-	"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError,
-}
-
-func (s *settings) logger(out io.Writer) *slog.Logger {
-	options := &slog.HandlerOptions{Level: levels[s.logLevel]}
-	if s.logFormat == "text" {
-		return slog.New(slog.NewTextHandler(out, options))
-	}
-	return slog.New(slog.NewJSONHandler(out, options))
-}

@@ -13,6 +13,7 @@ const (
 	Error          = "error"
 	Generation     = "generation"
 	Method         = "method"
+	LevelNow       = "level_now"
 	Namespace      = "namespace"
 	Notice         = "notice"
 	Outcome        = "outcome"

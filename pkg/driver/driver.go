@@ -40,6 +40,26 @@ type Deliverer interface {
 	Unreachable() map[string]string
 }
 
+// Observer is told of every call that kubelet makes, for whoever counts them. It returns
+// at once and is safe for concurrent use.
+type Observer interface {
+	Called(Call)
+}
+
+// Call is how one call ended. It names no pod and no volume.
+type Call struct {
+	// Method is CSI's name of it, and Code gRPC's of the outcome.
+	Method, Code string
+	// Kept is set where a live volume was kept as it is and kubelet not told.
+	Kept bool
+	Took time.Duration
+}
+
+// silent is the Observer of those who count nothing.
+type silent struct{}
+
+func (silent) Called(Call) {}
+
 // Config is what a Driver is made of. Everything without "optional" is required.
 type Config struct {
 	NodeID    string
@@ -50,6 +70,8 @@ type Config struct {
 	// Audience of the pod tokens for core; optional.
 	Audience string
 	Logger   *slog.Logger
+	// Observer is told of every call; optional.
+	Observer Observer
 	// Now is the clock that token expiry is judged by; optional.
 	Now func() time.Time
 }
@@ -57,6 +79,9 @@ type Config struct {
 func (c Config) withDefaults() Config {
 	if c.Audience == "" {
 		c.Audience = CoreAudience
+	}
+	if c.Observer == nil {
+		c.Observer = silent{}
 	}
 	if c.Now == nil {
 		c.Now = time.Now

@@ -19,7 +19,8 @@ import (
 // callLog writes one line for every call: what it was, for whom, how it ended. It
 // reads ids from a request and nothing else; there is no way to log a request.
 type callLog struct {
-	log *slog.Logger
+	log      *slog.Logger
+	observer Observer
 }
 
 // notes is where a handler leaves a remark for its call's line.
@@ -39,11 +40,12 @@ func (c callLog) intercept(ctx context.Context, request any, info *grpc.UnarySer
 	note := &notes{}
 	response, err := c.recovering(context.WithValue(ctx, notesKey{}, note), request, info, handler)
 
-	method := path.Base(info.FullMethod)
+	method, took := path.Base(info.FullMethod), time.Since(started)
+	c.observer.Called(Call{Method: method, Code: status.Code(err).String(), Kept: note.text != "", Took: took})
 	attributes := append([]slog.Attr{
 		slog.String(logkey.Method, method),
 		slog.String(logkey.Code, status.Code(err).String()),
-		slog.Duration(logkey.Duration, time.Since(started)),
+		slog.Duration(logkey.Duration, took),
 	}, subject(request)...)
 	if note.text != "" {
 		attributes = append(attributes, slog.String(logkey.Notice, note.text))

@@ -98,7 +98,7 @@ func (s *Server) paths() []string {
 // servers are the gRPC servers in the order of paths.
 func (s *Server) servers() []*grpc.Server {
 	config := s.Driver.withDefaults()
-	calls := grpc.UnaryInterceptor(callLog{config.Logger}.intercept)
+	calls := grpc.UnaryInterceptor(callLog{config.Logger, config.Observer}.intercept)
 	driver := grpc.NewServer(calls)
 	csi.RegisterIdentityServer(driver, identity{})
 	csi.RegisterNodeServer(driver, &node{Config: config})

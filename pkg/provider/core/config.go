@@ -44,6 +44,8 @@ type Config struct {
 	// WatchBackoff is the longest pause between two attempts to Watch.
 	WatchBackoff time.Duration
 
+	// Observer is told what happens on the line to core; optional.
+	Observer Observer
 	// Logger takes changes of state; what becomes of a Fetch is its caller's to log.
 	Logger *slog.Logger
 }
@@ -55,6 +57,7 @@ func (c Config) withDefaults() Config {
 	c.ReprobeAfter = orElse(c.ReprobeAfter, 10*time.Minute)
 	c.HeartbeatTimeout = orElse(c.HeartbeatTimeout, 90*time.Second)
 	c.WatchBackoff = orElse(c.WatchBackoff, 30*time.Second)
+	c.Observer = orElse[Observer](c.Observer, silent{})
 	c.Logger = orElse(c.Logger, slog.New(slog.DiscardHandler))
 	return c
 }

@@ -63,6 +63,7 @@ func connect(config Config, over *line) (*grpc.ClientConn, error) {
 		grpc.WithNoProxy(),
 		grpc.WithDisableServiceConfig(),
 		grpc.WithDefaultServiceConfig(serviceConfig),
+		grpc.WithUnaryInterceptor(observing(config.Observer)),
 		grpc.WithUserAgent("leoflow-secrets-csi/" + version.Version),
 		grpc.WithReadBufferSize(ioBuffer),
 		grpc.WithWriteBufferSize(ioBuffer),

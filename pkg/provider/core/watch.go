@@ -39,6 +39,7 @@ func (c *Client) Watch(ctx context.Context, notify func(provider.Change)) error 
 	view, pause, silent := view{notify: notify}, shortestPause, 0
 	for level := slog.LevelWarn; ; level = slog.LevelDebug { // the first failure is news
 		heard, err := c.watchOnce(ctx, &view)
+		c.config.Observer.WatchInterrupted()
 		if heard {
 			pause, silent, level = shortestPause, 0, slog.LevelWarn
 		}
@@ -83,6 +84,7 @@ func (c *Client) watchOnce(ctx context.Context, view *view) (heard bool, err err
 			break
 		}
 		silence.Reset(c.config.HeartbeatTimeout)
+		c.config.Observer.WatchHeard()
 		if violation := view.take(message); violation != nil {
 			return heard, c.asking(violation)
 		}

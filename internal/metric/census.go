@@ -1,0 +1,133 @@
+package metric
+
+import (
+	"context"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/leoflow/secrets-csi/pkg/delivery"
+)
+
+// Node is what is asked at every scrape.
+type Node interface {
+	// Census is the state of every live volume.
+	Census() []delivery.State
+	// Stats measures the volume at path.
+	Stats(path string) (delivery.Usage, error)
+	// Unreachable says why providers, by name, cannot be asked.
+	Unreachable() map[string]string
+}
+
+// Watch has the node counted at every scrape: its live volumes by provider, and whether
+// it is ready, which kubelet's registration is the greater part of.
+func (m *Metrics) Watch(node Node, providers []string, ready func(context.Context) error) {
+	m.registry.MustRegister(&census{node: node, providers: providers, ready: ready})
+}
+
+type census struct {
+	node      Node
+	providers []string
+	ready     func(context.Context) error
+}
+
+// readyTimeout bounds what a scrape waits for an answer of the CSI socket.
+const readyTimeout = 3 * time.Second
+
+var (
+	volumesDesc = prometheus.NewDesc(prefix+"volumes", "Live volumes that show files.", []string{"provider"}, nil)
+	staleDesc   = prometheus.NewDesc(prefix+"volumes_stale", "Live volumes whose files have not been confirmed for so long that readers should doubt them.", []string{"provider"}, nil)
+	offlineDesc = prometheus.NewDesc(prefix+"volumes_offline", "Live volumes that were filled from this node's memory while the provider could not be asked.", []string{"provider"}, nil)
+	oldestDesc  = prometheus.NewDesc(prefix+"oldest_generation_age_seconds", "How long ago the provider confirmed the files of the volume that waits longest; 0 without volumes.", []string{"provider"}, nil)
+	agesDesc    = prometheus.NewDesc(prefix+"generation_age_seconds", "How long ago the files of each live volume were confirmed, as of this scrape.", []string{"provider"}, nil)
+	upDesc      = prometheus.NewDesc(prefix+"provider_up", "0 while the provider cannot be asked.", []string{"provider"}, nil)
+	bytesDesc   = prometheus.NewDesc(prefix+"volume_bytes", "Memory that the live volumes' tmpfs take.", nil, nil)
+	readyDesc   = prometheus.NewDesc(prefix+"ready", "1 while kubelet can call the driver and has registered it, as /readyz says.", nil, nil)
+)
+
+// Describe implements prometheus.Collector.
+func (*census) Describe(into chan<- *prometheus.Desc) {
+	for _, desc := range []*prometheus.Desc{volumesDesc, staleDesc, offlineDesc, oldestDesc, agesDesc, upDesc, bytesDesc, readyDesc} {
+		into <- desc
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (c *census) Collect(into chan<- prometheus.Metric) {
+	states, unreachable := c.node.Census(), c.node.Unreachable()
+	gauge := func(desc *prometheus.Desc, value float64, labels ...string) {
+		into <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, value, labels...)
+	}
+	for _, name := range c.providers {
+		sum := summarize(name, states, time.Now())
+		gauge(volumesDesc, float64(sum.count), name)
+		gauge(staleDesc, float64(sum.stale), name)
+		gauge(offlineDesc, float64(sum.offline), name)
+		gauge(oldestDesc, sum.oldest, name)
+		into <- prometheus.MustNewConstHistogram(agesDesc, sum.count, sum.ages, sum.buckets, name)
+		_, down := unreachable[name]
+		gauge(upDesc, oneIf(!down), name)
+	}
+	gauge(bytesDesc, float64(c.bytes(states)))
+	ctx, cancel := context.WithTimeout(context.Background(), readyTimeout)
+	defer cancel()
+	gauge(readyDesc, oneIf(c.ready(ctx) == nil))
+}
+
+func oneIf(condition bool) float64 {
+	if condition {
+		return 1
+	}
+	return 0
+}
+
+// bytes leaves out volumes that go while they are measured.
+func (c *census) bytes(states []delivery.State) (sum int64) {
+	for _, state := range states {
+		if usage, err := c.node.Stats(state.TargetPath); err == nil {
+			sum += usage.Bytes.Used
+		}
+	}
+	return sum
+}
+
+// summary is of the volumes of one provider; ages are in seconds.
+type summary struct {
+	count, stale, offline uint64
+	oldest, ages          float64
+	// buckets counts the ages up to each bound.
+	buckets map[float64]uint64
+}
+
+// ageBounds have 900 among them, the least age at which a volume is stale.
+func ageBounds() []float64 { return []float64{30, 60, 300, 600, 900, 1800, 3600, 21600, 86400} }
+
+func summarize(name string, states []delivery.State, now time.Time) summary {
+	sum := summary{buckets: map[float64]uint64{}}
+	for _, bound := range ageBounds() {
+		sum.buckets[bound] = 0
+	}
+	for _, state := range states {
+		if state.Provider == name {
+			sum.add(state, now.Sub(state.Confirmed).Seconds())
+		}
+	}
+	return sum
+}
+
+func (s *summary) add(state delivery.State, age float64) {
+	s.count++
+	s.ages += age
+	s.oldest = max(s.oldest, age)
+	if state.Stale {
+		s.stale++
+	}
+	if state.Offline {
+		s.offline++
+	}
+	for bound := range s.buckets {
+		if age <= bound {
+			s.buckets[bound]++
+		}
+	}
+}

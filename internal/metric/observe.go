@@ -1,0 +1,73 @@
+package metric
+
+import (
+	"time"
+
+	"github.com/leoflow/secrets-csi/pkg/delivery"
+	"github.com/leoflow/secrets-csi/pkg/driver"
+	"github.com/leoflow/secrets-csi/pkg/provider/core"
+)
+
+// Driver is the observer of pkg/driver.
+func (m *Metrics) Driver() driver.Observer { return calls{m} }
+
+// Delivery is the observer of pkg/delivery.
+func (m *Metrics) Delivery() delivery.Observer { return deliveries{m} }
+
+// Core is the observer of the provider for core, which name is of.
+func (m *Metrics) Core(name string) core.Observer { return coreLine{m, name} }
+
+type calls struct{ *Metrics }
+
+func (c calls) Called(call driver.Call) {
+	code := call.Code
+	if call.Kept {
+		code = "kept"
+	}
+	switch call.Method {
+	case "NodePublishVolume":
+		c.publish.WithLabelValues(code).Observe(call.Took.Seconds())
+	case "NodeUnpublishVolume":
+		c.unpublish.WithLabelValues(code).Observe(call.Took.Seconds())
+	}
+}
+
+type deliveries struct{ *Metrics }
+
+func (d deliveries) Fetched(fetch delivery.Fetch) {
+	d.fetch.WithLabelValues(fetch.Provider, fetch.Outcome).Observe(fetch.Took.Seconds())
+	for reason, count := range fetch.Refusals {
+		d.refusals.WithLabelValues(fetch.Provider, string(reason)).Add(float64(count))
+	}
+}
+
+func (d deliveries) Resolved(cloud, outcome string, took time.Duration) {
+	d.reference.WithLabelValues(cloud, outcome).Observe(took.Seconds())
+}
+
+func (d deliveries) Delivered(one delivery.Delivery) {
+	d.delivery.WithLabelValues(one.Cause, one.Outcome).Observe(one.Took.Seconds())
+	if one.Rotated {
+		d.rotations.WithLabelValues(one.Provider, one.Cause).Inc()
+	}
+	if one.Lag > 0 {
+		d.lag.Observe(one.Lag.Seconds())
+	}
+}
+
+type coreLine struct {
+	*Metrics
+	name string
+}
+
+func (c coreLine) Called(code string) { c.calls.WithLabelValues(c.name, code).Inc() }
+
+func (c coreLine) WatchHeard() {
+	c.watchUp.Set(1)
+	c.watchHeard.SetToCurrentTime()
+}
+
+func (c coreLine) WatchInterrupted() {
+	c.watchUp.Set(0)
+	c.watchInterruptions.Inc()
+}
