@@ -9,7 +9,7 @@ TOOL      = go tool -modfile=$(CURDIR)/tools/$(1).mod
 FUZZTIME ?= 30s
 SOAKTIME ?= 30m
 
-.PHONY: build demo test bench image image-test chart-test fuzz fault soak sim lint vuln verify generate clean help
+.PHONY: build demo test bench image image-test chart-test e2e e2e-image kind-test fuzz fault soak sim lint vuln verify generate clean help
 
 build: ## build the three binaries into bin/
 	$(BUILD) -o bin/ ./cmd/...
@@ -35,6 +35,21 @@ image-test: ## test how the images are built
 
 chart-test: ## test what the chart renders and refuses
 	cd test/chart && go vet ./... && go test ./...
+
+# The suite, and the images that it installs.
+SUITE      := go test -count=1 -p 1 -timeout 30m ./smoke ./suite
+ARCH       := $(shell go env GOARCH)
+E2E_IMAGES := $(CURDIR)/dist/e2e
+E2E_LOAD   := $(E2E_IMAGES)/driver-linux-$(ARCH).tar,$(E2E_IMAGES)/agent-linux-$(ARCH).tar,$(E2E_IMAGES)/core-linux-$(ARCH).tar
+
+e2e: e2e-image ## run the suite on a real node of this machine, without Docker; needs root
+	cd test/kind && go run ./cluster run --load $(E2E_LOAD) -- $(SUITE)
+
+kind-test: e2e-image ## run the suite on kind; needs Docker
+	test/kind/kind.sh $(E2E_LOAD) $(SUITE)
+
+e2e-image:
+	cd images && go run . --platforms linux/$(ARCH) --repository localhost/leoflow/secrets-csi --tag test --out $(E2E_IMAGES)
 
 fuzz: ## run each fuzz target for FUZZTIME (30s)
 	@grep -roh --include='*_test.go' '^func Fuzz[A-Za-z]*' pkg cmd internal -H | sed 's|/[^/]*:func | |' | \

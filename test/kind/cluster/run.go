@@ -6,6 +6,7 @@ import (
 	"flag"
 	"os"
 	"os/exec"
+	"strings"
 	"syscall"
 	"time"
 
@@ -15,26 +16,32 @@ import (
 // patience is how long a command may take to end after it was asked to.
 const patience = 10 * time.Second
 
+// rebootEnv names a command of the shell, for tests that ask what a reboot leaves.
+const rebootEnv = "LEOFLOW_NODE_REBOOT"
+
 func runCommand() cli.Command {
 	return cli.Command{
-		Name:     "run",
-		Summary:  "Starts a cluster, runs a command with its KUBECONFIG, and ends the cluster whatever comes.",
-		Args:     "-- COMMAND [ARG ...]",
-		Details:  "Exits as the command does.",
-		Examples: `cluster run -- go test -count=1 ./smoke`,
+		Name:    "run",
+		Summary: "Starts a cluster, runs a command with its KUBECONFIG, and ends the cluster whatever comes.",
+		Args:    "-- COMMAND [ARG ...]",
+		Details: "Exits as the command does, which finds in " + rebootEnv + " what reboots the node.",
+		Examples: `cluster run -- go test -count=1 ./smoke
+# with images on the node
+cluster run --load driver.tar,core.tar -- go test -count=1 ./suite`,
 		Bind: func(flags *flag.FlagSet) cli.Run {
 			settings := bindUp(flags)
+			archives := flags.String("load", "", "comma-separated `archives` of images to load")
 			return func(ctx context.Context, streams cli.Streams, args []string) error {
 				if len(args) == 0 {
 					return cli.Usagef("no command given")
 				}
-				return run(ctx, settings(), streams, args)
+				return run(ctx, settings(), *archives, streams, args)
 			}
 		},
 	}
 }
 
-func run(ctx context.Context, settings upSettings, streams cli.Streams, args []string) (err error) {
+func run(ctx context.Context, settings upSettings, archives string, streams cli.Streams, args []string) (err error) {
 	dir, err := up(ctx, settings, streams.Err)
 	if err != nil {
 		return err
@@ -43,11 +50,20 @@ func run(ctx context.Context, settings upSettings, streams cli.Streams, args []s
 		// The command's end, an interrupt perhaps, is no reason to stop here.
 		err = errors.Join(err, down(context.WithoutCancel(ctx), dir, streams.Err))
 	}()
+	if archives != "" {
+		if err := load(ctx, dir, strings.Split(archives, ",")); err != nil {
+			return err
+		}
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
 	command := exec.CommandContext(ctx, args[0], args[1:]...)
 	command.Cancel = func() error { return command.Process.Signal(syscall.SIGTERM) }
 	command.WaitDelay = patience
 	command.Stdin, command.Stdout, command.Stderr = streams.In, streams.Out, streams.Err
-	command.Env = append(os.Environ(), "KUBECONFIG="+dir.Kubeconfig())
+	command.Env = append(os.Environ(), "KUBECONFIG="+dir.Kubeconfig(), rebootEnv+"="+self+" reboot --state="+string(dir))
 	return exitCode(command.Run())
 }
 

@@ -69,23 +69,6 @@ func (s *scenario) awaitRepublish(pod *corev1.Pod) {
 	require.NoError(s, await.Until(s.Ctx, func() bool { return calls() > before }))
 }
 
-// logOf is what the drivers or cores have logged.
-func (s *scenario) logOf(component string) string {
-	s.Helper()
-	pods, err := s.product.pods(s.Ctx, component)
-	require.NoError(s, err)
-	var all strings.Builder
-	for _, pod := range pods {
-		err := await.Until(s.Ctx, func() bool { // kubelet, whom the API server asks, may be away
-			content, err := s.Client.CoreV1().Pods(namespace).GetLogs(pod.Name, &corev1.PodLogOptions{}).DoRaw(s.Ctx)
-			all.Write(content)
-			return err == nil
-		})
-		require.NoError(s, err)
-	}
-	return all.String()
-}
-
 // rebootEnv names the command that cuts the node's power and starts it again. Only who
 // made the cluster knows one.
 const rebootEnv = "LEOFLOW_NODE_REBOOT"

@@ -6,6 +6,7 @@
 package suite
 
 import (
+	"context"
 	"maps"
 	"testing"
 	"time"
@@ -28,16 +29,38 @@ type scenario struct {
 }
 
 // begin installs the product, if no scenario before did.
-func begin(t *testing.T) *scenario { return beginIn(t, nil) }
+func begin(t testing.TB) *scenario { return beginIn(t, nil) }
 
 // beginIn wants labels on the scenario's namespace.
-func beginIn(t *testing.T, labels map[string]string) *scenario {
+func beginIn(t testing.TB, labels map[string]string) *scenario {
 	t.Helper()
 	product, err := installed()
 	require.NoError(t, err)
 	space := clustertest.Space{Prefix: "leoflow-suite-", Labels: map[string]string{"leoflow.io/suite": ""}, Patience: patience}
 	maps.Copy(space.Labels, labels)
-	return &scenario{clustertest.Connect(t, space), product}
+	s := &scenario{clustertest.Connect(t, space), product}
+	t.Cleanup(s.explain)
+	return s
+}
+
+// explain says what the product and the cluster said, if the test failed.
+func (s *scenario) explain() {
+	if !s.Failed() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	events, err := s.Client.CoreV1().Events(s.Namespace).List(ctx, metav1.ListOptions{})
+	if err != nil {
+		s.Logf("there are no events to show: %v", err)
+		return
+	}
+	for _, event := range events.Items {
+		s.Logf("%s %s: %s", event.InvolvedObject.Name, event.Reason, event.Message)
+	}
+	for _, component := range []string{"driver", "core"} {
+		s.Logf("log of %s:\n%s", component, s.lastOf(ctx, component))
+	}
 }
 
 // account makes a service account besides the namespace's default.

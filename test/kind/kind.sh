@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# Runs a command, the suite, on a cluster of kind's, with images loaded; deletes the
+# cluster whatever comes. Needs Docker. LEOFLOW_KUBERNETES_VERSION names a version, such
+# as v1.36.1, of which kind has a node image.
+#
+#   kind.sh driver.tar,core.tar go test ./suite
+set -euo pipefail
+cd "$(dirname "$0")"
+
+archives=$1
+shift
+name=leoflow
+work=$(mktemp -d)
+export KUBECONFIG=$work/kubeconfig
+export LEOFLOW_NODE_REBOOT="docker restart $name-control-plane"
+
+kind() { go run sigs.k8s.io/kind@v0.33.0 "$@" --name "$name"; }
+
+finish() {
+  code=$?
+  if ((code)); then kind export logs ../../dist/kind; fi
+  kind delete cluster
+  rm -rf "$work"
+  exit "$code"
+}
+trap finish EXIT
+
+kind create cluster --config kind.yaml --wait 3m \
+  ${LEOFLOW_KUBERNETES_VERSION:+--image "kindest/node:$LEOFLOW_KUBERNETES_VERSION"}
+for archive in ${archives//,/ } $(go run ./cluster image "$work/images"); do
+  kind load image-archive "$archive"
+done
+"$@"

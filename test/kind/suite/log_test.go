@@ -1,0 +1,47 @@
+package suite
+
+import (
+	"context"
+	"strings"
+
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/leoflow/secrets-csi/test/kind/await"
+)
+
+// logOf is what the drivers or cores have logged.
+func (s *scenario) logOf(component string) string {
+	s.Helper()
+	pods, err := s.product.pods(s.Ctx, component)
+	require.NoError(s, err)
+	var all strings.Builder
+	for _, pod := range pods {
+		err := await.Until(s.Ctx, func() bool { // kubelet, whom the API server asks, may be away
+			content, err := s.Client.CoreV1().Pods(namespace).GetLogs(pod.Name, &corev1.PodLogOptions{}).DoRaw(s.Ctx)
+			all.Write(content)
+			return err == nil
+		})
+		require.NoError(s, err)
+	}
+	return all.String()
+}
+
+// lastOf is what they logged last, for a person.
+func (s *scenario) lastOf(ctx context.Context, component string) string {
+	pods, err := s.product.pods(ctx, component)
+	if err != nil {
+		return err.Error()
+	}
+	lines := int64(50)
+	var all strings.Builder
+	for _, pod := range pods {
+		options := &corev1.PodLogOptions{TailLines: &lines}
+		content, err := s.Client.CoreV1().Pods(namespace).GetLogs(pod.Name, options).DoRaw(ctx)
+		all.Write(content)
+		if err != nil {
+			all.WriteString(err.Error())
+		}
+	}
+	return all.String()
+}
