@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/signal"
 	"syscall"
@@ -12,6 +13,10 @@ import (
 )
 
 func main() {
+	if err := keepMemoryPrivate(); err != nil {
+		_, _ = fmt.Fprintln(os.Stderr, "core:", err)
+		os.Exit(cli.Failure)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	streams := cli.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}
 	code := program().Execute(ctx, os.Args[1:], streams)
