@@ -9,7 +9,7 @@
 
 {{/* Not empty where the drivers ask the Kubernetes API. */}}
 {{- define "leoflow.asksKubernetes" -}}
-{{- if or (include "leoflow.clouds" .) .Values.kubernetesSecrets.enabled -}}yes{{- end -}}
+{{- if or (include "leoflow.clouds" .) .Values.kubernetesSecrets.enabled .Values.driver.events -}}yes{{- end -}}
 {{- end -}}
 
 {{/* What a workload identity provider of Google Cloud expects of tokens by default. */}}
