@@ -25,10 +25,9 @@ type Metrics struct {
 	registry *prometheus.Registry
 
 	publish, unpublish, delivery, fetch, reference *prometheus.HistogramVec
-	refusals, calls, rotations                     *prometheus.CounterVec
+	refusals, calls, rotations, watchInterruptions *prometheus.CounterVec
+	watchUp, watchHeard                            *prometheus.GaugeVec
 	lag                                            prometheus.Histogram
-	watchUp, watchHeard                            prometheus.Gauge
-	watchInterruptions                             prometheus.Counter
 }
 
 // New returns Metrics that have counted nothing yet.
@@ -53,9 +52,9 @@ func New() *Metrics {
 			"Swaps of a running pod's files, by what led to them (watch, poll, retry, republish).", "provider", "cause"),
 		lag: prometheus.NewHistogram(prometheus.HistogramOpts{Name: prefix + "rotation_lag_seconds",
 			Help: "Time from a watch's notice of a change to the swap that shows it to a pod.", Buckets: durationBuckets()}),
-		watchUp:            prometheus.NewGauge(prometheus.GaugeOpts{Name: prefix + "watch_up", Help: "1 while core tells this node of changes, 0 while it is polled."}),
-		watchHeard:         prometheus.NewGauge(prometheus.GaugeOpts{Name: prefix + "watch_heard_timestamp_seconds", Help: "When core's watch last said something, heartbeats included; 0 for never."}),
-		watchInterruptions: prometheus.NewCounter(prometheus.CounterOpts{Name: prefix + "watch_interruptions_total", Help: "Streams of core's watch that ended or could not be opened."}),
+		watchUp:            gauge("watch_up", "1 while the provider tells this node of changes, 0 while it does not and is polled.", "provider"),
+		watchHeard:         gauge("watch_heard_timestamp_seconds", "When the provider's watch last said something, heartbeats included; 0 for never.", "provider"),
+		watchInterruptions: counter("watch_interruptions_total", "Streams of the provider's watch that ended or could not be opened.", "provider"),
 	}
 	m.registry.MustRegister(m.publish, m.unpublish, m.delivery, m.fetch, m.reference, m.refusals, m.calls, m.rotations,
 		m.lag, m.watchUp, m.watchHeard, m.watchInterruptions, buildInfo(),
@@ -69,7 +68,7 @@ func (m *Metrics) Handler() http.Handler {
 }
 
 func buildInfo() prometheus.Collector {
-	info := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: prefix + "build_info", Help: "1, with the version of the driver and of Go."}, []string{"version", "goversion"})
+	info := gauge("build_info", "1, with the version of the driver and of Go.", "version", "goversion")
 	info.WithLabelValues(version.Version, runtime.Version()).Set(1)
 	return info
 }
@@ -80,6 +79,10 @@ func durations(name, help string, labels ...string) *prometheus.HistogramVec {
 
 func counter(name, help string, labels ...string) *prometheus.CounterVec {
 	return prometheus.NewCounterVec(prometheus.CounterOpts{Name: prefix + name, Help: help}, labels)
+}
+
+func gauge(name, help string, labels ...string) *prometheus.GaugeVec {
+	return prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: prefix + name, Help: help}, labels)
 }
 
 // durationBuckets reach from a publish on a quiet node to the longest that kubelet waits.

@@ -3,6 +3,8 @@ package metric
 import (
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/leoflow/secrets-csi/pkg/delivery"
 	"github.com/leoflow/secrets-csi/pkg/driver"
 	"github.com/leoflow/secrets-csi/pkg/provider/core"
@@ -15,7 +17,12 @@ func (m *Metrics) Driver() driver.Observer { return calls{m} }
 func (m *Metrics) Delivery() delivery.Observer { return deliveries{m} }
 
 // Core is the observer of the provider for core, which name is of.
-func (m *Metrics) Core(name string) core.Observer { return coreLine{m, name} }
+func (m *Metrics) Core(name string) core.Observer {
+	return coreLine{
+		calls: m.calls, up: m.watchUp.WithLabelValues(name), heard: m.watchHeard.WithLabelValues(name),
+		interruptions: m.watchInterruptions.WithLabelValues(name), name: name,
+	}
+}
 
 type calls struct{ *Metrics }
 
@@ -56,18 +63,20 @@ func (d deliveries) Delivered(one delivery.Delivery) {
 }
 
 type coreLine struct {
-	*Metrics
-	name string
+	calls         *prometheus.CounterVec
+	up, heard     prometheus.Gauge
+	interruptions prometheus.Counter
+	name          string
 }
 
 func (c coreLine) Called(code string) { c.calls.WithLabelValues(c.name, code).Inc() }
 
 func (c coreLine) WatchHeard() {
-	c.watchUp.Set(1)
-	c.watchHeard.SetToCurrentTime()
+	c.up.Set(1)
+	c.heard.SetToCurrentTime()
 }
 
 func (c coreLine) WatchInterrupted() {
-	c.watchUp.Set(0)
-	c.watchInterruptions.Inc()
+	c.up.Set(0)
+	c.interruptions.Inc()
 }
