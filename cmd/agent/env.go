@@ -77,6 +77,8 @@ func bindEnv(flags *flag.FlagSet) cli.Run {
 func (f envFlags) check(out io.Writer) error {
 	holdsValues := *f.format != formatNames
 	switch {
+	case holdsValues && !envshim.Format(*f.format).IsKnown():
+		return cli.Usagef("--format %s is not known; want names, plain, dotenv, json or export", *f.format)
 	case *f.watch && *f.output == "":
 		return cli.Usagef("--watch needs --output, the file to write again")
 	case *f.output == "" && holdsValues && isTerminal(out) && !*f.show:

@@ -25,6 +25,11 @@ const (
 	Export Format = "export"
 )
 
+// IsKnown tells whether Write can write in the format.
+func (f Format) IsKnown() bool {
+	return f == Plain || f == Dotenv || f == JSON || f == Export
+}
+
 // Write writes entries down, or, where one does not fit the format, nothing.
 func (f Format) Write(out io.Writer, entries []Entry) error {
 	if faults := Faults(entries); len(faults) > 0 {

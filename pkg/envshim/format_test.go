@@ -56,6 +56,7 @@ func TestFormatsRefuseWhatTheyCannotCarry(t *testing.T) {
 		assert.ErrorContains(t, err, row.message)
 		assert.NotContains(t, err.Error(), "needle")
 		assert.Empty(t, out.String())
+		assert.Equal(t, row.format != "toml", row.format.IsKnown())
 	}
 }
 
