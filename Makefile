@@ -59,7 +59,7 @@ fuzz: ## run each fuzz target for FUZZTIME (30s)
 	done
 
 fault: ## break the real programs, and count what pods saw into docs/faults.md
-	go test -count=1 -timeout 60m ./test/fault -kills 200 -update
+	go test -count=1 -timeout 60m ./test/fault -kills 200 -cut 5m -update
 
 sim: build ## hold one core against thousands of nodes, and write docs/scale.md
 	go run ./test/sim --bin bin --update docs/scale.md
@@ -77,7 +77,7 @@ vuln: ## report known vulnerabilities in what we depend on
 generate: ## regenerate code and documents
 	cd api && $(call TOOL,buf) buf generate
 	$(call TOOL,docs) helm-docs --chart-search-root charts --sort-values-order file --log-level error
-	go test -count=1 ./test/docs ./pkg/policy -run Document -update
+	go test -count=1 ./test/docs ./pkg/policy ./internal/metric -run Document -update
 
 verify: generate ## check that what is generated is what is committed
 	go mod tidy -diff
