@@ -4,6 +4,8 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -28,11 +30,25 @@ func TestCoreKilled(t *testing.T) {
 	row.record(t)
 }
 
+// freezeCore returns once every thread of core has stopped.
+func (r *rig) freezeCore(t *testing.T) {
+	t.Helper()
+	require.NoError(t, r.Core.Signal(syscall.SIGSTOP))
+	require.Eventually(t, func() bool {
+		threads, err := filepath.Glob(filepath.Join("/proc", r.Core.ID(), "task", "*", "stat"))
+		require.NoError(t, err)
+		return !slices.ContainsFunc(threads, func(path string) bool {
+			text, err := os.ReadFile(path)
+			return err == nil && !strings.Contains(string(text), ") T ")
+		})
+	}, 5*time.Second, time.Millisecond)
+}
+
 func TestCoreFrozen(t *testing.T) {
 	r := newRig(t, "--fetch-timeout=1s")
 	row := r.row("core frozen (SIGSTOP) for three seconds", "real process")
 	for range some() {
-		require.NoError(t, r.Core.Signal(syscall.SIGSTOP))
+		r.freezeCore(t)
 		r.rotate(t)
 		late := pod("late", r.pods[0].Token)
 		assert.ErrorContains(t, r.Kubelet.Publish(t.Context(), late), "core did not answer in time")

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -17,12 +18,13 @@ import (
 
 var (
 	update = flag.Bool("update", false, "write the counts into docs/faults.md")
-	kills  = flag.Int("kills", 6, "how often to kill the driver at each kind of work")
+	kills  = flag.Int("kills", 10, "how often to kill the driver at each kind of work")
+	long   = flag.Duration("cut", 5*time.Second, "how long the longest cut of the network lasts")
 )
 
 // some is how often to inject what is no kill of the driver: those faults last longer,
 // and have no instant to miss.
-func some() int { return min(*kills, 20) }
+func some() int { return max(1, *kills/10) }
 
 func TestMain(m *testing.M) {
 	if code, done := inOwnNetwork(); done {

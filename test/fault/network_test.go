@@ -89,12 +89,12 @@ func TestNetworkCutForASecond(t *testing.T) {
 	row.record(t)
 }
 
-func TestNetworkCutLongerThanCallsWait(t *testing.T) {
+func TestNetworkCutForLong(t *testing.T) {
 	r := newRig(t, "--fetch-timeout=2s")
-	row := r.row("network between node and core dropped for 15 seconds", "iptables DROP in a network namespace")
+	row := r.row("network between node and core dropped for longer than anybody waits", "iptables DROP in a network namespace, for "+long.String())
 	mend := cut(t, r)
 	r.rotate(t)
-	pause(t, 15*time.Second)
+	pause(t, *long)
 	r.republish(t, row)
 	mend()
 	r.converge(t, row)
