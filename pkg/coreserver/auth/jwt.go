@@ -46,27 +46,6 @@ func NewTokens(key secret.Text, now func() time.Time) (*Tokens, error) {
 // Key is the shared key, for deriving others from it.
 func (t *Tokens) Key() secret.Text { return t.key }
 
-type claims struct {
-	jwt.RegisteredClaims
-	Tenant string `json:"tenant_id"`
-	DAG    string `json:"dag_id"`
-	Run    string `json:"run_id"`
-	Task   string `json:"task_id"`
-	Try    int    `json:"try_number"`
-}
-
-// Validate implements jwt.ClaimsValidator: what the registered claims do not cover.
-func (c claims) Validate() error {
-	switch {
-	case c.Subject == "":
-		return errors.New("has no sub")
-	case c.Tenant == "":
-		return errors.New("has no tenant_id")
-	default:
-		return nil
-	}
-}
-
 // Mint signs a token for caller that lives for ttl. An empty Subject is filled in with
 // the task instance's own name.
 func (t *Tokens) Mint(caller Caller, ttl time.Duration) (secret.Text, error) {
@@ -117,6 +96,10 @@ func (t *Tokens) whyRefused(err error, content claims) string {
 	switch {
 	case errors.Is(err, jwt.ErrTokenSignatureInvalid):
 		return "it is not signed with core's key by HS256"
+	case !errors.Is(err, jwt.ErrTokenInvalidClaims):
+		return "it is not a JWT signed by HS256"
+	case content.fault != "":
+		return content.fault
 	case errors.Is(err, jwt.ErrTokenExpired):
 		ago := t.now().Sub(content.ExpiresAt.Time).Round(time.Second)
 		return fmt.Sprintf("it expired %s ago, at %s", ago, content.ExpiresAt.UTC().Format(time.RFC3339))
@@ -128,9 +111,7 @@ func (t *Tokens) whyRefused(err error, content claims) string {
 		return "its iss is not " + Issuer
 	case errors.Is(err, jwt.ErrTokenRequiredClaimMissing):
 		return "it lacks exp, iss or aud"
-	case errors.Is(err, jwt.ErrTokenInvalidClaims):
-		return "it lacks sub or tenant_id"
 	default:
-		return "it is not a JWT signed by HS256"
+		return "it lacks sub or tenant_id"
 	}
 }

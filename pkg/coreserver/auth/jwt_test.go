@@ -5,6 +5,8 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
 	"strings"
 	"testing"
 	"time"
@@ -40,6 +42,23 @@ func sign(t testing.TB, method jwt.SigningMethod, claims jwt.MapClaims, key any)
 	signed, err := jwt.NewWithClaims(method, claims).SignedString(key)
 	require.NoError(t, err)
 	return secret.New(signed)
+}
+
+// signText is a token whose claims are any text.
+func signText(t testing.TB, text string) secret.Text {
+	encode := base64.RawURLEncoding.EncodeToString
+	signed := encode([]byte(`{"alg":"HS256","typ":"JWT"}`)) + "." + encode([]byte(text))
+	signature, err := jwt.SigningMethodHS256.Sign(signed, []byte(key))
+	require.NoError(t, err)
+	return secret.New(signed + "." + encode(signature))
+}
+
+// withTrailingBits writes a token otherwise: the last letter of a signature of 32 bytes
+// has two bits to spare. Whoever knows one writing of a token could make more of them.
+func withTrailingBits(token string) string {
+	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+	last := len(token) - 1
+	return token[:last] + string(letters[strings.IndexByte(letters, token[last])|1])
 }
 
 func TestAuthenticateTakesWhatCoresMint(t *testing.T) {
@@ -106,7 +125,17 @@ func TestAuthenticateRefuses(t *testing.T) {
 		"without sub":    {with("sub", nil), "it lacks sub or tenant_id"},
 		"without tenant": {with("tenant_id", nil), "it lacks sub or tenant_id"},
 		"empty tenant":   {with("tenant_id", ""), "it lacks sub or tenant_id"},
-		"try as text":    {with("try_number", "n33dle"), "it is not a JWT signed by HS256"},
+		"try as text":    {with("try_number", "n33dle"), "its try_number is not an integer"},
+		"try as digits":  {with("try_number", "1"), "its try_number is not an integer"},
+		"half a try":     {with("try_number", 1.5), "its try_number is not an integer"},
+		"tenant 7":       {with("tenant_id", 7), "its tenant_id is not text"},
+		"aud as object":  {with("aud", map[string]int{"n33dle": 1}), "its aud is not text or a list of texts"},
+		"exp as text":    {with("exp", "n33dle"), "its exp is not a number of seconds since 1970, up to the year 9999"},
+		"exp too late":   {with("exp", 1e300), "its exp is not a number of seconds since 1970, up to the year 9999"},
+		"exp too early":  {with("exp", -1e300), "its exp is not a number of seconds since 1970, up to the year 9999"},
+		"null exp":       {with("exp", json.RawMessage("null")), "it lacks exp, iss or aud"},
+		"trailing bits":  {secret.New(withTrailingBits(good)), "it is not a JWT signed by HS256"},
+		"list of claims": {signText(t, "[]"), "it is not a JWT signed by HS256"},
 		"not yet":        {with("nbf", noon.Add(time.Minute).Unix()), "it is not valid yet; compare the clocks of core and of whoever minted it"},
 		"another key":    {sign(t, jwt.SigningMethodHS256, goodClaims(), []byte(strings.Repeat("x", 32))), "it is not signed with core's key by HS256"},
 		"HS512":          {sign(t, jwt.SigningMethodHS512, goodClaims(), []byte(key)), "it is not signed with core's key by HS256"},

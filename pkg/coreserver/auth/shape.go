@@ -19,12 +19,12 @@ type shape struct {
 
 // shapeOf is false where token is no JWT.
 func shapeOf(token secret.Text) (shape, bool) {
-	var content jwt.RegisteredClaims
+	var content claims
 	parsed, _, err := jwt.NewParser().ParseUnverified(token.Reveal(), &content)
 	if err != nil {
 		return shape{}, false
 	}
-	return shape{content, parsed.Method.Alg()}, true
+	return shape{content.RegisteredClaims, parsed.Method.Alg()}, true
 }
 
 // isTask tells a task instance's token by its algorithm, HMAC. No service-account token

@@ -48,6 +48,7 @@ func TestEitherRefuses(t *testing.T) {
 		"a task's by nobody":        {sign(t, jwt.SigningMethodNone, goodClaims(), jwt.UnsafeAllowNoneSignatureType), 0, "its aud is not leoflow-core; name that in the tokenRequests of the CSIDriver"},
 		"a pod's by nobody":         {sign(t, jwt.SigningMethodNone, asPod, jwt.UnsafeAllowNoneSignatureType), 1, "Kubernetes does not accept it: it is another cluster's, or its pod or service account is gone"},
 		"a task's with a pod's aud": {sign(t, jwt.SigningMethodHS256, jwt.MapClaims{"iss": "leoflow", "aud": PodAudience, "sub": "s", "tenant_id": "t", "exp": noon.Add(time.Hour).Unix()}, []byte(key)), 0, "its aud is not leoflow-agent"},
+		"a task's that is not good": {sign(t, jwt.SigningMethodHS256, jwt.MapClaims{"exp": "n33dle"}, []byte(key)), 0, "its exp is not a number of seconds since 1970, up to the year 9999"},
 	} {
 		reviewed = 0
 		who, err := either.Authenticate(t.Context(), row.token)
