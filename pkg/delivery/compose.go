@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -41,8 +42,7 @@ func (d *Deliverer) compose(ctx context.Context, spec Volume, outcome provider.O
 		variables = append(variables, render.Variable{Key: v.Key, Value: v.Value, Version: v.Version, Source: spec.Provider})
 	}
 	rendered := render.Render(spec.Format, decided.connections, variables)
-	refusals := append(decided.refusals, outcome.Result.Refusals...)
-	refusals = append(refusals, rendered.Failures...)
+	refusals := slices.Concat(decided.refusals, outcome.Result.Refusals, rendered.Failures)
 	if err := checkRequired(spec, refusals, live); err != nil {
 		return content{unresolved: decided.unresolved}, err
 	}

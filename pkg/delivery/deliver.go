@@ -5,9 +5,8 @@ import (
 	"errors"
 	"log/slog"
 	"slices"
+	"sync"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/leoflow/secrets-csi/internal/logkey"
 	"github.com/leoflow/secrets-csi/pkg/mount"
@@ -38,15 +37,16 @@ type answer struct {
 func (d *Deliverer) deliver(ctx context.Context, cause string, group []task) []error {
 	answers := d.fetch(ctx, cause, group) // 1
 	errs := make([]error, len(group))
-	var filling errgroup.Group
-	filling.SetLimit(volumesAtOnce)
+	var filling sync.WaitGroup
+	slots := make(chan struct{}, volumesAtOnce)
 	for i, t := range group {
-		filling.Go(func() error {
+		slots <- struct{}{}
+		filling.Go(func() {
+			defer func() { <-slots }()
 			errs[i] = d.fill(ctx, cause, t, answers[i])
-			return nil
 		})
 	}
-	_ = filling.Wait() // the errors are in errs
+	filling.Wait()
 	d.trigger()
 	return errs
 }
@@ -64,7 +64,7 @@ func (d *Deliverer) fill(ctx context.Context, cause string, t task, from answer)
 
 // isLive reports whether the volume shows files.
 func (d *Deliverer) isLive(v *volume) bool {
-	_, health, _ := d.set.look(v)
+	_, health := d.set.look(v)
 	return health.Generation > 0
 }
 

@@ -101,8 +101,7 @@ func (d *Deliverer) Publish(ctx context.Context, spec Volume) error {
 	if err != nil {
 		return err
 	}
-	if held, err := holds(spec.TargetPath); !differs && d.isLive(v) && (held || err != nil) {
-		// Where it cannot be told, for want of file descriptors say, what stood there stands.
+	if !differs && d.isLive(v) && mayHold(spec.TargetPath) {
 		d.trigger()
 		return nil
 	}
@@ -158,7 +157,7 @@ func (d *Deliverer) Health(volumeID string) (Health, bool) {
 	if v == nil {
 		return Health{}, false
 	}
-	spec, health, _ := d.set.look(v)
+	spec, health := d.set.look(v)
 	if why := d.reach.why(spec.Provider); why != nil && health.Problem == "" {
 		health.Problem = providerError(spec, why).Error()
 	}
@@ -173,6 +172,13 @@ func (d *Deliverer) Health(volumeID string) (Health, bool) {
 func (d *Deliverer) Holds(volumeID, path string) bool {
 	held, err := holds(path)
 	return err == nil && held && d.set.mayBeAt(volumeID, path)
+}
+
+// mayHold is holds where a generation is known to have stood. If it cannot be told, for
+// want of file descriptors say, it stands still.
+func mayHold(path string) bool {
+	held, err := holds(path)
+	return held || err != nil
 }
 
 func holds(path string) (bool, error) {

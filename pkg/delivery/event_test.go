@@ -55,7 +55,7 @@ func TestNothingIsToldOfWhatGoesWell(t *testing.T) {
 func TestAPodIsToldWhyItDoesNotStart(t *testing.T) {
 	for reason, spoil := range map[EventReason]func(*rig, *Volume){
 		EventEntryMissing: func(_ *rig, v *Volume) { v.Connections = named("absent") },
-		EventEntryDenied:  func(r *rig, v *Volume) { r.fake.Deny("etl", provider.Name{Kind: provider.Connection, ID: "warehouse"}) },
+		EventEntryDenied:  func(r *rig, _ *Volume) { r.fake.Deny("etl", provider.Name{Kind: provider.Connection, ID: "warehouse"}) },
 		EventEntryInvalid: func(r *rig, _ *Volume) {
 			r.fake.Break(provider.Name{Kind: provider.Connection, ID: "warehouse"}, "why")
 		},

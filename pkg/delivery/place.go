@@ -32,7 +32,7 @@ func (d *Deliverer) place(t task, cause string, c content, from answer) (placeme
 		return placement{}, failf(Busy, nil, "volume %s was unpublished meanwhile", t.spec.ID)
 	}
 	if t.number < t.placed {
-		_, health, _ := d.set.look(t.volume)
+		_, health := d.set.look(t.volume)
 		return placement{generation: health.Generation, confirmed: health.Confirmed, offline: health.Offline}, nil
 	}
 	target := t.spec.TargetPath

@@ -88,10 +88,10 @@ func (s *set) find(id string) *volume {
 	return s.live[id]
 }
 
-func (s *set) look(v *volume) (Volume, Health, time.Time) {
+func (s *set) look(v *volume) (Volume, Health) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return v.spec, v.health, v.due
+	return v.spec, v.health
 }
 
 // task is one delivery of one volume.
