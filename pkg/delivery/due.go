@@ -1,0 +1,105 @@
+package delivery
+
+import (
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/leoflow/secrets-csi/pkg/provider"
+)
+
+// markChanged makes due every volume of the provider that the change may concern,
+// within the time given.
+func (s *set) markChanged(providerName string, change provider.Change, within time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.makeDue(within, func(v *volume) bool {
+		concerned := v.spec.Provider == providerName && concerns(change, v.spec)
+		v.changed = v.changed || concerned
+		if concerned && !change.All && v.told.IsZero() {
+			v.told = time.Now()
+		}
+		return concerned
+	})
+}
+
+// resume makes due, over resyncSpread, what waited while the provider could not be
+// asked.
+func (s *set) resume(providerName string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	s.makeDue(resyncSpread, func(v *volume) bool {
+		return v.spec.Provider == providerName && (v.failures > 0 || !now.Before(v.due))
+	})
+}
+
+// makeDue draws one time for all volumes that can share a call.
+func (s *set) makeDue(within time.Duration, chosen func(*volume) bool) {
+	now, delays := time.Now(), map[string]time.Duration{}
+	for _, v := range s.live {
+		if !chosen(v) {
+			continue
+		}
+		if _, drawn := delays[v.key]; !drawn {
+			delays[v.key] = rand.N(within + 1)
+		}
+		v.due, v.early = now.Add(delays[v.key]), now
+	}
+}
+
+func concerns(change provider.Change, spec Volume) bool {
+	if change.All {
+		return true
+	}
+	for _, name := range change.Entries {
+		wanted := spec.Connections
+		if name.Kind == provider.Variable {
+			wanted = spec.Variables
+		}
+		if wanted.has(name.ID) {
+			return true
+		}
+	}
+	return false
+}
+
+// takeDue returns the volumes that are due, grouped so that each group can share one
+// fetch, and how long until the next is due. Volumes that wait for their first delivery
+// belong to Publish, those under way to whoever ends them. turn tells of a provider how
+// long nobody may ask it, and whether no more than one group may.
+func (s *set) takeDue(now time.Time, turn func(providerName string, now time.Time) (time.Duration, bool)) (groups [][]task, wait time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	wait = maxIdle
+	due, probed := map[string]bool{}, map[string]bool{}
+	for _, v := range s.live {
+		held, probe := turn(v.spec.Provider, now)
+		left := max(v.due.Sub(now), held)
+		switch {
+		case !v.isIdle() || due[v.key]:
+		case left > 0:
+			wait = min(wait, left)
+		case !probed[v.spec.Provider]:
+			due[v.key] = true
+			probed[v.spec.Provider] = probe
+		}
+	}
+	return s.beginGroups(due, now), wait
+}
+
+// beginGroups starts a delivery of every idle volume of the keys, but for those that are not
+// to be looked at yet.
+func (s *set) beginGroups(keys map[string]bool, now time.Time) [][]task {
+	byKey := map[string][]task{}
+	for _, v := range s.live {
+		if keys[v.key] && v.isIdle() && !now.Before(v.early) {
+			byKey[v.key] = append(byKey[v.key], v.beginLocked())
+		}
+	}
+	return slices.Collect(maps.Values(byKey))
+}
+
+// isIdle reports whether the volume has files and no delivery under way.
+func (v *volume) isIdle() bool { return v.health.Generation > 0 && v.underWay == 0 }
