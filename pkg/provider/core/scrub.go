@@ -2,9 +2,11 @@ package core
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"unicode"
 	"unicode/utf8"
 
@@ -16,6 +18,9 @@ const (
 	redacted = "[redacted]"
 	// longestMessage bounds what a server can put into our errors, logs and events.
 	longestMessage = 240
+	// longestWords is what is looked through for tokens; nobody explains a thing at more
+	// length. It is what gRPC lets a server say in a status.
+	longestWords = maxHeaderList
 	// shortestPart is the least of a token that is worth hiding on its own; shorter
 	// ones would blot out ordinary words.
 	shortestPart = 8
@@ -23,10 +28,18 @@ const (
 
 // scrubber makes a server's words fit to repeat: without the tokens it was sent,
 // printable, and short.
-type scrubber struct{ tokens *strings.Replacer }
+type scrubber struct {
+	// hidden is what it looks for, longest first. Most calls end without a word from the
+	// server, so that nobody asks.
+	hidden func() []string
+}
 
 // newScrubber hides the tokens, and the parts of those that are JWTs.
 func newScrubber(tokens ...secret.Text) scrubber {
+	return scrubber{sync.OnceValue(func() []string { return partsOf(tokens) })}
+}
+
+func partsOf(tokens []secret.Text) []string {
 	var hidden []string
 	for _, token := range tokens {
 		for _, part := range append(strings.Split(token.Reveal(), "."), token.Reveal()) {
@@ -35,13 +48,10 @@ func newScrubber(tokens ...secret.Text) scrubber {
 			}
 		}
 	}
-	// The replacer takes the first that fits, so the longest come first.
-	slices.SortFunc(hidden, func(a, b string) int { return cmp.Compare(len(b), len(a)) })
-	pairs := make([]string, 0, 2*len(hidden))
-	for _, part := range slices.Compact(hidden) {
-		pairs = append(pairs, part, redacted)
-	}
-	return scrubber{strings.NewReplacer(pairs...)}
+	slices.SortFunc(hidden, func(a, b string) int {
+		return cmp.Or(cmp.Compare(len(b), len(a)), strings.Compare(a, b))
+	})
+	return slices.Compact(hidden)
 }
 
 func scrubberFor(pods []provider.Identity) scrubber {
@@ -52,9 +62,19 @@ func scrubberFor(pods []provider.Identity) scrubber {
 	return newScrubber(tokens...)
 }
 
-// text hides before it cuts: a token cut in half would no longer be recognised.
+// text hides before it cuts: a token cut in half would no longer be recognised. It takes
+// time in proportion to the words, however they repeat themselves: strings.ReplaceAll
+// does, a strings.Replacer of long parts does not.
 func (s scrubber) text(words string) string {
-	words = s.tokens.Replace(words)
+	switch {
+	case words == "":
+		return ""
+	case len(words) > longestWords:
+		return fmt.Sprintf("[%d bytes]", len(words))
+	}
+	for _, part := range s.hidden() {
+		words = strings.ReplaceAll(words, part, redacted)
+	}
 	if len(words) > longestMessage {
 		cut := longestMessage
 		for cut > 0 && !utf8.RuneStart(words[cut]) {
