@@ -2,11 +2,18 @@ package core
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
+	"net/netip"
+	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 )
+
+// tlsAlert is what crypto/tls names the operation of an error that the other side sent.
+const tlsAlert = "remote error"
 
 // line is the node's one connection as far as gRPC does not show it: how often it was
 // made anew, why the last attempt failed, and a way to give it up.
@@ -14,21 +21,22 @@ type line struct {
 	plaintext bool
 	count     atomic.Int64
 	// onProbation: core has asked for a client certificate and not spoken since. With
-	// TLS 1.3 it judges the certificate after the client's part of the handshake, and
-	// its verdict may be lost when it hangs up.
+	// TLS 1.3 it judges the certificate after the client's part of the handshake.
 	onProbation atomic.Bool
 
 	mu      sync.Mutex
 	conn    net.Conn
 	failure error
+	// verdict is the alert by which core refused the certificate.
+	verdict error
 }
 
 func (l *line) dial(ctx context.Context, address string) (net.Conn, error) {
-	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
-	if err == nil && l.plaintext && !conn.RemoteAddr().(*net.TCPAddr).IP.IsLoopback() {
-		_ = conn.Close()
-		err = fmt.Errorf("%s is not a loopback address, and TLS is switched off", address)
+	var dialer net.Dialer
+	if l.plaintext {
+		dialer.Control = refuseStrangers
 	}
+	conn, err := dialer.DialContext(ctx, "tcp", address)
 	if err != nil {
 		l.failed(err)
 		return nil, err
@@ -43,6 +51,15 @@ func (l *line) dial(ctx context.Context, address string) (net.Conn, error) {
 	return conn, nil
 }
 
+// refuseStrangers looks at what a name was resolved to, before anything is sent there.
+func refuseStrangers(_, address string, _ syscall.RawConn) error {
+	at, err := netip.ParseAddrPort(address)
+	if err == nil && at.Addr().IsLoopback() {
+		return nil
+	}
+	return fmt.Errorf("%s is not a loopback address, and TLS is switched off", address)
+}
+
 // failed notes why the connection could not be made; nil once it was.
 func (l *line) failed(err error) {
 	l.mu.Lock()
@@ -55,6 +72,25 @@ func (l *line) why() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.failure
+}
+
+// judge notes how a connection ended on which core had not spoken.
+func (l *line) judge(end error) {
+	var alert *net.OpError
+	if !errors.As(end, &alert) || alert.Op != tlsAlert || !strings.Contains(alert.Error(), "certificate") {
+		end = nil
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.verdict = end
+}
+
+// judged is core's refusal of the client certificate, or nil if that is not what keeps
+// the node from core.
+func (l *line) judged() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.verdict
 }
 
 // drop gives the present connection up, so that the next call makes a new one.
