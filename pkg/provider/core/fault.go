@@ -38,7 +38,8 @@ func (c *Client) explain(ctx context.Context, err error, scrub scrubber) error {
 	case c.closed.Err() != nil:
 		return errClosed
 	case isOversize(answer):
-		return fmt.Errorf("%w: the answer is larger than %d bytes: ask for fewer entries", provider.ErrProtocol, c.config.MaxResponse)
+		return fmt.Errorf("%w: the answer is larger than this node accepts (%d bytes) or core sends: ask for fewer entries",
+			provider.ErrProtocol, c.config.MaxResponse)
 	}
 	switch answer.Code() {
 	case codes.Unauthenticated:
@@ -70,10 +71,11 @@ func statusOf(err error) *status.Status {
 	return status.New(codes.Unknown, err.Error())
 }
 
-// isOversize tells gRPC's own complaint about a message from a server's about load:
-// both come as RESOURCE_EXHAUSTED. A server that says the same words gains nothing.
+// isOversize tells gRPC's own complaint about a message, at either end, from a server's
+// about load: both come as RESOURCE_EXHAUSTED. A server that says the same words gains
+// nothing.
 func isOversize(answer *status.Status) bool {
-	return answer.Code() == codes.ResourceExhausted && strings.HasPrefix(answer.Message(), "grpc: received message larger than max")
+	return answer.Code() == codes.ResourceExhausted && strings.Contains(answer.Message(), "larger than max")
 }
 
 // whyUnavailable prefers what the last attempt to connect ended with to gRPC's text of
@@ -82,9 +84,11 @@ func (c *Client) whyUnavailable(answer *status.Status, scrub scrubber) string {
 	if failure := c.line.why(); failure != nil {
 		return whyNoConnection(failure, scrub)
 	}
+	if verdict := c.line.judged(); verdict != nil {
+		return "core refused the client certificate, or misses one: check --core-cert and --core-key: " + scrub.quote(verdict.Error())
+	}
 	if c.line.onProbation.Load() {
-		_, alert, _ := strings.Cut(answer.Message(), "remote error: ")
-		return "core refused the client certificate, or misses one: check --core-cert and --core-key " + scrub.quote(strings.Trim(alert, `"`))
+		return "core hung up before it said anything; it may be starting or stopping: " + scrub.quote(answer.Message())
 	}
 	return "core says " + scrub.quote(answer.Message())
 }

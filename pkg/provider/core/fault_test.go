@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -68,6 +69,11 @@ func TestFetchSaysWhoseTurnItIs(t *testing.T) {
 		{"core wants a client certificate", func(t *testing.T) core.Config {
 			return overTLS(t, authority.serverTLS(t, authority.issue(t, "mutual", nil), true))
 		}, provider.ErrUnavailable, "core refused the client certificate, or misses one: check --core-cert and --core-key"},
+		{"core is killed as the connection begins", func(t *testing.T) core.Config {
+			mutual := authority.serverTLS(t, authority.issue(t, "killed", nil), true)
+			node := authority.issue(t, "node", nil)
+			return core.Config{Address: dying(t, mutual), CAFile: authority.file, CertFile: node.certFile, KeyFile: node.keyFile}
+		}, provider.ErrUnavailable, "core hung up before it said anything; it may be starting or stopping: "},
 		{"core speaks no TLS", func(t *testing.T) core.Config { return overTLS(t, nil) },
 			provider.ErrUnavailable, "core does not speak TLS at this address: check --core-address"},
 		{"core is down", func(t *testing.T) core.Config {
@@ -105,7 +111,16 @@ func TestFetchSaysWhoseTurnItIs(t *testing.T) {
 		{"text that is not UTF-8", page(frame(6, []byte("\x12\x04\x0a\x02\xff\xfe"), true)),
 			provider.ErrProtocol, "core answered what it must not"},
 		{"64 MiB", page(frame(64<<20, make([]byte, 1<<16), true)),
-			provider.ErrProtocol, "the answer is larger than 8388608 bytes: ask for fewer entries"},
+			provider.ErrProtocol, "the answer is larger than this node accepts (8388608 bytes) or core sends: ask for fewer entries"},
+		{"more than core sends", func(t *testing.T) core.Config {
+			s := &server{fetch: func(context.Context, *secretsv1.FetchRequest) (*secretsv1.FetchResponse, error) {
+				return &secretsv1.FetchResponse{Variables: []*secretsv1.Variable{{Value: strings.Repeat("x", 2048)}}}, nil
+			}}
+			return s.start(t, grpc.MaxSendMsgSize(1024))
+		}, provider.ErrProtocol, "or core sends: ask for fewer entries"},
+		{"more than core takes", func(t *testing.T) core.Config {
+			return new(server).start(t, grpc.MaxRecvMsgSize(16))
+		}, provider.ErrProtocol, "or core sends: ask for fewer entries"},
 		{"half a stream, said to be whole", page(frame(100, []byte("half"), true)),
 			provider.ErrProtocol, "core answered what it must not"},
 		{"half a stream, cut off", page(frame(100, []byte("half"), false)),

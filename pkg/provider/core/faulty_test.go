@@ -57,6 +57,14 @@ func chatter(t *testing.T, authority *authority) string {
 	})
 }
 
+// dying shakes hands, and is gone.
+func dying(t *testing.T, settings *tls.Config) string {
+	return listening(t, func(conn net.Conn) {
+		_ = tls.Server(conn, settings).HandshakeContext(t.Context())
+		_ = conn.Close()
+	})
+}
+
 func listening(t *testing.T, greet func(net.Conn)) string {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)

@@ -96,10 +96,9 @@ func (s *server) tenant(ctx context.Context, method func(context.Context) (map[s
 
 // serve runs s on loopback until the test ends, or until stop. An address other than
 // "127.0.0.1:0" is taken again after a stop.
-func (s *server) serve(t testing.TB, address string, settings *tls.Config) (at string, stop func()) {
+func (s *server) serve(t testing.TB, address string, settings *tls.Config, options ...grpc.ServerOption) (at string, stop func()) {
 	listener, err := net.Listen("tcp", address)
 	require.NoError(t, err)
-	var options []grpc.ServerOption
 	if settings != nil {
 		options = append(options, grpc.Creds(credentials.NewTLS(settings)))
 	}
@@ -120,9 +119,9 @@ func (s *server) serve(t testing.TB, address string, settings *tls.Config) (at s
 }
 
 // start serves s over TLS and returns how to reach it.
-func (s *server) start(t testing.TB) core.Config {
+func (s *server) start(t testing.TB, options ...grpc.ServerOption) core.Config {
 	authority := newAuthority(t, "core's authority")
-	address, _ := s.serve(t, "127.0.0.1:0", authority.serverTLS(t, authority.issue(t, "core", nil), false))
+	address, _ := s.serve(t, "127.0.0.1:0", authority.serverTLS(t, authority.issue(t, "core", nil), false), options...)
 	return core.Config{Address: address, CAFile: authority.file}
 }
 

@@ -48,6 +48,7 @@ func (t *transport) ClientHandshake(ctx context.Context, authority string, raw n
 		return &settings.Certificates[0], nil
 	}
 	t.over.onProbation.Store(false)
+	t.over.judge(nil)
 	conn, info, err := credentials.NewTLS(settings).ClientHandshake(ctx, authority, raw)
 	t.over.failed(err)
 	if err != nil {
@@ -56,7 +57,8 @@ func (t *transport) ClientHandshake(ctx context.Context, authority string, raw n
 	return hearing{conn, t.over}, info, nil
 }
 
-// hearing hears the first word that follows a handshake: core has let this node in.
+// hearing hears the first word that follows a handshake: core has let this node in, or
+// says why not.
 type hearing struct {
 	net.Conn
 	over *line
@@ -64,8 +66,12 @@ type hearing struct {
 
 func (h hearing) Read(into []byte) (int, error) {
 	n, err := h.Conn.Read(into)
-	if n > 0 && h.over.onProbation.Load() {
+	switch {
+	case !h.over.onProbation.Load():
+	case n > 0:
 		h.over.onProbation.Store(false)
+	case err != nil:
+		h.over.judge(err)
 	}
 	return n, err
 }
