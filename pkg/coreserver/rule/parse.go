@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/leoflow/secrets-csi/internal/yamlline"
 )
 
 // Parse reads a rules file. Errors begin with "file:line:"; all that can be told at
@@ -19,7 +21,8 @@ func Parse(file string, content []byte) (Set, error) {
 	case errors.Is(err, io.EOF):
 		return Set{}, fmt.Errorf("%s:1: no rules; 'rules: []' denies everything", file)
 	case err != nil:
-		return Set{}, fmt.Errorf("%s: reading YAML: %s", file, strings.TrimPrefix(err.Error(), "yaml: "))
+		line, reason := yamlline.Of(content, err)
+		return Set{}, fmt.Errorf("%s:%d: is not YAML: %s", file, line, reason)
 	}
 	p := parser{file: file}
 	set := p.set(document.Content[0])
