@@ -206,10 +206,15 @@ func TestFilesThatCannotBeRead(t *testing.T) {
 		"JSON that nests too deep": {"c.json", "{\"a\":\n" + strings.Repeat("[", 300) + strings.Repeat("]", 300) + "}", "c.json:2: is nested deeper than 200 levels"},
 		"a JSON id of half a pair": {"c.json", `{"\ud83d":"aws://"}`, "c.json:1: holds a key that is not text"},
 		"YAML that breaks off":     {"c.yaml", "a: b\nc: 'n33dle", "c.yaml:2: is not YAML"},
-		"an unknown anchor":        {"c.yaml", "a: *n33dle", "c.yaml: is not YAML"},
+		"an unknown anchor":        {"c.yaml", "a: *n33dle", "c.yaml:1: is not YAML"},
+		"a tab in YAML":            {"c.yaml", "\ta: x: n33dle", "c.yaml:1: is not YAML"},
+		"JSON far too deep":        {"c.json", "{\"a\":\n" + strings.Repeat("[", 100_000) + strings.Repeat("]", 100_000) + "}", "c.json:2: is nested deeper than 200 levels"},
+		"YAML far too deep":        {"c.yaml", "a:\n  " + strings.Repeat("[", 100_000) + strings.Repeat("]", 100_000), "c.yaml:2: is nested deeper than 200 levels"},
+		"another mark":             {"c.json", "\ufeff\ufeff{}", "c.json:1: is not JSON from here on"},
 		"a YAML list":              {"c.yaml", "# comment\n- a", "c.yaml:2: must be a mapping from ids to entries"},
-		"an empty YAML file":       {"c.yaml", "# nothing\n", "c.yaml: is empty; must be a mapping"},
-		"two YAML documents":       {"c.yaml", "a: aws://\n---\nb: aws://\n", "holds more than the one document that Airflow reads"},
+		"an empty YAML file":       {"c.yaml", "# nothing\n", "c.yaml:1: is empty; must be a mapping"},
+		"two YAML documents":       {"c.yaml", "a: aws://\n---\nb: aws://\n", "c.yaml:2: holds more than the one document that Airflow reads"},
+		"a second one broken":      {"c.yaml", "a: aws://\n---\nb: *n33dle\n", "c.yaml:3: is not YAML"},
 		"YAML that nests too deep": {"c.yaml", "{a: " + strings.Repeat("[", 300) + strings.Repeat("]", 300) + "}", ""},
 		"bytes that are not UTF-8": {"c.yaml", "a: b\nc: \xff", "c.yaml:2: is not UTF-8"},
 		"more than 16 MiB":         {"c.env", strings.Repeat("\n", MaxSize+1), "c.env: is larger than 16 MiB"},
@@ -226,6 +231,19 @@ func TestFilesThatCannotBeRead(t *testing.T) {
 			assert.Empty(t, conns)
 			assert.Empty(t, faults)
 		})
+	}
+}
+
+// Some editors begin every file with a byte order mark.
+func TestAByteOrderMarkIsNoPartOfAFile(t *testing.T) {
+	for file, content := range map[string]string{
+		"c.json": `{"a": "aws://"}`, "c.yaml": "a: aws://\n", "c.env": "a=aws://\n",
+	} {
+		conns, faults, err := ReadConnections(file, []byte("\ufeff"+content), nil)
+		require.NoError(t, err, file)
+		assert.Empty(t, faults, file)
+		require.Len(t, conns, 1, file)
+		assert.Equal(t, "a", conns[0].ID, file)
 	}
 }
 

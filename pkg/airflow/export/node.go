@@ -54,6 +54,7 @@ func split(name string, content []byte) ([]member, error) {
 	if at := jsontext.OffsetOfInvalid(content); at < len(content) {
 		return nil, &FileError{name, 1 + bytes.Count(content[:at], []byte("\n")), "is not UTF-8"}
 	}
+	content = TrimMark(content)
 	switch suffix := strings.ToLower(path.Ext(name)); suffix {
 	case ".json":
 		return splitJSON(name, content)

@@ -3,12 +3,13 @@ package export
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
-	"regexp"
-	"strconv"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/leoflow/secrets-csi/internal/yamlline"
 	"github.com/leoflow/secrets-csi/pkg/airflow/internal/jsontext"
 )
 
@@ -18,12 +19,15 @@ func splitYAML(name string, content []byte) ([]member, error) {
 	err := decoder.Decode(&document)
 	switch {
 	case errors.Is(err, io.EOF):
-		return nil, &FileError{File: name, Reason: "is empty; " + mappingReason}
+		return nil, &FileError{name, 1, "is empty; " + mappingReason}
 	case err != nil:
-		return nil, &FileError{name, lineOf(err), "is not YAML"}
+		return nil, yamlError(name, content, err)
 	}
-	if err := decoder.Decode(&second); !errors.Is(err, io.EOF) {
+	switch err := decoder.Decode(&second); {
+	case err == nil:
 		return nil, &FileError{name, second.Line, "holds more than the one document that Airflow reads"}
+	case !errors.Is(err, io.EOF):
+		return nil, yamlError(name, content, err)
 	}
 	reader := yamlReader{budget: maxRepeated}
 	root := reader.node(document.Content[0], 0)
@@ -36,16 +40,13 @@ func splitYAML(name string, content []byte) ([]member, error) {
 	return root.members, nil
 }
 
-var yamlLine = regexp.MustCompile(`^yaml: line (\d+):`)
-
-// lineOf takes the line out of an error of the YAML library, whose text quotes the file.
-func lineOf(err error) int {
-	found := yamlLine.FindStringSubmatch(err.Error())
-	if found == nil {
-		return 0
+// yamlError leaves out what the YAML library says, whose text may quote the file.
+func yamlError(name string, content []byte, err error) error {
+	line, reason := yamlline.Of(content, err)
+	if strings.HasPrefix(reason, "exceeded max depth") {
+		return &FileError{name, line, fmt.Sprintf("is nested deeper than %d levels", jsontext.MaxDepth)}
 	}
-	line, _ := strconv.Atoi(found[1])
-	return line
+	return &FileError{name, line, "is not YAML"}
 }
 
 // maxRepeated bounds the nodes that aliases repeat, in all.

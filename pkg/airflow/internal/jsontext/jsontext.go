@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -70,10 +71,18 @@ func OffsetOfInvalid(text []byte) int {
 
 func syntaxError(text []byte) error {
 	var syntax *json.SyntaxError
-	if err := json.Unmarshal(text, new(json.RawMessage)); errors.As(err, &syntax) {
+	switch err := json.Unmarshal(text, new(json.RawMessage)); {
+	case !errors.As(err, &syntax):
+		return &SyntaxError{0, "not JSON"}
+	case strings.Contains(err.Error(), "exceeded max depth"):
+		return tooDeep(max(int(syntax.Offset)-1, 0))
+	default:
 		return &SyntaxError{max(int(syntax.Offset)-1, 0), "not JSON from here on"}
 	}
-	return &SyntaxError{0, "not JSON"}
+}
+
+func tooDeep(at int) error {
+	return &SyntaxError{at, fmt.Sprintf("nested deeper than %d levels", MaxDepth)}
 }
 
 func checkDepth(text []byte) error {
@@ -84,7 +93,7 @@ func checkDepth(text []byte) error {
 			at = skipString(text, at) - 1
 		case '{', '[':
 			if depth++; depth > MaxDepth {
-				return &SyntaxError{at, fmt.Sprintf("nested deeper than %d levels", MaxDepth)}
+				return tooDeep(at)
 			}
 		case '}', ']':
 			depth--
