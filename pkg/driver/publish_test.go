@@ -130,6 +130,8 @@ func TestPublishRefusesBadAttributes(t *testing.T) {
 			field+`.variables: item 1: checking variable key: "kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk"… has 251 characters; Airflow holds 250`),
 		invalid("1001 ids", attribute("variables", strings.Repeat("k,", 1000)+"k"),
 			field+`.variables: lists 1001 ids; 1000 is the most`),
+		invalid("ids too long together", attribute("variables", longIDs(1000, "𐐷")),
+			field+`.variables: has 991999 bytes; 262144 is the most: ask for fewer entries, or give them shorter ids`),
 		invalid("provider", attribute("provider", "vault"),
 			field+`.provider: "vault" cannot be had here; there is core, file`),
 		invalid("format", attribute("format", "yaml"),
@@ -151,6 +153,27 @@ func TestPublishRefusesBadAttributes(t *testing.T) {
 		}, field+`.format: "yaml" cannot be had here; there is uri, json; `+field+`.mode: "rw" is not an octal mode; write it like "0440"`),
 	}
 	runBreakages(t, newRig(t), rows)
+}
+
+// longIDs is a list of different ids, each as long as ids may be.
+func longIDs(count int, letter string) string {
+	ids := make([]string, count)
+	for i := range ids {
+		number := fmt.Sprintf("%03d", i)
+		ids[i] = strings.Repeat(letter, 250-len(number)) + number
+	}
+	return strings.Join(ids, ",")
+}
+
+// What the attributes let through, core's client sends: with the longest token that
+// there may be, it is within a message.
+func TestTheLargestRequestIsOneMessage(t *testing.T) {
+	ids := longIDs(1000, "k")
+	volume, err := parseAttributes(map[string]string{"connections": ids, "variables": ids}, []string{CoreProvider})
+	require.NoError(t, err)
+	assert.Len(t, volume.Connections.Names, 1000)
+	const perID, mostMessage = 4, 1 << 20
+	assert.Less(t, 2*(maxWantedBytes+maxWanted*perID)+maxToken, mostMessage)
 }
 
 func manyStars(count int) string {
@@ -189,6 +212,12 @@ func TestPublishRefusesBadTokens(t *testing.T) {
 			`volumes[].csi.nodePublishSecretRef: the key "token" of the Secret is empty`},
 		{"Secret with something else", func(r *request) { r.Secrets["token"] = "two words" }, codes.InvalidArgument,
 			`volumes[].csi.nodePublishSecretRef: the key "token" of the Secret is not a token: it has characters that no token has`},
+		{"Secret with a heap", func(r *request) { r.Secrets["token"] = strings.Repeat(taskToken, 1000) }, codes.InvalidArgument,
+			`volumes[].csi.nodePublishSecretRef: the key "token" of the Secret is not a token: it has 22000 bytes; 16384 is the most`},
+		{"a heap for another audience", func(r *request) {
+			r.Secrets[tokensKey] = `{"leoflow-core": {"token": "` + podToken + `"}, "vault": {"token": "` + strings.Repeat("x", 16385) + `"}}`
+		}, codes.InvalidArgument,
+			`csi.storage.k8s.io/serviceAccount.tokens: the token for audience "vault" has 16385 bytes; 16384 is the most`},
 		{"refused by core", func(r *request) { r.Secrets["token"] = taskToken }, codes.Unauthenticated,
 			"core refused the token of service account airflow/worker: asking the fake: unauthenticated"},
 	})

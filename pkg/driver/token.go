@@ -21,6 +21,10 @@ const tokensKey = "csi.storage.k8s.io/serviceAccount.tokens"
 // taskTokenKey is the key that a Secret named by nodePublishSecretRef must have.
 const taskTokenKey = "token"
 
+// maxToken is far above what an issuer makes (Kubernetes' are about a kilobyte), and what
+// core takes for each of a group of pods.
+const maxToken = 16 << 10
+
 // tokens are one pod's credentials.
 type tokens struct {
 	core secret.Text
@@ -79,6 +83,11 @@ func requestedTokens(secrets, attributes map[string]string) (map[string]requeste
 		// The decoder's message may quote what it read.
 		return nil, invalidf("%s is not what kubelet writes there: a JSON object of tokens by audience", tokensKey)
 	}
+	for _, audience := range slices.Sorted(maps.Keys(requested)) {
+		if size := len(requested[audience].Token); size > maxToken {
+			return nil, invalidf("%s: the token for audience %s has %d bytes; %d is the most", tokensKey, quote(audience), size, maxToken)
+		}
+	}
 	return requested, nil
 }
 
@@ -96,6 +105,8 @@ func readTaskToken(secrets map[string]string) (token secret.Text, given bool, er
 		return secret.Text{}, false, invalidf("volumes[].csi.nodePublishSecretRef: the Secret has no key %q", taskTokenKey)
 	case text == "":
 		return secret.Text{}, false, invalidf("volumes[].csi.nodePublishSecretRef: the key %q of the Secret is empty", taskTokenKey)
+	case len(text) > maxToken:
+		return secret.Text{}, false, invalidf("volumes[].csi.nodePublishSecretRef: the key %q of the Secret is not a token: it has %d bytes; %d is the most", taskTokenKey, len(text), maxToken)
 	case strings.ContainsFunc(text, isOutsideHeader):
 		return secret.Text{}, false, invalidf("volumes[].csi.nodePublishSecretRef: the key %q of the Secret is not a token: it has characters that no token has", taskTokenKey)
 	}

@@ -13,6 +13,10 @@ import (
 // needs and keeps a volume's files, pages and requests within reason.
 const maxWanted = 1000
 
+// maxWantedBytes bounds the text of one attribute, so that what both ask for, with the
+// pod's token, is one message to core: 1000 ids of 250 letters fit.
+const maxWantedBytes = 256 << 10
+
 // wantAll is the item that asks for everything.
 const wantAll = "*"
 
@@ -26,6 +30,9 @@ const wantAll = "*"
 func parseWanted(text string, envName func(id string) (string, error)) (delivery.Wanted, error) {
 	if strings.TrimSpace(text) == wantAll {
 		return delivery.Wanted{All: true}, nil
+	}
+	if len(text) > maxWantedBytes {
+		return delivery.Wanted{}, fmt.Errorf("has %d bytes; %d is the most: ask for fewer entries, or give them shorter ids", len(text), maxWantedBytes)
 	}
 	items := strings.Split(text, ",")
 	if len(items) > maxWanted {
