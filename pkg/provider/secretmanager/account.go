@@ -36,8 +36,7 @@ func (r *Resolver) account(ctx context.Context, pod provider.Identity) (map[stri
 		defer cancel()
 		all, err := r.config.Annotations(ctx, pod.Namespace, pod.ServiceAccount)
 		if err != nil {
-			return nil, &Failure{Kind: provider.ErrUnavailable,
-				Text: "reading the annotations of service account " + pod.Namespace + "/" + pod.ServiceAccount}
+			return nil, &Failure{Kind: provider.ErrUnavailable, Text: err.Error()}
 		}
 		r.accounts.put(key, all, 1, r.config.AnnotationsFor)
 		return all, nil

@@ -41,7 +41,8 @@ type Subject struct {
 }
 
 // Annotations reads the annotations of a service account. An error means that they
-// cannot be read now; a service account without any has an empty map.
+// cannot be read now; it names the service account, says why, and holds no secret. A
+// service account without any has an empty map.
 type Annotations func(ctx context.Context, namespace, serviceAccount string) (map[string]string, error)
 
 // Token returns the pod's token for an audience.
