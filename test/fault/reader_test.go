@@ -29,13 +29,17 @@ type reader struct {
 func startReader(t *testing.T, r *rig) *reader {
 	t.Helper()
 	read := &reader{shown: map[string]int{}}
+	targets := make([]string, len(r.pods))
+	for i, p := range r.pods {
+		targets[i] = r.Kubelet.Target(p)
+	}
 	read.allow(r.mark)
 	stop, ended := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(ended)
 		for {
-			for _, p := range r.pods {
-				read.volume(r.Kubelet.Target(p))
+			for _, target := range targets {
+				read.volume(target)
 			}
 			select {
 			case <-stop:
