@@ -240,6 +240,15 @@ func TestACloudThatFailsFailsItsEntryAlone(t *testing.T) {
 			}
 		})
 	}
+	t.Run("an API server that is away", func(t *testing.T) {
+		c.api.Answer(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) })
+		defer c.api.Answer(nil)
+		p := c.pod("away", "sa-away", "gcs?, warehouse")
+		require.NoError(t, c.Kubelet.Publish(t.Context(), p), "neither annotations nor events hold up what needs none")
+		assert.Contains(t, c.read(t, p, "warehouse"), "etl")
+		assert.Contains(t, c.entries(t, p)["gcs"].Notices[0].Message,
+			"reading service account airflow/sa-away: the API server answers with status 500 (unavailable)")
+	})
 	t.Run("required", func(t *testing.T) {
 		c.servers["gcs"].Break(cloudtest.At(cloudtest.Access, cloudtest.Fault{Status: http.StatusForbidden}))
 		err := c.Kubelet.Publish(t.Context(), c.pod("required", "required", "gcs, warehouse"))
