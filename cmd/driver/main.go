@@ -37,8 +37,9 @@ func main() {
 
 func program() cli.Program {
 	return cli.Program{
-		Name:    "driver",
-		Summary: "driver delivers Airflow connections and variables to pods as files.",
+		Name:     "driver",
+		Summary:  "driver delivers Airflow connections and variables to pods as files.",
+		Commands: []cli.Command{doctorCommand()},
 		Main: &cli.Command{
 			Name:    "driver",
 			Summary: "driver delivers Airflow connections and variables to pods as files.",

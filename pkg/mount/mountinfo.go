@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -25,6 +26,8 @@ type Info struct {
 	Type string
 	// Source is the file system's device name.
 	Source string
+	// Shared is set where mounts made below reach other namespaces.
+	Shared bool
 }
 
 // isVolume leaves out what kubelet binds out of a volume for a subPath: that has the
@@ -86,6 +89,7 @@ func parseMount(line string) (Info, error) {
 		Target: unescape(before[4]),
 		Type:   unescape(after[0]),
 		Source: unescape(after[1]),
+		Shared: slices.ContainsFunc(before[6:], func(optional string) bool { return strings.HasPrefix(optional, "shared:") }),
 	}, nil
 }
 

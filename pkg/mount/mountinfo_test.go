@@ -21,8 +21,8 @@ func TestParseMountinfo(t *testing.T) {
 	infos, err := parseMountinfo(strings.NewReader(text), all)
 	require.NoError(t, err)
 	assert.Equal(t, []Info{
-		{ID: 23, Root: "/", Target: "/proc", Type: "proc", Source: "proc"},
-		{ID: 512, Root: "/", Target: "/pods/a b\\c\td\ne/mount", Type: "tmpfs", Source: Source},
+		{ID: 23, Root: "/", Target: "/proc", Type: "proc", Source: "proc", Shared: true},
+		{ID: 512, Root: "/", Target: "/pods/a b\\c\td\ne/mount", Type: "tmpfs", Source: Source, Shared: true},
 		{ID: 513, Root: "/..data/x", Target: "/subpath", Type: "tmpfs", Source: Source},
 		{ID: 514, Root: "/", Target: `/\9\1`, Type: "fuse.odd", Source: ""},
 	}, infos)

@@ -1,0 +1,104 @@
+package doctor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/leoflow/secrets-csi/pkg/driver"
+	"github.com/leoflow/secrets-csi/pkg/mount"
+)
+
+// kernel knows the releases that pkg/mount depends on: 5.8 tells mount points, 6.4
+// keeps a tmpfs out of swap.
+func kernel(_ context.Context, node Node) []Finding {
+	const name = "kernel"
+	var major, minor int
+	if _, err := fmt.Sscanf(node.Kernel, "%d.%d", &major, &minor); err != nil {
+		return warning(name, fmt.Sprintf("the release %q is in no form that is known", node.Kernel), "make sure that it is 5.8 or later")
+	}
+	release := major*1000 + minor
+	switch {
+	case release < 5008:
+		return failed(name, node.Kernel+" does not tell a mount point", "run a node image with Linux 5.8 or later")
+	case release < 6004 && node.Swap:
+		return warning(name, node.Kernel+" cannot keep a tmpfs out of swap, and this node swaps", "turn swap off or encrypt it, or run Linux 6.4 or later")
+	case release < 6004:
+		return fine(name, node.Kernel+"; there is no swap that values could reach")
+	default:
+		return fine(name, node.Kernel+"; volumes stay out of swap")
+	}
+}
+
+// propagation makes sure that what is mounted for a pod reaches the node.
+func propagation(_ context.Context, node Node) []Finding {
+	const name = "mount propagation"
+	shared, err := mount.IsShared(node.PodsDir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return failed(name, node.PodsDir+" does not exist here", "mount kubelet's directory of pods at the path it has on the node; the chart does from kubeletRootDir")
+	case err != nil:
+		return failed(name, err.Error(), "run this where the driver runs: kubectl exec into its pod")
+	case !shared:
+		return failed(name, node.PodsDir+" is not shared: what the driver mounts there, pods do not see", "give its volumeMount mountPropagation: Bidirectional, in a privileged container")
+	}
+	return fine(name, node.PodsDir+" is shared with the node")
+}
+
+func socket(ctx context.Context, node Node) []Finding {
+	const name = "driver"
+	if err := (&driver.Server{Endpoint: node.Endpoint}).Live(ctx); err != nil {
+		return failed(name, err.Error(), "look at the log of the driver's pod on this node, and whether there is such a pod")
+	}
+	return fine(name, node.Endpoint+" answers")
+}
+
+// registration believes the driver, which kubelet told; without probes it looks whether
+// kubelet could have found it.
+func registration(ctx context.Context, node Node) []Finding {
+	const name = "kubelet registration"
+	const remedy = "make --registration-dir kubelet's own plugins_registry (below its --root-dir), and read kubelet's log for " + driver.Name
+	if node.RegistrationDir == "" {
+		return skipped(name, "--registration-dir is not given; something else has to register the driver")
+	}
+	path := filepath.Join(node.RegistrationDir, driver.Name+"-reg.sock")
+	if _, err := os.Stat(path); err != nil {
+		return failed(name, "the driver's socket is not in kubelet's directory: "+err.Error(), remedy)
+	}
+	if node.HealthAddress == "" {
+		return fine(name, path+" is there; what kubelet made of it, only --health-address could tell")
+	}
+	if problem := notReady(ctx, node.HealthAddress); problem != "" {
+		return failed(name, problem, remedy)
+	}
+	return fine(name, "kubelet has registered the driver")
+}
+
+// notReady is what /readyz complains of.
+func notReady(ctx context.Context, address string) string {
+	if host, port, err := net.SplitHostPort(address); err == nil && host == "" {
+		address = net.JoinHostPort("127.0.0.1", port)
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/readyz", nil)
+	if err != nil {
+		return err.Error()
+	}
+	transport := &http.Transport{DisableKeepAlives: true}
+	response, err := transport.RoundTrip(request)
+	if err != nil {
+		return err.Error()
+	}
+	defer func() { _ = response.Body.Close() }()
+	if response.StatusCode == http.StatusOK {
+		return ""
+	}
+	text, _ := io.ReadAll(io.LimitReader(response.Body, 1<<10))
+	return strings.TrimSpace(string(text))
+}

@@ -1,0 +1,95 @@
+package doctor
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+)
+
+// claims are of a token that is looked at and not verified: that is core's business.
+type claims struct {
+	Audience audiences `json:"aud"`
+	Issued   float64   `json:"iat"`
+	Expires  float64   `json:"exp"`
+}
+
+// audiences is one or several, as RFC 7519 allows.
+type audiences []string
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (a *audiences) UnmarshalJSON(data []byte) error {
+	if bytes.HasPrefix(data, []byte(`"`)) {
+		*a = make(audiences, 1)
+		return json.Unmarshal(data, &(*a)[0])
+	}
+	return json.Unmarshal(data, (*[]string)(a))
+}
+
+// readClaims never quotes the token.
+func readClaims(path string) (claims, error) {
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return claims{}, err
+	}
+	parts := strings.Split(strings.TrimSpace(string(content)), ".")
+	if len(parts) != 3 {
+		return claims{}, fmt.Errorf("%s holds no service-account token", path)
+	}
+	payload, err := base64.RawURLEncoding.DecodeString(parts[1])
+	var found claims
+	if err != nil || json.Unmarshal(payload, &found) != nil {
+		return claims{}, errors.New(path + " holds a token that cannot be decoded")
+	}
+	return found, nil
+}
+
+// token looks at the driver's own, which has the audience that the pods' tokens must
+// have too.
+func token(_ context.Context, node Node) []Finding {
+	const name = "token"
+	if node.Core.TokenFile == "" {
+		return skipped(name, "--core-token-file is not given; the client certificate watches for changes")
+	}
+	found, err := readClaims(node.Core.TokenFile)
+	if err != nil {
+		return failed(name, err.Error(), "project a serviceAccountToken into the driver's pod, with the audience of --core-audience")
+	}
+	expires := time.Unix(int64(found.Expires), 0).UTC().Format(time.RFC3339)
+	switch {
+	case !slices.Contains(found.Audience, node.Core.Audience):
+		return failed(name, fmt.Sprintf("it is for audience %q, and --core-audience is %q", []string(found.Audience), node.Core.Audience),
+			"make the three the same: --core-audience, the audience of the projected token, and that in tokenRequests of the CSIDriver")
+	case time.Now().Unix() > int64(found.Expires):
+		return failed(name, "it expired at "+expires, "kubelet renews it: read kubelet's log, and compare the clocks of the node and the API server")
+	}
+	return fine(name, fmt.Sprintf("for audience %q, until %s", node.Core.Audience, expires))
+}
+
+// mostSkew is a little more than a token takes from the API server into its file.
+const mostSkew = 30 * time.Second
+
+// clock compares when the API server issued the driver's token with when kubelet wrote
+// it into the file, which it does at once.
+func clock(_ context.Context, node Node) []Finding {
+	const name = "clock"
+	info, err := os.Stat(node.Core.TokenFile)
+	if err != nil {
+		return skipped(name, "without --core-token-file there is no other clock to compare with")
+	}
+	found, err := readClaims(node.Core.TokenFile)
+	if err != nil || found.Issued == 0 {
+		return skipped(name, "the token does not say when it was issued")
+	}
+	skew := info.ModTime().Sub(time.Unix(int64(found.Issued), 0)).Round(time.Second)
+	if skew.Abs() > mostSkew {
+		return failed(name, fmt.Sprintf("this node's is %v off the API server's (ahead if positive)", skew), "set the node's clock by NTP; tokens and certificates are judged by it")
+	}
+	return fine(name, "agrees with the API server's")
+}
