@@ -1,0 +1,220 @@
+package doctor
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/base64"
+	"encoding/pem"
+	"fmt"
+	"log/slog"
+	"math/big"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	"github.com/leoflow/secrets-csi/pkg/delivery"
+	"github.com/leoflow/secrets-csi/pkg/driver"
+	"github.com/leoflow/secrets-csi/pkg/mount"
+	"github.com/leoflow/secrets-csi/pkg/mount/layout"
+	"github.com/leoflow/secrets-csi/pkg/mount/mounttest"
+	"github.com/leoflow/secrets-csi/pkg/provider"
+)
+
+func TestMain(m *testing.M) { os.Exit(mounttest.Run(m)) }
+
+// rig is a sound node: a driver that kubelet registered, a shared directory of pods with
+// one volume, and a core that knows the node by its certificate.
+type rig struct {
+	Node
+	dir    string
+	ca     authority
+	listen net.Listener
+}
+
+func newRig(t *testing.T) *rig {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "doc") // short enough for a socket to be in it
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, os.RemoveAll(dir)) })
+	r := &rig{dir: dir, ca: newAuthority(t)}
+	r.Kernel = "6.12.0-test"
+	r.shareDirectory(t)
+	r.serveDriver(t)
+	r.serveCore(t, func(*x509.Certificate) {})
+	r.Core.Audience = driver.CoreAudience
+	r.Core.CAFile = r.file(t, "ca.crt", r.ca.pem())
+	r.showCertificate(t, func(*x509.Certificate) {})
+	r.showToken(t, driver.CoreAudience, time.Now(), time.Now().Add(time.Hour))
+	r.mountVolume(t, time.Now(), layout.Manifest{StaleAfter: 900})
+	return r
+}
+
+func (r *rig) file(t *testing.T, name string, content []byte) string {
+	t.Helper()
+	path := filepath.Join(r.dir, name)
+	require.NoError(t, os.WriteFile(path, content, 0o600))
+	return path
+}
+
+func (r *rig) shareDirectory(t *testing.T) {
+	t.Helper()
+	pods := filepath.Join(r.dir, "pods")
+	require.NoError(t, os.Mkdir(pods, 0o750))
+	require.NoError(t, unix.Mount("tmpfs", pods, "tmpfs", 0, ""))
+	require.NoError(t, unix.Mount("", pods, "", unix.MS_SHARED, ""))
+	t.Cleanup(func() { assert.NoError(t, unix.Unmount(pods, unix.MNT_DETACH)) })
+	r.PodsDir = pods
+}
+
+func (r *rig) serveDriver(t *testing.T) {
+	t.Helper()
+	r.Endpoint, r.RegistrationDir = filepath.Join(r.dir, "csi.sock"), filepath.Join(r.dir, "registry")
+	log := slog.New(slog.DiscardHandler)
+	server := &driver.Server{Endpoint: r.Endpoint, RegistrationDir: r.RegistrationDir, Driver: driver.Config{
+		NodeID: "node", Deliverer: delivery.New(delivery.Config{Log: log, Providers: map[string]provider.Provider{}}),
+		Providers: []string{"core"}, Logger: log,
+	}}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- server.Serve(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		assert.NoError(t, <-ended)
+	})
+	require.Eventually(t, func() bool { return server.Live(t.Context()) == nil }, 5*time.Second, time.Millisecond)
+	r.answerProbes(t, http.StatusOK, "ok")
+}
+
+func (r *rig) answerProbes(t *testing.T, code int, text string) {
+	t.Helper()
+	probes := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(code)
+		_, _ = w.Write([]byte(text))
+	}))
+	t.Cleanup(probes.Close)
+	r.HealthAddress = probes.Listener.Addr().String()
+}
+
+// serveCore speaks first, as an HTTP/2 server does, to whoever shows a certificate of
+// the rig's authority.
+func (r *rig) serveCore(t *testing.T, change func(*x509.Certificate)) {
+	t.Helper()
+	known := x509.NewCertPool()
+	known.AddCert(r.ca.certificate)
+	pair := r.ca.issue(t, change)
+	listener, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{
+		Certificates: []tls.Certificate{pair}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: known, NextProtos: []string{"h2"},
+	})
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = listener.Close() })
+	r.listen, r.Core.Address = listener, listener.Addr().String()
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = conn.Write([]byte("settings"))
+			_ = conn.Close()
+		}
+	}()
+}
+
+func (r *rig) showCertificate(t *testing.T, change func(*x509.Certificate)) {
+	t.Helper()
+	r.showPair(t, r.ca.issue(t, change))
+}
+
+func (r *rig) showPair(t *testing.T, pair tls.Certificate) {
+	t.Helper()
+	key, err := x509.MarshalPKCS8PrivateKey(pair.PrivateKey)
+	require.NoError(t, err)
+	r.Core.CertFile = r.file(t, "tls.crt", pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: pair.Certificate[0]}))
+	r.Core.KeyFile = r.file(t, "tls.key", pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key}))
+}
+
+func (r *rig) showToken(t *testing.T, audience string, issued, expires time.Time) {
+	t.Helper()
+	payload := fmt.Sprintf(`{"aud":[%q],"iat":%d,"exp":%d}`, audience, issued.Unix(), expires.Unix())
+	r.Core.TokenFile = r.file(t, "token", []byte("needle-header."+base64.RawURLEncoding.EncodeToString([]byte(payload))+".needle-signature\n"))
+}
+
+// mountVolume replaces the volume of the pod "uid".
+func (r *rig) mountVolume(t *testing.T, confirmed time.Time, manifest layout.Manifest) {
+	t.Helper()
+	target := filepath.Join(r.PodsDir, "uid", "volumes", "kubernetes.io~csi", "leoflow", "mount")
+	require.NoError(t, os.MkdirAll(filepath.Dir(target), 0o750))
+	require.NoError(t, mount.Unmount(target))
+	_, err := new(mount.Mounter).Mount(target, mount.Options{SizeBytes: 1 << 20})
+	require.NoError(t, err)
+	manifest.Fetched = confirmed
+	_, err = mount.Write(target, mount.Content{Manifest: manifest, Mode: 0o440})
+	require.NoError(t, err)
+}
+
+// authority signs certificates.
+type authority struct {
+	certificate *x509.Certificate
+	key         *ecdsa.PrivateKey
+}
+
+func newAuthority(t *testing.T) authority {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "authority"}, IsCA: true, BasicConstraintsValid: true,
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(1000 * time.Hour), KeyUsage: x509.KeyUsageCertSign,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	require.NoError(t, err)
+	certificate, err := x509.ParseCertificate(der)
+	require.NoError(t, err)
+	return authority{certificate, key}
+}
+
+func (a authority) pem() []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.certificate.Raw})
+}
+
+// issue signs a certificate that is good on both ends of a connection, but for change.
+func (a authority) issue(t *testing.T, change func(*x509.Certificate)) tls.Certificate {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "end"},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(900 * time.Hour),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, KeyUsage: x509.KeyUsageDigitalSignature,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
+	}
+	change(template)
+	der, err := x509.CreateCertificate(rand.Reader, template, a.certificate, key.Public(), a.key)
+	require.NoError(t, err)
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+}
+
+// complaints are the lines about what is not well, each "state check: detail → remedy".
+func complaints(findings []Finding) string {
+	var lines strings.Builder
+	for _, f := range findings {
+		if f.State == Warning || f.State == Failed {
+			fmt.Fprintf(&lines, "%s %s: %s → %s\n", f.State, f.Check, f.Detail, f.Remedy)
+		}
+	}
+	return lines.String()
+}
