@@ -19,7 +19,7 @@ func (d *Deliverer) audit(t task, cause string, composed content, placed placeme
 		slog.String(logkey.Outcome, placed.outcome(err)),
 	}
 	if err != nil {
-		attributes = append(attributes, slog.Any(logkey.Entries, asked(t.spec)), slog.Any(logkey.Error, err))
+		attributes = append(attributes, slog.Any(logkey.Entries, asked(t.spec)), slog.String(logkey.Error, whole(err)))
 	} else {
 		attributes = append(attributes, slog.Any(logkey.Entries, given(composed.entries)), slog.Uint64(logkey.Generation, placed.generation))
 	}

@@ -3,9 +3,7 @@ package delivery
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -128,67 +126,6 @@ func absentEntries(spec Volume, refusals []provider.Refusal) []layout.Entry {
 		entries = append(entries, entry)
 	}
 	return entries
-}
-
-// checkRequired fails the volume for the required entries among refusals, all of them
-// in one message.
-func checkRequired(spec Volume, refusals []provider.Refusal, live bool) error {
-	reasons := map[provider.Reason]bool{}
-	var lines []string
-	for _, refusal := range refusals {
-		withdrawn := live && refusal.Reason != provider.Invalid
-		if withdrawn || !spec.wanted(refusal.Name.Kind).requires(refusal.Name.ID) {
-			continue
-		}
-		reasons[refusal.Reason] = true
-		lines = append(lines, describe(spec, refusal))
-	}
-	if len(lines) == 0 {
-		return nil
-	}
-	message := strings.Join(lines, "; ")
-	if !reasons[provider.Invalid] {
-		message += ` (to start without an entry, write its id with a "?" after it)`
-	}
-	switch {
-	case reasons[provider.Denied]:
-		return failf(Denied, nil, "%s", message)
-	case reasons[provider.Missing]:
-		return failf(Missing, nil, "%s", message)
-	default:
-		return failf(Invalid, nil, "%s", message)
-	}
-}
-
-// withdrawn names the required entries among refusals, once the volume goes on without.
-func withdrawn(spec Volume, refusals []provider.Refusal) string {
-	var lines []string
-	for _, refusal := range refusals {
-		if spec.wanted(refusal.Name.Kind).requires(refusal.Name.ID) {
-			lines = append(lines, describe(spec, refusal))
-		}
-	}
-	if len(lines) == 0 {
-		return ""
-	}
-	return "withdrawn: " + strings.Join(lines, "; ")
-}
-
-func describe(spec Volume, refusal provider.Refusal) string {
-	subject := string(refusal.Name.Kind) + " " + strconv.Quote(refusal.Name.ID)
-	detail := ""
-	if refusal.Detail != "" {
-		detail = ": " + refusal.Detail
-	}
-	switch refusal.Reason {
-	case provider.Missing:
-		return fmt.Sprintf("%s does not exist in %s%s", subject, spec.Provider, detail)
-	case provider.Denied:
-		return fmt.Sprintf("%s is denied to service account %s/%s by %s%s",
-			subject, spec.Pod.Namespace, spec.Pod.ServiceAccount, spec.Provider, detail)
-	default:
-		return fmt.Sprintf("%s cannot be delivered%s", subject, detail)
-	}
 }
 
 // providerError says of a whole failed fetch whose turn it is.

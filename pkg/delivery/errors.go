@@ -1,6 +1,9 @@
 package delivery
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+)
 
 // Reason says whose turn it is after a failed delivery.
 type Reason int
@@ -50,12 +53,23 @@ func (r Reason) String() string {
 type Error struct {
 	Reason  Reason
 	Message string
-	Cause   error
+	// Full is the message before it was made to fit into an event; empty if it did.
+	Full  string
+	Cause error
 }
 
 func (e *Error) Error() string { return e.Message }
 
 func (e *Error) Unwrap() error { return e.Cause }
+
+// whole is the error's text with all that an event has no room for.
+func whole(err error) string {
+	var failure *Error
+	if errors.As(err, &failure) && failure.Full != "" {
+		return failure.Full
+	}
+	return err.Error()
+}
 
 func failf(reason Reason, cause error, format string, args ...any) *Error {
 	return &Error{Reason: reason, Message: fmt.Sprintf(format, args...), Cause: cause}
