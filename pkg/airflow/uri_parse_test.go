@@ -53,6 +53,43 @@ func asAirflow() map[string]uriRow {
 			"my-conn-type:///?__extra__=%7B%22my_val%22%3A+%5B%22list%22%5D%7D",
 			connection("my_conn_type", "", "", extra(`{"my_val":["list"]}`)),
 		},
+		"parameters with blanks and stars": {
+			"mysql://myname:mypassword@myhost.com?this_param=some+val&that_param=other+val%2A",
+			connection("mysql", "myhost.com", "", login("myname"), password("mypassword"), extra(`{"this_param":"some val","that_param":"other val*"}`)),
+		},
+		"a path as the host": {
+			"sqlite://%2Ftmp%2Fdefault.db",
+			connection("sqlite", "/tmp/default.db", ""),
+		},
+		// Those of the providers' pages.
+		"nothing but the type": {
+			"aws://",
+			connection("aws", "", ""),
+		},
+		"a key pair without a host": {
+			"aws://KEY:SEC%2FRET@",
+			connection("aws", "", "", login("KEY"), password("SEC/RET")),
+		},
+		"a key pair and a nested extra": {
+			"aws://KEY:SEC%2FRET@/?__extra__=%7B%22region_name%22%3A+%22eu-central-1%22%2C+%22config_kwargs%22%3A+%7B%22retries%22%3A+%7B%22max_attempts%22%3A+10%7D%7D%7D",
+			connection("aws", "", "", login("KEY"), password("SEC/RET"), extra(`{"region_name":"eu-central-1","config_kwargs":{"retries":{"max_attempts":10}}}`)),
+		},
+		"an at sign alone": {
+			"aws://@/?region_name=eu-west-1",
+			connection("aws", "", "", login(""), extra(`{"region_name":"eu-west-1"}`)),
+		},
+		"nothing but extra, without a path": {
+			"google-cloud-platform://?key_path=%2Fkeys%2Fkey.json&scope=https%3A%2F%2Fwww.googleapis.com%2Fauth%2Fcloud-platform&project=airflow&num_retries=5",
+			connection("google_cloud_platform", "", "", extra(`{"key_path":"/keys/key.json","scope":"https://www.googleapis.com/auth/cloud-platform","project":"airflow","num_retries":"5"}`)),
+		},
+		"files of certificates": {
+			"postgresql://user:XXXX@1.1.1.1:5432/db?sslmode=verify-ca&sslcert=%2Ftmp%2Fclient-cert.pem",
+			connection("postgres", "1.1.1.1", "db", login("user"), password("XXXX"), port(5432), extra(`{"sslmode":"verify-ca","sslcert":"/tmp/client-cert.pem"}`)),
+		},
+		"blanks in every part": {
+			"wasb://blob%20username:blob%20password@myblob.com?tenant_id=tenant+id",
+			connection("wasb", "myblob.com", "", login("blob username"), password("blob password"), extra(`{"tenant_id":"tenant id"}`)),
+		},
 		"an extra of nested objects": {
 			"scheme://user:password@host%2Flocation:1234/schema?__extra__=%7B%22a%22%3A%7B%22b%22%3A1%7D%7D",
 			connection("scheme", "host/location", "schema", login("user"), password("password"), port(1234), extra(`{"a":{"b":1}}`)),
