@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"os/exec"
 	"strings"
 	"testing"
@@ -41,9 +42,10 @@ type reading struct {
 func askAirflow(t *testing.T, questions []question) []answer {
 	t.Helper()
 	python, err := exec.LookPath("python3")
-	if err != nil {
+	if err != nil && os.Getenv("CI") == "" {
 		t.Skip("python3 is not installed")
 	}
+	require.NoError(t, err, "CI leaves nothing out")
 	input, err := json.Marshal(questions)
 	require.NoError(t, err)
 	command := exec.Command(python, "testdata/airflow.py")
