@@ -49,7 +49,7 @@ func usedOf(t *testing.T, target string) [2]int64 {
 	return [2]int64{usage.Bytes.Used, usage.Inodes.Used}
 }
 
-// The kernel says "no space left" in the middle of a file that passed the check before.
+// The kernel says "no space left" in the middle of a file.
 func TestStageThatRunsFullLeavesNothing(t *testing.T) {
 	target := newVolume(t, 64<<10)
 	_, err := Write(target, newContent())

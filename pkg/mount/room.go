@@ -21,19 +21,6 @@ func Footprint(files []File) int64 {
 	return pages * pageSize
 }
 
-// makeSureOfRoom refuses what cannot fit before any of it is written.
-func (v *volume) makeSureOfRoom(files []File) error {
-	const others = 9 // the directories of a generation, the temporary link, the links at the root
-	usage, err := usageOf(v.dir)
-	if err != nil {
-		return err
-	}
-	if Footprint(files) > usage.Bytes.Available || int64(len(files)+others) > usage.Inodes.Available {
-		return usage.full(files)
-	}
-	return nil
-}
-
 // full puts figures to the system's "no space left", which it also says when the
 // kernel's own memory is short. Other errors stay as they are.
 func (v *volume) full(err error, files []File) error {

@@ -25,15 +25,15 @@ type Outcome struct {
 //  2. Find the generation that is shown.
 //  3. Delete what a writer that was killed has left.
 //  4. If the shown generation has this content, with mode and group, confirm it and
-//     go to 8.
-//  5. Make sure that there is room beside the shown generation.
-//  6. Write the new generation into a directory of its own. If that fails, delete it.
-//  7. Swap: make a temporary link to it, and rename that onto the data link.
-//  8. Let the root of the volume be entered, and make the links in it that are not
+//     go to 7.
+//  5. Write the new generation into a directory of its own. If that fails, for want of
+//     room beside the shown generation say, delete it.
+//  6. Swap: make a temporary link to it, and rename that onto the data link.
+//  7. Let the root of the volume be entered, and make the links in it that are not
 //     there: after the swap, so that none ever dangles.
-//  9. Delete the generation that was shown before.
+//  8. Delete the generation that was shown before.
 //
-// An error before 7 is done leaves the volume showing what it showed. An error after
+// An error before 6 is done leaves the volume showing what it showed. An error after
 // it leaves the new generation shown; Outcome says which, and the next Write puts the
 // rest right. So does the next Write after a kill at any instant.
 func Write(target string, content Content) (Outcome, error) {
@@ -64,14 +64,14 @@ func (v *volume) write(content Content) (Outcome, error) {
 	if v.shows(current, content) { // 4
 		return outcome, errors.Join(v.confirm(current.name, content.Manifest.Fetched), v.finish(content))
 	}
-	if err := v.replace(content, outcome.Generation+1); err != nil { // 5, 6, 7
+	if err := v.replace(content, outcome.Generation+1); err != nil { // 5, 6
 		return outcome, err
 	}
 	outcome = Outcome{Generation: outcome.Generation + 1, Changed: true}
-	if err := v.finish(content); err != nil { // 8
+	if err := v.finish(content); err != nil { // 7
 		return outcome, err
 	}
-	return outcome, v.retire(current.name) // 9
+	return outcome, v.retire(current.name) // 8
 }
 
 // isRepairable tells whether a new generation can follow in spite of err: there was
@@ -87,12 +87,9 @@ func (v *volume) replace(content Content, number uint64) error {
 		return err
 	}
 	files := content.with(manifest)
-	if err := v.makeSureOfRoom(files); err != nil { // 5
-		return err
-	}
-	name, err := v.stage(content, files) // 6
+	name, err := v.stage(content, files) // 5
 	if err == nil {
-		err = v.swap(name) // 7
+		err = v.swap(name) // 6
 	}
 	return v.full(err, files)
 }
