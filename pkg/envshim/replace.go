@@ -6,6 +6,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+
+	"golang.org/x/sys/unix"
 )
 
 // Replace writes a file so that whoever opens path finds the old content or the new,
@@ -31,10 +33,11 @@ func Replace(path string, mode os.FileMode, write func(io.Writer) error) error {
 // final name: no program can be started from a file that is open for writing.
 func fill(temp *os.File, mode os.FileMode, write func(io.Writer) error) error {
 	same := fmt.Sprintf("/proc/self/fd/%d", temp.Fd())
-	out, err := os.OpenFile(same, os.O_WRONLY|os.O_TRUNC, 0)
+	handle, err := unix.Open(same, unix.O_WRONLY|unix.O_TRUNC|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return err
+		return fmt.Errorf("opening %s once more: %w", temp.Name(), err)
 	}
+	out := os.NewFile(uintptr(handle), temp.Name())
 	// What a killed process left may have its final mode already.
 	return errors.Join(out.Chmod(0o600), write(out), out.Chmod(mode), out.Close())
 }

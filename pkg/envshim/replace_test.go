@@ -36,7 +36,8 @@ func TestReplaceTakesUpWhatAKilledProcessLeft(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "out.json")
 	const left = ".out.json.leoflow-tmp"
-	require.NoError(t, Replace(path, 0o600, func(io.Writer) error {
+	require.NoError(t, Replace(path, 0o600, func(out io.Writer) error {
+		require.Equal(t, filepath.Join(dir, left), out.(*os.File).Name(), "errors tell of it")
 		require.Equal(t, []string{left}, listed(t, dir), "the name is the same for each process")
 		return nil
 	}))
