@@ -135,6 +135,23 @@ func TestUnpublishWaitsForWhatIsBeingWritten(t *testing.T) {
 	assert.NoDirExists(t, v.TargetPath)
 }
 
+// The other way round: nothing is written to a path from which a volume is being taken.
+func TestADeliveryWaitsForThePath(t *testing.T) {
+	r := newRig(t)
+	v := r.volume(t, "a")
+	require.NoError(t, r.Publish(t.Context(), v))
+	r.fake.SetConnection(warehouse("second"))
+	unlock := r.targets.lock(v.TargetPath)
+	delivered := make(chan error)
+	begun := []task{r.set.begin(r.set.find(v.ID))}
+	go func() { delivered <- r.deliver(t.Context(), "rotation", begun)[0] }()
+	require.Eventually(t, func() bool { return r.targets.waiting(v.TargetPath) == 2 }, 5*time.Second, time.Millisecond)
+	assert.Equal(t, firstURI, read(t, v, "connections/warehouse"))
+	unlock()
+	require.NoError(t, <-delivered)
+	assert.Equal(t, secondURI, read(t, v, "connections/warehouse"))
+}
+
 func (t *targets) waiting(path string) int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
