@@ -56,7 +56,7 @@ func (d *Deliverer) tell(t task, composed content, placed placement, err error) 
 	var failure *Error
 	switch {
 	case errors.As(err, &failure):
-		if failure.Reason != Unavailable || !d.isLive(t.volume) {
+		if d.concernsPod(t, failure.Reason) {
 			d.tellOnce(t, failureEvent(failure, composed), failure.Message)
 		}
 	case placed.offline:
@@ -69,6 +69,12 @@ func (d *Deliverer) tell(t task, composed content, placed placement, err error) 
 	if err == nil && placed.changed {
 		d.tellNotices(t.spec, composed)
 	}
+}
+
+// concernsPod is false for a pod that goes while its files are on their way, and for an
+// outage that takes nothing from a pod that runs.
+func (d *Deliverer) concernsPod(t task, reason Reason) bool {
+	return reason != Busy && (reason != Unavailable || !d.isLive(t.volume))
 }
 
 // tellOnce leaves out what the pod was told last.

@@ -101,6 +101,19 @@ func TestAPodThatRunsIsToldOnceOfEachFault(t *testing.T) {
 	assert.Contains(t, invalid[0], "a EntryInvalid: ")
 }
 
+func TestAPodThatGoesIsToldNothing(t *testing.T) {
+	r, told := keptDiary(t)
+	release := r.fake.Block()
+	v := r.volume(t, "a")
+	failed := make(chan error, 1)
+	go func() { failed <- r.Publish(t.Context(), v) }()
+	require.Eventually(t, func() bool { return len(r.fake.Calls()) > 0 }, 10*time.Second, time.Millisecond)
+	require.NoError(t, r.Unpublish(t.Context(), v.ID, v.TargetPath))
+	release()
+	assert.Equal(t, Busy, reasonOf(t, <-failed))
+	assert.Empty(t, told.read())
+}
+
 func TestAPodIsToldOfAnOptionalEntryThatIsBroken(t *testing.T) {
 	r, told := keptDiary(t)
 	r.fake.SetConnection(gcp(`{"key_secret_name":"nowhere","key_secret_project_id":"p"}`))
