@@ -51,6 +51,10 @@ kind-test: e2e-image ## run the suite on kind; needs Docker
 e2e-image:
 	cd images && go run . --platforms linux/$(ARCH) --repository localhost/leoflow/secrets-csi --tag test --out $(E2E_IMAGES)
 
+alert-test: ## test the chart's alerts by promtool's unit tests
+	$(call TOOL,promtool) promtool check rules charts/leoflow-secrets-csi/files/alerts.yaml
+	$(call TOOL,promtool) promtool test rules test/alert/alerts.test.yaml
+
 fuzz: ## run each fuzz target for FUZZTIME (30s)
 	@grep -roh --include='*_test.go' '^func Fuzz[A-Za-z]*' pkg cmd internal -H | sed 's|/[^/]*:func | |' | \
 	while read -r package target; do \
@@ -87,4 +91,4 @@ clean: ## delete what was built
 	rm -rf bin dist
 
 help: ## print this
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
