@@ -93,10 +93,13 @@ func assigned(pod *corev1.Pod, on *node) *corev1.Pod {
 	return pod
 }
 
+// The crowd takes longer than kubelet takes to look at every pod, so that what was there
+// before learns of a rotation though its driver was ended meanwhile.
 func TestFullNodeAtOnce(t *testing.T) {
 	s := begin(t)
 	n := s.on(s.Run(task("before", all(), stays), await.IsReady))
 	idle := n.goroutines()
+	variable, _ := s.rotate()
 	before := len(n.mounts(""))
 	t.Logf("%d pods are ready after %v", fullNode, s.crowd(fullNode, s.member(n)))
 	assert.Len(t, n.mounts(""), before+fullNode)
@@ -106,6 +109,7 @@ func TestFullNodeAtOnce(t *testing.T) {
 	began := time.Now()
 	n.awaitNothing(s.disperse())
 	t.Logf("nothing of them remains after %v", time.Since(began))
+	s.awaitVariable("before", variable)
 	assert.Equal(t, idle, n.goroutines())
 }
 

@@ -1,7 +1,6 @@
 package suite
 
 import (
-	"context"
 	"strconv"
 	"testing"
 	"time"
@@ -10,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/leoflow/secrets-csi/test/kind/await"
 )
@@ -21,44 +21,59 @@ const watching = `
 		[ -s ` + mountPath + `/variables/rotating ] && [ -s ` + mountPath + `/connections/warehouse ] || date >>/seen/gaps
 	done`
 
-// TestDriverGoesUnderRunningPods: files stay, new pods start, rotation resumes.
-func TestDriverGoesUnderRunningPods(t *testing.T) {
-	for _, row := range []struct {
-		name string
-		goes func(*node)
-	}{
-		{"deleted", func(n *node) {
-			err := n.Client.CoreV1().Pods(namespace).Delete(n.Ctx, n.driver().Name, metav1.DeleteOptions{})
-			require.NoError(n, err)
-		}},
-		{"killed", func(n *node) { n.signal("KILL", n.driver(), "driver") }},
-		{"upgraded", func(n *node) { n.upgradeDriver() }},
-		{"rolled back", func(n *node) {
-			n.upgradeDriver()
-			_, err := helm(n.Ctx, nil, "rollback", release, "--namespace", namespace, "--wait", "--timeout", installing.String())
-			require.NoError(n, err)
-		}},
-	} {
-		t.Run(row.name, func(t *testing.T) {
-			s := begin(t)
-			before := s.Run(withMemory(task("before", all(), watching)), await.IsReady)
-			n := s.on(before)
-			was := n.driver()
-			row.goes(n)
-			assert.Equal(t, s.product.entries.warehouse(), s.read("before", "connections/warehouse"), "files stay")
-			s.Run(task("after", all(), stays), await.IsReady)
-			assert.NotEqual(t, incarnation(was), incarnation(n.driver()), "it was another driver")
-			variable, _ := s.rotate()
-			s.awaitVariable("before", variable)
-			s.awaitVariable("after", variable)
-			assert.Equal(t, "", s.Exec("before", "sh", "-c", "cat /seen/gaps 2>/dev/null || :"), "no file was ever gone")
-			s.gone("before")
-			n.awaitNothing([]string{string(before.UID)})
-		})
-	}
+// outlives says that files stay, new pods start and rotation resumes, whatever happens to
+// the driver. Kubelet tells a new driver of a volume when it looks at the pod, which it
+// does once a minute, and when the pod changes: TestFullNodeAtOnce waits that minute.
+func outlives(t *testing.T, driverGoes func(*node)) {
+	s := begin(t)
+	before := s.Run(withMemory(task("before", all(), watching)), await.IsReady)
+	n := s.on(before)
+	was := n.driver()
+	driverGoes(n)
+	assert.Equal(t, s.product.entries.warehouse(), s.read("before", "connections/warehouse"), "files stay")
+	s.Run(task("after", all(), stays), await.IsReady)
+	assert.NotEqual(t, incarnation(was), incarnation(n.driver()), "it was another driver")
+	s.change("before")
+	variable, _ := s.rotate()
+	s.awaitVariable("before", variable)
+	s.awaitVariable("after", variable)
+	assert.Equal(t, "", s.Exec("before", "sh", "-c", "cat /seen/gaps 2>/dev/null || :"), "no file was ever gone")
+	s.gone("before")
+	n.awaitNothing([]string{string(before.UID)})
 }
 
-// upgradeDriver upgrades the release to other drivers, and back at the test's end.
+func TestDriverIsDeletedUnderRunningPods(t *testing.T) {
+	outlives(t, func(n *node) {
+		err := n.Client.CoreV1().Pods(namespace).Delete(n.Ctx, n.driver().Name, metav1.DeleteOptions{})
+		require.NoError(n, err)
+	})
+}
+
+func TestDriverIsKilledUnderRunningPods(t *testing.T) {
+	outlives(t, func(n *node) { n.signal("KILL", n.driver(), "driver") })
+}
+
+func TestDriverIsUpgradedUnderRunningPods(t *testing.T) {
+	outlives(t, (*node).upgradeDriver)
+}
+
+func TestDriverIsRolledBackUnderRunningPods(t *testing.T) {
+	outlives(t, func(n *node) {
+		n.upgradeDriver()
+		_, err := helm(n.Ctx, nil, "rollback", release, "--namespace", namespace, "--wait", "--timeout", installing.String())
+		require.NoError(n, err)
+	})
+}
+
+// change makes kubelet look at the pod.
+func (s *scenario) change(pod string) {
+	s.Helper()
+	patch := annotation(false, "changed", "")
+	_, err := s.Client.CoreV1().Pods(s.Namespace).Patch(s.Ctx, pod, types.StrategicMergePatchType, patch, metav1.PatchOptions{})
+	require.NoError(s, err)
+}
+
+// upgradeDriver upgrades the release to drivers of another template.
 func (n *node) upgradeDriver() {
 	n.Helper()
 	values := n.product.values()
@@ -66,11 +81,6 @@ func (n *node) upgradeDriver() {
 		"logLevel": "debug", "podAnnotations": map[string]string{"leoflow.io/upgraded": time.Now().Format(time.RFC3339Nano)},
 	}
 	require.NoError(n, n.product.upgradeTo(n.Ctx, values))
-	n.Cleanup(func() {
-		if err := n.product.upgrade(context.Background()); err != nil {
-			n.Errorf("upgrading back: %v", err)
-		}
-	})
 }
 
 // incarnation tells apart the processes that one pod, or one node, has in turn.
