@@ -50,6 +50,8 @@ func TestMisuse(t *testing.T) {
 		{"no time to fetch", "--fetch-timeout=0s", "--fetch-timeout must be above 0"},
 		{"polling too often", "--poll-every=1ms", "--poll-every must be 1s at least"},
 		{"negative grace", "--shutdown-grace=-1s", "--shutdown-grace must not be negative"},
+		{"profiles for all", "--pprof-address=:6060", `--pprof-address ":6060" is not a loopback address; profiles are for nobody else`},
+		{"profiles by name", "--pprof-address=localhost:6060", `--pprof-address "localhost:6060" is not a loopback address; profiles are for nobody else`},
 		{"log format", "--log-format=xml", `--log-format "xml" is neither json nor text`},
 		{"log level", "--log-level=loud", `--log-level "loud" is none of debug, info, warn and error`},
 		{"misspelt", "--nodeid=n", "flag provided but not defined: -nodeid; 'driver --help' lists the flags"},

@@ -1,0 +1,45 @@
+package main
+
+import (
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestASignalSwitchesTheLogLevelAndBack(t *testing.T) {
+	out := newOutput("log level switched")
+	log, level := (&settings{logLevel: "info"}).logger(out)
+	stop := level.followSignals(log)
+	defer stop()
+	assert.False(t, log.Enabled(t.Context(), slog.LevelDebug))
+	require.NoError(t, syscall.Kill(os.Getpid(), syscall.SIGUSR1))
+	<-out.seen
+	assert.True(t, log.Enabled(t.Context(), slog.LevelDebug))
+	level.toggle()
+	assert.False(t, log.Enabled(t.Context(), slog.LevelDebug))
+	assert.True(t, log.Enabled(t.Context(), slog.LevelInfo))
+}
+
+func TestADriverStartedForDebuggingStaysSo(t *testing.T) {
+	log, level := (&settings{logLevel: "debug"}).logger(newOutput(""))
+	level.toggle()
+	assert.True(t, log.Enabled(t.Context(), slog.LevelDebug))
+}
+
+func TestProfilesAreServedOnTheirOwnAddress(t *testing.T) {
+	profiles, health := freeAddress(t), freeAddress(t)
+	files := filepath.Join(t.TempDir(), "connections.json")
+	require.NoError(t, os.WriteFile(files, []byte(`{}`), 0o600))
+	boot(t, "--file-connections="+files, "--pprof-address="+profiles, "--health-address="+health)
+	code, text := ask(t, "http://"+profiles+"/debug/pprof/goroutine?debug=1")
+	assert.Equal(t, http.StatusOK, code)
+	assert.Contains(t, text, "goroutine profile")
+	code, _ = ask(t, "http://"+health+"/debug/pprof/")
+	assert.Equal(t, http.StatusNotFound, code)
+}
