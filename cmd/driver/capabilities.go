@@ -36,7 +36,7 @@ func dropCapabilities() error {
 	if err != nil {
 		return fmt.Errorf("finding the program to begin again: %w", err)
 	}
-	return fmt.Errorf("beginning again: %w", syscall.Exec(self, os.Args, os.Environ()))
+	return fmt.Errorf("beginning again: %w", syscall.Exec(self, os.Args, os.Environ())) //nolint:gosec // it is this very program
 }
 
 func heldCapabilities() (uint64, error) {

@@ -26,7 +26,7 @@ type Process struct {
 // Ctrl-C in a terminal reaches it through us and in our order, and it ends with us.
 // Settings in our environment that are meant for such programs are not handed on.
 func Run(program string, args ...string) (*Process, error) {
-	command := exec.Command(program, args...)
+	command := exec.CommandContext(context.Background(), program, args...)
 	command.Env = slices.DeleteFunc(os.Environ(), func(variable string) bool {
 		return strings.HasPrefix(variable, "LEOFLOW_")
 	})
