@@ -2,9 +2,11 @@ package delivery
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 
 	"github.com/leoflow/secrets-csi/internal/logkey"
+	"github.com/leoflow/secrets-csi/pkg/mount"
 	"github.com/leoflow/secrets-csi/pkg/mount/layout"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 )
@@ -34,6 +36,8 @@ func (d *Deliverer) audit(t task, cause string, composed content, placed placeme
 // the call that asked for its files warns.
 func (d *Deliverer) verdict(t task, placed placement, problem string, err error) (slog.Level, string) {
 	switch {
+	case errors.Is(err, mount.ErrNotMounted):
+		return slog.LevelWarn, "the volume's mount is gone"
 	case err != nil && d.isLive(t.volume):
 		return levelOf(err), "keeping the volume's last good files"
 	case err != nil:

@@ -72,6 +72,8 @@ func TestARotationMountsNothing(t *testing.T) {
 			assert.Zero(t, health.Generation, "it shows nothing")
 			assert.Contains(t, health.Problem, "no volume is mounted there")
 
+			assert.Contains(t, r.log.String(), `"level":"WARN","msg":"the volume's mount is gone"`)
+
 			calls := len(r.fake.Calls())
 			r.look(t)
 			assert.Len(t, r.fake.Calls(), calls, "it waits for its publish")
