@@ -236,6 +236,9 @@ func TestPublishReportsTheProvider(t *testing.T) {
 			`connection "ghost" does not exist in core; connection "payroll" is denied to service account airflow/worker by core; variable "phantom" does not exist in core (to start without an entry, write its id with a "?" after it)`},
 		{"missing", attribute("connections", "ghost"), codes.NotFound,
 			`connection "ghost" does not exist in core (to start without an entry, write its id with a "?" after it)`},
+		{"very many missing", attribute("variables", strings.Join(missingIDs(500), ",")), codes.NotFound,
+			`500 variables not in core: "missing000", "missing001", "` + strings.Join(missingIDs(54)[2:], `", "`) +
+				`" and 446 more (to start without an entry, write its id with a "?" after it)`},
 		{"broken", attribute("variables", "broken"), codes.FailedPrecondition,
 			`variable "broken" cannot be delivered: its extra is not JSON`},
 		{"value with NUL", attribute("variables", "nul"), codes.FailedPrecondition,
@@ -243,11 +246,24 @@ func TestPublishReportsTheProvider(t *testing.T) {
 		{"more than the volume holds", attribute("variables", "big"), codes.ResourceExhausted,
 			"filling the volume: writing TARGET: volume is full: 5 files need 2113536 bytes beside the 0 in use, and 1048576 is the cap (inodes: 1 of 320 in use): ask for fewer entries or give volumes more room"},
 	})
+	r.provider.Fail(fmt.Errorf("%w: the answer is larger than this node accepts (8388608 bytes) or core sends: ask for fewer entries", provider.ErrProtocol))
+	runBreakages(t, r, []breakage{
+		{"more than a message holds", func(*csi.NodePublishVolumeRequest) {}, codes.Internal,
+			"fetching from core: protocol violated: the answer is larger than this node accepts (8388608 bytes) or core sends: ask for fewer entries"},
+	})
 	r.provider.Fail(fmt.Errorf("asking core at core:9443: %w", provider.ErrUnavailable))
 	runBreakages(t, r, []breakage{
 		{"unavailable", func(*csi.NodePublishVolumeRequest) {}, codes.Unavailable,
 			"core cannot be asked now: asking core at core:9443: unavailable"},
 	})
+}
+
+func missingIDs(count int) []string {
+	ids := make([]string, count)
+	for i := range ids {
+		ids[i] = fmt.Sprintf("missing%03d", i)
+	}
+	return ids
 }
 
 func TestPublishRefusesBadTargets(t *testing.T) {
