@@ -141,10 +141,10 @@ func (d *Deliverer) Unpublish(_ context.Context, volumeID, targetPath string) er
 	}
 	err := mount.Unmount(targetPath)
 	switch {
-	case errors.Is(err, mount.ErrNotEmpty):
-		// Nothing of ours is left. An error would have kubelet ask for ever, and keep the
-		// pod; whether the rest may go is kubelet's to say, which removes the directory.
-		d.Log.Warn("left a directory that is not empty", logkey.VolumeID, volumeID, logkey.Path, targetPath)
+	case errors.Is(err, mount.ErrNotEmpty), errors.Is(err, mount.ErrTarget):
+		// Nothing of ours is there. An error would have kubelet ask for ever, and keep the
+		// pod; what may become of the rest is for kubelet, which removes what is at the path.
+		d.Log.Warn("left what is at the target path", logkey.VolumeID, volumeID, logkey.Path, targetPath, logkey.Error, err)
 	case err != nil:
 		return failf(mountReason(err), err, "ending the volume: %v", err)
 	}

@@ -163,18 +163,25 @@ func (t *targets) waiting(path string) int {
 	return t.held[path].users
 }
 
-// A target that is not empty is refused, and taken away as far as it is ours.
-func TestATargetWithFilesInIt(t *testing.T) {
-	r := newRig(t)
-	v := r.volume(t, "a")
-	file := filepath.Join(v.TargetPath, "theirs")
-	require.NoError(t, os.Mkdir(v.TargetPath, 0o750))
-	require.NoError(t, os.WriteFile(file, nil, 0o600))
-	assert.Equal(t, BadTarget, reasonOf(t, r.Publish(t.Context(), v)))
-	require.NoError(t, r.Unpublish(t.Context(), v.ID, v.TargetPath), "an error would keep the pod for ever")
-	assert.FileExists(t, file)
-	assert.Contains(t, r.log.String(), "left a directory that is not empty")
-	require.NoError(t, os.Remove(file))
+// A target that is not ours is refused, and holds nobody up.
+func TestATargetThatIsNotOurs(t *testing.T) {
+	for name, put := range map[string]func(target string) error{
+		"files":  func(target string) error { return os.MkdirAll(filepath.Join(target, "theirs"), 0o750) },
+		"a file": func(target string) error { return os.WriteFile(target, nil, 0o600) },
+		"a link": func(target string) error { return os.Symlink("nowhere", target) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t)
+			v := r.volume(t, "a")
+			require.NoError(t, put(v.TargetPath))
+			assert.Equal(t, BadTarget, reasonOf(t, r.Publish(t.Context(), v)))
+			require.NoError(t, r.Unpublish(t.Context(), v.ID, v.TargetPath), "an error would keep the pod for ever")
+			_, err := os.Lstat(v.TargetPath)
+			require.NoError(t, err, "it is left as it is")
+			assert.Contains(t, r.log.String(), "left what is at the target path")
+			require.NoError(t, os.RemoveAll(v.TargetPath))
+		})
+	}
 }
 
 // A late answer to an older question does not undo a newer one.
