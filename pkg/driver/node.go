@@ -5,6 +5,7 @@ import (
 	"math"
 	"path/filepath"
 	"strconv"
+	"strings"
 
 	"github.com/container-storage-interface/spec/lib/go/csi"
 	"google.golang.org/grpc/status"
@@ -167,5 +168,5 @@ func parseGroup(group string) (uint32, error) {
 }
 
 func isCleanPath(path string) bool {
-	return filepath.IsAbs(path) && filepath.Clean(path) == path && path != "/"
+	return filepath.IsAbs(path) && filepath.Clean(path) == path && path != "/" && !strings.ContainsRune(path, 0)
 }

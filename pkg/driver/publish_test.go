@@ -63,6 +63,8 @@ func TestPublishRefusesBadRequests(t *testing.T) {
 			`target_path "pods/mount" is not an absolute, clean path`},
 		{"target path that climbs", func(r *request) { r.TargetPath = "/pods/../etc" }, codes.InvalidArgument,
 			`target_path "/pods/../etc" is not an absolute, clean path`},
+		{"target path with a NUL", func(r *request) { r.TargetPath = "/pods/a\x00b" }, codes.InvalidArgument,
+			`target_path "/pods/a\x00b" is not an absolute, clean path`},
 		{"no capability", func(r *request) { r.VolumeCapability = nil }, codes.InvalidArgument,
 			"volume_capability is missing"},
 		{"block volume", func(r *request) {
