@@ -22,6 +22,14 @@ func TestScrubbingTakesLinearTime(t *testing.T) {
 	assert.Less(t, time.Since(started), time.Second)
 }
 
+func TestNoTokenIsTakenApartForNothing(t *testing.T) {
+	idle := scrubber{func() []string {
+		assert.Fail(t, "nobody said a word")
+		return nil
+	}}
+	assert.Empty(t, idle.text(""))
+}
+
 func TestWordsBeyondAllMeasureAreNotRepeated(t *testing.T) {
 	words := strings.Repeat("word ", longestWords)
 	assert.Equal(t, "[327680 bytes]", newScrubber(secret.New("token")).text(words))
