@@ -40,7 +40,7 @@ var (
 	offlineDesc = prometheus.NewDesc(prefix+"volumes_offline", "Live volumes that were filled from this node's memory while the provider could not be asked.", []string{"provider"}, nil)
 	oldestDesc  = prometheus.NewDesc(prefix+"oldest_generation_age_seconds", "How long ago the provider confirmed the files of the volume that waits longest; 0 without volumes.", []string{"provider"}, nil)
 	agesDesc    = prometheus.NewDesc(prefix+"generation_age_seconds", "How long ago the files of each live volume were confirmed, as of this scrape.", []string{"provider"}, nil)
-	upDesc      = prometheus.NewDesc(prefix+"provider_up", "0 while the provider cannot be asked.", []string{"provider"}, nil)
+	upDesc      = prometheus.NewDesc(prefix+"provider_up", "0 if the provider could not be asked when it was last tried, which is while a pod needs it.", []string{"provider"}, nil)
 	bytesDesc   = prometheus.NewDesc(prefix+"volume_bytes", "Memory that the live volumes' tmpfs take.", nil, nil)
 	readyDesc   = prometheus.NewDesc(prefix+"ready", "1 while kubelet can call the driver and has registered it, as /readyz says.", nil, nil)
 )
