@@ -228,6 +228,7 @@ func (d *Deliverer) logger(spec Volume) *slog.Logger {
 		logkey.VolumeID, spec.ID,
 		logkey.Namespace, spec.Pod.Namespace,
 		logkey.Pod, spec.Pod.PodName,
+		logkey.PodUID, spec.Pod.PodUID,
 		logkey.ServiceAccount, spec.Pod.ServiceAccount,
 	)
 }
