@@ -30,7 +30,7 @@ func program() cli.Program {
 		Summary: "Runs a Kubernetes cluster of one real node on this machine, without Docker.",
 		Commands: []cli.Command{
 			upCommand(), downCommand(), runCommand(), statusCommand(),
-			imageCommand(), loadCommand(), execCommand(), rebootCommand(), initCommand(),
+			loadCommand(), execCommand(), rebootCommand(), initCommand(),
 		},
 	}
 }

@@ -33,7 +33,7 @@ func (s *scenario) lastOf(ctx context.Context, component string) string {
 	if err != nil {
 		return err.Error()
 	}
-	lines := int64(50)
+	lines := int64(20)
 	var all strings.Builder
 	for _, pod := range pods {
 		options := &corev1.PodLogOptions{TailLines: &lines}

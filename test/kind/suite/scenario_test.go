@@ -7,7 +7,6 @@ package suite
 
 import (
 	"context"
-	"maps"
 	"testing"
 	"time"
 
@@ -19,8 +18,12 @@ import (
 	"github.com/leoflow/secrets-csi/test/kind/clustertest"
 )
 
-// patience is for a machine that compiles something else meanwhile.
-const patience = 4 * time.Minute
+// How long a scenario may take, on a machine that compiles something else meanwhile, and
+// how long a measurement.
+const (
+	patience          = 4 * time.Minute
+	patienceToMeasure = 15 * time.Minute
+)
 
 // scenario is one test's view of a cluster that has the product.
 type scenario struct {
@@ -29,15 +32,14 @@ type scenario struct {
 }
 
 // begin installs the product, if no scenario before did.
-func begin(t testing.TB) *scenario { return beginIn(t, nil) }
+func begin(t testing.TB) *scenario { return beginIn(t, clustertest.Space{Patience: patience}) }
 
-// beginIn wants labels on the scenario's namespace.
-func beginIn(t testing.TB, labels map[string]string) *scenario {
+// beginIn wants a namespace of its own kind.
+func beginIn(t testing.TB, space clustertest.Space) *scenario {
 	t.Helper()
 	product, err := installed()
 	require.NoError(t, err)
-	space := clustertest.Space{Prefix: "leoflow-suite-", Labels: map[string]string{"leoflow.io/suite": ""}, Patience: patience}
-	maps.Copy(space.Labels, labels)
+	space.Prefix = "leoflow-suite-"
 	s := &scenario{clustertest.Connect(t, space), product}
 	t.Cleanup(s.explain)
 	return s

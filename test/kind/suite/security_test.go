@@ -8,6 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/leoflow/secrets-csi/test/kind/await"
+	"github.com/leoflow/secrets-csi/test/kind/clustertest"
 )
 
 const (
@@ -35,7 +36,8 @@ func restricted(pod *corev1.Pod) *corev1.Pod {
 }
 
 func TestRestrictedPodReadsByItsGroup(t *testing.T) {
-	s := beginIn(t, map[string]string{"pod-security.kubernetes.io/enforce": "restricted"})
+	labels := map[string]string{"pod-security.kubernetes.io/enforce": "restricted"}
+	s := beginIn(t, clustertest.Space{Labels: labels, Patience: patience})
 	s.Run(restricted(withAgent(task("task", all(), "exec "+agentPath+" exec -- sleep 3600"))), await.IsReady)
 	assert.Equal(t, s.product.entries.variables["region"], s.environment("task")["AIRFLOW_VAR_REGION"])
 	assert.Equal(t, "1234\n", s.Exec("task", "id", "-u"))

@@ -25,7 +25,7 @@ const (
 //
 //	go test ./suite -run '^$' -bench . -benchtime 1x
 func BenchmarkPodStart(b *testing.B) {
-	s := begin(b)
+	s := beginIn(b, clustertest.Space{Patience: patienceToMeasure})
 	start := func(pod *corev1.Pod) time.Duration {
 		began := time.Now()
 		s.Run(pod, await.IsReady)
@@ -48,7 +48,7 @@ func BenchmarkPodStart(b *testing.B) {
 
 // BenchmarkFullNode compares how long a whole node's pods take that are created at once.
 func BenchmarkFullNode(b *testing.B) {
-	s := begin(b)
+	s := beginIn(b, clustertest.Space{Patience: patienceToMeasure})
 	n := s.on(s.Run(task("before", all(), stays), await.IsReady))
 	fill := func(pod func(string) *corev1.Pod) time.Duration {
 		took := s.crowd(fullNode, pod)
