@@ -10,11 +10,15 @@ import (
 	"net"
 	"os"
 	"sync"
+	"time"
 
 	"google.golang.org/grpc/credentials"
 
 	"github.com/leoflow/secrets-csi/internal/logkey"
 )
+
+// lastWord is how long to listen to a core that has hung up: what it said is here.
+const lastWord = 100 * time.Millisecond
 
 // transport is TLS with the certificates that the files hold at the time of each
 // handshake. Handshakes are rare, so nothing watches the files.
@@ -72,6 +76,17 @@ func (h hearing) Read(into []byte) (int, error) {
 		h.over.onProbation.Store(false)
 	case err != nil:
 		h.over.judge(err)
+	}
+	return n, err
+}
+
+// Write fails where core has hung up already. What it said before is still to be read, and
+// gRPC would not.
+func (h hearing) Write(from []byte) (int, error) {
+	n, err := h.Conn.Write(from)
+	if err != nil && h.over.onProbation.Load() {
+		_ = h.SetReadDeadline(time.Now().Add(lastWord))
+		_, _ = h.Read(make([]byte, 1))
 	}
 	return n, err
 }
