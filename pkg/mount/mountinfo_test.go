@@ -3,6 +3,7 @@ package mount
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -57,8 +58,8 @@ func TestListFindsVolumesWithOddPaths(t *testing.T) {
 
 	infos, err := List()
 	require.NoError(t, err)
-	require.Len(t, infos, 1)
-	assert.Equal(t, target, infos[0].Target)
+	// Others may have volumes on this machine.
+	assert.True(t, slices.ContainsFunc(infos, func(info Info) bool { return info.Target == target }))
 }
 
 func TestIsMounted(t *testing.T) {
