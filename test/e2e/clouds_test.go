@@ -32,6 +32,7 @@ type clouds struct {
 	servers map[string]*cloudtest.Server
 	api     *kubetest.Server
 	token   string
+	metrics scraped
 }
 
 // references are connections of core's that hold one into each cloud, and one that
@@ -63,10 +64,11 @@ func startClouds(t *testing.T) *clouds {
 		require.NoError(t, os.WriteFile(path, content, 0o600))
 		return path
 	}
+	c.metrics = unused(t)
 	c.Stack = start(t, stack.Options{
 		Connections: asJSON(t, references), Variables: "{}", Rules: allowAll,
 		DriverArgs: []string{
-			"--log-level=debug", "--events", "--kubernetes-secrets", "--kubeconfig=" + write("kubeconfig", c.api.Kubeconfig()),
+			"--log-level=debug", "--health-address=" + c.metrics.address, "--events", "--kubernetes-secrets", "--kubeconfig=" + write("kubeconfig", c.api.Kubeconfig()),
 			"--clouds=gcp,aws,azure", "--cloud-ca=" + write("ca.crt", authorities),
 			"--gcp-audience=" + cloudtest.GCPAudience, "--gcp-endpoint=" + google.Address,
 			"--gcp-sts-url=" + google.URL() + "/token", "--gcp-iam-url=" + google.URL(),
@@ -161,6 +163,9 @@ func (c *clouds) noNeedle(t *testing.T) {
 	assert.NotContains(t, c.Driver.Output(), cloudNeedle, "the driver's log")
 	assert.NotContains(t, c.Core.Output(), cloudNeedle, "core's log")
 	assert.NotContains(t, asJSON(t, c.api.Events()), cloudNeedle, "an event")
+	page := c.metrics.page(t)
+	assert.Contains(t, page, "leoflow_csi_", "metrics there are")
+	assert.NotContains(t, page, cloudNeedle, "a metric")
 }
 
 func TestReferencesAreResolvedUnderThePodsOwnIdentity(t *testing.T) {

@@ -20,6 +20,15 @@ import (
 // scraped is a driver as Prometheus sees it.
 type scraped struct{ address string }
 
+// unused is an address of loopback on which nobody listens.
+func unused(t *testing.T) scraped {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	require.NoError(t, listener.Close())
+	return scraped{listener.Addr().String()}
+}
+
 // page is empty where nobody answers.
 func (s scraped) page(t *testing.T) string {
 	t.Helper()
@@ -53,10 +62,7 @@ func (s scraped) await(t *testing.T, series string, least float64) {
 // TestTheMetricsMoveInEachFaultThatAnAlertKnows breaks what the alerts are about, those
 // apart that take minutes: stale volumes and slow answers.
 func TestTheMetricsMoveInEachFaultThatAnAlertKnows(t *testing.T) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	require.NoError(t, listener.Close())
-	driver := scraped{listener.Addr().String()}
+	driver := unused(t)
 	s := start(t, stack.Options{
 		Connections: `{"warehouse": "postgres://etl:first@db/base"}`, Variables: `{}`, Rules: allowAll,
 		DriverArgs: []string{"--health-address=" + driver.address},
