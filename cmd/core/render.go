@@ -40,8 +40,8 @@ type renderFlags struct {
 func bindRender(flags *flag.FlagSet) cli.Run {
 	var raw renderFlags
 	raw.files.bind(flags)
-	flags.StringVar(&raw.as, "as", "", "the pod to render for, as `NAMESPACE/SERVICEACCOUNT`; with --rules")
-	flags.StringVar(&raw.asTask, "as-task", "", "the task instance to render for, as `TENANT/DAG`; with --rules")
+	flags.StringVar(&raw.as, "as", "", "the pod to render for, as `NAMESPACE/SERVICEACCOUNT`, by --rules")
+	flags.StringVar(&raw.asTask, "as-task", "", "the task instance to render for, as `TENANT/DAG`, by --rules")
 	flags.StringVar(&raw.format, "format", string(render.URI), "how connections are written: `uri` or json")
 	flags.BoolVar(&raw.showValues, "show-values", false, "show values in the table")
 	flags.BoolVar(&raw.json, "json", false, "print JSON, values included")
@@ -70,15 +70,23 @@ func renderFiles(ctx context.Context, out io.Writer, raw renderFlags) error {
 	return shown.writeTable(out, raw.showValues)
 }
 
-// subject is nil where everything is to be rendered.
+// subject is nil where everything is to be rendered: without rules nothing is denied.
 func (raw renderFlags) subject() (*rule.Subject, error) {
+	subject, err := raw.caller()
+	if err != nil || raw.files.rules == "" {
+		return nil, err
+	}
+	if subject == nil {
+		return nil, cli.Usagef("--rules needs a caller to decide about: give --as or --as-task")
+	}
+	return subject, nil
+}
+
+// caller is nil where none is named.
+func (raw renderFlags) caller() (*rule.Subject, error) {
 	switch {
 	case raw.as != "" && raw.asTask != "":
 		return nil, cli.Usagef("--as and --as-task exclude each other")
-	case raw.files.rules == "" && raw.as == "" && raw.asTask == "":
-		return nil, nil
-	case raw.files.rules == "":
-		return nil, cli.Usagef("--as and --as-task go with --rules")
 	case raw.as != "":
 		namespace, account, err := halves("--as", raw.as, "NAMESPACE/SERVICEACCOUNT")
 		return &rule.Subject{Namespace: namespace, ServiceAccount: account}, err
@@ -86,7 +94,7 @@ func (raw renderFlags) subject() (*rule.Subject, error) {
 		tenant, dag, err := halves("--as-task", raw.asTask, "TENANT/DAG")
 		return &rule.Subject{Tenant: tenant, DAG: dag}, err
 	default:
-		return nil, cli.Usagef("--rules needs a caller to decide about: give --as or --as-task")
+		return nil, nil
 	}
 }
 
