@@ -72,7 +72,7 @@ soak: build ## let everything happen at random for SOAKTIME (30m), and look for 
 	go run ./test/soak --bin bin --for $(SOAKTIME)
 
 lint: ## check style and the arrows between packages
-	for module in . images test/chart; do (cd $$module && $(call TOOL,lint) golangci-lint run); done
+	for module in . images test/chart test/kind; do (cd $$module && $(call TOOL,lint) golangci-lint run); done
 	cd api && $(call TOOL,buf) buf lint
 
 vuln: ## report known vulnerabilities in what we depend on

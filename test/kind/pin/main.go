@@ -9,6 +9,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -106,7 +107,7 @@ func goJSON(into any, args ...string) error {
 }
 
 func goTool(args ...string) ([]byte, error) {
-	command := exec.Command("go", args...)
+	command := exec.CommandContext(context.Background(), "go", args...)
 	command.Dir = source
 	command.Stderr = os.Stderr
 	out, err := command.Output()

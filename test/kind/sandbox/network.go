@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -49,7 +50,7 @@ func isLinked(ctx context.Context, dir state.Dir) bool {
 
 // ip carries out the commands, behind a prefix that chooses the namespace.
 func ip(ctx context.Context, prefix []string, commands ...string) error {
-	words := append(prefix, "ip", "-batch", "-")
+	words := slices.Concat(prefix, []string{"ip", "-batch", "-"})
 	command := exec.CommandContext(ctx, words[0], words[1:]...)
 	command.Stdin = strings.NewReader(strings.Join(commands, "\n"))
 	var output bytes.Buffer

@@ -61,7 +61,8 @@ func (p process) open() (descriptor int, err error) {
 		return -1, fmt.Errorf("opening process %d: %w", p.pid, err)
 	}
 	// Compared only now, when the pid can no longer become another's.
-	if now, err := identify(p.pid); err != nil || now != p {
+	now, err := identify(p.pid)
+	if gone := err != nil || now != p; gone {
 		_ = unix.Close(descriptor)
 		return -1, nil
 	}

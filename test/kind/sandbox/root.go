@@ -7,8 +7,9 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/leoflow/secrets-csi/test/kind/state"
 	"golang.org/x/sys/unix"
+
+	"github.com/leoflow/secrets-csi/test/kind/state"
 )
 
 // Where the node finds its programs.

@@ -39,7 +39,7 @@ func Start(ctx context.Context, dir state.Dir, settle func() error, init ...stri
 		return err
 	}
 	defer ends.close()
-	pid, err := spawn(dir, ends, init)
+	pid, err := spawn(ctx, dir, ends, init)
 	if err != nil {
 		return fmt.Errorf("starting the node: %w", err)
 	}
@@ -58,7 +58,7 @@ func Start(ctx context.Context, dir state.Dir, settle func() error, init ...stri
 	return ends.lease.send(staying)
 }
 
-func spawn(dir state.Dir, ends *pipes, init []string) (pid int, err error) {
+func spawn(ctx context.Context, dir state.Dir, ends *pipes, init []string) (pid int, err error) {
 	self, err := os.Executable()
 	if err != nil {
 		return 0, err
@@ -68,7 +68,7 @@ func spawn(dir state.Dir, ends *pipes, init []string) (pid int, err error) {
 		return 0, err
 	}
 	defer func() { _ = output.Close() }()
-	command := exec.Command(self, init...)
+	command := exec.CommandContext(context.WithoutCancel(ctx), self, init...) // it outlives its starter
 	command.Stdout, command.Stderr = output, output
 	command.ExtraFiles = ends.given[:]
 	command.Env = environment
