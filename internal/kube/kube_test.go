@@ -159,15 +159,14 @@ func TestAStrangerForAServer(t *testing.T) {
 
 func TestASlowServer(t *testing.T) {
 	server, config := start(t)
-	asked := make(chan struct{}, 1)
-	server.Answer(func(_ http.ResponseWriter, r *http.Request) { asked <- struct{}{}; <-r.Context().Done() })
+	server.Answer(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 	defer cancel()
 	_, err := reviews(t, config).Review(ctx, secret.New("n33dle"), "leoflow-core")
 	assert.EqualError(t, err, "the API server does not answer in time")
 
 	ctx, cancel = context.WithCancel(t.Context())
-	go func() { <-asked; <-asked; cancel() }()
+	server.Answer(func(_ http.ResponseWriter, r *http.Request) { cancel(); <-r.Context().Done() })
 	_, err = reviews(t, config).Review(ctx, secret.New("n33dle"), "leoflow-core")
 	assert.ErrorIs(t, err, context.Canceled)
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
+	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -45,40 +47,68 @@ func TestFollow(t *testing.T) {
 	goleak.VerifyNone(t)
 }
 
+// disk is a place to write to that may be full.
+type disk struct {
+	mu    sync.Mutex
+	full  bool
+	tries int
+	lines []string
+}
+
+func (d *disk) use(Snapshot) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.tries++; d.full {
+		return unix.ENOSPC
+	}
+	return nil
+}
+
+func (d *disk) tell(line string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.lines = append(d.lines, line)
+}
+
+func (d *disk) empty() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.full = false
+}
+
+func (d *disk) look() (tries int, lines []string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.tries, slices.Clone(d.lines)
+}
+
 // A rotation that could not be used, as on a full disk, is not forgotten.
 func TestFollowTriesAgainUntilItSucceeds(t *testing.T) {
 	volume := newVolume(t)
 	deliver(t, volume, numbered(1))
-	full, tries := true, 0
-	var lines []string
-	f := follower{
-		dir: volume, tell: func(line string) { lines = append(lines, line) },
-		use: func(Snapshot) error {
-			if tries++; full {
-				return unix.ENOSPC
-			}
-			return nil
-		},
-		fingerprinter: fingerprinter{maphash.MakeSeed()},
-	}
+	d := &disk{full: true}
+	f := follower{dir: volume, tell: d.tell, use: d.use, fingerprinter: fingerprinter{maphash.MakeSeed()}}
 	synctest.Test(t, func(t *testing.T) {
 		changed := make(chan struct{}, 1)
 		go f.loop(changed)
 		changed <- struct{}{}
 		time.Sleep(3*slowPoll + 1)
 		synctest.Wait()
+		tries, lines := d.look()
 		assert.Equal(t, 4, tries)
 		assert.Equal(t, []string{"no space left on device; trying again every 10s"}, lines, "once, however often it fails")
 
-		full = false
+		d.empty()
 		time.Sleep(slowPoll)
 		synctest.Wait()
+		tries, lines = d.look()
 		assert.Equal(t, 5, tries)
 		require.Len(t, lines, 2)
 		assert.Equal(t, "following the volume again: what failed before has succeeded", lines[1])
 
 		time.Sleep(10 * slowPoll)
 		synctest.Wait()
+		tries, _ = d.look()
 		assert.Equal(t, 5, tries, "what was used is not used again")
 		close(changed)
 	})
