@@ -23,14 +23,7 @@ func TestMain(m *testing.M) { os.Exit(mounttest.Run(m)) }
 
 // build builds the programs once for all tests.
 var build = sync.OnceValues(func() (string, error) {
-	dir, err := filepath.Abs(filepath.Join("..", "..", "bin", "e2e"))
-	if err != nil {
-		return "", err
-	}
-	command := exec.Command("go", "build", "-o", dir+"/", "./cmd/...")
-	command.Dir = filepath.Join("..", "..")
-	command.Stderr = os.Stderr
-	return dir, command.Run()
+	return stack.Build(filepath.Join("..", ".."), "e2e")
 })
 
 func binaries(t *testing.T) string {

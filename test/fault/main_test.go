@@ -5,7 +5,6 @@ package fault
 import (
 	"flag"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -14,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/leoflow/secrets-csi/pkg/mount/mounttest"
+	"github.com/leoflow/secrets-csi/test/stack"
 )
 
 var (
@@ -35,14 +35,7 @@ func TestMain(m *testing.M) {
 
 // build builds the programs once for all tests.
 var build = sync.OnceValues(func() (string, error) {
-	dir, err := filepath.Abs(filepath.Join("..", "..", "bin", "fault"))
-	if err != nil {
-		return "", err
-	}
-	command := exec.Command("go", "build", "-o", dir+"/", "./cmd/...")
-	command.Dir = filepath.Join("..", "..")
-	command.Stderr = os.Stderr
-	return dir, command.Run()
+	return stack.Build(filepath.Join("..", ".."), "fault")
 })
 
 func binaries(t *testing.T) string {
