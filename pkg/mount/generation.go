@@ -36,24 +36,8 @@ func Current(target string) (Generation, error) {
 	return current, nil
 }
 
-// Confirm records that what the volume at target shows was still current at the given
-// time. It changes no content, and wakes no one who watches the volume.
-func Confirm(target string, at time.Time) error {
-	volume, err := openVolume(target)
-	if err != nil {
-		return err
-	}
-	defer volume.close()
-	current, err := volume.current()
-	if err == nil {
-		err = volume.confirm(current.name, at)
-	}
-	if err != nil {
-		return fmt.Errorf("confirming %s: %w", target, err)
-	}
-	return nil
-}
-
+// confirm records that the generation was still current at the given time. It changes no
+// content, and wakes no one who watches the volume.
 func (v *volume) confirm(generation string, at time.Time) error {
 	return v.root.Chtimes(generation+"/"+layout.ManifestFile, at, at)
 }

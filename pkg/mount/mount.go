@@ -2,10 +2,10 @@
 // one volume, replaced as a whole by one rename. It runs on Linux 5.8 or later and
 // nowhere else.
 //
-//	mounter.Mount    gives a target path its tmpfs
-//	Write            makes a volume show a generation
-//	Current, Confirm look at a volume and vouch for it
-//	Unmount          ends a volume, values first
+//	mounter.Mount gives a target path its tmpfs
+//	Write         makes a volume show a generation, or vouches for the one that it shows
+//	Current       tells what a volume shows
+//	Unmount       ends a volume, values first
 //
 // State is what the kernel knows: after a restart, List finds the volumes and Current
 // what they show. Functions that take the same target must not run at once, other

@@ -140,8 +140,10 @@ func TestDirectoriesAreEnteredByWhoMayRead(t *testing.T) {
 
 func TestWriteOfTheSameContentOnlyConfirmsIt(t *testing.T) {
 	target := newVolume(t, megabyte)
+	_, err := Current(target)
+	require.ErrorIs(t, err, ErrNoGeneration)
 	content := newContent()
-	_, err := Write(target, content)
+	_, err = Write(target, content)
 	require.NoError(t, err)
 	before := shown(t, target)
 	awoken := watch(t, target)
@@ -176,25 +178,6 @@ func watch(t *testing.T, target string) (awoken func() bool) {
 		_, err := unix.Read(fd, make([]byte, 4096))
 		return !errors.Is(err, unix.EAGAIN)
 	}
-}
-
-func TestConfirmMovesTheTimeAlone(t *testing.T) {
-	target := newVolume(t, megabyte)
-	require.ErrorIs(t, Confirm(target, fetched), ErrNoGeneration)
-	_, err := Current(target)
-	require.ErrorIs(t, err, ErrNoGeneration)
-	content := newContent()
-	_, err = Write(target, content)
-	require.NoError(t, err)
-	awoken := watch(t, target)
-
-	later := fetched.Add(123456789)
-	require.NoError(t, Confirm(target, later))
-	assert.False(t, awoken())
-	current, err := Current(target)
-	require.NoError(t, err)
-	assert.True(t, current.Confirmed.Equal(later))
-	assertShows(t, target, content)
 }
 
 func TestWriteRefusesContentThatBreaksARule(t *testing.T) {
@@ -253,7 +236,6 @@ func TestWriteGoesNowhereButToAVolume(t *testing.T) {
 			require.ErrorIs(t, err, test.want)
 			_, err = Stats(target)
 			require.ErrorIs(t, err, test.want)
-			require.ErrorIs(t, Confirm(target, fetched), test.want)
 			left, err := os.ReadDir(dir)
 			require.NoError(t, err)
 			assert.LessOrEqual(t, len(left), 1)
