@@ -54,7 +54,7 @@ func TestTheFaultAndTheRemedyAreNamed(t *testing.T) {
 		}, "failed kubelet registration: kubelet refused the registration: no such version", "read kubelet's log for " + driver.Name},
 		{"core down", func(t *testing.T, r *rig) { require.NoError(t, r.listen.Close()) },
 			"failed core: dial tcp ", "see that core runs"},
-		{"another CA", func(t *testing.T, r *rig) { r.file(t, "ca.crt", newAuthority(t).pem()) },
+		{"another CA", func(t *testing.T, r *rig) { r.file(t, "ca.crt", newAuthority(t).PEM()) },
 			"failed core: tls: failed to verify certificate: x509: certificate signed by unknown authority", "give --core-ca the CA"},
 		{"another name", func(_ *testing.T, r *rig) { r.Core.ServerName = "core.example" },
 			"failed core: tls: failed to verify certificate: x509: ", "give --core-server-name"},
@@ -68,7 +68,7 @@ func TestTheFaultAndTheRemedyAreNamed(t *testing.T) {
 			r.showCertificate(t, func(c *x509.Certificate) { c.NotAfter = time.Now().Add(24 * time.Hour) })
 		}, "warning client certificate: it expires at ", "issue a new one"},
 		{"node's certificate of another CA", func(t *testing.T, r *rig) {
-			r.showPair(t, newAuthority(t).issue(t, func(*x509.Certificate) {}))
+			r.showPair(t, issue(t, newAuthority(t), func(*x509.Certificate) {}))
 		}, "failed core: core hung up: remote error: tls: ", "have core trust the CA"},
 		{"another audience", func(t *testing.T, r *rig) { r.showToken(t, "vault", time.Now(), time.Now().Add(time.Hour)) },
 			`failed token: it is for audience ["vault"], and --core-audience is "leoflow-core"`, "tokenRequests of the CSIDriver"},

@@ -2,17 +2,11 @@ package doctor
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/base64"
-	"encoding/pem"
 	"fmt"
 	"log/slog"
-	"math/big"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -26,6 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"github.com/leoflow/secrets-csi/internal/testca"
 	"github.com/leoflow/secrets-csi/pkg/delivery"
 	"github.com/leoflow/secrets-csi/pkg/driver"
 	"github.com/leoflow/secrets-csi/pkg/mount"
@@ -41,7 +36,7 @@ func TestMain(m *testing.M) { os.Exit(mounttest.Run(m)) }
 type rig struct {
 	Node
 	dir    string
-	ca     authority
+	ca     *testca.Authority
 	listen net.Listener
 }
 
@@ -56,7 +51,7 @@ func newRig(t *testing.T) *rig {
 	r.serveDriver(t)
 	r.serveCore(t, func(*x509.Certificate) {})
 	r.Core.Audience = driver.CoreAudience
-	r.Core.CAFile = r.file(t, "ca.crt", r.ca.pem())
+	r.Core.CAFile = r.file(t, "ca.crt", r.ca.PEM())
 	r.showCertificate(t, func(*x509.Certificate) {})
 	r.showToken(t, driver.CoreAudience, time.Now(), time.Now().Add(time.Hour))
 	r.mountVolume(t, time.Now(), layout.Manifest{StaleAfter: 900})
@@ -113,11 +108,10 @@ func (r *rig) answerProbes(t *testing.T, code int, text string) {
 // the rig's authority.
 func (r *rig) serveCore(t *testing.T, change func(*x509.Certificate)) {
 	t.Helper()
-	known := x509.NewCertPool()
-	known.AddCert(r.ca.certificate)
-	pair := r.ca.issue(t, change)
+	pair, err := issue(t, r.ca, change).TLS()
+	require.NoError(t, err)
 	listener, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{
-		Certificates: []tls.Certificate{pair}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: known, NextProtos: []string{"h2"},
+		Certificates: []tls.Certificate{pair}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: r.ca.Pool(), NextProtos: []string{"h2"},
 	})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = listener.Close() })
@@ -136,15 +130,13 @@ func (r *rig) serveCore(t *testing.T, change func(*x509.Certificate)) {
 
 func (r *rig) showCertificate(t *testing.T, change func(*x509.Certificate)) {
 	t.Helper()
-	r.showPair(t, r.ca.issue(t, change))
+	r.showPair(t, issue(t, r.ca, change))
 }
 
-func (r *rig) showPair(t *testing.T, pair tls.Certificate) {
+func (r *rig) showPair(t *testing.T, pair testca.Pair) {
 	t.Helper()
-	key, err := x509.MarshalPKCS8PrivateKey(pair.PrivateKey)
-	require.NoError(t, err)
-	r.Core.CertFile = r.file(t, "tls.crt", pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: pair.Certificate[0]}))
-	r.Core.KeyFile = r.file(t, "tls.key", pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key}))
+	r.Core.CertFile = r.file(t, "tls.crt", pair.Certificate)
+	r.Core.KeyFile = r.file(t, "tls.key", pair.Key)
 }
 
 func (r *rig) showToken(t *testing.T, audience string, issued, expires time.Time) {
@@ -166,46 +158,19 @@ func (r *rig) mountVolume(t *testing.T, confirmed time.Time, manifest layout.Man
 	require.NoError(t, err)
 }
 
-// authority signs certificates.
-type authority struct {
-	certificate *x509.Certificate
-	key         *ecdsa.PrivateKey
-}
-
-func newAuthority(t *testing.T) authority {
+func newAuthority(t *testing.T) *testca.Authority {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	authority, err := testca.New("authority")
 	require.NoError(t, err)
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "authority"}, IsCA: true, BasicConstraintsValid: true,
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(1000 * time.Hour), KeyUsage: x509.KeyUsageCertSign,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	require.NoError(t, err)
-	certificate, err := x509.ParseCertificate(der)
-	require.NoError(t, err)
-	return authority{certificate, key}
-}
-
-func (a authority) pem() []byte {
-	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.certificate.Raw})
+	return authority
 }
 
 // issue signs a certificate that is good on both ends of a connection, but for change.
-func (a authority) issue(t *testing.T, change func(*x509.Certificate)) tls.Certificate {
+func issue(t *testing.T, authority *testca.Authority, change func(*x509.Certificate)) testca.Pair {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	pair, err := authority.Issue("end", change)
 	require.NoError(t, err)
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "end"},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(900 * time.Hour),
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, KeyUsage: x509.KeyUsageDigitalSignature,
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
-	}
-	change(template)
-	der, err := x509.CreateCertificate(rand.Reader, template, a.certificate, key.Public(), a.key)
-	require.NoError(t, err)
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+	return pair
 }
 
 // complaints are the lines about what is not well, each "state check: detail → remedy".

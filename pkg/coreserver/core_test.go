@@ -72,7 +72,7 @@ func startCore(t testing.TB, change func(*coreserver.Config)) *core {
 		c.write(name, content)
 	}
 	c.authority.install(c.directory, 1)
-	replace(t, filepath.Join(c.directory, "ca.crt"), c.authority.pem())
+	replace(t, filepath.Join(c.directory, "ca.crt"), c.authority.PEM())
 	c.boot(change)
 	return c
 }
@@ -116,7 +116,7 @@ func (c *core) write(name, content string) {
 // dial connects with the client certificates given, at most one.
 func (c *core) dial(certificates ...tls.Certificate) *grpc.ClientConn {
 	conn, err := grpc.NewClient(c.address, grpc.WithTransportCredentials(credentials.NewTLS(&tls.Config{
-		RootCAs: c.authority.pool(), Certificates: certificates,
+		RootCAs: c.authority.Pool(), Certificates: certificates,
 	})))
 	require.NoError(c.t, err)
 	c.t.Cleanup(func() { _ = conn.Close() })

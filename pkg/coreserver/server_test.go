@@ -53,9 +53,9 @@ func TestNewRefusesWhatItCouldNotServeFrom(t *testing.T) {
 
 func TestCoreSpeaksTLS13Alone(t *testing.T) {
 	c := startCore(t, nil)
-	_, err := tls.Dial("tcp", c.address, &tls.Config{RootCAs: c.authority.pool(), MaxVersion: tls.VersionTLS12, NextProtos: []string{"h2"}})
+	_, err := tls.Dial("tcp", c.address, &tls.Config{RootCAs: c.authority.Pool(), MaxVersion: tls.VersionTLS12, NextProtos: []string{"h2"}})
 	assert.ErrorContains(t, err, "protocol version")
-	conn, err := tls.Dial("tcp", c.address, &tls.Config{RootCAs: c.authority.pool(), NextProtos: []string{"h2"}})
+	conn, err := tls.Dial("tcp", c.address, &tls.Config{RootCAs: c.authority.Pool(), NextProtos: []string{"h2"}})
 	require.NoError(t, err)
 	assert.Equal(t, uint16(tls.VersionTLS13), conn.ConnectionState().Version)
 	_ = conn.Close()
@@ -138,7 +138,7 @@ func TestABadFileKeepsTheOldAndNamesTheLine(t *testing.T) {
 func TestCertificatesAreReadAgain(t *testing.T) {
 	c := startCore(t, nil)
 	serial := func() int64 {
-		conn, err := tls.Dial("tcp", c.address, &tls.Config{RootCAs: c.authority.pool(), NextProtos: []string{"h2"}})
+		conn, err := tls.Dial("tcp", c.address, &tls.Config{RootCAs: c.authority.Pool(), NextProtos: []string{"h2"}})
 		require.NoError(t, err)
 		defer conn.Close()
 		return conn.ConnectionState().PeerCertificates[0].SerialNumber.Int64()
@@ -148,8 +148,7 @@ func TestCertificatesAreReadAgain(t *testing.T) {
 	c.server.Reload()
 	assert.Equal(t, int64(2), serial())
 
-	certPEM, _ := c.authority.issue("core", 3)
-	c.write("tls.crt", string(certPEM))
+	c.write("tls.crt", string(c.authority.issue("core", 3).Certificate))
 	c.log.await(t, "keeping the certificate last read in good order")
 	assert.Equal(t, int64(2), serial(), "half a pair is none")
 }

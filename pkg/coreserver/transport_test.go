@@ -27,7 +27,7 @@ func (s *sessions) Put(string, *tls.ClientSessionState)      { s.put++ }
 func settings(t *testing.T, c *core, cache tls.ClientSessionCache) map[uint16]uint32 {
 	t.Helper()
 	conn, err := tls.Dial("tcp", c.address, &tls.Config{
-		RootCAs: c.authority.pool(), NextProtos: []string{"h2"}, ClientSessionCache: cache,
+		RootCAs: c.authority.Pool(), NextProtos: []string{"h2"}, ClientSessionCache: cache,
 	})
 	require.NoError(t, err)
 	defer conn.Close()

@@ -112,7 +112,7 @@ func TestClientRemembersTheContractForAWhile(t *testing.T) {
 
 func TestClientAsksANewConnectionAnew(t *testing.T) {
 	authority := newAuthority(t, "core's authority")
-	settings := authority.serverTLS(t, authority.issue(t, "core", nil), false)
+	settings := authority.serverTLS(t, authority.issue(t, "core"), false)
 	s := existing(nil, map[string]string{"env": "prod"})
 	address, stop := s.serve(t, "127.0.0.1:0", settings)
 	client := newClient(t, core.Config{Address: address, CAFile: authority.file})

@@ -49,7 +49,7 @@ func TestFetchSaysWhoseTurnItIs(t *testing.T) {
 		says  string
 	}{
 		{"core's certificate is a stranger's", func(t *testing.T) core.Config {
-			return overTLS(t, stranger.serverTLS(t, stranger.issue(t, "core", nil), false))
+			return overTLS(t, stranger.serverTLS(t, stranger.issue(t, "core"), false))
 		}, provider.ErrUnavailable, "core's certificate is signed by a stranger: check --core-ca"},
 		{"core's certificate is for another name", func(t *testing.T) core.Config {
 			return overTLS(t, authority.serverTLS(t, authority.issue(t, "other", func(c *x509.Certificate) {
@@ -62,16 +62,16 @@ func TestFetchSaysWhoseTurnItIs(t *testing.T) {
 			}), false))
 		}, provider.ErrUnavailable, "core's certificate has expired or is not valid yet: renew it, and check this node's clock"},
 		{"core speaks TLS 1.2 at most", func(t *testing.T) core.Config {
-			settings := authority.serverTLS(t, authority.issue(t, "dated", nil), false)
+			settings := authority.serverTLS(t, authority.issue(t, "dated"), false)
 			settings.MinVersion, settings.MaxVersion = tls.VersionTLS12, tls.VersionTLS12
 			return overTLS(t, settings)
 		}, provider.ErrUnavailable, "protocol version not supported"},
 		{"core wants a client certificate", func(t *testing.T) core.Config {
-			return overTLS(t, authority.serverTLS(t, authority.issue(t, "mutual", nil), true))
+			return overTLS(t, authority.serverTLS(t, authority.issue(t, "mutual"), true))
 		}, provider.ErrUnavailable, "core refused the client certificate, or misses one: check --core-cert and --core-key"},
 		{"core is killed as the connection begins", func(t *testing.T) core.Config {
-			mutual := authority.serverTLS(t, authority.issue(t, "killed", nil), true)
-			node := authority.issue(t, "node", nil)
+			mutual := authority.serverTLS(t, authority.issue(t, "killed"), true)
+			node := authority.issue(t, "node")
 			return core.Config{Address: dying(t, mutual), CAFile: authority.file, CertFile: node.certFile, KeyFile: node.keyFile}
 		}, provider.ErrUnavailable, "core hung up before it said anything; it may be starting or stopping: "},
 		{"core speaks no TLS", func(t *testing.T) core.Config { return overTLS(t, nil) },

@@ -18,7 +18,7 @@ func page(write func(http.ResponseWriter)) func(*testing.T) core.Config {
 		authority := newAuthority(t, "core's authority")
 		web := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { write(w) }))
 		web.EnableHTTP2 = true
-		web.TLS = authority.serverTLS(t, authority.issue(t, "core", nil), false)
+		web.TLS = authority.serverTLS(t, authority.issue(t, "core"), false)
 		web.StartTLS()
 		t.Cleanup(web.Close)
 		return core.Config{Address: web.Listener.Addr().String(), CAFile: authority.file}
@@ -51,7 +51,7 @@ func silent(t *testing.T) string {
 
 // chatter speaks TLS, and then not HTTP/2.
 func chatter(t *testing.T, authority *authority) string {
-	settings := authority.serverTLS(t, authority.issue(t, "chatter", nil), false)
+	settings := authority.serverTLS(t, authority.issue(t, "chatter"), false)
 	return listening(t, func(conn net.Conn) {
 		_, _ = tls.Server(conn, settings).Write([]byte("HTTP/1.1 400 Bad Request\r\n\r\nwhat?\r\n"))
 	})

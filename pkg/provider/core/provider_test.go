@@ -28,7 +28,7 @@ func TestClientKeepsTheContract(t *testing.T) {
 					remote := newMemory(world)
 					contract.speak(remote)
 					authority := newAuthority(t, "core's authority")
-					address, stop := remote.serve(t, "127.0.0.1:0", authority.serverTLS(t, authority.issue(t, "core", nil), false))
+					address, stop := remote.serve(t, "127.0.0.1:0", authority.serverTLS(t, authority.issue(t, "core"), false))
 					return providertest.Source{
 						Provider:    newClient(t, core.Config{Address: address, CAFile: authority.file, Logger: log.logger()}),
 						SetVariable: remote.setVariable,

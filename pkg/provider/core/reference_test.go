@@ -63,7 +63,7 @@ func TestClientKeepsTheContractWithTheReferenceCore(t *testing.T) {
 
 func referenceCore(t *testing.T, contract coreserver.Contract, world providertest.World) providertest.Source {
 	authority, dir := newAuthority(t, "core's authority"), t.TempDir()
-	pair, node := authority.issue(t, "core", nil), authority.issue(t, "node", nil)
+	pair, node := authority.issue(t, "core"), authority.issue(t, "node")
 	config := coreserver.Config{
 		Connections: filepath.Join(dir, "connections.json"), Variables: filepath.Join(dir, "variables.json"),
 		Rules: filepath.Join(dir, "rules.yaml"), Authenticator: pods{world.Reader, world.Twin}, Audit: io.Discard,
@@ -122,7 +122,7 @@ func writeJSON(t *testing.T, file string, content any) {
 // A token that ran out says so, in core's words.
 func TestFetchSaysThatTheTokenExpired(t *testing.T) {
 	authority, dir := newAuthority(t, "core's authority"), t.TempDir()
-	pair := authority.issue(t, "core", nil)
+	pair := authority.issue(t, "core")
 	tokens, err := auth.NewTokens(secret.New(strings.Repeat("k", 32)), func() time.Time { return time.Now().Add(-time.Hour) })
 	require.NoError(t, err)
 	expired, err := tokens.Mint(auth.Caller{Tenant: "acme", DAG: "billing", Run: "1", Task: "load"}, time.Minute)

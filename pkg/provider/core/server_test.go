@@ -121,7 +121,7 @@ func (s *server) serve(t testing.TB, address string, settings *tls.Config, optio
 // start serves s over TLS and returns how to reach it.
 func (s *server) start(t testing.TB, options ...grpc.ServerOption) core.Config {
 	authority := newAuthority(t, "core's authority")
-	address, _ := s.serve(t, "127.0.0.1:0", authority.serverTLS(t, authority.issue(t, "core", nil), false), options...)
+	address, _ := s.serve(t, "127.0.0.1:0", authority.serverTLS(t, authority.issue(t, "core"), false), options...)
 	return core.Config{Address: address, CAFile: authority.file}
 }
 

@@ -19,27 +19,27 @@ func TestClientReadsItsCertificatesAgain(t *testing.T) {
 	dir := t.TempDir()
 	ca, cert, key := filepath.Join(dir, "ca.pem"), filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
 	use := func(a *authority) {
-		pair := a.issue(t, "node", nil)
+		pair := a.issue(t, "node")
 		replace(t, ca, a.file)
 		replace(t, cert, pair.certFile)
 		replace(t, key, pair.keyFile)
 	}
 	use(before)
 	s := &server{fetch: oursHolding("env")}
-	address, stop := s.serve(t, "127.0.0.1:0", before.serverTLS(t, before.issue(t, "core", nil), true))
+	address, stop := s.serve(t, "127.0.0.1:0", before.serverTLS(t, before.issue(t, "core"), true))
 	log := new(logged)
 	client := newClient(t, core.Config{Address: address, CAFile: ca, CertFile: cert, KeyFile: key, Logger: log.logger()})
 	requireFetch(t, client)
 
 	stop()
 	use(after)
-	_, stop = s.serve(t, address, after.serverTLS(t, after.issue(t, "core", nil), true))
+	_, stop = s.serve(t, address, after.serverTLS(t, after.issue(t, "core"), true))
 	requireFetchInTime(t, client)
 
 	// Files caught half replaced are as good as the last ones.
 	stop()
 	require.NoError(t, os.WriteFile(key, []byte("-----BEGIN"), 0o600))
-	s.serve(t, address, after.serverTLS(t, after.issue(t, "core", nil), true))
+	s.serve(t, address, after.serverTLS(t, after.issue(t, "core"), true))
 	requireFetchInTime(t, client)
 	assert.Contains(t, log.String(), "keeping the certificates read before")
 }
@@ -91,7 +91,7 @@ func TestPlaintextOnLoopback(t *testing.T) {
 
 func TestNewRefusesWhatCannotWork(t *testing.T) {
 	authority := newAuthority(t, "core's authority")
-	pair := authority.issue(t, "node", nil)
+	pair := authority.issue(t, "node")
 	empty := filepath.Join(t.TempDir(), "empty.pem")
 	require.NoError(t, os.WriteFile(empty, nil, 0o600))
 	for _, row := range []struct {

@@ -263,7 +263,7 @@ func TestWatchRunsUnderTheNodesToken(t *testing.T) {
 // Core comes back at the same address: the watch finds it, without being started again.
 func TestWatchOutlivesCore(t *testing.T) {
 	authority := newAuthority(t, "core's authority")
-	settings := authority.serverTLS(t, authority.issue(t, "core", nil), false)
+	settings := authority.serverTLS(t, authority.issue(t, "core"), false)
 	s := newScript(
 		turn{[]*secretsv1.WatchResponse{resync("1", variable("a", "1"))}, nil},
 		turn{[]*secretsv1.WatchResponse{change("2", variable("a", "2"))}, nil},
