@@ -67,26 +67,52 @@ func concerns(change provider.Change, spec Volume) bool {
 
 // takeDue returns the volumes that are due, grouped so that each group can share one
 // fetch, and how long until the next is due. Volumes that wait for their first delivery
-// belong to Publish, those under way to whoever ends them. turn tells of a provider how
-// long nobody may ask it, and whether no more than one group may.
-func (s *set) takeDue(now time.Time, turn func(providerName string, now time.Time) (time.Duration, bool)) (groups [][]task, wait time.Duration) {
+// belong to Publish, those under way to whoever ends them. turn tells of a provider
+// how long nobody may ask it, and whether no more than one call may, to find out whether
+// an outage is over.
+func (s *set) takeDue(now time.Time, turn func(providerName string, now time.Time) (wait time.Duration, probe bool)) (groups [][]task, wait time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	wait = maxIdle
-	due, probed := map[string]bool{}, map[string]bool{}
-	for _, v := range s.live {
-		held, probe := turn(v.spec.Provider, now)
-		left := max(v.due.Sub(now), held)
+	due, wait := map[string]bool{}, maxIdle
+	for name, volumes := range s.idle() {
+		held, probe := turn(name, now)
 		switch {
-		case !v.isIdle() || due[v.key]:
-		case left > 0:
-			wait = min(wait, left)
-		case !probed[v.spec.Provider]:
-			due[v.key] = true
-			probed[v.spec.Provider] = probe
+		case held > 0:
+			wait = min(wait, held)
+			continue
+		case probe:
+			volumes = []*volume{prober(volumes, now)}
+		}
+		for _, v := range volumes {
+			if left := v.due.Sub(now); left > 0 {
+				wait = min(wait, left)
+			} else {
+				due[v.key] = true
+			}
 		}
 	}
 	return s.beginGroups(due, now), wait
+}
+
+// idle are the idle volumes by provider.
+func (s *set) idle() map[string][]*volume {
+	byProvider := map[string][]*volume{}
+	for _, v := range s.live {
+		if v.isIdle() {
+			byProvider[v.spec.Provider] = append(byProvider[v.spec.Provider], v)
+		}
+	}
+	return byProvider
+}
+
+// prober is the volume that waits longest, made due if none is: an outage must not seem
+// to last until one is.
+func prober(volumes []*volume, now time.Time) *volume {
+	first := slices.MinFunc(volumes, func(a, b *volume) int { return a.due.Compare(b.due) })
+	if first.due.After(now) {
+		first.due, first.early = now, now
+	}
+	return first
 }
 
 // beginGroups starts a delivery of every idle volume of the keys, but for those that are not

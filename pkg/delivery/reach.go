@@ -12,6 +12,10 @@ import (
 // first tries again.
 const urgentPause = 500 * time.Millisecond
 
+// believedFor is how long a node believes in an outage that none of its pods looks into
+// any more. Live volumes do once a minute, kubelet tries a new pod every two.
+const believedFor = 3 * time.Minute
+
 // reach knows which providers cannot be asked at present. While one cannot, the node as
 // a whole asks it by one call at a time, after ever longer pauses, however many volumes
 // wait.
@@ -35,7 +39,7 @@ type outage struct {
 func (r *reach) admit(name string, urgent bool) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	o := r.outages[name]
+	o := r.find(name)
 	switch {
 	case o == nil:
 		return nil
@@ -44,6 +48,16 @@ func (r *reach) admit(name string, urgent bool) error {
 	}
 	o.probing = true
 	return nil
+}
+
+// find is the provider's outage, or nil.
+func (r *reach) find(name string) *outage {
+	o := r.outages[name]
+	if o != nil && !o.probing && time.Since(o.ended) > believedFor {
+		delete(r.outages, name)
+		return nil
+	}
+	return o
 }
 
 func (o *outage) wait(urgent bool, now time.Time) time.Duration {
@@ -62,7 +76,8 @@ func (o *outage) wait(urgent bool, now time.Time) time.Duration {
 func (r *reach) settle(name string, err error) (news bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	o, out := r.outages[name]
+	o := r.find(name)
+	out := o != nil
 	switch {
 	case err == nil:
 		delete(r.outages, name)
@@ -83,7 +98,7 @@ func (r *reach) settle(name string, err error) (news bool) {
 func (r *reach) release(name string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if o := r.outages[name]; o != nil {
+	if o := r.find(name); o != nil {
 		o.probing = false
 	}
 }
@@ -92,7 +107,7 @@ func (r *reach) release(name string) {
 func (r *reach) hasten(name string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if o := r.outages[name]; o != nil {
+	if o := r.find(name); o != nil {
 		o.next = time.Now()
 	}
 }
@@ -101,7 +116,7 @@ func (r *reach) hasten(name string) {
 func (r *reach) turn(name string, now time.Time) (wait time.Duration, probe bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	o := r.outages[name]
+	o := r.find(name)
 	if o == nil {
 		return 0, false
 	}
@@ -112,7 +127,7 @@ func (r *reach) turn(name string, now time.Time) (wait time.Duration, probe bool
 func (r *reach) why(name string) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if o := r.outages[name]; o != nil {
+	if o := r.find(name); o != nil {
 		return o.err
 	}
 	return nil
@@ -123,8 +138,10 @@ func (d *Deliverer) Unreachable() map[string]string {
 	d.reach.mu.Lock()
 	defer d.reach.mu.Unlock()
 	found := map[string]string{}
-	for name, o := range d.reach.outages {
-		found[name] = o.err.Error()
+	for name := range d.Providers {
+		if o := d.reach.find(name); o != nil {
+			found[name] = o.err.Error()
+		}
 	}
 	return found
 }

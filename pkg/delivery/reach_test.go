@@ -62,6 +62,51 @@ func TestTheNodeAsksADeadProviderAsOne(t *testing.T) {
 	})
 }
 
+func TestAnOutageEndsThoughNoVolumeIsDue(t *testing.T) {
+	rotating(t, func(*rig) {}, func(t *testing.T, r *rig) {
+		strangers(t, r, 5)
+		r.fake.Fail(provider.ErrUnavailable)
+		require.Error(t, r.Publish(t.Context(), r.volume(t, "new")))
+		require.NotEmpty(t, r.Unreachable())
+		time.Sleep(5 * time.Minute)
+		synctest.Wait()
+		assert.NotEmpty(t, r.Unreachable(), "it is looked into, and lasts")
+
+		r.fake.Fail(nil)
+		before := len(r.fake.Calls())
+		time.Sleep(maxBackoff)
+		synctest.Wait()
+		assert.Empty(t, r.Unreachable())
+		assert.Len(t, r.fake.Calls(), before+1, "one call finds out, and nobody else had to wait")
+		assert.Contains(t, r.log.String(), "provider can be asked again")
+	})
+}
+
+func TestASignOfLifeIsLookedIntoAtOnce(t *testing.T) {
+	rotating(t, func(*rig) {}, func(t *testing.T, r *rig) {
+		strangers(t, r, 2)
+		r.fake.Fail(provider.ErrUnavailable)
+		require.Error(t, r.Publish(t.Context(), r.volume(t, "new")))
+		time.Sleep(5 * time.Minute)
+		synctest.Wait()
+		r.fake.Fail(nil)
+		r.fake.Notify(provider.Change{Entries: []provider.Name{{Kind: provider.Variable, ID: "of nobody here"}}})
+		synctest.Wait()
+		assert.Empty(t, r.Unreachable())
+	})
+}
+
+func TestAnOutageThatNobodyLooksIntoIsForgotten(t *testing.T) {
+	rotating(t, func(*rig) {}, func(t *testing.T, r *rig) {
+		r.fake.Fail(provider.ErrUnavailable)
+		require.Error(t, r.Publish(t.Context(), r.volume(t, "gone")))
+		time.Sleep(2 * time.Minute)
+		assert.NotEmpty(t, r.Unreachable(), "kubelet may try again")
+		time.Sleep(2 * time.Minute)
+		assert.Empty(t, r.Unreachable(), "there is no pod to ask for")
+	})
+}
+
 func TestRecoverySpreadsOut(t *testing.T) {
 	rotating(t, func(*rig) {}, func(t *testing.T, r *rig) {
 		strangers(t, r, 40)
