@@ -98,7 +98,7 @@ func (p Program) dispatch(ctx context.Context, args []string, streams Streams) e
 	if len(args) > 0 {
 		switch args[0] {
 		case "--version", "-version", "version":
-			_, _ = fmt.Fprintf(streams.Out, "%s %s\n", p.Name, version.Version)
+			_, _ = fmt.Fprintln(streams.Out, version.Line(p.Name))
 			return nil
 		case "--help", "-help", "-h", "help":
 			return p.help(streams.Out, args[1:])

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"runtime"
 	"testing"
 	"time"
 
@@ -61,7 +62,7 @@ func TestExecute(t *testing.T) {
 			"prog: invalid value \"x\" for flag -times: parse error; 'prog greet --help' lists the flags\n"},
 		{[]string{"idle", "hands"}, Misuse, "", "prog: unexpected argument \"hands\"; 'prog idle --help' shows the usage\n"},
 		{[]string{"grete"}, Misuse, "", "prog: unknown command \"grete\"; 'prog --help' lists them\n"},
-		{[]string{"--version"}, OK, "prog dev\n", ""},
+		{[]string{"--version"}, OK, "prog dev (" + runtime.Version() + ")\n", ""},
 	} {
 		code, out, errs := execute(row.args...)
 		assert.Equal(t, row.code, code, row.args)
