@@ -17,6 +17,8 @@ type Node interface {
 	Stats(path string) (delivery.Usage, error)
 	// Unreachable says why providers, by name, cannot be asked.
 	Unreachable() map[string]string
+	// Unclaimed counts the volumes that wait for kubelet since the driver's restart.
+	Unclaimed() (int, error)
 }
 
 // Watch has the node counted at every scrape: its live volumes by provider, and whether
@@ -35,19 +37,20 @@ type census struct {
 const readyTimeout = 3 * time.Second
 
 var (
-	volumesDesc = prometheus.NewDesc(prefix+"volumes", "Live volumes that show files.", []string{"provider"}, nil)
-	staleDesc   = prometheus.NewDesc(prefix+"volumes_stale", "Live volumes whose files have not been confirmed for so long that readers should doubt them.", []string{"provider"}, nil)
-	offlineDesc = prometheus.NewDesc(prefix+"volumes_offline", "Live volumes that were filled from this node's memory while the provider could not be asked.", []string{"provider"}, nil)
-	oldestDesc  = prometheus.NewDesc(prefix+"oldest_generation_age_seconds", "How long ago the provider confirmed the files of the volume that waits longest; 0 without volumes.", []string{"provider"}, nil)
-	agesDesc    = prometheus.NewDesc(prefix+"generation_age_seconds", "How long ago the files of each live volume were confirmed, as of this scrape.", []string{"provider"}, nil)
-	upDesc      = prometheus.NewDesc(prefix+"provider_up", "0 if the provider could not be asked when it was last tried, which is while a pod needs it.", []string{"provider"}, nil)
-	bytesDesc   = prometheus.NewDesc(prefix+"volume_bytes", "Memory that the live volumes' tmpfs take.", nil, nil)
-	readyDesc   = prometheus.NewDesc(prefix+"ready", "1 while kubelet can call the driver and has registered it, as /readyz says.", nil, nil)
+	volumesDesc   = prometheus.NewDesc(prefix+"volumes", "Live volumes that show files.", []string{"provider"}, nil)
+	staleDesc     = prometheus.NewDesc(prefix+"volumes_stale", "Live volumes whose files have not been confirmed for so long that readers should doubt them.", []string{"provider"}, nil)
+	offlineDesc   = prometheus.NewDesc(prefix+"volumes_offline", "Live volumes that were filled from this node's memory while the provider could not be asked.", []string{"provider"}, nil)
+	oldestDesc    = prometheus.NewDesc(prefix+"oldest_generation_age_seconds", "How long ago the provider confirmed the files of the volume that waits longest; 0 without volumes.", []string{"provider"}, nil)
+	agesDesc      = prometheus.NewDesc(prefix+"generation_age_seconds", "How long ago the files of each live volume were confirmed, as of this scrape.", []string{"provider"}, nil)
+	upDesc        = prometheus.NewDesc(prefix+"provider_up", "0 while the provider cannot be asked, as far as this node knows: it asks again at least once a minute while it has live volumes, and forgets after three minutes without.", []string{"provider"}, nil)
+	unclaimedDesc = prometheus.NewDesc(prefix+"volumes_unclaimed", "Volumes of pods that ran before the driver started, and that kubelet has not published again yet, which it does within 90 s. Their files are kept as they are until then.", nil, nil)
+	bytesDesc     = prometheus.NewDesc(prefix+"volume_bytes", "Memory that the live volumes' tmpfs take.", nil, nil)
+	readyDesc     = prometheus.NewDesc(prefix+"ready", "1 while kubelet can call the driver and has registered it, as /readyz says.", nil, nil)
 )
 
 // Describe implements prometheus.Collector.
 func (*census) Describe(into chan<- *prometheus.Desc) {
-	for _, desc := range []*prometheus.Desc{volumesDesc, staleDesc, offlineDesc, oldestDesc, agesDesc, upDesc, bytesDesc, readyDesc} {
+	for _, desc := range []*prometheus.Desc{volumesDesc, staleDesc, offlineDesc, oldestDesc, agesDesc, upDesc, unclaimedDesc, bytesDesc, readyDesc} {
 		into <- desc
 	}
 }
@@ -67,6 +70,9 @@ func (c *census) Collect(into chan<- prometheus.Metric) {
 		into <- prometheus.MustNewConstHistogram(agesDesc, sum.count, sum.ages, sum.buckets, name)
 		_, down := unreachable[name]
 		gauge(upDesc, oneIf(!down), name)
+	}
+	if unclaimed, err := c.node.Unclaimed(); err == nil {
+		gauge(unclaimedDesc, float64(unclaimed))
 	}
 	gauge(bytesDesc, float64(c.bytes(states)))
 	ctx, cancel := context.WithTimeout(context.Background(), readyTimeout)

@@ -36,6 +36,7 @@ func (oneVolume) Stats(string) (delivery.Usage, error) {
 	return usage, nil
 }
 func (oneVolume) Unreachable() map[string]string { return map[string]string{"core": "away"} }
+func (oneVolume) Unclaimed() (int, error)        { return 3, nil }
 
 // everything has counted one of each.
 func everything() *Metrics {
@@ -128,7 +129,7 @@ func TestANodeIsCountedAtEveryScrape(t *testing.T) {
 		return metric.GetGauge().GetValue() + metric.GetCounter().GetValue()
 	}
 	for name, want := range map[string]float64{
-		"volumes": 1, "volumes_stale": 1, "volumes_offline": 1, "provider_up": 0, "volume_bytes": 4096, "ready": 1,
+		"volumes": 1, "volumes_stale": 1, "volumes_offline": 1, "provider_up": 0, "volumes_unclaimed": 3, "volume_bytes": 4096, "ready": 1,
 		"generation_age_seconds": 0, "refusals_total": 2, "rotations_total": 1, "provider_calls_total": 1,
 		"watch_up": 0, "watch_interruptions_total": 1,
 	} {

@@ -349,8 +349,13 @@ func TestARestartedDelivererAdoptsWhatIsMounted(t *testing.T) {
 	require.NoError(t, before.Publish(t.Context(), v))
 
 	after := New(before.Config)
+	unclaimed, err := after.Unclaimed()
+	require.NoError(t, err)
 	before.fake.Fail(provider.ErrUnavailable)
 	require.NoError(t, after.Publish(t.Context(), v), "the volume is live, whoever made it")
+	claimed, err := after.Unclaimed()
+	require.NoError(t, err)
+	assert.Equal(t, 1, unclaimed-claimed)
 	assert.Equal(t, firstURI, read(t, v, "connections/warehouse"))
 	before.fake.Fail(nil)
 	(&rig{Deliverer: after}).look(t)

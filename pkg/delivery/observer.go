@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/leoflow/secrets-csi/pkg/mount"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 )
 
@@ -71,6 +72,20 @@ func (d *Deliverer) Census() []State {
 		})
 	}
 	return states
+}
+
+// Unclaimed counts the volumes on this node that kubelet has not published since this
+// process began. They were there before it, and it has no token to keep them fresh.
+func (d *Deliverer) Unclaimed() (count int, err error) {
+	mounted, err := mount.List()
+	d.set.mu.Lock()
+	defer d.set.mu.Unlock()
+	for _, info := range mounted {
+		if d.set.at[info.Target] == nil {
+			count++
+		}
+	}
+	return count, err
 }
 
 // silent is the Observer of those who count nothing.
