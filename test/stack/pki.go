@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"crypto/x509"
 	"os"
 	"path/filepath"
 
@@ -26,10 +27,10 @@ func NewPKI(dir string) (*PKI, error) {
 // CA is the path of the authority's certificate.
 func (p *PKI) CA() string { return filepath.Join(p.Dir, "ca.crt") }
 
-// Issue writes NAME.crt and NAME.key, good for a server on loopback and for a client
-// called name.
+// Issue writes NAME.crt and NAME.key, good for a server on loopback that may be called
+// name, and for a client called so.
 func (p *PKI) Issue(name string) (certFile, keyFile string, err error) {
-	pair, err := p.authority.Issue(name)
+	pair, err := p.authority.Issue(name, func(c *x509.Certificate) { c.DNSNames = append(c.DNSNames, name) })
 	if err != nil {
 		return "", "", err
 	}
