@@ -9,7 +9,7 @@ TOOL      = go tool -modfile=$(CURDIR)/tools/$(1).mod
 FUZZTIME ?= 30s
 SOAKTIME ?= 30m
 
-.PHONY: build demo test bench image image-test chart-test e2e e2e-image kind-test fuzz fault soak sim lint vuln verify generate clean help
+.PHONY: build demo test bench image image-test chart-test docs docs-test e2e e2e-image kind-test fuzz fault soak sim lint vuln verify generate clean help
 
 build: ## build the three binaries into bin/
 	$(BUILD) -o bin/ ./cmd/...
@@ -35,6 +35,12 @@ image-test: ## test how the images are built
 
 chart-test: ## test what the chart renders and refuses
 	cd test/chart && go vet ./... && go test ./...
+
+docs: ## write the documents as a site into dist/site; a link that leads nowhere fails it
+	cd site && go run .
+
+docs-test: ## test how the site is written
+	cd site && go vet ./... && go test -count=1 ./...
 
 # The suite, and the images that it installs.
 SUITE      := go test -count=1 -p 1 -timeout 30m ./smoke ./suite
@@ -74,7 +80,7 @@ soak: build ## let everything happen at random for SOAKTIME (30m), and look for 
 	go run ./test/soak --bin bin --for $(SOAKTIME)
 
 lint: ## check style and the arrows between packages
-	for module in . images test/chart test/kind; do (cd $$module && $(call TOOL,lint) golangci-lint run); done
+	for module in . images site test/chart test/kind; do (cd $$module && $(call TOOL,lint) golangci-lint run); done
 	cd api && $(call TOOL,buf) buf lint
 
 vuln: ## report known vulnerabilities in what we depend on
