@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
@@ -15,10 +16,14 @@ import (
 // options are the flags.
 type options struct {
 	source, out string
-	tag         string
-	repository  string
-	recipes     []recipe
-	platforms   []v1.Platform
+	// binaries is where the programs are left; empty for a place that is deleted.
+	binaries   string
+	tag        string
+	revision   string
+	created    int64
+	repository string
+	recipes    []recipe
+	platforms  []v1.Platform
 	// sbom says to list what is in the images.
 	sbom bool
 	// report receives one line for each image.
@@ -29,18 +34,22 @@ type options struct {
 func (o options) reference(r recipe) string { return o.repository + "/" + r.name + ":" + o.tag }
 
 // build makes every image. It goes on past one that exceeds its budget, to tell of all.
-func build(ctx context.Context, o options) error {
-	if err := os.MkdirAll(o.out, 0o755); err != nil {
-		return err
+func build(ctx context.Context, o options) (err error) {
+	if o.binaries == "" {
+		if o.binaries, err = os.MkdirTemp("", "leoflow-images"); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, os.RemoveAll(o.binaries)) }()
 	}
-	binaries, err := os.MkdirTemp("", "leoflow-images")
-	if err != nil {
-		return err
+	for _, directory := range []string{o.out, o.binaries} {
+		if err := os.MkdirAll(directory, 0o755); err != nil {
+			return err
+		}
 	}
-	defer func() { _ = os.RemoveAll(binaries) }()
 	var excesses []error
+	var digests strings.Builder
 	for _, r := range o.recipes {
-		err := buildImage(ctx, o, r, binaries)
+		index, err := buildImage(ctx, o, r)
 		var excess *excess
 		switch {
 		case errors.As(err, &excess):
@@ -48,31 +57,39 @@ func build(ctx context.Context, o options) error {
 		case err != nil:
 			return fmt.Errorf("%s: %w", r.name, err)
 		}
+		_, _ = fmt.Fprintf(&digests, "%s@%s\n", o.reference(r), index)
 	}
-	return errors.Join(excesses...)
+	return errors.Join(append(excesses, os.WriteFile(filepath.Join(o.out, digestsFile), []byte(digests.String()), 0o644))...)
 }
 
-// buildImage makes one image for all platforms.
-func buildImage(ctx context.Context, o options, r recipe, binaries string) error {
+// digestsFile tells what each image, of all platforms, is to be pinned by.
+const digestsFile = "digests.txt"
+
+// buildImage makes one image for all platforms, and returns its digest.
+func buildImage(ctx context.Context, o options, r recipe) (v1.Hash, error) {
 	var index v1.ImageIndex = empty.Index
 	var excesses []error
 	for _, platform := range o.platforms {
-		image, err := buildPlatform(ctx, o, r, platform, binaries)
+		image, err := buildPlatform(ctx, o, r, platform)
 		if err != nil {
-			return err
+			return v1.Hash{}, err
 		}
 		index = mutate.AppendManifests(index, mutate.IndexAddendum{Add: image, Descriptor: v1.Descriptor{Platform: &platform}})
 		excesses = append(excesses, measure(o, r, platform, image))
 	}
-	return errors.Join(append(excesses, writeLayout(o, r, index))...)
+	if err := writeLayout(o, r, index); err != nil {
+		return v1.Hash{}, err
+	}
+	digest, err := index.Digest()
+	return digest, errors.Join(append(excesses, err)...)
 }
 
-func buildPlatform(ctx context.Context, o options, r recipe, platform v1.Platform, binaries string) (v1.Image, error) {
-	binary := filepath.Join(binaries, r.name+"-"+platform.Architecture)
+func buildPlatform(ctx context.Context, o options, r recipe, platform v1.Platform) (v1.Image, error) {
+	binary := filepath.Join(o.binaries, r.name+"-"+platform.OS+"-"+platform.Architecture)
 	if err := compile(ctx, o, r.name, platform, binary); err != nil {
 		return nil, err
 	}
-	image, err := assemble(r, o.tag, platform, binary)
+	image, err := assemble(o, r, platform, binary)
 	if err != nil {
 		return nil, err
 	}

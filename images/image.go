@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
@@ -10,7 +11,7 @@ import (
 )
 
 // assemble makes the image of a binary.
-func assemble(r recipe, version string, platform v1.Platform, binary string) (v1.Image, error) {
+func assemble(o options, r recipe, platform v1.Platform, binary string) (v1.Image, error) {
 	layers, err := r.layers(binary)
 	if err != nil {
 		return nil, err
@@ -25,7 +26,7 @@ func assemble(r recipe, version string, platform v1.Platform, binary string) (v1
 		return nil, err
 	}
 	file = file.DeepCopy()
-	r.describe(file, version, platform)
+	o.describe(file, r, platform)
 	return mutate.ConfigFile(image, file)
 }
 
@@ -56,20 +57,22 @@ func (r recipe) layers(binary string) ([]mutate.Addendum, error) {
 	return layers, add(r.binary(), 0o755, content)
 }
 
-// describe says how to run the image and what it is.
-func (r recipe) describe(file *v1.ConfigFile, version string, platform v1.Platform) {
+// describe says how to run the image and what it is, in the labels of the OCI image
+// specification.
+func (o options) describe(file *v1.ConfigFile, r recipe, platform v1.Platform) {
+	created := time.Unix(o.created, 0).UTC()
 	file.OS, file.Architecture, file.Variant = platform.OS, platform.Architecture, platform.Variant
-	file.Created = v1.Time{Time: epoch}
-	file.Config = v1.Config{
-		Entrypoint: []string{r.binary()},
-		User:       r.user,
-		WorkingDir: "/",
-		Labels: map[string]string{
-			"org.opencontainers.image.title":       "leoflow-secrets-csi-" + r.name,
-			"org.opencontainers.image.description": r.summary,
-			"org.opencontainers.image.version":     version,
-			"org.opencontainers.image.licenses":    "Apache-2.0",
-			"org.opencontainers.image.source":      "https://github.com/leoflow/secrets-csi",
-		},
+	file.Created = v1.Time{Time: created}
+	labels := map[string]string{
+		"org.opencontainers.image.title":       "leoflow-secrets-csi-" + r.name,
+		"org.opencontainers.image.description": r.summary,
+		"org.opencontainers.image.version":     o.tag,
+		"org.opencontainers.image.created":     created.Format(time.RFC3339),
+		"org.opencontainers.image.licenses":    "Apache-2.0",
+		"org.opencontainers.image.source":      "https://" + module,
 	}
+	if o.revision != "" {
+		labels["org.opencontainers.image.revision"] = o.revision
+	}
+	file.Config = v1.Config{Entrypoint: []string{r.binary()}, User: r.user, WorkingDir: "/", Labels: labels}
 }

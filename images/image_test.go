@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"testing"
 
@@ -29,7 +30,7 @@ func run(t *testing.T, flags ...string) (out string, code int, said string) {
 	t.Helper()
 	out = t.TempDir()
 	var text bytes.Buffer
-	args := append([]string{"--only=agent", "--platforms=linux/amd64", "--tag=v1.2.3", "--out=" + out}, flags...)
+	args := append([]string{"--only=agent", "--platforms=linux/amd64", "--tag=v1.2.3", "--revision=0e1a6ac", "--created=1700000000", "--out=" + out}, flags...)
 	code = program().Execute(t.Context(), args, cli.Streams{Out: &text, Err: &text})
 	return out, code, text.String()
 }
@@ -70,6 +71,9 @@ func TestAgentImage(t *testing.T) {
 	assert.Equal(t, "65532:65532", file.Config.User)
 	assert.Equal(t, []string{"/agent"}, file.Config.Entrypoint)
 	assert.Equal(t, "v1.2.3", file.Config.Labels["org.opencontainers.image.version"])
+	assert.Equal(t, "0e1a6ac", file.Config.Labels["org.opencontainers.image.revision"])
+	assert.Equal(t, "2023-11-14T22:13:20Z", file.Config.Labels["org.opencontainers.image.created"])
+	assert.Equal(t, int64(1700000000), file.Created.Unix())
 
 	files, headers := contents(t, image)
 	require.Len(t, files, 1)
@@ -78,7 +82,7 @@ func TestAgentImage(t *testing.T) {
 	require.NoError(t, os.WriteFile(binary, files["agent"], 0o755))
 	printed, err := exec.CommandContext(t.Context(), binary, "--version").Output()
 	require.NoError(t, err)
-	assert.Equal(t, "agent v1.2.3\n", string(printed))
+	assert.Equal(t, "agent v1.2.3 (commit 0e1a6ac, "+runtime.Version()+")\n", string(printed))
 	assertStatic(t, files["agent"])
 }
 
@@ -129,6 +133,8 @@ func TestLayoutHoldsEveryPlatform(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, manifest.Manifests, 1)
 	assert.Equal(t, "registry.example.com/leoflow/agent:v1.2.3", manifest.Manifests[0].Annotations["io.containerd.image.name"])
+	assert.Equal(t, "registry.example.com/leoflow/agent:v1.2.3@"+manifest.Manifests[0].Digest.String()+"\n",
+		string(read(t, filepath.Join(out, digestsFile))))
 	index, err := top.ImageIndex(manifest.Manifests[0].Digest)
 	require.NoError(t, err)
 	platforms, err := index.IndexManifest()
@@ -190,7 +196,7 @@ func TestDriverImage(t *testing.T) {
 	binary := filepath.Join(t.TempDir(), "driver")
 	require.NoError(t, os.WriteFile(binary, []byte("program"), 0o600))
 	driver := recipes()[0]
-	image, err := assemble(driver, "v1.2.3", v1.Platform{OS: "linux", Architecture: "amd64"}, binary)
+	image, err := assemble(options{tag: "v1.2.3"}, driver, v1.Platform{OS: "linux", Architecture: "amd64"}, binary)
 	require.NoError(t, err)
 	files, headers := contents(t, image)
 	assert.Equal(t, "program", string(files["driver"]))
@@ -206,7 +212,7 @@ func TestImageAboveItsBudgetFails(t *testing.T) {
 	require.NoError(t, os.WriteFile(binary, bytes.Repeat([]byte("x"), 4_000_000), 0o600))
 	agent := recipes()[1]
 	platform := v1.Platform{OS: "linux", Architecture: "amd64"}
-	image, err := assemble(agent, "v1.2.3", platform, binary)
+	image, err := assemble(options{tag: "v1.2.3"}, agent, platform, binary)
 	require.NoError(t, err)
 	var line string
 	err = measure(options{report: func(text string) { line = text }}, agent, platform, image)
@@ -240,4 +246,5 @@ func TestDockerfileFollowsTheRecipes(t *testing.T) {
 		assert.Contains(t, dockerfile, target)
 	}
 	assert.Contains(t, dockerfile, versionVariable+"=$TAG")
+	assert.Contains(t, dockerfile, commitVariable+"=$COMMIT")
 }

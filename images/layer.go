@@ -13,8 +13,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 )
 
-// epoch is when everything in the images was made: a true time would make each build
-// another image.
+// epoch is when every file in the images was made. A true time, be it the commit's,
+// would make a layer that stayed the same another one.
 var epoch = time.Unix(0, 0).UTC()
 
 // layerOf is a layer of one file, which belongs to root, and its directories.

@@ -37,7 +37,8 @@ func program() cli.Program {
 			Details: `For each image there is NAME-linux-ARCH.tar, a docker-archive for 'docker load',
 'ctr images import' and 'kind load image-archive'; NAME.oci.tar, an OCI layout of all
 platforms, to push to a registry; and with --sbom NAME-linux-ARCH.cdx.json, a CycloneDX
-list of what is in it. An image that exceeds its budget fails the build.`,
+list of what is in it. digests.txt has what to pin the images of all platforms by. An
+image that exceeds its budget fails the build.`,
 			Examples: `# what a registry of your own would get
 images --tag v1.2.3 --repository registry.example.com/leoflow
 # one image for this machine alone
@@ -54,6 +55,9 @@ func bind(flags *flag.FlagSet) cli.Run {
 	flags.StringVar(&o.source, "source", "..", "the `directory` of the product's Go module")
 	flags.StringVar(&o.out, "out", filepath.Join("..", "dist", "images"), "the `directory` to write to")
 	flags.StringVar(&o.tag, "tag", "dev", "the `version` that the images are tagged with and the binaries tell")
+	flags.StringVar(&o.revision, "revision", "", "the `commit` that the images and the binaries tell")
+	flags.Int64Var(&o.created, "created", 0, "when that was, in `seconds` since 1970: the images say that they were made then")
+	flags.StringVar(&o.binaries, "binaries", "", "the `directory` to leave the binaries in as well, as NAME-linux-ARCH")
 	flags.StringVar(&o.repository, "repository", "leoflow/secrets-csi", "the `repository` that the images' names begin with")
 	flags.BoolVar(&o.sbom, "sbom", false, "list what is in the images; building the tool for it takes minutes the first time")
 	return func(ctx context.Context, streams cli.Streams, _ []string) (err error) {

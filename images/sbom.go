@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"time"
 
 	cdx "github.com/CycloneDX/cyclonedx-go"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -23,7 +24,7 @@ func list(ctx context.Context, o options, r recipe, platform v1.Platform) error 
 	if err != nil {
 		return fmt.Errorf("listing the contents of %s: %w", path, err)
 	}
-	found.Metadata.Timestamp = ""
+	found.Metadata.Timestamp = time.Unix(o.created, 0).UTC().Format(time.RFC3339)
 	found.Metadata.Authors = nil
 	found.Metadata.Component = &cdx.Component{
 		BOMRef: o.reference(r), Type: cdx.ComponentTypeContainer, Name: o.repository + "/" + r.name, Version: o.tag,
