@@ -68,8 +68,12 @@ func (s *scenario) disperse() (uids []string) {
 	return uids
 }
 
-// member checks its files by itself, and says so.
+// member has ten entries, checks its files by itself, and says so.
 func (s *scenario) member(on *node) func(name string) *corev1.Pod {
+	connections := "warehouse"
+	for i := range parts {
+		connections += ", " + partID(i)
+	}
 	values := map[string]string{
 		"connections/warehouse": s.product.entries.warehouse(),
 		"variables/region":      s.product.entries.variables["region"],
@@ -81,7 +85,7 @@ func (s *scenario) member(on *node) func(name string) *corev1.Pod {
 	}
 	script.WriteString("echo right\n" + stays)
 	return func(name string) *corev1.Pod {
-		pod := task(name, attributes{"connections": "warehouse", "variables": "region, batch.size"}, script.String())
+		pod := task(name, attributes{"connections": connections, "variables": "region, batch.size"}, script.String())
 		return assigned(pod, on)
 	}
 }
@@ -103,6 +107,7 @@ func TestFullNodeAtOnce(t *testing.T) {
 	before := len(n.mounts(""))
 	t.Logf("%d pods are ready after %v", fullNode, s.crowd(fullNode, s.member(n)))
 	assert.Len(t, n.mounts(""), before+fullNode)
+	n.assertMemorySuffices()
 	for i := range fullNode {
 		assert.Equal(t, "right\n", s.Logs(fmt.Sprintf("task-%d", i)))
 	}

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"sync"
 
 	"github.com/leoflow/secrets-csi/pkg/coreserver/seal"
@@ -11,12 +12,16 @@ import (
 	"github.com/leoflow/secrets-csi/pkg/secret"
 )
 
+// parts are connections that fill a volume up to the ten entries that the driver's memory
+// is reckoned for.
+const parts = 7
+
 // rules are core's. No rule allows the connection "payroll"; "ghost" is allowed and does
 // not exist.
 var rules = []map[string][]string{
 	{
 		"namespaces": {"leoflow-suite-*"}, "serviceAccounts": {"default"},
-		"connections": {"warehouse", "rotating", "ghost"}, "variables": {"region", "batch.size", "rotating"},
+		"connections": {"warehouse", "rotating", "ghost", "part_*"}, "variables": {"region", "batch.size", "rotating"},
 	},
 	{
 		"namespaces": {"leoflow-suite-*"}, "serviceAccounts": {"reporter"},
@@ -48,6 +53,10 @@ func plant() *entries {
 		"billing":   "mysql://biller:" + e.needle("URI of billing") + "@mysql.example.com:3306/billing",
 		"rotating":  "http://:" + e.needle("first URI of rotating") + "@api.example.com",
 	}
+	for i := range parts {
+		id := partID(i)
+		e.connections[id] = "postgres://etl:" + e.needle("URI of "+id) + "@" + id + ".example.com:5432/dwh"
+	}
 	e.variables = map[string]string{
 		"region":     "eu-" + e.needle("variable region"),
 		"batch.size": "500-" + e.needle("variable batch.size"),
@@ -55,6 +64,8 @@ func plant() *entries {
 	}
 	return e
 }
+
+func partID(i int) string { return fmt.Sprintf("part_%d", i) }
 
 // needle is made of letters and digits alone, so that no encoding of texts changes it.
 func (e *entries) needle(where string) string {
