@@ -115,7 +115,7 @@ func summarize(name string, states []delivery.State, now time.Time) summary {
 	}
 	for _, state := range states {
 		if state.Provider == name {
-			sum.add(state, now.Sub(state.Confirmed).Seconds())
+			sum.add(state, max(0, now.Sub(state.Confirmed)).Seconds()) // a clock may be stepped
 		}
 	}
 	return sum

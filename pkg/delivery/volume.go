@@ -56,7 +56,8 @@ type Health struct {
 	Problem string
 }
 
-// age is how long ago the files were confirmed, as a person reads it.
+// age is how long ago the files were confirmed, as a person reads it. A clock that was
+// stepped back has it in the future.
 func (h Health) age() string {
-	return time.Since(h.Confirmed).Round(time.Second).String()
+	return max(0, time.Since(h.Confirmed)).Round(time.Second).String()
 }
