@@ -3,13 +3,15 @@
 SHELL         := bash -eu -o pipefail
 
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
-LDFLAGS  := -s -w -X github.com/leoflow/secrets-csi/internal/version.Version=$(VERSION)
+COMMIT   := $(shell git rev-parse HEAD 2>/dev/null)
+STAMP    := github.com/leoflow/secrets-csi/internal/version
+LDFLAGS  := -s -w -X $(STAMP).Version=$(VERSION) -X $(STAMP).Commit=$(COMMIT)
 BUILD    := CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)'
 TOOL      = go tool -modfile=$(CURDIR)/tools/$(1).mod
 FUZZTIME ?= 30s
 SOAKTIME ?= 30m
 
-.PHONY: build demo test bench image image-test chart-test docs docs-test e2e e2e-image kind-test fuzz fault soak sim lint vuln verify generate clean help
+.PHONY: build demo test bench image image-test chart-test docs docs-test recording e2e e2e-image kind-test fuzz fault soak sim lint vuln verify generate clean help
 
 build: ## build the three binaries into bin/
 	$(BUILD) -o bin/ ./cmd/...
@@ -28,7 +30,7 @@ bench: build ## measure against the budgets of the design, each beside its floor
 	go run ./test/bench --bin bin
 
 image: ## build the container images into dist/images, and list what is in them
-	cd images && go run . --tag '$(VERSION)' --sbom
+	cd images && go run . --tag '$(VERSION)' --revision '$(COMMIT)' --sbom
 
 image-test: ## test how the images are built
 	cd images && go vet ./... && go test ./...
@@ -41,6 +43,11 @@ docs: ## write the documents as a site into dist/site; a link that leads nowhere
 
 docs-test: ## test how the site is written
 	cd site && go vet ./... && go test -count=1 ./...
+
+recording: build ## make the picture of the demo that README shows
+	go build -o bin/ ./test/demo
+	go run ./test/recording --title 'make demo' --out docs/images/demo.svg -- bin/demo --bin bin
+	rm bin/demo
 
 # The suite, and the images that it installs.
 SUITE      := go test -count=1 -p 1 -timeout 30m ./smoke ./suite
