@@ -61,6 +61,14 @@ func (c *cache[V]) put(key cacheKey, value V, size int, lasting time.Duration) {
 	c.byKey[key] = c.recent.PushFront(&cached[V]{key, value, size, time.Now().Add(lasting)})
 }
 
+func (c *cache[V]) drop(key cacheKey) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if element := c.byKey[key]; element != nil {
+		c.remove(element)
+	}
+}
+
 // removeExpired keeps no secret in memory for want of somebody asking for it.
 func (c *cache[V]) removeExpired() {
 	now := time.Now()

@@ -27,6 +27,7 @@ import (
 type clouds struct {
 	tokens   *cloudtest.Tokens
 	servers  map[string]*cloudtest.Server
+	azure    *cloudtest.Azure
 	resolver *secretmanager.Resolver
 }
 
@@ -50,6 +51,7 @@ func startClouds(t *testing.T) clouds {
 	})
 	return clouds{
 		tokens:  tokens,
+		azure:   microsoft,
 		servers: map[string]*cloudtest.Server{"gcp": google.Server, "aws": amazon.Server, "azure": microsoft.Server},
 		resolver: secretmanager.New(secretmanager.Config{
 			Clouds:      map[string]secretmanager.Cloud{"gcp": gcpCloud, "aws": awsCloud, "azure": azureCloud},
@@ -155,6 +157,24 @@ func TestIdentitiesOverTheClouds(t *testing.T) {
 	all.Wait()
 	assert.NotZero(t, given.Load())
 	assert.NotZero(t, refused.Load())
+}
+
+// TestAMalformedChallengeFailsTheCallAlone has a vault demand a token in words over
+// which Azure's SDK panics.
+func TestAMalformedChallengeFailsTheCallAlone(t *testing.T) {
+	c := startClouds(t)
+	ref := provider.Reference{Cloud: "azure", Name: "s", Location: "https://v.vault.azure.net"}
+	for _, challenge := range []string{
+		`Bearer authorization="x" resource="https://vault.azure.net"`,
+		`Bearer authorization=""https://x", resource="https://vault.azure.net"`,
+	} {
+		c.azure.Challenge = challenge
+		_, err := c.resolver.Resolve(t.Context(), c.pod("ns", "sa"), ref)
+		require.ErrorIs(t, err, provider.ErrUnavailable, challenge)
+	}
+	c.azure.Challenge = ""
+	_, err := c.resolver.Resolve(t.Context(), c.pod("ns", "sa"), ref)
+	require.NoError(t, err, "it leaves nothing behind")
 }
 
 // TestTheSDKsLogNothing runs the test above in a process whose environment turns on

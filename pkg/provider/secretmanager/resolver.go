@@ -129,9 +129,15 @@ func (r *Resolver) fetch(ctx context.Context, key cacheKey, req request) (any, e
 var pinned = regexp.MustCompile(`^([0-9]+|[0-9A-Fa-f-]{32,})$`)
 
 // access uses the session that is there, whose token may have expired since; then it
-// opens one with the caller's own.
-func (r *Resolver) access(ctx context.Context, req request) (secret.Text, error) {
-	value, err := secret.Text{}, error(nil)
+// opens one with the caller's own. An SDK that panics over what a server answered, as
+// Azure's does, fails this call and not the driver.
+func (r *Resolver) access(ctx context.Context, req request) (value secret.Text, err error) {
+	defer func() {
+		if recover() != nil {
+			r.sessions.drop(req.identity)
+			value, err = secret.Text{}, Unreachable("making sense of what the cloud answered")
+		}
+	}()
 	session, found := r.sessions.get(req.identity)
 	if found {
 		value, err = session.Access(ctx, req.ref)

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"regexp"
-	"strings"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
@@ -64,16 +62,3 @@ func accessFailure(answer *azcore.ResponseError) error {
 	}
 	return secretmanager.AccessFailed(reading, answer.StatusCode, header)
 }
-
-// checkChallenge refuses a challenge whose authority is not a URL with a tenant. The
-// SDK cuts the tenant out of it unseen, and would end the process.
-func checkChallenge(response *http.Response) error {
-	for _, found := range authority.FindAllStringSubmatch(response.Header.Get("WWW-Authenticate"), -1) {
-		if strings.Count(found[1], "/") < 3 {
-			return secretmanager.Unreachable(reading)
-		}
-	}
-	return nil
-}
-
-var authority = regexp.MustCompile(`authorization="?([^",\s]+)`)

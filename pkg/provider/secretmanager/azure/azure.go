@@ -58,7 +58,7 @@ func New(config Config) *Cloud {
 	// The SDK's log is the whole process's and is turned on by the environment; it prints
 	// what servers answer, and that may be a token.
 	log.SetListener(nil)
-	return &Cloud{config, secretmanager.NewHTTPClient(config.Roots, checkChallenge)}
+	return &Cloud{config, secretmanager.NewHTTPClient(config.Roots, nil)}
 }
 
 // Close closes the connections that are idle.

@@ -92,23 +92,6 @@ func TestDisabledSecretIsMissing(t *testing.T) {
 	require.ErrorIs(t, err, provider.ErrMissing)
 }
 
-// TestMalformedChallenge sends what would end the process if it reached the SDK.
-func TestMalformedChallenge(t *testing.T) {
-	for _, challenge := range []string{
-		`Bearer authorization="x" resource="https://vault.azure.net"`,
-		`Bearer authorization=https://x, resource="https://vault.azure.net"`,
-		`Bearer`,
-		`Basic realm="x"`,
-	} {
-		cloud, server := start(t)
-		server.Challenge = challenge
-		session, err := cloud.Open(subject(server, "a"))
-		require.NoError(t, err)
-		_, err = session.Access(t.Context(), reference)
-		assert.Error(t, err, challenge)
-	}
-}
-
 func TestValidate(t *testing.T) {
 	cloud, _ := start(t)
 	require.NoError(t, cloud.Validate(reference))
