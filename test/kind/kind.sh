@@ -16,10 +16,13 @@ export LEOFLOW_NODE_REBOOT="docker restart $name-control-plane"
 
 kind() { go run sigs.k8s.io/kind@v0.33.0 "$@" --name "$name"; }
 
+# Nothing that fails here may keep the rest from being done.
 finish() {
   code=$?
+  set +e
   if ((code)); then kind export logs ../../dist/kind; fi
   kind delete cluster
+  docker rm --force "$name-busybox" >/dev/null 2>&1
   rm -rf "$work"
   exit "$code"
 }
@@ -30,8 +33,9 @@ kind create cluster --config kind.yaml --wait 3m \
 for archive in ${archives//,/ }; do
   kind load image-archive "$archive"
 done
-# The image of the suite's own pods.
-docker pull --quiet busybox:1.37
-docker tag busybox:1.37 localhost/leoflow/busybox:test
+# The image of the suite's own pods, made anew: kind cannot load one of several platforms
+# where Docker keeps but one of them (kind issue 3795).
+docker create --name "$name-busybox" busybox:1.37 >/dev/null
+docker export "$name-busybox" | docker import --change 'ENV PATH=/bin' - localhost/leoflow/busybox:test
 kind load docker-image localhost/leoflow/busybox:test
 "$@"
