@@ -85,11 +85,11 @@ func buildImage(ctx context.Context, o options, r recipe) (v1.Hash, error) {
 }
 
 func buildPlatform(ctx context.Context, o options, r recipe, platform v1.Platform) (v1.Image, error) {
-	binary := filepath.Join(o.binaries, r.name+"-"+platform.OS+"-"+platform.Architecture)
-	if err := compile(ctx, o, r.name, platform, binary); err != nil {
+	files, err := r.files(ctx, o, platform)
+	if err != nil {
 		return nil, err
 	}
-	image, err := assemble(o, r, platform, binary)
+	image, err := assemble(o, r, platform, files)
 	if err != nil {
 		return nil, err
 	}

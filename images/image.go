@@ -1,7 +1,6 @@
 package main
 
 import (
-	"os"
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -10,51 +9,31 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
-// assemble makes the image of a binary.
-func assemble(o options, r recipe, platform v1.Platform, binary string) (v1.Image, error) {
-	layers, err := r.layers(binary)
-	if err != nil {
-		return nil, err
+// assemble makes an image, with a layer for each file.
+func assemble(o options, r recipe, platform v1.Platform, files []file) (v1.Image, error) {
+	var layers []mutate.Addendum
+	for _, f := range files {
+		layer, err := layerOf(f)
+		if err != nil {
+			return nil, err
+		}
+		layers = append(layers, mutate.Addendum{
+			Layer: layer, MediaType: types.OCILayer,
+			History: v1.History{Created: v1.Time{Time: epoch}, CreatedBy: "add " + f.path},
+		})
 	}
 	base := mutate.MediaType(mutate.ConfigMediaType(empty.Image, types.OCIConfigJSON), types.OCIManifestSchema1)
 	image, err := mutate.Append(base, layers...)
 	if err != nil {
 		return nil, err
 	}
-	file, err := image.ConfigFile()
+	config, err := image.ConfigFile()
 	if err != nil {
 		return nil, err
 	}
-	file = file.DeepCopy()
-	o.describe(file, r, platform)
-	return mutate.ConfigFile(image, file)
-}
-
-// layers begin with the one that changes least.
-func (r recipe) layers(binary string) ([]mutate.Addendum, error) {
-	var layers []mutate.Addendum
-	add := func(name string, mode int64, content []byte) error {
-		layer, err := layerOf(name, mode, content)
-		layers = append(layers, mutate.Addendum{
-			Layer: layer, MediaType: types.OCILayer,
-			History: v1.History{Created: v1.Time{Time: epoch}, CreatedBy: "add " + name},
-		})
-		return err
-	}
-	if r.roots {
-		certificates, err := roots()
-		if err != nil {
-			return nil, err
-		}
-		if err := add(rootsPath, 0o644, certificates); err != nil {
-			return nil, err
-		}
-	}
-	content, err := os.ReadFile(binary)
-	if err != nil {
-		return nil, err
-	}
-	return layers, add(r.binary(), 0o755, content)
+	config = config.DeepCopy()
+	o.describe(config, r, platform)
+	return mutate.ConfigFile(image, config)
 }
 
 // describe says how to run the image and what it is, in the labels of the OCI image

@@ -8,6 +8,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -76,8 +77,12 @@ func TestAgentImage(t *testing.T) {
 	assert.Equal(t, int64(1700000000), file.Created.Unix())
 
 	files, headers := contents(t, image)
-	require.Len(t, files, 1)
+	assert.ElementsMatch(t, []string{"agent", "licenses", "licenses/LICENSE", "licenses/THIRD_PARTY_LICENSES"}, slices.Collect(maps.Keys(files)))
 	assert.Equal(t, int64(0o755), headers["agent"].Mode)
+	assert.Contains(t, string(files["licenses/LICENSE"]), "Apache License")
+	for _, owner := range []string{"== Go LICENSE\n", "== github.com/fsnotify/fsnotify v1.", "== golang.org/x/sys v0."} {
+		assert.Contains(t, string(files["licenses/THIRD_PARTY_LICENSES"]), owner)
+	}
 	binary := filepath.Join(t.TempDir(), "agent")
 	require.NoError(t, os.WriteFile(binary, files["agent"], 0o755))
 	printed, err := exec.CommandContext(t.Context(), binary, "--version").Output()
@@ -101,7 +106,7 @@ func TestSameSourceMakesTheSameImages(t *testing.T) {
 	for _, directory := range []string{"cmd", "internal", "pkg"} {
 		require.NoError(t, os.CopyFS(filepath.Join(elsewhere, directory), os.DirFS(filepath.Join("..", directory))))
 	}
-	for _, name := range []string{"go.mod", "go.sum"} {
+	for _, name := range []string{"go.mod", "go.sum", "LICENSE"} {
 		content, err := os.ReadFile(filepath.Join("..", name))
 		require.NoError(t, err)
 		require.NoError(t, os.WriteFile(filepath.Join(elsewhere, name), content, 0o644))
@@ -193,10 +198,10 @@ func TestRootsKnowTheClouds(t *testing.T) {
 }
 
 func TestDriverImage(t *testing.T) {
-	binary := filepath.Join(t.TempDir(), "driver")
-	require.NoError(t, os.WriteFile(binary, []byte("program"), 0o600))
 	driver := recipes()[0]
-	image, err := assemble(options{tag: "v1.2.3"}, driver, v1.Platform{OS: "linux", Architecture: "amd64"}, binary)
+	image, err := assemble(options{tag: "v1.2.3"}, driver, v1.Platform{OS: "linux", Architecture: "amd64"}, []file{
+		{rootsPath, 0o644, []byte("certificates")}, {driver.binary(), 0o755, []byte("program")},
+	})
 	require.NoError(t, err)
 	files, headers := contents(t, image)
 	assert.Equal(t, "program", string(files["driver"]))
@@ -208,28 +213,14 @@ func TestDriverImage(t *testing.T) {
 }
 
 func TestImageAboveItsBudgetFails(t *testing.T) {
-	binary := filepath.Join(t.TempDir(), "agent")
-	require.NoError(t, os.WriteFile(binary, bytes.Repeat([]byte("x"), 4_000_000), 0o600))
 	agent := recipes()[1]
 	platform := v1.Platform{OS: "linux", Architecture: "amd64"}
-	image, err := assemble(options{tag: "v1.2.3"}, agent, platform, binary)
+	image, err := assemble(options{tag: "v1.2.3"}, agent, platform, []file{{agent.binary(), 0o755, bytes.Repeat([]byte("x"), 4_000_000)}})
 	require.NoError(t, err)
 	var line string
 	err = measure(options{report: func(text string) { line = text }}, agent, platform, image)
 	assert.EqualError(t, err, "agent for linux/amd64 has 4.00 MB uncompressed; its budget is 4.00 MB")
 	assert.Contains(t, line, " over ")
-}
-
-func TestMisuse(t *testing.T) {
-	for flag, message := range map[string]string{
-		"--only=agent,agnt":             `images: --only: there is no image "agnt"` + "\n",
-		"--platforms=windows/amd64":     `images: --platforms: "windows/amd64" is no platform of ours; write it like linux/amd64` + "\n",
-		"--platforms=linux/amd64,linux": `images: --platforms: "linux" is no platform of ours; write it like linux/amd64` + "\n",
-	} {
-		_, code, said := run(t, flag)
-		assert.Equal(t, cli.Misuse, code)
-		assert.Equal(t, message, said)
-	}
 }
 
 // Docker's users get the layout of the recipes.

@@ -18,20 +18,20 @@ import (
 var epoch = time.Unix(0, 0).UTC()
 
 // layerOf is a layer of one file, which belongs to root, and its directories.
-func layerOf(name string, mode int64, content []byte) (v1.Layer, error) {
+func layerOf(f file) (v1.Layer, error) {
 	var packed bytes.Buffer
 	writer := tar.NewWriter(&packed)
-	for _, directory := range parents(name) {
+	for _, directory := range parents(f.path) {
 		header := &tar.Header{Typeflag: tar.TypeDir, Name: directory + "/", Mode: 0o755, ModTime: epoch}
 		if err := writer.WriteHeader(header); err != nil {
 			return nil, err
 		}
 	}
-	header := &tar.Header{Typeflag: tar.TypeReg, Name: strings.TrimPrefix(name, "/"), Mode: mode, Size: int64(len(content)), ModTime: epoch}
+	header := &tar.Header{Typeflag: tar.TypeReg, Name: strings.TrimPrefix(f.path, "/"), Mode: f.mode, Size: int64(len(f.content)), ModTime: epoch}
 	if err := writer.WriteHeader(header); err != nil {
 		return nil, err
 	}
-	if _, err := writer.Write(content); err != nil {
+	if _, err := writer.Write(f.content); err != nil {
 		return nil, err
 	}
 	if err := writer.Close(); err != nil {

@@ -57,7 +57,7 @@ func bind(flags *flag.FlagSet) cli.Run {
 	flags.StringVar(&o.tag, "tag", "dev", "the `version` that the images are tagged with and the binaries tell")
 	flags.StringVar(&o.revision, "revision", "", "the `commit` that the images and the binaries tell")
 	flags.Int64Var(&o.created, "created", 0, "when that was, in `seconds` since 1970: the images say that they were made then")
-	flags.StringVar(&o.binaries, "binaries", "", "the `directory` to leave the binaries in as well, as NAME-linux-ARCH")
+	flags.StringVar(&o.binaries, "binaries", "", "the `directory` to leave the binaries in as well, as NAME-linux-ARCH, each with the licenses of what is in it")
 	flags.StringVar(&o.repository, "repository", "leoflow/secrets-csi", "the `repository` that the images' names begin with")
 	flags.BoolVar(&o.sbom, "sbom", false, "list what is in the images; building the tool for it takes minutes the first time")
 	return func(ctx context.Context, streams cli.Streams, _ []string) (err error) {
