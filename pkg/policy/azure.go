@@ -18,8 +18,8 @@ type azureType struct {
 	prefix string
 	// tenant is the one name under which the hook reads the tenant.
 	tenant string
-	// stored are the extra fields that the hook takes as a credential before it comes
-	// to the password.
+	// stored are the credentials that the hook reads, in its order: fields of the extra,
+	// principal and accountKey.
 	stored []string
 	// storage hooks take a password without a tenant for the storage account's key,
 	// and a login without a host for the account's name.
@@ -27,12 +27,19 @@ type azureType struct {
 }
 
 var azureTypes = map[string]azureType{
-	"azure": {tenant: "tenantId", stored: []string{"key_path", "key_json"}},
+	"azure": {tenant: "tenantId", stored: []string{"key_path", "key_json", principal}},
 	"wasb": {prefix: "extra__wasb__", tenant: "tenant_id", storage: true,
-		stored: []string{"connection_string", "shared_access_key", "sas_token", "account_key"}},
-	"adls":            {prefix: "extra__adls__", tenant: "tenant_id", storage: true, stored: []string{"connection_string"}},
-	"azure_data_lake": {prefix: "extra__azure_data_lake__", tenant: "tenant"},
+		stored: []string{"connection_string", principal, "shared_access_key", "sas_token", accountKey, "account_key"}},
+	"adls": {prefix: "extra__adls__", tenant: "tenant_id", storage: true,
+		stored: []string{"connection_string", principal, accountKey}},
+	"azure_data_lake": {prefix: "extra__azure_data_lake__", tenant: "tenant", stored: []string{principal}},
 }
+
+// The credentials that are no field of the extra.
+const (
+	principal  = "login, password and tenant"
+	accountKey = "password"
+)
 
 var azureTenants = []string{"tenantId", "tenant_id", "tenant"}
 
@@ -59,15 +66,15 @@ func (a Azure) choose(d *draft) (choice, error) {
 	if err := moveClientSecret(d); err != nil {
 		return choice{}, err
 	}
-	for _, name := range append([]string{managedClient, workloadTenant}, kind.stored...) {
+	for _, name := range append([]string{managedClient, workloadTenant}, kind.fields()...) {
 		d.respell(name, name)
 	}
-	switch stored := firstSet(d, kind.stored); {
+	switch stored := kind.first(d); {
 	case d.has(managedClient) != d.has(workloadTenant):
 		return choice{}, halfWorkloadIdentity(d)
 	case d.has(managedClient):
 		return a.goKeyless(d, kind), nil
-	case stored != "":
+	case stored != "" && stored != principal && stored != accountKey:
 		return a.keepStored(d, kind, stored)
 	case hasPassword(d.conn):
 		return a.keepPassword(d, kind)
@@ -75,15 +82,6 @@ func (a Azure) choose(d *draft) (choice, error) {
 		return a.chooseReference(d, kind)
 	}
 	return a.withoutSecret(d, kind)
-}
-
-func firstSet(d *draft, names []string) string {
-	for _, name := range names {
-		if d.has(name) {
-			return name
-		}
-	}
-	return ""
 }
 
 func halfWorkloadIdentity(d *draft) error {
@@ -97,16 +95,8 @@ func halfWorkloadIdentity(d *draft) error {
 // goKeyless takes out every secret that the hook would prefer to the workload
 // identity.
 func (Azure) goKeyless(d *draft, kind azureType) choice {
-	for _, name := range kind.stored {
-		if d.has(name) {
-			d.ignored("extra."+name, managedClient)
-		}
-		d.drop(name)
-	}
-	if hasPassword(d.conn) {
-		d.ignored("password", managedClient)
-	}
-	d.conn.Password = nil
+	takeOutStored(d, kind, managedClient)
+	takeOutPassword(d, managedClient)
 	d.drop(kind.tenant)
 	if !kind.storage || hasHost(d.conn) {
 		d.conn.Login = nil
@@ -117,7 +107,11 @@ func (Azure) goKeyless(d *draft, kind azureType) choice {
 
 func (Azure) keepStored(d *draft, kind azureType, stored string) (choice, error) {
 	d.dropReference(stored)
-	if kind.storage && d.has(kind.tenant) && !hasPassword(d.conn) {
+	takeOutStored(d, kind, stored)
+	if kind.storage {
+		takeOutPassword(d, stored)
+	}
+	if kind.storage && d.has(kind.tenant) {
 		// The hook would want a client secret for it, and find none.
 		d.ignored("extra."+kind.tenant, stored)
 		d.drop(kind.tenant)
@@ -141,6 +135,7 @@ func (Azure) keepPassword(d *draft, kind azureType) (choice, error) {
 		return choice{}, err
 	}
 	d.dropReference("password")
+	takeOutStored(d, kind, "password")
 	d.storedKey("password", "prefer workload identity, or a reference in "+secretName)
 	return choice{grade: valid("a stored client secret or account key")}, nil
 }

@@ -158,10 +158,10 @@ func amazonUses(h hooked) string {
 		source = "login and password"
 	case h.has(awsKeyID) && h.has(awsSecretKey):
 		source = "the extra's keys"
-	case h.has(awsKeyID) || h.has(awsSecretKey):
-		return "raises: half a pair"
 	case truthy(kwargs[awsKeyID]) && truthy(kwargs[awsSecretKey]):
 		source = "session_kwargs' keys"
+	case h.has(awsKeyID) || h.has(awsSecretKey):
+		return "raises: half a pair"
 	}
 	if source != "the default chain" && (h.has(awsSessionToken) || truthy(kwargs[awsSessionToken])) {
 		source += " with a session token"

@@ -73,6 +73,54 @@ func TestExclusivenessHolds(t *testing.T) {
 	}
 }
 
+// TestAStorageHookKeepsItsCredential sets every credential of the storage account's
+// hooks. One is left, and it is the one that the hook would have used.
+func TestAStorageHookKeepsItsCredential(t *testing.T) {
+	for _, connType := range []string{"wasb", "adls"} {
+		names := append([]string{"tenant_id"}, azureTypes[connType].fields()...)
+		for mask := range 4 << len(names) {
+			conn := airflow.Connection{ID: "c", Type: connType, Host: new("H")}
+			var extra fields
+			for i, name := range names {
+				if mask&(4<<i) != 0 {
+					extra.set(name, quote(name))
+				}
+			}
+			conn.Extra = pointer(extra.encode())
+			if mask&1 != 0 {
+				conn.Login = new("C")
+			}
+			if mask&2 != 0 {
+				conn.Password = pointer("S")
+			}
+
+			outcome, err := Clouds().Process(t.Context(), conn, nil)
+
+			if err != nil {
+				require.Contains(t, uses(conn), "client secret", "half a principal, and nothing else")
+				continue
+			}
+			if meant := uses(conn); !strings.HasPrefix(meant, "raises") && conn.Login != nil {
+				require.Equal(t, meant, uses(outcome.Connection), extra.encode())
+			}
+			require.LessOrEqual(t, storedIn(outcome.Connection), 1, extra.encode())
+		}
+	}
+}
+
+func storedIn(conn airflow.Connection) int {
+	seen, count := hookedOf(conn), 0
+	for _, name := range azureTypes[conn.Type].fields() {
+		if seen.has(name) {
+			count++
+		}
+	}
+	if hasPassword(conn) {
+		count++
+	}
+	return count
+}
+
 func credentialsIn(t *testing.T, conn airflow.Connection) int {
 	t.Helper()
 	if conn.Extra == nil {
