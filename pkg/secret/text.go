@@ -13,21 +13,28 @@ import (
 const redacted = "[redacted]"
 
 // Text is a secret string: a password, a token, a rendered connection. The zero
-// value is the empty secret. It is a struct so that no conversion to string compiles.
-type Text struct{ value string }
+// value is the empty secret. It is a struct so that no conversion to string compiles,
+// and it points to the value because fmt calls no method of a field that is not
+// exported: of a struct with such a field it prints whatever lies in there.
+type Text struct{ value *string }
 
 // New wraps value.
-func New(value string) Text { return Text{value} }
+func New(value string) Text { return Text{&value} }
 
 // Reveal returns the value. Every call is a place where a secret leaves its wrapper.
-func (t Text) Reveal() string { return t.value }
+func (t Text) Reveal() string {
+	if t.value == nil {
+		return ""
+	}
+	return *t.value
+}
 
 // Len is the length of the value in bytes.
-func (t Text) Len() int { return len(t.value) }
+func (t Text) Len() int { return len(t.Reveal()) }
 
 // Equal compares in time that depends on the lengths alone.
 func (t Text) Equal(other Text) bool {
-	return subtle.ConstantTimeCompare([]byte(t.value), []byte(other.value)) == 1
+	return subtle.ConstantTimeCompare([]byte(t.Reveal()), []byte(other.Reveal())) == 1
 }
 
 // String is redacted.

@@ -18,7 +18,9 @@ func TestTextIsRedactedWhereverItIsPrinted(t *testing.T) {
 	holder := struct {
 		Password Text
 		Pointer  *Text
-	}{text, &text}
+		hidden   Text
+		nested   struct{ hidden *Text }
+	}{text, &text, text, struct{ hidden *Text }{&text}}
 
 	var out bytes.Buffer
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%T"} {
