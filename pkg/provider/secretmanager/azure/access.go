@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strings"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets"
 
@@ -35,7 +37,28 @@ func (s *session) Access(ctx context.Context, ref provider.Reference) (secret.Te
 	return secret.New(*answer.Value), nil
 }
 
+// inTenant exchanges the token in the pod's own tenant. A vault says which tenant it
+// wants tokens of; one of another tenant takes none from this one.
+type inTenant struct {
+	azcore.TokenCredential
+	tenant string
+}
+
+// GetToken implements azcore.TokenCredential.
+func (i inTenant) GetToken(ctx context.Context, options policy.TokenRequestOptions) (azcore.AccessToken, error) {
+	if options.TenantID != "" && !strings.EqualFold(options.TenantID, i.tenant) {
+		return azcore.AccessToken{}, secretmanager.Unusable("the vault is in another tenant than the pod's identity; give the id of the vault's tenant in the annotation " +
+			TenantAnnotation + " of its service account")
+	}
+	options.TenantID = ""
+	return i.TokenCredential.GetToken(ctx, options)
+}
+
 func failure(err error) error {
+	var already *secretmanager.Failure
+	if errors.As(err, &already) {
+		return already
+	}
 	var exchange *azidentity.AuthenticationFailedError
 	if errors.As(err, &exchange) {
 		if exchange.RawResponse == nil {

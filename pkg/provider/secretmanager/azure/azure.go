@@ -118,7 +118,7 @@ func (c *Cloud) Open(subject secretmanager.Subject) (secretmanager.Session, erro
 		return nil, err
 	}
 	assert := func(context.Context) (string, error) { return token.Reveal(), nil }
-	credential, err := azidentity.NewClientAssertionCredential(tenant, client, assert, &azidentity.ClientAssertionCredentialOptions{
+	made, err := azidentity.NewClientAssertionCredential(tenant, client, assert, &azidentity.ClientAssertionCredentialOptions{
 		ClientOptions: c.options(),
 		// The configured authority is trusted because the operator named it.
 		DisableInstanceDiscovery: c.config.AuthorityHost != "",
@@ -126,7 +126,7 @@ func (c *Cloud) Open(subject secretmanager.Subject) (secretmanager.Session, erro
 	if err != nil {
 		return nil, secretmanager.Unusable("the driver's authority for Azure cannot be used; correct it")
 	}
-	api, err := c.vault(subject.Location, credential)
+	api, err := c.vault(subject.Location, inTenant{made, tenant})
 	if err != nil {
 		return nil, secretmanager.Unusable("the vault cannot be used; correct key_vault_url")
 	}

@@ -1,6 +1,7 @@
 package azure_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -79,6 +80,34 @@ func TestUntrustedServiceAccount(t *testing.T) {
 
 	require.ErrorIs(t, err, provider.ErrUnauthenticated)
 	assert.Zero(t, server.Calls(cloudtest.Access), "it does not go on as anybody else")
+}
+
+func TestTenantOfTheVault(t *testing.T) {
+	for _, row := range []struct{ name, annotated, demanded, message string }{
+		{"the same", cloudtest.AzureTenant, cloudtest.AzureTenant, ""},
+		{"the same in capitals", cloudtest.AzureTenant, strings.ToUpper(cloudtest.AzureTenant), ""},
+		{"another", cloudtest.AzureTenant, "22222222-2222-2222-2222-222222222222", "in another tenant than the pod's identity"},
+		{"whatever the vault says", "organizations", cloudtest.AzureTenant, "in another tenant than the pod's identity"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			cloud, server := start(t)
+			server.Challenge = `Bearer authorization="https://login.example/` + row.demanded + `", resource="https://vault.azure.net"`
+			made := subject(server, "a")
+			made.Annotations[azure.TenantAnnotation] = row.annotated
+			session, err := cloud.Open(made)
+			require.NoError(t, err)
+
+			_, err = session.Access(t.Context(), reference)
+
+			if row.message == "" {
+				require.NoError(t, err)
+				return
+			}
+			require.ErrorContains(t, err, row.message)
+			require.NotErrorIs(t, err, provider.ErrUnavailable, "waiting does not mend it")
+			assert.Zero(t, server.Calls(cloudtest.Exchange))
+		})
+	}
 }
 
 func TestDisabledSecretIsMissing(t *testing.T) {

@@ -14,7 +14,7 @@ const (
 	// AzureTokenAudience is that of pods' tokens for Azure.
 	AzureTokenAudience = "api://AzureADTokenExchange"
 	// AzureTenant is the vault's.
-	AzureTenant = "11111111-1111-1111-1111-111111111111"
+	AzureTenant = "aaaaaaaa-1111-1111-1111-111111111111"
 )
 
 // Azure is the authority of tokens and one vault at one URL. A principal is
