@@ -100,7 +100,8 @@ func (c caller) names(ctx context.Context, kind provider.Kind, selection provide
 		return nil, c.wholeError(ctx, fmt.Errorf("listing what is labelled %s=%s: %w", kindLabel, kind, err))
 	}
 	for _, item := range list.Items {
-		if name, ours := nameOf(item.ObjectMeta); ours {
+		// One whose annotation has the id of another Secret's name would bring that one twice.
+		if name, ours := nameOf(item.ObjectMeta); ours && secretName(name) == item.Name {
 			names = append(names, name)
 		}
 	}

@@ -123,6 +123,23 @@ func TestConvention(t *testing.T) {
 	}
 }
 
+// TestEverythingComesOnce has Secrets whose annotations give ids that lead to other
+// Secrets' names, and to none.
+func TestEverythingComesOnce(t *testing.T) {
+	world := providertest.NewWorld()
+	served, api := start(t, world)
+	api.put("team", "connection-db", "connection", "", map[string]string{"uri": "http://db"})
+	api.put("team", "connection-old", "connection", "db", map[string]string{"uri": "http://old"})
+	api.put("team", "connection-lost", "connection", "nowhere", map[string]string{"uri": "http://lost"})
+
+	result, err := served.Fetch(t.Context(), world.Reader, provider.Request{Connections: provider.Selection{All: true}})
+
+	require.NoError(t, err)
+	assert.Empty(t, result.Refusals)
+	require.Len(t, result.Connections, 1)
+	assert.Equal(t, "db", *result.Connections[0].Connection.Host)
+}
+
 func TestVariableNeedsItsKey(t *testing.T) {
 	world := providertest.NewWorld()
 	served, api := start(t, world)
