@@ -4,9 +4,6 @@ import (
 	"context"
 	"os"
 	"path/filepath"
-	"slices"
-	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -30,25 +27,11 @@ func TestCoreKilled(t *testing.T) {
 	row.record(t)
 }
 
-// freezeCore returns once every thread of core has stopped.
-func (r *rig) freezeCore(t *testing.T) {
-	t.Helper()
-	require.NoError(t, r.Core.Signal(syscall.SIGSTOP))
-	require.Eventually(t, func() bool {
-		threads, err := filepath.Glob(filepath.Join("/proc", r.Core.ID(), "task", "*", "stat"))
-		require.NoError(t, err)
-		return !slices.ContainsFunc(threads, func(path string) bool {
-			text, err := os.ReadFile(path)
-			return err == nil && !strings.Contains(string(text), ") T ")
-		})
-	}, 5*time.Second, time.Millisecond)
-}
-
 func TestCoreFrozen(t *testing.T) {
 	r := newRig(t, "--fetch-timeout=1s")
 	row := r.row("core frozen (SIGSTOP) for three seconds", "real process")
 	for range some() {
-		r.freezeCore(t)
+		require.NoError(t, r.Core.Freeze(t.Context()))
 		r.rotate(t)
 		late := pod("late", r.pods[0].Token)
 		assert.ErrorContains(t, r.Kubelet.Publish(t.Context(), late), "core did not answer in time")
@@ -57,7 +40,7 @@ func TestCoreFrozen(t *testing.T) {
 		assert.Less(t, time.Since(began), 500*time.Millisecond, "the second pod is told at once what the first found out")
 		r.republish(t, row)
 		pause(t, 1500*time.Millisecond)
-		require.NoError(t, r.Core.Signal(syscall.SIGCONT))
+		require.NoError(t, r.Core.Thaw())
 		r.converge(t, row)
 		require.NoError(t, r.Kubelet.Unpublish(t.Context(), late))
 	}

@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/leoflow/secrets-csi/pkg/envshim"
@@ -160,9 +159,9 @@ func (n *node) killCore(ctx context.Context) error {
 
 func (n *node) freezeCore(ctx context.Context) error {
 	n.done["freeze core"]++
-	return errors.Join(n.Core.Signal(syscall.SIGSTOP),
+	return errors.Join(n.Core.Freeze(ctx),
 		n.pause(ctx, time.Duration(n.random.IntN(3000))*time.Millisecond),
-		n.Core.Signal(syscall.SIGCONT))
+		n.Core.Thaw())
 }
 
 func (*node) pause(ctx context.Context, length time.Duration) error {
