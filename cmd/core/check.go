@@ -66,7 +66,7 @@ func check(ctx context.Context, out io.Writer, raw checkFlags) error {
 	if raw.json {
 		return nil
 	}
-	_, err = fmt.Fprintf(out, "ok: %d entries, %d rules\n", len(shown.entries), len(files.Current().Rules.Rules))
+	_, err = fmt.Fprintf(out, "ok: %d entries, %d rules\n", len(shown.origins), len(files.Current().Rules.Rules))
 	return err
 }
 
