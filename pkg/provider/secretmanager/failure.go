@@ -85,7 +85,7 @@ func ofStatus(doing string, status int, header http.Header) *Failure {
 		failure.Kind = provider.ErrDenied
 	case status == http.StatusNotFound:
 		failure.Kind = provider.ErrMissing
-	case status == http.StatusTooManyRequests:
+	case status == http.StatusTooManyRequests, status == http.StatusServiceUnavailable && header.Get("Retry-After") != "":
 		failure.Kind, failure.Throttled = provider.ErrUnavailable, true
 		failure.RetryAfter = retryAfter(header)
 	case status == http.StatusRequestTimeout, status >= 500, status < 400:

@@ -3,6 +3,7 @@ package secretmanager
 import (
 	"context"
 	"errors"
+	"maps"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -16,33 +17,36 @@ const (
 	maxPause     = 30 * time.Second
 )
 
-// pace limits the calls to one cloud: so many at a time, and none while the cloud
-// wants to be left alone.
+// pace limits the calls to one cloud: so many at a time, and none to a place that wants
+// to be left alone. Clouds count calls by project, region and vault, and whoever wears one
+// out is to keep nobody from the others.
 type pace struct {
 	slots chan struct{}
 	mu    sync.Mutex
-	until time.Time
+	until map[string]time.Time // by place; those that have passed are dropped
 }
 
-func newPace(atOnce int) *pace { return &pace{slots: make(chan struct{}, atOnce)} }
+func newPace(atOnce int) *pace {
+	return &pace{slots: make(chan struct{}, atOnce), until: map[string]time.Time{}}
+}
 
 // try runs call until it succeeds, fails in a way that asking again does not mend, or
 // has failed often enough.
-func (p *pace) try(ctx context.Context, call func(context.Context) error) error {
+func (p *pace) try(ctx context.Context, place string, call func(context.Context) error) error {
 	for attempt := 1; ; attempt++ {
-		err := p.once(ctx, call)
+		err := p.once(ctx, place, call)
 		if !errors.Is(err, provider.ErrUnavailable) || attempt == attempts || ctx.Err() != nil {
 			return err
 		}
-		p.slowDown(err, attempt)
+		p.slowDown(place, err, attempt)
 		if !sleep(ctx, backoff(attempt)) {
 			return err
 		}
 	}
 }
 
-func (p *pace) once(ctx context.Context, call func(context.Context) error) error {
-	if !sleep(ctx, p.pause()) {
+func (p *pace) once(ctx context.Context, place string, call func(context.Context) error) error {
+	if !sleep(ctx, p.pause(place)) {
 		return givenUp(ctx)
 	}
 	select {
@@ -54,14 +58,14 @@ func (p *pace) once(ctx context.Context, call func(context.Context) error) error
 	}
 }
 
-func (p *pace) pause() time.Duration {
+func (p *pace) pause(place string) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return time.Until(p.until)
+	return time.Until(p.until[place])
 }
 
-// slowDown holds back every call to a cloud that throttled one.
-func (p *pace) slowDown(err error, attempt int) {
+// slowDown holds back every call to a place that throttled one.
+func (p *pace) slowDown(place string, err error, attempt int) {
 	var failure *Failure
 	if !errors.As(err, &failure) || !failure.Throttled {
 		return
@@ -69,8 +73,10 @@ func (p *pace) slowDown(err error, attempt int) {
 	pause := max(failure.RetryAfter, backoff(attempt))
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if until := time.Now().Add(min(pause, maxPause)); until.After(p.until) {
-		p.until = until
+	now := time.Now()
+	maps.DeleteFunc(p.until, func(_ string, until time.Time) bool { return !now.Before(until) })
+	if until := now.Add(min(pause, maxPause)); until.After(p.until[place]) {
+		p.until[place] = until
 	}
 }
 

@@ -107,7 +107,7 @@ func (r *Resolver) fetch(ctx context.Context, key cacheKey, req request) (any, e
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.config.Timeout)
 	defer cancel()
 	var value secret.Text
-	err := r.paces[req.ref.Cloud].try(ctx, func(ctx context.Context) (err error) {
+	err := r.paces[req.ref.Cloud].try(ctx, req.ref.Location, func(ctx context.Context) (err error) {
 		ctx, cancel := context.WithTimeout(ctx, r.config.CallTimeout)
 		defer cancel()
 		value, err = r.access(ctx, req)

@@ -98,17 +98,19 @@ func TestLatestIsTheDefaultVersion(t *testing.T) {
 }
 
 func TestThrottling(t *testing.T) {
-	cloud, server := start(t)
-	server.Break(cloudtest.At(cloudtest.Exchange, cloudtest.Fault{Status: 429, Header: map[string]string{"Retry-After": "7"}}))
-	session, err := cloud.Open(subject(server, "a"))
-	require.NoError(t, err)
+	for _, status := range []int{429, 503} {
+		cloud, server := start(t)
+		server.Break(cloudtest.At(cloudtest.Exchange, cloudtest.Fault{Status: status, Header: map[string]string{"Retry-After": "7"}}))
+		session, err := cloud.Open(subject(server, "a"))
+		require.NoError(t, err)
 
-	_, err = session.Access(t.Context(), reference)
+		_, err = session.Access(t.Context(), reference)
 
-	var failure *secretmanager.Failure
-	require.ErrorAs(t, err, &failure)
-	assert.True(t, failure.Throttled)
-	assert.Equal(t, 7*time.Second, failure.RetryAfter)
+		var failure *secretmanager.Failure
+		require.ErrorAs(t, err, &failure)
+		assert.True(t, failure.Throttled, status)
+		assert.Equal(t, 7*time.Second, failure.RetryAfter, status)
+	}
 }
 
 func TestValidate(t *testing.T) {
