@@ -2,6 +2,7 @@ package main
 
 import (
 	"html"
+	"regexp"
 	"strings"
 
 	"github.com/yuin/goldmark/ast"
@@ -22,27 +23,33 @@ func (codeRenderer) render(out util.BufWriter, source []byte, node ast.Node, ent
 		return ast.WalkContinue, nil
 	}
 	block := node.(*ast.FencedCodeBlock)
-	language := string(block.Language(source))
-	_, _ = out.WriteString("<figure class=code>")
-	if name := fileName(block, source); name != "" {
-		_, _ = out.WriteString("<figcaption>" + html.EscapeString(name) + "</figcaption>")
-	}
-	_, _ = out.WriteString("<pre tabindex=0><code>")
+	var lines []string
 	for i := range block.Lines().Len() {
 		line := block.Lines().At(i)
-		_, _ = out.WriteString(paint(language, string(line.Value(source))))
+		lines = append(lines, string(line.Value(source)))
 	}
-	_, _ = out.WriteString("</code></pre></figure>\n")
+	_, _ = out.WriteString(figure(string(block.Language(source)), lines))
 	return ast.WalkContinue, nil
 }
 
-// fileName is what stands after the language, as in "yaml rules.yaml".
-func fileName(block *ast.FencedCodeBlock, source []byte) string {
-	if block.Info == nil {
-		return ""
+// savedFile is the first line of a block that the reader saves as a file.
+var savedFile = regexp.MustCompile(`^# ([\w-]+\.[a-z]+)\n$`)
+
+func figure(language string, lines []string) string {
+	var out strings.Builder
+	out.WriteString("<figure class=code>")
+	if len(lines) > 0 {
+		if match := savedFile.FindStringSubmatch(lines[0]); match != nil {
+			out.WriteString("<figcaption>" + match[1] + "</figcaption>")
+			lines = lines[1:]
+		}
 	}
-	_, name, _ := strings.Cut(string(block.Info.Value(source)), " ")
-	return name
+	out.WriteString("<pre tabindex=0><code>")
+	for _, line := range lines {
+		out.WriteString(paint(language, line))
+	}
+	out.WriteString("</code></pre></figure>\n")
+	return out.String()
 }
 
 // paint marks the parts of a line that are not the code itself.

@@ -139,6 +139,12 @@ func TestPaintLeavesEveryByteOfTheCode(t *testing.T) {
 	}
 }
 
+func TestAFileToBeSavedHasItsNameAboveIt(t *testing.T) {
+	assert.Equal(t, "<figure class=code><figcaption>rules.yaml</figcaption><pre tabindex=0><code>rules: []\n</code></pre></figure>\n",
+		figure("yaml", []string{"# rules.yaml\n", "rules: []\n"}))
+	assert.Equal(t, "<figure class=code><pre tabindex=0><code><i># Rules\n</i></code></pre></figure>\n", figure("yaml", []string{"# Rules\n"}))
+}
+
 func read(t *testing.T, path string) string {
 	t.Helper()
 	content, err := os.ReadFile(path)
