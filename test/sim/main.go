@@ -6,6 +6,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -20,6 +21,9 @@ import (
 // included.
 const budget = 64 << 10
 
+// mostOff is how far a row may be off the line that shows the growth to be linear.
+const mostOff = 0.05
+
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	err := run(ctx)
@@ -33,10 +37,13 @@ func main() {
 func run(ctx context.Context) error {
 	bin := flag.String("bin", "bin", "the `directory` of the built binaries")
 	first := flag.Int("first", 250, "the `number` of nodes to begin with")
-	doublings := flag.Int("doublings", 4, "how `often` to double it")
+	doublings := flag.Int("doublings", 4, "how `often` to double it, once or more")
 	pods := flag.Int("pods", 10, "how many pods of a node share a fetch")
 	document := flag.String("update", "", "a `file` to write the figures into, between its marks")
 	flag.Parse()
+	if *doublings < 1 {
+		return errors.New("--doublings: a line takes two rows")
+	}
 	program, err := filepath.Abs(filepath.Join(*bin, "core"))
 	if err != nil {
 		return err
@@ -55,8 +62,11 @@ func run(ctx context.Context) error {
 	}
 	text := report(figures, *pods)
 	fmt.Print(text)
-	if each := slope(figures); each > budget {
-		return fmt.Errorf("a stream takes %d bytes of core's memory; %d is the budget", each, budget)
+	switch line := fit(figures); {
+	case line.each > budget:
+		return fmt.Errorf("a stream takes %.0f bytes of core's memory; %d is the budget", line.each, budget)
+	case line.furthest(figures) > mostOff:
+		return fmt.Errorf("core's memory does not grow linearly: a row is %.0f %% off the line", 100*line.furthest(figures))
 	}
 	if *document != "" {
 		return replaceBlock(*document, text)

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"math"
 	"os"
 	"slices"
 	"strconv"
@@ -13,8 +14,8 @@ import (
 // figures are what one number of nodes costs core.
 type figures struct {
 	nodes int
-	// anonymous memory of core, in all and for each node beyond an idle core.
-	anonymous, perNode int64
+	// anonymous memory of core.
+	anonymous int64
 	// idle is core's CPU for one node and heartbeat, notice for one node and change,
 	// fetch for one node's fetch.
 	idle, notice, fetch time.Duration
@@ -24,10 +25,6 @@ type figures struct {
 }
 
 func (s *sim) measureAll(ctx context.Context, first, doublings int) ([]figures, error) {
-	empty, err := s.settledMemory(ctx)
-	if err != nil {
-		return nil, err
-	}
 	var all []figures
 	for n := first; len(all) <= doublings; n *= 2 {
 		if err := s.grow(ctx, n); err != nil {
@@ -37,8 +34,7 @@ func (s *sim) measureAll(ctx context.Context, first, doublings int) ([]figures, 
 		if err != nil {
 			return nil, err
 		}
-		measured.perNode = (measured.anonymous - empty) / int64(n)
-		fmt.Fprintf(os.Stderr, "sim: %d nodes, %d KiB each\n", n, measured.perNode>>10)
+		fmt.Fprintf(os.Stderr, "sim: %d nodes, %.1f MiB\n", n, float64(measured.anonymous)/(1<<20))
 		all = append(all, measured)
 	}
 	return all, nil
@@ -78,26 +74,24 @@ func (s *sim) measure(ctx context.Context) (f figures, err error) {
 	return f, nil
 }
 
-// settledMemory waits until core's memory has stopped shrinking: what handshakes and
-// answers leave behind is collected, and given back, within some minutes at most.
-func (s *sim) settledMemory(ctx context.Context) (int64, error) {
-	const look, still = 5 * time.Second, 3
-	least, since := int64(1<<62), 0
-	for since < still {
-		now, err := s.memory()
-		if err != nil {
+// settledMemory waits until core's memory has not shrunk for longer than an idle Go
+// program goes without collecting garbage, which is two minutes. What handshakes and
+// answers left behind would else be taken for what streams need.
+func (s *sim) settledMemory(ctx context.Context) (now int64, err error) {
+	const look, still = 5 * time.Second, 130 * time.Second
+	held, since := int64(math.MaxInt64), time.Now()
+	for time.Since(since) < still {
+		if now, err = s.memory(); err != nil {
 			return 0, err
 		}
-		since++
-		if now < least-least/50 {
-			since = 0
+		if now < held-held/50 {
+			held, since = now, time.Now()
 		}
-		least = min(least, now)
 		if err := wait(ctx, look); err != nil {
 			return 0, err
 		}
 	}
-	return least, nil
+	return now, nil
 }
 
 func (s *sim) memory() (int64, error) {

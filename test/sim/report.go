@@ -20,35 +20,30 @@ const (
 
 func report(all []figures, pods int) string {
 	var out strings.Builder
-	out.WriteString("| nodes | core's memory | for each node | CPU for each heartbeat | CPU for each notice | a change told, median | told to the last | CPU for each fetch | fetched by the last |\n")
+	line := fit(all)
+	out.WriteString("| nodes | core's memory | off the line | CPU for each heartbeat | CPU for each notice | a change told, median | told to the last | CPU for each fetch | fetched by the last |\n")
 	out.WriteString("|---|---|---|---|---|---|---|---|---|\n")
 	for _, f := range all {
-		fmt.Fprintf(&out, "| %d | %.1f MiB | %.1f KiB | %s | %s | %s | %s | %s | %s |\n", f.nodes, float64(f.anonymous)/(1<<20), float64(f.perNode)/(1<<10),
+		fmt.Fprintf(&out, "| %d | %.1f MiB | %+.1f %% | %s | %s | %s | %s | %s | %s |\n", f.nodes, float64(f.anonymous)/(1<<20), 100*line.off(f),
 			micro(f.idle), micro(f.notice), milli(f.toldMedian), milli(f.toldLast), micro(f.fetch), milli(f.fetchedLast))
 	}
 	last := all[len(all)-1]
 	groups := fleetPods / pods
 	fmt.Fprintf(&out, `
-Each further node takes %.1f KiB, from the first row to the last. From the last row, for %d nodes of %d pods, in groups of %d alike:
+By the line that fits best, core takes %.1f MiB and for each node %.1f KiB. From it, and from the last row, for %d nodes of %d pods, in groups of %d alike:
 
 - memory: %.0f MiB;
 - being idle, with a heartbeat every 30 s: %.1f %% of a CPU;
 - telling all of a change: %.1f s of CPU;
 - a change that concerns one group on every node: %.0f s of CPU for the fetches;
 - a change that concerns every pod (%d fetches for %d pods): %.0f s of CPU.
-`, float64(slope(all))/(1<<10), fleetNodes, fleetPods, pods,
-		float64(slope(all))*fleetNodes/(1<<20),
+`, line.base/(1<<20), line.each/(1<<10), fleetNodes, fleetPods, pods,
+		line.at(fleetNodes)/(1<<20),
 		100*last.idle.Seconds()*fleetNodes/30,
 		last.notice.Seconds()*fleetNodes,
 		last.fetch.Seconds()*fleetNodes,
 		groups*fleetNodes, fleetPods*fleetNodes, last.fetch.Seconds()*float64(groups*fleetNodes))
 	return out.String()
-}
-
-// slope is what one more node takes of core's memory, in bytes.
-func slope(all []figures) int64 {
-	first, last := all[0], all[len(all)-1]
-	return (last.anonymous - first.anonymous) / int64(last.nodes-first.nodes)
 }
 
 func micro(d time.Duration) string { return fmt.Sprintf("%d µs", d.Microseconds()) }
