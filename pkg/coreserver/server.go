@@ -37,7 +37,6 @@ const (
 	minKeepalive       = 5 * time.Second // that a client may ping by
 	keepaliveAfter     = 2 * time.Minute // that core pings a silent client
 	keepaliveTimeout   = 20 * time.Second
-	writeBufferSize    = 4 << 10 // thousands of nodes hold one silent stream each
 )
 
 // Server is a core. Serve it once.
@@ -136,8 +135,7 @@ func (s *Server) build() (*grpc.Server, *health.Server) {
 		grpc.MaxHeaderListSize(maxHeaders),
 		grpc.MaxConcurrentStreams(maxConcurrentCalls),
 		grpc.ConnectionTimeout(handshakeTimeout),
-		grpc.ReadBufferSize(0), // TLS has one of its own
-		grpc.WriteBufferSize(writeBufferSize),
+		grpc.ReadBufferSize(0),  // TLS has one of its own
 		grpc.HeaderTableSize(0), // which would remember tokens, too
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: minKeepalive, PermitWithoutStream: true}),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: keepaliveAfter, Timeout: keepaliveTimeout}),
