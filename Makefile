@@ -11,7 +11,7 @@ TOOL      = go tool -modfile=$(CURDIR)/tools/$(1).mod
 FUZZTIME ?= 30s
 SOAKTIME ?= 30m
 
-.PHONY: build demo test bench image image-test chart-test alert-test docs docs-test recording e2e e2e-image kind-test fuzz fault soak sim lint vuln verify generate clean help
+.PHONY: build demo test bench image release release-check image-test chart-test alert-test docs docs-test recording e2e e2e-image kind-test fuzz fault soak sim lint vuln verify generate clean help
 
 build: ## build the three binaries into bin/
 	$(BUILD) -o bin/ ./cmd/...
@@ -30,7 +30,16 @@ bench: build ## measure against the budgets of the design, each beside its floor
 	go run ./test/bench --bin bin
 
 image: ## build the container images into dist/images, and list what is in them
-	cd images && go run . --tag '$(VERSION)' --revision '$(COMMIT)' --sbom
+	cd images && go run . --tag '$(VERSION)' --revision '$(COMMIT)' --created "$$(git log -1 --format=%ct || echo 0)" --sbom
+
+# The version that was asked for; none, and it is the tag's.
+ASKED = $(if $(filter-out file,$(origin VERSION)),'$(VERSION)')
+
+release: ## build all that a version is handed out as into dist/release
+	go run ./release build $(ASKED)
+
+release-check: ## build the commit twice, in two clones, and compare the checksums
+	go run ./release check $(ASKED)
 
 image-test: ## test how the images are built
 	cd images && go vet ./... && go test ./...
@@ -106,4 +115,4 @@ clean: ## delete what was built
 	rm -rf bin dist
 
 help: ## print this
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
