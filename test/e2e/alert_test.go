@@ -21,7 +21,7 @@ import (
 )
 
 // faults cause what each alert of the chart is about, on a sound node. That the alert then
-// fires promtool's unit tests say, which every alert has too (test/docs).
+// fires promtool's unit tests say, which every alert has too (test/alert).
 var faults = map[string]func(*testing.T, *node){
 	"LeoflowDriverDown":          refuseAndKillTheDriver,
 	"LeoflowProviderUnreachable": killCore,
