@@ -79,17 +79,28 @@ func (s *site) sorted() []*page {
 	})
 }
 
-// folder are the pages beside a README that the menu names; they are shown while one of
-// them is read.
+// folder are the pages beside a README that the menu names, but does not name themselves;
+// they are shown while one of them is read.
 func (s *site) folder(of *page) []*page {
 	if path.Base(of.source) != "README.md" || path.Dir(of.source) == "." || of.source == front {
 		return nil
 	}
 	var beside []*page
 	for _, p := range s.sorted() {
-		if p != of && path.Dir(p.source) == path.Dir(of.source) {
+		if p != of && path.Dir(p.source) == path.Dir(of.source) && !s.listed(p) {
 			beside = append(beside, p)
 		}
 	}
 	return beside
+}
+
+func (s *site) listed(p *page) bool {
+	for _, g := range s.groups {
+		for _, i := range g.Items {
+			if i.page == p {
+				return true
+			}
+		}
+	}
+	return false
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	_ "embed"
+	"errors"
 	"html/template"
 	"io/fs"
 	"os"
@@ -23,6 +24,8 @@ type view struct {
 	Front    bool
 	Home     string
 	Style    string
+	Script   string
+	Base     string // the way to the top of the site
 	Source   string
 	Groups   []group
 	Contents []heading
@@ -57,7 +60,11 @@ func (s *site) write(out string) error {
 			return err
 		}
 	}
-	return writeFile(out, "style.css", style)
+	search, err := s.searchable()
+	if err != nil {
+		return err
+	}
+	return errors.Join(writeFile(out, "search.js", search), writeFile(out, "style.css", style))
 }
 
 func writeFile(out, file string, content []byte) error {
@@ -76,6 +83,7 @@ func (s *site) render(layout *template.Template, p *page) ([]byte, error) {
 	v := view{
 		page: p, site: s, Content: template.HTML(body.String()), Front: p.source == front,
 		Home: p.relative("index.html"), Style: p.relative("style.css"),
+		Script: p.relative("search.js"), Base: p.relative(""),
 		Source: repository + "/blob/main/" + p.source, Groups: s.groups,
 	}
 	for _, h := range p.headings {
