@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"strings"
 
 	"github.com/leoflow/secrets-csi/pkg/airflow"
 )
@@ -67,43 +66,6 @@ func (AWS) keep(d *draft, kept awsPair, losers []awsPair) choice {
 		return choice{grade: valid("role_arn is assumed from the stored key pair")}
 	}
 	return choice{grade: valid("a stored key pair")}
-}
-
-func (AWS) chooseReference(d *draft, pairs []awsPair) (choice, error) {
-	ref := Reference{Cloud: "aws"}
-	err := d.readInto(target{secretName, &ref.Name}, target{secretRegion, &ref.Location},
-		target{secretRole, &ref.Role}, target{secretVersion, &ref.Version})
-	if err != nil {
-		return choice{}, err
-	}
-	if err := locateAWS(d, &ref); err != nil {
-		return choice{}, err
-	}
-	for _, pair := range pairs {
-		pair.takeOut(d, awsPair{secretField: "extra." + secretName})
-	}
-	return choice{runtime("the key pair is fetched from Secrets Manager under the pod's identity"), &ref}, nil
-}
-
-// locateAWS takes the region of an ARN, then that of the reference, then that of the
-// connection. It may stay empty: a node has a region of its own.
-func locateAWS(d *draft, ref *Reference) error {
-	if strings.HasPrefix(ref.Name, "arn:") {
-		parts := strings.SplitN(ref.Name, ":", 7)
-		if len(parts) < 7 || parts[2] != "secretsmanager" || parts[3] == "" || parts[5] != "secret" {
-			return refuse("extra."+secretName, "is not the ARN of a secret; it reads arn:aws:secretsmanager:REGION:ACCOUNT:secret:NAME")
-		}
-		if ref.Location != "" && ref.Location != parts[3] {
-			return refuse("extra."+secretRegion, "is another region than that of the ARN in "+secretName+"; remove it")
-		}
-		ref.Location = parts[3]
-	}
-	if ref.Location != "" {
-		return nil
-	}
-	region, err := d.read("region_name")
-	ref.Location = region
-	return err
 }
 
 // awsSpellings are the names under which a secret may hold the parts of a key pair:

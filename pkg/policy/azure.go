@@ -154,24 +154,6 @@ func wholePrincipal(d *draft, kind azureType, beside string) error {
 	return nil
 }
 
-func (Azure) chooseReference(d *draft, kind azureType) (choice, error) {
-	ref := Reference{Cloud: "azure"}
-	err := d.readInto(target{secretName, &ref.Name}, target{vaultURL, &ref.Location}, target{secretVersion, &ref.Version})
-	if err != nil {
-		return choice{}, err
-	}
-	if ref.Name == "" {
-		return choice{}, refuse("extra."+secretName, "is missing beside "+vaultURL+"; name the secret")
-	}
-	if ref.Location == "" {
-		return choice{}, refuse("extra."+vaultURL, "is missing beside "+secretName+"; give the vault's URL")
-	}
-	if err := wholePrincipal(d, kind, secretName); err != nil {
-		return choice{}, err
-	}
-	return choice{runtime("the client secret is fetched from Key Vault under the pod's identity"), &ref}, nil
-}
-
 // withoutSecret makes the workload identity explicit where a client and a tenant are
 // named and no secret is: the default credential might be another client.
 func (a Azure) withoutSecret(d *draft, kind azureType) (choice, error) {

@@ -3,7 +3,6 @@ package policy
 import (
 	"context"
 	"encoding/json"
-	"regexp"
 	"strings"
 
 	"github.com/leoflow/secrets-csi/pkg/airflow"
@@ -66,6 +65,9 @@ func (g GCP) grade(d *draft, credential string) (choice, error) {
 	case "is_anonymous":
 		return choice{grade: valid("anonymous: no credential is used")}, nil
 	}
+	if err := strayGCP(d); err != nil {
+		return choice{}, err
+	}
 	return choice{grade: runtime("keyless: Application Default Credentials, decided when the task runs")}, nil
 }
 
@@ -88,48 +90,6 @@ func (GCP) chooseKeyPath(d *draft) (choice, error) {
 		return choice{}, refuse("extra."+written, "does not end in .json, and the hook reads no other key file; give the JSON key's path")
 	}
 	return choice{grade: runtime("key_path is read when the task runs")}, nil
-}
-
-// secretResource is a full resource name; the version is optional.
-var secretResource = regexp.MustCompile(`^projects/([^/]+)/secrets/([^/]+)(?:/versions/([^/]+))?$`)
-
-// secretID is what Secret Manager allows in a name.
-var secretID = regexp.MustCompile(`^[A-Za-z0-9_-]{1,255}$`)
-
-func (g GCP) chooseReference(d *draft) (choice, error) {
-	name, err := d.read(secretName)
-	if err != nil {
-		return choice{}, err
-	}
-	version, err := d.read(secretVersion)
-	if err != nil {
-		return choice{}, err
-	}
-	ref := Reference{Cloud: "gcp", Name: name, Version: version}
-	if parts := secretResource.FindStringSubmatch(name); parts != nil {
-		ref.Location, ref.Name = parts[1], parts[2]
-		if parts[3] != "" {
-			ref.Version = parts[3]
-		}
-	} else if ref.Location, err = g.secretProject(d); err != nil {
-		return choice{}, err
-	}
-	if !secretID.MatchString(ref.Name) {
-		return choice{}, refuse("extra."+secretName, "is neither a secret's name nor projects/PROJECT/secrets/NAME; correct it")
-	}
-	grade := runtime("the secret is fetched from Secret Manager under the pod's identity")
-	return choice{grade, &ref}, nil
-}
-
-// secretProject is where the secret lives. Upstream falls back to the project of the
-// task's own credentials, which is not known here; the connection's project is.
-func (GCP) secretProject(d *draft) (string, error) {
-	for _, field := range []string{secretProject, "project"} {
-		if project, err := d.read(field); err != nil || project != "" {
-			return project, err
-		}
-	}
-	return "", refuse("extra."+secretProject, "is missing; name the project of the secret")
 }
 
 // accept delivers the key as text, as forms save it: the helpers that hand it to

@@ -3,6 +3,7 @@ package policy
 import (
 	"context"
 	"fmt"
+	"regexp"
 
 	"github.com/leoflow/secrets-csi/pkg/secret"
 )
@@ -35,6 +36,26 @@ func fetch(ctx context.Context, c cloud, d *draft, ref Reference, resolve Resolv
 	d.drop(referenceFields...)
 	if err := c.accept(d, fetched.Reveal()); err != nil {
 		return refuse(field, "the fetched secret "+err.Error())
+	}
+	return nil
+}
+
+// form is what a field of a reference has to look like. The clouds' clients look again,
+// for their own safety; here it is told before anything is deployed.
+type form struct {
+	field, value string
+	pattern      *regexp.Regexp
+	// reason says what is wrong otherwise.
+	reason string
+}
+
+// checkForm refuses the first field that is set and has another form.
+func (d *draft) checkForm(forms ...form) error {
+	for _, one := range forms {
+		if one.value != "" && !one.pattern.MatchString(one.value) {
+			_, written := d.find(one.field)
+			return refuse("extra."+written, one.reason)
+		}
 	}
 	return nil
 }

@@ -1,0 +1,79 @@
+package policy
+
+import "regexp"
+
+// gcpResource is a full resource name; the version is optional.
+var gcpResource = regexp.MustCompile(`^projects/([^/]+)/secrets/([^/]+)(?:/versions/([^/]+))?$`)
+
+var (
+	gcpProject = regexp.MustCompile(`^[a-z0-9][a-z0-9.:-]{0,99}$`)
+	gcpSecret  = regexp.MustCompile(`^[A-Za-z0-9_-]{1,255}$`)
+)
+
+func (GCP) chooseReference(d *draft) (choice, error) {
+	ref := Reference{Cloud: "gcp"}
+	if err := d.readInto(target{secretName, &ref.Name}, target{secretVersion, &ref.Version}); err != nil {
+		return choice{}, err
+	}
+	located, err := locateGCP(d, &ref)
+	if err != nil {
+		return choice{}, err
+	}
+	err = d.checkForm(gcpName(ref),
+		form{located, ref.Location, gcpProject, "names no project; correct it"},
+		form{secretVersion, ref.Version, gcpSecret, "is neither a version's number nor its alias; correct it"})
+	if err != nil {
+		return choice{}, err
+	}
+	return choice{runtime("the secret is fetched from Secret Manager under the pod's identity"), &ref}, nil
+}
+
+// locateGCP takes a full resource name apart, or else finds the project, and returns the
+// field that names it.
+func locateGCP(d *draft, ref *Reference) (field string, err error) {
+	if parts := gcpResource.FindStringSubmatch(ref.Name); parts != nil {
+		return secretName, takeResource(ref, parts)
+	}
+	if err := d.checkForm(gcpName(*ref)); err != nil {
+		return "", err
+	}
+	ref.Location, field, err = secretProjectOf(d)
+	return field, err
+}
+
+func takeResource(ref *Reference, parts []string) error {
+	ref.Location, ref.Name = parts[1], parts[2]
+	switch version := parts[3]; {
+	case version == "":
+	case ref.Version == "":
+		ref.Version = version
+	case ref.Version != version:
+		return refuse("extra."+secretVersion, "is another version than that in "+secretName+"; remove it")
+	}
+	return nil
+}
+
+func gcpName(ref Reference) form {
+	return form{secretName, ref.Name, gcpSecret, "is neither a secret's name nor projects/PROJECT/secrets/NAME; correct it"}
+}
+
+// secretProjectOf is where the secret lives, and the field that says so. Upstream falls
+// back to the project of the task's own credentials, which is not known here; the
+// connection's project is.
+func secretProjectOf(d *draft) (project, field string, err error) {
+	for _, field := range []string{secretProject, "project"} {
+		if project, err := d.read(field); err != nil || project != "" {
+			return project, field, err
+		}
+	}
+	return "", "", refuse("extra."+secretProject, "is missing; name the project of the secret")
+}
+
+// strayGCP is for a connection without any credential. Upstream's forms save the
+// project of a secret without its name, and then go keyless, so that is no error.
+func strayGCP(d *draft) error {
+	if _, written := d.find(secretProject); d.has(secretProject) {
+		d.notice(CredentialIgnored, "extra."+written+" was taken out, because "+secretName+" is not beside it; name the secret, or remove it")
+	}
+	return strayReference(d, secretVersion)
+}
