@@ -2,7 +2,9 @@ package fault
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -21,13 +23,14 @@ import (
 // restarts under them.
 func TestEverythingAtOnce(t *testing.T) {
 	const podsPerNode = 110
-	r := newRig(t)
+	r := newRig(t, "--pprof-address="+profiles)
 	row := r.row("110 pods start, secrets rotate and core restarts, all at once", "real process")
 	crowd := make([]stack.Pod, podsPerNode)
 	for i := range crowd {
 		crowd[i] = pod(fmt.Sprint("crowd-", i), r.pods[0].Token)
 		crowd[i].ServiceAccount = fmt.Sprint("account-", i) // so that none shares a call
 	}
+	busiest := r.watchGoroutines()
 	wait := each(crowd, r.publishAsKubeletDoes)
 	r.rotate(t)
 	r.Core.Kill()
@@ -35,6 +38,10 @@ func TestEverythingAtOnce(t *testing.T) {
 	require.NoError(t, r.StartCore(context.Background()))
 	r.rotate(t)
 	require.Zero(t, wait())
+	most, err := busiest()
+	require.NoError(t, err)
+	assert.Less(t, most, 3*podsPerNode, "the driver's most goroutines")
+	t.Log("the driver's most goroutines:", most)
 	r.republish(t, row)
 	r.converge(t, row)
 	for _, p := range crowd {
@@ -47,9 +54,51 @@ func TestEverythingAtOnce(t *testing.T) {
 	descriptors, err := os.ReadDir(filepath.Join("/proc", r.Driver.ID(), "fd"))
 	require.NoError(t, err)
 	assert.Less(t, len(descriptors), 40)
+	require.Eventually(t, func() bool { count, err := r.goroutines(); return err == nil && count < 40 }, convergeTimeout, 100*time.Millisecond)
 	require.Zero(t, each(crowd, r.Kubelet.Unpublish)())
 	assert.Equal(t, len(r.pods), r.mounts(t))
 	row.record(t)
+}
+
+// profiles is free, since each run has a network of its own.
+const profiles = "127.0.0.1:6060"
+
+// goroutines are those that the driver has now.
+func (*rig) goroutines() (count int, err error) {
+	request, err := http.NewRequestWithContext(context.Background(), http.MethodGet, "http://"+profiles+"/debug/pprof/goroutine?debug=1", http.NoBody)
+	if err != nil {
+		return 0, err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = response.Body.Close() }()
+	_, err = fmt.Fscanf(response.Body, "goroutine profile: total %d", &count)
+	return count, err
+}
+
+// watchGoroutines counts them again and again until it is asked for the most.
+func (r *rig) watchGoroutines() (busiest func() (int, error)) {
+	stop, ended := make(chan struct{}), make(chan struct{})
+	most, failure := 0, error(nil)
+	go func() {
+		defer close(ended)
+		for {
+			count, err := r.goroutines()
+			most, failure = max(most, count), errors.Join(failure, err)
+			select {
+			case <-stop:
+				return
+			case <-time.After(10 * time.Millisecond):
+			}
+		}
+	}()
+	return func() (int, error) {
+		close(stop)
+		<-ended
+		return most, failure
+	}
 }
 
 // publishAsKubeletDoes comes back, half a second later and then twice as long each time.
