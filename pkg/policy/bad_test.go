@@ -58,6 +58,7 @@ var badRows = []badRow{
 	{"fetched key is empty", "google_cloud_platform", "", "", `{"key_secret_name":"projects/p/secrets/s"}`, "", "extra.key_secret_name", "store a JSON object"},
 	{"fetched key is binary", "google_cloud_platform", "", "", `{"key_secret_name":"projects/p/secrets/s"}`, "\x00n33dle\xff", "extra.key_secret_name", "store a JSON object"},
 	{"fetched key is of another kind", "google_cloud_platform", "", "", `{"key_secret_name":"projects/p/secrets/s"}`, `{"type":"external_account","n33dle":1}`, "extra.key_secret_name", "store a service account's JSON key"},
+	{"fetched key names no account", "google_cloud_platform", "", "", `{"key_secret_name":"projects/p/secrets/s"}`, `{"private_key":"n33dle","token_uri":"U"}`, "extra.key_secret_name", "has no client_email"},
 	{"fetched key is a list", "google_cloud_platform", "", "", `{"key_secret_name":"projects/p/secrets/s"}`, `["n33dle"]`, "extra.key_secret_name", "store an object"},
 
 	{"half a login", "aws", "n33dle", "", ``, "", "password", "neither to go keyless"},

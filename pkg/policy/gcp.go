@@ -95,7 +95,7 @@ func (GCP) chooseKeyPath(d *draft) (choice, error) {
 // accept delivers the key as text, as forms save it: the helpers that hand it to
 // gcloud write it to a file as it is.
 func (GCP) accept(d *draft, fetched string) error {
-	key, err := parseKeyfile(fetched)
+	key, err := fetchedKeyfile(fetched)
 	if err != nil {
 		return err
 	}

@@ -33,12 +33,32 @@ func checkKeyfile(key fields) (fields, error) {
 	return key, nil
 }
 
-// gradeKeyfile asks besides for what Google's library reads of it.
-func gradeKeyfile(key fields) Grade {
+// fetchedKeyfile reads a key that is about to be delivered, and asks for all of it.
+func fetchedKeyfile(object string) (fields, error) {
+	key, err := parseKeyfile(object)
+	if err != nil {
+		return nil, err
+	}
+	if missing := missingInKeyfile(key); missing != "" {
+		return nil, errors.New("has no " + missing + ", without which Google's library refuses it; " +
+			"store a service account's JSON key, as Google Cloud issues it")
+	}
+	return key, nil
+}
+
+// missingInKeyfile is what Google's library reads of a key besides, and does not find.
+func missingInKeyfile(key fields) string {
 	for _, name := range []string{"client_email", "token_uri"} {
 		if !isText(key.get(name)) {
-			return broken("keyfile_dict has no " + name + ", without which Google's library refuses it")
+			return name
 		}
+	}
+	return ""
+}
+
+func gradeKeyfile(key fields) Grade {
+	if missing := missingInKeyfile(key); missing != "" {
+		return broken("keyfile_dict has no " + missing + ", without which Google's library refuses it")
 	}
 	return valid("keyfile_dict is a service account's key")
 }
