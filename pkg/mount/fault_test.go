@@ -140,6 +140,9 @@ func TestWriteRepairsWhatItFinds(t *testing.T) {
 		"the manifest cut": {func(t *testing.T, target string) {
 			require.NoError(t, os.Truncate(filepath.Join(target, layout.ManifestFile), 10))
 		}, true},
+		"the manifest a newer driver's": {func(t *testing.T, target string) {
+			require.NoError(t, os.WriteFile(filepath.Join(target, layout.ManifestFile), []byte(`{"schema": 2}`), 0))
+		}, true},
 		"the generation lost": {func(t *testing.T, target string) {
 			require.NoError(t, os.RemoveAll(filepath.Join(target, shown(t, target))))
 		}, true},
