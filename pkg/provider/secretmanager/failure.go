@@ -26,7 +26,7 @@ type Failure struct {
 
 func (f *Failure) Error() string {
 	if f.Kind == nil {
-		return f.Text
+		return f.Text + f.remedy()
 	}
 	return f.Text + " (" + f.Kind.Error() + ")" + f.remedy()
 }
@@ -36,6 +36,8 @@ func (f *Failure) remedy() string {
 	switch {
 	case strings.Contains(f.Text, "; "):
 		return ""
+	case f.Kind == nil:
+		return "; the cloud does not take it as it is: check the reference, and the secret itself"
 	case errors.Is(f.Kind, provider.ErrDenied):
 		return "; at the cloud, grant it to the identity of the pod's service account"
 	case errors.Is(f.Kind, provider.ErrMissing):

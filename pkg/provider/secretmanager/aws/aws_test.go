@@ -79,6 +79,7 @@ func TestErrorCodes(t *testing.T) {
 			require.ErrorAs(t, err, &failure)
 			assert.Equal(t, row.kind, failure.Kind)
 			assert.Equal(t, row.throttled, failure.Throttled)
+			assert.Contains(t, err.Error(), row.code)
 			assert.NotContains(t, err.Error(), "n33dle")
 		})
 	}

@@ -159,5 +159,6 @@ func requireFailure(t *testing.T, err error, kind error) {
 	} else {
 		assert.ErrorIs(t, err, kind, err)
 	}
+	assert.Contains(t, err.Error(), "; ", "what to do")
 	assert.NotContains(t, fmt.Sprintf("%v %+v %#v %#v", err, err, err, failure), "n33dle")
 }
