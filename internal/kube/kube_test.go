@@ -92,7 +92,7 @@ func TestAnnotations(t *testing.T) {
 		kubetest.Refuse(w, http.StatusForbidden, metav1.StatusReasonForbidden)
 	})
 	_, err = accounts.Annotations(t.Context(), "team-a", "worker")
-	assert.EqualError(t, err, "reading service account team-a/worker: the API server does not let this program get serviceaccounts (403)")
+	assert.EqualError(t, err, "reading service account team-a/worker: the API server does not let this program get serviceaccounts: grant that to its own (403)")
 }
 
 // Every way of a server to fail is told apart, and nothing that it says is repeated.

@@ -36,7 +36,7 @@ func (s *ServiceAccounts) Annotations(ctx context.Context, namespace, serviceAcc
 	err := s.client.Get().Namespace(namespace).Resource("serviceaccounts").Name(serviceAccount).
 		MaxRetries(retries).Do(ctx).Into(&answer)
 	if err != nil {
-		return nil, fmt.Errorf("reading service account %s/%s: %w", namespace, serviceAccount, fault(err, "get serviceaccounts"))
+		return nil, fmt.Errorf("reading service account %s/%s: %w", namespace, serviceAccount, fault(err, "get serviceaccounts: grant that to its own"))
 	}
 	if answer.Annotations == nil {
 		return map[string]string{}, nil
