@@ -21,6 +21,9 @@ type azureType struct {
 	// stored are the credentials that the hook reads, in its order: fields of the extra,
 	// principal and accountKey.
 	stored []string
+	// committed hooks want the client secret once they have a tenant, whatever else they
+	// have.
+	committed bool
 	// storage hooks take a password without a tenant for the storage account's key,
 	// and a login without a host for the account's name.
 	storage bool
@@ -28,11 +31,11 @@ type azureType struct {
 
 var azureTypes = map[string]azureType{
 	"azure": {tenant: "tenantId", stored: []string{"key_path", "key_json", principal}},
-	"wasb": {prefix: "extra__wasb__", tenant: "tenant_id", storage: true,
+	"wasb": {prefix: "extra__wasb__", tenant: "tenant_id", committed: true, storage: true,
 		stored: []string{"connection_string", principal, "shared_access_key", "sas_token", accountKey, "account_key"}},
-	"adls": {prefix: "extra__adls__", tenant: "tenant_id", storage: true,
+	"adls": {prefix: "extra__adls__", tenant: "tenant_id", committed: true, storage: true,
 		stored: []string{"connection_string", principal, accountKey}},
-	"azure_data_lake": {prefix: "extra__azure_data_lake__", tenant: "tenant", stored: []string{principal}},
+	"azure_data_lake": {prefix: "extra__azure_data_lake__", tenant: "tenant", committed: true, stored: []string{principal}},
 }
 
 // The credentials that are no field of the extra.
@@ -169,7 +172,7 @@ func (a Azure) withoutSecret(d *draft, kind azureType) (choice, error) {
 		d.put(workloadTenant, tenant)
 		d.notice(ReadAsMeant, "login and extra."+kind.tenant+" name a client without a secret; it was delivered as a workload identity: set "+managedClient+" and "+workloadTenant+" instead")
 		return a.goKeyless(d, kind), nil
-	case kind.storage && d.has(kind.tenant):
+	case kind.committed && d.has(kind.tenant):
 		return choice{}, refuse("password", "is missing beside extra."+kind.tenant+"; set the client secret, or remove the tenant to go keyless")
 	}
 	return choice{grade: runtime("keyless: the default credential, decided when the task runs")}, nil

@@ -43,6 +43,7 @@ var badRows = []badRow{
 	{"key_path is not .json", "google_cloud_platform", "", "", `{"key_path":"/n33dle.p12"}`, "", "extra.key_path", "give the JSON key's path"},
 	{"key_path is .JSON", "google_cloud_platform", "", "", `{"key_path":"/n33dle.JSON"}`, "", "extra.key_path", "give the JSON key's path"},
 	{"key_path is a number", "google_cloud_platform", "", "", `{"key_path":7}`, "", "extra.key_path", "write it as a JSON string"},
+	{"issuer without a configuration", "google_cloud_platform", "", "", `{"idp_issuer_url":"https://n33dle"}`, "", "extra.credential_config_file", "set both or neither"},
 	{"scopes is an object", "google_cloud_platform", "", "", `{"scopes":{"n33dle":1}}`, "", "extra.scopes", "with commas between them"},
 	{"reference is a list", "google_cloud_platform", "", "", `{"key_secret_name":["n33dle"]}`, "", "extra.key_secret_name", "write it as a JSON string"},
 	{"reference is blank", "google_cloud_platform", "", "", `{"key_secret_name":"  "}`, "", "extra.key_secret_name", "write it as a JSON string"},
@@ -81,6 +82,7 @@ var badRows = []badRow{
 	{"client secret without a client", "azure", "", needle, `{"tenantId":"T"}`, "", "login", "set the client id"},
 	{"client secret without a tenant", "azure_data_lake", "C", needle, ``, "", "extra.tenant", "set the tenant"},
 	{"tenant without a client secret", "wasb", "", "", `{"tenant_id":"n33dle"}`, "", "password", "go keyless"},
+	{"tenant without a client secret", "azure_data_lake", "", "", `{"tenant":"n33dle"}`, "", "password", "go keyless"},
 	{"tenant is a number", "adls", "C", needle, `{"tenant_id":7}`, "", "extra.tenant_id", "write it as a JSON string"},
 	{"half a workload identity", "azure", "", "", `{"managed_identity_client_id":"n33dle"}`, "", "extra.workload_identity_tenant_id", "set both or neither"},
 	{"the other half", "wasb", "", "", `{"workload_identity_tenant_id":"n33dle"}`, "", "extra.managed_identity_client_id", "set both or neither"},
@@ -93,6 +95,9 @@ var badRows = []badRow{
 	{"reference without a client", "azure", "", "", `{"key_secret_name":"n33dle","key_vault_url":"https://v.vault.azure.net","tenantId":"T"}`, "", "login", "set the client id"},
 	{"fetched secret is empty", "wasb", "a", "", `{"key_secret_name":"s","key_vault_url":"https://v.vault.azure.net"}`, "", "extra.key_secret_name", "store the client secret"},
 	{"fetched secret is binary", "wasb", "a", "", `{"key_secret_name":"s","key_vault_url":"https://v.vault.azure.net"}`, "\xff" + needle, "extra.key_secret_name", "as text"},
+	{"reference in another type", "azure_data_factory", "C", "", `{"tenantId":"T","key_secret_name":"n33dle","key_vault_url":"u"}`, "", "extra.key_secret_name", "use one of those"},
+	{"reference in another type", "s3", "", "", `{"key_secret_name":"n33dle","key_secret_region":"r"}`, "", "extra.key_secret_name", "use one of those"},
+	{"reference in another type", "gcpssh", "", "", `{"key_secret_name":"n33dle","key_secret_project_id":"p"}`, "", "extra.key_secret_name", "use one of those"},
 	{"fetched secret has a NUL", "wasb", "a", "", `{"key_secret_name":"s","key_vault_url":"https://v.vault.azure.net"}`, "\x00" + needle, "extra.key_secret_name", "as text"},
 }
 

@@ -39,13 +39,14 @@ func cloudOf(connType string) cloud {
 	return nil
 }
 
-// Clouds is the chain of every cloud this project knows.
+// Clouds is the chain of every cloud this project knows, and of what none of them
+// serves.
 func Clouds() Chain {
 	var chain Chain
 	for _, one := range clouds() {
 		chain = append(chain, one)
 	}
-	return chain
+	return append(chain, Unserved{})
 }
 
 // process is the one path of all clouds: choose, fetch if need be, accept.

@@ -65,6 +65,9 @@ func (g GCP) grade(d *draft, credential string) (choice, error) {
 	case "is_anonymous":
 		return choice{grade: valid("anonymous: no credential is used")}, nil
 	}
+	if d.has("idp_issuer_url") {
+		return choice{}, refuse("extra.credential_config_file", "is missing beside idp_issuer_url, whose token it says how to use; set both or neither")
+	}
 	if err := strayGCP(d); err != nil {
 		return choice{}, err
 	}

@@ -48,5 +48,8 @@ func probeExtra(conn airflow.Connection) Grade {
 	if _, err := open(conn, ""); err != nil {
 		return broken(err.Error())
 	}
+	if err := refuseUnserved(conn); err != nil {
+		return broken(err.Error())
+	}
 	return valid("no cloud credential")
 }

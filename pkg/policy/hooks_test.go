@@ -119,6 +119,8 @@ func googleUses(h hooked) string {
 		return "the secret, with the task's ADC"
 	case h.has("keyfile_dict"):
 		return keyfileUses(h.field("keyfile_dict"))
+	case h.has("idp_issuer_url") && !h.has("credential_config_file"):
+		return "raises: no credential_config_file"
 	case h.has("credential_config_file"):
 		return "credential_config_file"
 	}
@@ -233,7 +235,10 @@ func (h hooked) principalUses() string {
 
 func dataLakeUses(h hooked) string {
 	h.prefix = "extra__azure_data_lake__"
-	if h.login != "" && h.password != "" && h.has("tenant") {
+	switch {
+	case h.has("tenant") && h.password == "":
+		return "nobody: waits for a person to log in"
+	case h.has("tenant"):
 		return "the client secret"
 	}
 	return h.defaultUses()

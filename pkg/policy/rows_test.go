@@ -73,6 +73,8 @@ var gcpRows = []row{
 		`{"extra":{` + gcpDict + `:` + key + `}}`, "keyfile_dict", Valid, []string{KeyStoredInCore}},
 	{"an external account's configuration", `{"extra":{"credential_config_file":"/c.json"}}`, "", Reference{},
 		`{"extra":{` + gcpLegacy + `credential_config_file":"/c.json"}}`, "credential_config_file", Runtime, nil},
+	{"an external account's configuration and its issuer", `{"extra":{"credential_config_file":"/c.json","idp_issuer_url":"https://i"}}`, "", Reference{},
+		`{"extra":{` + gcpLegacy + `credential_config_file":"/c.json","idp_issuer_url":"https://i"}}`, "credential_config_file", Runtime, nil},
 	{"fields that nobody here knows, numbers that a float cannot hold", `{"extra":{"labels":{"a":1.50},"num_retries":12345678901234567890}}`, "", Reference{},
 		`{"extra":{"labels":{"a":1.50},` + gcpLegacy + `num_retries":12345678901234567890}}`, "ADC", Runtime, nil},
 }
@@ -177,6 +179,8 @@ var azureRows = map[string][]row{
 	},
 	"azure_data_lake": {
 		{"nothing: keyless", `{}`, "", Reference{}, `{}`, "the default credential", Runtime, nil},
+		{"a client and a tenant without a secret: that client's workload identity", `{"login":"C","extra":{"tenant":"T"}}`, "", Reference{},
+			`{"extra":{"managed_identity_client_id":"C","workload_identity_tenant_id":"T"}}`, "the workload identity of its client", Runtime, []string{ReadAsMeant}},
 		{"the tenant under another hook's name", `{"login":"C","password":"S","extra":{"tenantId":"T"}}`, "", Reference{},
 			`{"login":"C","password":"S","extra":{"tenant":"T"}}`, "the client secret", Valid, []string{ReadAsMeant, KeyStoredInCore}},
 		{"a reference", `{"login":"C","extra":{"tenant":"T","key_vault_url":"https://v.vault.azure.net","key_secret_name":"s"}}`, "S",
