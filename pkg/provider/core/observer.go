@@ -4,13 +4,14 @@ import (
 	"context"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 )
 
 // Observer is told what happens on the line to core, for whoever counts it. Its methods
 // return at once and are safe for concurrent use.
 type Observer interface {
-	// Called tells of one call that ended, by gRPC's name of the code.
+	// Called tells of one call that ended, by gRPC's name of the code: one of seventeen.
 	Called(code string)
 	// WatchHeard tells of a message or heartbeat of Watch.
 	WatchHeard()
@@ -29,7 +30,17 @@ func (silent) WatchInterrupted() {}
 func observing(observer Observer) grpc.UnaryClientInterceptor {
 	return func(ctx context.Context, method string, request, reply any, conn *grpc.ClientConn, invoke grpc.UnaryInvoker, options ...grpc.CallOption) error {
 		err := invoke(ctx, method, request, reply, conn, options...)
-		observer.Called(status.Code(err).String())
+		observer.Called(codeName(err))
 		return err
 	}
+}
+
+// codeName knows the codes that gRPC has. A server may answer with any other number, of
+// which there would be no end.
+func codeName(err error) string {
+	code := status.Code(err)
+	if code > codes.Unauthenticated {
+		code = codes.Unknown
+	}
+	return code.String()
 }
