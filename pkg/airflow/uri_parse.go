@@ -21,7 +21,8 @@ import (
 //  7. The query is the extra, see readQuery. A fragment is dropped.
 //
 // Three inputs that Airflow mangles in silence are read as they were meant: a scheme
-// with underscores, one whose "//" is missing, and a URL as it is in the query.
+// with underscores, one whose "//" is missing, and a URL as it is in the query. So is
+// one that it refuses: a letter that Unicode's NFKC turns into a separator, such as "℀".
 func ParseURI(id, uri string) (Connection, error) {
 	if err := checkSize(len(uri)); err != nil {
 		return Connection{}, err

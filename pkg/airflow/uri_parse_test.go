@@ -174,6 +174,9 @@ func asMeant() map[string]uriRow {
 		"more than two protocols with the query": {"http://https://h/?a=ftp://x&b=ftp://y", connection("http", "https://h", "", extra(`{"a":"ftp://x","b":"ftp://y"}`))},
 
 		"the protocol that the type has": {"http://http://h", connection("http", "http://h", "")},
+
+		"a letter that Unicode makes a separator": {"s3://u:p\u2100w@h", connection("s3", "h", "", login("u"), password("p\u2100w"))},
+		"a wide at sign": {"s3://a\uff20b@h", connection("s3", "h", "", login("a\uff20b"))},
 	}
 }
 
