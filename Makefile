@@ -59,7 +59,7 @@ recording: build ## make the picture of the demo that README shows
 	rm bin/demo
 
 # The suite, and the images that it installs.
-SUITE      := go test -count=1 -p 1 -timeout 30m ./smoke ./suite
+SUITE      := go test -count=1 -p 1 -timeout 30m ./smoke ./manual ./suite
 ARCH       := $(shell go env GOARCH)
 E2E_IMAGES := $(CURDIR)/dist/e2e
 E2E_LOAD   := $(E2E_IMAGES)/driver-linux-$(ARCH).tar,$(E2E_IMAGES)/agent-linux-$(ARCH).tar,$(E2E_IMAGES)/core-linux-$(ARCH).tar
@@ -107,9 +107,10 @@ generate: ## regenerate code and documents
 	$(call TOOL,docs) helm-docs --chart-search-root charts --sort-values-order file --log-level error
 	go test -count=1 ./test/docs ./pkg/policy ./internal/metric -run Document -update
 
-verify: generate ## check that what is generated is what is committed
+verify: generate ## check that what is generated is committed, and that documents name what is there
 	go mod tidy -diff
 	git diff --exit-code -- api docs charts
+	go test -count=1 ./test/docs -skip TestEveryCommandRunsAsPrinted
 
 clean: ## delete what was built
 	rm -rf bin dist

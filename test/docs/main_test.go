@@ -9,26 +9,27 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/leoflow/secrets-csi/pkg/mount/mounttest"
+	"github.com/leoflow/secrets-csi/test/console"
 )
+
+func TestMain(m *testing.M) { os.Exit(mounttest.Run(m)) }
 
 // update is for 'make generate'.
 var update = flag.Bool("update", false, "write the generated blocks of the documents anew")
 
 const root = "../.."
 
-// documents are the paths of all documents written by hand, by their text.
+// documents are the paths of all documents, by their text.
 func documents(t *testing.T) map[string]string {
 	t.Helper()
+	texts, err := console.Documents(root)
+	require.NoError(t, err)
+	require.NotEmpty(t, texts)
 	found := map[string]string{}
-	for _, pattern := range []string{"*.md", "docs/*.md", "docs/adr/*.md"} {
-		paths, err := filepath.Glob(filepath.Join(root, pattern))
-		require.NoError(t, err)
-		for _, path := range paths {
-			text, err := os.ReadFile(path)
-			require.NoError(t, err)
-			found[path] = string(text)
-		}
+	for path, text := range texts {
+		found[filepath.Join(root, path)] = text
 	}
-	require.NotEmpty(t, found)
 	return found
 }

@@ -13,6 +13,7 @@ name=leoflow
 work=$(mktemp -d)
 export KUBECONFIG=$work/kubeconfig
 export LEOFLOW_NODE_REBOOT="docker restart $name-control-plane"
+export LEOFLOW_NODE_EXEC="docker exec $name-control-plane"
 
 kind() { go run sigs.k8s.io/kind@v0.33.0 "$@" --name "$name"; }
 

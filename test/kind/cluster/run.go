@@ -11,20 +11,27 @@ import (
 	"time"
 
 	"github.com/leoflow/secrets-csi/internal/cli"
+	"github.com/leoflow/secrets-csi/test/kind/state"
 )
 
 // patience is how long a command may take to end after it was asked to.
 const patience = 10 * time.Second
 
-// rebootEnv names a command of the shell, for tests that ask what a reboot leaves.
-const rebootEnv = "LEOFLOW_NODE_REBOOT"
+// What tests find in their environment: commands that reboot the node and that run a
+// command on it, and for this program the directory of the cluster.
+const (
+	rebootEnv = "LEOFLOW_NODE_REBOOT"
+	execEnv   = "LEOFLOW_NODE_EXEC"
+	stateEnv  = "LEOFLOW_STATE"
+)
 
 func runCommand() cli.Command {
 	return cli.Command{
 		Name:    "run",
 		Summary: "Starts a cluster, runs a command with its KUBECONFIG, and ends the cluster whatever comes.",
 		Args:    "-- COMMAND [ARG ...]",
-		Details: "Exits as the command does, which finds in " + rebootEnv + " what reboots the node.",
+		Details: "Exits as the command does, which finds kubectl in PATH, in " + rebootEnv + " what reboots the node, and in\n" +
+			execEnv + " what runs a command there.",
 		Examples: `cluster run -- go test -count=1 ./smoke
 # with images on the node
 cluster run --load driver.tar,core.tar -- go test -count=1 ./suite`,
@@ -55,7 +62,7 @@ func run(ctx context.Context, settings upSettings, archives string, streams cli.
 			return err
 		}
 	}
-	self, err := os.Executable()
+	environ, err := environment(dir)
 	if err != nil {
 		return err
 	}
@@ -63,8 +70,27 @@ func run(ctx context.Context, settings upSettings, archives string, streams cli.
 	command.Cancel = func() error { return command.Process.Signal(syscall.SIGTERM) }
 	command.WaitDelay = patience
 	command.Stdin, command.Stdout, command.Stderr = streams.In, streams.Out, streams.Err
-	command.Env = append(os.Environ(), "KUBECONFIG="+dir.Kubeconfig(), rebootEnv+"="+self+" reboot --state="+string(dir))
+	command.Env = environ
 	return exitCode(command.Run())
+}
+
+// environment is what the command finds the cluster by.
+func environment(dir state.Dir) ([]string, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	cluster, err := dir.Cluster()
+	if err != nil {
+		return nil, err
+	}
+	return append(os.Environ(),
+		"KUBECONFIG="+dir.Kubeconfig(),
+		"PATH="+cluster.Binaries+":"+os.Getenv("PATH"),
+		stateEnv+"="+string(dir),
+		rebootEnv+"="+self+" reboot --state="+string(dir),
+		execEnv+"="+self+" exec --state="+string(dir)+" --",
+	), nil
 }
 
 // exitCode lets this program exit as a command did, and as a shell does if the command

@@ -1,0 +1,91 @@
+package console
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+)
+
+// elsewhere are the commands that no test can run as they stand, and why. A command is
+// here as the documents have it, without a comment at its end; one that no document has
+// fails a test.
+var elsewhere = map[string]string{
+	".ci/run": "it runs the tests, this one among them",
+
+	"make image": "it builds for all architectures; make image-test and make e2e build images by the same program",
+
+	"docker load --input dist/images/driver-linux-amd64.tar":                                   noEngine,
+	"kind load image-archive dist/images/driver-linux-amd64.tar":                               noEngine,
+	"ctr --namespace k8s.io images import dist/images/driver-linux-amd64.tar":                  "it is for a node; test/kind loads its images so",
+	"crane push dist/images/driver-linux-amd64.tar registry.example.com/leoflow/driver:v1.2.3": noRegistry,
+
+	"gcloud iam service-accounts add-iam-policy-binding etl@PROJECT.iam.gserviceaccount.com \\\n" +
+		`    --role roles/iam.workloadIdentityUser --member "serviceAccount:PROJECT.svc.id.goog[airflow/etl]"`: noCloud,
+
+	"helm install leoflow charts/leoflow-secrets-csi --namespace leoflow --create-namespace \\\n" +
+		"    --set core.address=core.example.com:7443 --set core.ca.secretName=core-ca \\\n" +
+		"    --set test.connections=an-id-that-core-has --set test.variables=": "it needs a core elsewhere; make chart-test renders it",
+}
+
+// Reasons that several commands share.
+const (
+	noCloud    = "it needs an account at a cloud"
+	noEngine   = "it needs a container engine"
+	noRegistry = "it needs a registry"
+)
+
+// Elsewhere are the commands that are never run where documents are tried.
+func Elsewhere() (commands []string) {
+	for command := range elsewhere {
+		commands = append(commands, command)
+	}
+	return commands
+}
+
+var comment = regexp.MustCompile(`\s+# [^\n]*$`)
+
+// Plain is a command without the comment at its end.
+func Plain(command string) string { return strings.TrimSpace(comment.ReplaceAllString(command, "")) }
+
+var makeCommand = regexp.MustCompile(`^(?:[A-Z]+=\S+ )*make\b((?: [a-z][a-z0-9-]*)*)(?: [A-Z]+=\S+)*$`)
+
+// Targets are those of a command that is nothing but make; none for another command.
+func Targets(command string) []string {
+	match := makeCommand.FindStringSubmatch(Plain(command))
+	if match == nil {
+		return nil
+	}
+	if targets := strings.Fields(match[1]); len(targets) > 0 {
+		return targets
+	}
+	return []string{"help"}
+}
+
+// Automation is the script of what CI runs.
+type Automation string
+
+// ReadAutomation reads it from the checkout at root.
+func ReadAutomation(root string) (Automation, error) {
+	text, err := os.ReadFile(filepath.Join(root, ".ci", "run"))
+	return Automation(text), err
+}
+
+// runs tells whether the command is one of make's that CI runs by itself.
+func (a Automation) runs(command string) bool {
+	targets := Targets(command)
+	for _, target := range targets {
+		if !regexp.MustCompile(`(?m)^step make ` + target + `( |$)`).MatchString(string(a)) {
+			return false
+		}
+	}
+	return len(targets) > 0
+}
+
+// Skip tells why a command is not run where documents are tried; "" if it is.
+func (a Automation) Skip(command string) string {
+	if a.runs(command) {
+		return "CI runs it by itself"
+	}
+	return elsewhere[Plain(command)]
+}

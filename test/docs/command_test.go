@@ -1,0 +1,72 @@
+package docs
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/leoflow/secrets-csi/test/console"
+)
+
+// commanding are the documents that tell their readers to do something.
+func commanding(t *testing.T) []console.Document {
+	t.Helper()
+	all, _ := console.Commanding(root)
+	require.NotEmpty(t, all)
+	return all
+}
+
+func TestEveryCommandStandsInABlockOfItsKind(t *testing.T) {
+	_, err := console.Commanding(root)
+	assert.NoError(t, err)
+}
+
+// TestEveryCommandRunsAsPrinted is about documents that need no cluster. Those that do are
+// tried there, by test/kind/manual.
+func TestEveryCommandRunsAsPrinted(t *testing.T) {
+	automation, err := console.ReadAutomation(root)
+	require.NoError(t, err)
+	machine := prepare(t)
+	for _, document := range commanding(t) {
+		if document.NeedsCluster() {
+			continue
+		}
+		t.Run(document.Path, func(t *testing.T) {
+			shell := machine.sitDown(t)
+			defer shell.Close()
+			trial := console.Trial{
+				Shell: shell, Skip: automation.Skip, Patience: time.Minute, Log: t.Logf,
+			}
+			assert.NoError(t, trial.Run(t.Context(), document))
+		})
+	}
+}
+
+// TestNothingIsExcusedInVain lets the list of what is not run hold nothing else.
+func TestNothingIsExcusedInVain(t *testing.T) {
+	said := map[string]bool{}
+	for _, document := range commanding(t) {
+		for _, step := range document.Steps {
+			said[console.Plain(step.Command)] = true
+		}
+	}
+	for _, command := range console.Elsewhere() {
+		assert.True(t, said[command], "no document says %q any more: take it out of test/console/elsewhere.go", command)
+	}
+}
+
+func TestEveryTargetOfMakeThatIsNamedExists(t *testing.T) {
+	makefile, err := os.ReadFile(filepath.Join(root, "Makefile"))
+	require.NoError(t, err)
+	for _, document := range commanding(t) {
+		for _, step := range document.Steps {
+			for _, target := range console.Targets(step.Command) {
+				assert.Contains(t, string(makefile), "\n"+target+":", "%s: make has no target %s", step.At, target)
+			}
+		}
+	}
+}

@@ -1,0 +1,137 @@
+package manual
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/leoflow/secrets-csi/test/console"
+)
+
+// reader is somebody with a checkout, a terminal and a cluster.
+type reader struct {
+	*testing.T
+	shell      *console.Shell
+	automation console.Automation
+}
+
+// arrive gives a test a reader, whose cluster is empty again afterwards.
+func arrive(t *testing.T) *reader {
+	t.Helper()
+	dir := t.TempDir()
+	require.NoError(t, console.Checkout(root, dir))
+	require.NoError(t, os.CopyFS(dir, os.DirFS(root+"/test/demo/files")))
+	require.NoError(t, os.CopyFS(dir, os.DirFS("testdata/installed")))
+	kubeconfig, err := filepath.Abs(os.Getenv("KUBECONFIG"))
+	require.NoError(t, err)
+	automation, err := console.ReadAutomation(root)
+	require.NoError(t, err)
+	bin, err := programs()
+	require.NoError(t, err)
+	require.NoError(t, publish())
+	standIns, err := filepath.Abs(filepath.Join(root, console.Programs))
+	require.NoError(t, err)
+	shell := console.Open(dir, t.TempDir(), "PATH="+bin+":"+standIns+":"+os.Getenv("PATH"), "KUBECONFIG="+kubeconfig,
+		"HELM_CACHE_HOME="+t.TempDir(), "HELM_CONFIG_HOME="+t.TempDir())
+	r := &reader{t, shell, automation}
+	r.Log(r.must(script("prepare.sh")))
+	t.Cleanup(func() {
+		shell.Close()
+		r.Log(r.must(script("leave.sh")))
+	})
+	return r
+}
+
+func script(name string) string {
+	content, _ := os.ReadFile(filepath.Join("testdata", name)) // "" does nothing, and is noticed
+	return string(content)
+}
+
+// must runs a script of the test's own.
+func (r *reader) must(script string) string {
+	r.Helper()
+	// The test's context is done when it cleans up.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), patience)
+	defer cancel()
+	output, err := r.shell.Run(ctx, script)
+	require.NoError(r, err, output)
+	return output
+}
+
+// install installs the product as a document finds it that does not do so itself.
+func (r *reader) install() {
+	r.Helper()
+	r.must("helm install leoflow charts/leoflow-secrets-csi --namespace leoflow --create-namespace --wait --values installed.yaml")
+}
+
+func (r *reader) document(path string) console.Document {
+	r.Helper()
+	text, err := os.ReadFile(filepath.Join(root, path))
+	require.NoError(r, err)
+	document, err := console.Parse(path, string(text))
+	require.NoError(r, err)
+	return document
+}
+
+// follow does what the document says.
+func (r *reader) follow(document console.Document) {
+	r.Helper()
+	trial := console.Trial{Shell: r.shell, Skip: r.skip, Patience: patience, Log: r.Logf}
+	assert.NoError(r, trial.Run(r.Context(), document))
+	if r.Failed() {
+		r.Log(r.must(script("explain.sh")))
+	}
+}
+
+// skip leaves out, besides what nobody can run here, the ways of loading images that are
+// for other clusters.
+func (r *reader) skip(command string) string {
+	if isLoading := strings.Contains(command, "kind load image-archive"); isLoading || strings.Contains(command, "./cluster load") {
+		if onKind := os.Getenv("LEOFLOW_STATE") == ""; onKind != isLoading {
+			return "it is for another cluster"
+		}
+		return ""
+	}
+	return r.automation.Skip(command)
+}
+
+// programs is a directory with helm, from its module, and with ours.
+var programs = sync.OnceValues(func() (string, error) {
+	bin, err := filepath.Abs(filepath.Join(root, "bin", "manual"))
+	if err != nil {
+		return "", err
+	}
+	if _, err := goCommand("build", "-trimpath", "-o", bin+"/", "./cmd/..."); err != nil {
+		return "", err
+	}
+	helm, err := goCommand("tool", "-modfile=tools/helm.mod", "-n", "helm")
+	if err != nil {
+		return "", err
+	}
+	link := filepath.Join(bin, "helm")
+	_ = os.Remove(link) // of an earlier version
+	return bin, os.Symlink(strings.TrimSpace(helm), link)
+})
+
+func goCommand(args ...string) (string, error) {
+	command := exec.Command("go", append([]string{"-C", root}, args...)...)
+	command.Stderr = os.Stderr
+	output, err := command.Output()
+	return string(output), err
+}
+
+// publish gives the node's images the names that they have once they are published, and
+// that of a busybox which everybody can pull.
+var publish = sync.OnceValue(func() error {
+	command := exec.Command("bash", "-euc", script("publish.sh"))
+	command.Dir = root
+	command.Stderr = os.Stderr
+	return command.Run()
+})
