@@ -6,7 +6,6 @@ import (
 	"go/token"
 	"path/filepath"
 	"regexp"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -20,7 +19,7 @@ var messageRow = regexp.MustCompile("(?m)^\\| .* \\| `([A-Z]\\w+)` \\| `(.*)` \\
 // TestEveryMessageIsOneThatTheDriverIsTestedFor looks in the driver's tests for each
 // part of a documented message, parts being what stands between "…".
 func TestEveryMessageIsOneThatTheDriverIsTestedFor(t *testing.T) {
-	tested := literals(t, filepath.Join(root, "pkg/driver/*_test.go"))
+	tested := strings.Join(literals(t, "pkg/driver/*_test.go"), "\n")
 	rows := messageRow.FindAllStringSubmatch(documents(t)[filepath.Join(root, "docs/volume.md")], -1)
 	assert.Greater(t, len(rows), 20)
 	for _, row := range rows {
@@ -30,23 +29,17 @@ func TestEveryMessageIsOneThatTheDriverIsTestedFor(t *testing.T) {
 	}
 }
 
-// literals are the texts of all string literals in the files, a line each.
-func literals(t *testing.T, pattern string) string {
+// literals are the texts of all string literals in the files.
+func literals(t *testing.T, patterns ...string) (all []string) {
 	t.Helper()
-	paths, err := filepath.Glob(pattern)
-	require.NoError(t, err)
-	var all strings.Builder
-	for _, path := range paths {
-		file, err := parser.ParseFile(token.NewFileSet(), path, nil, 0)
+	for _, pattern := range patterns {
+		paths, err := filepath.Glob(filepath.Join(root, pattern))
 		require.NoError(t, err)
-		ast.Inspect(file, func(node ast.Node) bool {
-			if literal, ok := node.(*ast.BasicLit); ok && literal.Kind == token.STRING {
-				text, err := strconv.Unquote(literal.Value)
-				require.NoError(t, err)
-				all.WriteString(text + "\n")
-			}
-			return true
-		})
+		for _, path := range paths {
+			file, err := parser.ParseFile(token.NewFileSet(), path, nil, 0)
+			require.NoError(t, err)
+			visit([]*ast.File{file}, func(literal *ast.BasicLit) { all = append(all, unquoted(literal)) })
+		}
 	}
-	return all.String()
+	return all
 }

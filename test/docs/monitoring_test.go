@@ -2,7 +2,6 @@ package docs
 
 import (
 	"encoding/json"
-	"os"
 	"regexp"
 	"strings"
 	"testing"
@@ -23,13 +22,6 @@ var (
 	alertName        = regexp.MustCompile(`(?m)^ +- alert: (\w+)$`)
 	runbookSection   = regexp.MustCompile(`(?m)^## (Leoflow\w+)$`)
 )
-
-func text(t *testing.T, path string) string {
-	t.Helper()
-	content, err := os.ReadFile(path)
-	require.NoError(t, err)
-	return string(content)
-}
 
 // metricNames are all names that a query may use, those of a histogram's parts too.
 func metricNames(t *testing.T) map[string]bool {
@@ -78,7 +70,7 @@ func TestEveryPanelAndAlertNamesMetricsThatExist(t *testing.T) {
 func TestEveryMetricIsOnTheDashboard(t *testing.T) {
 	dashboard := text(t, dashboardFile)
 	for _, match := range documentedMetric.FindAllStringSubmatch(text(t, root+"/docs/metrics.md"), -1) {
-		assert.Contains(t, dashboard, match[1])
+		assert.True(t, strings.Contains(dashboard, match[1]), "no panel shows %s", match[1])
 	}
 }
 
