@@ -4,14 +4,10 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"strings"
-	"time"
 
 	"github.com/leoflow/secrets-csi/pkg/delivery/render"
 	"github.com/leoflow/secrets-csi/pkg/mount/layout"
-	"github.com/leoflow/secrets-csi/pkg/policy"
 	"github.com/leoflow/secrets-csi/pkg/provider"
-	"github.com/leoflow/secrets-csi/pkg/secret"
 )
 
 // content is what a volume is to hold, but for the manifest's generation and time.
@@ -48,68 +44,6 @@ func (d *Deliverer) compose(ctx context.Context, spec Volume, outcome provider.O
 		rendered.Files, append(rendered.Entries, absentEntries(spec, refusals)...),
 		withdrawn(spec, refusals), decided.unresolved,
 	}, nil
-}
-
-// decisions are the policy's on all connections of an answer.
-type decisions struct {
-	connections []render.Connection
-	refusals    []provider.Refusal
-	unresolved  []string
-}
-
-// applyPolicy runs the policy over every connection; a connection that it fails is
-// refused and touches no other. A secret manager that cannot be asked is no reason to
-// refuse what a live volume has, nor what a new one requires: then all has to wait.
-func (d *Deliverer) applyPolicy(ctx context.Context, spec Volume, result provider.Result, live bool) (decisions, error) {
-	made := decisions{connections: make([]render.Connection, 0, len(result.Connections))}
-	for _, entry := range result.Connections {
-		var fetched []string
-		decided, err := d.Policy.Process(ctx, entry.Connection, d.resolve(spec.Pod, &fetched))
-		if errors.Is(err, provider.ErrUnavailable) && (live || spec.Connections.requires(entry.Connection.ID)) {
-			return decisions{}, failf(Unavailable, err, "connection %q cannot be completed now: %v", entry.Connection.ID, err)
-		}
-		if err != nil {
-			made.refuse(entry.Connection.ID, err, len(fetched) > 0)
-			continue
-		}
-		made.connections = append(made.connections, render.Decided(decided, d.version(entry, fetched), spec.Provider))
-	}
-	return made, nil
-}
-
-func (d *decisions) refuse(id string, err error, reference bool) {
-	d.refusals = append(d.refusals, provider.Refusal{
-		Name: provider.Name{Kind: provider.Connection, ID: id}, Reason: provider.Invalid, Detail: err.Error(),
-	})
-	if reference {
-		d.unresolved = append(d.unresolved, id)
-	}
-}
-
-// resolve binds references to the pod's identity. What they point at is added to
-// fetched, and be it nothing.
-func (d *Deliverer) resolve(pod provider.Identity, fetched *[]string) policy.Resolve {
-	return func(ctx context.Context, reference policy.Reference) (secret.Text, error) {
-		if d.Resolver == nil {
-			*fetched = append(*fetched, "")
-			return secret.Text{}, errors.New("references are not enabled on this node")
-		}
-		started := time.Now()
-		value, err := d.Resolver.Resolve(ctx, pod, provider.Reference(reference))
-		d.Observer.Resolved(reference.Cloud, errorWord(err), time.Since(started))
-		*fetched = append(*fetched, value.Reveal())
-		return value, err
-	}
-}
-
-// version is the provider's, and where secrets were fetched for the entry, theirs too:
-// the latest may change while the reference to it does not.
-func (d *Deliverer) version(entry provider.ConnectionEntry, fetched []string) string {
-	if len(fetched) == 0 {
-		return entry.Version
-	}
-	name := provider.Name{Kind: provider.Connection, ID: entry.Connection.ID}
-	return entry.Version + "+" + d.versions.Of(name, strings.Join(fetched, "\x00"))
 }
 
 // absentEntries are the manifest's entries for what is not delivered.

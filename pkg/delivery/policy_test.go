@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"context"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -102,6 +103,50 @@ func TestASecretManagerThatIsAwayTakesNothingAway(t *testing.T) {
 	waiting.Connections.Names[0].Optional = true
 	require.NoError(t, r.Publish(t.Context(), waiting))
 	assert.NoFileExists(t, waiting.TargetPath+"/connections/gcs")
+}
+
+// resolverFunc is a secret manager made of a function.
+type resolverFunc func(ctx context.Context, ref provider.Reference) (secret.Text, error)
+
+func (f resolverFunc) Resolve(ctx context.Context, _ provider.Identity, ref provider.Reference) (secret.Text, error) {
+	return f(ctx, ref)
+}
+
+// twoReferences is a volume with two connections, each with a reference of its own.
+func twoReferences(t *testing.T, r *rig) Volume {
+	v := r.volume(t, "a")
+	v.Connections = named("one", "two")
+	for _, id := range []string{"one", "two"} {
+		c := gcp(`{"key_secret_name":"` + id + `","key_secret_project_id":"p"}`)
+		c.ID = id
+		r.fake.SetConnection(c)
+	}
+	return v
+}
+
+func TestReferencesOfAVolumeAreResolvedAtOnce(t *testing.T) {
+	r := newRig(t)
+	var both sync.WaitGroup
+	both.Add(2)
+	r.Policy, r.Resolver = policy.Clouds(), resolverFunc(func(context.Context, provider.Reference) (secret.Text, error) {
+		both.Done()
+		both.Wait() // for ever, if one waited for the other
+		return (&vault{}).Resolve(t.Context(), provider.Identity{}, provider.Reference{Name: "gcs-key"})
+	})
+	require.NoError(t, r.Publish(t.Context(), twoReferences(t, r)))
+}
+
+func TestNobodyWaitsForTheRestOfWhatCannotBeHad(t *testing.T) {
+	r := newRig(t)
+	r.Policy, r.Resolver = policy.Clouds(), resolverFunc(func(ctx context.Context, ref provider.Reference) (secret.Text, error) {
+		if ref.Name == "one" {
+			<-ctx.Done()
+		}
+		return secret.Text{}, provider.ErrUnavailable
+	})
+	err := r.Publish(t.Context(), twoReferences(t, r))
+	assert.Equal(t, Unavailable, reasonOf(t, err))
+	assert.Contains(t, err.Error(), `connection "two" cannot be completed now: `)
 }
 
 // fixed is a secret manager that has one answer.
