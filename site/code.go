@@ -45,21 +45,61 @@ func figure(language string, lines []string) string {
 		}
 	}
 	out.WriteString("<pre tabindex=0><code>")
-	for _, line := range lines {
-		out.WriteString(paint(language, line))
+	for _, line := range painted(language, lines) {
+		out.WriteString(line)
 	}
 	out.WriteString("</code></pre></figure>\n")
 	return out.String()
 }
 
-// paint marks the parts of a line that are not the code itself.
-func paint(language, line string) string {
-	switch language {
-	case "console":
-		if command, ok := strings.CutPrefix(line, "$ "); ok {
-			return "<i class=prompt>$ </i><b>" + html.EscapeString(command) + "</b>"
+// hereDocument is what begins text that belongs to a command, up to a line that is the word.
+var hereDocument = regexp.MustCompile(`<<-?'?(\w+)'?`)
+
+// painted marks what is not the code itself, and in a console what is typed.
+func painted(language string, lines []string) []string {
+	var all []string
+	until := "" // the line that ends a command which goes on below
+	goesOn := false
+	for _, line := range lines {
+		command, begins := strings.CutPrefix(line, "$ ")
+		switch {
+		case language != "console":
+			all = append(all, paint(language, line))
+			continue
+		case goesOn:
+			all = append(all, typed(line))
+		case begins:
+			all = append(all, "<i class=prompt>$ </i>"+typed(command))
+		default:
+			all = append(all, html.EscapeString(line))
+			continue
 		}
-	case "sh", "bash", "yaml":
+		if match := hereDocument.FindStringSubmatch(line); match != nil && until == "" {
+			until = match[1] + "\n"
+		} else if line == until {
+			until = ""
+		}
+		goesOn = until != "" || strings.HasSuffix(line, "\\\n")
+	}
+	return all
+}
+
+// typed is a line of a command, with what it is about, if it says so.
+func typed(line string) string {
+	code, about := line, ""
+	if at := comment(line); at > 0 {
+		code, about = line[:at], strings.TrimSuffix(line[at:], "\n")
+	}
+	code = "<b>" + html.EscapeString(strings.TrimSuffix(code, "\n")) + "</b>"
+	if about != "" {
+		code += "<i>" + html.EscapeString(about) + "</i>"
+	}
+	return code + "\n"
+}
+
+// paint makes the comments of a line quieter.
+func paint(language, line string) string {
+	if language == "yaml" {
 		if at := comment(line); at >= 0 {
 			return html.EscapeString(line[:at]) + "<i>" + html.EscapeString(line[at:]) + "</i>"
 		}

@@ -96,7 +96,7 @@ func TestTheSiteOfThisRepositoryStandsAlone(t *testing.T) {
 	}))
 	require.Greater(t, len(pages), 30)
 	for path, content := range maps.All(pages) {
-		assert.Equal(t, 1, strings.Count(content, "<script"), path)
+		assert.Equal(t, 2, strings.Count(content, "<script"), path)
 		for _, match := range reference.FindAllStringSubmatch(content, -1) {
 			file, anchor, _ := strings.Cut(match[2], "#")
 			if strings.HasPrefix(file, "https://") && match[1] == "href" || strings.HasPrefix(file, "data:") {
@@ -129,16 +129,17 @@ func TestAnchorsAreThoseOfGitHub(t *testing.T) {
 	assert.Equal(t, []string{"a", "a-1", "a-2"}, []string{taken.name("A"), taken.name("a"), taken.name("A")})
 }
 
-func TestPaintLeavesEveryByteOfTheCode(t *testing.T) {
-	for _, row := range []struct{ language, line, want string }{
-		{"console", "$ a <b>\n", "<i class=prompt>$ </i><b>a &lt;b&gt;\n</b>"},
-		{"console", "ok: # 5\n", "ok: # 5\n"},
+func TestWhatIsTypedIsToldFromWhatIsPrinted(t *testing.T) {
+	for _, row := range []struct{ language, code, want string }{
+		{"console", "$ a <b>\nok: # 5\n", "<i class=prompt>$ </i><b>a &lt;b&gt;</b>\nok: # 5\n"},
+		{"console", "$ make  # all\n", "<i class=prompt>$ </i><b>make</b><i>  # all</i>\n"},
+		{"console", "$ a \\\n  b\nc\n", "<i class=prompt>$ </i><b>a \\</b>\n<b>  b</b>\nc\n"},
+		{"console", "$ cat <<'E'\nx\nE\ny\n", "<i class=prompt>$ </i><b>cat &lt;&lt;&#39;E&#39;</b>\n<b>x</b>\n<b>E</b>\ny\n"},
 		{"yaml", "a: b  # why\n", "a: b<i>  # why\n</i>"},
 		{"yaml", "a: \"b#c\"\n", "a: &#34;b#c&#34;\n"},
-		{"sh", "  # why\n", "  <i># why\n</i>"},
 		{"json", "# no\n", "# no\n"},
 	} {
-		assert.Equal(t, row.want, paint(row.language, row.line))
+		assert.Equal(t, row.want, strings.Join(painted(row.language, strings.SplitAfter(row.code, "\n")), ""))
 	}
 }
 

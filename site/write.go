@@ -17,14 +17,14 @@ var pageTemplate string
 //go:embed style.css
 var style []byte
 
+//go:embed copy.js
+var copyScript []byte
+
 // view is what the template shows of one page.
 type view struct {
 	*page
 	Content  template.HTML
 	Front    bool
-	Home     string
-	Style    string
-	Script   string
 	Base     string // the way to the top of the site
 	Source   string
 	Groups   []group
@@ -64,7 +64,8 @@ func (s *site) write(out string) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(writeFile(out, "search.js", search), writeFile(out, "style.css", style))
+	return errors.Join(
+		writeFile(out, "search.js", search), writeFile(out, "copy.js", copyScript), writeFile(out, "style.css", style))
 }
 
 func writeFile(out, file string, content []byte) error {
@@ -82,8 +83,7 @@ func (s *site) render(layout *template.Template, p *page) ([]byte, error) {
 	}
 	v := view{
 		page: p, site: s, Content: template.HTML(body.String()), Front: p.source == front,
-		Home: p.relative("index.html"), Style: p.relative("style.css"),
-		Script: p.relative("search.js"), Base: p.relative(""),
+		Base:   p.relative(""),
 		Source: repository + "/blob/main/" + p.source, Groups: s.groups,
 	}
 	for _, h := range p.headings {
