@@ -12,24 +12,28 @@ func (r *Resolver) annotations(ctx context.Context, cloud Cloud, pod provider.Id
 	if r.config.Annotations == nil {
 		return wanted, nil
 	}
-	all, err := r.account(ctx, pod)
+	known, err := r.account(ctx, pod)
 	if err != nil {
 		return nil, err
 	}
-	for _, name := range cloud.Annotations() {
-		if value, set := all[name]; set {
-			wanted[name] = value
-		}
-	}
+	copyAnnotations(wanted, known, cloud)
 	return wanted, nil
 }
 
-// account returns all annotations of the pod's service account; many pods that start
-// at once ask the API server once.
+func copyAnnotations(to, from map[string]string, cloud Cloud) {
+	for _, name := range cloud.Annotations() {
+		if value, set := from[name]; set {
+			to[name] = value
+		}
+	}
+}
+
+// account returns the annotations of the pod's service account that any cloud asks for;
+// many pods that start at once ask the API server once.
 func (r *Resolver) account(ctx context.Context, pod provider.Identity) (map[string]string, error) {
 	key := r.keyer.account(pod)
-	if all, found := r.accounts.get(key); found {
-		return all, nil
+	if known, found := r.accounts.get(key); found {
+		return known, nil
 	}
 	flight := r.flights.DoChan(string(key[:]), func() (any, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.config.CallTimeout)
@@ -38,14 +42,19 @@ func (r *Resolver) account(ctx context.Context, pod provider.Identity) (map[stri
 		if err != nil {
 			return nil, &Failure{Kind: provider.ErrUnavailable, Text: err.Error()}
 		}
-		r.accounts.put(key, all, 1, r.config.AnnotationsFor)
-		return all, nil
+		// Others may be long: a service account has room for 256 KiB.
+		known := map[string]string{}
+		for _, cloud := range r.config.Clouds {
+			copyAnnotations(known, all, cloud)
+		}
+		r.accounts.put(key, known, 1, r.config.AnnotationsFor)
+		return known, nil
 	})
 	select {
 	case <-ctx.Done():
 		return nil, givenUp(ctx)
 	case result := <-flight:
-		all, _ := result.Val.(map[string]string)
-		return all, result.Err
+		known, _ := result.Val.(map[string]string)
+		return known, result.Err
 	}
 }

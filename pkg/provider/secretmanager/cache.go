@@ -6,6 +6,9 @@ import (
 	"time"
 )
 
+// overhead is about what a cache takes to keep a value, besides the value.
+const overhead = 256
+
 // cache holds values until they expire or until it is full, when the one that nobody
 // asked for the longest makes room.
 type cache[V any] struct {

@@ -19,7 +19,7 @@ type Config struct {
 	// SessionFor is how long a session is used, and with it the pod's token that it was
 	// opened with; ten minutes by default.
 	SessionFor time.Duration
-	// CacheBytes bounds the secrets kept; 4 MiB by default.
+	// CacheBytes bounds what the secrets kept take up; 4 MiB by default.
 	CacheBytes int
 	// CallsAtOnce bounds the calls to one cloud that are under way; 16 by default.
 	CallsAtOnce int

@@ -31,7 +31,7 @@ func TestNoSecretIsEverResolvedUnderAnotherIdentity(t *testing.T) {
 			Clouds:      map[string]Cloud{"fake": &fakeCloud{access: world.access}},
 			Annotations: world.annotations, AnnotationsFor: 30 * time.Millisecond,
 			LatestFor: 50 * time.Millisecond, PinnedFor: 200 * time.Millisecond, SessionFor: 300 * time.Millisecond,
-			CacheBytes: 512, CallsAtOnce: 8, CallTimeout: 100 * time.Millisecond, Timeout: time.Second,
+			CacheBytes: 2048, CallsAtOnce: 8, CallTimeout: 100 * time.Millisecond, Timeout: time.Second,
 		})
 		var all sync.WaitGroup
 		outcomes := make(chan error, *operations)

@@ -120,7 +120,7 @@ func (r *Resolver) fetch(ctx context.Context, key cacheKey, req request) (any, e
 	if pinned.MatchString(req.ref.Version) {
 		lasting = r.config.PinnedFor
 	}
-	r.values.put(key, value, value.Len(), lasting)
+	r.values.put(key, value, value.Len()+overhead, lasting)
 	return value, nil
 }
 

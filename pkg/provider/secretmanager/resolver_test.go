@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -235,6 +236,29 @@ func TestAnnotationsAreReadOnceForManyPods(t *testing.T) {
 		<-done
 		assert.EqualValues(t, 2, reads.Load())
 	})
+}
+
+// TestWhatIsKeptIsBounded counts what a Resolver keeps beside the secrets: of service
+// accounts what a cloud asks for, and of tiny secrets no more than fit.
+func TestWhatIsKeptIsBounded(t *testing.T) {
+	resolver := New(Config{
+		Clouds: map[string]Cloud{"fake": &fakeCloud{access: func(context.Context, Subject, provider.Reference) (secret.Text, error) {
+			return secret.New("x"), nil
+		}}},
+		Annotations: func(context.Context, string, string) (map[string]string, error) {
+			return map[string]string{fakeAnnotation: "p", "kubectl.kubernetes.io/last-applied-configuration": strings.Repeat("x", 200<<10)}, nil
+		},
+		CacheBytes: 10 * overhead,
+	})
+	pod := podOf("ns", "a", "token")
+	for i := range 100 {
+		_, err := resolver.Resolve(t.Context(), pod, provider.Reference{Cloud: "fake", Name: strconv.Itoa(i)})
+		require.NoError(t, err)
+	}
+	assert.Less(t, len(resolver.values.byKey), 10)
+	known, found := resolver.accounts.get(resolver.keyer.account(pod))
+	require.True(t, found)
+	assert.Equal(t, map[string]string{fakeAnnotation: "p"}, known)
 }
 
 func TestBadPayloads(t *testing.T) {
