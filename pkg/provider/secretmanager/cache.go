@@ -6,6 +6,9 @@ import (
 	"time"
 )
 
+// sweepEvery is how much longer than it lasts a value may lie in memory.
+const sweepEvery = time.Minute
+
 // overhead is about what a cache takes to keep a value, besides the value.
 const overhead = 256
 
@@ -17,6 +20,7 @@ type cache[V any] struct {
 	recent   *list.List // of *cached[V], the most recently used first
 	capacity int
 	size     int
+	sweep    *time.Timer // runs while there is anything to expire
 }
 
 type cached[V any] struct {
@@ -62,6 +66,20 @@ func (c *cache[V]) put(key cacheKey, value V, size int, lasting time.Duration) {
 	}
 	c.size += size
 	c.byKey[key] = c.recent.PushFront(&cached[V]{key, value, size, time.Now().Add(lasting)})
+	if c.sweep == nil {
+		c.sweep = time.AfterFunc(sweepEvery, c.expire)
+	}
+}
+
+// expire keeps no secret in memory for want of somebody asking for another.
+func (c *cache[V]) expire() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.removeExpired()
+	c.sweep = nil
+	if len(c.byKey) > 0 {
+		c.sweep = time.AfterFunc(sweepEvery, c.expire)
+	}
 }
 
 func (c *cache[V]) drop(key cacheKey) {
@@ -72,7 +90,6 @@ func (c *cache[V]) drop(key cacheKey) {
 	}
 }
 
-// removeExpired keeps no secret in memory for want of somebody asking for it.
 func (c *cache[V]) removeExpired() {
 	now := time.Now()
 	for element := c.recent.Front(); element != nil; {

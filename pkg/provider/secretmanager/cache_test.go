@@ -42,5 +42,10 @@ func TestExpiredValuesLeaveMemory(t *testing.T) {
 		cache.put(cacheKey{3}, 3, 1, time.Hour)
 		assert.Len(t, cache.byKey, 2)
 		assert.Equal(t, 2, cache.size)
+
+		time.Sleep(2 * time.Hour)
+		synctest.Wait()
+		assert.Empty(t, cache.byKey, "though nobody asks")
+		assert.Nil(t, cache.sweep, "and then nothing runs")
 	})
 }
