@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
+	"time"
 
 	"cloud.google.com/go/auth"
 	"cloud.google.com/go/auth/credentials/externalaccount"
@@ -18,6 +19,7 @@ import (
 	"google.golang.org/api/option"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/keepalive"
 
 	"github.com/leoflow/secrets-csi/pkg/provider"
 	"github.com/leoflow/secrets-csi/pkg/provider/secretmanager"
@@ -32,6 +34,10 @@ const (
 	identityNamespace = "identitynamespace:"
 	cloudScope        = "https://www.googleapis.com/auth/cloud-platform"
 	maxMessage        = 1 << 20
+	// A connection that a network has silently dropped is found by pings; TCP alone takes
+	// a quarter of an hour.
+	pingEvery   = 30 * time.Second
+	pingTimeout = 5 * time.Second
 )
 
 // Config says where Google Cloud is and as whom pods are known there.
@@ -67,6 +73,7 @@ func New(config Config) (*Cloud, error) {
 	withDefaults(&config)
 	conn, err := grpc.NewClient(config.Endpoint,
 		grpc.WithTransportCredentials(credentials.NewClientTLSFromCert(config.Roots, "")),
+		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: pingEvery, Timeout: pingTimeout}),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessage)))
 	if err != nil {
 		return nil, fmt.Errorf("gcp: connecting to %s: %w", config.Endpoint, err)
