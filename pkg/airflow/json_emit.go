@@ -11,7 +11,8 @@ import (
 // conn_type and port as they stand and normalises nothing. Absent fields are left
 // out. It is ASCII, so that it reads the same under every locale.
 //
-// It is exact for a connection that Validate accepts.
+// It is exact for a connection that Validate accepts, but that many versions of Airflow
+// take port 0 for none.
 func (c Connection) JSON() []byte {
 	out := make([]byte, 0, 256)
 	out = append(out, `{"conn_type":`...)

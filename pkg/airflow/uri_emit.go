@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// URI is the connection as a URI that every version of Airflow reads back as this
-// connection: a hyphenated scheme, the extra whole in __extra__, everything else
-// percent-encoded, a protocol in the host as well.
+// URI is the connection as a URI that every version of Airflow from 2.1 on, the first
+// to know __extra__, reads back as this connection: a hyphenated scheme, the extra
+// whole in __extra__, everything else percent-encoded, a protocol in the host as well.
 //
 // A URI has no place for the description, which no hook reads, and says neither of
 // host and schema nor of a login before a password that they are absent: these read
