@@ -65,14 +65,18 @@ func (s *doctorSettings) run(ctx context.Context, out io.Writer, flags *flag.Fla
 	return nil
 }
 
-// givesAny tells whether a flag of the driver is given.
+// givesAny tells whether a flag of the driver is given. What the environment gives, as that
+// of a container does which kubectl runs this in, it gives the driver too.
 func givesAny(flags *flag.FlagSet) (given bool) {
 	own := map[string]bool{"json": true, "pid": true, "pods-dir": true}
-	flags.Visit(func(f *flag.Flag) { given = given || !own[f.Name] })
+	flags.Visit(func(f *flag.Flag) {
+		inherited, found := os.LookupEnv(cli.EnvName(f.Name))
+		given = given || !own[f.Name] && (!found || f.Value.String() != inherited)
+	})
 	return given
 }
 
-// adopt takes the flags of the driver that runs.
+// adopt takes the flags of the driver that runs, and the environment as the driver does.
 func (s *doctorSettings) adopt() error {
 	line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", s.pid))
 	if err != nil {
@@ -85,7 +89,7 @@ func (s *doctorSettings) adopt() error {
 	if err := flags.Parse(args[1:]); err != nil || filepath.Base(args[0]) != "driver" {
 		return cli.Usagef("process %d is no driver: give the driver's flags, or --pid", s.pid)
 	}
-	return nil
+	return cli.FromEnvironment(flags)
 }
 
 // node is what the flags say of the node.

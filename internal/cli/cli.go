@@ -130,7 +130,7 @@ func (p Program) run(ctx context.Context, command Command, args []string, stream
 	case err != nil:
 		return Usagef("%w; '%s --help' lists the flags", err, p.title(command))
 	}
-	if err := fromEnvironment(flags, os.LookupEnv); err != nil {
+	if err := FromEnvironment(flags); err != nil {
 		return err
 	}
 	if command.Args == "" && flags.NArg() > 0 {
@@ -139,13 +139,13 @@ func (p Program) run(ctx context.Context, command Command, args []string, stream
 	return run(ctx, streams, flags.Args())
 }
 
-// fromEnvironment sets every flag that the command line left alone from its twin.
-func fromEnvironment(flags *flag.FlagSet, lookup func(string) (string, bool)) error {
+// FromEnvironment sets every flag that the command line left alone from its twin.
+func FromEnvironment(flags *flag.FlagSet) error {
 	given := map[string]bool{}
 	flags.Visit(func(f *flag.Flag) { given[f.Name] = true })
 	var errs []error
 	flags.VisitAll(func(f *flag.Flag) {
-		value, ok := lookup(EnvName(f.Name))
+		value, ok := os.LookupEnv(EnvName(f.Name))
 		if !ok || given[f.Name] {
 			return
 		}

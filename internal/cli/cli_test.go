@@ -103,8 +103,8 @@ Examples:
 }
 
 func TestFromEnvironment(t *testing.T) {
-	environment := map[string]string{"LEOFLOW_CORE_ADDRESS": "env:1", "LEOFLOW_POLL_EVERY": "3s"}
-	lookup := func(name string) (string, bool) { v, ok := environment[name]; return v, ok }
+	t.Setenv("LEOFLOW_CORE_ADDRESS", "env:1")
+	t.Setenv("LEOFLOW_POLL_EVERY", "3s")
 	bind := func() (*flag.FlagSet, *string, *time.Duration) {
 		flags := flag.NewFlagSet("x", flag.ContinueOnError)
 		return flags, flags.String("core-address", "default:1", ""), flags.Duration("poll-every", time.Second, "")
@@ -112,11 +112,11 @@ func TestFromEnvironment(t *testing.T) {
 
 	flags, address, every := bind()
 	assert.NoError(t, flags.Parse([]string{"--core-address=flag:1"}))
-	assert.NoError(t, fromEnvironment(flags, lookup))
+	assert.NoError(t, FromEnvironment(flags))
 	assert.Equal(t, "flag:1", *address, "the command line wins")
 	assert.Equal(t, 3*time.Second, *every)
 
-	environment["LEOFLOW_POLL_EVERY"] = "often"
+	t.Setenv("LEOFLOW_POLL_EVERY", "often")
 	flags, _, _ = bind()
-	assert.ErrorContains(t, fromEnvironment(flags, lookup), "environment variable LEOFLOW_POLL_EVERY: ")
+	assert.ErrorContains(t, FromEnvironment(flags), "environment variable LEOFLOW_POLL_EVERY: ")
 }

@@ -14,7 +14,12 @@ import (
 // clientCertificate looks at what the driver shows to core.
 func clientCertificate(_ context.Context, node Node) []Finding {
 	const name = "client certificate"
-	if node.Core.CertFile == "" {
+	switch {
+	case node.Core.Address == "":
+		return skipped(name, "--core-address is not given")
+	case node.Core.CertFile == "" && node.Core.TokenFile == "":
+		return skipped(name, "neither --core-cert nor --core-token-file is given: core cannot tell this node of changes, and is polled")
+	case node.Core.CertFile == "":
 		return skipped(name, "--core-cert is not given; the driver's token watches for changes instead")
 	}
 	pair, err := tls.LoadX509KeyPair(node.Core.CertFile, node.Core.KeyFile)

@@ -55,7 +55,7 @@ func readClaims(path string) (claims, error) {
 func token(_ context.Context, node Node) []Finding {
 	const name = "token"
 	if node.Core.TokenFile == "" {
-		return skipped(name, "--core-token-file is not given; the client certificate watches for changes")
+		return skipped(name, "--core-token-file is not given")
 	}
 	found, err := readClaims(node.Core.TokenFile)
 	if err != nil {

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"os"
 	"os/exec"
 	"path/filepath"
 	"testing"
@@ -29,7 +30,9 @@ func TestASoundNodeIsSeenToBe(t *testing.T) {
 	driver.await(t, `leoflow_csi_rotation_lag_seconds_count`, 1)
 	assert.NotContains(t, driver.page(t), "warehouse")
 
-	said, _ := exec.CommandContext(t.Context(), filepath.Join(binaries(t), "driver"), "doctor", "--pid="+s.Driver.ID(), "--json").Output()
+	doctor := exec.CommandContext(t.Context(), filepath.Join(binaries(t), "driver"), "doctor", "--pid="+s.Driver.ID(), "--json")
+	doctor.Env = append(os.Environ(), "LEOFLOW_NODE_ID=here") // as kubectl hands on the container's
+	said, _ := doctor.Output()
 	assert.Regexp(t, `"check": "driver",\s+"state": "ok"`, string(said))
 	assert.Regexp(t, `"check": "core",\s+"state": "ok"`, string(said))
 }
