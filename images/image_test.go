@@ -16,6 +16,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/layout"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
@@ -154,6 +155,18 @@ func TestLayoutHoldsEveryPlatform(t *testing.T) {
 		config, err := among.ConfigName()
 		require.NoError(t, err)
 		assert.Equal(t, alone, config, "both tars hold the same image")
+	}
+}
+
+func TestContainerdKnowsTheImageByTheNameThatKubeletHas(t *testing.T) {
+	for reference, whole := range map[string]string{
+		"leoflow/secrets-csi/agent:v1.2.3":               "docker.io/leoflow/secrets-csi/agent:v1.2.3",
+		"registry.example.com/leoflow/agent:v1.2.3":      "registry.example.com/leoflow/agent:v1.2.3",
+		"localhost/leoflow/secrets-csi/agent:snapshot.g": "localhost/leoflow/secrets-csi/agent:snapshot.g",
+	} {
+		tag, err := name.NewTag(reference)
+		require.NoError(t, err)
+		assert.Equal(t, whole, kubeletsName(tag))
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -31,6 +32,10 @@ func archiveName(r recipe, platform v1.Platform) string {
 // writeLayout writes the images of all platforms as one OCI layout, under the names
 // that containerd and other tools look for.
 func writeLayout(o options, r recipe, index v1.ImageIndex) (err error) {
+	tag, err := name.NewTag(o.reference(r))
+	if err != nil {
+		return err
+	}
 	directory, err := os.MkdirTemp("", "leoflow-layout")
 	if err != nil {
 		return err
@@ -39,13 +44,19 @@ func writeLayout(o options, r recipe, index v1.ImageIndex) (err error) {
 	named := mutate.AppendManifests(empty.Index, mutate.IndexAddendum{Add: index, Descriptor: v1.Descriptor{
 		Annotations: map[string]string{
 			"org.opencontainers.image.ref.name": o.tag,
-			"io.containerd.image.name":          o.reference(r),
+			"io.containerd.image.name":          kubeletsName(tag),
 		},
 	}})
 	if _, err := layout.Write(directory, named); err != nil {
 		return err
 	}
 	return pack(directory, filepath.Join(o.out, r.name+".oci.tar"))
+}
+
+// kubeletsName is the whole name that kubelet asks containerd for. The library calls
+// Docker's registry by its host.
+func kubeletsName(tag name.Tag) string {
+	return strings.Replace(tag.Name(), name.DefaultRegistry, "docker.io", 1)
 }
 
 // pack archives the directory in the order of names and without times.
