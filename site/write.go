@@ -17,8 +17,8 @@ var pageTemplate string
 //go:embed style.css
 var style []byte
 
-//go:embed copy.js
-var copyScript []byte
+//go:embed page.js
+var pageScript []byte
 
 // view is what the template shows of one page.
 type view struct {
@@ -65,7 +65,7 @@ func (s *site) write(out string) error {
 		return err
 	}
 	return errors.Join(
-		writeFile(out, "search.js", search), writeFile(out, "copy.js", copyScript), writeFile(out, "style.css", style))
+		writeFile(out, "search.js", search), writeFile(out, "page.js", pageScript), writeFile(out, "style.css", style))
 }
 
 func writeFile(out, file string, content []byte) error {

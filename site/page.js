@@ -11,3 +11,6 @@ for (const block of navigator.clipboard ? document.querySelectorAll(".code") : [
   });
   block.append(button);
 }
+
+// A long menu begins at its top; show where in it this page is.
+document.querySelector(".menu [aria-current]")?.scrollIntoView({block: "nearest"});
