@@ -9,7 +9,8 @@ import (
 )
 
 // What follows is what upstream's hooks do with a connection, written down from their
-// code, and held against it as of 501c0d32 in apache/airflow (12 March 2026): GoogleBaseHook (providers/google common/hooks/base_google.py), AwsConnectionWrapper
+// code, and held against it as of 501c0d32 in apache/airflow (12 March 2026):
+// GoogleBaseHook (providers/google common/hooks/base_google.py), AwsConnectionWrapper
 // (providers/amazon aws/utils/connection_wrapper.py), AzureBaseHook, WasbHook,
 // AzureDataLakeStorageV2Hook and AzureDataLakeHook (providers/microsoft/azure hooks).
 // Each returns the credential that the hook uses, or "raises …".
