@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/yuin/goldmark/ast"
 )
@@ -19,8 +20,7 @@ type item struct {
 
 // menu reads the front page's sections and takes their lists out of its text: the front
 // page shows them as the menu is shown everywhere.
-func (s *site) menu() ([]group, error) {
-	var groups []group
+func (s *site) menu() error {
 	home := s.pages[front]
 	for node := home.tree.FirstChild(); node != nil; {
 		next := node.NextSibling()
@@ -32,14 +32,14 @@ func (s *site) menu() ([]group, error) {
 		}
 		items, err := s.items(list)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		groups = append(groups, group{Title: plain(h, home.text), Items: items})
+		s.groups = append(s.groups, group{Title: plain(h, home.text), Items: items})
 		node = list.NextSibling()
 		home.tree.RemoveChild(home.tree, h)
 		home.tree.RemoveChild(home.tree, list)
 	}
-	return groups, nil
+	return nil
 }
 
 // items reads a list of "[title](page): what it is about".
@@ -58,6 +58,9 @@ func (s *site) items(list *ast.List) ([]item, error) {
 		p := s.pages[to.file]
 		if p == nil {
 			return nil, fmt.Errorf("%s: %q links to no page", front, link.Destination)
+		}
+		if s.listed(p) || slices.ContainsFunc(items, func(i item) bool { return i.page == p }) {
+			return nil, fmt.Errorf("%s: %q is there before", front, link.Destination)
 		}
 		title := plain(link, home.text)
 		about := plain(entry, home.text)[len(title):]

@@ -23,8 +23,7 @@ func load(files fs.FS) (*site, error) {
 	if err := s.crawl(front); err != nil {
 		return nil, err
 	}
-	var err error
-	if s.groups, err = s.menu(); err != nil {
+	if err := s.menu(); err != nil {
 		return nil, err
 	}
 	wrong := s.unreached()

@@ -40,6 +40,7 @@ func TestASiteIsRefusedForWhatLeadsNowhere(t *testing.T) {
 		{"a page that none links to", "docs/three.md", "# Three", "docs/three.md: no page links to it"},
 		{"two pages at one address", "overview.md", "# O", "README.md and overview.md are both overview.html"},
 		{"an entry without a link", front, "\n\n## More\n- nothing", `docs/README.md: "nothing" does not begin with a link`},
+		{"an entry that is there before", front, "\n\n## More\n- [m](one.md)", `docs/README.md: "one.md" is there before`},
 		{"an entry that is no page", front, "\n\n## More\n- [m](../go.mod)", `docs/README.md: "../go.mod" links to no page`},
 	} {
 		t.Run(row.name, func(t *testing.T) {
