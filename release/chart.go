@@ -24,9 +24,11 @@ func (r release) packChart(ctx context.Context) error {
 	if output, err := command.CombinedOutput(); err != nil {
 		return fmt.Errorf("packaging the chart: %w: %s", err, output)
 	}
-	name := fmt.Sprintf("%s-%s.tgz", chartName, r.version)
-	return repack(filepath.Join(parts, name), filepath.Join(r.finished, name), r.committed)
+	return repack(filepath.Join(parts, r.chartFile()), filepath.Join(r.finished, r.chartFile()), r.committed)
 }
+
+// chartFile is named by helm.
+func (r release) chartFile() string { return fmt.Sprintf("%s-%s.tgz", chartName, r.version) }
 
 // repack copies an archive of documents, without what tells where and when it was made.
 func repack(from, to string, made time.Time) error {

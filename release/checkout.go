@@ -26,12 +26,15 @@ type checkout struct {
 
 // readCheckout asks git about the work tree at the directory.
 func readCheckout(ctx context.Context, directory string) (checkout, error) {
-	root, errRoot := git(ctx, directory, "rev-parse", "--show-toplevel")
+	root, err := git(ctx, directory, "rev-parse", "--show-toplevel")
+	if err != nil {
+		return checkout{}, fmt.Errorf("looking for the commit to release: %w", err)
+	}
 	head, errHead := git(ctx, directory, "log", "-1", "--format=%H %ct")
 	tags, errTags := git(ctx, directory, "for-each-ref", "refs/tags", "--format=%(refname:strip=2) %(objectname) %(*objectname)")
 	changes, errChanges := git(ctx, directory, "status", "--porcelain")
-	if err := errors.Join(errRoot, errHead, errTags, errChanges); err != nil {
-		return checkout{}, fmt.Errorf("asking git which commit this is: %w", err)
+	if err := errors.Join(errHead, errTags, errChanges); err != nil {
+		return checkout{}, fmt.Errorf("asking git about the commit: %w", err)
 	}
 	commit, seconds, _ := strings.Cut(head[0], " ")
 	committed, err := strconv.ParseInt(seconds, 10, 64)

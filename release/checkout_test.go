@@ -51,5 +51,5 @@ func TestReadCheckout(t *testing.T) {
 func TestReadCheckoutWhereThereIsNone(t *testing.T) {
 	t.Setenv("GIT_CEILING_DIRECTORIES", os.TempDir())
 	_, err := readCheckout(t.Context(), t.TempDir())
-	assert.ErrorContains(t, err, "asking git which commit this is: git rev-parse: fatal: not a git repository")
+	assert.ErrorContains(t, err, "looking for the commit to release: git rev-parse: fatal: not a git repository")
 }

@@ -20,6 +20,18 @@ var elsewhere = map[string]string{
 	"ctr --namespace k8s.io images import dist/images/driver-linux-amd64.tar":                  "it is for a node; test/kind loads its images so",
 	"crane push dist/images/driver-linux-amd64.tar registry.example.com/leoflow/driver:v1.2.3": noRegistry,
 
+	"sha256sum --check --ignore-missing SHA256SUMS":       noRelease,
+	"git checkout v0.1.0":                                 noRelease,
+	"diff dist/release/SHA256SUMS ~/Downloads/SHA256SUMS": noRelease,
+	"mkdir driver && tar --extract --file leoflow-secrets-csi-driver_0.1.0.oci.tar --directory driver":                           noRelease,
+	"crane push driver registry.example.com/leoflow/driver:v0.1.0":                                                               noRegistry,
+	"skopeo copy --all oci-archive:leoflow-secrets-csi-driver_0.1.0.oci.tar docker://registry.example.com/leoflow/driver:v0.1.0": noRegistry,
+	"ctr --namespace k8s.io images import leoflow-secrets-csi-driver_0.1.0.oci.tar":                                              noRelease,
+	"kind load image-archive leoflow-secrets-csi-driver_0.1.0_linux_amd64.image.tar":                                             noEngine,
+	"docker load --input leoflow-secrets-csi-driver_0.1.0_linux_amd64.image.tar":                                                 noEngine,
+	"(cd api && go tool -modfile=../tools/buf.mod buf breaking --against '../.git#tag=v0.1.0,subdir=api')":                       noRelease,
+	"git tag --annotate v0.1.0 --message v0.1.0":                                                                                 "it would make a release of the checkout",
+
 	"gcloud iam service-accounts add-iam-policy-binding etl@PROJECT.iam.gserviceaccount.com \\\n" +
 		`    --role roles/iam.workloadIdentityUser --member "serviceAccount:PROJECT.svc.id.goog[airflow/etl]"`: noCloud,
 
@@ -33,6 +45,7 @@ const (
 	noCloud    = "it needs an account at a cloud"
 	noEngine   = "it needs a container engine"
 	noRegistry = "it needs a registry"
+	noRelease  = "it needs a release, whose files TestDocumentNamesFilesOfARelease knows"
 )
 
 // Elsewhere are the commands that are never run where documents are tried.
