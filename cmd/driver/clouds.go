@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"net/url"
 	"os"
 	"slices"
 	"strings"
@@ -67,6 +68,21 @@ func (c *cloudSettings) check() error {
 	}
 	if slices.Contains(names, "gcp") && c.gcp.Audience == "" {
 		return errors.New("--clouds=gcp needs --gcp-audience, the workload identity provider that pods are known by")
+	}
+	return c.checkURLs()
+}
+
+// checkURLs refuses plain HTTP, by which pods' tokens would go in the clear.
+func (c *cloudSettings) checkURLs() error {
+	for _, one := range []struct{ flag, url string }{
+		{"gcp-sts-url", c.gcp.STSURL}, {"gcp-iam-url", c.gcp.IAMURL},
+		{"aws-endpoint", c.aws.Endpoint}, {"aws-sts-endpoint", c.aws.STSEndpoint},
+		{"azure-authority-host", c.azure.AuthorityHost}, {"azure-vault-endpoint", c.azure.VaultEndpoint},
+	} {
+		parsed, err := url.Parse(one.url)
+		if one.url != "" && (err != nil || parsed.Scheme != "https" || parsed.Host == "") {
+			return fmt.Errorf("--%s %q is not an https URL, and pods' tokens go there", one.flag, one.url)
+		}
 	}
 	return nil
 }

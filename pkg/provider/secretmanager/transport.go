@@ -3,8 +3,12 @@ package secretmanager
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
+	"net"
 	"net/http"
 	"time"
+
+	"github.com/leoflow/secrets-csi/pkg/provider"
 )
 
 // maxAnswer bounds what a server may answer; a secret takes 64 KiB, and base64 and an
@@ -39,9 +43,12 @@ type checked struct {
 }
 
 func (c checked) RoundTrip(request *http.Request) (*http.Response, error) {
+	if request.URL.Scheme != "https" {
+		return nil, Unusable("reaching " + request.URL.Host + ": over plain HTTP a token would go in the clear; give the driver an https URL")
+	}
 	response, err := c.Transport.RoundTrip(request)
 	if err != nil {
-		return nil, err
+		return nil, unreached(request.URL.Host, err)
 	}
 	if c.check != nil {
 		if err := c.check(response); err != nil {
@@ -51,4 +58,18 @@ func (c checked) RoundTrip(request *http.Request) (*http.Response, error) {
 	}
 	response.Body = http.MaxBytesReader(nil, response.Body, maxAnswer)
 	return response, nil
+}
+
+// unreached tells of what waiting alone does not mend. A vault's or a region's name is
+// part of its host's.
+func unreached(host string, err error) error {
+	var name *net.DNSError
+	var certificate *tls.CertificateVerificationError
+	switch {
+	case errors.As(err, &name) && name.IsNotFound:
+		return &Failure{Kind: provider.ErrUnavailable, Text: "reaching " + host + ": there is no such host; correct the vault or the region, or the cluster's DNS"}
+	case errors.As(err, &certificate):
+		return &Failure{Kind: provider.ErrUnavailable, Text: "reaching " + host + ": its certificate cannot be verified; have the driver trust its CA"}
+	}
+	return err
 }

@@ -1,0 +1,90 @@
+package secretmanager
+
+import (
+	"crypto/x509"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/leoflow/secrets-csi/pkg/provider"
+)
+
+func TestNoTokenGoesInTheClearNorElsewhere(t *testing.T) {
+	reached := 0
+	count := http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached++ })
+	plain, elsewhere := httptest.NewServer(count), httptest.NewTLSServer(count)
+	defer plain.Close()
+	defer elsewhere.Close()
+	server := httptest.NewTLSServer(http.RedirectHandler(elsewhere.URL, http.StatusTemporaryRedirect))
+	defer server.Close()
+	roots := x509.NewCertPool()
+	roots.AddCert(server.Certificate())
+	client := NewHTTPClient(roots, nil)
+	defer client.CloseIdleConnections()
+
+	_, err := get(t, client, plain.URL)
+	require.ErrorContains(t, err, "give the driver an https URL")
+	status, err := get(t, client, server.URL)
+	require.NoError(t, err)
+	assert.Equal(t, http.StatusTemporaryRedirect, status)
+	assert.Zero(t, reached)
+}
+
+func get(t *testing.T, client *http.Client, url string) (status int, err error) {
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	require.NoError(t, err)
+	response, err := client.Do(request)
+	if err != nil {
+		return 0, err
+	}
+	return response.StatusCode, response.Body.Close()
+}
+
+func TestAnswersAreBounded(t *testing.T) {
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		for range 10 {
+			_, _ = w.Write(make([]byte, maxAnswer))
+		}
+	}))
+	defer server.Close()
+	roots := x509.NewCertPool()
+	roots.AddCert(server.Certificate())
+	client := NewHTTPClient(roots, nil)
+	defer client.CloseIdleConnections()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL, nil)
+	require.NoError(t, err)
+	response, err := client.Do(request)
+	require.NoError(t, err)
+	defer func() { assert.NoError(t, response.Body.Close()) }()
+
+	read, err := io.Copy(io.Discard, response.Body)
+
+	require.Error(t, err)
+	assert.EqualValues(t, maxAnswer, read)
+}
+
+func TestWhoIsNotReached(t *testing.T) {
+	server := httptest.NewUnstartedServer(nil)
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.StartTLS()
+	defer server.Close()
+	_, err := get(t, NewHTTPClient(x509.NewCertPool(), nil), server.URL)
+	require.ErrorIs(t, err, provider.ErrUnavailable)
+	require.ErrorContains(t, err, "its certificate cannot be verified; have the driver trust its CA")
+
+	missing := &url.Error{Err: fmt.Errorf("dial: %w", &net.DNSError{Name: "v.vault.azure.net", IsNotFound: true})}
+	err = unreached("v.vault.azure.net", missing)
+	require.ErrorIs(t, err, provider.ErrUnavailable)
+	assert.EqualError(t, err, "reaching v.vault.azure.net: there is no such host; correct the vault or the region, or the cluster's DNS (unavailable)")
+
+	late := &net.DNSError{IsTimeout: true}
+	assert.Equal(t, error(late), unreached("h", late), "that passes")
+}
