@@ -30,7 +30,7 @@ func main() {
 func run(args []string, stdout io.Writer) error {
 	flags := flag.NewFlagSet("site", flag.ContinueOnError)
 	root := flags.String("root", "..", "the `directory` of the repository")
-	out := flags.String("out", filepath.Join("..", "dist", "site"), "the `directory` to write to; what it held is deleted")
+	out := flags.String("out", filepath.Join("..", "dist", "site"), "the `directory` to write to, replacing the site in it")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}

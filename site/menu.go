@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/yuin/goldmark/ast"
 )
@@ -64,7 +65,7 @@ func (s *site) items(list *ast.List) ([]item, error) {
 		}
 		title := plain(link, home.text)
 		about := plain(entry, home.text)[len(title):]
-		items = append(items, item{Title: title, About: trimAbout(about), page: p})
+		items = append(items, item{Title: title, About: strings.Trim(about, ":. \n"), page: p})
 	}
 	return items, nil
 }

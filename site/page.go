@@ -25,10 +25,9 @@ type page struct {
 }
 
 type heading struct {
-	Level    int
-	Anchor   string
-	Text     string
-	position ast.Node
+	Level  int
+	Anchor string
+	Text   string
 }
 
 // markdown reads what GitHub reads, so that a document looks alike in both places.
@@ -75,7 +74,7 @@ func (p *page) nameHeadings() {
 		words := plain(h, p.text)
 		anchor := taken.name(words)
 		h.SetAttributeString("id", anchor)
-		p.headings = append(p.headings, heading{Level: h.Level, Anchor: anchor, Text: words, position: h})
+		p.headings = append(p.headings, heading{Level: h.Level, Anchor: anchor, Text: words})
 		if h.Level == 1 && p.title == "" {
 			p.title = words
 		}

@@ -82,6 +82,18 @@ func TestWrittenPagesLeadToOneAnother(t *testing.T) {
 	assert.Contains(t, first, `<script src="../search.js" data-base="../"></script>`)
 }
 
+func TestADirectoryThatIsNoSiteIsLeftAlone(t *testing.T) {
+	s, err := load(small())
+	require.NoError(t, err)
+	out := t.TempDir()
+	require.NoError(t, s.write(out), "into an empty one")
+	require.NoError(t, s.write(out), "over a site")
+	other := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(other, "thesis.txt"), nil, 0o600))
+	assert.ErrorContains(t, s.write(other), "holds something that is not a site")
+	assert.FileExists(t, filepath.Join(other, "thesis.txt"))
+}
+
 var reference = regexp.MustCompile(`(href|src)="([^"]*)"`)
 
 // TestTheSiteOfThisRepositoryStandsAlone follows every link of every page that is written.
