@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -119,6 +120,21 @@ func TestEveryRotationRestartsOnce(t *testing.T) {
 		s.says(fmt.Sprint("start ", number+1))
 		s.tells("restarting the program")
 	}
+	s.send(unix.SIGTERM)
+	s.says("SIGTERM")
+	s.ends(3)
+}
+
+func TestARotationWaitsForTheDebounce(t *testing.T) {
+	const debounce = 200 * time.Millisecond
+	s := supervise(t, "--on-rotate=signal:HUP --debounce="+debounce.String())
+	s.says("start 0")
+	began := time.Now()
+	s.deliver("1")
+	s.says("SIGHUP") // perhaps by the first look, which waits for nothing
+	s.deliver("2")
+	s.says("SIGHUP")
+	assert.GreaterOrEqual(t, time.Since(began), debounce)
 	s.send(unix.SIGTERM)
 	s.says("SIGTERM")
 	s.ends(3)

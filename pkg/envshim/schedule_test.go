@@ -1,0 +1,47 @@
+package envshim
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"golang.org/x/sys/unix"
+)
+
+func TestChangesAreGatheredAndNotPutOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &supervision{Supervisor: Supervisor{OnRotate: Rotation{signal: unix.SIGHUP}, Debounce: 5 * time.Second}}
+		began := time.Now()
+		for range 4 {
+			r.schedule(r.delay())
+			time.Sleep(time.Second)
+		}
+		assert.Equal(t, 5*time.Second, (<-r.due).Sub(began), "five seconds after the first change, however many follow")
+		assert.Empty(t, r.due, "one look for all of them")
+	})
+}
+
+func TestNothingIsScheduledForWhoWantsNothing(t *testing.T) {
+	for name, r := range map[string]*supervision{
+		"no rotation is wanted":    {},
+		"the program is to end":    {Supervisor: Supervisor{OnRotate: Rotation{restart: true}}, stopping: true},
+		"the program is restarted": {Supervisor: Supervisor{OnRotate: Rotation{restart: true}}, next: &Program{}},
+	} {
+		r.schedule(0)
+		assert.Nil(t, r.due, name)
+	}
+}
+
+func TestSplayIsAddedToTheDebounce(t *testing.T) {
+	const debounce, splay = 2 * time.Second, 10 * time.Second
+	r := &supervision{Supervisor: Supervisor{Debounce: debounce, Splay: splay}}
+	least, most := time.Hour, time.Duration(0)
+	for range 1000 {
+		least, most = min(least, r.delay()), max(most, r.delay())
+	}
+	assert.GreaterOrEqual(t, least, debounce)
+	assert.Less(t, least, debounce+splay/10)
+	assert.Less(t, most, debounce+splay)
+	assert.Greater(t, most, debounce+splay-splay/10)
+}
