@@ -23,30 +23,36 @@ const (
 )
 
 func TestQuickStart(t *testing.T) {
-	reader := arrive(t)
-	document := reader.document("README.md")
+	bareCluster(t)
+	reader := sitDown(t)
 	began := time.Now()
-	reader.follow(document)
+	reader.follow("README.md")
 	took := time.Since(began)
 	t.Logf("the quick start took %v", took.Round(time.Second))
 	assert.Less(t, took, quickStart)
 }
 
-// TestEveryCommandRunsInACluster is about all documents that need one. Those that install
-// the product begin without it; the others find it there.
-func TestEveryCommandRunsInACluster(t *testing.T) {
+// TestEveryCommandRuns is about all documents that need a cluster. Those that install the
+// product begin without it; the others find it there.
+func TestEveryCommandRuns(t *testing.T) {
 	documents, err := console.Commanding(root)
 	require.NoError(t, err)
+	var others []string
 	for _, document := range documents {
-		if document.Path == "README.md" || !document.NeedsCluster() {
-			continue
+		switch {
+		case document.Path == "README.md" || !document.NeedsCluster():
+		case document.Uses("helm install", "helm upgrade --install"):
+			t.Run(document.Path, func(t *testing.T) {
+				bareCluster(t)
+				sitDown(t).follow(document.Path)
+			})
+		default:
+			others = append(others, document.Path)
 		}
-		t.Run(document.Path, func(t *testing.T) {
-			reader := arrive(t)
-			if !document.Uses("helm install", "helm upgrade --install") {
-				reader.install()
-			}
-			reader.follow(document)
-		})
+	}
+	bareCluster(t)
+	sitDown(t).install()
+	for _, path := range others {
+		t.Run(path, func(t *testing.T) { sitDown(t).follow(path) })
 	}
 }

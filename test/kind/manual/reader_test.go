@@ -9,44 +9,46 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/leoflow/secrets-csi/test/console"
 )
 
-// reader is somebody with a checkout, a terminal and a cluster.
+// reader is somebody with a checkout, a terminal and the cluster.
 type reader struct {
 	*testing.T
 	shell      *console.Shell
 	automation console.Automation
 }
 
-// arrive gives a test a reader, whose cluster is empty again afterwards.
-func arrive(t *testing.T) *reader {
+// sitDown gives a test a reader with a checkout of their own.
+func sitDown(t *testing.T) *reader {
 	t.Helper()
 	dir := t.TempDir()
 	require.NoError(t, console.Checkout(root, dir))
 	require.NoError(t, os.CopyFS(dir, os.DirFS(root+"/test/demo/files")))
-	require.NoError(t, os.CopyFS(dir, os.DirFS("testdata/installed")))
+	automation, err := console.ReadAutomation(root)
+	require.NoError(t, err)
 	kubeconfig, err := filepath.Abs(os.Getenv("KUBECONFIG"))
 	require.NoError(t, err)
-	automation, err := console.ReadAutomation(root)
+	standIns, err := filepath.Abs(filepath.Join(root, console.Programs))
 	require.NoError(t, err)
 	bin, err := programs()
 	require.NoError(t, err)
-	require.NoError(t, publish())
-	standIns, err := filepath.Abs(filepath.Join(root, console.Programs))
-	require.NoError(t, err)
 	shell := console.Open(dir, t.TempDir(), "PATH="+bin+":"+standIns+":"+os.Getenv("PATH"), "KUBECONFIG="+kubeconfig,
 		"HELM_CACHE_HOME="+t.TempDir(), "HELM_CONFIG_HOME="+t.TempDir())
-	r := &reader{t, shell, automation}
-	r.Log(r.must(script("prepare.sh")))
-	t.Cleanup(func() {
-		shell.Close()
-		r.Log(r.must(script("leave.sh")))
-	})
-	return r
+	t.Cleanup(shell.Close)
+	return &reader{t, shell, automation}
+}
+
+// bareCluster gives a test a cluster with nothing in it that a document made, and clears it
+// again. There are the images, and an Airflow's namespace.
+func bareCluster(t *testing.T) {
+	t.Helper()
+	require.NoError(t, publish())
+	r := sitDown(t)
+	r.must(script("prepare.sh"))
+	t.Cleanup(func() { r.must(script("leave.sh")) })
 }
 
 func script(name string) string {
@@ -68,25 +70,21 @@ func (r *reader) must(script string) string {
 // install installs the product as a document finds it that does not do so itself.
 func (r *reader) install() {
 	r.Helper()
-	r.must("helm install leoflow charts/leoflow-secrets-csi --namespace leoflow --create-namespace --wait --values installed.yaml")
+	values, err := filepath.Abs("testdata/installed.yaml")
+	require.NoError(r, err)
+	r.must("helm install leoflow charts/leoflow-secrets-csi --namespace leoflow --create-namespace --wait --values " + values)
 }
 
-func (r *reader) document(path string) console.Document {
+// follow does what the document says.
+func (r *reader) follow(path string) {
 	r.Helper()
 	text, err := os.ReadFile(filepath.Join(root, path))
 	require.NoError(r, err)
 	document, err := console.Parse(path, string(text))
 	require.NoError(r, err)
-	return document
-}
-
-// follow does what the document says.
-func (r *reader) follow(document console.Document) {
-	r.Helper()
 	trial := console.Trial{Shell: r.shell, Skip: r.skip, Patience: patience, Log: r.Logf}
-	assert.NoError(r, trial.Run(r.Context(), document))
-	if r.Failed() {
-		r.Log(r.must(script("explain.sh")))
+	if err := trial.Run(r.Context(), document); err != nil {
+		r.Errorf("%v\n%s", err, r.must(script("explain.sh")))
 	}
 }
 
