@@ -85,7 +85,7 @@ func settingsOfTests(t *testing.T) map[string]bool {
 	t.Helper()
 	found := map[string]bool{}
 	variable := regexp.MustCompile(`LEOFLOW_[A-Z_]+`)
-	err := filepath.WalkDir(filepath.Join(root, "test", "kind"), func(path string, entry os.DirEntry, err error) error {
+	err := filepath.WalkDir(filepath.Join(root, "test", "kind"), func(path string, _ os.DirEntry, err error) error {
 		if err != nil || filepath.Ext(path) != ".go" && filepath.Ext(path) != ".sh" {
 			return err
 		}
