@@ -53,6 +53,9 @@ func concerns(change provider.Change, spec Volume) bool {
 	if change.All {
 		return true
 	}
+	if change.Namespace != "" && change.Namespace != spec.Pod.Namespace {
+		return false
+	}
 	for _, name := range change.Entries {
 		wanted := spec.Connections
 		if name.Kind == provider.Variable {

@@ -66,6 +66,22 @@ func TestOnlyAffectedVolumesAreFetchedAndAlikeOnesShareACall(t *testing.T) {
 	})
 }
 
+func TestAChangeInOneNamespaceConcernsNoOther(t *testing.T) {
+	rotating(t, func(*rig) {}, func(t *testing.T, r *rig) {
+		here, there := r.volume(t, "here"), r.volume(t, "there")
+		there.Pod.Namespace = "elsewhere"
+		require.NoError(t, r.Publish(t.Context(), here))
+		require.NoError(t, r.Publish(t.Context(), there))
+		before := len(r.fake.Calls())
+
+		r.fake.Notify(provider.Change{Namespace: "airflow", Entries: []provider.Name{{Kind: provider.Connection, ID: "warehouse"}}})
+		synctest.Wait()
+		calls := r.fake.Calls()[before:]
+		require.Len(t, calls, 1)
+		assert.Equal(t, "here", calls[0].Pods[0].PodName)
+	})
+}
+
 func TestAPodOfAGroupWhoseTokenIsRefusedGetsNothingOfItsNeighbours(t *testing.T) {
 	rotating(t, func(*rig) {}, func(t *testing.T, r *rig) {
 		good, bad := r.volume(t, "good"), r.volume(t, "bad")

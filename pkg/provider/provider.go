@@ -55,6 +55,9 @@ type Change struct {
 	// volume is to be looked at again.
 	All     bool
 	Entries []Name
+	// Namespace is that of the pods whom the entries concern; empty if they concern the
+	// pods of any.
+	Namespace string
 }
 
 // Kind tells connections from variables.

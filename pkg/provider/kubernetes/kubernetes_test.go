@@ -180,6 +180,22 @@ func TestAnswersOfTheAPIServer(t *testing.T) {
 	}
 }
 
+func TestAChangeIsOfANamespace(t *testing.T) {
+	world := providertest.NewWorld()
+	served, api := start(t, world)
+	ctx, cancel := context.WithCancel(t.Context())
+	changes, ended := make(chan provider.Change, 8), make(chan error, 1)
+	go func() { ended <- served.Watch(ctx, func(change provider.Change) { changes <- change }) }()
+	require.Equal(t, provider.Change{All: true}, <-changes, "whatever was missed")
+
+	api.put("team", "connection-db", "connection", "", map[string]string{"uri": "http://db"})
+	assert.Equal(t, provider.Change{
+		Entries: []provider.Name{{Kind: provider.Connection, ID: "db"}}, Namespace: "team",
+	}, <-changes)
+	cancel()
+	require.ErrorIs(t, <-ended, context.Canceled)
+}
+
 func TestWatchIsOffWhereItMayNot(t *testing.T) {
 	world := providertest.NewWorld()
 	served, api := start(t, world)

@@ -25,8 +25,7 @@ const (
 )
 
 // Watch implements provider.Watcher, under the driver's own identity. It sees names
-// and labels, never values. Change names no namespace: whoever has an entry of that
-// name looks again.
+// and labels, never values.
 func (p *Provider) Watch(ctx context.Context, notify func(provider.Change)) error {
 	if !p.config.Watch {
 		return fmt.Errorf("watching Secrets: %w: it is not turned on", provider.ErrWatchUnsupported)
@@ -75,7 +74,7 @@ func (p *Provider) watchOnce(ctx context.Context, notify func(provider.Change)) 
 			return errNoAnswer
 		}
 		if name, ours := nameOf(meta.ObjectMeta); ours {
-			notify(provider.Change{Entries: []provider.Name{name}})
+			notify(provider.Change{Entries: []provider.Name{name}, Namespace: meta.Namespace})
 		}
 	}
 	return nil
