@@ -2,7 +2,8 @@ package policy
 
 // Codes of notices. They are part of the manifest and do not change.
 const (
-	// KeyStoredInCore: the connection carries a cloud's key that core stores.
+	// KeyStoredInCore: the connection carries a cloud's key, stored in core or wherever the
+	// connection is from.
 	KeyStoredInCore = "key-stored-in-core"
 	// CredentialIgnored: a credential was taken out, because another one comes first.
 	CredentialIgnored = "credential-ignored"
@@ -16,7 +17,7 @@ func (d *draft) notice(code, message string) {
 }
 
 func (d *draft) storedKey(field, remedy string) {
-	d.notice(KeyStoredInCore, field+" holds a cloud key that core stores; "+remedy)
+	d.notice(KeyStoredInCore, field+" holds a cloud key that is stored with the connection; "+remedy)
 }
 
 func (d *draft) ignored(field, winner string) {
