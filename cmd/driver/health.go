@@ -23,9 +23,24 @@ func listenHTTP(ctx context.Context, flagName, address string) (net.Listener, er
 	return listener, nil
 }
 
-// serveHTTP answers until ctx ends.
-func serveHTTP(ctx context.Context, listener net.Listener, pages http.Handler) error {
-	server := &http.Server{Handler: pages, ReadHeaderTimeout: 5 * time.Second}
+const (
+	// maxHeader is what Prometheus and kubelet never come near.
+	maxHeader = 4 << 10
+	// maxIdle is longer than Prometheus takes from one scrape to the next, if nobody told
+	// it otherwise.
+	maxIdle = 90 * time.Second
+	// probesAtOnce bounds the calls that probes make to the CSI socket.
+	probesAtOnce = 4
+)
+
+// serveHTTP answers until ctx ends. Every pod that reaches the address may ask, so no
+// connection can hold much of this process's memory, nor hold it for long. An answer may
+// take as long as answerWithin; 0 sets no end.
+func serveHTTP(ctx context.Context, listener net.Listener, pages http.Handler, answerWithin time.Duration) error {
+	server := &http.Server{
+		Handler: pages, MaxHeaderBytes: maxHeader,
+		ReadTimeout: 5 * time.Second, WriteTimeout: answerWithin, IdleTimeout: maxIdle,
+	}
 	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
 	defer stop()
 	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
@@ -46,13 +61,25 @@ func healthPages(server *driver.Server, metrics *metric.Metrics) http.Handler {
 
 // probe answers with what ask finds wrong, for whoever reads the pod's events.
 func probe(ask func(context.Context) error) http.Handler {
+	slots := make(chan struct{}, probesAtOnce)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), 3*time.Second)
 		defer cancel()
-		if err := ask(ctx); err != nil {
+		if err := inTurn(ctx, slots, ask); err != nil {
 			http.Error(w, err.Error(), http.StatusServiceUnavailable)
 			return
 		}
 		_, _ = fmt.Fprintln(w, "ok")
 	})
+}
+
+// inTurn gives the slot back before anything is written, since who asked may read slowly.
+func inTurn(ctx context.Context, slots chan struct{}, ask func(context.Context) error) error {
+	select {
+	case slots <- struct{}{}:
+		defer func() { <-slots }()
+		return ask(ctx)
+	case <-ctx.Done():
+		return errors.New("too many probes at once")
+	}
 }

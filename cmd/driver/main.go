@@ -121,14 +121,14 @@ func serve(ctx context.Context, s settings, sources sources, resolver provider.R
 		if err != nil {
 			return err
 		}
-		group.Go(func() error { return serveHTTP(ctx, listener, healthPages(server, metrics)) })
+		group.Go(func() error { return serveHTTP(ctx, listener, healthPages(server, metrics), 10*time.Second) })
 	}
 	if s.pprofAddress != "" {
 		listener, err := listenHTTP(ctx, "--pprof-address", s.pprofAddress)
 		if err != nil {
 			return err
 		}
-		group.Go(func() error { return serveHTTP(ctx, listener, profilePages()) })
+		group.Go(func() error { return serveHTTP(ctx, listener, profilePages(), 0) })
 	}
 	group.Go(func() error { return deliverer.Run(ctx) })
 	group.Go(func() error { return server.Serve(ctx) })

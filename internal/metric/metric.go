@@ -62,9 +62,9 @@ func New() *Metrics {
 	return m
 }
 
-// Handler answers scrapes.
+// Handler answers scrapes, a few at once.
 func (m *Metrics) Handler() http.Handler {
-	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{DisableCompression: true})
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{DisableCompression: true, MaxRequestsInFlight: 4})
 }
 
 func buildInfo() prometheus.Collector {
