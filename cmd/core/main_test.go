@@ -1,7 +1,6 @@
 package main
 
 import (
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/leoflow/secrets-csi/internal/kube/kubetest"
 	"github.com/leoflow/secrets-csi/internal/testca"
+	"github.com/leoflow/secrets-csi/internal/testport"
 )
 
 // TestMain puts this binary into PATH as "core", and clients of it as "fetch" and
@@ -29,14 +29,11 @@ func TestScripts(t *testing.T) {
 
 // setUp gives a script a certificate, keys, an address and an API server of its own.
 func setUp(env *testscript.Env) error {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	address, err := testport.Free()
 	if err != nil {
 		return err
 	}
-	env.Setenv("ADDRESS", listener.Addr().String())
-	if err := listener.Close(); err != nil {
-		return err
-	}
+	env.Setenv("ADDRESS", address)
 	files, err := certificate()
 	if err != nil {
 		return err

@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"io"
-	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -10,6 +9,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/leoflow/secrets-csi/internal/testport"
 )
 
 // scraped is a driver as Prometheus sees it.
@@ -18,10 +19,9 @@ type scraped struct{ address string }
 // unused is an address of loopback on which nobody listens.
 func unused(t *testing.T) scraped {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	address, err := testport.Free()
 	require.NoError(t, err)
-	require.NoError(t, listener.Close())
-	return scraped{listener.Addr().String()}
+	return scraped{address}
 }
 
 // page is empty where nobody answers.

@@ -14,6 +14,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/leoflow/secrets-csi/internal/testport"
 )
 
 // Options are what a stack is made of. Connections, Variables and Rules are the
@@ -100,12 +102,13 @@ func (s *Stack) writeFiles() (err error) {
 
 // StartCore starts core, at the address that it had before if it was started before.
 func (s *Stack) StartCore(ctx context.Context) (err error) {
-	listen := s.address
-	if listen == "" {
-		listen = "127.0.0.1:0"
+	if s.address == "" {
+		if s.address, err = testport.Free(); err != nil {
+			return err
+		}
 	}
 	s.Core, err = Run(s.program("core"), append([]string{
-		"serve", "--listen=" + listen, "--connections=" + s.Connections, "--variables=" + s.Variables,
+		"serve", "--listen=" + s.address, "--connections=" + s.Connections, "--variables=" + s.Variables,
 		"--rules=" + s.path("rules.yaml"), "--cert=" + s.path("core.crt"), "--key=" + s.path("core.key"),
 		"--client-ca=" + s.PKI.CA(), "--jwt-key-file=" + s.path("jwt.key"), "--log-format=json",
 	}, s.options.CoreArgs...)...)
@@ -114,13 +117,8 @@ func (s *Stack) StartCore(ctx context.Context) (err error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	line, err := s.Core.WaitFor(ctx, `"address":"`)
-	if err != nil {
-		return err
-	}
-	_, rest, _ := strings.Cut(line, `"address":"`)
-	s.address, _, _ = strings.Cut(rest, `"`)
-	return nil
+	_, err = s.Core.WaitFor(ctx, `"address":"`)
+	return err
 }
 
 // StartDriver starts the driver.

@@ -1,0 +1,30 @@
+// Package testport finds addresses for programs that a test starts, ends and starts again.
+package testport
+
+import (
+	"errors"
+	"math/rand/v2"
+	"net"
+	"strconv"
+)
+
+// Ports below those that Linux gives to clients (32768 and up, unless it is told
+// otherwise): while nobody listens on one, no connection of another test takes it, nor
+// does a client that tries it reach itself.
+const (
+	first = 10_000
+	count = 20_000
+	tries = 100
+)
+
+// Free is an address of loopback, as HOST:PORT, on which nobody listens.
+func Free() (address string, err error) {
+	for range tries {
+		address = net.JoinHostPort("127.0.0.1", strconv.Itoa(first+rand.N(count)))
+		var listener net.Listener
+		if listener, err = net.Listen("tcp", address); err == nil {
+			return address, listener.Close()
+		}
+	}
+	return "", errors.Join(errors.New("finding a free port"), err)
+}
