@@ -2,6 +2,7 @@
 package testport
 
 import (
+	"context"
 	"errors"
 	"math/rand/v2"
 	"net"
@@ -22,7 +23,7 @@ func Free() (address string, err error) {
 	for range tries {
 		address = net.JoinHostPort("127.0.0.1", strconv.Itoa(first+rand.N(count)))
 		var listener net.Listener
-		if listener, err = net.Listen("tcp", address); err == nil {
+		if listener, err = new(net.ListenConfig).Listen(context.Background(), "tcp", address); err == nil {
 			return address, listener.Close()
 		}
 	}
