@@ -40,22 +40,23 @@ func notices(ctx context.Context, o options, name string, platform v1.Platform) 
 			return nil, fmt.Errorf("%s has no license file, so it cannot be handed on", owner)
 		}
 		for _, file := range files {
-			text, err := os.ReadFile(file)
+			text, err := os.ReadFile(file.path)
 			if err != nil {
 				return nil, err
 			}
-			owners[string(text)] = append(owners[string(text)], owner+" "+filepath.Base(file))
+			owners[string(text)] = append(owners[string(text)], owner+" "+file.name)
 		}
 	}
 	return joined(owners), nil
 }
 
-// joined is all texts, by the first of their owners.
+// joined is all texts, by the first of their owners. No two texts have the same first
+// one, so the order is always the same.
 func joined(owners map[string][]string) []byte {
 	var out bytes.Buffer
 	first := func(text string) string { return slices.Min(owners[text]) }
 	for _, text := range slices.SortedFunc(maps.Keys(owners), func(a, b string) int { return strings.Compare(first(a), first(b)) }) {
-		names := slices.Compact(slices.Sorted(slices.Values(owners[text])))
+		names := slices.Sorted(slices.Values(owners[text]))
 		_, _ = fmt.Fprintf(&out, "== %s\n\n%s\n\n", strings.Join(names, "\n== "), strings.TrimSpace(text))
 	}
 	return out.Bytes()
@@ -82,16 +83,19 @@ func dependencies(ctx context.Context, o options, name string, platform v1.Platf
 	return found, nil
 }
 
+// license is a file; its name is the path below its owner's root.
+type license struct{ name, path string }
+
 // licenseFiles are the licenses by owner: those in the directories of its packages, and
 // in all above them up to its root.
-func licenseFiles(packages []dependency) (map[string][]string, error) {
-	files := map[string][]string{}
+func licenseFiles(packages []dependency) (map[string][]license, error) {
+	files := map[string][]license{}
 	seen := map[string]bool{}
 	for _, p := range packages {
 		files[p.owner] = append(files[p.owner], nil...)
 		for directory := p.directory; strings.HasPrefix(directory, p.root) && !seen[directory]; directory = filepath.Dir(directory) {
 			seen[directory] = true
-			here, err := licensesIn(directory)
+			here, err := licensesIn(p.root, directory)
 			if err != nil {
 				return nil, err
 			}
@@ -102,11 +106,12 @@ func licenseFiles(packages []dependency) (map[string][]string, error) {
 }
 
 // licensesIn are the directory's files that have a license's name and are no code.
-func licensesIn(directory string) (found []string, err error) {
+func licensesIn(root, directory string) (found []license, err error) {
 	entries, err := os.ReadDir(directory)
 	for _, entry := range entries {
 		if !entry.IsDir() && licenseName.MatchString(entry.Name()) && filepath.Ext(entry.Name()) != ".go" {
-			found = append(found, filepath.Join(directory, entry.Name()))
+			path := filepath.Join(directory, entry.Name())
+			found = append(found, license{strings.TrimPrefix(path, root+"/"), path})
 		}
 	}
 	return found, err
