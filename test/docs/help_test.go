@@ -6,10 +6,13 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/leoflow/secrets-csi/test/stack"
 )
 
 // helpBlock is what a program prints about one of its commands:
@@ -46,13 +49,14 @@ func TestEveryCommandIsDocumentedAsItPrintsItself(t *testing.T) {
 	assert.Empty(t, documented, "documented, and not there")
 }
 
+// programs is the directory of the three, built once.
+var programs = sync.OnceValues(func() (string, error) { return stack.Build(root, "docs") })
+
 // helpOfAll is what every command of every program prints about itself.
 func helpOfAll(t *testing.T) map[string]string {
 	t.Helper()
-	bin := t.TempDir()
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", bin+"/", "./cmd/...")
-	build.Dir, build.Stderr = root, os.Stderr
-	require.NoError(t, build.Run())
+	bin, err := programs()
+	require.NoError(t, err)
 	programs, err := os.ReadDir(bin)
 	require.NoError(t, err)
 	help := map[string]string{}

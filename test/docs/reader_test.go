@@ -24,7 +24,7 @@ type machine struct{ bin string }
 
 func prepare(t *testing.T) machine {
 	t.Helper()
-	bin, err := stack.Build(root, "docs")
+	bin, err := programs()
 	require.NoError(t, err)
 	publish(t, bin)
 	return machine{bin}
