@@ -47,6 +47,10 @@ func TestTheFaultAndTheRemedyAreNamed(t *testing.T) {
 			"none does not exist here", "kubeletRootDir"},
 		{"no driver", func(_ *testing.T, r *rig) { r.Endpoint += ".none" },
 			"failed driver: the CSI socket ", "look at the log of the driver's pod"},
+		{"the driver's socket deleted under it", func(t *testing.T, r *rig) {
+			require.NoError(t, os.Remove(r.Endpoint))
+			r.answerProbes(t, http.StatusServiceUnavailable, "the CSI socket does not answer")
+		}, "failed driver: the CSI socket ", "look at the log of the driver's pod"},
 		{"wrong registry", func(_ *testing.T, r *rig) { r.RegistrationDir = r.dir },
 			"failed kubelet registration: the driver's socket is not in kubelet's directory", "kubelet's own plugins_registry"},
 		{"kubelet refused", func(t *testing.T, r *rig) {

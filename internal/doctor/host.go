@@ -54,10 +54,14 @@ func propagation(_ context.Context, node Node) []Finding {
 
 func socket(ctx context.Context, node Node) []Finding {
 	const name = "driver"
-	if err := (&driver.Server{Endpoint: node.Endpoint}).Live(ctx); err != nil {
+	if err := live(ctx, node); err != nil {
 		return failed(name, err.Error(), "look at the log of the driver's pod on this node, and whether there is such a pod")
 	}
 	return fine(name, node.Endpoint+" answers")
+}
+
+func live(ctx context.Context, node Node) error {
+	return (&driver.Server{Endpoint: node.Endpoint}).Live(ctx)
 }
 
 // registration believes the driver, which kubelet told; without probes it looks whether
@@ -67,6 +71,9 @@ func registration(ctx context.Context, node Node) []Finding {
 	const remedy = "make --registration-dir kubelet's own plugins_registry (below its --root-dir), and read kubelet's log for " + driver.Name
 	if node.RegistrationDir == "" {
 		return skipped(name, "--registration-dir is not given; something else has to register the driver")
+	}
+	if live(ctx, node) != nil {
+		return skipped(name, "kubelet cannot register a driver that does not answer")
 	}
 	path := filepath.Join(node.RegistrationDir, driver.Name+"-reg.sock")
 	if _, err := os.Stat(path); err != nil {
