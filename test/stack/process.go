@@ -3,6 +3,7 @@ package stack
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -121,6 +122,16 @@ func (o *output) find(text string) (string, <-chan struct{}) {
 		}
 	}
 	return "", o.more
+}
+
+// check tells of the first whole line that is not JSON, as every line of a log is.
+func (o *output) check() error {
+	for line := range strings.Lines(o.String()) {
+		if strings.HasSuffix(line, "\n") && !json.Valid([]byte(line)) {
+			return fmt.Errorf("this is no line of a log: %q", line)
+		}
+	}
+	return nil
 }
 
 // Kill ends the process by SIGKILL and waits for it.

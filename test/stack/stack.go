@@ -39,6 +39,8 @@ type Stack struct {
 	PKI                    *PKI
 	options                Options
 	address                string
+	// started are all processes, those too that others have replaced.
+	started []*Process
 }
 
 const startTimeout = 20 * time.Second
@@ -107,7 +109,7 @@ func (s *Stack) StartCore(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	s.Core, err = Run(s.program("core"), append([]string{
+	s.Core, err = s.run("core", append([]string{
 		"serve", "--listen=" + s.address, "--connections=" + s.Connections, "--variables=" + s.Variables,
 		"--rules=" + s.path("rules.yaml"), "--cert=" + s.path("core.crt"), "--key=" + s.path("core.key"),
 		"--client-ca=" + s.PKI.CA(), "--jwt-key-file=" + s.path("jwt.key"), "--log-format=json",
@@ -121,9 +123,17 @@ func (s *Stack) StartCore(ctx context.Context) (err error) {
 	return err
 }
 
+func (s *Stack) run(program string, args ...string) (*Process, error) {
+	process, err := Run(s.program(program), args...)
+	if err == nil {
+		s.started = append(s.started, process)
+	}
+	return process, err
+}
+
 // StartDriver starts the driver.
 func (s *Stack) StartDriver(ctx context.Context) (err error) {
-	s.Driver, err = Run(s.program("driver"), append([]string{
+	s.Driver, err = s.run("driver", append([]string{
 		"--node-id=demo", "--endpoint=unix://" + s.socket(), "--core-address=" + s.address, "--core-server-name=core",
 		"--core-ca=" + s.PKI.CA(), "--core-cert=" + s.path("node.crt"), "--core-key=" + s.path("node.key"),
 	}, s.options.DriverArgs...)...)
@@ -168,7 +178,8 @@ func (s *Stack) WriteConnections(content string) error {
 }
 
 // Close unmounts what is published, pods first and the driver last, stops the
-// processes and deletes the files.
+// processes and deletes the files. It is an error if one of them printed anything that is
+// no line of its log.
 func (s *Stack) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
 	defer cancel()
@@ -180,6 +191,9 @@ func (s *Stack) Close() error {
 		if process != nil {
 			errs = append(errs, process.Stop())
 		}
+	}
+	for _, process := range s.started {
+		errs = append(errs, process.output.check())
 	}
 	return errors.Join(append(errs, os.RemoveAll(s.Dir))...)
 }
