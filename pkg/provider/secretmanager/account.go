@@ -36,16 +36,9 @@ func (r *Resolver) account(ctx context.Context, pod provider.Identity) (map[stri
 		return known, nil
 	}
 	flight := r.flights.DoChan(string(key[:]), func() (any, error) {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.config.CallTimeout)
-		defer cancel()
-		all, err := r.config.Annotations(ctx, pod.Namespace, pod.ServiceAccount)
+		known, err := r.readAccount(ctx, pod)
 		if err != nil {
-			return nil, &Failure{Kind: provider.ErrUnavailable, Text: err.Error()}
-		}
-		// Others may be long: a service account has room for 256 KiB.
-		known := map[string]string{}
-		for _, cloud := range r.config.Clouds {
-			copyAnnotations(known, all, cloud)
+			return nil, err
 		}
 		r.accounts.put(key, known, 1, r.config.AnnotationsFor)
 		return known, nil
@@ -57,4 +50,31 @@ func (r *Resolver) account(ctx context.Context, pod provider.Identity) (map[stri
 		known, _ := result.Val.(map[string]string)
 		return known, result.Err
 	}
+}
+
+// readAccount outlives the caller that began it, because others may have joined.
+func (r *Resolver) readAccount(ctx context.Context, pod provider.Identity) (map[string]string, error) {
+	probe, why := r.apiServer.admit("")
+	if why != nil {
+		return nil, why
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.config.CallTimeout)
+	defer cancel()
+	all, err := r.config.Annotations(ctx, pod.Namespace, pod.ServiceAccount)
+	if err != nil {
+		failure := &Failure{Kind: provider.ErrUnavailable, Text: err.Error()}
+		if ctx.Err() != nil {
+			probe.end(failure)
+		} else {
+			probe.over(true) // with whatever it says of this service account
+		}
+		return nil, failure
+	}
+	probe.over(true)
+	// Others may be long: a service account has room for 256 KiB.
+	known := map[string]string{}
+	for _, cloud := range r.config.Clouds {
+		copyAnnotations(known, all, cloud)
+	}
+	return known, nil
 }

@@ -163,18 +163,14 @@ func TestIdentitiesOverTheClouds(t *testing.T) {
 // which Azure's SDK panics.
 func TestAMalformedChallengeFailsTheCallAlone(t *testing.T) {
 	c := startClouds(t)
-	ref := provider.Reference{Cloud: "azure", Name: "s", Location: "https://v.vault.azure.net"}
-	for _, challenge := range []string{
-		`Bearer authorization="x" resource="https://vault.azure.net"`,
-		`Bearer authorization=""https://x", resource="https://vault.azure.net"`,
-	} {
+	read := func(vault, challenge string) error {
 		c.azure.Challenge = challenge
-		_, err := c.resolver.Resolve(t.Context(), c.pod("ns", "sa"), ref)
-		require.ErrorIs(t, err, provider.ErrUnavailable, challenge)
+		_, err := c.resolver.Resolve(t.Context(), c.pod("ns", "sa"), provider.Reference{Cloud: "azure", Name: "s", Location: vault})
+		return err
 	}
-	c.azure.Challenge = ""
-	_, err := c.resolver.Resolve(t.Context(), c.pod("ns", "sa"), ref)
-	require.NoError(t, err, "it leaves nothing behind")
+	require.ErrorIs(t, read("https://a.vault.azure.net", `Bearer authorization="x" resource="https://vault.azure.net"`), provider.ErrUnavailable)
+	require.ErrorIs(t, read("https://b.vault.azure.net", `Bearer authorization=""https://x", resource="https://vault.azure.net"`), provider.ErrUnavailable)
+	require.NoError(t, read("https://c.vault.azure.net", ""))
 }
 
 // TestTheSDKsLogNothing runs the test above in a process whose environment turns on

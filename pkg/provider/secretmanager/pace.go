@@ -22,40 +22,78 @@ const (
 // out is to keep nobody from the others.
 type pace struct {
 	slots chan struct{}
-	mu    sync.Mutex
-	until map[string]time.Time // by place; those that have passed are dropped
+	// patience is for one attempt.
+	patience time.Duration
+	outages  outages
+	mu       sync.Mutex
+	until    map[string]time.Time // by place; those that have passed are dropped
 }
 
-func newPace(atOnce int) *pace {
-	return &pace{slots: make(chan struct{}, atOnce), until: map[string]time.Time{}}
+func newPace(atOnce int, patience time.Duration) *pace {
+	return &pace{slots: make(chan struct{}, atOnce), patience: patience, until: map[string]time.Time{}}
 }
 
 // try runs call until it succeeds, fails in a way that asking again does not mend, or
-// has failed often enough.
+// has failed often enough. Where a place does not answer one call alone goes on.
 func (p *pace) try(ctx context.Context, place string, call func(context.Context) error) error {
+	probe, why := p.outages.admit(place)
+	if why != nil {
+		return why
+	}
 	for attempt := 1; ; attempt++ {
-		err := p.once(ctx, place, call)
-		if !errors.Is(err, provider.ErrUnavailable) || attempt == attempts || ctx.Err() != nil {
+		outcome, err := p.once(ctx, place, call)
+		switch {
+		case outcome == answered || outcome == notAsked:
+			probe.over(outcome == answered)
+			return err
+		case attempt == attempts || ctx.Err() != nil:
+			probe.end(err)
+			return err
+		case outcome == silent && !probe.silent(err):
 			return err
 		}
 		p.slowDown(place, err, attempt)
 		if !sleep(ctx, backoff(attempt)) {
+			probe.end(err)
 			return err
 		}
 	}
 }
 
-func (p *pace) once(ctx context.Context, place string, call func(context.Context) error) error {
+// outcome is what an attempt says of the place.
+type outcome int
+
+const (
+	answered outcome = iota
+	unavailable
+	silent   // unavailable, for it let the time pass
+	notAsked // it says nothing
+)
+
+func (p *pace) once(ctx context.Context, place string, call func(context.Context) error) (outcome, error) {
 	if !sleep(ctx, p.pause(place)) {
-		return givenUp(ctx)
+		return notAsked, givenUp(ctx)
 	}
 	select {
 	case p.slots <- struct{}{}:
 		defer func() { <-p.slots }()
-		return call(ctx)
+		return p.attempt(ctx, call)
 	case <-ctx.Done():
-		return givenUp(ctx)
+		return notAsked, givenUp(ctx)
 	}
+}
+
+func (p *pace) attempt(ctx context.Context, call func(context.Context) error) (outcome, error) {
+	ctx, cancel := context.WithTimeout(ctx, p.patience)
+	defer cancel()
+	err := call(ctx)
+	switch {
+	case !errors.Is(err, provider.ErrUnavailable):
+		return answered, err
+	case ctx.Err() != nil:
+		return silent, err
+	}
+	return unavailable, err
 }
 
 func (p *pace) pause(place string) time.Duration {

@@ -29,7 +29,7 @@ func TestTry(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				calls := 0
-				err := newPace(1).try(t.Context(), "a", func(context.Context) error {
+				err := newPace(1, time.Minute).try(t.Context(), "a", func(context.Context) error {
 					calls++
 					if calls <= len(row.failures) {
 						return row.failures[calls-1]
@@ -57,7 +57,7 @@ func TestBackoffGrows(t *testing.T) {
 // begun meanwhile, waits as long, and one to another place does not.
 func TestThrottlingHoldsBackWhoeverAsksThere(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		pace := newPace(2)
+		pace := newPace(2, time.Minute)
 		began := time.Now()
 		throttled := make(chan struct{})
 		go func() {
@@ -81,7 +81,7 @@ func TestThrottlingHoldsBackWhoeverAsksThere(t *testing.T) {
 
 func TestCallsAtOnceAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		pace := newPace(3)
+		pace := newPace(3, time.Minute)
 		release, done := make(chan struct{}), make(chan error)
 		underway := make(chan struct{}, 10)
 		for range 10 {
@@ -104,7 +104,7 @@ func TestCallsAtOnceAreBounded(t *testing.T) {
 
 func TestWaitingEndsWithTheCaller(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		pace := newPace(1)
+		pace := newPace(1, time.Minute)
 		pace.slowDown("a", &Failure{Throttled: true, RetryAfter: time.Hour}, 1)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()

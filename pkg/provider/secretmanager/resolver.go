@@ -24,6 +24,8 @@ type Resolver struct {
 	sessions *cache[Session]
 	values   *cache[secret.Text]
 	flights  singleflight.Group
+	// apiServer is where annotations are read.
+	apiServer outages
 }
 
 var _ provider.Resolver = (*Resolver)(nil)
@@ -38,7 +40,7 @@ func New(config Config) *Resolver {
 		values:   newCache[secret.Text](config.CacheBytes),
 	}
 	for name := range config.Clouds {
-		r.paces[name] = newPace(config.CallsAtOnce)
+		r.paces[name] = newPace(config.CallsAtOnce, config.CallTimeout)
 	}
 	return r
 }
@@ -108,8 +110,6 @@ func (r *Resolver) fetch(ctx context.Context, key cacheKey, req request) (any, e
 	defer cancel()
 	var value secret.Text
 	err := r.paces[req.ref.Cloud].try(ctx, req.ref.Location, func(ctx context.Context) (err error) {
-		ctx, cancel := context.WithTimeout(ctx, r.config.CallTimeout)
-		defer cancel()
 		value, err = r.access(ctx, req)
 		return err
 	})

@@ -261,6 +261,31 @@ func TestWhatIsKeptIsBounded(t *testing.T) {
 	assert.Equal(t, map[string]string{fakeAnnotation: "p"}, known)
 }
 
+func TestASilentAPIServerHoldsUpNobodyElse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		resolver := New(Config{
+			Clouds: map[string]Cloud{"fake": &fakeCloud{access: tells}},
+			Annotations: func(ctx context.Context, _, serviceAccount string) (map[string]string, error) {
+				if serviceAccount == "gone" {
+					return nil, errors.New("404")
+				}
+				<-ctx.Done()
+				return nil, errors.New("the API server does not answer in time")
+			},
+			CallTimeout: patience,
+		})
+		began := time.Now()
+		resolve := func(account string) error {
+			_, err := resolver.Resolve(t.Context(), podOf("ns", account, "token"), aReference)
+			return err
+		}
+		require.ErrorContains(t, resolve("gone"), "404")
+		require.ErrorContains(t, resolve("a"), "in time")
+		require.ErrorContains(t, resolve("b"), "in time")
+		assert.Equal(t, patience, time.Since(began))
+	})
+}
+
 func TestBadPayloads(t *testing.T) {
 	for name, row := range map[string]struct{ value, message string }{
 		"empty":     {"", "is empty"},
