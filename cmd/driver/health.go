@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"time"
@@ -33,14 +34,18 @@ const (
 	probesAtOnce = 4
 )
 
-// serveHTTP answers until ctx ends. Every pod that reaches the address may ask, so no
-// connection can hold much of this process's memory, nor hold it for long. An answer may
-// take as long as answerWithin; 0 sets no end.
-func serveHTTP(ctx context.Context, listener net.Listener, pages http.Handler, answerWithin time.Duration) error {
-	server := &http.Server{
+// newHTTP makes a server of pages. Every pod that reaches its address may ask, so no
+// connection can hold much of this process's memory, nor hold it for long.
+func newHTTP(pages http.Handler, log *slog.Logger) *http.Server {
+	return &http.Server{
 		Handler: pages, MaxHeaderBytes: maxHeader,
-		ReadTimeout: 5 * time.Second, WriteTimeout: answerWithin, IdleTimeout: maxIdle,
+		ReadTimeout: 5 * time.Second, WriteTimeout: 10 * time.Second, IdleTimeout: maxIdle,
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}
+}
+
+// serveHTTP answers until ctx ends.
+func serveHTTP(ctx context.Context, server *http.Server, listener net.Listener) error {
 	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
 	defer stop()
 	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {

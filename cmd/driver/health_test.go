@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -10,7 +11,6 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -60,7 +60,8 @@ func TestNobodyHoldsTheDriversMemoryByTalking(t *testing.T) {
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- serveHTTP(ctx, listener, http.NotFoundHandler(), time.Second) }()
+	server := newHTTP(http.NotFoundHandler(), slog.New(slog.DiscardHandler))
+	go func() { ended <- serveHTTP(ctx, server, listener) }()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+listener.Addr().String(), nil)
 	require.NoError(t, err)
 	request.Header.Set("A", strings.Repeat("x", 16<<10))

@@ -121,14 +121,16 @@ func serve(ctx context.Context, s settings, sources sources, resolver provider.R
 		if err != nil {
 			return err
 		}
-		group.Go(func() error { return serveHTTP(ctx, listener, healthPages(server, metrics), 10*time.Second) })
+		group.Go(func() error { return serveHTTP(ctx, newHTTP(healthPages(server, metrics), log), listener) })
 	}
 	if s.pprofAddress != "" {
 		listener, err := listenHTTP(ctx, "--pprof-address", s.pprofAddress)
 		if err != nil {
 			return err
 		}
-		group.Go(func() error { return serveHTTP(ctx, listener, profilePages(), 0) })
+		profiles := newHTTP(profilePages(), log)
+		profiles.WriteTimeout = 0 // one takes as long as it was asked to
+		group.Go(func() error { return serveHTTP(ctx, profiles, listener) })
 	}
 	group.Go(func() error { return deliverer.Run(ctx) })
 	group.Go(func() error { return server.Serve(ctx) })
