@@ -34,7 +34,7 @@ certificates, token, clock, core and every volume, and changes nothing. It takes
 driver's flags; without any, those of the driver that runs as --pid. It exits with 1 if a
 check failed.`,
 		Examples: `# in the driver's pod
-kubectl -n leoflow exec leoflow-driver-x2x7q -- /driver doctor
+kubectl -n leoflow exec ds/leoflow-driver -- /driver doctor
 driver doctor --json`,
 		Bind: func(flags *flag.FlagSet) cli.Run {
 			var s doctorSettings

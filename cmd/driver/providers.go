@@ -32,7 +32,7 @@ type sources struct {
 func (s *settings) providers(log *slog.Logger, metrics *metric.Metrics) (sources, error) {
 	found := sources{byName: map[string]provider.Provider{}}
 	if s.coreAddress != "" {
-		client, err := core.New(s.coreConfig(log, metrics.Core(driver.CoreProvider)))
+		client, err := core.New(s.coreConfig(log, metrics.Line(driver.CoreProvider)))
 		if err != nil {
 			return sources{}, err
 		}
@@ -46,7 +46,7 @@ func (s *settings) providers(log *slog.Logger, metrics *metric.Metrics) (sources
 		found.add("file", files, nil)
 	}
 	if s.kubernetesSecrets {
-		secrets, err := s.kubernetesProvider(log)
+		secrets, err := s.kubernetesProvider(log, metrics)
 		if err != nil {
 			return sources{}, errors.Join(err, found.close())
 		}
@@ -55,12 +55,16 @@ func (s *settings) providers(log *slog.Logger, metrics *metric.Metrics) (sources
 	return found, nil
 }
 
-func (s *settings) kubernetesProvider(log *slog.Logger) (*kubernetes.Provider, error) {
+func (s *settings) kubernetesProvider(log *slog.Logger, metrics *metric.Metrics) (*kubernetes.Provider, error) {
 	api, err := kube.Config(s.kubeconfig)
 	if err != nil {
 		return nil, fmt.Errorf("reading Secrets, for --kubernetes-secrets: %w", err)
 	}
-	return kubernetes.New(kubernetes.Config{API: api, Watch: s.kubernetesWatch, Logger: log})
+	config := kubernetes.Config{API: api, Watch: s.kubernetesWatch, Logger: log}
+	if s.kubernetesWatch {
+		config.Observer = metrics.Line("kubernetes")
+	}
+	return kubernetes.New(config)
 }
 
 // add takes a provider and, where it holds something open, what ends that.

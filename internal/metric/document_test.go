@@ -46,7 +46,7 @@ func everything() *Metrics {
 	m.Delivery().Fetched(delivery.Fetch{Provider: "core", Outcome: "ok", Refusals: map[provider.Reason]int{provider.Denied: 2}})
 	m.Delivery().Resolved("gcp", "missing", time.Second)
 	m.Delivery().Delivered(delivery.Delivery{Provider: "core", Cause: "watch", Outcome: "delivered", Rotated: true, Lag: time.Second})
-	line := m.Core("core")
+	line := m.Line("core")
 	line.Called("Unavailable")
 	line.WatchHeard()
 	line.WatchInterrupted()

@@ -16,9 +16,9 @@ func (m *Metrics) Driver() driver.Observer { return calls{m} }
 // Delivery is the observer of pkg/delivery.
 func (m *Metrics) Delivery() delivery.Observer { return deliveries{m} }
 
-// Core is the observer of the provider for core, which name is of.
-func (m *Metrics) Core(name string) core.Observer {
-	return coreLine{
+// Line is the observer of a provider that is asked over the network, which name is of.
+func (m *Metrics) Line(name string) core.Observer {
+	return line{
 		calls: m.calls, up: m.watchUp.WithLabelValues(name), heard: m.watchHeard.WithLabelValues(name),
 		interruptions: m.watchInterruptions.WithLabelValues(name), name: name,
 	}
@@ -62,21 +62,21 @@ func (d deliveries) Delivered(one delivery.Delivery) {
 	}
 }
 
-type coreLine struct {
+type line struct {
 	calls         *prometheus.CounterVec
 	up, heard     prometheus.Gauge
 	interruptions prometheus.Counter
 	name          string
 }
 
-func (c coreLine) Called(code string) { c.calls.WithLabelValues(c.name, code).Inc() }
+func (c line) Called(code string) { c.calls.WithLabelValues(c.name, code).Inc() }
 
-func (c coreLine) WatchHeard() {
+func (c line) WatchHeard() {
 	c.up.Set(1)
 	c.heard.SetToCurrentTime()
 }
 
-func (c coreLine) WatchInterrupted() {
+func (c line) WatchInterrupted() {
 	c.up.Set(0)
 	c.interruptions.Inc()
 }

@@ -34,7 +34,25 @@ type Config struct {
 	// Kubernetes cannot grant that without the right to read their values.
 	Watch  bool
 	Logger *slog.Logger
+	// Observer is told how the watch goes; optional.
+	Observer Observer
 }
+
+// Observer is told how the watch goes, for whoever counts it. Its methods return at once
+// and are safe for concurrent use.
+type Observer interface {
+	// WatchHeard tells that a watch began, or told of something.
+	WatchHeard()
+	// WatchInterrupted tells that a watch failed or could not begin. One that the API
+	// server ends when its time is over is none.
+	WatchInterrupted()
+}
+
+// silent is the Observer of those who count nothing.
+type silent struct{}
+
+func (silent) WatchHeard()       {}
+func (silent) WatchInterrupted() {}
 
 // Provider implements provider.Provider and provider.Watcher.
 type Provider struct {
@@ -57,6 +75,9 @@ var (
 func New(config Config) (*Provider, error) {
 	if config.Logger == nil {
 		config.Logger = slog.New(slog.DiscardHandler)
+	}
+	if config.Observer == nil {
+		config.Observer = silent{}
 	}
 	anonymous := rest.AnonymousClientConfig(config.API)
 	secrets, err := newClient(anonymous, objects)

@@ -5,6 +5,7 @@ import (
 	"encoding/pem"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -180,9 +181,16 @@ func TestAnswersOfTheAPIServer(t *testing.T) {
 	}
 }
 
+// counted is an Observer that counts.
+type counted struct{ heard, interrupted atomic.Int64 }
+
+func (c *counted) WatchHeard()       { c.heard.Add(1) }
+func (c *counted) WatchInterrupted() { c.interrupted.Add(1) }
+
 func TestAChangeIsOfANamespace(t *testing.T) {
-	world := providertest.NewWorld()
-	served, api := start(t, world)
+	api, observer := startAPI(t, providertest.NewWorld()), new(counted)
+	served, err := kubernetes.New(kubernetes.Config{API: api.config(), Watch: true, Observer: observer})
+	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	changes, ended := make(chan provider.Change, 8), make(chan error, 1)
 	go func() { ended <- served.Watch(ctx, func(change provider.Change) { changes <- change }) }()
@@ -192,8 +200,20 @@ func TestAChangeIsOfANamespace(t *testing.T) {
 	assert.Equal(t, provider.Change{
 		Entries: []provider.Name{{Kind: provider.Connection, ID: "db"}}, Namespace: "team",
 	}, <-changes)
+	assert.EqualValues(t, 2, observer.heard.Load())
+	assert.Zero(t, observer.interrupted.Load())
 	cancel()
 	require.ErrorIs(t, <-ended, context.Canceled)
+}
+
+func TestAWatchThatFailsIsObserved(t *testing.T) {
+	api, observer := startAPI(t, providertest.NewWorld()), new(counted)
+	api.answerAll(func(w http.ResponseWriter, _ *http.Request) { refuse(w, 403, "") })
+	served, err := kubernetes.New(kubernetes.Config{API: api.config(), Watch: true, Observer: observer})
+	require.NoError(t, err)
+	require.ErrorIs(t, served.Watch(t.Context(), nil), provider.ErrWatchUnsupported)
+	assert.EqualValues(t, 1, observer.interrupted.Load())
+	assert.Zero(t, observer.heard.Load())
 }
 
 func TestWatchIsOffWhereItMayNot(t *testing.T) {

@@ -36,6 +36,9 @@ func (p *Provider) Watch(ctx context.Context, notify func(provider.Change)) erro
 		if failures++; time.Since(began) > maxBackoff {
 			failures = 0
 		}
+		if err != nil {
+			p.config.Observer.WatchInterrupted()
+		}
 		var answer *answerError
 		switch {
 		case ctx.Err() != nil:
@@ -67,8 +70,10 @@ func (p *Provider) watchOnce(ctx context.Context, notify func(provider.Change)) 
 		return faultOf(err)
 	}
 	defer events.Stop()
+	p.config.Observer.WatchHeard()
 	notify(provider.Change{All: true})
 	for event := range events.ResultChan() {
+		p.config.Observer.WatchHeard()
 		meta, known := event.Object.(*metav1.PartialObjectMetadata)
 		if event.Type == watch.Error || !known {
 			return errNoAnswer
