@@ -6,6 +6,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"helm.sh/helm/v3/pkg/chartutil"
 	"helm.sh/helm/v3/pkg/strvals"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
 )
 
 // Each row is what somebody may write after --set, and what helm answers.
@@ -53,6 +55,38 @@ func TestWrongValuesAreRejected(t *testing.T) {
 			assert.ErrorContains(t, err, message)
 		})
 	}
+}
+
+// A section whose lines are all commented out is null, and takes the defaults with it.
+func TestEmptySectionsAreRejected(t *testing.T) {
+	for text, message := range map[string]string{
+		"driver:":                      "at '': missing property 'driver'",
+		"core: {ca: null}":             "at '/core': missing property 'ca'",
+		"core: {audience: null}":       "at '/core': missing property 'audience'",
+		"clouds: {gcp: null}":          "at '/clouds': missing property 'gcp'",
+		"image: {digests: null}":       "at '/image': missing property 'digests'",
+		"driver: {logLevel: null}":     "at '/driver': missing property 'logLevel'",
+		"referenceCore: {tls: null}":   "at '/referenceCore': missing property 'tls'",
+		"referenceCore: {rules: null}": "at '/referenceCore': missing property 'rules'",
+	} {
+		_, err := render(t, newest, readValues(t, text))
+		assert.ErrorContains(t, err, message, text)
+	}
+}
+
+// What is a list or a map in the defaults is taken away by null.
+func TestNullTakesAway(t *testing.T) {
+	files := mustRender(t, newest, readValues(t, `
+driver: {tolerations: null, priorityClassName: null, resources: null, updateStrategy: null}
+image: {tag: null, pullSecrets: null}
+monitoring: {labels: null}
+networkPolicy: {driverEgress: null}
+referenceCore: {connections: null, variables: null, resources: null}
+`))
+	entries := find[*corev1.Secret](t, files, "Secret", "-entries").Data
+	assert.Equal(t, "{}", string(entries["connections.json"]), "which core reads as none")
+	assert.Equal(t, "{}", string(entries["variables.json"]))
+	assert.Empty(t, find[*appsv1.DaemonSet](t, files, "DaemonSet", "-driver").Spec.Template.Spec.Tolerations)
 }
 
 func TestAllMistakesAreToldAtOnce(t *testing.T) {
