@@ -2,6 +2,7 @@ package policy
 
 import (
 	"context"
+	"strings"
 
 	"github.com/leoflow/secrets-csi/pkg/airflow"
 )
@@ -32,7 +33,7 @@ func clouds() []cloud { return []cloud{GCP{}, AWS{}, Azure{}} }
 
 func cloudOf(connType string) cloud {
 	for _, one := range clouds() {
-		if one.serves(connType) {
+		if one.serves(strings.ToLower(connType)) {
 			return one
 		}
 	}
@@ -51,10 +52,10 @@ func Clouds() Chain {
 
 // process is the one path of all clouds: choose, fetch if need be, accept.
 func process(ctx context.Context, c cloud, conn airflow.Connection, resolve Resolve) (Outcome, error) {
-	if !c.serves(conn.Type) {
+	if !c.serves(strings.ToLower(conn.Type)) {
 		return Outcome{Connection: conn}, nil
 	}
-	d, err := open(conn, c.prefix(conn.Type))
+	d, err := begin(c, conn)
 	if err != nil {
 		return Outcome{}, err
 	}
@@ -68,4 +69,16 @@ func process(ctx context.Context, c cloud, conn airflow.Connection, resolve Reso
 		}
 	}
 	return Outcome{Connection: d.close(), Grade: chosen.grade, Notices: d.notices}, nil
+}
+
+// begin opens a connection of a type that the cloud serves. Airflow keeps capitals in a
+// type that comes as JSON, and hooks go on with no more than a warning.
+func begin(c cloud, conn airflow.Connection) (*draft, error) {
+	kind := strings.ToLower(conn.Type)
+	d, err := open(conn, c.prefix(kind))
+	if err == nil && conn.Type != kind {
+		d.conn.Type = kind
+		d.notice(ReadAsMeant, "conn_type was delivered in small letters, as hooks are found by them; write it so")
+	}
+	return d, err
 }

@@ -33,7 +33,7 @@ func Probe(conn airflow.Connection) Grade {
 	if cloud == nil {
 		return probeExtra(conn)
 	}
-	draft, err := open(conn, cloud.prefix(conn.Type))
+	draft, err := begin(cloud, conn)
 	if err != nil {
 		return broken(err.Error())
 	}

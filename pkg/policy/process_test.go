@@ -46,6 +46,20 @@ func TestProcessLeavesTheInputAlone(t *testing.T) {
 	assert.Equal(t, extra, conn.Extra.Reveal())
 }
 
+func TestATypeInCapitalsIsServed(t *testing.T) {
+	for written, kind := range map[string]string{"AWS": "aws", "Google_Cloud_Platform": "google_cloud_platform", "WASB": "wasb"} {
+		conn := airflow.Connection{ID: "c", Type: written}
+
+		outcome, err := Clouds().Process(t.Context(), conn, nil)
+
+		require.NoError(t, err)
+		assert.Equal(t, kind, outcome.Connection.Type)
+		assert.Equal(t, Runtime, outcome.Grade.State)
+		assert.Equal(t, outcome.Grade, Probe(conn))
+		assert.Equal(t, []string{ReadAsMeant}, codes(outcome.Notices))
+	}
+}
+
 // TestExclusivenessHolds sets every credential of Google's hook in every spelling and
 // checks that one survives, which is what upstream's own check asks for.
 func TestExclusivenessHolds(t *testing.T) {
