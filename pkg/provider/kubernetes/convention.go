@@ -33,7 +33,11 @@ const (
 	valueKey     = "value"
 )
 
-var fieldKeys = []string{"conn_type", "description", "host", "login", "password", "schema", "port", "extra"}
+var (
+	fieldKeys = []string{"conn_type", "description", "host", "login", "password", "schema", "port", "extra"}
+	// plainKeys are those that no white space belongs to.
+	plainKeys = []string{"conn_type", "host", "port"}
+)
 
 // errAnotherID: two ids may lead to one name, and the Secret has one of them.
 var errAnotherID = errors.New("the Secret of that name is for another id; see its annotation " + idAnnotation)
@@ -120,10 +124,15 @@ func decodeConnection(id string, found *corev1.Secret) (entry, error) {
 	return entry{connection: connection}, nil
 }
 
+// fieldsAsJSON drops the line's end that a file has and that "--from-file" takes along,
+// where it cannot be meant. A password is what it is.
 func fieldsAsJSON(data map[string][]byte) string {
 	fields := make(map[string]string, len(data))
 	for key, value := range data {
 		fields[key] = string(value)
+		if slices.Contains(plainKeys, key) {
+			fields[key] = strings.TrimSpace(fields[key])
+		}
 	}
 	text, _ := json.Marshal(fields) // of text: cannot fail
 	return string(text)

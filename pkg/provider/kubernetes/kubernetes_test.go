@@ -84,6 +84,7 @@ func TestConvention(t *testing.T) {
 		{"JSON", "db", "connection-db", "connection", "", map[string]string{"json": `{"conn_type":"postgres","host":"h","login":"u","password":"p","schema":"s"}`}, uri},
 		{"fields", "db", "connection-db", "connection", "", map[string]string{"conn_type": "postgres", "host": "h", "login": "u", "password": "p", "schema": "s"}, uri},
 		{"fields with port and extra", "db", "connection-db", "connection", "", map[string]string{"conn_type": "aws", "host": "h", "port": "1", "extra": `{"a":1}`}, "aws://h:1/?__extra__=%7B%22a%22%3A1%7D"},
+		{"fields from files", "db", "connection-db", "connection", "", map[string]string{"conn_type": "postgres\n", "host": "h\n", "port": "1\n", "password": "p\n"}, "postgres://:p%0A@h:1"},
 		{"an id with what a name cannot have", "My_DB", "connection-my-db", "connection", "My_DB", map[string]string{"uri": uri}, uri},
 		{"an id with a slash", "a/../b", "connection-a-..-b", "connection", "a/../b", map[string]string{"uri": uri}, uri},
 		{"another id of the same name", "my_db", "connection-my-db", "connection", "My_DB", map[string]string{"uri": uri}, "missing: is for another id"},
