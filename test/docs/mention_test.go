@@ -36,8 +36,9 @@ var ranBlock = regexp.MustCompile("(?ms)^ *```console\n.*?^ *```$")
 // for all that begin so, as in "--gcp-…".
 func (m mention) strangers(text string) (names []string) {
 	for _, match := range m.pattern.FindAllStringSubmatch(text, -1) {
-		if !m.known[match[1]] && !(strings.HasSuffix(match[1], "-") && m.begins(match[1])) {
-			names = append(names, match[1])
+		name := match[1]
+		if known := m.known[name] || strings.HasSuffix(name, "-") && m.begins(name); !known {
+			names = append(names, name)
 		}
 	}
 	return names

@@ -50,7 +50,12 @@ func publish(t *testing.T, bin string) {
 		Attributes: map[string]string{"connections": "warehouse, gcp_default, sandbox?", "variables": "*"},
 	}
 	require.NoError(t, running.Kubelet.Publish(t.Context(), pod))
-	require.NoError(t, unix.Mount("tmpfs", "/run", "tmpfs", 0, "mode=0755"))
+	// Where documents and examples write, the machine is not to notice.
+	for _, dir := range []string{"/run", "/tmp/leoflow"} {
+		require.NoError(t, os.MkdirAll(dir, 0o755))
+		require.NoError(t, unix.Mount("tmpfs", dir, "tmpfs", 0, "mode=0755"))
+		t.Cleanup(func() { require.NoError(t, unix.Unmount(dir, 0)) })
+	}
 	require.NoError(t, os.MkdirAll(volume, 0o755))
 	require.NoError(t, unix.Mount(running.Kubelet.Target(pod), volume, "", unix.MS_BIND, ""))
 	t.Cleanup(func() { require.NoError(t, unix.Unmount(volume, 0)) })

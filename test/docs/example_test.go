@@ -1,0 +1,63 @@
+package docs
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/leoflow/secrets-csi/test/console"
+)
+
+// exampleElsewhere are the examples that do not run on this machine, each with the reason.
+var exampleElsewhere = map[string]string{
+	"agent env --watch --format dotenv --output /run/app/.env":    "it stays and says nothing; output.txtar of cmd/agent runs it",
+	"agent install /leoflow":                                      "it is for an init container; README's quick start runs it in one",
+	"kubectl -n leoflow exec ds/leoflow-driver -- /driver doctor": "it needs a cluster; docs/runbook.md has it, and test/kind/manual runs that",
+	"driver doctor --json":                                        "it is for the driver's own container; test/e2e and test/kind/suite run it",
+	`kubectl create secret generic task-token --from-literal=token="$(core token --jwt-key-file jwt.key --tenant acme --dag billing)"`:                                                                          "it needs a cluster; test/kind/suite makes such a Secret",
+	"driver --node-id=$(NODE_NAME) --core-address=core.leoflow:9443 --core-ca=/etc/leoflow/ca.crt --registration-dir=/registration --kubelet-endpoint=/var/lib/kubelet/plugins/secrets.csi.leoflow.io/csi.sock": asInChart,
+	"core serve --connections connections.json --rules rules.yaml --cert tls.crt --key tls.key --auth tokenreview --node-service-accounts leoflow-system/leoflow-secrets-csi":                                   asInChart,
+}
+
+const asInChart = "it is for a pod; the chart runs it so"
+
+// examples are the commands that a command's help shows, as steps of a document.
+func examples(command, help string) (all console.Document) {
+	all.Path = command + " --help"
+	_, list, _ := strings.Cut(help, "\nExamples:\n")
+	list, _, _ = strings.Cut(list, "\n\n")
+	for i, line := range strings.Split(strings.TrimSpace(list), "\n") {
+		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {
+			all.Steps = append(all.Steps, console.Step{At: fmt.Sprintf("%s: line %d of its examples", all.Path, i+1), Command: line})
+		}
+	}
+	return all
+}
+
+func TestEveryExampleOfTheHelpRuns(t *testing.T) {
+	machine := prepare(t)
+	ran, excused := 0, 0
+	for command, help := range helpOfAll(t) {
+		document := examples(command, help)
+		for _, step := range document.Steps {
+			if reason, ok := exampleElsewhere[step.Command]; ok {
+				t.Logf("%s: not run here, since %s: %s", step.At, reason, step.Command)
+				excused++
+				continue
+			}
+			ran++
+			shell := machine.sitDown(t)
+			output, err := shell.Run(t.Context(), text(t, "testdata/examples.sh"))
+			require.NoError(t, err, output)
+			trial := console.Trial{Shell: shell, Skip: func(string) string { return "" }, Patience: time.Minute, Log: t.Logf}
+			assert.NoError(t, trial.Run(t.Context(), console.Document{Steps: []console.Step{step}}))
+			shell.Close()
+		}
+	}
+	assert.Greater(t, ran, 20)
+	assert.Len(t, exampleElsewhere, excused, "an example is excused that no help has")
+}

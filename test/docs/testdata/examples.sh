@@ -1,0 +1,11 @@
+# What the examples of the programs' help begin with, besides the export files.
+export PASSWORD=correct-horse-battery
+cp connections.json connections.yaml
+cp variables.json variables.yaml
+printf north > region.txt
+head -c 32 /dev/urandom | base64 > jwt.key
+head -c 32 /dev/urandom | base64 > seal.key
+core seal --seal-key-file seal.key --connections connections.json > sealed.json
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj /CN=core \
+  -addext subjectAltName=DNS:localhost -keyout tls.key -out tls.crt
+cp tls.crt ca.crt
