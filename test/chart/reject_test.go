@@ -18,6 +18,8 @@ func TestWrongValuesAreRejected(t *testing.T) {
 		"core.adress=core:7443":                                   "at '/core': additional properties 'adress' not allowed",
 		"core.address=https://core:7443":                          `core.address: "https://core:7443" is not host:port; it is a gRPC address without a scheme, such as core.example.com:7443`,
 		"core.address=core.example.com":                           `core.address: "core.example.com" is not host:port`,
+		"core.address=core.example.com:99999":                     `core.address: "core.example.com:99999" is not host:port`,
+		"core.address=core.example.com:0":                         `core.address: "core.example.com:0" is not host:port`,
 		"core.ca.secretName=core-ca":                              "core.address: empty, so the chart runs the reference core, and core.ca, core.serverName and core.clientCertificateSecretName have nothing to apply to; give the address or leave them out",
 		ownCore + "core.ca.secretName=a,core.ca.configMapName=b":  "core.ca: give secretName or configMapName, not both",
 		ownCore + "core.ca.secretName=Core_CA":                    "at '/core/ca/secretName': 'Core_CA' does not match pattern",
@@ -27,13 +29,19 @@ func TestWrongValuesAreRejected(t *testing.T) {
 		"clouds.gpc.enabled=true":                                 "at '/clouds': additional properties 'gpc' not allowed",
 		"clouds.aws.enabled=sometimes":                            "at '/clouds/aws/enabled': got string, want boolean",
 		"kubernetesSecrets.watch=true":                            "kubernetesSecrets.watch: needs kubernetesSecrets.enabled",
-		"kubeletRootDir=var/lib/kubelet":                          "at '/kubeletRootDir': 'var/lib/kubelet' does not match pattern '^/",
+		"kubeletRootDir=var/lib/kubelet":                          "at '/kubeletRootDir': 'var/lib/kubelet' does not match pattern '^(/",
 		"kubeletRootDir=/var/lib/kubelet/":                        "at '/kubeletRootDir': '/var/lib/kubelet/' does not match pattern",
+		"kubeletRootDir=/var/lib/a{b}":                            "at '/kubeletRootDir': '/var/lib/a{b}' does not match pattern",
 		"image.pullPolicy=Sometimes":                              "at '/image/pullPolicy': value must be one of 'IfNotPresent', 'Always', 'Never'",
 		"image.digests.driver=sha256:abc":                         "at '/image/digests/driver': 'sha256:abc' does not match pattern",
 		"image.repository=example.com/driver:v1":                  "at '/image/repository': 'example.com/driver:v1' does not match pattern",
 		"driver.logLevel=loud":                                    "at '/driver/logLevel': value must be one of 'debug', 'info', 'warn', 'error'",
-		"driver.volumeSize=16MB":                                  "at '/driver/volumeSize': '16MB' does not match pattern '^[0-9]+(Ki|Mi|Gi)$'",
+		"driver.volumeSize=16MB":                                  "at '/driver/volumeSize': '16MB' does not match pattern '^[1-9][0-9]*(Ki|Mi|Gi)$'",
+		"driver.volumeSize=0Mi":                                   "at '/driver/volumeSize': '0Mi' does not match pattern",
+		"driver.fetchTimeout=0s":                                  "at '/driver/fetchTimeout': '0s' does not match pattern",
+		"driver.pollEvery=500ms":                                  "at '/driver/pollEvery': '500ms' does not match pattern",
+		"driver.updateStrategy.rollingUpdate.maxUnavailable=0%":   "at '/driver/updateStrategy/rollingUpdate/maxUnavailable': '0%' does not match pattern",
+		"driver.updateStrategy.rollingUpdate.maxUnavailable=200%": "at '/driver/updateStrategy/rollingUpdate/maxUnavailable': '200%' does not match pattern",
 		"driver.pollEvery=30":                                     "at '/driver/pollEvery': got number, want string",
 		"driver.extraArgs={offline-grace=1h}":                     "at '/driver/extraArgs/0': 'offline-grace=1h' does not match pattern '^--'",
 		"driver.updateStrategy.type=Recreate":                     "at '/driver/updateStrategy/type': value must be one of 'RollingUpdate', 'OnDelete'",
@@ -77,6 +85,7 @@ func TestEmptySectionsAreRejected(t *testing.T) {
 // What is a list or a map in the defaults is taken away by null.
 func TestNullTakesAway(t *testing.T) {
 	files := mustRender(t, newest, readValues(t, `
+core: {address: null, serverName: null}
 driver: {tolerations: null, priorityClassName: null, resources: null, updateStrategy: null}
 image: {tag: null, pullSecrets: null}
 monitoring: {labels: null}

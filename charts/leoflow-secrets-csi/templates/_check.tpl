@@ -6,7 +6,8 @@ what to do; all that are wrong are told at once.
 {{- $wrong := list -}}
 {{- $core := .Values.core -}}
 {{- $reference := .Values.referenceCore -}}
-{{- if and $core.address (not (regexMatch "^([A-Za-z0-9._-]+|\\[[0-9A-Fa-f:.]+\\]):[0-9]{1,5}$" $core.address)) -}}
+{{- $isHostPort := regexMatch "^([A-Za-z0-9._-]+|\\[[0-9A-Fa-f:.]+\\]):[1-9][0-9]{0,4}$" (default "" $core.address) -}}
+{{- if and $core.address (or (not $isHostPort) (gt (include "leoflow.corePort" . | int) 65535)) -}}
 {{- $wrong = append $wrong (printf "core.address: %q is not host:port; it is a gRPC address without a scheme, such as core.example.com:7443" $core.address) -}}
 {{- end -}}
 {{- if and $core.ca.secretName $core.ca.configMapName -}}
