@@ -55,8 +55,9 @@ func (r *Resolver) account(ctx context.Context, pod provider.Identity) (map[stri
 // readAccount outlives the caller that began it, because others may have joined.
 func (r *Resolver) readAccount(ctx context.Context, pod provider.Identity) (map[string]string, error) {
 	probe, why := r.apiServer.admit("")
-	if why != nil {
-		return nil, why
+	if why != nil { // which names somebody else's service account
+		return nil, &Failure{Kind: provider.ErrUnavailable,
+			Text: "reading service account " + pod.Namespace + "/" + pod.ServiceAccount + ": the API server does not answer"}
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.config.CallTimeout)
 	defer cancel()
