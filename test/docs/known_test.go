@@ -10,8 +10,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.yaml.in/yaml/v3"
-
-	"github.com/leoflow/secrets-csi/internal/cli"
 )
 
 // foreign are flags of others' programs.
@@ -37,9 +35,9 @@ func flagsOfAll(t *testing.T) (flags, twins map[string]bool) {
 	t.Helper()
 	flags, twins = map[string]bool{"--help": true, "--version": true}, map[string]bool{}
 	for _, help := range helpOfAll(t) {
-		for _, match := range regexp.MustCompile(`(?m)^  --([a-z0-9-]+).*\(LEOFLOW_`).FindAllStringSubmatch(help, -1) {
+		for _, match := range flagInHelp.FindAllStringSubmatch(help, -1) {
 			flags["--"+match[1]] = true
-			twins[cli.EnvName(match[1])] = true
+			twins[match[2]] = true
 		}
 	}
 	require.Greater(t, len(flags), 60)
