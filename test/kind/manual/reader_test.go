@@ -100,16 +100,17 @@ func (r *reader) skip(command string) string {
 	return r.automation.Skip(command)
 }
 
-// programs is a directory with helm, from its module, and with ours.
+// programs is a directory with helm, from its module, and with ours. These are compiled as
+// they are for the images, and so but once.
 var programs = sync.OnceValues(func() (string, error) {
 	bin, err := filepath.Abs(filepath.Join(root, "bin", "manual"))
 	if err != nil {
 		return "", err
 	}
-	if _, err := goCommand("build", "-trimpath", "-o", bin+"/", "./cmd/..."); err != nil {
+	if _, err := goCommand("CGO_ENABLED=0", "build", "-trimpath", "-o", bin+"/", "./cmd/..."); err != nil {
 		return "", err
 	}
-	helm, err := goCommand("tool", "-modfile=tools/helm.mod", "-n", "helm")
+	helm, err := goCommand("", "tool", "-modfile=tools/helm.mod", "-n", "helm")
 	if err != nil {
 		return "", err
 	}
@@ -118,8 +119,9 @@ var programs = sync.OnceValues(func() (string, error) {
 	return bin, os.Symlink(strings.TrimSpace(helm), link)
 })
 
-func goCommand(args ...string) (string, error) {
+func goCommand(setting string, args ...string) (string, error) {
 	command := exec.Command("go", append([]string{"-C", root}, args...)...)
+	command.Env = append(os.Environ(), setting)
 	command.Stderr = os.Stderr
 	output, err := command.Output()
 	return string(output), err
