@@ -51,6 +51,10 @@ func TestWrongValuesAreRejected(t *testing.T) {
 		"referenceCore.tls.source=letsencrypt":                    "at '/referenceCore/tls/source': value must be one of 'generated', 'certManager', 'secret'",
 		"referenceCore.tls.source=secret":                         `referenceCore.tls.secretName: needed with source "secret"`,
 		"referenceCore.tls.source=certManager":                    `referenceCore.tls.issuerRef.name: needed with source "certManager"`,
+		"referenceCore.tls.secretName=mine":                       `referenceCore.tls.secretName: is for source "secret", and the source is "generated"`,
+		"referenceCore.tls.issuerRef.name=mine":                   `referenceCore.tls.issuerRef: is for source "certManager", and the source is "generated"`,
+		ownCore + "referenceCore.secretName=mine":                 "core.address: given, so the chart runs no reference core, and the Secrets and the issuer under referenceCore have nothing to apply to; leave out the address or them",
+		"core.audience=a: b":                                      "at '/core/audience': 'a: b' does not match pattern",
 		"referenceCore.rules[0].namespaces={a}":                   "at '/referenceCore/rules/0'",
 		"referenceCore.rules[0].tenants={a},referenceCore.rules[0].dags={b},referenceCore.rules[0].variables={c}": "referenceCore.rules[0]: is for task instances, whom core knows by tokens; it needs referenceCore.jwtKeySecretName",
 		"referenceCore.connections.warehouse=5": "at '/referenceCore/connections/warehouse': got number, want string or object",
@@ -96,6 +100,24 @@ referenceCore: {connections: null, variables: null, resources: null}
 	assert.Equal(t, "{}", string(entries["connections.json"]), "which core reads as none")
 	assert.Equal(t, "{}", string(entries["variables.json"]))
 	assert.Empty(t, find[*appsv1.DaemonSet](t, files, "DaemonSet", "-driver").Spec.Template.Spec.Tolerations)
+}
+
+// YAML would read such names as numbers, and Kubernetes refuse them.
+func TestNamesAreText(t *testing.T) {
+	files := mustRender(t, newest, readValues(t, `
+core: {address: "core.example.com:7443", audience: "7", clientCertificateSecretName: "1", ca: {secretName: "2", key: "3"}}
+driver: {priorityClassName: "4"}
+image: {pullSecrets: ["5"]}
+`))
+	spec := find[*appsv1.DaemonSet](t, files, "DaemonSet", "-driver").Spec.Template.Spec
+	assert.Equal(t, "4", spec.PriorityClassName)
+	assert.Equal(t, "5", spec.ImagePullSecrets[0].Name)
+	files = mustRender(t, newest, readValues(t, `
+core: {audience: "7"}
+referenceCore: {secretName: "1", sealKeySecretName: "2", jwtKeySecretName: "3", tls: {source: secret, secretName: "4"}}
+`))
+	find[*appsv1.DaemonSet](t, files, "DaemonSet", "-driver")
+	find[*appsv1.Deployment](t, files, "Deployment", "-core")
 }
 
 func TestAllMistakesAreToldAtOnce(t *testing.T) {

@@ -13,15 +13,25 @@ what to do; all that are wrong are told at once.
 {{- if and $core.ca.secretName $core.ca.configMapName -}}
 {{- $wrong = append $wrong "core.ca: give secretName or configMapName, not both" -}}
 {{- end -}}
+{{- $tls := $reference.tls -}}
+{{- if and $core.address (or $reference.secretName $reference.sealKeySecretName $reference.jwtKeySecretName $tls.secretName $tls.issuerRef.name) -}}
+{{- $wrong = append $wrong "core.address: given, so the chart runs no reference core, and the Secrets and the issuer under referenceCore have nothing to apply to; leave out the address or them" -}}
+{{- end -}}
 {{- if not $core.address -}}
 {{- if or $core.ca.secretName $core.ca.configMapName $core.serverName $core.clientCertificateSecretName -}}
 {{- $wrong = append $wrong "core.address: empty, so the chart runs the reference core, and core.ca, core.serverName and core.clientCertificateSecretName have nothing to apply to; give the address or leave them out" -}}
 {{- end -}}
-{{- if and (eq $reference.tls.source "secret") (not $reference.tls.secretName) -}}
+{{- if and (eq $tls.source "secret") (not $tls.secretName) -}}
 {{- $wrong = append $wrong "referenceCore.tls.secretName: needed with source \"secret\"" -}}
 {{- end -}}
-{{- if and (eq $reference.tls.source "certManager") (not $reference.tls.issuerRef.name) -}}
+{{- if and (ne $tls.source "secret") $tls.secretName -}}
+{{- $wrong = append $wrong (printf "referenceCore.tls.secretName: is for source \"secret\", and the source is %q" $tls.source) -}}
+{{- end -}}
+{{- if and (eq $tls.source "certManager") (not $tls.issuerRef.name) -}}
 {{- $wrong = append $wrong "referenceCore.tls.issuerRef.name: needed with source \"certManager\"; name an Issuer, or a ClusterIssuer with kind: ClusterIssuer" -}}
+{{- end -}}
+{{- if and (ne $tls.source "certManager") $tls.issuerRef.name -}}
+{{- $wrong = append $wrong (printf "referenceCore.tls.issuerRef: is for source \"certManager\", and the source is %q" $tls.source) -}}
 {{- end -}}
 {{- range $i, $rule := $reference.rules -}}
 {{- if and $rule.tenants (not $reference.jwtKeySecretName) -}}

@@ -26,16 +26,16 @@
 {{- $ca := .Values.core.ca -}}
 {{- if not .Values.core.address -}}
 secret:
-  secretName: {{ include "leoflow.coreCertificate" . }}
+  secretName: {{ include "leoflow.coreCertificate" . | quote }}
   items: [{key: ca.crt, path: ca.crt}]
 {{- else if $ca.secretName -}}
 secret:
-  secretName: {{ $ca.secretName }}
-  items: [{key: {{ $ca.key }}, path: ca.crt}]
+  secretName: {{ $ca.secretName | quote }}
+  items: [{key: {{ $ca.key | quote }}, path: ca.crt}]
 {{- else if $ca.configMapName -}}
 configMap:
-  name: {{ $ca.configMapName }}
-  items: [{key: {{ $ca.key }}, path: ca.crt}]
+  name: {{ $ca.configMapName | quote }}
+  items: [{key: {{ $ca.key | quote }}, path: ca.crt}]
 {{- end -}}
 {{- end -}}
 
