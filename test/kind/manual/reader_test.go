@@ -107,10 +107,10 @@ var programs = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if _, err := goCommand("CGO_ENABLED=0", "build", "-trimpath", "-o", bin+"/", "./cmd/..."); err != nil {
+	if _, err := goCommand([]string{"CGO_ENABLED=0"}, "build", "-trimpath", "-o", bin+"/", "./cmd/..."); err != nil {
 		return "", err
 	}
-	helm, err := goCommand("", "tool", "-modfile=tools/helm.mod", "-n", "helm")
+	helm, err := goCommand(nil, "tool", "-modfile=tools/helm.mod", "-n", "helm")
 	if err != nil {
 		return "", err
 	}
@@ -119,9 +119,9 @@ var programs = sync.OnceValues(func() (string, error) {
 	return bin, os.Symlink(strings.TrimSpace(helm), link)
 })
 
-func goCommand(setting string, args ...string) (string, error) {
+func goCommand(env []string, args ...string) (string, error) {
 	command := exec.Command("go", append([]string{"-C", root}, args...)...)
-	command.Env = append(os.Environ(), setting)
+	command.Env = append(os.Environ(), env...)
 	command.Stderr = os.Stderr
 	output, err := command.Output()
 	return string(output), err
