@@ -46,6 +46,8 @@ func TestWrongValuesAreRejected(t *testing.T) {
 		"driver.extraArgs={offline-grace=1h}":                     "at '/driver/extraArgs/0': 'offline-grace=1h' does not match pattern '^--'",
 		"driver.updateStrategy.type=Recreate":                     "at '/driver/updateStrategy/type': value must be one of 'RollingUpdate', 'OnDelete'",
 		"driver.updateStrategy.rollingUpdate.maxSurge=1":          "additional properties 'maxSurge' not allowed",
+		`driver.podLabels.app\.kubernetes\.io/name=mine`:          "driver.podLabels: app.kubernetes.io/name is what the driver's pods are selected by; leave it out",
+		"image.pullSecrets={}":                                    "at '/image/pullSecrets/0': minLength: got 0, want 1",
 		"networkPolicy.enabled=yes":                               "at '/networkPolicy/enabled': got string, want boolean",
 		"referenceCore.replicas=-1":                               "at '/referenceCore/replicas': minimum: got -1, want 0",
 		"referenceCore.tls.source=letsencrypt":                    "at '/referenceCore/tls/source': value must be one of 'generated', 'certManager', 'secret'",
@@ -90,7 +92,7 @@ func TestEmptySectionsAreRejected(t *testing.T) {
 func TestNullTakesAway(t *testing.T) {
 	files := mustRender(t, newest, readValues(t, `
 core: {address: null, serverName: null}
-driver: {tolerations: null, priorityClassName: null, resources: null, updateStrategy: null}
+driver: {podLabels: null, podAnnotations: null, tolerations: null, priorityClassName: null, resources: null, updateStrategy: null}
 image: {tag: null, pullSecrets: null}
 monitoring: {labels: null}
 networkPolicy: {driverEgress: null}

@@ -39,6 +39,11 @@ what to do; all that are wrong are told at once.
 {{- end -}}
 {{- end -}}
 {{- end -}}
+{{- range keys (include "leoflow.selector" (dict "root" . "component" "driver") | fromYaml) | sortAlpha -}}
+{{- if hasKey (default dict $.Values.driver.podLabels) . -}}
+{{- $wrong = append $wrong (printf "driver.podLabels: %s is what the driver's pods are selected by; leave it out" .) -}}
+{{- end -}}
+{{- end -}}
 {{- $gcp := .Values.clouds.gcp -}}
 {{- if and $gcp.enabled (not (or (hasPrefix "//iam.googleapis.com/" $gcp.audience) (hasPrefix "identitynamespace:" $gcp.audience))) -}}
 {{- $wrong = append $wrong (printf "clouds.gcp.audience: %q is no workload identity provider; write it like //iam.googleapis.com/projects/NUMBER/locations/global/workloadIdentityPools/POOL/providers/PROVIDER, or on GKE identitynamespace:PROJECT.svc.id.goog:CLUSTER_URL" $gcp.audience) -}}
