@@ -47,6 +47,7 @@ func TestWrongValuesAreRejected(t *testing.T) {
 		"driver.updateStrategy.type=Recreate":                     "at '/driver/updateStrategy/type': value must be one of 'RollingUpdate', 'OnDelete'",
 		"driver.updateStrategy.rollingUpdate.maxSurge=1":          "additional properties 'maxSurge' not allowed",
 		`driver.podLabels.app\.kubernetes\.io/name=mine`:          "driver.podLabels: app.kubernetes.io/name is what the driver's pods are selected by; leave it out",
+		"networkPolicy.apiServerPort=70000":                       "at '/networkPolicy/apiServerPort': maximum: got 70,000, want 65,535",
 		"image.pullSecrets={}":                                    "at '/image/pullSecrets/0': minLength: got 0, want 1",
 		"networkPolicy.enabled=yes":                               "at '/networkPolicy/enabled': got string, want boolean",
 		"referenceCore.replicas=-1":                               "at '/referenceCore/replicas': minimum: got -1, want 0",
