@@ -33,7 +33,7 @@ image: ## build the container images into dist/images, and list what is in them
 	cd images && go run . --tag '$(VERSION)' --revision '$(COMMIT)' --created "$$(git log -1 --format=%ct || echo 0)" --sbom
 
 # What was asked for; nothing, and it is the tag's version for all platforms.
-ASKED = $(if $(PLATFORMS),--platforms $(PLATFORMS)) $(if $(filter-out file,$(origin VERSION)),'$(VERSION)')
+ASKED = $(if $(PLATFORMS),--platforms=$(PLATFORMS)) $(if $(SBOM),--sbom=$(SBOM)) $(if $(filter-out file,$(origin VERSION)),'$(VERSION)')
 
 release: ## build all that a version is handed out as into dist/release
 	go run ./release build $(ASKED)

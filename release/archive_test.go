@@ -20,7 +20,7 @@ func newRelease(t *testing.T) release {
 	t.Helper()
 	root := t.TempDir()
 	r := release{
-		checkout: checkout{root: root, commit: here, committed: made}, version: "0.1.0", platforms: "linux/amd64",
+		checkout: checkout{root: root, commit: here, committed: made}, version: "0.1.0",
 		parts: filepath.Join(root, "parts"), finished: filepath.Join(root, "finished"),
 		streams: cli.Streams{Out: io.Discard, Err: io.Discard},
 	}

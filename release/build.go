@@ -14,9 +14,8 @@ import (
 // release is one that is being built.
 type release struct {
 	checkout
+	options
 	version version
-	// platforms are as the builder of the images reads them.
-	platforms string
 	// parts is where tools leave what they make, finished where the release comes
 	// together. Nothing of it is at its place before all is.
 	parts, finished string
@@ -24,7 +23,7 @@ type release struct {
 }
 
 // build makes the release and replaces the directory out by it.
-func build(ctx context.Context, given, out, platforms string, streams cli.Streams) (err error) {
+func build(ctx context.Context, given, out string, o options, streams cli.Streams) (err error) {
 	begun := time.Now()
 	c, err := readCheckout(ctx, ".")
 	if err != nil {
@@ -42,7 +41,7 @@ func build(ctx context.Context, given, out, platforms string, streams cli.Stream
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(work)) }()
-	r := release{c, v, platforms, filepath.Join(work, "parts"), filepath.Join(work, "finished"), streams}
+	r := release{c, o, v, filepath.Join(work, "parts"), filepath.Join(work, "finished"), streams}
 	say(streams, "%s is commit %s of %s", v.tag(), c.commit, c.committed.Format(time.DateOnly))
 	if err := r.make(ctx); err != nil {
 		return err

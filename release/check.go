@@ -15,7 +15,7 @@ import (
 )
 
 // check builds the commit twice and compares.
-func check(ctx context.Context, given, platforms string, streams cli.Streams) (err error) {
+func check(ctx context.Context, given string, o options, streams cli.Streams) (err error) {
 	c, err := readCheckout(ctx, ".")
 	if err != nil {
 		return err
@@ -36,7 +36,7 @@ func check(ctx context.Context, given, platforms string, streams cli.Streams) (e
 	var sums [2]string
 	for i, b := range builds {
 		say(streams, "== build %d of 2, %s", i+1, b.where)
-		if sums[i], err = b.run(ctx, c, given, platforms, streams); err != nil {
+		if sums[i], err = b.run(ctx, c, given, o, streams); err != nil {
 			return err
 		}
 	}
@@ -54,7 +54,7 @@ type rebuild struct {
 }
 
 // run returns the build's checksums.
-func (b rebuild) run(ctx context.Context, c checkout, given, platforms string, streams cli.Streams) (string, error) {
+func (b rebuild) run(ctx context.Context, c checkout, given string, o options, streams cli.Streams) (string, error) {
 	if _, err := git(ctx, c.root, "clone", "--quiet", "--no-checkout", c.root, b.directory); err != nil {
 		return "", err
 	}
@@ -62,7 +62,7 @@ func (b rebuild) run(ctx context.Context, c checkout, given, platforms string, s
 		return "", err
 	}
 	out := filepath.Join(b.directory, "dist", "release")
-	command := exec.CommandContext(ctx, "go", "run", "./release", "build", "--out", out, "--platforms", platforms, given)
+	command := exec.CommandContext(ctx, "go", slices.Concat([]string{"run", "./release", "build", "--out", out}, o.arguments(), []string{given})...)
 	command.Dir = b.directory
 	command.Env = append(os.Environ(), b.environment...)
 	command.Stdout, command.Stderr = streams.Out, streams.Err

@@ -21,9 +21,10 @@ func (r release) buildImages(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	command := exec.CommandContext(ctx, "go", "run", ".", "--tag", r.version.tag(), "--platforms", r.platforms,
-		"--revision", r.commit, "--created", strconv.FormatInt(r.committed.Unix(), 10), "--sbom",
-		"--out", parts, "--binaries", filepath.Join(parts, filepath.Base(r.programsDir())))
+	arguments := []string{"run", ".", "--tag", r.version.tag(), "--revision", r.commit,
+		"--created", strconv.FormatInt(r.committed.Unix(), 10),
+		"--out", parts, "--binaries", filepath.Join(parts, filepath.Base(r.programsDir()))}
+	command := exec.CommandContext(ctx, "go", append(arguments, r.arguments()...)...)
 	command.Dir = filepath.Join(r.root, "images")
 	command.Stdout, command.Stderr = r.streams.Out, r.streams.Err
 	if err := command.Run(); err != nil {

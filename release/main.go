@@ -47,14 +47,15 @@ release build
 # to see what a release would be
 release build snapshot`,
 		Bind: func(flags *flag.FlagSet) cli.Run {
+			var o options
+			o.bind(flags)
 			out := flags.String("out", filepath.Join("dist", "release"), "the `directory` to write to; what is in it goes")
-			platforms := flags.String("platforms", "linux/amd64,linux/arm64", "comma-separated `platforms` to build for")
 			return func(ctx context.Context, streams cli.Streams, args []string) error {
 				given, err := versionOf(args)
 				if err != nil {
 					return err
 				}
-				return build(ctx, given, *out, *platforms, streams)
+				return build(ctx, given, *out, o, streams)
 			}
 		},
 	}
@@ -68,16 +69,33 @@ func checkCommand() cli.Command {
 		Details: `The second build starts with nothing compiled, in another directory and time zone. Changes
 that are in no commit are not looked at. The version is "snapshot" unless it is given.`,
 		Bind: func(flags *flag.FlagSet) cli.Run {
-			platforms := flags.String("platforms", "linux/amd64,linux/arm64", "comma-separated `platforms` to build for")
+			var o options
+			o.bind(flags)
 			return func(ctx context.Context, streams cli.Streams, args []string) error {
 				given, err := versionOf(args)
 				if err != nil {
 					return err
 				}
-				return check(ctx, given, *platforms, streams)
+				return check(ctx, given, o, streams)
 			}
 		},
 	}
+}
+
+// options narrow what is built, for those who only try it out.
+type options struct {
+	platforms string
+	sbom      bool
+}
+
+func (o *options) bind(flags *flag.FlagSet) {
+	flags.StringVar(&o.platforms, "platforms", "linux/amd64,linux/arm64", "comma-separated `platforms` to build for")
+	flags.BoolVar(&o.sbom, "sbom", true, "list what is in the programs; without, the tool for it need not be built")
+}
+
+// arguments are the options as the command line has them.
+func (o options) arguments() []string {
+	return []string{"--platforms=" + o.platforms, fmt.Sprintf("--sbom=%t", o.sbom)}
 }
 
 // versionOf is the version of the command line, empty if there is none.
