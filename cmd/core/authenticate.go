@@ -27,10 +27,10 @@ type authFlags struct {
 }
 
 func (f *authFlags) bind(flags *flag.FlagSet) {
-	flags.StringVar(&f.ways, "auth", byJWT, "how callers are known: `jwt`, tokenreview or jwt,tokenreview")
+	flags.StringVar(&f.ways, "auth", byJWT, "the `ways` in which callers are known: jwt, tokenreview or jwt,tokenreview")
 	flags.StringVar(&f.jwtKeyFile, "jwt-key-file", "", "the `file` with the key of per-task-instance tokens, at least 32 bytes")
 	flags.StringVar(&f.kubeconfig, "kubeconfig", "", "the `file` that leads to the Kubernetes that reviews tokens; without it core's own pod does")
-	flags.StringVar(&f.audience, "audience", auth.PodAudience, "the `aud` that service-account tokens must have")
+	flags.StringVar(&f.audience, "audience", auth.PodAudience, "the `audience` that service-account tokens must have")
 	flags.DurationVar(&f.remember, "token-review-ttl", 10*time.Second, "how long a token that Kubernetes accepted is not reviewed again; 0 reviews it each time")
 	flags.StringVar(&f.nodeServiceAccounts, "node-service-accounts", "", "comma-separated `accounts`, each NAMESPACE/NAME, that may watch by their tokens; with --auth=tokenreview")
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -39,7 +40,7 @@ core serve --connections connections.json --variables variables.json --rules rul
 # let nodes that have a certificate of ca.crt watch for changes
 core serve --connections connections.yaml --rules rules.yaml --cert tls.crt --key tls.key --client-ca ca.crt --jwt-key-file jwt.key
 # in a cluster: know pods by their service accounts, and let the driver's pods watch
-core serve --connections connections.json --rules rules.yaml --cert tls.crt --key tls.key --auth tokenreview --node-service-accounts leoflow-system/leoflow-secrets-csi`,
+core serve --connections connections.json --rules rules.yaml --cert tls.crt --key tls.key --auth tokenreview --node-service-accounts leoflow/leoflow-driver`,
 		Bind: bindServe,
 	}
 }
@@ -100,8 +101,8 @@ func serve(ctx context.Context, streams cli.Streams, config coreserver.Config, r
 	return server.Serve(ctx, listener)
 }
 
-// fill makes the rest of config out of raw.
-func fill(config *coreserver.Config, raw serveFlags, logOutput io.Writer) (err error) {
+// misuse is what is wrong with the flags alone.
+func misuse(config coreserver.Config, raw serveFlags) error {
 	switch {
 	case config.Rules == "":
 		return cli.Usagef("no rules; give --rules, a file that says who may read what ('rules: []' denies everything)")
@@ -109,6 +110,22 @@ func fill(config *coreserver.Config, raw serveFlags, logOutput io.Writer) (err e
 		return cli.Usagef("nothing to serve; give --connections, --variables or both")
 	case !config.Plaintext && (config.Cert == "" || config.Key == ""):
 		return cli.Usagef("no certificate; give --cert and --key (or, for development on a loopback address, --plaintext-loopback)")
+	case !slices.Contains([]coreserver.Contract{coreserver.Both, coreserver.Agent, coreserver.Secrets}, coreserver.Contract(raw.contract)):
+		return cli.Usagef("--contract=%s: want both, agent or secrets", raw.contract)
+	case config.Heartbeat <= 0:
+		return cli.Usagef("--heartbeat=%s: want more than 0", config.Heartbeat)
+	case config.Poll <= 0:
+		return cli.Usagef("--poll=%s: want more than 0", config.Poll)
+	case config.Grace <= 0:
+		return cli.Usagef("--grace=%s: want more than 0", config.Grace)
+	}
+	return nil
+}
+
+// fill makes the rest of config out of raw.
+func fill(config *coreserver.Config, raw serveFlags, logOutput io.Writer) (err error) {
+	if err := misuse(*config, raw); err != nil {
+		return err
 	}
 	if config.Log, err = newLogger(logOutput, raw.logFormat, raw.logLevel); err != nil {
 		return err
