@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -23,14 +22,14 @@ import (
 // restarts under them.
 func TestEverythingAtOnce(t *testing.T) {
 	const podsPerNode = 110
-	r := newRig(t, "--pprof-address="+profiles)
+	r := newRigFrom(t, stack.Options{Bin: binaries(t), Profiles: true})
 	row := r.row("110 pods start, secrets rotate and core restarts, all at once", "real process")
 	crowd := make([]stack.Pod, podsPerNode)
 	for i := range crowd {
 		crowd[i] = pod(fmt.Sprint("crowd-", i), r.pods[0].Token)
 		crowd[i].ServiceAccount = fmt.Sprint("account-", i) // so that none shares a call
 	}
-	busiest := r.watchGoroutines()
+	busiest := r.watchGoroutines(t.Context())
 	wait := each(crowd, r.publishAsKubeletDoes)
 	r.rotate(t)
 	r.Core.Kill()
@@ -54,38 +53,20 @@ func TestEverythingAtOnce(t *testing.T) {
 	descriptors, err := os.ReadDir(filepath.Join("/proc", r.Driver.ID(), "fd"))
 	require.NoError(t, err)
 	assert.Less(t, len(descriptors), 40)
-	require.Eventually(t, func() bool { count, err := r.goroutines(); return err == nil && count < 40 }, convergeTimeout, 100*time.Millisecond)
+	require.Eventually(t, func() bool { count, err := r.Goroutines(t.Context()); return err == nil && count < 40 }, convergeTimeout, 100*time.Millisecond)
 	require.Zero(t, each(crowd, r.Kubelet.Unpublish)())
 	assert.Equal(t, len(r.pods), r.mounts(t))
 	row.record(t)
 }
 
-// profiles is free, since each run has a network of its own.
-const profiles = "127.0.0.1:6060"
-
-// goroutines are those that the driver has now.
-func (*rig) goroutines() (count int, err error) {
-	request, err := http.NewRequestWithContext(context.Background(), http.MethodGet, "http://"+profiles+"/debug/pprof/goroutine?debug=1", http.NoBody)
-	if err != nil {
-		return 0, err
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return 0, err
-	}
-	defer func() { _ = response.Body.Close() }()
-	_, err = fmt.Fscanf(response.Body, "goroutine profile: total %d", &count)
-	return count, err
-}
-
 // watchGoroutines counts them again and again until it is asked for the most.
-func (r *rig) watchGoroutines() (busiest func() (int, error)) {
+func (r *rig) watchGoroutines(ctx context.Context) (busiest func() (int, error)) {
 	stop, ended := make(chan struct{}), make(chan struct{})
 	most, failure := 0, error(nil)
 	go func() {
 		defer close(ended)
 		for {
-			count, err := r.goroutines()
+			count, err := r.Goroutines(ctx)
 			most, failure = max(most, count), errors.Join(failure, err)
 			select {
 			case <-stop:

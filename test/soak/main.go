@@ -41,7 +41,7 @@ func run(ctx context.Context) error {
 	fmt.Printf("soaking for %v, --seed=%d\n", *length, *seed)
 	// The programs outlive ctx, so that what is mounted can be unmounted.
 	s, err := stack.Start(context.WithoutCancel(ctx), stack.Options{Bin: absolute, Connections: connections(1), Variables: "{}", Rules: rulesFor("*"),
-		DriverArgs: []string{"--fetch-timeout=2s", "--offline-grace=30s"}})
+		DriverArgs: []string{"--fetch-timeout=2s", "--offline-grace=30s"}, Profiles: true})
 	if err != nil {
 		return err
 	}
@@ -70,9 +70,6 @@ func (n *node) soak(ctx context.Context, length time.Duration) error {
 	}
 	last, err := n.rest(ctx)
 	if err != nil {
-		return err
-	}
-	if last.goroutines, err = n.countGoroutines(); err != nil {
 		return err
 	}
 	fmt.Println("first:", first)

@@ -26,6 +26,8 @@ type Options struct {
 	Connections, Variables, Rules string
 	// CoreArgs and DriverArgs are added to the command lines.
 	CoreArgs, DriverArgs []string
+	// Profiles has the driver serve its profiles.
+	Profiles bool
 }
 
 // Stack is a running core and driver.
@@ -38,7 +40,7 @@ type Stack struct {
 	Kubelet                *Kubelet
 	PKI                    *PKI
 	options                Options
-	address                string
+	address, profiles      string
 	// started are all processes, those too that others have replaced.
 	started []*Process
 }
@@ -133,9 +135,15 @@ func (s *Stack) run(program string, args ...string) (*Process, error) {
 
 // StartDriver starts the driver.
 func (s *Stack) StartDriver(ctx context.Context) (err error) {
+	if s.options.Profiles && s.profiles == "" {
+		if s.profiles, err = testport.Free(); err != nil {
+			return err
+		}
+	}
 	s.Driver, err = s.run("driver", append([]string{
 		"--node-id=demo", "--endpoint=unix://" + s.socket(), "--core-address=" + s.address, "--core-server-name=core",
 		"--core-ca=" + s.PKI.CA(), "--core-cert=" + s.path("node.crt"), "--core-key=" + s.path("node.key"),
+		"--pprof-address=" + s.profiles,
 	}, s.options.DriverArgs...)...)
 	if err != nil {
 		return err
