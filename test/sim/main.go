@@ -22,7 +22,7 @@ import (
 const budget = 64 << 10
 
 // mostOff is how far a row may be off the line that shows the growth to be linear.
-const mostOff = 0.05
+const mostOff = 0.1
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)

@@ -75,10 +75,11 @@ func (s *sim) measure(ctx context.Context) (f figures, err error) {
 }
 
 // settledMemory waits until core's memory has not shrunk for longer than an idle Go
-// program goes without collecting garbage, which is two minutes. What handshakes and
-// answers left behind would else be taken for what streams need.
+// program takes to collect garbage twice: every two minutes, and what one collection
+// finds is given back after the next. What handshakes and answers left behind would else
+// be taken for what streams need.
 func (s *sim) settledMemory(ctx context.Context) (now int64, err error) {
-	const look, still = 5 * time.Second, 130 * time.Second
+	const look, still = 5 * time.Second, 250 * time.Second
 	held, since := int64(math.MaxInt64), time.Now()
 	for time.Since(since) < still {
 		if now, err = s.memory(); err != nil {
