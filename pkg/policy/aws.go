@@ -29,6 +29,9 @@ func (AWS) serves(connType string) bool { return connType == "aws" }
 func (AWS) prefix(string) string { return "" }
 
 func (a AWS) choose(d *draft) (choice, error) {
+	if err := refuseUnreadAWS(d); err != nil {
+		return choice{}, err
+	}
 	pairs := awsPairs(d)
 	for i, pair := range pairs {
 		if pair.whole() {

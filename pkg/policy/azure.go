@@ -109,6 +109,9 @@ func (Azure) goKeyless(d *draft, kind azureType) choice {
 }
 
 func (Azure) keepStored(d *draft, kind azureType, stored string) (choice, error) {
+	if err := refuseUnreadAzure(d, stored); err != nil {
+		return choice{}, err
+	}
 	d.dropReference(stored)
 	takeOutStored(d, kind, stored)
 	if kind.storage {
@@ -123,11 +126,7 @@ func (Azure) keepStored(d *draft, kind azureType, stored string) (choice, error)
 		d.storedKey("extra."+stored, "prefer workload identity, or a reference in "+secretName)
 		return choice{grade: valid("a stored credential")}, nil
 	}
-	path, err := d.read(stored)
-	if err != nil {
-		return choice{}, err
-	}
-	if !strings.HasSuffix(path, ".json") {
+	if path, _ := d.read(stored); !strings.HasSuffix(path, ".json") {
 		return choice{}, refuse("extra.key_path", "does not end in .json, and the hook reads no other key file; give the JSON key's path")
 	}
 	return choice{grade: runtime("key_path is read when the task runs")}, nil

@@ -38,6 +38,9 @@ func (g GCP) choose(d *draft) (choice, error) {
 	if err := joinScopes(d); err != nil {
 		return choice{}, err
 	}
+	if err := refuseUnreadGCP(d); err != nil {
+		return choice{}, err
+	}
 	readAnonymous(d)
 	chosen, err := g.grade(d, keepFirst(d, gcpCredentials))
 	if err != nil {
@@ -163,7 +166,7 @@ func readAnonymous(d *draft) {
 		return
 	}
 	switch strings.ToLower(strings.TrimSpace(meant)) {
-	case "false", "0", "no", "off":
+	case "false", "0", "no", "off", "none", "null":
 		d.drop("is_anonymous")
 		d.notice(ReadAsMeant, "extra."+written+" is text that says no, which upstream takes for yes; it was taken out: write false, or nothing")
 	}

@@ -68,6 +68,7 @@ var gcpRows = []row{
 		`{"extra":{` + gcpLegacy + `scope":"b,c"}}`, "ADC", Runtime, nil},
 	{"anonymous", `{"extra":{"is_anonymous":true}}`, "", Reference{},
 		`{"extra":{` + gcpLegacy + `is_anonymous":true}}`, "nobody: anonymous", Valid, nil},
+	{`is_anonymous: "null"`, `{"extra":{"is_anonymous":"null"}}`, "", Reference{}, `{}`, "ADC", Runtime, []string{ReadAsMeant}},
 	{`is_anonymous: "false"`, `{"extra":{"is_anonymous":"false"}}`, "", Reference{}, `{}`, "ADC", Runtime, []string{ReadAsMeant}},
 	{"a stored key and is_anonymous: false", `{"extra":{"is_anonymous":false,"keyfile_dict":` + key + `}}`, "", Reference{},
 		`{"extra":{` + gcpDict + `:` + key + `}}`, "keyfile_dict", Valid, []string{KeyStoredInCore}},
