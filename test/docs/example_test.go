@@ -20,7 +20,7 @@ var exampleElsewhere = map[string]string{
 	"driver doctor --json":                                        "it is for the driver's own container; test/e2e and test/kind/suite run it",
 	`kubectl create secret generic task-token --from-literal=token="$(core token --jwt-key-file jwt.key --tenant acme --dag billing)"`:                                                                          "it needs a cluster; test/kind/suite makes such a Secret",
 	"driver --node-id=$(NODE_NAME) --core-address=core.leoflow:9443 --core-ca=/etc/leoflow/ca.crt --registration-dir=/registration --kubelet-endpoint=/var/lib/kubelet/plugins/secrets.csi.leoflow.io/csi.sock": asInChart,
-	"core serve --connections connections.json --rules rules.yaml --cert tls.crt --key tls.key --auth tokenreview --node-service-accounts leoflow-system/leoflow-secrets-csi":                                   asInChart,
+	"core serve --connections connections.json --rules rules.yaml --cert tls.crt --key tls.key --auth tokenreview --node-service-accounts leoflow/leoflow-driver":                                               asInChart,
 }
 
 const asInChart = "it is for a pod; the chart runs it so"
