@@ -70,6 +70,9 @@ func bindExec(flags *flag.FlagSet) cli.Run {
 		if err != nil {
 			return cli.Usagef("--on-rotate: %w", err)
 		}
+		if err := f.misuse(); err != nil {
+			return err
+		}
 		snapshot, err := readWithin(ctx, *f.dir, *f.wait)
 		if err != nil {
 			return err
@@ -84,6 +87,22 @@ func bindExec(flags *flag.FlagSet) cli.Run {
 		}
 		return startFailure(program.Exec())
 	}
+}
+
+// misuse is what cannot be meant, and would be passed over without a word.
+func (f execFlags) misuse() error {
+	for _, row := range []struct {
+		name  string
+		given time.Duration
+	}{{"wait", *f.wait}, {"debounce", *f.debounce}, {"splay", *f.splay}, {"grace", *f.grace}} {
+		if row.given < 0 {
+			return cli.Usagef("--%s=%s: want 0 or more", row.name, row.given)
+		}
+	}
+	if *f.readyFile != "" && *f.onRotate == "" {
+		return cli.Usagef("--ready-file=%s: nobody would write it; it goes with --on-rotate", *f.readyFile)
+	}
+	return nil
 }
 
 // program is what to start with what is delivered.

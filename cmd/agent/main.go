@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"os"
 
@@ -34,5 +35,20 @@ func program() cli.Program {
 }
 
 func bindDir(flags *flag.FlagSet) *string {
-	return flags.String("dir", defaultDir, "the `directory` where the volume is mounted")
+	dir := defaultDir
+	flags.Var((*directory)(&dir), "dir", "the `directory` where the volume is mounted")
+	return &dir
+}
+
+// directory is the path of one; nothing, as an unset variable of a template leaves, is none.
+type directory string
+
+func (d *directory) String() string { return string(*d) }
+
+func (d *directory) Set(path string) error {
+	if path == "" {
+		return errors.New("no directory is named")
+	}
+	*d = directory(path)
+	return nil
 }
