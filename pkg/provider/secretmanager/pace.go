@@ -17,31 +17,35 @@ const (
 	maxPause     = 30 * time.Second
 )
 
-// pace limits the calls to one cloud: so many at a time, and none to a place that wants
-// to be left alone. Clouds count calls by project, region and vault, and whoever wears one
-// out is to keep nobody from the others.
+// spot is a project, region or vault, by which clouds count calls, as a namespace sees it:
+// the quota may also be that of the identity that was worn out on the way there, so that
+// whoever is told to wait is to keep no other namespace waiting.
+type spot struct{ namespace, place string }
+
+// pace limits the calls to one cloud: so many at a time, and none to a spot that wants to
+// be left alone.
 type pace struct {
 	slots chan struct{}
 	// patience is for one attempt.
 	patience time.Duration
 	outages  outages
 	mu       sync.Mutex
-	until    map[string]time.Time // by place; those that have passed are dropped
+	until    map[spot]time.Time // those that have passed are dropped
 }
 
 func newPace(atOnce int, patience time.Duration) *pace {
-	return &pace{slots: make(chan struct{}, atOnce), patience: patience, until: map[string]time.Time{}}
+	return &pace{slots: make(chan struct{}, atOnce), patience: patience, until: map[spot]time.Time{}}
 }
 
 // try runs call until it succeeds, fails in a way that asking again does not mend, or
 // has failed often enough. Where a place does not answer one call alone goes on.
-func (p *pace) try(ctx context.Context, place string, call func(context.Context) error) error {
-	probe, why := p.outages.admit(place)
+func (p *pace) try(ctx context.Context, at spot, call func(context.Context) error) error {
+	probe, why := p.outages.admit(at.place)
 	if why != nil {
 		return why
 	}
 	for attempt := 1; ; attempt++ {
-		outcome, err := p.once(ctx, place, call)
+		outcome, err := p.once(ctx, at, call)
 		switch {
 		case outcome == answered || outcome == notAsked:
 			probe.over(outcome == answered)
@@ -52,7 +56,7 @@ func (p *pace) try(ctx context.Context, place string, call func(context.Context)
 		case outcome == silent && !probe.silent(err):
 			return err
 		}
-		p.slowDown(place, err, attempt)
+		p.slowDown(at, err, attempt)
 		if !sleep(ctx, backoff(attempt)) {
 			probe.end(err)
 			return err
@@ -70,8 +74,8 @@ const (
 	notAsked // it says nothing
 )
 
-func (p *pace) once(ctx context.Context, place string, call func(context.Context) error) (outcome, error) {
-	if !sleep(ctx, p.pause(place)) {
+func (p *pace) once(ctx context.Context, at spot, call func(context.Context) error) (outcome, error) {
+	if !sleep(ctx, p.pause(at)) {
 		return notAsked, givenUp(ctx)
 	}
 	select {
@@ -96,14 +100,14 @@ func (p *pace) attempt(ctx context.Context, call func(context.Context) error) (o
 	return unavailable, err
 }
 
-func (p *pace) pause(place string) time.Duration {
+func (p *pace) pause(at spot) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return time.Until(p.until[place])
+	return time.Until(p.until[at])
 }
 
-// slowDown holds back every call to a place that throttled one.
-func (p *pace) slowDown(place string, err error, attempt int) {
+// slowDown holds back every call to a spot that throttled one.
+func (p *pace) slowDown(at spot, err error, attempt int) {
 	var failure *Failure
 	if !errors.As(err, &failure) || !failure.Throttled {
 		return
@@ -112,9 +116,9 @@ func (p *pace) slowDown(place string, err error, attempt int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := time.Now()
-	maps.DeleteFunc(p.until, func(_ string, until time.Time) bool { return !now.Before(until) })
-	if until := now.Add(min(pause, maxPause)); until.After(p.until[place]) {
-		p.until[place] = until
+	maps.DeleteFunc(p.until, func(_ spot, until time.Time) bool { return !now.Before(until) })
+	if until := now.Add(min(pause, maxPause)); until.After(p.until[at]) {
+		p.until[at] = until
 	}
 }
 

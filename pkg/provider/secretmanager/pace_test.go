@@ -29,7 +29,7 @@ func TestTry(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				calls := 0
-				err := newPace(1, time.Minute).try(t.Context(), "a", func(context.Context) error {
+				err := newPace(1, time.Minute).try(t.Context(), spot{"n", "a"}, func(context.Context) error {
 					calls++
 					if calls <= len(row.failures) {
 						return row.failures[calls-1]
@@ -54,7 +54,7 @@ func TestBackoffGrows(t *testing.T) {
 }
 
 // TestThrottlingHoldsBackWhoeverAsksThere: one call is told to come back in 7 s; another,
-// begun meanwhile, waits as long, and one to another place does not.
+// begun meanwhile, waits as long, and one to another place, or of another namespace, does not.
 func TestThrottlingHoldsBackWhoeverAsksThere(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pace := newPace(2, time.Minute)
@@ -62,7 +62,7 @@ func TestThrottlingHoldsBackWhoeverAsksThere(t *testing.T) {
 		throttled := make(chan struct{})
 		go func() {
 			calls := 0
-			_ = pace.try(t.Context(), "a", func(context.Context) error {
+			_ = pace.try(t.Context(), spot{"n", "a"}, func(context.Context) error {
 				if calls++; calls == 1 {
 					return &Failure{Kind: provider.ErrUnavailable, Throttled: true, RetryAfter: 7 * time.Second}
 				}
@@ -71,9 +71,10 @@ func TestThrottlingHoldsBackWhoeverAsksThere(t *testing.T) {
 			close(throttled)
 		}()
 		synctest.Wait()
-		require.NoError(t, pace.try(t.Context(), "b", func(context.Context) error { return nil }))
+		require.NoError(t, pace.try(t.Context(), spot{"n", "b"}, func(context.Context) error { return nil }))
+		require.NoError(t, pace.try(t.Context(), spot{"other", "a"}, func(context.Context) error { return nil }))
 		assert.Zero(t, time.Since(began))
-		require.NoError(t, pace.try(t.Context(), "a", func(context.Context) error { return nil }))
+		require.NoError(t, pace.try(t.Context(), spot{"n", "a"}, func(context.Context) error { return nil }))
 		assert.GreaterOrEqual(t, time.Since(began), 7*time.Second)
 		<-throttled
 	})
@@ -86,7 +87,7 @@ func TestCallsAtOnceAreBounded(t *testing.T) {
 		underway := make(chan struct{}, 10)
 		for range 10 {
 			go func() {
-				done <- pace.try(t.Context(), "a", func(context.Context) error {
+				done <- pace.try(t.Context(), spot{"n", "a"}, func(context.Context) error {
 					underway <- struct{}{}
 					<-release
 					return nil
@@ -105,11 +106,11 @@ func TestCallsAtOnceAreBounded(t *testing.T) {
 func TestWaitingEndsWithTheCaller(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pace := newPace(1, time.Minute)
-		pace.slowDown("a", &Failure{Throttled: true, RetryAfter: time.Hour}, 1)
+		pace.slowDown(spot{"n", "a"}, &Failure{Throttled: true, RetryAfter: time.Hour}, 1)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		began := time.Now()
-		require.ErrorIs(t, pace.try(ctx, "a", func(context.Context) error { return nil }), provider.ErrUnavailable)
+		require.ErrorIs(t, pace.try(ctx, spot{"n", "a"}, func(context.Context) error { return nil }), provider.ErrUnavailable)
 		assert.Equal(t, time.Second, time.Since(began))
 	})
 }

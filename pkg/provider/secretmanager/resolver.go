@@ -109,7 +109,7 @@ func (r *Resolver) fetch(ctx context.Context, key cacheKey, req request) (any, e
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.config.Timeout)
 	defer cancel()
 	var value secret.Text
-	err := r.paces[req.ref.Cloud].try(ctx, req.ref.Location, func(ctx context.Context) (err error) {
+	err := r.paces[req.ref.Cloud].try(ctx, spot{req.subject.Pod.Namespace, req.ref.Location}, func(ctx context.Context) (err error) {
 		value, err = r.access(ctx, req)
 		return err
 	})
