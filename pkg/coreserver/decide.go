@@ -68,9 +68,8 @@ func (d *decisions) recognise(known identity) {
 // readable names the entries of one kind that exist and that who may read.
 func (d *decisions) readable(who auth.Caller, kind entry.Kind) []entry.Name {
 	var names []entry.Name
-	subject := who.RuleSubject()
 	for e := range d.snapshot.All() {
-		if e.Name.Kind == kind && d.snapshot.Rules.CanRead(subject, e.Name) {
+		if e.Name.Kind == kind && d.refusal(who, e.Name) == "" {
 			names = append(names, e.Name)
 		}
 	}
@@ -97,8 +96,8 @@ func (d *decisions) on(who auth.Caller, name entry.Name) verdict {
 }
 
 func (d *decisions) rule(who auth.Caller, name entry.Name) verdict {
-	if !d.snapshot.Rules.CanRead(who.RuleSubject(), name) {
-		return verdict{decision: audit.Denied, detail: "no rule lets this caller read it"}
+	if why := d.refusal(who, name); why != "" {
+		return verdict{decision: audit.Denied, detail: why}
 	}
 	e, found := d.snapshot.Lookup(name)
 	if !found {
@@ -109,6 +108,19 @@ func (d *decisions) rule(who auth.Caller, name entry.Name) verdict {
 		return verdict{decision: audit.Invalid, detail: opened.fault, version: e.Version}
 	}
 	return verdict{decision: audit.Allowed, version: e.Version, value: opened.value}
+}
+
+// refusal is why who may not read name; empty where it may. A rule for everybody is not
+// meant for nodes, which would otherwise have by themselves what all their pods may have.
+func (d *decisions) refusal(who auth.Caller, name entry.Name) string {
+	switch {
+	case d.server.isNode(who):
+		return "a node may watch, and reads nothing by itself"
+	case !d.snapshot.Rules.CanRead(who.RuleSubject(), name):
+		return "no rule lets this caller read it"
+	default:
+		return ""
+	}
 }
 
 func (d *decisions) open(e store.Entry) opening {

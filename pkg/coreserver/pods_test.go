@@ -93,6 +93,25 @@ func TestPodsAreDecidedByNamespaceAndServiceAccount(t *testing.T) {
 	assert.Equal(t, auth.Caller{Namespace: "team-a", ServiceAccount: "worker", Pod: "p", PodUID: "uid of p", Node: "node-1"}, record.Caller)
 }
 
+// A rule for everybody is there from the first trial on.
+func TestANodeReadsNothingByItself(t *testing.T) {
+	c := startCluster(t, nil)
+	c.write("rules.yaml", "rules: [{namespaces: ['*'], serviceAccounts: ['*'], connections: ['*'], variables: ['*']}]")
+	c.server.Reload()
+	driver, pod := c.pod("leoflow", "driver", "driver-1"), c.pod("leoflow", "worker", "p")
+	for _, selection := range []*secretsv1.Selection{named("env"), {All: true}} {
+		response, err := c.secrets().Fetch(within(t), &secretsv1.FetchRequest{Callers: callers(driver, pod), Variables: selection})
+		require.NoError(t, err)
+		assert.Empty(t, response.Results[0].Variables)
+		assert.NotEmpty(t, response.Results[1].Variables, "who is no node is allowed by the same rule")
+	}
+	assert.Equal(t, audit.Denied, c.records()[0].Decision)
+	assert.Equal(t, "a node may watch, and reads nothing by itself", c.records()[0].Detail)
+	response, err := c.agent().GetVariables(bearing(within(t), driver), &agentv1.GetVariablesRequest{})
+	require.NoError(t, err)
+	assert.Empty(t, response.Variables)
+}
+
 func TestPodsMayUseTheExistingContract(t *testing.T) {
 	c := startCluster(t, nil)
 	response, err := c.agent().GetVariables(bearing(within(t), c.pod("team-a", "worker", "p")), &agentv1.GetVariablesRequest{})
