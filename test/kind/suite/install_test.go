@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -52,6 +53,9 @@ func install() (*product, error) {
 	}
 	client, err := kubernetes.NewForConfig(config)
 	if err != nil {
+		return nil, err
+	}
+	if _, err := helmProgram(); err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 2*installing)
@@ -133,13 +137,32 @@ func (p *product) upgradeTo(ctx context.Context, values map[string]any) error {
 	return err
 }
 
-// helm is the real one, from its Go module.
+// root is the project's directory.
+const root = "../../.."
+
+// helmProgram is the real one, from its Go module. To build it takes minutes the first
+// time, which are nobody's patience.
+var helmProgram = sync.OnceValues(func() (string, error) {
+	command := exec.Command("go", "-C", root, "tool", "-modfile=tools/helm.mod", "-n", "helm")
+	command.Stderr = os.Stderr
+	output, err := command.Output()
+	if err != nil {
+		return "", fmt.Errorf("building helm: %w", err)
+	}
+	return strings.TrimSpace(string(output)), nil
+})
+
 func helm(ctx context.Context, stdin []byte, args ...string) (string, error) {
+	program, err := helmProgram()
+	if err != nil {
+		return "", err
+	}
 	kubeconfig, err := filepath.Abs(os.Getenv("KUBECONFIG"))
 	if err != nil {
 		return "", err
 	}
-	command := exec.CommandContext(ctx, "go", append([]string{"-C", "../../..", "tool", "-modfile=tools/helm.mod", "helm"}, args...)...)
+	command := exec.CommandContext(ctx, program, args...)
+	command.Dir = root
 	command.Env = append(os.Environ(), "KUBECONFIG="+kubeconfig)
 	command.Stdin = bytes.NewReader(stdin)
 	output, err := command.CombinedOutput()
