@@ -2,7 +2,6 @@ package core_test
 
 import (
 	"context"
-	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,7 +14,7 @@ import (
 	"github.com/leoflow/secrets-csi/pkg/secret"
 )
 
-// attempts tells when a watch tried to have a stream, where each try fails at once.
+// attempts tells when a watch tried to have a stream of a core that is away.
 func attempts(t *testing.T, longest, within time.Duration) (at []time.Duration) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -25,7 +24,7 @@ func attempts(t *testing.T, longest, within time.Duration) (at []time.Duration) 
 			if ctx.Err() == nil {
 				at = append(at, time.Since(began))
 			}
-			return secret.Text{}, errors.New("none")
+			return secret.New("node"), nil
 		}
 		client, err := core.New(config)
 		require.NoError(t, err)

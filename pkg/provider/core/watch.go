@@ -24,28 +24,29 @@ const (
 	// mostSilent is how many streams in a row may say nothing at all before something
 	// in between is taken to hold them back.
 	mostSilent = 3
+	// mostWordless is how many in a row may end before they say anything, although core
+	// can be connected to: more than a core that starts or stops needs.
+	mostWordless = 6
 )
 
 // Watch implements provider.Watcher under the node's own identity. Polling is needed
 // just as where there is no Watch when core refuses that identity, and when streams
-// stand and nothing comes through: the error is ErrWatchUnsupported then too, together
-// with the reason. It is worth trying again after some minutes, since core may be
-// upgraded or its rules changed.
+// stand and nothing comes through, or end before they say anything: the error is
+// ErrWatchUnsupported then too, together with the reason. It is worth trying again after
+// some minutes, since core may be upgraded or its rules changed.
 func (c *Client) Watch(ctx context.Context, notify func(provider.Change)) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(c.closed, cancel)()
 
-	view, pause, silent := view{notify: notify}, shortestPause, 0
+	view, pause, useless := view{notify: notify}, shortestPause, useless{}
 	for level := slog.LevelWarn; ; level = slog.LevelDebug { // the first failure is news
 		heard, err := c.watchOnce(ctx, &view)
 		c.config.Observer.WatchInterrupted()
 		if heard {
-			pause, silent, level = shortestPause, 0, slog.LevelWarn
+			pause, level = shortestPause, slog.LevelWarn
 		}
-		if errors.Is(err, errSilent) {
-			silent++
-		}
+		useless.count(heard, errors.Is(err, errSilent), c.line.why() == nil)
 		switch {
 		case c.closed.Err() != nil:
 			return c.asking(errClosed)
@@ -53,7 +54,7 @@ func (c *Client) Watch(ctx context.Context, notify func(provider.Change)) error 
 			return c.asking(context.Cause(ctx))
 		case errors.Is(err, provider.ErrWatchUnsupported):
 			return err
-		case silent == mostSilent:
+		case useless.enough():
 			return fmt.Errorf("%w: %w", provider.ErrWatchUnsupported, err)
 		}
 		c.config.Logger.Log(ctx, level, "watch interrupted", slog.Any(logkey.Error, err))
@@ -61,6 +62,23 @@ func (c *Client) Watch(ctx context.Context, notify func(provider.Change)) error 
 		pause = min(2*pause, c.config.WatchBackoff)
 	}
 }
+
+// useless counts the streams in a row that led to nothing.
+type useless struct{ silent, wordless int }
+
+func (u *useless) count(heard, silent, connected bool) {
+	if heard {
+		*u = useless{}
+	}
+	switch {
+	case silent:
+		u.silent++
+	case !heard && connected:
+		u.wordless++
+	}
+}
+
+func (u *useless) enough() bool { return u.silent >= mostSilent || u.wordless >= mostWordless }
 
 // watchOnce follows one stream to its end, and reports whether it said anything. Its
 // error is fit to be shown.

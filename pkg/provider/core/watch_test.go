@@ -204,6 +204,46 @@ func TestWatchGivesUpOnStreamsThatStayDumb(t *testing.T) {
 	require.ErrorContains(t, err, "unavailable: core sent no heartbeat for 50ms")
 }
 
+// Core answers, and no stream of it ever says a thing: who waited for one would see
+// changes by chance alone.
+func TestWatchGivesUpOnStreamsThatSayNothing(t *testing.T) {
+	for name, row := range map[string]struct {
+		turn   turn
+		reason string
+	}{
+		"too much to send": {turn{nil, status.Error(codes.ResourceExhausted, "trying to send message larger than max")}, "the answer is larger"},
+		"a fault":          {turn{nil, status.Error(codes.Internal, "because")}, "because"},
+		"a proxy's word":   {turn{nil, status.Error(codes.Unavailable, "no streams here")}, "no streams here"},
+		"nonsense":         {turn{[]*secretsv1.WatchResponse{change("")}, nil}, "has no revision"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			config := newScript(row.turn).start(t)
+			config.WatchBackoff = time.Millisecond
+			_, ended := watching(t, newClient(t, config))
+			err := next(t, ended)
+			require.ErrorIs(t, err, provider.ErrWatchUnsupported)
+			require.ErrorContains(t, err, row.reason)
+		})
+	}
+}
+
+// A core that is away is another matter: the watch has to stand as soon as it is back.
+func TestWatchWaitsForACoreThatIsAway(t *testing.T) {
+	authority := newAuthority(t, "core's authority")
+	settings := authority.serverTLS(t, authority.issue(t, "core"), false)
+	s := newScript(turn{[]*secretsv1.WatchResponse{resync("1")}, nil})
+	address, stop := s.serve(t, "127.0.0.1:0", settings)
+	stop()
+	log := new(logged)
+	changes, _ := watching(t, newClient(t, core.Config{
+		Address: address, CAFile: authority.file, WatchBackoff: time.Millisecond, Logger: log.logger(),
+	}))
+	require.Eventually(t, func() bool { return strings.Count(log.String(), "watch interrupted") > 20 }, 10*time.Second, time.Millisecond)
+	s.serve(t, address, settings)
+	assert.Equal(t, provider.Change{All: true}, next(t, changes))
+}
+
 // An outage is one line, however long it lasts.
 func TestWatchWarnsOnceOfAnOutage(t *testing.T) {
 	s := newScript(turn{nil, errCut})
