@@ -27,6 +27,7 @@ func sitDown(t *testing.T) *reader {
 	dir := t.TempDir()
 	require.NoError(t, console.Checkout(root, dir))
 	require.NoError(t, os.CopyFS(dir, os.DirFS(root+"/test/demo/files")))
+	require.NoError(t, os.CopyFS(dir, os.DirFS("testdata/values")))
 	automation, err := console.ReadAutomation(root)
 	require.NoError(t, err)
 	kubeconfig, err := filepath.Abs(os.Getenv("KUBECONFIG"))
@@ -70,9 +71,7 @@ func (r *reader) must(script string) string {
 // install installs the product as a document finds it that does not do so itself.
 func (r *reader) install() {
 	r.Helper()
-	values, err := filepath.Abs("testdata/installed.yaml")
-	require.NoError(r, err)
-	r.must("helm install leoflow charts/leoflow-secrets-csi --namespace leoflow --create-namespace --wait --values " + values)
+	r.must("helm install leoflow charts/leoflow-secrets-csi --namespace leoflow --create-namespace --wait --values own.yaml")
 }
 
 // follow does what the document says.
