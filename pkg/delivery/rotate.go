@@ -99,7 +99,7 @@ func (d *Deliverer) watch(ctx context.Context, name string, watcher provider.Wat
 			return
 		}
 		if errors.Is(err, provider.ErrWatchUnsupported) {
-			d.Log.Info("polling for changes, since the provider cannot be watched", logkey.Provider, name)
+			d.Log.Info("polling for changes, since the provider cannot be watched", logkey.Provider, name, logkey.Error, err)
 		} else {
 			d.Log.Warn("watch ended", logkey.Provider, name, logkey.Error, err)
 		}

@@ -149,6 +149,7 @@ func TestPollingWhereThereIsNoWatch(t *testing.T) {
 		calls := len(r.fake.Calls()) - before
 		assert.Greater(t, calls, 8)
 		assert.Less(t, calls, 20, "polling slows down while nothing changes")
+		assert.Contains(t, r.log.String(), `"error":"watch not supported"`)
 	})
 }
 
