@@ -35,13 +35,29 @@ func splitFields(valid []byte) fields {
 	for {
 		rest = skipBetween(rest)
 		if rest[0] == '}' {
-			return split
+			return split.withoutRepeats()
 		}
 		var name, value []byte
 		name, rest = nextValue(rest)
 		value, rest = nextValue(skipBetween(rest))
-		split.set(unquote(name), value)
+		split = append(split, field{unquote(name), value})
 	}
+}
+
+// withoutRepeats takes one look at each field: whoever writes a connection says how many
+// there are.
+func (f fields) withoutRepeats() fields {
+	places := make(map[string]int, len(f))
+	kept := f[:0]
+	for _, one := range f {
+		if at, repeated := places[one.name]; repeated {
+			kept[at].value = one.value
+			continue
+		}
+		places[one.name] = len(kept)
+		kept = append(kept, one)
+	}
+	return kept
 }
 
 // skipBetween skips what stands between the values of an object known to be valid.

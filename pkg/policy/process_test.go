@@ -2,6 +2,7 @@ package policy
 
 import (
 	"encoding/json"
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
@@ -44,6 +45,20 @@ func TestProcessLeavesTheInputAlone(t *testing.T) {
 	assert.Equal(t, "I", *outcome.Connection.Login)
 	assert.Equal(t, "J", login)
 	assert.Equal(t, extra, conn.Extra.Reveal())
+}
+
+// TestAVastExtra takes minutes, and so fails, if each field is compared with each other.
+func TestAVastExtra(t *testing.T) {
+	var extra strings.Builder
+	for i := range 300_000 {
+		fmt.Fprintf(&extra, `,"%x":1`, i)
+	}
+	conn := airflow.Connection{ID: "c", Type: "aws", Extra: pointer(`{"role_arn":"r","role_arn":"r"` + extra.String() + `}`)}
+
+	outcome, err := Clouds().Process(t.Context(), conn, nil)
+
+	require.NoError(t, err)
+	assert.Equal(t, Runtime, outcome.Grade.State)
 }
 
 func TestATypeInCapitalsIsServed(t *testing.T) {
