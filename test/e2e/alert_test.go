@@ -24,6 +24,7 @@ import (
 // fires promtool's unit tests say, which every alert has too (test/alert).
 var faults = map[string]func(*testing.T, *node){
 	"LeoflowDriverDown":          refuseAndKillTheDriver,
+	"LeoflowNoDriverSeen":        killTheDriver,
 	"LeoflowProviderUnreachable": killCore,
 	"LeoflowSecretsStale":        leaveVolumesAlone,
 	"LeoflowPublishErrors":       failToPublish,
@@ -107,6 +108,10 @@ func (n *node) moves(t *testing.T, series string, least float64) {
 func refuseAndKillTheDriver(t *testing.T, n *node) {
 	n.tellRegistration(t, &registration.RegistrationStatus{Error: "no such version"})
 	n.moves(t, `leoflow_csi_ready`, 0)
+	killTheDriver(t, n)
+}
+
+func killTheDriver(t *testing.T, n *node) {
 	assert.Contains(t, n.before, "\nleoflow_csi_build_info{")
 	n.Driver.Kill()
 	assert.Empty(t, n.page(t), "the target is down")
