@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs a command, the suite, on a cluster of kind's, with images loaded; deletes the
-# cluster whatever comes. Needs Docker. LEOFLOW_KUBERNETES_VERSION names a version, such
-# as v1.36.1, of which kind has a node image.
+# cluster whatever comes. Needs Docker and kubectl. LEOFLOW_KUBERNETES_VERSION names a
+# version, such as v1.36.1, of which kind has a node image.
 #
 #   kind.sh driver.tar,core.tar go test ./suite
 set -euo pipefail
