@@ -145,6 +145,13 @@ func memberText(member jsontext.Member) (text string, present bool, err error) {
 	return text, true, nil
 }
 
+// maxName bounds what an error repeats of a field that Airflow does not know.
+const maxName = 64
+
 func fieldError(member jsontext.Member, reason string) error {
-	return &FieldError{Field: member.Key, Position: member.KeyOffset + 1, Reason: reason}
+	name := member.Key
+	if len(name) > maxName {
+		name = strings.ToValidUTF8(name[:maxName], "") + "…"
+	}
+	return &FieldError{Field: name, Position: member.KeyOffset + 1, Reason: reason}
 }

@@ -67,6 +67,7 @@ func TestParseJSONRefuses(t *testing.T) {
 		"no type":                   {`{"host":"h"}`, `field "conn_type": is missing; every connection needs a type`},
 		"an empty type":             {`{"conn_type":""}`, `field "conn_type": is missing`},
 		"an unknown field":          {start + `"hots":"h"}`, `field "hots" at byte 19: is not a field of a connection; Airflow knows`},
+		"an endless field":          {start + `"` + strings.Repeat("é", 9999) + `":1}`, `field "` + strings.Repeat("é", 32) + `…" at byte 19: is not a field`},
 		"a field in upper case":     {start + `"Host":"h"}`, `field "Host" at byte 19: is not a field`},
 		"a field given twice":       {start + `"host":"h", "host":"h"}`, `field "host" at byte 31: is given twice; remove one`},
 		"a URI beside a field":      {start + `"uri":"s3://h"}`, `field "uri" at byte 19: stands alone`},
