@@ -35,6 +35,8 @@ func TestWrongValuesAreRejected(t *testing.T) {
 		"image.pullPolicy=Sometimes":                              "at '/image/pullPolicy': value must be one of 'IfNotPresent', 'Always', 'Never'",
 		"image.digests.driver=sha256:abc":                         "at '/image/digests/driver': 'sha256:abc' does not match pattern",
 		"image.repository=example.com/driver:v1":                  "at '/image/repository': 'example.com/driver:v1' does not match pattern",
+		"image.repository=example.com/leoflow/":                   "at '/image/repository': 'example.com/leoflow/' does not match pattern",
+		"image.repository=example.com/Leoflow":                    "at '/image/repository': 'example.com/Leoflow' does not match pattern",
 		"driver.logLevel=loud":                                    "at '/driver/logLevel': value must be one of 'debug', 'info', 'warn', 'error'",
 		"driver.volumeSize=16MB":                                  "at '/driver/volumeSize': '16MB' does not match pattern '^[1-9][0-9]*(Ki|Mi|Gi)$'",
 		"driver.volumeSize=0Mi":                                   "at '/driver/volumeSize': '0Mi' does not match pattern",

@@ -1,6 +1,7 @@
 package chart
 
 import (
+	"cmp"
 	"maps"
 	"path/filepath"
 	"slices"
@@ -24,6 +25,8 @@ const directory = "../../charts/leoflow-secrets-csi"
 // cluster is what a release is rendered for.
 type cluster struct {
 	kubernetes string
+	// release is the name of it, "leoflow" where empty.
+	release string
 	// apis are group versions beyond Kubernetes' own.
 	apis []string
 	// objects are there before.
@@ -39,8 +42,8 @@ func load(t *testing.T) *chart.Chart {
 	return loaded
 }
 
-// render does what helm install does before it speaks to the cluster. The release is
-// called leoflow, in a namespace called secrets.
+// render does what helm install does before it speaks to the cluster. The namespace is
+// called secrets.
 func render(t *testing.T, c cluster, values map[string]any) (files map[string]string, err error) {
 	t.Helper()
 	version, err := chartutil.ParseKubeVersion(c.kubernetes)
@@ -49,7 +52,7 @@ func render(t *testing.T, c cluster, values map[string]any) (files map[string]st
 	capabilities.KubeVersion = *version
 	capabilities.APIVersions = append(slices.Clone(capabilities.APIVersions), c.apis...)
 	loaded := load(t)
-	release := chartutil.ReleaseOptions{Name: "leoflow", Namespace: "secrets", Revision: 1, IsInstall: true}
+	release := chartutil.ReleaseOptions{Name: cmp.Or(c.release, "leoflow"), Namespace: "secrets", Revision: 1, IsInstall: true}
 	all, err := chartutil.ToRenderValues(loaded, values, release, capabilities)
 	if err != nil {
 		return nil, err

@@ -1,12 +1,15 @@
 {{/* Names and labels of everything in the release. */}}
 
-{{/* The release's name, with the chart's where it does not tell what this is. */}}
+{{/*
+The release's name, with the chart's where it does not tell what this is. A release may have
+dots in its name, a Service may not.
+*/}}
 {{- define "leoflow.name" -}}
 {{- $release := .Release.Name -}}
 {{- if not (or (contains .Chart.Name $release) (contains $release .Chart.Name)) -}}
 {{- $release = printf "%s-%s" $release .Chart.Name -}}
 {{- end -}}
-{{- $release | trunc 50 | trimSuffix "-" -}}
+{{- $release | replace "." "-" | trunc 50 | trimSuffix "-" -}}
 {{- end -}}
 
 {{- define "leoflow.driverName" -}}{{ include "leoflow.name" . }}-driver{{- end -}}
