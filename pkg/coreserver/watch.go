@@ -6,6 +6,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 
 	secretsv1 "github.com/leoflow/secrets-csi/api/leoflow/secrets/v1"
 	"github.com/leoflow/secrets-csi/pkg/coreserver/store"
@@ -39,8 +40,17 @@ func (s *secretsService) Watch(request *secretsv1.WatchRequest, stream grpc.Serv
 	}
 }
 
-// watchMessage is a resync, a change, or a heartbeat where nothing changed.
+// watchMessage is a resync, a change, or a heartbeat where nothing changed. What does not
+// fit into a message is the revision alone, which says that anything may have changed.
 func watchMessage(update store.Update) *secretsv1.WatchResponse {
+	message := wholeMessage(update)
+	if proto.Size(message) > MaxResponse {
+		return &secretsv1.WatchResponse{Revision: message.GetRevision()}
+	}
+	return message
+}
+
+func wholeMessage(update store.Update) *secretsv1.WatchResponse {
 	message := &secretsv1.WatchResponse{Revision: update.Snapshot.Revision, Resync: update.Resync}
 	if update.Resync {
 		message.Entries = make([]*secretsv1.EntryVersion, 0, update.Snapshot.Len())

@@ -3,6 +3,7 @@ package coreserver_test
 import (
 	"fmt"
 	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -102,6 +103,29 @@ func TestWatchTellsOfRules(t *testing.T) {
 	change := w.next()
 	assert.False(t, change.Resync)
 	assert.Equal(t, []string{"broken", "gcp_default", "warehouse", "env"}, names(change), "those that billing_* lost")
+}
+
+// More names than a message holds: the watch stands all the same, and tells of what
+// changes from then on.
+func TestWatchTellsOfMoreThanFitsIntoAMessage(t *testing.T) {
+	c := startCore(t, nil)
+	var many strings.Builder
+	for i := range 10_000 {
+		fmt.Fprintf(&many, "%s_%d: x\n", strings.Repeat("long", 250), i)
+	}
+	before := c.watch("")
+	old := before.next().Revision
+	c.write("variables.yaml", many.String())
+	c.server.Reload()
+	afresh := c.watch("")
+	for _, w := range []watching{before, afresh} {
+		message := w.next()
+		assert.NotEqual(t, old, message.Revision)
+		assert.False(t, message.Resync)
+		assert.Empty(t, message.Entries)
+	}
+	c.write("variables.yaml", many.String()+"region: x\n")
+	assert.Equal(t, []string{"region"}, names(afresh.next()))
 }
 
 func TestWatchHeartbeats(t *testing.T) {

@@ -721,7 +721,9 @@ func (x *WatchRequest) GetRevision() string {
 	return ""
 }
 
-// WatchResponse is a change, a resync, or (all but the revision unset) a heartbeat.
+// WatchResponse is a change, a resync, or (all but the revision unset) a heartbeat. A
+// heartbeat of another revision than the message before it says that anything may have
+// changed: there is more to tell than a message holds, or a message was lost.
 type WatchResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Names core's state after this message. Opaque: equal revisions mean equal
