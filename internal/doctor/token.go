@@ -81,7 +81,7 @@ func clock(_ context.Context, node Node) []Finding {
 	const name = "clock"
 	info, err := os.Stat(node.Core.TokenFile)
 	if err != nil {
-		return skipped(name, "without --core-token-file there is no other clock to compare with")
+		return skipped(name, "without the driver's own token there is no other clock to compare with")
 	}
 	found, err := readClaims(node.Core.TokenFile)
 	if err != nil || found.Issued == 0 {
