@@ -18,6 +18,8 @@ type content struct {
 	withdrawn string
 	// unresolved are the connections that were refused for their references.
 	unresolved []string
+	// late is set if a new volume goes without a connection that may soon be had.
+	late bool
 }
 
 // compose turns a provider's answer into the volume's content. On a live volume an
@@ -42,7 +44,7 @@ func (d *Deliverer) compose(ctx context.Context, spec Volume, outcome provider.O
 	}
 	return content{
 		rendered.Files, append(rendered.Entries, absentEntries(spec, refusals)...),
-		withdrawn(spec, refusals), decided.unresolved,
+		withdrawn(spec, refusals), decided.unresolved, decided.late,
 	}, nil
 }
 

@@ -30,6 +30,8 @@ type decisions struct {
 	connections []render.Connection
 	refusals    []provider.Refusal
 	unresolved  []string
+	// late is set if any of these could not be asked for now.
+	late bool
 }
 
 // applyPolicy runs the policy over every connection; a connection that it fails is
@@ -73,6 +75,7 @@ func (d *Deliverer) gather(spec Volume, entries []provider.ConnectionEntry, all 
 	for i, one := range all {
 		if one.err != nil {
 			made.refuse(entries[i].Connection.ID, one.err, len(one.fetched) > 0)
+			made.late = made.late || errors.Is(one.err, provider.ErrUnavailable)
 			continue
 		}
 		made.connections = append(made.connections, render.Decided(one.Outcome, d.version(entries[i], one.fetched), spec.Provider))

@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -103,6 +105,26 @@ func TestASecretManagerThatIsAwayTakesNothingAway(t *testing.T) {
 	waiting.Connections.Names[0].Optional = true
 	require.NoError(t, r.Publish(t.Context(), waiting))
 	assert.NoFileExists(t, waiting.TargetPath+"/connections/gcs")
+}
+
+// A pod that starts without an optional connection, for its cloud was away, has it once
+// the cloud is back, and not only when the volume would be looked at anyway.
+func TestWhatANewPodGoesWithoutIsAskedForAgainSoon(t *testing.T) {
+	keys := &vault{away: true}
+	arrange := func(r *rig) { r.Policy, r.Resolver = policy.Clouds(), keys }
+	rotating(t, arrange, func(t *testing.T, r *rig) {
+		r.fake.SetConnection(gcp(`{"key_secret_name":"gcs-key","key_secret_project_id":"p"}`))
+		v := r.volume(t, "a")
+		v.Connections = Wanted{Names: []WantedName{{ID: "gcs", Optional: true}}}
+		require.NoError(t, r.Publish(t.Context(), v))
+		require.NoFileExists(t, v.TargetPath+"/connections/gcs")
+
+		keys.away = false
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		assert.NotEmpty(t, read(t, v, "connections/gcs"))
+		assert.Empty(t, must(r.Health(v.ID)).Problem)
+	})
 }
 
 // resolverFunc is a secret manager made of a function.

@@ -35,9 +35,11 @@ func (v *volume) beginLocked() task {
 	return begun
 }
 
-// outcome is how a delivery ended. Where it failed the files are as they were.
+// outcome is how a delivery ended. Where there is no new generation the files are as they
+// were.
 type outcome struct {
 	placement
+	// failed is set where it is to be tried again soon.
 	failed  bool
 	problem string
 	// lost is set where the volume's mount was found gone.
