@@ -32,7 +32,7 @@ func child() {
 		_ = litter.Start()
 	}
 	signals := make(chan os.Signal, 100)
-	signal.Notify(signals, unix.SIGHUP, unix.SIGTERM, unix.SIGUSR1, unix.SIGUSR2)
+	signal.Notify(signals, unix.SIGHUP, unix.SIGQUIT, unix.SIGTERM, unix.SIGUSR1, unix.SIGUSR2)
 	fmt.Println("start", os.Getenv("AIRFLOW_VAR_REGION"))
 	for number := range signals {
 		fmt.Println(unix.SignalName(number.(syscall.Signal)))

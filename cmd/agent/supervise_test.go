@@ -190,6 +190,29 @@ func TestStoppingWinsOverARestart(t *testing.T) {
 	s.ends(5)
 }
 
+// A thread dump of a Java program, by QUIT, is not its end.
+func TestAProgramThatOutlivesASignalToEndSeesRotations(t *testing.T) {
+	s := supervise(t, "--on-rotate=restart --grace=50ms")
+	s.says("start 0")
+	s.send(unix.SIGQUIT)
+	s.says("SIGQUIT")
+	s.deliver("1")
+	s.tells("the program goes on after a signal to end; acting on rotations again")
+	s.says("SIGTERM")
+	s.says("start 1")
+}
+
+func TestNoSignalTakesBackATermination(t *testing.T) {
+	s := supervise(t, "--on-rotate=signal:HUP --grace=1ms", "slow")
+	s.says("start 0")
+	for _, number := range []syscall.Signal{unix.SIGTERM, unix.SIGQUIT, unix.SIGUSR2, unix.SIGUSR1} {
+		s.send(number)
+		s.says(unix.SignalName(number))
+	}
+	assert.False(t, s.told.Scan(), "the agent told %q", s.told.Text())
+	s.ends(5)
+}
+
 // unprepared waits for HUP only after a line on its input, as a program does that takes
 // its time to start.
 const unprepared = `

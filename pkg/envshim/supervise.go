@@ -53,6 +53,7 @@ type supervision struct {
 	due      <-chan time.Time // when to look at a change
 	again    <-chan time.Time // when to look once more at what could not be acted upon
 	stopping bool             // the child was asked to end for good
+	outlived <-chan time.Time // when it is taken not to
 	waiting  bool             // the child was found not to handle the signal yet
 
 	next     *Program // what replaces the child once it has ended
@@ -105,6 +106,8 @@ func (r *supervision) loop(signals, ended <-chan os.Signal, changed <-chan struc
 			r.expire()
 		case <-ended:
 			r.reap()
+		case <-r.outlived:
+			r.resume()
 		case <-r.clearing:
 		}
 		if over, err := r.settle(); over || err != nil {
@@ -159,12 +162,31 @@ func (r *supervision) settle() (over bool, err error) {
 func (r *supervision) forward(number syscall.Signal) {
 	asked := r.next != nil && number == unix.SIGTERM
 	if isStop(number) {
-		r.stopping, r.next = true, nil
-		r.due, r.again, r.deadline = nil, nil, nil
+		r.stop(number)
 	}
 	if !asked && !r.gone {
 		r.child.send(number)
 	}
+}
+
+// stop lets no rotation act any more. Not all programs end at INT and QUIT, at which a
+// Java runtime tells of its threads; one that has not within the grace period goes on.
+func (r *supervision) stop(number syscall.Signal) {
+	switch {
+	case number == unix.SIGTERM:
+		r.outlived = nil
+	case !r.stopping, r.outlived != nil:
+		r.outlived = time.After(r.Grace)
+	}
+	r.stopping, r.next = true, nil
+	r.due, r.again, r.deadline = nil, nil, nil
+}
+
+// resume looks for what changed while the program was taken to end.
+func (r *supervision) resume() {
+	r.stopping, r.outlived = false, nil
+	r.Tell("the program goes on after a signal to end; acting on rotations again")
+	r.schedule(0)
 }
 
 func (r *supervision) start(program Program, is fingerprint) (err error) {
