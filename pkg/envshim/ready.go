@@ -4,10 +4,11 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"time"
 )
 
-// ready makes the readiness file, which holds the program's process id.
-func (r *supervision) ready() error {
+// writeReady makes the readiness file, which holds the program's process id.
+func (r *supervision) writeReady() error {
 	if r.ReadyFile == "" {
 		return nil
 	}
@@ -17,8 +18,19 @@ func (r *supervision) ready() error {
 	})
 }
 
+// ready makes the file as soon as that can be done: no program that runs ends for want
+// of it.
+func (r *supervision) ready() {
+	r.unwritten = nil
+	if err := r.writeReady(); err != nil {
+		r.complain(fmt.Sprintf("the program runs, and its ready file cannot be made: %v", err))
+		r.unwritten = time.After(slowPoll)
+	}
+}
+
 // unready fails only where there is no file, and then there is nothing to do.
 func (r *supervision) unready() {
+	r.unwritten = nil
 	if r.ReadyFile != "" {
 		_ = os.Remove(r.ReadyFile)
 	}

@@ -62,6 +62,9 @@ type supervision struct {
 	clearing <-chan time.Time // when to look whether its group is gone
 
 	abandoned bool // its group will not go
+
+	unwritten <-chan time.Time // when to try again to make the ready file
+	complaint string           // what was told last of what goes on failing
 }
 
 // Run starts the program with snapshot and returns its exit code, or 128 and the number
@@ -79,9 +82,13 @@ func (s Supervisor) Run(snapshot Snapshot) (int, error) {
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
 	changed := Watcher{Dir: s.Dir, Poll: slowPoll, Warn: run.warnOfWatch}.Watch(ctx)
+	run.unready() // where an earlier run was killed
 	program, err := s.Build(snapshot)
 	if err == nil {
 		err = run.start(program, run.of(snapshot.Entries))
+	}
+	if err == nil {
+		err = run.writeReady()
 	}
 	if err != nil {
 		return 0, err
@@ -108,6 +115,8 @@ func (r *supervision) loop(signals, ended <-chan os.Signal, changed <-chan struc
 			r.reap()
 		case <-r.outlived:
 			r.resume()
+		case <-r.unwritten:
+			r.ready()
 		case <-r.clearing:
 		}
 		if over, err := r.settle(); over || err != nil {
@@ -152,41 +161,9 @@ func (r *supervision) settle() (over bool, err error) {
 	if err := r.start(program, r.nextIs); err != nil {
 		return true, err
 	}
+	r.ready()
 	r.schedule(r.delay()) // what changed meanwhile
 	return false, nil
-}
-
-// forward hands a signal on. One that asks to end is the last word: no rotation starts
-// the program again after it. Where a restart has asked already, the child is not asked
-// twice, since many programs take the second for "at once".
-func (r *supervision) forward(number syscall.Signal) {
-	asked := r.next != nil && number == unix.SIGTERM
-	if isStop(number) {
-		r.stop(number)
-	}
-	if !asked && !r.gone {
-		r.child.send(number)
-	}
-}
-
-// stop lets no rotation act any more. Not all programs end at INT and QUIT, at which a
-// Java runtime tells of its threads; one that has not within the grace period goes on.
-func (r *supervision) stop(number syscall.Signal) {
-	switch {
-	case number == unix.SIGTERM:
-		r.outlived = nil
-	case !r.stopping, r.outlived != nil:
-		r.outlived = time.After(r.Grace)
-	}
-	r.stopping, r.next = true, nil
-	r.due, r.again, r.deadline = nil, nil, nil
-}
-
-// resume looks for what changed while the program was taken to end.
-func (r *supervision) resume() {
-	r.stopping, r.outlived = false, nil
-	r.Tell("the program goes on after a signal to end; acting on rotations again")
-	r.schedule(0)
 }
 
 func (r *supervision) start(program Program, is fingerprint) (err error) {
@@ -195,7 +172,15 @@ func (r *supervision) start(program Program, is fingerprint) (err error) {
 		return err
 	}
 	r.current, r.gone, r.abandoned = is, false, false
-	return r.ready()
+	return nil
+}
+
+// complain tells once of what goes on failing.
+func (r *supervision) complain(line string) {
+	if line != r.complaint {
+		r.Tell(line)
+	}
+	r.complaint = line
 }
 
 func (r *supervision) warnOfWatch(err error) {
