@@ -32,7 +32,7 @@ func TestEveryCommandRunsAsPrinted(t *testing.T) {
 	require.NoError(t, err)
 	machine := prepare(t)
 	for _, document := range commanding(t) {
-		if document.NeedsCluster() {
+		if document.NeedsCluster() || len(document.Steps) == 0 {
 			continue
 		}
 		t.Run(document.Path, func(t *testing.T) {
