@@ -3,6 +3,7 @@ package delivery
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -110,7 +111,10 @@ func TestASecretManagerThatIsAwayTakesNothingAway(t *testing.T) {
 // A pod that starts without an optional connection, for its cloud was away, has it once
 // the cloud is back, and not only when the volume would be looked at anyway.
 func TestWhatANewPodGoesWithoutIsAskedForAgainSoon(t *testing.T) {
-	keys := &vault{away: true}
+	var back atomic.Bool
+	keys := resolverFunc(func(ctx context.Context, ref provider.Reference) (secret.Text, error) {
+		return (&vault{away: !back.Load()}).Resolve(ctx, provider.Identity{}, ref)
+	})
 	arrange := func(r *rig) { r.Policy, r.Resolver = policy.Clouds(), keys }
 	rotating(t, arrange, func(t *testing.T, r *rig) {
 		r.fake.SetConnection(gcp(`{"key_secret_name":"gcs-key","key_secret_project_id":"p"}`))
@@ -119,7 +123,7 @@ func TestWhatANewPodGoesWithoutIsAskedForAgainSoon(t *testing.T) {
 		require.NoError(t, r.Publish(t.Context(), v))
 		require.NoFileExists(t, v.TargetPath+"/connections/gcs")
 
-		keys.away = false
+		back.Store(true)
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
 		assert.NotEmpty(t, read(t, v, "connections/gcs"))
