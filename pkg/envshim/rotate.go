@@ -35,13 +35,13 @@ func (r *supervision) rotate() {
 	}
 	snapshot, err := Read(r.Dir)
 	if err != nil {
-		r.Tell(fmt.Sprintf("keeping the program as it is: %v", err))
-		r.again = time.After(slowPoll)
+		r.keep(err)
 		return
 	}
 	now := r.of(snapshot.Entries)
 	switch {
 	case now == r.current:
+		r.complaint = ""
 	case r.OnRotate.restart:
 		r.restart(snapshot, now)
 	default:
@@ -59,9 +59,16 @@ func (r *supervision) signal(snapshot Snapshot, now fingerprint) {
 		r.again = time.After(signalRetry)
 		return
 	}
-	r.waiting, r.current = false, now
+	r.waiting, r.current, r.complaint = false, now, ""
 	r.Tell(fmt.Sprintf("generation %d: sending %s", snapshot.Manifest.Generation, unix.SignalName(number)))
 	r.child.send(number)
+}
+
+// keep leaves the program as it is, and looks again: the volume may come back, and the
+// program's file, and no notice of the kernel tells of either.
+func (r *supervision) keep(err error) {
+	r.complain(fmt.Sprintf("keeping the program as it is: %v", err))
+	r.again = time.After(slowPoll)
 }
 
 // restart asks the child to end, having made sure that there is something to start.
@@ -71,11 +78,11 @@ func (r *supervision) restart(snapshot Snapshot, now fingerprint) {
 		err = program.check()
 	}
 	if err != nil {
-		r.Tell(fmt.Sprintf("keeping the program as it is: generation %d: %v", snapshot.Manifest.Generation, err))
+		r.keep(fmt.Errorf("generation %d: %w", snapshot.Manifest.Generation, err))
 		return
 	}
 	r.Tell(fmt.Sprintf("generation %d: restarting the program", snapshot.Manifest.Generation))
-	r.next, r.nextIs, r.deadline = &program, now, time.After(r.Grace)
+	r.next, r.nextIs, r.deadline, r.complaint = &program, now, time.After(r.Grace), ""
 	r.unready()
 	r.child.send(unix.SIGTERM)
 }

@@ -1,11 +1,15 @@
 package envshim
 
 import (
+	"errors"
+	"hash/maphash"
+	"math"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 )
 
@@ -44,4 +48,38 @@ func TestSplayIsAddedToTheDebounce(t *testing.T) {
 	assert.Less(t, least, debounce+splay/10)
 	assert.Less(t, most, debounce+splay)
 	assert.Greater(t, most, debounce+splay-splay/10)
+}
+
+// A program whose file is away for a moment is no less in need of what changed.
+func TestWhatFailsIsToldOnceAndTriedAgain(t *testing.T) {
+	volume, present := newVolume(t), false
+	deliver(t, volume, numbered(1))
+	var lines []string
+	r := &supervision{
+		Supervisor: Supervisor{
+			Dir: volume, OnRotate: Rotation{restart: true}, Tell: func(line string) { lines = append(lines, line) },
+			Build: func(Snapshot) (Program, error) {
+				if present {
+					return Program{}, nil
+				}
+				return Program{}, errors.New("no such file")
+			},
+		},
+		fingerprinter: fingerprinter{maphash.MakeSeed()},
+		child:         child{pid: math.MaxInt32},
+	}
+	synctest.Test(t, func(t *testing.T) {
+		for range 3 {
+			began := time.Now()
+			r.rotate()
+			require.NotNil(t, r.again)
+			assert.Equal(t, slowPoll, (<-r.again).Sub(began))
+		}
+		assert.Equal(t, []string{"keeping the program as it is: generation 1: no such file"}, lines)
+		present = true
+		r.rotate()
+		assert.Nil(t, r.again)
+		assert.NotNil(t, r.next)
+		assert.Equal(t, "generation 1: restarting the program", lines[1])
+	})
 }
