@@ -402,15 +402,42 @@ func TestOrphansAreCollectedAndChangeNoExitCode(t *testing.T) {
 	needPython(t)
 	volume := newVolume(t, nil)
 	command := exec.Command("agent", "exec", "--dir", volume, "--on-rotate=restart", "--", "python3", "-c", orphan)
-	command.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWPID}
-	if os.Geteuid() != 0 {
-		command.SysProcAttr.Cloneflags |= unix.CLONE_NEWUSER
-	}
+	command.SysProcAttr = newPIDNamespace()
 	out, err := command.Output()
 	var exit *exec.ExitError
 	require.ErrorAs(t, err, &exit)
 	assert.Equal(t, "collected 1\n", string(out))
 	assert.Equal(t, 42, exit.ExitCode())
+}
+
+// A first process has to see to SIGTERM itself. One that comes while the agent is only
+// starting is the Go runtime's, so it is given ever more time.
+func TestTheWaitOfAFirstProcessEndsAtTermination(t *testing.T) {
+	absent := filepath.Join(t.TempDir(), "absent")
+	for _, args := range [][]string{
+		{"wait", "--timeout=1h", "--dir", absent},
+		{"exec", "--wait=1h", "--dir", absent, "--", "true"},
+	} {
+		code := 0
+		for given := 50 * time.Millisecond; code != 143 && given < 5*time.Second; given *= 2 {
+			command := exec.Command("agent", args...)
+			command.SysProcAttr = newPIDNamespace()
+			require.NoError(t, command.Start())
+			<-time.After(given)
+			require.NoError(t, command.Process.Signal(unix.SIGTERM))
+			_ = command.Wait()
+			code = command.ProcessState.ExitCode()
+		}
+		assert.Equal(t, 143, code, args)
+	}
+}
+
+func newPIDNamespace() *syscall.SysProcAttr {
+	flags := uintptr(unix.CLONE_NEWPID)
+	if os.Geteuid() != 0 {
+		flags |= unix.CLONE_NEWUSER
+	}
+	return &syscall.SysProcAttr{Cloneflags: flags}
 }
 
 func TestTheProgramDiesWithTheAgent(t *testing.T) {

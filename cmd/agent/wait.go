@@ -2,13 +2,20 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
+	"os/signal"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/leoflow/secrets-csi/internal/cli"
 	"github.com/leoflow/secrets-csi/pkg/envshim"
 )
+
+// exitTerminated is what a shell makes of SIGTERM.
+const exitTerminated = 128 + int(unix.SIGTERM)
 
 func waitCommand() cli.Command {
 	return cli.Command{
@@ -33,12 +40,20 @@ timeout or the volume cannot be read.`,
 	}
 }
 
-// readWithin reads the volume, and waits for its first generation if it must.
+// readWithin reads the volume, and waits for its first generation if it must. SIGTERM ends
+// the wait with a shell's code for it: a first process, which no signal ends by itself,
+// would otherwise exit with the Go runtime's, 2.
 func readWithin(ctx context.Context, dir string, timeout time.Duration) (envshim.Snapshot, error) {
 	if timeout <= 0 {
 		return envshim.Read(dir)
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	return envshim.Wait(ctx, dir)
+	waiting, stop := signal.NotifyContext(ctx, unix.SIGTERM)
+	defer stop()
+	snapshot, err := envshim.Wait(waiting, dir)
+	if waiting.Err() != nil && ctx.Err() == nil {
+		return snapshot, &cli.ExitError{Code: exitTerminated, Err: errors.New("SIGTERM came before anything was delivered")}
+	}
+	return snapshot, err
 }
