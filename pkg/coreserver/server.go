@@ -107,6 +107,9 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	})
 	background.Go(func() {
 		<-watching.Done()
+		if ctx.Err() != nil {
+			s.config.Log.Info("core is stopping as asked", logkey.Address, listener.Addr().String())
+		}
 		status.Shutdown()
 		close(s.stopping)
 		stopWithin(server, s.config.Grace)

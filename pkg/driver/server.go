@@ -51,6 +51,7 @@ func (s *Server) Serve(ctx context.Context) error {
 	left := len(listeners)
 	select {
 	case <-ctx.Done():
+		s.Driver.Logger.Info("stopping as asked", logkey.Path, s.Endpoint)
 	case err = <-ended:
 		left--
 	}

@@ -157,5 +157,6 @@ func TestStoppingCancelsWhatOutlastsTheGrace(t *testing.T) {
 	require.NoError(t, r.stop())
 	assert.Contains(t, []codes.Code{codes.Canceled, codes.Unavailable}, status.Code(<-published), "kubelet tries both again")
 	assert.NoDirExists(t, r.target("late"))
+	assert.Contains(t, r.logs.String(), "stopping as asked")
 	assert.Contains(t, r.logs.String(), "cancelling the calls that did not finish in time")
 }
