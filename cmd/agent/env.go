@@ -83,8 +83,8 @@ func (f envFlags) check(out io.Writer) error {
 		return cli.Usagef("--watch needs --output, the file to write again")
 	case *f.output == "" && holdsValues && isTerminal(out) && !*f.show:
 		return cli.Usagef("--format %s would print values to the terminal; add --show-values if you mean it", *f.format)
-	case *f.output != "" && holdsValues && !isInMemory(filepath.Dir(*f.output)) && !*f.allowDisk:
-		return cli.Usagef("--output %s is not on a tmpfs, so the values could reach a disk; choose another place, or add --allow-disk", *f.output)
+	case *f.output != "" && holdsValues && !*f.allowDisk:
+		return checkInMemory(*f.output)
 	}
 	return nil
 }
@@ -120,8 +120,13 @@ func isTerminal(out io.Writer) bool {
 	return err == nil
 }
 
-func isInMemory(dir string) bool {
+func checkInMemory(output string) error {
 	var stat unix.Statfs_t
-	err := unix.Statfs(dir, &stat)
-	return err == nil && (stat.Type == unix.TMPFS_MAGIC || stat.Type == unix.RAMFS_MAGIC)
+	if err := unix.Statfs(filepath.Dir(output), &stat); err != nil {
+		return fmt.Errorf("looking at the directory of --output %s: %w", output, err)
+	}
+	if stat.Type != unix.TMPFS_MAGIC && stat.Type != unix.RAMFS_MAGIC {
+		return cli.Usagef("--output %s is not on a tmpfs, so the values could reach a disk; choose another place, or add --allow-disk", output)
+	}
+	return nil
 }

@@ -12,8 +12,8 @@ import (
 // ends it. A later one, or a volume that cannot be read, is told once and tried again
 // until it succeeds, which is told too; what use made before stands meanwhile.
 func Follow(ctx context.Context, dir string, tell func(line string), use func(Snapshot) error) error {
-	warn := func(err error) { tell(err.Error()) }
-	changed := Watcher{Dir: dir, Poll: slowPoll, Warn: warn}.Watch(ctx)
+	var deaf error
+	changed := Watcher{Dir: dir, Poll: slowPoll, Warn: func(err error) { deaf = err }}.Watch(ctx)
 	f := &follower{dir: dir, tell: tell, use: use, fingerprinter: fingerprinter{maphash.MakeSeed()}}
 	snapshot, err := Read(dir)
 	if err == nil {
@@ -21,6 +21,9 @@ func Follow(ctx context.Context, dir string, tell func(line string), use func(Sn
 	}
 	if err != nil {
 		return err
+	}
+	if deaf != nil {
+		tell(describeDeaf(deaf))
 	}
 	f.last = f.of(snapshot.Entries)
 	f.loop(changed)

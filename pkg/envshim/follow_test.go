@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
+	"path/filepath"
 	"slices"
 	"sync"
 	"testing"
@@ -119,6 +120,7 @@ func TestFollowNeedsAFirstSuccess(t *testing.T) {
 	use := func(Snapshot) error { return errors.New("refused") }
 	assert.ErrorContains(t, Follow(ctx, newDirectory(t), nil, use), "refused")
 	assert.ErrorIs(t, Follow(ctx, t.TempDir(), nil, use), ErrNotDelivered)
+	assert.ErrorIs(t, Follow(ctx, filepath.Join(t.TempDir(), "absent"), nil, use), ErrNotDelivered)
 	stop()
 	goleak.VerifyNone(t)
 }

@@ -2,7 +2,6 @@ package envshim
 
 import (
 	"context"
-	"fmt"
 	"hash/maphash"
 	"os"
 	"os/signal"
@@ -81,7 +80,7 @@ func (s Supervisor) Run(snapshot Snapshot) (int, error) {
 	run := &supervision{Supervisor: s, fingerprinter: fingerprinter{maphash.MakeSeed()}, foreground: isForeground()}
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
-	changed := Watcher{Dir: s.Dir, Poll: slowPoll, Warn: run.warnOfWatch}.Watch(ctx)
+	changed := Watcher{Dir: s.Dir, Poll: slowPoll, Warn: func(err error) { s.Tell(describeDeaf(err)) }}.Watch(ctx)
 	run.unready() // where an earlier run was killed
 	program, err := s.Build(snapshot)
 	if err == nil {
@@ -181,10 +180,6 @@ func (r *supervision) complain(line string) {
 		r.Tell(line)
 	}
 	r.complaint = line
-}
-
-func (r *supervision) warnOfWatch(err error) {
-	r.Tell(fmt.Sprintf("no notice of changes from the kernel, so looking every second instead: %v", err))
 }
 
 func isForeground() bool {

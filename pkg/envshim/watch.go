@@ -2,6 +2,7 @@ package envshim
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"time"
@@ -22,6 +23,11 @@ type Watcher struct {
 	Poll time.Duration
 	// Warn is told once when hints are not to be had.
 	Warn func(error)
+}
+
+// describeDeaf is what to tell of a Watcher that gets no hints.
+func describeDeaf(err error) string {
+	return fmt.Sprintf("no notice of changes from the kernel, so looking every second instead: %v", err)
 }
 
 // Watch returns a channel of one slot that says "look again". A watch begins before
