@@ -176,6 +176,22 @@ func TestRestartKillsAfterTheGracePeriod(t *testing.T) {
 	s.tells("did not end within the grace period; killing it")
 }
 
+func TestWhatChangesWhileTheProgramEndsTakesNoOtherRestart(t *testing.T) {
+	s := supervise(t, "--on-rotate=restart --grace=1h", "slow")
+	s.says("start 0")
+	s.deliver("1")
+	s.says("SIGTERM")
+	s.deliver("2")
+	s.send(unix.SIGUSR1)
+	s.says("SIGUSR1")
+	s.says("start 2")
+	s.send(unix.SIGTERM)
+	s.says("SIGTERM")
+	s.send(unix.SIGUSR1)
+	s.says("SIGUSR1")
+	s.ends(5)
+}
+
 func TestStoppingWinsOverARestart(t *testing.T) {
 	s := supervise(t, "--on-rotate=restart --grace=1h", "slow")
 	s.says("start 0")

@@ -73,10 +73,7 @@ func (r *supervision) keep(err error) {
 
 // restart asks the child to end, having made sure that there is something to start.
 func (r *supervision) restart(snapshot Snapshot, now fingerprint) {
-	program, err := r.Build(snapshot)
-	if err == nil {
-		err = program.check()
-	}
+	program, err := r.build(snapshot)
 	if err != nil {
 		r.keep(fmt.Errorf("generation %d: %w", snapshot.Manifest.Generation, err))
 		return
@@ -85,4 +82,25 @@ func (r *supervision) restart(snapshot Snapshot, now fingerprint) {
 	r.next, r.nextIs, r.deadline, r.complaint = &program, now, time.After(r.Grace), ""
 	r.unready()
 	r.child.send(unix.SIGTERM)
+}
+
+// build makes a program that can be started.
+func (r *supervision) build(snapshot Snapshot) (Program, error) {
+	program, err := r.Build(snapshot)
+	if err == nil {
+		err = program.check()
+	}
+	return program, err
+}
+
+// refresh lets the next program begin with what is delivered by now. The old one may have
+// taken long to end, and for what changed meanwhile the new one would have to end too.
+func (r *supervision) refresh() {
+	snapshot, err := Read(r.Dir)
+	if err != nil {
+		return
+	}
+	if program, err := r.build(snapshot); err == nil {
+		r.next, r.nextIs = &program, r.of(snapshot.Entries)
+	}
 }

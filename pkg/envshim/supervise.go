@@ -155,6 +155,7 @@ func (r *supervision) settle() (over bool, err error) {
 		r.clearing = time.After(clearRetry)
 		return false, nil
 	}
+	r.refresh()
 	program := *r.next
 	r.next, r.deadline, r.clearing = nil, nil, nil
 	if err := r.start(program, r.nextIs); err != nil {
