@@ -8,7 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// signalRetry is how often to look whether the child handles the signal by now.
+// signalRetry is how soon to look whether the child handles the signal by now; each look
+// after it takes twice as long to come, up to slowPoll.
 const signalRetry = 100 * time.Millisecond
 
 func (r *supervision) delay() time.Duration {
@@ -41,7 +42,7 @@ func (r *supervision) rotate() {
 	now := r.of(snapshot.Entries)
 	switch {
 	case now == r.current:
-		r.complaint = ""
+		r.waited, r.complaint = 0, ""
 	case r.OnRotate.restart:
 		r.restart(snapshot, now)
 	default:
@@ -52,14 +53,14 @@ func (r *supervision) rotate() {
 func (r *supervision) signal(snapshot Snapshot, now fingerprint) {
 	number := r.OnRotate.signal
 	if !isStop(number) && !r.child.survives(number) {
-		if !r.waiting {
+		if r.waited == 0 {
 			r.Tell(fmt.Sprintf("the program does not handle %s yet and would be killed by it; it is sent once the program does", unix.SignalName(number)))
 		}
-		r.waiting = true
-		r.again = time.After(signalRetry)
+		r.waited = min(max(signalRetry, 2*r.waited), slowPoll)
+		r.again = time.After(r.waited)
 		return
 	}
-	r.waiting, r.current, r.complaint = false, now, ""
+	r.waited, r.current, r.complaint = 0, now, ""
 	r.Tell(fmt.Sprintf("generation %d: sending %s", snapshot.Manifest.Generation, unix.SignalName(number)))
 	r.child.send(number)
 }

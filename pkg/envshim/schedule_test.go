@@ -4,6 +4,7 @@ import (
 	"errors"
 	"hash/maphash"
 	"math"
+	"os/exec"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -82,4 +83,32 @@ func TestWhatFailsIsToldOnceAndTriedAgain(t *testing.T) {
 		assert.NotNil(t, r.next)
 		assert.Equal(t, "generation 1: restarting the program", lines[1])
 	})
+}
+
+// What handles no signal for good costs next to nothing.
+func TestAProgramWithoutAHandlerIsLookedAtEverMoreSeldom(t *testing.T) {
+	volume := newVolume(t)
+	deliver(t, volume, numbered(1))
+	deaf := exec.CommandContext(t.Context(), "sleep", "1h")
+	require.NoError(t, deaf.Start())
+	t.Cleanup(func() {
+		_ = deaf.Process.Kill()
+		_ = deaf.Wait()
+	})
+	told := 0
+	r := &supervision{
+		Supervisor:    Supervisor{Dir: volume, OnRotate: Rotation{signal: unix.SIGHUP}, Tell: func(string) { told++ }},
+		fingerprinter: fingerprinter{maphash.MakeSeed()},
+		child:         child{pid: deaf.Process.Pid},
+	}
+	synctest.Test(t, func(t *testing.T) {
+		began, looks := time.Now(), 0
+		for ; time.Since(began) < 10*time.Minute; looks++ {
+			r.rotate()
+			require.NotNil(t, r.again)
+			<-r.again
+		}
+		assert.Less(t, looks, 70)
+	})
+	assert.Equal(t, 1, told)
 }

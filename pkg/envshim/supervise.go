@@ -53,7 +53,7 @@ type supervision struct {
 	again    <-chan time.Time // when to look once more at what could not be acted upon
 	stopping bool             // the child was asked to end for good
 	outlived <-chan time.Time // when it is taken not to
-	waiting  bool             // the child was found not to handle the signal yet
+	waited   time.Duration    // since the last look at a child that does not handle the signal yet
 
 	next     *Program // what replaces the child once it has ended
 	nextIs   fingerprint
