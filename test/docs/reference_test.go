@@ -1,6 +1,8 @@
 package docs
 
 import (
+	"go/ast"
+	"go/token"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -50,6 +52,22 @@ const exitTable = "| exit code | meaning |\n|---|---|"
 
 // exitCodes are those of every program.
 func exitCodes(t *testing.T) []string { return constants(t, "internal/cli/cli.go", `\w+`) }
+
+// TestExitCodesHaveNames lets the tables know of all: a bare number would be in none.
+func TestExitCodesHaveNames(t *testing.T) {
+	for _, pattern := range []string{"cmd/*/*.go", "internal/cli/*.go", "pkg/envshim/*.go"} {
+		visit(source(t, pattern), func(made *ast.CompositeLit) {
+			if of := nameOf(made.Type); of != "ExitError" && of != "StartError" {
+				return
+			}
+			ast.Inspect(made, func(node ast.Node) bool {
+				literal, ok := node.(*ast.BasicLit)
+				assert.False(t, ok && literal.Kind == token.INT, "%s: an exit code without a name", pattern)
+				return true
+			})
+		})
+	}
+}
 
 func manifestFields() []string {
 	fields := jsonFields(layout.Manifest{}, layout.Entry{}, layout.Grade{}, layout.Notice{})
