@@ -134,7 +134,7 @@ var errNoProvider = errors.New("no such provider is configured on this node")
 // end records how a delivery went, and tells of it.
 func (d *Deliverer) end(t task, cause string, composed content, placed placement, err error) {
 	o := outcome{
-		placement: placed, failed: err != nil || placed.offline || composed.late, problem: composed.withdrawn,
+		placement: placed, failed: err != nil || placed.offline || composed.late, problem: composed.withdrawn, news: t.news,
 		lost: errors.Is(err, mount.ErrNotMounted),
 	}
 	switch {

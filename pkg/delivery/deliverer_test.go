@@ -63,7 +63,7 @@ func (r *rig) look(t *testing.T) {
 		r.reach.hasten(name)
 		r.set.markChanged(name, provider.Change{All: true}, 0)
 	}
-	groups, _ := r.set.takeDue(time.Now(), r.reach.turn)
+	groups, _ := r.set.takeDue(time.Now().Add(mostRest), r.reach.turn) // those that rest, too
 	for _, group := range groups {
 		r.deliver(t.Context(), "rotation", group)
 	}

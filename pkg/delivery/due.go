@@ -46,6 +46,18 @@ func (s *set) makeDue(within time.Duration, chosen func(*volume) bool) {
 			delays[v.key] = rand.N(within + 1)
 		}
 		v.due, v.early = now.Add(delays[v.key]), now
+		v.postpone()
+	}
+}
+
+// postpone holds a look that news calls for until the volume has rested: a provider that
+// tells of a change over and over must not have the node ask without a pause.
+func (v *volume) postpone() {
+	if v.due.Before(v.rested) {
+		v.due = v.rested
+	}
+	if v.early.Before(v.rested) {
+		v.early = v.rested
 	}
 }
 

@@ -30,6 +30,9 @@ const (
 	// once a provider can be asked again.
 	resyncSpread = 5 * time.Second
 	maxBackoff   = time.Minute
+	// leastRest and mostRest are how long a volume rests after news that changed nothing.
+	leastRest = 10 * time.Millisecond
+	mostRest  = time.Second
 )
 
 // Run keeps the live volumes fresh until ctx ends: it fetches again what a provider's

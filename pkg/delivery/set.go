@@ -31,6 +31,10 @@ type volume struct {
 	// failures counts the deliveries that failed since the last good one, quiet the good
 	// ones that changed nothing since the last that did.
 	failures, quiet int
+	// futile counts the deliveries in a row that news led to and that changed nothing.
+	// None begins for more of such news before rested.
+	futile int
+	rested time.Time
 	// asked numbers the deliveries of this volume in the order they began, underWay is
 	// how many have not ended.
 	asked    uint64

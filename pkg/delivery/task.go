@@ -15,6 +15,8 @@ type task struct {
 	began, told time.Time
 	// live is set if the volume showed files then, retries if the last delivery failed.
 	live, retries bool
+	// news is set if it began because of news of a change.
+	news bool
 }
 
 // begin starts a delivery. Its end must be recorded.
@@ -29,7 +31,7 @@ func (v *volume) beginLocked() task {
 	v.underWay++
 	begun := task{
 		volume: v, spec: v.spec, key: v.key, number: v.asked, began: time.Now(), told: v.told,
-		live: v.health.Generation > 0, retries: v.failures > 0,
+		live: v.health.Generation > 0, retries: v.failures > 0, news: v.changed,
 	}
 	v.changed, v.told = false, time.Time{}
 	return begun
@@ -42,6 +44,8 @@ type outcome struct {
 	// failed is set where it is to be tried again soon.
 	failed  bool
 	problem string
+	// news is the task's.
+	news bool
 	// lost is set where the volume's mount was found gone.
 	lost bool
 }
@@ -59,10 +63,12 @@ func (s *set) end(v *volume, o outcome, next func(spec Volume, failures, quiet i
 		v.health.Generation, v.health.Confirmed, v.health.Offline = o.generation, o.confirmed, o.offline
 	}
 	v.count(o)
-	if !v.changed {
-		base, now := next(v.spec, v.failures, v.quiet), time.Now()
-		v.due, v.early = now.Add(jitter(base)), now.Add(earliest(base))
+	if v.changed {
+		v.postpone()
+		return
 	}
+	base, now := next(v.spec, v.failures, v.quiet), time.Now()
+	v.due, v.early = now.Add(jitter(base)), now.Add(earliest(base))
 }
 
 func (v *volume) count(o outcome) {
@@ -70,9 +76,13 @@ func (v *volume) count(o outcome) {
 	case o.failed:
 		v.failures++
 	case o.changed:
-		v.failures, v.quiet = 0, 0
+		v.failures, v.quiet, v.futile = 0, 0, 0
 	default:
 		v.failures = 0
 		v.quiet++
+		if o.news {
+			v.rested = time.Now().Add(min(mostRest, leastRest<<min(v.futile, 10)))
+			v.futile++
+		}
 	}
 }

@@ -51,3 +51,26 @@ func TestAWatchThatEndsIsFollowedByALook(t *testing.T) {
 		assert.Equal(t, secondURI, read(t, v, "connections/warehouse"))
 	})
 }
+
+// A provider that tells of one change without end is asked now and then, and a change that
+// is one shows within a second all the same.
+func TestNewsThatChangesNothingWearsOff(t *testing.T) {
+	rotating(t, func(*rig) {}, func(t *testing.T, r *rig) {
+		v := r.volume(t, "a")
+		require.NoError(t, r.Publish(t.Context(), v))
+		<-r.fake.Watching()
+		news := provider.Change{Entries: []provider.Name{{Kind: provider.Connection, ID: "warehouse"}}}
+		before := len(r.fake.Calls())
+		for range 60_000 {
+			r.fake.Notify(news)
+			time.Sleep(time.Millisecond)
+		}
+		assert.InDelta(t, 65, len(r.fake.Calls())-before, 10, "in a minute")
+
+		r.fake.SetConnection(warehouse("second"))
+		r.fake.Notify(news)
+		time.Sleep(mostRest)
+		synctest.Wait()
+		assert.Equal(t, secondURI, read(t, v, "connections/warehouse"))
+	})
+}
