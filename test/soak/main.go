@@ -51,14 +51,18 @@ func run(ctx context.Context) error {
 	return errors.Join(err, s.Close())
 }
 
-// soak has two parts: in the first the driver is killed too; in the second one and the
-// same driver has to bear everything, and is compared with itself.
+// soak has three parts: in the first the driver is killed too; from then on one and the
+// same driver has to bear everything. In the second part it grows as large as it has to
+// be, and after the third it is compared with itself.
 func (n *node) soak(ctx context.Context, length time.Duration) error {
 	if err := n.begin(ctx); err != nil {
 		return err
 	}
 	began := time.Now()
 	if err := n.live(ctx, began.Add(length/4), append(n.acts(), n.killDriver)); err != nil {
+		return err
+	}
+	if err := n.live(ctx, began.Add(length/2), n.acts()); err != nil {
 		return err
 	}
 	first, err := n.rest(ctx)

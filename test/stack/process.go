@@ -33,7 +33,7 @@ func Run(program string, args ...string) (*Process, error) {
 	})
 	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	p := &Process{command: command, output: newOutput(), done: make(chan struct{})}
-	command.Stdout, command.Stderr = p.output, p.output
+	command.Stdout, command.Stderr = &lines{to: p.output}, &lines{to: p.output}
 	if err := command.Start(); err != nil {
 		return nil, fmt.Errorf("starting %s: %w", program, err)
 	}
@@ -93,6 +93,23 @@ type output struct {
 	mu   sync.Mutex
 	text bytes.Buffer
 	more chan struct{}
+}
+
+// lines hands on whole lines of one stream: a write that is larger than a pipe takes at
+// once comes in parts, between which the other stream may say something.
+type lines struct {
+	to    *output
+	begun []byte
+}
+
+func (l *lines) Write(text []byte) (int, error) {
+	l.begun = append(l.begun, text...)
+	whole := bytes.LastIndexByte(l.begun, '\n') + 1
+	if whole > 0 {
+		_, _ = l.to.Write(l.begun[:whole])
+		l.begun = append([]byte(nil), l.begun[whole:]...)
+	}
+	return len(text), nil
 }
 
 func newOutput() *output { return &output{more: make(chan struct{})} }
