@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -44,6 +45,7 @@ func superviseProgram(t *testing.T, flags string, program ...string) *supervisor
 	args := append([]string{"exec", "--dir", s.volume, "--debounce=0"}, strings.Fields(flags)...)
 	s.agent = exec.Command("agent", append(append(args, "--"), program...)...)
 	s.agent.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	ignoreNothing(t)
 	s.stdin = must(s.agent.StdinPipe())(t)
 	s.lines = bufio.NewScanner(must(s.agent.StdoutPipe())(t))
 	s.told = bufio.NewScanner(must(s.agent.StderrPipe())(t))
@@ -53,6 +55,16 @@ func superviseProgram(t *testing.T, flags string, program ...string) *supervisor
 		_ = s.agent.Wait()
 	})
 	return s
+}
+
+// ignoreNothing lets an agent start as a kubelet starts it, though whoever runs the test
+// may have it ignore signals, as nohup does: what a process catches, its children do not
+// inherit as ignored.
+func ignoreNothing(t *testing.T) {
+	t.Helper()
+	caught := make(chan os.Signal, 1)
+	signal.Notify(caught, unix.SIGHUP, unix.SIGINT, unix.SIGQUIT)
+	t.Cleanup(func() { signal.Stop(caught) })
 }
 
 func must[T any](value T, err error) func(testing.TB) T {
