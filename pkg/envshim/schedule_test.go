@@ -97,7 +97,7 @@ func TestAProgramWithoutAHandlerIsLookedAtEverMoreSeldom(t *testing.T) {
 	})
 	told := 0
 	r := &supervision{
-		Supervisor:    Supervisor{Dir: volume, OnRotate: Rotation{signal: unix.SIGHUP}, Tell: func(string) { told++ }},
+		Supervisor:    Supervisor{Dir: volume, OnRotate: Rotation{signal: unix.SIGUSR1}, Tell: func(string) { told++ }},
 		fingerprinter: fingerprinter{maphash.MakeSeed()},
 		child:         child{pid: deaf.Process.Pid},
 	}
