@@ -20,10 +20,10 @@ func TestKubeletRestartsAndRefreshesTheToken(t *testing.T) {
 	s := begin(t)
 	pod := s.Run(withMemory(task("task", all(), watching)), await.IsReady)
 	n := s.on(pod)
-	first := s.tokenOf(pod)
+	first, republished := s.tokenOf(pod), s.republishedBySuccessor(pod)
 	// Not at once: it is kubelet that carries this command.
 	n.shell("setsid sh -c 'sleep 0.3; kill -9 $(pidof kubelet)' </dev/null >/dev/null 2>&1 &")
-	s.awaitRepublish(pod)
+	require.NoError(s, await.Until(s.Ctx, republished))
 	variable, _ := s.rotate()
 	s.awaitVariable("task", variable)
 	assert.NotEqual(t, first, s.tokenOf(pod), "core was shown another token of the same pod")
@@ -53,20 +53,24 @@ func (s *scenario) tokenOf(pod *corev1.Pod) string {
 	return last
 }
 
-// awaitRepublish returns once kubelet published a volume of the pod again.
-func (s *scenario) awaitRepublish(pod *corev1.Pod) {
+// republishedBySuccessor tells whether a kubelet that started after this call has published
+// a volume of the pod. A kubelet that starts registers the driver before it calls it.
+func (s *scenario) republishedBySuccessor(pod *corev1.Pod) func() bool {
 	s.Helper()
-	calls := func() int {
-		count := 0
+	const registered = `"registered with kubelet"`
+	before := strings.Count(s.logOf("driver"), registered)
+	return func() bool {
+		seen := 0
 		for line := range strings.Lines(s.logOf("driver")) {
-			if strings.Contains(line, `"NodePublishVolume"`) && strings.Contains(line, string(pod.UID)) {
-				count++
+			switch {
+			case strings.Contains(line, registered):
+				seen++
+			case seen > before && strings.Contains(line, `"NodePublishVolume"`) && strings.Contains(line, string(pod.UID)):
+				return true
 			}
 		}
-		return count
+		return false
 	}
-	before := calls()
-	require.NoError(s, await.Until(s.Ctx, func() bool { return calls() > before }))
 }
 
 // rebootEnv names the command that cuts the node's power and starts it again. Only who
