@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/leoflow/secrets-csi/pkg/delivery/render"
@@ -42,20 +41,14 @@ func (d *Deliverer) applyPolicy(ctx context.Context, spec Volume, result provide
 	ctx, giveUp := context.WithCancelCause(ctx)
 	defer giveUp(nil)
 	all := make([]decision, len(result.Connections))
-	var deciding sync.WaitGroup
-	slots := make(chan struct{}, decisionsAtOnce)
-	for i, entry := range result.Connections {
-		slots <- struct{}{}
-		deciding.Go(func() {
-			defer func() { <-slots }()
-			all[i] = d.decide(ctx, spec.Pod, entry)
-			id, err := entry.Connection.ID, all[i].err
-			if errors.Is(err, provider.ErrUnavailable) && (live || spec.Connections.requires(id)) {
-				giveUp(failf(Unavailable, err, "connection %q cannot be completed now: %v", id, err))
-			}
-		})
-	}
-	deciding.Wait()
+	each(len(all), decisionsAtOnce, func(i int) {
+		entry := result.Connections[i]
+		all[i] = d.decide(ctx, spec.Pod, entry)
+		id, err := entry.Connection.ID, all[i].err
+		if errors.Is(err, provider.ErrUnavailable) && (live || spec.Connections.requires(id)) {
+			giveUp(failf(Unavailable, err, "connection %q cannot be completed now: %v", id, err))
+		}
+	})
 	var hopeless *Error
 	if errors.As(context.Cause(ctx), &hopeless) {
 		return decisions{}, hopeless

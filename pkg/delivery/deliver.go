@@ -5,7 +5,6 @@ import (
 	"errors"
 	"log/slog"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/leoflow/secrets-csi/internal/logkey"
@@ -37,16 +36,9 @@ type answer struct {
 func (d *Deliverer) deliver(ctx context.Context, cause string, group []task) []error {
 	answers := d.fetch(ctx, cause, group) // 1
 	errs := make([]error, len(group))
-	var filling sync.WaitGroup
-	slots := make(chan struct{}, volumesAtOnce)
-	for i, t := range group {
-		slots <- struct{}{}
-		filling.Go(func() {
-			defer func() { <-slots }()
-			errs[i] = d.fill(ctx, cause, t, answers[i])
-		})
-	}
-	filling.Wait()
+	each(len(group), volumesAtOnce, func(i int) {
+		errs[i] = d.fill(ctx, cause, group[i], answers[i])
+	})
 	d.trigger()
 	return errs
 }
