@@ -11,7 +11,7 @@ TOOL      = go tool -modfile=$(CURDIR)/tools/$(1).mod
 FUZZTIME ?= 30s
 SOAKTIME ?= 30m
 
-.PHONY: build demo test bench image release release-check image-test chart-test alert-test docs docs-test recording e2e e2e-docs e2e-image kind-test fuzz fault soak sim lint vuln verify generate clean help
+.PHONY: build demo test bench image release release-check image-test chart-test alert-test docs docs-test recording e2e-image kind-test fuzz fault soak sim lint vuln verify generate clean help
 
 build: ## build the three binaries into bin/
 	$(BUILD) -o bin/ ./cmd/...
@@ -58,20 +58,15 @@ recording: build ## make the picture of the demo that README shows
 	go run ./test/recording --title 'make demo' --out docs/images/demo.svg -- bin/demo --bin bin
 	rm bin/demo
 
-# What runs in a cluster, and the images that it installs.
-IN_CLUSTER := go test -count=1 -p 1 -timeout 30m
+# The images that a cluster runs, and the version of Kubernetes: 1.37, 1.36 or 1.35.
+KUBERNETES ?= 1.37
 ARCH       := $(shell go env GOARCH)
 E2E_IMAGES := $(CURDIR)/dist/e2e
 E2E_LOAD   := $(E2E_IMAGES)/driver-linux-$(ARCH).tar,$(E2E_IMAGES)/agent-linux-$(ARCH).tar,$(E2E_IMAGES)/core-linux-$(ARCH).tar
 
-e2e: e2e-image ## run the suite on a real node of this machine, without Docker; needs root
-	cd test/kind && go run ./cluster run --load $(E2E_LOAD) -- $(IN_CLUSTER) ./smoke ./suite
-
-e2e-docs: e2e-image ## do what the documents say on such a node, README's quick start first
-	cd test/kind && go run ./cluster run --load $(E2E_LOAD) -- $(IN_CLUSTER) ./manual
-
-kind-test: e2e-image ## run both on kind; needs Docker
-	test/kind/kind.sh $(E2E_LOAD) $(IN_CLUSTER) ./smoke ./manual ./suite
+kind-test: e2e-image ## run smoke, documents and conformance suite on kind, KUBERNETES=1.37 (1.36, 1.35); needs Docker or root
+	cd test/kind && ./kind.sh --kubernetes $(KUBERNETES) --load $(E2E_LOAD) $(if $(CI),,--record) -- \
+		go test -count=1 -p 1 -timeout 30m ./smoke ./manual ./suite
 
 e2e-image:
 	cd images && go run . --platforms linux/$(ARCH) --repository localhost/leoflow/secrets-csi --tag test --out $(E2E_IMAGES)

@@ -19,8 +19,8 @@ var foreign = map[string][]string{
 	"git":               {"--sign", "--annotate"},
 	"kubectl":           {"--from-file", "--from-literal"},
 	"helm":              {"--set", "--values", "--namespace", "--logs", "--api-versions", "--reuse-values", "--reset-then-reuse-values"},
-	"test/kind/cluster": {"--state"},
 	"a Dockerfile":      {"--from"},
+	"test/kind/kind.sh": {"--load"},
 }
 
 // foreignNames are states, events and objects of others.

@@ -1,42 +1,103 @@
 #!/usr/bin/env bash
-# Runs a command, the suite, on a cluster of kind's, with images loaded; deletes the
-# cluster whatever comes. Needs Docker and kubectl. LEOFLOW_KUBERNETES_VERSION names a
-# version, such as v1.36.1, of which kind has a node image.
+# Runs a command with a kind cluster of three nodes, and deletes the cluster whatever comes:
 #
-#   kind.sh driver.tar,core.tar go test ./suite
+#   kind.sh [--kubernetes 1.37] [--load driver.tar,core.tar] [--record] -- go test ./smoke ./suite
+#
+# --record notes a command that ended well in README.md.
+#
+# Where a Docker engine runs, its nodes are containers of that engine, otherwise of a private
+# one (engine/), which needs root. Where kind's own node image can be pulled it is taken;
+# otherwise node-image/ builds one. The command finds the cluster by KUBECONFIG, kind by
+# KIND_CLUSTER_NAME, and kind, kubectl and helm in PATH.
 set -euo pipefail
-cd "$(dirname "$0")"
+here=$(cd "$(dirname "$0")" && pwd)
+root=$(cd "$here/../.." && pwd)
 
-archives=$1
-shift
-name=leoflow
-work=$(mktemp -d)
-export KUBECONFIG=$work/kubeconfig
-export LEOFLOW_NODE_REBOOT="docker restart $name-control-plane"
-export LEOFLOW_NODE_EXEC="docker exec $name-control-plane"
+say() { echo "kind: $*" >&2; }
 
-kind() { go run sigs.k8s.io/kind@v0.33.0 "$@" --name "$name"; }
+# What kind v0.33.0 was released with.
+declare -A released=(
+  [1.37]=kindest/node:v1.37.0@sha256:a1ed56cfb0e7b93589bdf97c8cd566405a265939e3620fc4f5de89adff580ae5
+  [1.36]=kindest/node:v1.36.4@sha256:099e049362a1526b2db71494e1947aae99bd16290d7c895f2b7ea312e3cbfaed
+  [1.35]=kindest/node:v1.35.8@sha256:07b2536e30b803ed61d1677a79df6115f798ce64c80f9e22f6ed45afd09323c0
+)
 
-# Nothing that fails here may keep the rest from being done.
-finish() {
-  code=$?
-  set +e
-  if ((code)); then kind export logs ../../dist/kind; fi
-  kind delete cluster
-  docker rm --force "$name-busybox" >/dev/null 2>&1
-  rm -rf "$work"
-  exit "$code"
-}
-trap finish EXIT
-
-kind create cluster --config kind.yaml --wait 3m \
-  ${LEOFLOW_KUBERNETES_VERSION:+--image "kindest/node:$LEOFLOW_KUBERNETES_VERSION"}
-for archive in ${archives//,/ }; do
-  kind load image-archive "$archive"
+kubernetes=1.37 load= record=
+while [[ ${1:-} == --* ]]; do
+  case $1 in
+  --kubernetes) kubernetes=${2#v} && shift 2 ;;
+  --load) load=$2 && shift 2 ;;
+  --record) record=1 && shift ;;
+  --) shift && break ;;
+  *) say "no such option: $1" && sed -n '2,4p' "$0" >&2 && exit 2 ;;
+  esac
 done
-# The image of the suite's own pods, made anew: kind cannot load one of several platforms
-# where Docker keeps but one of them (kind issue 3795).
-docker create --name "$name-busybox" busybox:1.37 >/dev/null
-docker export "$name-busybox" | docker import --change 'ENV PATH=/bin' - localhost/leoflow/busybox:test
-kind load docker-image localhost/leoflow/busybox:test
-"$@"
+if [[ -z ${released[$kubernetes]:-} ]]; then
+  say "no Kubernetes $kubernetes here, only ${!released[*]}"
+  exit 2
+fi
+
+need() { # a program, and Debian's package of it
+  command -v "$1" >/dev/null || { say "$1 is missing; on Debian: apt-get install $2"; exit 2; }
+}
+
+need docker docker.io
+engine=() image=
+if docker info >/dev/null 2>&1; then
+  if docker image inspect "${released[$kubernetes]}" >/dev/null 2>&1 || docker pull --quiet "${released[$kubernetes]}" >&2; then
+    image=${released[$kubernetes]}
+  fi
+elif ((UID == 0)); then
+  need dockerd docker.io
+  engine=("$here/engine/engine.sh")
+else
+  say "no Docker engine answers, and to start one needs root"
+  exit 2
+fi
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+mkdir "$work/bin"
+tool() { ln -s "$(go -C "$root" tool -modfile="tools/$1.mod" -n "$1")" "$work/bin/$1"; }
+tool kind
+tool helm
+if [[ -z $image ]]; then
+  need mmdebstrap mmdebstrap
+  need jq jq
+  "$here/node-image/build.sh" parts "$kubernetes"
+  ln -s "$("$here/node-image/build.sh" programs "$kubernetes")/kubectl" "$work/bin/kubectl"
+else
+  need kubectl kubernetes-client
+fi
+# A private engine's namespace has no network: whatever the command compiles from is fetched
+# now.
+(
+  cd "$here"
+  go mod download
+  cut -d' ' -f1 suite/testdata/modules.txt | xargs -n 1 go mod download -json >/dev/null
+  go vet ./...
+  go -C "$root" mod download
+  go -C "$root/images" mod download
+)
+
+# machine is what a cluster could leave behind: mounts, interfaces, firewall rules, cgroups,
+# containers and networks of a running engine, and kernel settings.
+machine() {
+  grep -E 'docker|kubelet|containerd|kind' /proc/self/mounts || :
+  ls /sys/class/net
+  iptables-save 2>/dev/null | grep '^-A' || :
+  find /sys/fs/cgroup -type d \( -name '*leoflow-kind*' -o -name 'kubelet*' \)
+  if ((!${#engine[@]})); then docker ps --all --quiet; docker network ls --quiet; fi
+  grep -rs . /proc/sys/{fs,kernel,vm} --exclude={dentry-state,file-nr,inode-nr,inode-state,ns_last_pid,nr,aio-nr,uuid,boot_id,entropy_avail,urandom_min_reseed_secs,stat_refresh} --exclude-dir=quota
+}
+machine >"$work/before"
+
+export PATH=$work/bin:$PATH WORK=$work KUBERNETES=$kubernetes NODE_IMAGE=$image LOAD=$load RECORD=$record
+code=0
+"${engine[@]}" "$here/cluster.sh" "$@" || code=$?
+machine >"$work/after"
+if ! diff "$work/before" "$work/after" >&2; then
+  say "the lines above tell what the cluster left behind, or what something else changed meanwhile"
+  ((code)) || code=1
+fi
+exit $code

@@ -55,7 +55,7 @@ func Connect(t testing.TB, space Space) *Cluster {
 func Config() (*rest.Config, error) {
 	path := os.Getenv("KUBECONFIG")
 	if path == "" {
-		return nil, errors.New("KUBECONFIG names no cluster; 'go run ./cluster up' starts one and tells its own")
+		return nil, errors.New("KUBECONFIG names no cluster; 'make kind-test' makes one, and ./kind.sh runs any command with one")
 	}
 	config, err := clientcmd.BuildConfigFromFlags("", path)
 	if err != nil {

@@ -12,8 +12,10 @@ import (
 	"k8s.io/client-go/tools/remotecommand"
 
 	"github.com/leoflow/secrets-csi/test/kind/await"
-	"github.com/leoflow/secrets-csi/test/kind/image"
 )
+
+// Busybox is the image of the tests' own pods. kind.sh makes and loads it.
+const Busybox = "localhost/leoflow/busybox:test"
 
 // Script is a pod of one busybox container that runs a shell script.
 func Script(name, text string) *corev1.Pod {
@@ -25,7 +27,7 @@ func Script(name, text string) *corev1.Pod {
 			TerminationGracePeriodSeconds: &soon,
 			Containers: []corev1.Container{{
 				Name:            "main",
-				Image:           image.Busybox,
+				Image:           Busybox,
 				ImagePullPolicy: corev1.PullIfNotPresent,
 				Command:         []string{"/bin/sh", "-ec", text},
 			}},

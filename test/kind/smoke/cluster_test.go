@@ -1,6 +1,6 @@
 // Package smoke tests that a cluster can do what the product and its suite stand on,
-// before either is blamed. It tests whatever cluster KUBECONFIG names; the images of
-// package image must be loaded there.
+// before either is blamed. It tests whatever cluster KUBECONFIG names; it needs
+// the busybox image that kind.sh loads.
 package smoke
 
 import (

@@ -22,12 +22,13 @@ func TestBidirectionalMountReachesTheNode(t *testing.T) {
 		echo seen >/host/tmpfs/proof
 		sleep 3600 & wait`), corev1.MountPropagationBidirectional, c.Namespace)
 	mounter.Spec.Containers[0].SecurityContext = &corev1.SecurityContext{Privileged: &privileged}
-	c.Run(mounter, await.IsReady)
+	running := c.Run(mounter, await.IsReady)
 
 	reader := withHostPath(clustertest.Script("reader", `
 		until [ -s /host/tmpfs/proof ]; do sleep 0.1; done
 		cat /host/tmpfs/proof
 		grep -c ' /host/tmpfs tmpfs ' /proc/mounts`), corev1.MountPropagationHostToContainer, c.Namespace)
+	reader.Spec.NodeName = running.Spec.NodeName
 	assert.Equal(t, "seen\n1\n", c.Output(reader))
 }
 

@@ -16,7 +16,6 @@ import (
 	"github.com/leoflow/secrets-csi/test/console"
 	"github.com/leoflow/secrets-csi/test/kind/await"
 	"github.com/leoflow/secrets-csi/test/kind/clustertest"
-	"github.com/leoflow/secrets-csi/test/kind/image"
 )
 
 // documented are the manifests of docs/pods.md, by the name of the file.
@@ -119,7 +118,7 @@ func runnable(t *testing.T, manifest string) *corev1.Pod {
 		pod.Spec.InitContainers[i].Image = repository() + "/agent:" + tag()
 	}
 	main := &pod.Spec.Containers[0]
-	main.Image = image.Busybox
+	main.Image = clustertest.Busybox
 	main.Args = nil
 	main.Command = append(main.Command[:slices.Index(main.Command, "--")+1], "sleep", "3600")
 	return pod

@@ -31,7 +31,7 @@ func outlives(t *testing.T, driverGoes func(*node)) {
 	was := n.driver()
 	driverGoes(n)
 	assert.Equal(t, s.product.entries.warehouse(), s.read("before", "connections/warehouse"), "files stay")
-	s.Run(task("after", all(), stays), await.IsReady)
+	s.Run(assigned(task("after", all(), stays), n), await.IsReady)
 	assert.NotEqual(t, incarnation(was), incarnation(n.driver()), "it was another driver")
 	s.change("before")
 	variable, _ := s.rotate()
@@ -62,6 +62,7 @@ func TestDriverIsRolledBackUnderRunningPods(t *testing.T) {
 		n.upgradeDriver()
 		_, err := helm(n.Ctx, nil, "rollback", release, "--namespace", namespace, "--wait", "--timeout", installing.String())
 		require.NoError(n, err)
+		require.NoError(n, n.product.awaitDrivers(n.Ctx))
 	})
 }
 

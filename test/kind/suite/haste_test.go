@@ -20,10 +20,11 @@ func TestPodIsDeletedWhilePublishIsUnderWay(t *testing.T) {
 			n := s.on(s.Run(task("before", all(), stays), await.IsReady))
 			cores, err := s.product.pods(s.Ctx, "core")
 			require.NoError(t, err)
-			n.signal("STOP", &cores[0], "core")
-			resume := func() { n.signal("CONT", &cores[0], "core") }
+			beside := s.on(&cores[0])
+			beside.signal("STOP", &cores[0], "core")
+			resume := func() { beside.signal("CONT", &cores[0], "core") }
 			defer resume()
-			pod := s.Create(task("task", all(), stays))
+			pod := s.Create(assigned(task("task", all(), stays), n))
 			// Kubelet writes this file for itself right before it calls the driver.
 			n.shell("until [ -e " + rootOfNode + "/var/lib/kubelet/pods/" + string(pod.UID) + "/volumes/kubernetes.io~csi/leoflow/vol_data.json ]; do sleep 0.01; done")
 			require.NoError(t, s.Client.CoreV1().Pods(s.Namespace).Delete(s.Ctx, "task", metav1.DeleteOptions{}))

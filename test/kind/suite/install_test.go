@@ -134,7 +134,10 @@ func (p *product) upgradeTo(ctx context.Context, values map[string]any) error {
 	}
 	_, err = helm(ctx, content, "upgrade", "--install", release, "charts/leoflow-secrets-csi",
 		"--namespace", namespace, "--values", "-", "--wait", "--timeout", installing.String())
-	return err
+	if err != nil {
+		return err
+	}
+	return p.awaitDrivers(ctx)
 }
 
 // root is the project's directory.

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 
 	"github.com/stretchr/testify/require"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -19,21 +20,16 @@ import (
 	"github.com/leoflow/secrets-csi/test/kind/await"
 )
 
-// others are the kinds that the chart renders and that are not Kubernetes' own, in the
-// Go modules of those whose they are. The sum is what go.sum would have.
-var others = []struct{ module, sum, directory, file string }{
-	{
-		"github.com/cert-manager/cert-manager@v1.21.2", "h1:UWgoYM+KLNtRlqmoWOKjKBOBUPVHeepQ6/ac3ERJW68=",
-		"deploy/crds", "cert-manager.io_certificates.yaml",
-	},
-	{
-		"github.com/prometheus-operator/prometheus-operator@v0.85.0", "h1:M5xLCLEoaW2IJfnuCwFzzpL+jSVQu3KGT84Pye+fW8s=",
-		"example/prometheus-operator-crd", "monitoring.coreos.com_podmonitors.yaml",
-	},
-	{
-		"github.com/prometheus-operator/prometheus-operator@v0.85.0", "h1:M5xLCLEoaW2IJfnuCwFzzpL+jSVQu3KGT84Pye+fW8s=",
-		"example/prometheus-operator-crd", "monitoring.coreos.com_prometheusrules.yaml",
-	},
+// modulesFile lists, a line each, Go modules that hold definitions of kinds which are not
+// Kubernetes' own, and the sums that go.sum would have. kind.sh fetches them: there may be no
+// network where the suite runs.
+const modulesFile = "testdata/modules.txt"
+
+// others are the files of those definitions that the chart renders kinds of.
+var others = []struct{ module, file string }{
+	{"github.com/cert-manager/cert-manager", "deploy/crds/cert-manager.io_certificates.yaml"},
+	{"github.com/prometheus-operator/prometheus-operator", "example/prometheus-operator-crd/monitoring.coreos.com_podmonitors.yaml"},
+	{"github.com/prometheus-operator/prometheus-operator", "example/prometheus-operator-crd/monitoring.coreos.com_prometheusrules.yaml"},
 }
 
 // defineKinds makes the API server know those kinds until the end of the test. A cluster
@@ -46,9 +42,9 @@ func (s *scenario) defineKinds() {
 		Group: "apiextensions.k8s.io", Version: "v1", Resource: "customresourcedefinitions",
 	})
 	for _, other := range others {
-		directory, err := moduleOf(s.Ctx, other.module, other.sum)
+		directory, err := moduleOf(s.Ctx, other.module)
 		require.NoError(s, err)
-		content, err := os.ReadFile(filepath.Join(directory, other.directory, other.file))
+		content, err := os.ReadFile(filepath.Join(directory, other.file))
 		require.NoError(s, err)
 		kind := &unstructured.Unstructured{}
 		require.NoError(s, yaml.Unmarshal(content, kind))
@@ -86,8 +82,23 @@ func isEstablished(kind *unstructured.Unstructured) bool {
 	return false
 }
 
-// moduleOf downloads a Go module, and returns its directory if it is the one that is meant.
-func moduleOf(ctx context.Context, module, sum string) (string, error) {
+// moduleOf returns the directory of a module that modulesFile lists.
+func moduleOf(ctx context.Context, path string) (string, error) {
+	list, err := os.ReadFile(modulesFile)
+	if err != nil {
+		return "", err
+	}
+	for line := range strings.Lines(string(list)) {
+		if module, sum, _ := strings.Cut(strings.TrimSpace(line), " "); strings.HasPrefix(module, path+"@") {
+			return download(ctx, module, sum)
+		}
+	}
+	return "", fmt.Errorf("%s does not list %s", modulesFile, path)
+}
+
+// download fetches a Go module, if it is not there, and returns its directory if its sum is
+// the right one.
+func download(ctx context.Context, module, sum string) (string, error) {
 	output, err := exec.CommandContext(ctx, "go", "mod", "download", "-json", module).Output()
 	if err != nil {
 		return "", fmt.Errorf("downloading %s: %w: %s", module, err, output)

@@ -20,7 +20,7 @@ func TestKubeletRestartsAndRefreshesTheToken(t *testing.T) {
 	s := begin(t)
 	pod := s.Run(withMemory(task("task", all(), watching)), await.IsReady)
 	n := s.on(pod)
-	first, republished := s.tokenOf(pod), s.republishedBySuccessor(pod)
+	first, republished := s.tokenOf(pod), n.republishedBySuccessor(pod)
 	// Not at once: it is kubelet that carries this command.
 	n.shell("setsid sh -c 'sleep 0.3; kill -9 $(pidof kubelet)' </dev/null >/dev/null 2>&1 &")
 	require.NoError(s, await.Until(s.Ctx, republished))
@@ -55,13 +55,14 @@ func (s *scenario) tokenOf(pod *corev1.Pod) string {
 
 // republishedBySuccessor tells whether a kubelet that started after this call has published
 // a volume of the pod. A kubelet that starts registers the driver before it calls it.
-func (s *scenario) republishedBySuccessor(pod *corev1.Pod) func() bool {
-	s.Helper()
+func (n *node) republishedBySuccessor(pod *corev1.Pod) func() bool {
+	n.Helper()
 	const registered = `"registered with kubelet"`
-	before := strings.Count(s.logOf("driver"), registered)
+	driver := n.driver()
+	before := strings.Count(n.logOfPods(*driver), registered)
 	return func() bool {
 		seen := 0
-		for line := range strings.Lines(s.logOf("driver")) {
+		for line := range strings.Lines(n.logOfPods(*driver)) {
 			switch {
 			case strings.Contains(line, registered):
 				seen++
@@ -73,8 +74,8 @@ func (s *scenario) republishedBySuccessor(pod *corev1.Pod) func() bool {
 	}
 }
 
-// rebootEnv names the command that cuts the node's power and starts it again. Only who
-// made the cluster knows one.
+// rebootEnv names the command that cuts the power of the node whose name follows, and starts
+// it again. Only who made the cluster knows one.
 const rebootEnv = "LEOFLOW_NODE_REBOOT"
 
 func TestNodeReboots(t *testing.T) {
@@ -87,7 +88,7 @@ func TestNodeReboots(t *testing.T) {
 	pod.Spec.RestartPolicy = corev1.RestartPolicyAlways
 	pod = s.Run(pod, await.IsReady)
 	n := s.on(pod)
-	output, err := exec.CommandContext(s.Ctx, "sh", "-c", command).CombinedOutput()
+	output, err := exec.CommandContext(s.Ctx, "sh", "-c", command+" "+n.name).CombinedOutput()
 	require.NoError(t, err, string(output))
 	again := func(pod *corev1.Pod) bool {
 		return await.IsReady(pod) && pod.Status.ContainerStatuses[0].RestartCount > 0

@@ -15,6 +15,11 @@ func (s *scenario) logOf(component string) string {
 	s.Helper()
 	pods, err := s.product.pods(s.Ctx, component)
 	require.NoError(s, err)
+	return s.logOfPods(pods...)
+}
+
+func (s *scenario) logOfPods(pods ...corev1.Pod) string {
+	s.Helper()
 	var all strings.Builder
 	for _, pod := range pods {
 		err := await.Until(s.Ctx, func() bool { // kubelet, whom the API server asks, may be away

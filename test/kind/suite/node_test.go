@@ -5,6 +5,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/leoflow/secrets-csi/test/kind/await"
 	"github.com/leoflow/secrets-csi/test/kind/clustertest"
@@ -24,14 +26,38 @@ const rootOfNode = "/proc/1/root"
 // on starts the pod on the node where the other one runs.
 func (s *scenario) on(other *corev1.Pod) *node {
 	s.Helper()
+	return s.onNode(other.Spec.NodeName)
+}
+
+// onNode starts the pod on the node, if the test has none there.
+func (s *scenario) onNode(name string) *node {
+	s.Helper()
 	privileged := true
-	pod := clustertest.Script("node", stays)
-	pod.Spec.NodeName = other.Spec.NodeName
+	pod := clustertest.Script("node-"+name, stays)
+	pod.Spec.NodeName = name
 	pod.Spec.HostPID = true
 	pod.Spec.RestartPolicy = corev1.RestartPolicyAlways // for a reboot
 	pod.Spec.Containers[0].SecurityContext = &corev1.SecurityContext{Privileged: &privileged}
-	s.Run(pod, await.IsReady)
-	return &node{s, pod.Name, pod.Spec.NodeName}
+	_, err := s.Client.CoreV1().Pods(s.Namespace).Create(s.Ctx, pod, metav1.CreateOptions{})
+	if !apierrors.IsAlreadyExists(err) {
+		require.NoError(s, err)
+	}
+	s.Await(pod.Name, await.IsReady)
+	return &node{s, pod.Name, name}
+}
+
+// nodes are the names of all nodes, and workers of those that take any pod.
+func (s *scenario) nodes() (all, workers []string) {
+	s.Helper()
+	list, err := s.Client.CoreV1().Nodes().List(s.Ctx, metav1.ListOptions{})
+	require.NoError(s, err)
+	for _, node := range list.Items {
+		all = append(all, node.Name)
+		if len(node.Spec.Taints) == 0 && !node.Spec.Unschedulable {
+			workers = append(workers, node.Name)
+		}
+	}
+	return all, workers
 }
 
 // shell runs a script on the node.

@@ -84,6 +84,27 @@ func (p *product) rotate(ctx context.Context) (variable, connection string, err 
 	return variable, connection, nil
 }
 
+// awaitDrivers returns once every node has the driver of the newest template. What helm waits
+// for is less: it lets one node in ten be without.
+func (p *product) awaitDrivers(ctx context.Context) error {
+	var last string
+	err := await.Until(ctx, func() bool {
+		drivers, err := p.client.AppsV1().DaemonSets(namespace).Get(ctx, driverName, metav1.GetOptions{})
+		if err != nil {
+			last = err.Error()
+			return false
+		}
+		status := drivers.Status
+		last = fmt.Sprintf("%d of %d drivers are new and ready", min(status.UpdatedNumberScheduled, status.NumberAvailable), status.DesiredNumberScheduled)
+		return status.ObservedGeneration >= drivers.Generation && status.NumberUnavailable == 0 &&
+			status.UpdatedNumberScheduled == status.DesiredNumberScheduled && status.NumberMisscheduled == 0
+	})
+	if err != nil {
+		return fmt.Errorf("%s: %w", last, err)
+	}
+	return nil
+}
+
 // pods are those of the driver or of core.
 func (p *product) pods(ctx context.Context, component string) ([]corev1.Pod, error) {
 	list, err := p.client.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{LabelSelector: "app.kubernetes.io/component=" + component})

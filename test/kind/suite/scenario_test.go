@@ -1,6 +1,6 @@
 // Package suite is the conformance suite: it installs the chart in the cluster that
 // KUBECONFIG names, and holds it to what the documents promise. Each test is a scenario
-// that runs alone, too. The product's images and those of package image must be loaded.
+// that runs alone, too. The product's images and the busybox of kind.sh must be loaded.
 //
 //	go test ./suite -run TestRotation
 package suite

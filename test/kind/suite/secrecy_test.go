@@ -24,10 +24,10 @@ import (
 
 // TestNothingInTheClusterHoldsASecret walks the ways of a secret, good and bad, and then
 // searches for it: in every object of the API, in the raw etcd database, in kubelet's
-// directory and in all logs on the node's disk.
+// directory and in all logs on the disk of every node.
 func TestNothingInTheClusterHoldsASecret(t *testing.T) {
 	s := begin(t)
-	pod := s.Run(withMemory(withAgent(task("task", all(), "exec "+agentPath+" exec -- sleep 3600"))), await.IsReady)
+	s.Run(withMemory(withAgent(task("task", all(), "exec "+agentPath+" exec -- sleep 3600"))), await.IsReady)
 	s.Create(task("denied", attributes{"connections": "warehouse, payroll"}, stays))
 	s.event("denied", "payroll")
 	s.Run(task("everything", attributes{"connections": "*", "variables": "*"}, stays), await.IsReady)
@@ -39,12 +39,15 @@ func TestNothingInTheClusterHoldsASecret(t *testing.T) {
 	const control = "needleThatTheSearchMustFind"
 	needles[control] = "control"
 	s.Output(controlPod(control))
-	n := s.on(pod)
 	found := map[string][]string{}
 	s.searchAPI(needles, found)
-	n.searchDisk("etcd", "/var/lib/etcd", needles, found)
-	n.searchDisk("kubelet's directory", "/var/lib/kubelet", needles, found)
-	n.searchDisk("logs", "/var/log", needles, found)
+	nodes, _ := s.nodes()
+	for _, name := range nodes {
+		n := s.onNode(name)
+		n.searchDisk("etcd", "/var/lib/etcd", needles, found)
+		n.searchDisk("kubelet's directory", "/var/lib/kubelet", needles, found)
+		n.searchDisk("logs", "/var/log", needles, found)
+	}
 	assert.ElementsMatch(t, []string{"pods", "etcd", "logs"}, found["control"], "the search finds what is there")
 	delete(found, "control")
 	assert.Empty(t, found)
@@ -116,6 +119,6 @@ func (n *node) searchDisk(place, directory string, needles map[string]string, fo
 	}
 	files, err := unzipped(content)
 	require.NoError(n, err)
-	n.Logf("searched %d bytes of %s", len(files), place)
+	n.Logf("searched %d bytes of %s on %s", len(files), place, n.name)
 	search(place, files, needles, found)
 }

@@ -1,0 +1,76 @@
+#!/usr/bin/env bash
+# Makes the cluster that kind.sh was asked for, runs its command, and deletes the cluster.
+# kind.sh calls it, where a Docker engine answers, with PATH, WORK, KUBERNETES, NODE_IMAGE and
+# LOAD set.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+
+export KIND_CLUSTER_NAME=kind KUBECONFIG=$WORK/kubeconfig
+# What tests find: how to run a command on a node, and how to cut a node's power and start it
+# again. Both want the node's name next.
+export LEOFLOW_NODE_EXEC="docker exec" LEOFLOW_NODE_REBOOT="docker restart --time 0"
+if kind get clusters 2>/dev/null | grep -qx "$KIND_CLUSTER_NAME"; then
+  echo "kind: there is a cluster '$KIND_CLUSTER_NAME' already; delete it first" >&2
+  exit 1
+fi
+
+finish() {
+  code=$?
+  set +e # nothing that fails here keeps the rest from being done
+  if ((code)); then kind export logs "$here/../../dist/kind-logs"; fi
+  kind delete cluster
+  docker rm --force leoflow-busybox >/dev/null 2>&1
+  exit "$code"
+}
+trap finish EXIT
+
+settings() {
+  cat "$here/kind.yaml"
+  # Without CAP_SYS_RESOURCE, bit 24, containerd cannot lower a pod's score for the OOM killer.
+  if ((!(0x$(awk '$1 == "CapBnd:" {print $2}' /proc/self/status) >> 24 & 1))); then
+    printf '%s\n' 'containerdConfigPatches:' '- |' '  [plugins."io.containerd.grpc.v1.cri"]' '  restrict_oom_score_adj = true'
+  fi
+}
+
+# busybox makes the image of the tests' own pods: of Debian's static binary, or of the
+# registry's image. It is packed anew, since kind cannot load one of several platforms of
+# which Docker keeps but one (kind issue 3795).
+busybox() {
+  local files=$WORK/busybox name
+  if [[ -x /bin/busybox ]]; then
+    mkdir -p "$files"/{bin,etc,tmp}
+    chmod 1777 "$files/tmp"
+    cp /bin/busybox "$files/bin"
+    for name in $(busybox_applets); do ln -sf busybox "$files/bin/$name"; done
+    echo 'root:x:0:0:root:/root:/bin/sh' >"$files/etc/passwd"
+    echo 'root:x:0:' >"$files/etc/group"
+    tar --create -C "$files" .
+  else
+    docker create --name leoflow-busybox busybox:1.37 >/dev/null
+    docker export leoflow-busybox
+  fi | docker import --change 'ENV PATH=/bin' --change 'CMD ["/bin/sh"]' - localhost/leoflow/busybox:test >/dev/null
+}
+busybox_applets() { /bin/busybox --list | grep -vx busybox; }
+
+# record writes the row of README.md that says what was seen green.
+record() {
+  local node digest cgroup=v1 row
+  node=$(kubectl get nodes --output jsonpath='{.items[0].status.nodeInfo.kubeletVersion} | {.items[0].status.nodeInfo.containerRuntimeVersion} | {.items[0].status.nodeInfo.kernelVersion}')
+  digest=$(docker image inspect --format '{{or (index .RepoDigests 0) .Id}}' "$image" 2>/dev/null || docker image inspect --format '{{.Id}}' "$image")
+  [[ $(stat -fc %T /sys/fs/cgroup) == cgroup2fs ]] && cgroup=v2
+  row="| $KUBERNETES | ${node/containerd:\/\//}, $cgroup | $digest | $(date -u +%F) | $1 |"
+  sed -i "s#^| $KUBERNETES |.*#$row#" "$here/README.md"
+}
+
+image=${NODE_IMAGE:-$("$here/node-image/build.sh" image "$KUBERNETES")}
+settings >"$WORK/kind.yaml"
+kind create cluster --config "$WORK/kind.yaml" --image "$image" --wait 2m
+kubectl wait --for=condition=Ready nodes --all --timeout=2m
+busybox
+docker save --output "$WORK/busybox.tar" localhost/leoflow/busybox:test
+for archive in "$WORK/busybox.tar" ${LOAD//,/ }; do
+  kind load image-archive "$archive"
+done
+began=$SECONDS
+"$@"
+if [[ -n ${RECORD:-} ]]; then record $(((SECONDS - began + 30) / 60)); fi
