@@ -11,7 +11,7 @@ TOOL      = go tool -modfile=$(CURDIR)/tools/$(1).mod
 FUZZTIME ?= 30s
 SOAKTIME ?= 30m
 
-.PHONY: build demo test bench image release release-check image-test chart-test alert-test docs docs-test recording e2e-image kind-test fuzz fault soak sim lint vuln verify generate clean help
+.PHONY: build demo test bench image release release-check image-test chart-test alert-test docs docs-test recording e2e-image kind-test fuzz fault soak sim lint vuln verify generate all-lanes clean help
 
 build: ## build the three binaries into bin/
 	$(BUILD) -o bin/ ./cmd/...
@@ -109,6 +109,9 @@ verify: generate ## check that what is generated is committed, and that document
 	go mod tidy -diff
 	git diff --exit-code -- api docs charts
 	go test -count=1 ./test/docs -skip Runs
+
+all-lanes: ## run everything that CI has, in its long form: hours
+	.ci/run all
 
 clean: ## delete what was built
 	rm -rf bin dist

@@ -11,7 +11,7 @@
 set -euo pipefail
 cache=${LEOFLOW_KIND_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/leoflow-kind}
 here=$(cd "$(dirname "$0")" && pwd)
-group=leoflow-kind # of the containers' cgroups
+group=leoflow-kind-$(sha256sum <<<"$cache" | cut -c1-8) # of the containers' cgroups
 
 remove_cgroups() {
   find /sys/fs/cgroup -depth -type d -path "*/$group*" -exec rmdir {} + 2>/dev/null || :
