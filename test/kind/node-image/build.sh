@@ -115,7 +115,7 @@ build_image() {
     docker exec --interactive $node ctr --namespace=k8s.io images import --no-unpack --digests - >/dev/null
   docker exec $node sh -c "echo $version >/kind/version; pkill containerd; while pidof containerd; do sleep 0.1; done >/dev/null"
   docker commit --change 'ENTRYPOINT ["/kind/bin/entrypoint.sh", "/sbin/init"]' $node "$image" >/dev/null
-  docker images --format '{{.Repository}}:{{.Tag}}' localhost/leoflow/node | grep ":$version-" | grep -v "^$image" | xargs --no-run-if-empty docker rmi >/dev/null
+  docker images --format '{{.Repository}}:{{.Tag}}' localhost/leoflow/node | awk -v keep="$image" -v same=":$version-" 'index($0, same) && index($0, keep) != 1' | xargs --no-run-if-empty docker rmi >/dev/null
   docker rmi "${names[@]}" localhost/leoflow/kubernetes:test registry.k8s.io/pause:3.10 >/dev/null
 }
 
