@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"github.com/leoflow/secrets-csi/internal/testwait"
 	"github.com/leoflow/secrets-csi/pkg/mount/layout"
 )
 
@@ -122,7 +123,7 @@ func readWithoutCapabilities(t *testing.T, dir string) (snapshot Snapshot, err e
 			snapshot, err = Read(dir)
 		}
 	}()
-	<-done
+	testwait.Closed(t, done)
 	return snapshot, err
 }
 
