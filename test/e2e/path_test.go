@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -13,20 +12,24 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/leoflow/secrets-csi/internal/testwait"
 	"github.com/leoflow/secrets-csi/test/stack"
 )
 
-// childEnvironment is what a Python child of the agent finds in os.environ.
+// childEnvironment is what a child of the agent finds in its environment.
 func childEnvironment(t *testing.T, s *stack.Stack, p stack.Pod) map[string]string {
 	t.Helper()
-	const program = `import json, os; print(json.dumps({k: v for k, v in os.environ.items() if k.startswith("AIRFLOW_")}))`
-	command := exec.CommandContext(t.Context(), filepath.Join(binaries(t), "agent"),
-		"exec", "--dir", s.Kubelet.Target(p), "--", "python3", "-c", program)
+	command := testwait.Command(t, filepath.Join(binaries(t), "agent"),
+		"exec", "--dir", s.Kubelet.Target(p), "--", "env", "-0")
 	command.Stderr = os.Stderr
 	out, err := command.Output()
 	require.NoError(t, err)
 	environment := map[string]string{}
-	require.NoError(t, json.Unmarshal(out, &environment))
+	for variable := range strings.SplitSeq(strings.TrimSuffix(string(out), "\x00"), "\x00") {
+		if name, value, _ := strings.Cut(variable, "="); strings.HasPrefix(name, "AIRFLOW_") {
+			environment[name] = value
+		}
+	}
 	return environment
 }
 

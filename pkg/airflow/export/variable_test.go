@@ -2,13 +2,14 @@ package export
 
 import (
 	"fmt"
-	"os"
-	"os/exec"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/leoflow/secrets-csi/internal/testneed"
+	"github.com/leoflow/secrets-csi/internal/testwait"
 )
 
 func TestReadVariables(t *testing.T) {
@@ -82,13 +83,9 @@ func TestOnlyWhatAliasesRepeatIsBounded(t *testing.T) {
 // TestVariablesAreAsPythonWritesThem compares with json.dumps, by which Airflow stores
 // what is not a string.
 func TestVariablesAreAsPythonWritesThem(t *testing.T) {
-	python, err := exec.LookPath("python3")
-	if err != nil && os.Getenv("CI") == "" {
-		t.Skip("python3 is not installed")
-	}
-	require.NoError(t, err, "CI leaves nothing out")
+	testneed.Program(t, "python3")
 	const content = `{"k": {"text": "\u00e9\ud83d\ude00\u007f\u0000\b\f\n\r\t\"\\\/", "empty": [[], {}, ""], "n": [0, -1, 1.5, 12345678901234567890], "w": [true, false, null]}}`
-	want, err := exec.Command(python, "-c", "import json, sys; print(end=json.dumps(json.loads(sys.argv[1])['k'], indent=2))", content).Output()
+	want, err := testwait.Command(t, "python3", "-c", "import json, sys; print(end=json.dumps(json.loads(sys.argv[1])['k'], indent=2))", content).Output()
 	require.NoError(t, err)
 	variables, _, err := ReadVariables("v.json", []byte(content))
 	require.NoError(t, err)
