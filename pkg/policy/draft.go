@@ -35,10 +35,10 @@ func open(conn airflow.Connection, prefix string) (*draft, error) {
 
 // notObject says what stands where an object should, and what to do.
 func notObject(extra string) string {
-	if inner, ok := text(json.RawMessage(extra)); ok && json.Valid([]byte(inner)) {
+	if inner, ok := text(json.RawMessage(extra)); ok && airflow.IsJSON(inner) {
 		return "is JSON text inside a JSON string; store the object itself"
 	}
-	if json.Valid([]byte(extra)) {
+	if airflow.IsJSON(extra) {
 		return "is JSON but not an object; hooks read named fields, so store an object"
 	}
 	return "is not JSON; store a JSON object"

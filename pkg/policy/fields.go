@@ -6,6 +6,8 @@ import (
 	"errors"
 	"slices"
 	"strconv"
+
+	"github.com/leoflow/secrets-csi/pkg/airflow"
 )
 
 // fields is an extra: a JSON object whose order and whose unread values stay as they
@@ -22,7 +24,7 @@ var errNotObject = errors.New("not a JSON object")
 
 func parseFields(text string) (fields, error) {
 	object := bytes.TrimSpace([]byte(text))
-	if len(object) == 0 || object[0] != '{' || !json.Valid(object) {
+	if len(object) == 0 || object[0] != '{' || !airflow.IsJSON(string(object)) {
 		return nil, errNotObject
 	}
 	return splitFields(object), nil
