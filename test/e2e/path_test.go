@@ -63,7 +63,7 @@ func TestAConnectionTravelsFromTheExportFileIntoTheChild(t *testing.T) {
 	assert.Equal(t, awkward, environment["AIRFLOW_VAR_REGION"])
 	assert.Equal(t, "500", environment["AIRFLOW_VAR_BATCH.SIZE-MAX"])
 	assert.Contains(t, environment, "AIRFLOW_VAR_EMPTY")
-	assert.Equal(t, `google-cloud-platform:///?__extra__=%7B%22extra__google_cloud_platform__num_retries%22%3A5%2C%22extra__google_cloud_platform__project%22%3A%22p%22%7D`, environment["AIRFLOW_CONN_GCP"])
+	assert.Equal(t, `google-cloud-platform:///?__extra__=%7B%22num_retries%22%3A5%2C%22extra__google_cloud_platform__num_retries%22%3A5%2C%22project%22%3A%22p%22%2C%22extra__google_cloud_platform__project%22%3A%22p%22%7D`, environment["AIRFLOW_CONN_GCP"])
 }
 
 func TestACoreOfTheExistingContractIsServedFromCorrectly(t *testing.T) {
@@ -81,7 +81,7 @@ func TestACoreOfTheExistingContractIsServedFromCorrectly(t *testing.T) {
 	p := pod("a", token(t, s), map[string]string{"connections": "gcp_bare, gcp_full, absent?", "variables": "region"})
 	require.NoError(t, s.Kubelet.Publish(t.Context(), p))
 
-	const extra = `__extra__=%7B%22extra__google_cloud_platform__project%22%3A%22p%22%7D`
+	const extra = `__extra__=%7B%22project%22%3A%22p%22%2C%22extra__google_cloud_platform__project%22%3A%22p%22%7D`
 	assert.Equal(t, map[string]string{
 		"AIRFLOW_CONN_GCP_BARE": "google-cloud-platform:///?" + extra,
 		"AIRFLOW_CONN_GCP_FULL": "google-cloud-platform://l:p%2Fw@h/?" + extra,

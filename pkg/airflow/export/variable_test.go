@@ -26,6 +26,13 @@ func TestReadVariables(t *testing.T) {
 		"a list of one":                {"v.json", `{"k": ["a"]}`, "[\n  \"a\"\n]"},
 		"with a description":           {"v.json", `{"k": {"value": "text", "description": "d"}}`, "text"},
 		"an object with a description": {"v.json", `{"k": {"description": null, "value": {"value": 1}}}`, "{\n  \"value\": 1\n}"},
+		"an object with a key value":   {"v.json", `{"k": {"value": 3, "unit": "m"}}`, "{\n  \"value\": 3,\n  \"unit\": \"m\"\n}"},
+		"an object of a value alone":   {"v.json", `{"k": {"value": 3}}`, "{\n  \"value\": 3\n}"},
+		"more than a description":      {"v.json", `{"k": {"value": 1, "description": "d", "other": 2}}`, "{\n  \"value\": 1,\n  \"description\": \"d\",\n  \"other\": 2\n}"},
+		"a description that is none":   {"v.json", `{"k": {"value": 1, "description": 2}}`, "{\n  \"value\": 1,\n  \"description\": 2\n}"},
+		"zero with a description":      {"v.json", `{"k": {"value": 0, "description": "d"}}`, "0"},
+		"NaN":                          {"v.json", `{"k": NaN}`, "NaN"},
+		"NaN within":                   {"v.json", `{"k": {"a": [NaN, -Infinity]}}`, "{\n  \"a\": [\n    NaN,\n    -Infinity\n  ]\n}"},
 		"YAML text":                    {"v.yaml", "k: text", "text"},
 		"YAML words for true":          {"v.yaml", "k: yes", "true"},
 		"YAML words for false":         {"v.yaml", "k: Off", "false"},
@@ -50,8 +57,27 @@ func TestReadVariables(t *testing.T) {
 	}
 }
 
+func TestAnAmbiguousVariableIsTold(t *testing.T) {
+	variables, _, err := ReadVariables("v.json", []byte(`{"a": {"value": 3, "unit": "m"}, "b": {"value": 3, "description": ""}, "c": {"a": {"value": 1}}}`))
+	require.NoError(t, err)
+	require.Len(t, variables, 3)
+	assert.Len(t, variables[0].Losses, 1)
+	assert.Empty(t, variables[1].Losses)
+	assert.Empty(t, variables[2].Losses)
+}
+
+func TestAnEmptyEnvFileIsNoExport(t *testing.T) {
+	_, _, err := ReadVariables("v.env", nil)
+	require.EqualError(t, err, "v.env:1: is empty; if no entries are meant, write a comment into it")
+	_, faults, err := ReadVariables("v.env", []byte("# none\n"))
+	require.NoError(t, err)
+	assert.Empty(t, faults)
+}
+
 func TestOneBrokenVariableSpoilsNoOther(t *testing.T) {
 	for name, row := range map[string]struct{ file, content, want string }{
+		"no key":                    {"v.json", `{"good":"a","":"x"}`, `v.json:1: variable "": has no id; give it one`},
+		"a shell's export":          {"v.env", "good=a\nexport k=x\n", `v.env:2: variable "export k": begins with "export", which Airflow takes for a part of the id; remove it`},
 		"an octal number":           {"v.yaml", "good: a\nk: 0123\n", `v.yaml:2: variable "k": is a number, date or mark in YAML 1.1`},
 		"a number with underscores": {"v.yaml", "good: a\nk: 1_000\n", `v.yaml:2: variable "k": is a number`},
 		"hexadecimal, and deep":     {"v.yaml", "good: a\nk:\n  a:\n  - 0x1F\n", `v.yaml:4: variable "k": is a number`},
