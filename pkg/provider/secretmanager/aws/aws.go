@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
@@ -32,6 +33,8 @@ type Config struct {
 	Endpoint, STSEndpoint string
 	// Roots verify both; those of the system where nil.
 	Roots *x509.CertPool
+	// RequestTimeout bounds one request over HTTP; five seconds by default.
+	RequestTimeout time.Duration
 }
 
 // Cloud implements secretmanager.Cloud.
@@ -45,7 +48,7 @@ func New(config Config) *Cloud {
 	if config.TokenAudience == "" {
 		config.TokenAudience = "sts.amazonaws.com"
 	}
-	return &Cloud{config, secretmanager.NewHTTPClient(config.Roots, nil)}
+	return &Cloud{config, secretmanager.NewHTTPClient(config.Roots, config.RequestTimeout, nil)}
 }
 
 // Close closes the connections that are idle.

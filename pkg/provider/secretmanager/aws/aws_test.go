@@ -19,7 +19,7 @@ const role = "arn:aws:iam::123456789012:role/reader"
 
 func start(t *testing.T) (*aws.Cloud, *cloudtest.AWS) {
 	server := cloudtest.StartAWS(t, cloudtest.NewTokens())
-	cloud := aws.New(aws.Config{Region: "eu-west-1", Endpoint: server.URL(), STSEndpoint: server.URL(), Roots: server.Roots()})
+	cloud := aws.New(aws.Config{Region: "eu-west-1", Endpoint: server.URL(), STSEndpoint: server.URL(), Roots: server.Roots(), RequestTimeout: cloudtest.RequestTimeout})
 	t.Cleanup(func() { assert.NoError(t, cloud.Close()) })
 	return cloud, server
 }
