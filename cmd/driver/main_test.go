@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -93,6 +94,28 @@ func TestStartFailsWhereItCannotServe(t *testing.T) {
 			assert.Contains(t, out.String(), row.message)
 		})
 	}
+}
+
+// TestAStartThatFailsLeavesNothingBehind has the second of two addresses taken.
+func TestAStartThatFailsLeavesNothingBehind(t *testing.T) {
+	before := goleak.IgnoreCurrent()
+	directory := shortTempDir(t)
+	taken, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer func() { assert.NoError(t, taken.Close()) }()
+	health := freeAddress(t)
+	var out bytes.Buffer
+	code := program().Execute(t.Context(), []string{
+		"--node-id=n", "--endpoint=" + filepath.Join(directory, "csi.sock"), "--core-address=127.0.0.1:1", "--core-plaintext-loopback",
+		"--health-address=" + health, "--pprof-address=" + taken.Addr().String(),
+	}, cli.Streams{Err: &out})
+	assert.Equal(t, cli.Failure, code)
+	assert.Contains(t, out.String(), "--pprof-address: listen tcp")
+	assert.NotContains(t, out.String(), "serving", "nothing had begun")
+	goleak.VerifyNone(t, before)
+	free, err := new(net.ListenConfig).Listen(t.Context(), "tcp", health)
+	require.NoError(t, err, "it was given back")
+	require.NoError(t, free.Close())
 }
 
 // booted is the whole program on temporary paths, and a kubelet that calls it.
