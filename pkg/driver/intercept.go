@@ -2,11 +2,8 @@ package driver
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"path"
-	"runtime"
-	"runtime/debug"
 	"time"
 
 	"google.golang.org/grpc"
@@ -80,22 +77,11 @@ func (c callLog) recovering(ctx context.Context, request any, info *grpc.UnarySe
 	defer func() {
 		if value := recover(); value != nil {
 			c.log.LogAttrs(ctx, slog.LevelError, "panic",
-				slog.String(logkey.Method, path.Base(info.FullMethod)),
-				slog.String(logkey.Cause, panicText(value)),
-				slog.String(logkey.Stack, string(debug.Stack())))
+				append(logkey.OfPanic(value), slog.String(logkey.Method, path.Base(info.FullMethod)))...)
 			response, err = nil, status.Error(codes.Internal, "internal error of the driver; please report it with the driver's log")
 		}
 	}()
 	return handler(ctx, request)
-}
-
-// panicText quotes what the runtime says; of any other value, which might hold
-// anything, it tells the type.
-func panicText(value any) string {
-	if err, ok := value.(runtime.Error); ok {
-		return err.Error()
-	}
-	return fmt.Sprintf("value of type %T", value)
 }
 
 // subject is whom a call is about.
