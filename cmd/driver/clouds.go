@@ -69,6 +69,9 @@ func (c *cloudSettings) check() error {
 	if slices.Contains(names, "gcp") && c.gcp.Audience == "" {
 		return errors.New("--clouds=gcp needs --gcp-audience, the workload identity provider that pods are known by")
 	}
+	if c.aws.Region != "" && !aws.IsRegion(c.aws.Region) {
+		return fmt.Errorf("--aws-region %q is not a region; write one such as eu-west-1", c.aws.Region)
+	}
 	return c.checkURLs()
 }
 
