@@ -97,8 +97,14 @@ func healthPages(server *driver.Server, metrics *metric.Metrics) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /healthz", probe(server.Live))
 	mux.Handle("GET /readyz", probe(server.Ready))
-	mux.Handle("GET /metrics", metrics.Handler())
+	mux.Handle("GET /metrics", buffered(metrics.Handler()))
 	return mux
+}
+
+// buffered has pages done before the first byte is sent: who reads slowly then holds none of
+// the few turns that there are at making one.
+func buffered(pages http.Handler) http.Handler {
+	return http.TimeoutHandler(pages, 5*time.Second, "the driver is too busy")
 }
 
 // probe answers with what ask finds wrong, for whoever reads the pod's events. Whoever comes

@@ -54,9 +54,13 @@ func (s *socket) listen(ctx context.Context) error {
 	file, err := inodeOf(s.path)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err != nil || s.closed {
+	switch {
+	case err != nil:
 		_ = listener.Close()
 		return err
+	case s.closed: // meanwhile
+		_ = os.Remove(s.path)
+		return listener.Close()
 	}
 	if s.current != nil {
 		_ = s.current.Close()
