@@ -61,13 +61,13 @@ func (c checked) RoundTrip(request *http.Request) (*http.Response, error) {
 }
 
 // unreached tells of what waiting alone does not mend. A vault's or a region's name is
-// part of its host's.
+// part of its host's: one that there is not is misspelt, and no outage.
 func unreached(host string, err error) error {
 	var name *net.DNSError
 	var certificate *tls.CertificateVerificationError
 	switch {
 	case errors.As(err, &name) && name.IsNotFound:
-		return &Failure{Kind: provider.ErrUnavailable, Text: "reaching " + host + ": there is no such host; correct the vault or the region, or the cluster's DNS"}
+		return &Failure{Kind: provider.ErrMissing, Text: "reaching " + host + ": there is no such host; correct the vault or the region, or the cluster's DNS"}
 	case errors.As(err, &certificate):
 		return &Failure{Kind: provider.ErrUnavailable, Text: "reaching " + host + ": its certificate cannot be verified; have the driver trust its CA"}
 	}

@@ -82,8 +82,8 @@ func TestWhoIsNotReached(t *testing.T) {
 
 	missing := &url.Error{Err: fmt.Errorf("dial: %w", &net.DNSError{Name: "v.vault.azure.net", IsNotFound: true})}
 	err = unreached("v.vault.azure.net", missing)
-	require.ErrorIs(t, err, provider.ErrUnavailable)
-	assert.EqualError(t, err, "reaching v.vault.azure.net: there is no such host; correct the vault or the region, or the cluster's DNS (unavailable)")
+	require.ErrorIs(t, err, provider.ErrMissing)
+	assert.EqualError(t, err, "reaching v.vault.azure.net: there is no such host; correct the vault or the region, or the cluster's DNS (missing)")
 
 	late := &net.DNSError{IsTimeout: true}
 	assert.Equal(t, error(late), unreached("h", late), "that passes")
