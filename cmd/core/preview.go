@@ -44,7 +44,7 @@ func newPreview(ctx context.Context, files *store.Store, format render.Format, s
 	for _, e := range snapshot.Nameless {
 		p.notices = append(p.notices, newNotice(e.Name, e.Origin, codeInvalid, e.Invalid))
 	}
-	p.take(render.Render(format, p.connections, p.variables))
+	p.take(render.Render(format, p.connections, p.variables, nil))
 	slices.SortStableFunc(p.notices, compareNotices)
 	return p
 }
@@ -93,12 +93,8 @@ func (p *preview) take(output render.Output) {
 	for _, failure := range output.Failures {
 		p.notice(entry.Name{Kind: entry.Kind(failure.Name.Kind), ID: failure.Name.ID}, codeInvalid, failure.Detail)
 	}
-	content := map[string][]byte{}
-	for _, file := range output.Files {
-		content[file.Path] = file.Data
-	}
 	for _, e := range output.Entries {
-		p.entries = append(p.entries, previewEntry{e, secret.New(string(content[e.File]))})
+		p.entries = append(p.entries, previewEntry{e.Entry, secret.New(string(e.Value))})
 		name := entry.Name{Kind: entry.Kind(e.Kind), ID: e.ID}
 		for _, notice := range e.Notices {
 			p.notice(name, notice.Code, notice.Message)

@@ -72,7 +72,7 @@ func (s *settings) bind(flags *flag.FlagSet) {
 	s.clouds.bind(flags)
 
 	s.volumeSize = 16 << 20
-	flags.Var(&s.volumeSize, "volume-size", "the `size` that each pod's tmpfs is capped at, such as 4Mi")
+	flags.Var(&s.volumeSize, "volume-size", "the `size` that the files of each pod's volume may take, such as 4Mi")
 	flags.DurationVar(&s.fetchTimeout, "fetch-timeout", 10*time.Second, "how long one fetch may take")
 	flags.DurationVar(&s.pollEvery, "poll-every", 30*time.Second, "how often to look for changes where core does not tell of them")
 	flags.DurationVar(&s.offlineGrace, "offline-grace", 0, "how long what a pod was given may be given to new pods of the same namespace, service account and request while core is away; 0 for never")

@@ -155,7 +155,11 @@ func (r *rig) mountVolume(t *testing.T, confirmed time.Time, manifest layout.Man
 	_, err := new(mount.Mounter).Mount(target, mount.Options{SizeBytes: 1 << 20})
 	require.NoError(t, err)
 	manifest.Fetched = confirmed
-	_, err = mount.Write(target, mount.Content{Manifest: manifest, Mode: 0o440})
+	content := mount.Content{Manifest: manifest, Mode: 0o440}
+	for _, entry := range manifest.Entries {
+		content.Entries = append(content.Entries, mount.Entry{Entry: entry})
+	}
+	_, err = mount.Write(target, content)
 	require.NoError(t, err)
 }
 

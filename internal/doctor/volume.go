@@ -53,12 +53,22 @@ func ailment(target string, shown mount.Generation, err error) []Finding {
 	case shown.Manifest.Offline:
 		return warning(name, fmt.Sprintf("it was filled from the node's memory %v ago", age), "nothing, once core can be asked again")
 	}
-	for _, entry := range shown.Manifest.Entries {
-		if entry.State != layout.Delivered && entry.Required {
-			return warning(name, fmt.Sprintf("the %s %q was withdrawn: %s", entry.Kind, entry.ID, entry.State), "have core's operator grant it again, or take it out of the pod")
+	return ailing(name, shown.Manifest)
+}
+
+// ailing has a line for each entry that is not as the pod wants it.
+func ailing(name string, shown layout.Manifest) (findings []Finding) {
+	for _, entry := range shown.Entries {
+		switch {
+		case entry.Held != nil:
+			findings = append(findings, warning(name, fmt.Sprintf("the %s %q cannot be had since %v, and is as it was delivered before: %s",
+				entry.Kind, entry.ID, entry.Held.Since.Format(time.RFC3339), entry.Held.Why), "mend what is said there; it is asked for again by itself")...)
+		case entry.State != layout.Delivered && entry.Required:
+			findings = append(findings, warning(name, fmt.Sprintf("the %s %q was withdrawn: %s", entry.Kind, entry.ID, entry.State),
+				"have core's operator grant it again, or take it out of the pod")...)
 		}
 	}
-	return nil
+	return findings
 }
 
 // podOf is the pod's UID in kubelet's path of a volume:

@@ -40,6 +40,7 @@ var (
 	volumesDesc   = prometheus.NewDesc(prefix+"volumes", "Live volumes that show files.", []string{"provider"}, nil)
 	staleDesc     = prometheus.NewDesc(prefix+"volumes_stale", "Live volumes whose files have not been confirmed for so long that readers should doubt them.", []string{"provider"}, nil)
 	offlineDesc   = prometheus.NewDesc(prefix+"volumes_offline", "Live volumes that were filled from this node's memory while the provider could not be asked.", []string{"provider"}, nil)
+	heldDesc      = prometheus.NewDesc(prefix+"volumes_held", "Live volumes with an entry that cannot be had at present and stands as it was delivered before.", []string{"provider"}, nil)
 	oldestDesc    = prometheus.NewDesc(prefix+"oldest_generation_age_seconds", "How long ago the provider confirmed the files of the volume that waits longest; 0 without volumes.", []string{"provider"}, nil)
 	agesDesc      = prometheus.NewDesc(prefix+"generation_age_seconds", "How long ago the files of each live volume were confirmed, as of this scrape.", []string{"provider"}, nil)
 	upDesc        = prometheus.NewDesc(prefix+"provider_up", "0 while the provider cannot be asked, as far as this node knows: it asks again at least once a minute while it has live volumes, and forgets after three minutes without.", []string{"provider"}, nil)
@@ -50,7 +51,7 @@ var (
 
 // Describe implements prometheus.Collector.
 func (*census) Describe(into chan<- *prometheus.Desc) {
-	for _, desc := range []*prometheus.Desc{volumesDesc, staleDesc, offlineDesc, oldestDesc, agesDesc, upDesc, unclaimedDesc, bytesDesc, readyDesc} {
+	for _, desc := range []*prometheus.Desc{volumesDesc, staleDesc, offlineDesc, heldDesc, oldestDesc, agesDesc, upDesc, unclaimedDesc, bytesDesc, readyDesc} {
 		into <- desc
 	}
 }
@@ -66,6 +67,7 @@ func (c *census) Collect(into chan<- prometheus.Metric) {
 		gauge(volumesDesc, float64(sum.count), name)
 		gauge(staleDesc, float64(sum.stale), name)
 		gauge(offlineDesc, float64(sum.offline), name)
+		gauge(heldDesc, float64(sum.held), name)
 		gauge(oldestDesc, sum.oldest, name)
 		into <- prometheus.MustNewConstHistogram(agesDesc, sum.count, sum.ages, sum.buckets, name)
 		_, down := unreachable[name]
@@ -99,8 +101,8 @@ func (c *census) bytes(states []delivery.State) (sum int64) {
 
 // summary is of the volumes of one provider; ages are in seconds.
 type summary struct {
-	count, stale, offline uint64
-	oldest, ages          float64
+	count, stale, offline, held uint64
+	oldest, ages                float64
 	// buckets counts the ages up to each bound.
 	buckets map[float64]uint64
 }
@@ -130,6 +132,9 @@ func (s *summary) add(state delivery.State, age float64) {
 	}
 	if state.Offline {
 		s.offline++
+	}
+	if state.Held {
+		s.held++
 	}
 	for bound := range s.buckets {
 		if age <= bound {

@@ -39,7 +39,7 @@ func New() *Metrics {
 		unpublish: durations("unpublish_duration_seconds",
 			"NodeUnpublishVolume calls of kubelet, by gRPC code.", "code"),
 		delivery: durations("delivery_duration_seconds",
-			"Deliveries of one volume, the fetch included, by cause (publish: a pod waits; republish, watch, retry, poll: it runs) and outcome (delivered, unchanged, offline, or why not).", "cause", "outcome"),
+			"Deliveries of one volume, the fetch included, by cause (publish: a pod waits; republish, watch, retry, poll: it runs) and outcome (delivered, unchanged, held, offline, or why not).", "cause", "outcome"),
 		fetch: durations("fetch_duration_seconds",
 			"Fetches from a provider, each for one volume or for several that are alike, by outcome.", "provider", "outcome"),
 		reference: durations("reference_duration_seconds",

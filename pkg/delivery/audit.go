@@ -14,27 +14,33 @@ import (
 // audit writes one line for every delivery: for whom, which entries at which versions,
 // and how it ended. A delivery that changed nothing is a line for debugging alone, since
 // nobody was given anything.
-func (d *Deliverer) audit(t task, cause string, composed content, placed placement, problem string, err error) {
+func (d *Deliverer) audit(t task, cause string, e ending, problem string, news bool) {
+	err := e.err
 	attributes := []slog.Attr{
 		slog.String(logkey.Cause, cause),
 		slog.String(logkey.Provider, t.spec.Provider),
-		slog.String(logkey.Outcome, placed.outcome(err)),
+		slog.String(logkey.Outcome, e.outcome(err)),
 	}
 	if err != nil {
 		attributes = append(attributes, slog.Any(logkey.Entries, asked(t.spec)), slog.String(logkey.Error, whole(err)))
 	} else {
-		attributes = append(attributes, slog.Any(logkey.Entries, given(composed.entries)), slog.Uint64(logkey.Generation, placed.generation))
+		attributes = append(attributes, slog.Any(logkey.Entries, given(e.lines)), slog.Uint64(logkey.Generation, e.generation))
 	}
 	if err == nil && problem != "" {
 		attributes = append(attributes, slog.String(logkey.Notice, problem))
 	}
-	level, message := d.verdict(t, placed, problem, err)
-	d.logger(t.spec).LogAttrs(context.Background(), level, message, attributes...)
+	level, message := d.verdict(t, e, problem, news)
+	log := d.logger(t.spec)
+	log.LogAttrs(context.Background(), level, message, attributes...)
+	if e.pending != nil {
+		log.Warn("entries were taken away and still stand in the files", logkey.Entries, e.standing, logkey.Error, e.pending)
+	}
 }
 
 // verdict warns of what somebody should look at. Of a pod that does not get to start
 // the call that asked for its files warns.
-func (d *Deliverer) verdict(t task, placed placement, problem string, err error) (slog.Level, string) {
+func (d *Deliverer) verdict(t task, e ending, problem string, news bool) (slog.Level, string) {
+	err := e.err
 	switch {
 	case errors.Is(err, mount.ErrNotMounted):
 		return slog.LevelWarn, "the volume's mount is gone"
@@ -42,7 +48,9 @@ func (d *Deliverer) verdict(t task, placed placement, problem string, err error)
 		return levelOf(err), "keeping the volume's last good files"
 	case err != nil:
 		return min(levelOf(err), slog.LevelInfo), "not delivered"
-	case !placed.changed:
+	case !e.changed && problem != "" && news:
+		return slog.LevelWarn, "unchanged"
+	case !e.changed:
 		return slog.LevelDebug, "unchanged"
 	case problem != "":
 		return slog.LevelWarn, "delivered"
@@ -56,8 +64,11 @@ func given(entries []layout.Entry) []string {
 	lines := make([]string, len(entries))
 	for i, entry := range entries {
 		remark := entry.Version
-		if entry.State != layout.Delivered {
+		switch {
+		case entry.State != layout.Delivered:
 			remark = entry.State
+		case entry.Held != nil:
+			remark += " (held)"
 		}
 		lines[i] = entry.Kind + "/" + entry.ID + "@" + remark
 	}

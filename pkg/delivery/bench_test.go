@@ -68,6 +68,6 @@ func BenchmarkRotation(b *testing.B) {
 		for _, v := range volumes {
 			group = append(group, d.set.begin(v))
 		}
-		d.deliver(b.Context(), "rotation", group)
+		d.deliver(b.Context(), rotating, group)
 	}
 }

@@ -7,58 +7,87 @@ import (
 	"time"
 
 	"github.com/leoflow/secrets-csi/pkg/delivery/render"
+	"github.com/leoflow/secrets-csi/pkg/mount/layout"
 	"github.com/leoflow/secrets-csi/pkg/policy"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 	"github.com/leoflow/secrets-csi/pkg/secret"
 )
 
-// decisionsAtOnce bounds the connections of one volume that are decided on at once,
-// because a reference takes as long as a cloud does.
-const decisionsAtOnce = 16
+const (
+	// resolvesAtOnce bounds the references of one volume that are resolved at once, because
+	// each takes as long as a cloud does.
+	resolvesAtOnce = 16
+	// patience is how long the delivery of a live volume waits for references. What has not
+	// come by then stays as it is, and is asked for again soon: a Resolver goes on.
+	patience = 500 * time.Millisecond
+	// patientFailures is after how many deliveries that waited in vain an entry says so.
+	patientFailures = 3
+)
+
+// unavailable is the reason of an entry that cannot be asked for now. No provider gives
+// it.
+const unavailable provider.Reason = layout.Unavailable
 
 // decision is the policy's on one connection.
 type decision struct {
 	policy.Outcome
 	err error
-	// fetched are the secrets that references brought, and "" for each that did not.
+	// fetched has a secret for each reference, "" for one that resolved to nothing.
 	fetched []string
+	// waiting is set while there is no decision yet.
+	waiting bool
 }
 
 // decisions are the policy's on all connections of an answer.
 type decisions struct {
 	connections []render.Connection
 	refusals    []provider.Refusal
-	unresolved  []string
-	// late is set if any of these could not be asked for now.
-	late bool
+	// unresolved are the connections that were refused for their references, waiting those
+	// that are not decided on yet.
+	unresolved, waiting []string
 }
 
-// applyPolicy runs the policy over every connection; a connection that it fails is
-// refused and touches no other. A secret manager that cannot be asked is no reason to
-// refuse what a live volume has, nor what a new one requires: then all has to wait, and
-// nobody waits for the rest.
-func (d *Deliverer) applyPolicy(ctx context.Context, spec Volume, result provider.Result, live bool) (decisions, error) {
-	ctx, giveUp := context.WithCancelCause(ctx)
-	defer giveUp(nil)
-	all := make([]decision, len(result.Connections))
-	each(len(all), decisionsAtOnce, func(i int) {
-		entry := result.Connections[i]
-		all[i] = d.decide(ctx, spec.Pod, entry)
-		id, err := entry.Connection.ID, all[i].err
-		if errors.Is(err, provider.ErrUnavailable) && (live || spec.Connections.requires(id)) {
-			giveUp(failf(Unavailable, err, "connection %q cannot be completed now: %v", id, err))
-		}
-	})
-	var hopeless *Error
-	if errors.As(context.Cause(ctx), &hopeless) {
-		return decisions{}, hopeless
+// decide runs the policy over every connection; a connection that it fails is refused and
+// touches no other. A new volume waits for all of them, and gives up at the first that
+// cannot be had now. A live one waits for none longer than its patience.
+func (d *Deliverer) decide(ctx context.Context, spec Volume, entries []provider.ConnectionEntry, live bool) (decisions, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	type numbered struct {
+		at int
+		decision
 	}
-	return d.gather(spec, result.Connections, all), nil
+	made := make(chan numbered, len(entries))
+	slots := make(chan struct{}, resolvesAtOnce)
+	all := make([]decision, len(entries))
+	for i, entry := range entries {
+		all[i].waiting = true
+		go func() { made <- numbered{i, d.decideOne(ctx, spec.Pod, entry, slots)} }()
+	}
+	var waited <-chan time.Time
+	if live {
+		timer := time.NewTimer(patience)
+		defer timer.Stop()
+		waited = timer.C
+	}
+	for range entries {
+		select {
+		case one := <-made:
+			all[one.at] = one.decision
+			if !live && errors.Is(one.err, provider.ErrUnavailable) {
+				id := entries[one.at].Connection.ID
+				return decisions{}, failf(Unavailable, one.err, "connection %q cannot be completed now: %v", id, one.err)
+			}
+		case <-waited:
+			return d.gather(spec, entries, all), nil
+		}
+	}
+	return d.gather(spec, entries, all), nil
 }
 
-func (d *Deliverer) decide(ctx context.Context, pod provider.Identity, entry provider.ConnectionEntry) decision {
+func (d *Deliverer) decideOne(ctx context.Context, pod provider.Identity, entry provider.ConnectionEntry, slots chan struct{}) decision {
 	var made decision
-	made.Outcome, made.err = d.Policy.Process(ctx, entry.Connection, d.resolve(pod, &made.fetched))
+	made.Outcome, made.err = d.Policy.Process(ctx, entry.Connection, d.resolve(pod, slots, &made.fetched))
 	return made
 }
 
@@ -66,37 +95,51 @@ func (d *Deliverer) decide(ctx context.Context, pod provider.Identity, entry pro
 func (d *Deliverer) gather(spec Volume, entries []provider.ConnectionEntry, all []decision) decisions {
 	made := decisions{connections: make([]render.Connection, 0, len(entries))}
 	for i, one := range all {
-		if one.err != nil {
-			made.refuse(entries[i].Connection.ID, one.err, len(one.fetched) > 0)
-			made.late = made.late || errors.Is(one.err, provider.ErrUnavailable)
-			continue
+		id := entries[i].Connection.ID
+		switch {
+		case one.waiting:
+			made.waiting = append(made.waiting, id)
+		case one.err != nil:
+			made.refuse(id, one)
+		default:
+			made.connections = append(made.connections, render.Decided(one.Outcome, d.version(entries[i], one.fetched), spec.Provider))
 		}
-		made.connections = append(made.connections, render.Decided(one.Outcome, d.version(entries[i], one.fetched), spec.Provider))
 	}
 	return made
 }
 
-func (d *decisions) refuse(id string, err error, reference bool) {
+func (d *decisions) refuse(id string, one decision) {
+	reason := provider.Invalid
+	if errors.Is(one.err, provider.ErrUnavailable) {
+		reason = unavailable
+	}
 	d.refusals = append(d.refusals, provider.Refusal{
-		Name: provider.Name{Kind: provider.Connection, ID: id}, Reason: provider.Invalid, Detail: err.Error(),
+		Name: provider.Name{Kind: provider.Connection, ID: id}, Reason: reason, Detail: one.err.Error(),
 	})
-	if reference {
+	if len(one.fetched) > 0 {
 		d.unresolved = append(d.unresolved, id)
 	}
 }
 
-// resolve binds references to the pod's identity. What they point at is added to
-// fetched, and be it nothing.
-func (d *Deliverer) resolve(pod provider.Identity, fetched *[]string) policy.Resolve {
+// resolve binds references to the pod's identity, and records each in fetched, also those
+// that resolve to nothing.
+func (d *Deliverer) resolve(pod provider.Identity, slots chan struct{}, fetched *[]string) policy.Resolve {
 	return func(ctx context.Context, reference policy.Reference) (secret.Text, error) {
+		at := len(*fetched)
+		*fetched = append(*fetched, "")
 		if d.Resolver == nil {
-			*fetched = append(*fetched, "")
 			return secret.Text{}, errors.New("references are not enabled on this node")
+		}
+		select {
+		case slots <- struct{}{}:
+			defer func() { <-slots }()
+		case <-ctx.Done():
+			return secret.Text{}, provider.ErrUnavailable
 		}
 		started := time.Now()
 		value, err := d.Resolver.Resolve(ctx, pod, provider.Reference(reference))
 		d.Observer.Resolved(reference.Cloud, errorWord(err), time.Since(started))
-		*fetched = append(*fetched, value.Reveal())
+		(*fetched)[at] = value.Reveal()
 		return value, err
 	}
 }

@@ -3,8 +3,11 @@ package delivery
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
+	"sync"
 	"time"
 
 	"github.com/leoflow/secrets-csi/internal/logkey"
@@ -12,8 +15,8 @@ import (
 	"github.com/leoflow/secrets-csi/pkg/provider"
 )
 
-// volumesAtOnce bounds how many volumes of a group are filled at once: more would hold
-// more values in memory for no gain.
+// volumesAtOnce bounds how many volumes of the node are filled at once: more would hold
+// more files in memory for no gain. None waits for anybody while it is being filled.
 const volumesAtOnce = 4
 
 // answer is what a delivery has to go by for one volume.
@@ -32,26 +35,56 @@ type answer struct {
 //  3. place them: the tmpfs if there is none yet, and one swap if anything differs.
 //
 // The errors stand in the order of the group. A volume whose delivery fails keeps its
-// files.
+// files, but for those that were taken away.
 func (d *Deliverer) deliver(ctx context.Context, cause string, group []task) []error {
 	answers := d.fetch(ctx, cause, group) // 1
 	errs := make([]error, len(group))
-	each(len(group), volumesAtOnce, func(i int) {
-		errs[i] = d.fill(ctx, cause, group[i], answers[i])
-	})
+	var fills sync.WaitGroup
+	for i := range group {
+		fills.Go(func() { errs[i] = d.fill(ctx, cause, group[i], answers[i]) })
+	}
+	fills.Wait()
 	d.trigger()
 	return errs
 }
 
-// fill is a delivery from step 2 on, of one volume.
+// fill is a delivery from step 2 on, of one volume. Whatever keeps a live volume from what
+// it is to hold, what was taken away leaves.
 func (d *Deliverer) fill(ctx context.Context, cause string, t task, from answer) error {
-	composed, err := d.compose(ctx, t.spec, from.Outcome, d.isLive(t.volume)) // 2
-	var placed placement
-	if err == nil {
-		placed, err = d.place(t, cause, composed, from) // 3
+	composed, placed, err := d.composeAndPlace(ctx, cause, t, from)
+	e := ending{content: composed, placement: placed, err: err}
+	if alone := withdrawal(t.spec, from.Result); err != nil && t.live && len(alone.entries) > 0 {
+		d.withdraw(t, cause, alone, from, &e)
 	}
-	d.end(t, cause, composed, placed, err)
+	d.end(t, cause, e)
 	return err
+}
+
+func (d *Deliverer) composeAndPlace(ctx context.Context, cause string, t task, from answer) (content, placement, error) {
+	composed, err := d.compose(ctx, t, from.Outcome) // 2
+	if err != nil {
+		return composed, placement{}, err
+	}
+	d.filling <- struct{}{}
+	defer func() { <-d.filling }()
+	placed, err := d.place(t, cause, composed, from) // 3
+	return composed, placed, err
+}
+
+// withdraw takes away what is to leave, and no more. If that fails, and the volume still
+// shows any of it, that is told.
+func (d *Deliverer) withdraw(t task, cause string, alone content, from answer, e *ending) {
+	placed, err := d.place(t, cause, alone, from)
+	if err == nil {
+		e.placement, e.reasons = placed, alone.reasons
+		return
+	}
+	if shown, reading := mount.Current(t.spec.TargetPath); reading == nil {
+		e.standing = stillShown(shown.Manifest, alone)
+	}
+	if len(e.standing) > 0 {
+		e.pending = err
+	}
 }
 
 // isLive reports whether the volume shows files.
@@ -88,6 +121,14 @@ func (d *Deliverer) ask(ctx context.Context, cause string, group []task) []provi
 		// provider that is configured no more.
 		return slices.Repeat([]provider.Outcome{{Err: errNoProvider}}, len(group))
 	}
+	if cause == rotating {
+		select {
+		case d.fetching[name] <- struct{}{}:
+			defer func() { <-d.fetching[name] }()
+		case <-ctx.Done():
+			return slices.Repeat([]provider.Outcome{{Err: fmt.Errorf("%w: %w", provider.ErrUnavailable, context.Cause(ctx))}}, len(group))
+		}
+	}
 	if err := d.reach.admit(name, cause == publishing); err != nil {
 		return slices.Repeat([]provider.Outcome{{Err: err}}, len(group))
 	}
@@ -123,22 +164,44 @@ func (d *Deliverer) noteReach(name string, err error) {
 
 var errNoProvider = errors.New("no such provider is configured on this node")
 
+// ending is how a delivery of one volume ended.
+type ending struct {
+	content
+	placement
+	err error
+	// pending is why what was taken away could not leave, and standing what that is; nil if
+	// it has, or nothing was.
+	pending  error
+	standing []string
+}
+
 // end records how a delivery went, and tells of it.
-func (d *Deliverer) end(t task, cause string, composed content, placed placement, err error) {
-	o := outcome{
-		placement: placed, failed: err != nil || placed.offline || composed.late, problem: composed.withdrawn, news: t.news,
-		lost: errors.Is(err, mount.ErrNotMounted),
-	}
+func (d *Deliverer) end(t task, cause string, e ending) {
+	problem := e.problem(t.spec)
+	d.set.end(t.volume, outcome{
+		placement: e.placement, failed: e.err != nil || e.offline || e.late, problem: problem, news: t.news,
+		lost: errors.Is(e.err, mount.ErrNotMounted), held: len(e.held()),
+	}, d.next)
+	d.observeDelivery(t, cause, e.placement, e.err)
+	news := d.tell(t, e)
+	d.audit(t, cause, e, problem, news)
+}
+
+// problem is what is wrong with the volume now; empty if nothing is.
+func (e ending) problem(spec Volume) string {
 	switch {
-	case err != nil:
-		o.problem = err.Error()
-	case placed.offline:
-		o.problem = servedOffline(t.spec)
+	case e.err != nil:
+		return e.err.Error()
+	case e.offline:
+		return servedOffline(spec)
 	}
-	d.set.end(t.volume, o, d.next)
-	d.observeDelivery(t, cause, placed, err)
-	d.audit(t, cause, composed, placed, o.problem, err)
-	d.tell(t, composed, placed, err)
+	var problems []string
+	for _, text := range []string{e.takenAway(spec), e.heldBack(spec, nil), e.lacking(spec)} {
+		if text != "" {
+			problems = append(problems, text)
+		}
+	}
+	return strings.Join(problems, "; ")
 }
 
 func servedOffline(spec Volume) string {

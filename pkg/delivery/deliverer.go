@@ -67,6 +67,10 @@ type Deliverer struct {
 	memory  memory
 	// noticed are the notices that were passed on.
 	noticed once
+	// filling has a place for each volume that may be filled at once.
+	filling chan struct{}
+	// fetching has, by provider, a place for each fetch of a rotation that may be under way.
+	fetching map[string]chan struct{}
 }
 
 // New returns a Deliverer that has no volumes yet.
@@ -77,6 +81,10 @@ func New(config Config) *Deliverer {
 	if config.Recorder == nil {
 		config.Recorder = deaf{}
 	}
+	fetching := map[string]chan struct{}{}
+	for name := range config.Providers {
+		fetching[name] = make(chan struct{}, rotationWorkers)
+	}
 	return &Deliverer{
 		Config:   config,
 		set:      set{live: map[string]*volume{}, at: map[string]*volume{}},
@@ -85,11 +93,16 @@ func New(config Config) *Deliverer {
 		memory:   memory{grace: config.OfflineGrace, copies: map[string]*memo{}},
 		wake:     make(chan struct{}, 1),
 		versions: provider.NewVersions(),
+		filling:  make(chan struct{}, volumesAtOnce),
+		fetching: fetching,
 	}
 }
 
-// publishing is the cause of deliveries that a pod waits for.
-const publishing = "publish"
+// publishing is the cause of deliveries that a pod waits for, rotating of all others.
+const (
+	publishing = "publish"
+	rotating   = "rotation"
+)
 
 // Publish makes the volume hold what it asks for. It is a level trigger: called again
 // for a live volume that asks for the same it takes in the fresher token, has Run look
@@ -101,7 +114,10 @@ func (d *Deliverer) Publish(ctx context.Context, spec Volume) error {
 	if err != nil {
 		return err
 	}
-	if !differs && d.isLive(v) && mayHold(spec.TargetPath) {
+	switch live := d.isLive(v); {
+	case live && !mayHold(spec.TargetPath):
+		d.set.lose(v)
+	case live && !differs:
 		d.trigger()
 		return nil
 	}

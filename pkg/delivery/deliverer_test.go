@@ -66,7 +66,7 @@ func (r *rig) look(t *testing.T) {
 	}
 	groups, _ := r.set.takeDue(time.Now().Add(mostRest), r.reach.turn) // those that rest, too
 	for _, group := range groups {
-		r.deliver(t.Context(), "rotation", group)
+		r.deliver(t.Context(), rotating, group)
 	}
 }
 
@@ -295,7 +295,7 @@ func TestAWithdrawnEntryGoesAndTheOthersStay(t *testing.T) {
 	assert.Contains(t, r.log.String(), `"notice":"withdrawn: `)
 	shown, err := mount.Current(v.TargetPath)
 	require.NoError(t, err)
-	assert.Equal(t, layout.Entry{Kind: "connection", ID: "warehouse", State: "denied", Required: true}, shown.Manifest.Entries[1])
+	assert.Equal(t, layout.Entry{Kind: "connection", ID: "warehouse", State: "denied", Required: true}, shown.Manifest.Entries[0])
 
 	before := len(r.fake.Calls())
 	require.NoError(t, r.Publish(t.Context(), v))
@@ -321,15 +321,25 @@ func TestTheManifestSaysWhenItIsStale(t *testing.T) {
 	}
 }
 
-func TestABrokenRequiredEntryKeepsTheLastGoodGeneration(t *testing.T) {
+func TestABrokenEntryIsHeldAndTheOthersGoOn(t *testing.T) {
 	r := newRig(t)
 	v := r.volume(t, "a")
 	require.NoError(t, r.Publish(t.Context(), v))
 	r.fake.SetVariable("region", "south")
 	r.fake.Break(provider.Name{Kind: provider.Connection, ID: "warehouse"}, "its seal is broken")
 	r.look(t)
-	assert.Equal(t, "north", read(t, v, "variables/region"))
-	assert.Contains(t, must(r.Health(v.ID)).Problem, "its seal is broken")
+	assert.Equal(t, "south", read(t, v, "variables/region"))
+	assert.Equal(t, firstURI, read(t, v, "connections/warehouse"))
+	health := must(r.Health(v.ID))
+	assert.Contains(t, health.Problem, `held as delivered before: connection "warehouse" cannot be delivered: its seal is broken`)
+	assert.Equal(t, 1, health.Held)
+	assert.True(t, r.Census()[0].Held)
+
+	r.fake.SetConnection(warehouse("second"))
+	r.look(t)
+	assert.Equal(t, secondURI, read(t, v, "connections/warehouse"))
+	assert.Empty(t, must(r.Health(v.ID)).Problem)
+	assert.False(t, r.Census()[0].Held)
 }
 
 func TestAVolumeHasOneTarget(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/leoflow/secrets-csi/internal/logkey"
@@ -26,7 +27,9 @@ const (
 	EventEntryMissing        EventReason = "EntryMissing"
 	EventEntryDenied         EventReason = "EntryDenied"
 	EventEntryInvalid        EventReason = "EntryInvalid"
+	EventEntryHeld           EventReason = "EntryHeld"
 	EventEntryWithdrawn      EventReason = "EntryWithdrawn"
+	EventEntryNotWithdrawn   EventReason = "EntryNotWithdrawn"
 	EventReferenceUnresolved EventReason = "ReferenceUnresolved"
 	EventTokenRefused        EventReason = "TokenRefused"
 	EventProviderUnavailable EventReason = "ProviderUnavailable"
@@ -50,38 +53,111 @@ type deaf struct{}
 
 func (deaf) Record(provider.Identity, EventReason, string) {}
 
-// tell tells the pod how its delivery ended, unless that is well or known. What keeps a
-// live volume from being looked at is told once that has made it stale.
-func (d *Deliverer) tell(t task, composed content, placed placement, err error) {
+// tell tells the pod how its delivery ended, unless that is well or known, and reports
+// whether any of it is new. What keeps a live volume from being looked at is told once
+// that has made it stale.
+func (d *Deliverer) tell(t task, e ending) (news bool) {
+	lasting := e.events(t.spec)
+	if e.err != nil && !d.concernsPod(t, e.err) {
+		lasting = map[EventReason]event{}
+	}
+	if e.pending != nil {
+		lasting[EventEntryNotWithdrawn] = event{strings.Join(e.standing, ","), "taken away, and still in the files: " + e.pending.Error()}
+	}
+	keys := make(map[EventReason]string, len(lasting))
+	for reason, one := range lasting {
+		keys[reason] = one.key
+	}
+	unheard := d.set.remember(t.volume, keys, e.err != nil)
+	for _, reason := range unheard {
+		d.Recorder.Record(t.spec.Pod, reason, lasting[reason].message)
+	}
+	if e.err == nil {
+		d.tellWithdrawn(t.spec, e)
+		d.tellNotices(t.spec, e)
+	}
+	return len(unheard) > 0
+}
+
+// event is what a pod is told. Two of one reason and one key are the same.
+type event struct{ key, message string }
+
+func eventOf(message string) event { return event{message, message} }
+
+// events are those of what is wrong with the volume, for as long as it is.
+func (e ending) events(spec Volume) map[EventReason]event {
+	found := map[EventReason]event{}
 	var failure *Error
 	switch {
-	case errors.As(err, &failure):
-		if d.concernsPod(t, failure.Reason) {
-			d.tellOnce(t, failureEvent(failure, composed), failure.Message)
+	case errors.As(e.err, &failure):
+		told := eventOf(failure.Message)
+		if reason := failureEvent(failure, e.content); reason == EventVolumeFailed {
+			told.key = failure.Reason.String() // the message names files that are new each time
 		}
-	case placed.offline:
-		d.tellOnce(t, EventServedOffline, servedOffline(t.spec))
-	case composed.withdrawn != "":
-		d.tellOnce(t, EventEntryWithdrawn, composed.withdrawn)
+		found[failureEvent(failure, e.content)] = told
+		if text := e.takenAway(spec); text != "" {
+			found[EventEntryWithdrawn] = eventOf(text)
+		}
+	case e.offline:
+		found[EventServedOffline] = eventOf(servedOffline(spec))
 	default:
-		d.set.hear(t.volume, "")
+		if text := e.takenAway(spec); text != "" {
+			found[EventEntryWithdrawn] = eventOf(text)
+		}
+		e.eventsOfHeld(spec, found)
 	}
-	if err == nil && placed.changed {
-		d.tellNotices(t.spec, composed)
+	return found
+}
+
+// eventsOfHeld leaves why an entry is held out of the keys, since a cloud finds other words
+// each time.
+func (e ending) eventsOfHeld(spec Volume, found map[EventReason]event) {
+	for _, reason := range []EventReason{EventEntryHeld, EventReferenceUnresolved, EventEntryInvalid} {
+		is := func(refusal provider.Refusal) bool { return e.heldEvent(refusal) == reason }
+		text := e.heldBack(spec, is)
+		if text == "" {
+			continue
+		}
+		var key []string
+		for _, entry := range e.held() {
+			if is(e.reasonOf(entry)) {
+				key = append(key, entry.Kind+"/"+entry.ID)
+			}
+		}
+		found[reason] = event{strings.Join(key, ","), text}
+	}
+}
+
+func (e ending) heldEvent(refusal provider.Refusal) EventReason {
+	switch {
+	case refusal.Reason == unavailable:
+		return EventEntryHeld
+	case refusal.Name.Kind == provider.Connection && slices.Contains(e.unresolved, refusal.Name.ID):
+		return EventReferenceUnresolved
+	default:
+		return EventEntryInvalid
+	}
+}
+
+// tellWithdrawn tells of entries that have just left the files though nobody requires them.
+func (d *Deliverer) tellWithdrawn(spec Volume, e ending) {
+	var left []provider.Refusal
+	for _, entry := range e.withdrawn {
+		if !spec.wanted(provider.Kind(entry.Kind)).requires(entry.ID) {
+			left = append(left, e.reasonOf(entry))
+		}
+	}
+	if len(left) > 0 {
+		told, _ := tellRefused(spec, left)
+		d.Recorder.Record(spec.Pod, EventEntryWithdrawn, "withdrawn: "+told)
 	}
 }
 
 // concernsPod is false for a pod that goes while its files are on their way, and for an
 // outage that takes nothing from a pod that runs.
-func (d *Deliverer) concernsPod(t task, reason Reason) bool {
-	return reason != Busy && (reason != Unavailable || !d.isLive(t.volume))
-}
-
-// tellOnce leaves out what the pod was told last.
-func (d *Deliverer) tellOnce(t task, reason EventReason, message string) {
-	if d.set.hear(t.volume, string(reason)+message) {
-		d.Recorder.Record(t.spec.Pod, reason, message)
-	}
+func (d *Deliverer) concernsPod(t task, err error) bool {
+	var failure *Error
+	return errors.As(err, &failure) && failure.Reason != Busy && (failure.Reason != Unavailable || !d.isLive(t.volume))
 }
 
 func failureEvent(failure *Error, composed content) EventReason {
@@ -106,10 +182,10 @@ func failureEvent(failure *Error, composed content) EventReason {
 
 // tellNotices passes on what the entries' notices say: to the log once per entry and
 // version, and to the first pod of each namespace that gets it.
-func (d *Deliverer) tellNotices(spec Volume, composed content) {
-	for _, entry := range composed.entries {
+func (d *Deliverer) tellNotices(spec Volume, e ending) {
+	for _, entry := range e.lines {
 		for _, notice := range entry.Notices {
-			reason, told := composed.noticeEvent(entry, notice)
+			reason, told := e.noticeEvent(entry, notice)
 			if !told {
 				continue
 			}

@@ -159,7 +159,7 @@ func TestAStoredKeyIsToldOncePerVersion(t *testing.T) {
 
 func TestPodsAreToldOnceThatTheirFilesAreStale(t *testing.T) {
 	told := &diary{}
-	rotating(t, func(r *rig) { r.Recorder = told }, func(t *testing.T, r *rig) {
+	rotated(t, func(r *rig) { r.Recorder = told }, func(t *testing.T, r *rig) {
 		require.NoError(t, r.Publish(t.Context(), r.volume(t, "a")))
 		r.fake.Fail(provider.ErrUnavailable)
 		r.fake.Notify(provider.Change{All: true})

@@ -38,7 +38,8 @@ type Delivery struct {
 	// Cause is why it began: "publish" for a pod that waits for it, and for a live volume
 	// "republish", "watch", "retry" or "poll".
 	Cause string
-	// Outcome is "delivered", "unchanged" or "offline", or the Reason it failed for.
+	// Outcome is "delivered", "unchanged", "held" if an entry of it is, or "offline"; or the
+	// Reason it failed for.
 	Outcome string
 	Took    time.Duration
 	// Rotated is set where the files of a live volume were replaced.
@@ -55,6 +56,8 @@ type State struct {
 	Confirmed time.Time
 	Stale     bool
 	Offline   bool
+	// Held is set if the volume holds an entry that cannot be had now.
+	Held bool
 }
 
 // Census is the state of every volume that shows files.
@@ -68,7 +71,7 @@ func (d *Deliverer) Census() []State {
 		}
 		states = append(states, State{
 			Provider: v.spec.Provider, TargetPath: v.spec.TargetPath, Confirmed: v.health.Confirmed,
-			Stale: time.Since(v.health.Confirmed) > d.staleAfter(v.spec), Offline: v.health.Offline,
+			Stale: time.Since(v.health.Confirmed) > d.staleAfter(v.spec), Offline: v.health.Offline, Held: v.health.Held > 0,
 		})
 	}
 	return states
@@ -150,7 +153,7 @@ func (t task) whyNow(cause string) string {
 		return publishing
 	case !t.told.IsZero():
 		return "watch"
-	case t.retries:
+	case t.failures > 0:
 		return "retry"
 	default:
 		return "poll"
@@ -167,6 +170,8 @@ func (p placement) outcome(err error) string {
 		return Internal.String()
 	case p.offline:
 		return "offline"
+	case len(p.held()) > 0:
+		return "held"
 	case p.changed:
 		return "delivered"
 	default:

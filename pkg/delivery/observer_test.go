@@ -47,7 +47,7 @@ func (n *notebook) last(t *testing.T) (Fetch, Delivery) {
 
 func TestTheObserverHearsHowDeliveriesEnd(t *testing.T) {
 	notes := &notebook{}
-	rotating(t, func(r *rig) { r.Observer = notes }, func(t *testing.T, r *rig) {
+	rotated(t, func(r *rig) { r.Observer = notes }, func(t *testing.T, r *rig) {
 		v := r.volume(t, "pod")
 		v.Connections = named("warehouse")
 		v.Connections.Names = append(v.Connections.Names, WantedName{ID: "ghost", Optional: true})
@@ -109,8 +109,8 @@ func TestEachDeliveryIsOneLineForTheAudit(t *testing.T) {
 	assert.Equal(t, "pod", lines[0]["pod"])
 	assert.NotEmpty(t, lines[0]["service_account"])
 	entries := lines[0]["entries"].([]any)
-	assert.Regexp(t, `^connection/warehouse@.+`, entries[0])
-	assert.Contains(t, entries, "connection/ghost@missing")
+	assert.Regexp(t, `^connection/warehouse@.+`, entries[1])
+	assert.Equal(t, "connection/ghost@missing", entries[0])
 	assert.Equal(t, "not delivered", lines[1]["msg"])
 	assert.Equal(t, "missing", lines[1]["outcome"])
 	assert.Contains(t, lines[1]["entries"], "connection/ghost")

@@ -21,7 +21,7 @@ const grace = time.Hour
 // graceful is a rig with an offline grace that has served one pod.
 func graceful(t *testing.T, test func(t *testing.T, r *rig)) {
 	t.Helper()
-	rotating(t, func(r *rig) { r.memory.grace = grace }, func(t *testing.T, r *rig) {
+	rotated(t, func(r *rig) { r.memory.grace = grace }, func(t *testing.T, r *rig) {
 		require.NoError(t, r.Publish(t.Context(), r.volume(t, "first")))
 		test(t, r)
 	})

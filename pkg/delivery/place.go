@@ -6,9 +6,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
-	"github.com/leoflow/secrets-csi/pkg/delivery/render"
 	"github.com/leoflow/secrets-csi/pkg/mount"
 	"github.com/leoflow/secrets-csi/pkg/mount/layout"
 )
@@ -22,6 +22,13 @@ type placement struct {
 	changed bool
 	// offline is set where the content was remembered.
 	offline bool
+	// lines are those of the manifest, withdrawn those that this delivery took away.
+	lines, withdrawn []layout.Entry
+}
+
+// held are the entries that stand as they were, because they cannot be had now.
+func (p placement) held() []layout.Entry {
+	return slices.DeleteFunc(slices.Clone(p.lines), func(entry layout.Entry) bool { return entry.Held == nil })
 }
 
 // place makes the volume hold the content. What this call created it undoes on
@@ -41,11 +48,12 @@ func (d *Deliverer) place(t task, cause string, c content, from answer) (placeme
 		return placement{}, failf(placeReason(err), err, "making the volume: %v", err)
 	}
 	written, err := mount.Write(target, mount.Content{
-		Files: files(c.files),
+		Entries: c.entries, Rest: c.rest,
 		Manifest: layout.Manifest{
 			Fetched: from.fetched.UTC(), StaleAfter: int64(d.staleAfter(t.spec) / time.Second),
-			Offline: from.offline != nil, Entries: c.entries,
+			Offline: from.offline != nil,
 		},
+		Cap:  d.VolumeSize,
 		Mode: fs.FileMode(t.spec.Mode),
 		GID:  int(t.spec.Group),
 	})
@@ -56,7 +64,12 @@ func (d *Deliverer) place(t task, cause string, c content, from answer) (placeme
 		return placement{}, failf(placeReason(err), err, "filling the volume: %v", err)
 	}
 	t.placed = t.number
-	return placement{written.Generation, from.fetched, written.Changed, from.offline != nil}, nil
+	confirmed := from.fetched
+	if c.rest {
+		_, health := d.set.look(t.volume)
+		confirmed = health.Confirmed
+	}
+	return placement{written.Generation, confirmed, written.Changed, from.offline != nil, written.Entries, written.Withdrawn}, nil
 }
 
 // mount gives the target its tmpfs, unless a generation is there. To tell whose tmpfs
@@ -82,12 +95,4 @@ func placeReason(err error) Reason {
 		return Internal
 	}
 	return mountReason(err)
-}
-
-func files(rendered []render.File) []mount.File {
-	to := make([]mount.File, 0, len(rendered))
-	for _, file := range rendered {
-		to = append(to, mount.File(file))
-	}
-	return to
 }

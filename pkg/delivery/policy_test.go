@@ -97,36 +97,45 @@ func TestASecretManagerThatIsAwayTakesNothingAway(t *testing.T) {
 	keys.away = true
 	r.look(t)
 	assert.Equal(t, before, read(t, v, "connections/gcs"), "optional is not disposable")
-	assert.Contains(t, must(r.Health(v.ID)).Problem, `connection "gcs" cannot be completed now: `)
+	assert.Contains(t, must(r.Health(v.ID)).Problem, `held as delivered before: connection "gcs" cannot be completed now: `)
 	assert.Empty(t, r.Unreachable(), "core is well")
 
 	waiting := r.volume(t, "b")
 	waiting.Connections = named("gcs")
-	assert.Equal(t, Unavailable, reasonOf(t, r.Publish(t.Context(), waiting)))
-	waiting.Connections.Names[0].Optional = true
+	for _, optional := range []bool{false, true} {
+		waiting.Connections.Names[0].Optional = optional
+		assert.Equal(t, Unavailable, reasonOf(t, r.Publish(t.Context(), waiting)), "an outage is not taken for absence")
+	}
+	keys.away = false
 	require.NoError(t, r.Publish(t.Context(), waiting))
-	assert.NoFileExists(t, waiting.TargetPath+"/connections/gcs")
+	assert.Equal(t, before, read(t, waiting, "connections/gcs"))
 }
 
-// A pod that starts without an optional connection, for its cloud was away, has it once
-// the cloud is back, and not only when the volume would be looked at anyway.
-func TestWhatANewPodGoesWithoutIsAskedForAgainSoon(t *testing.T) {
-	var back atomic.Bool
+// What is held for its reference is had once that can be resolved, and not only when the
+// volume would be looked at anyway.
+func TestAHeldReferenceIsAskedForAgainSoon(t *testing.T) {
+	var away atomic.Bool
+	var key atomic.Value
+	key.Store("first")
 	keys := resolverFunc(func(ctx context.Context, ref provider.Reference) (secret.Text, error) {
-		return (&vault{away: !back.Load()}).Resolve(ctx, provider.Identity{}, ref)
+		return (&vault{away: away.Load(), key: key.Load().(string)}).Resolve(ctx, provider.Identity{}, ref)
 	})
 	arrange := func(r *rig) { r.Policy, r.Resolver = policy.Clouds(), keys }
-	rotating(t, arrange, func(t *testing.T, r *rig) {
+	rotated(t, arrange, func(t *testing.T, r *rig) {
 		r.fake.SetConnection(gcp(`{"key_secret_name":"gcs-key","key_secret_project_id":"p"}`))
 		v := r.volume(t, "a")
-		v.Connections = Wanted{Names: []WantedName{{ID: "gcs", Optional: true}}}
+		v.Connections = named("gcs")
 		require.NoError(t, r.Publish(t.Context(), v))
-		require.NoFileExists(t, v.TargetPath+"/connections/gcs")
 
-		back.Store(true)
+		away.Store(true)
+		key.Store("second")
+		r.fake.Notify(provider.Change{Entries: []provider.Name{{Kind: provider.Connection, ID: "gcs"}}})
+		synctest.Wait()
+		require.NotEmpty(t, must(r.Health(v.ID)).Problem)
+		away.Store(false)
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
-		assert.NotEmpty(t, read(t, v, "connections/gcs"))
+		assert.Contains(t, read(t, v, "connections/gcs"), "second")
 		assert.Empty(t, must(r.Health(v.ID)).Problem)
 	})
 }
@@ -185,9 +194,9 @@ func (f fixed) Resolve(context.Context, provider.Identity, provider.Reference) (
 	return secret.New(f.value), f.err
 }
 
-// TestAReferenceThatGoesBadKeepsTheLastGoodGeneration has what a live volume's required
+// TestAReferenceThatGoesBadIsHeld has what a live volume's required
 // reference leads to become each thing that it must not be.
-func TestAReferenceThatGoesBadKeepsTheLastGoodGeneration(t *testing.T) {
+func TestAReferenceThatGoesBadIsHeld(t *testing.T) {
 	for name, then := range map[string]fixed{
 		"denied":                 {err: provider.ErrDenied},
 		"missing":                {err: provider.ErrMissing},
@@ -211,9 +220,9 @@ func TestAReferenceThatGoesBadKeepsTheLastGoodGeneration(t *testing.T) {
 			r.fake.SetConnection(warehouse("second"))
 			r.look(t)
 			assert.Equal(t, before, read(t, v, "connections/gcs"))
-			assert.Equal(t, firstURI, read(t, v, "connections/warehouse"))
+			assert.Equal(t, secondURI, read(t, v, "connections/warehouse"), "the others go on")
 			health := must(r.Health(v.ID))
-			assert.Equal(t, uint64(1), health.Generation)
+			assert.Equal(t, uint64(2), health.Generation)
 			assert.Contains(t, health.Problem, `connection "gcs" cannot be delivered: field "extra.key_secret_name": `)
 			assert.NotContains(t, health.Problem+r.log.String(), "n33dle")
 		})

@@ -30,7 +30,7 @@ func strangers(t *testing.T, r *rig, n int) []Volume {
 
 func TestTheNodeAsksADeadProviderAsOne(t *testing.T) {
 	const volumes = 40
-	rotating(t, func(*rig) {}, func(t *testing.T, r *rig) {
+	rotated(t, func(*rig) {}, func(t *testing.T, r *rig) {
 		all := strangers(t, r, volumes)
 		r.fake.Fail(provider.ErrUnavailable)
 		before := len(r.fake.Calls())
@@ -63,7 +63,7 @@ func TestTheNodeAsksADeadProviderAsOne(t *testing.T) {
 }
 
 func TestAnOutageEndsThoughNoVolumeIsDue(t *testing.T) {
-	rotating(t, func(*rig) {}, func(t *testing.T, r *rig) {
+	rotated(t, func(*rig) {}, func(t *testing.T, r *rig) {
 		strangers(t, r, 5)
 		r.fake.Fail(provider.ErrUnavailable)
 		require.Error(t, r.Publish(t.Context(), r.volume(t, "new")))
@@ -83,7 +83,7 @@ func TestAnOutageEndsThoughNoVolumeIsDue(t *testing.T) {
 }
 
 func TestASignOfLifeIsLookedIntoAtOnce(t *testing.T) {
-	rotating(t, func(*rig) {}, func(t *testing.T, r *rig) {
+	rotated(t, func(*rig) {}, func(t *testing.T, r *rig) {
 		strangers(t, r, 2)
 		r.fake.Fail(provider.ErrUnavailable)
 		require.Error(t, r.Publish(t.Context(), r.volume(t, "new")))
@@ -97,7 +97,7 @@ func TestASignOfLifeIsLookedIntoAtOnce(t *testing.T) {
 }
 
 func TestAnOutageThatNobodyLooksIntoIsForgotten(t *testing.T) {
-	rotating(t, func(*rig) {}, func(t *testing.T, r *rig) {
+	rotated(t, func(*rig) {}, func(t *testing.T, r *rig) {
 		r.fake.Fail(provider.ErrUnavailable)
 		require.Error(t, r.Publish(t.Context(), r.volume(t, "gone")))
 		time.Sleep(2 * time.Minute)
@@ -108,7 +108,7 @@ func TestAnOutageThatNobodyLooksIntoIsForgotten(t *testing.T) {
 }
 
 func TestRecoverySpreadsOut(t *testing.T) {
-	rotating(t, func(*rig) {}, func(t *testing.T, r *rig) {
+	rotated(t, func(*rig) {}, func(t *testing.T, r *rig) {
 		strangers(t, r, 40)
 		r.fake.Fail(provider.ErrUnavailable)
 		r.fake.SetConnection(warehouse("second"))
@@ -127,7 +127,7 @@ func TestRecoverySpreadsOut(t *testing.T) {
 }
 
 func TestNewPodsShareTheProbesOfAnOutage(t *testing.T) {
-	rotating(t, func(*rig) {}, func(t *testing.T, r *rig) {
+	rotated(t, func(*rig) {}, func(t *testing.T, r *rig) {
 		r.fake.Fail(provider.ErrUnavailable)
 		require.Error(t, r.Publish(t.Context(), r.volume(t, "first")))
 		for i := range 110 {
@@ -176,7 +176,7 @@ func (p *partial) Fetch(ctx context.Context, pod provider.Identity, request prov
 
 func TestANewPodComesBeforeEveryRefresh(t *testing.T) {
 	slow := &partial{}
-	rotating(t, func(r *rig) {
+	rotated(t, func(r *rig) {
 		slow.Provider, slow.release = r.fake, make(chan struct{})
 		r.Providers["core"] = slow
 		r.PollEvery = time.Second
@@ -191,7 +191,7 @@ func TestANewPodComesBeforeEveryRefresh(t *testing.T) {
 }
 
 func TestVolumesAlikeAreLookedAtTogether(t *testing.T) {
-	rotating(t, func(r *rig) { r.fake.WithoutWatch() }, func(t *testing.T, r *rig) {
+	rotated(t, func(r *rig) { r.fake.WithoutWatch() }, func(t *testing.T, r *rig) {
 		for i := range 20 {
 			require.NoError(t, r.Publish(t.Context(), r.volume(t, fmt.Sprint("pod-", i))))
 			time.Sleep(time.Second)

@@ -22,10 +22,8 @@ const (
 
 // checkRequired fails the volume for the required entries among refusals, all of them
 // in one message.
-func checkRequired(spec Volume, refusals []provider.Refusal, live bool) error {
-	missed := slices.DeleteFunc(required(spec, refusals), func(refusal provider.Refusal) bool {
-		return live && refusal.Reason != provider.Invalid // it is withdrawn
-	})
+func checkRequired(spec Volume, refusals []provider.Refusal) error {
+	missed := required(spec, refusals)
 	if len(missed) == 0 {
 		return nil
 	}
@@ -48,16 +46,6 @@ func checkRequired(spec Volume, refusals []provider.Refusal, live bool) error {
 		failure.Full = full + remedy
 	}
 	return failure
-}
-
-// withdrawn names the required entries among refusals, once the volume goes on without.
-func withdrawn(spec Volume, refusals []provider.Refusal) string {
-	missed := required(spec, refusals)
-	if len(missed) == 0 {
-		return ""
-	}
-	told, _ := tellRefused(spec, missed)
-	return "withdrawn: " + told
 }
 
 // required are the refusals of what the volume cannot do without.
@@ -132,6 +120,8 @@ func verdictOf(spec Volume, reason provider.Reason) string {
 		return "not in " + spec.Provider
 	case provider.Denied:
 		return fmt.Sprintf("denied to service account %s/%s by %s", spec.Pod.Namespace, spec.Pod.ServiceAccount, spec.Provider)
+	case unavailable:
+		return "that cannot be completed now"
 	default:
 		return "that cannot be delivered"
 	}
@@ -160,6 +150,8 @@ func describe(spec Volume, refusal provider.Refusal) string {
 	case provider.Denied:
 		return fmt.Sprintf("%s is denied to service account %s/%s by %s%s",
 			subject, spec.Pod.Namespace, spec.Pod.ServiceAccount, spec.Provider, detail)
+	case unavailable:
+		return subject + " cannot be completed now" + detail
 	default:
 		return fmt.Sprintf("%s cannot be delivered%s", subject, detail)
 	}

@@ -12,8 +12,9 @@ import (
 )
 
 const (
-	// rotationWorkers bounds the fetches of rotations that are under way at once. A
-	// Publish does not wait for them: a new pod comes before a refresh.
+	// rotationWorkers bounds the fetches of rotations that are under way at once, for each
+	// provider: one that is slow holds up no other. A Publish does not wait for them: a new
+	// pod comes before a refresh.
 	rotationWorkers = 8
 	// maxIdle is how long the loop sleeps at most.
 	maxIdle = time.Hour
@@ -45,19 +46,10 @@ func (d *Deliverer) Run(ctx context.Context) error {
 			owned.Go(func() { d.watch(ctx, name, watcher) })
 		}
 	}
-	slots := make(chan struct{}, rotationWorkers)
 	for {
 		groups, wait := d.set.takeDue(time.Now(), d.reach.turn)
 		for _, group := range groups {
-			select {
-			case slots <- struct{}{}:
-			case <-ctx.Done():
-				return nil
-			}
-			owned.Go(func() {
-				defer func() { <-slots }()
-				d.deliver(ctx, "rotation", group)
-			})
+			owned.Go(func() { d.deliver(ctx, rotating, group) })
 		}
 		d.tellStale()
 		if !d.sleep(ctx, wait) {

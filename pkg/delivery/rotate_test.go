@@ -14,8 +14,8 @@ import (
 	"github.com/leoflow/secrets-csi/pkg/secret"
 )
 
-// rotating runs a test in virtual time with the rotation loop running.
-func rotating(t *testing.T, arrange func(*rig), test func(*testing.T, *rig)) {
+// rotated runs a test in virtual time with the rotation loop running.
+func rotated(t *testing.T, arrange func(*rig), test func(*testing.T, *rig)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t)
@@ -31,7 +31,7 @@ func rotating(t *testing.T, arrange func(*rig), test func(*testing.T, *rig)) {
 }
 
 func TestAWatchedChangeReachesTheFilesAtOnce(t *testing.T) {
-	rotating(t, func(*rig) {}, func(t *testing.T, r *rig) {
+	rotated(t, func(*rig) {}, func(t *testing.T, r *rig) {
 		v := r.volume(t, "a")
 		require.NoError(t, r.Publish(t.Context(), v))
 		start := time.Now()
@@ -44,7 +44,7 @@ func TestAWatchedChangeReachesTheFilesAtOnce(t *testing.T) {
 }
 
 func TestOnlyAffectedVolumesAreFetchedAndAlikeOnesShareACall(t *testing.T) {
-	rotating(t, func(*rig) {}, func(t *testing.T, r *rig) {
+	rotated(t, func(*rig) {}, func(t *testing.T, r *rig) {
 		for _, pod := range []string{"a", "b", "c"} {
 			require.NoError(t, r.Publish(t.Context(), r.volume(t, pod)))
 		}
@@ -67,7 +67,7 @@ func TestOnlyAffectedVolumesAreFetchedAndAlikeOnesShareACall(t *testing.T) {
 }
 
 func TestAChangeInOneNamespaceConcernsNoOther(t *testing.T) {
-	rotating(t, func(*rig) {}, func(t *testing.T, r *rig) {
+	rotated(t, func(*rig) {}, func(t *testing.T, r *rig) {
 		here, there := r.volume(t, "here"), r.volume(t, "there")
 		there.Pod.Namespace = "elsewhere"
 		require.NoError(t, r.Publish(t.Context(), here))
@@ -83,7 +83,7 @@ func TestAChangeInOneNamespaceConcernsNoOther(t *testing.T) {
 }
 
 func TestAPodOfAGroupWhoseTokenIsRefusedGetsNothingOfItsNeighbours(t *testing.T) {
-	rotating(t, func(*rig) {}, func(t *testing.T, r *rig) {
+	rotated(t, func(*rig) {}, func(t *testing.T, r *rig) {
 		good, bad := r.volume(t, "good"), r.volume(t, "bad")
 		require.NoError(t, r.Publish(t.Context(), good))
 		require.NoError(t, r.Publish(t.Context(), bad))
@@ -97,7 +97,7 @@ func TestAPodOfAGroupWhoseTokenIsRefusedGetsNothingOfItsNeighbours(t *testing.T)
 }
 
 func TestAChangeDuringAFetchIsNotLost(t *testing.T) {
-	rotating(t, func(*rig) {}, func(t *testing.T, r *rig) {
+	rotated(t, func(*rig) {}, func(t *testing.T, r *rig) {
 		v := r.volume(t, "a")
 		require.NoError(t, r.Publish(t.Context(), v))
 		release := r.fake.Block()
@@ -114,7 +114,7 @@ func TestAChangeDuringAFetchIsNotLost(t *testing.T) {
 }
 
 func TestAnUnavailableProviderIsAskedAgainAndLess(t *testing.T) {
-	rotating(t, func(*rig) {}, func(t *testing.T, r *rig) {
+	rotated(t, func(*rig) {}, func(t *testing.T, r *rig) {
 		v := r.volume(t, "a")
 		require.NoError(t, r.Publish(t.Context(), v))
 		r.fake.Fail(provider.ErrUnavailable)
@@ -135,7 +135,7 @@ func TestAnUnavailableProviderIsAskedAgainAndLess(t *testing.T) {
 }
 
 func TestPollingWhereThereIsNoWatch(t *testing.T) {
-	rotating(t, func(r *rig) { r.fake.WithoutWatch() }, func(t *testing.T, r *rig) {
+	rotated(t, func(r *rig) { r.fake.WithoutWatch() }, func(t *testing.T, r *rig) {
 		v := r.volume(t, "a")
 		require.NoError(t, r.Publish(t.Context(), v))
 		r.fake.SetConnection(warehouse("second"))
@@ -154,7 +154,7 @@ func TestPollingWhereThereIsNoWatch(t *testing.T) {
 }
 
 func TestRefreshSetsThePaceOfPolling(t *testing.T) {
-	rotating(t, func(*rig) {}, func(t *testing.T, r *rig) {
+	rotated(t, func(*rig) {}, func(t *testing.T, r *rig) {
 		v := r.volume(t, "a")
 		v.Refresh = 10 * time.Second
 		require.NoError(t, r.Publish(t.Context(), v))
@@ -166,7 +166,7 @@ func TestRefreshSetsThePaceOfPolling(t *testing.T) {
 }
 
 func TestAfterAWatchGapVolumesAlikeShareACall(t *testing.T) {
-	rotating(t, func(*rig) {}, func(t *testing.T, r *rig) {
+	rotated(t, func(*rig) {}, func(t *testing.T, r *rig) {
 		for i := range 20 {
 			require.NoError(t, r.Publish(t.Context(), r.volume(t, fmt.Sprint("pod-", i))))
 		}
@@ -179,7 +179,7 @@ func TestAfterAWatchGapVolumesAlikeShareACall(t *testing.T) {
 }
 
 func TestAWatchGapSpreadsTheLooks(t *testing.T) {
-	rotating(t, func(*rig) {}, func(t *testing.T, r *rig) {
+	rotated(t, func(*rig) {}, func(t *testing.T, r *rig) {
 		v := r.volume(t, "a")
 		require.NoError(t, r.Publish(t.Context(), v))
 		before := len(r.fake.Calls())

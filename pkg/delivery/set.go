@@ -40,9 +40,10 @@ type volume struct {
 	asked    uint64
 	underWay int
 	gone     bool
-	// heard is the event that the pod was told last, stale that it was told it is stale.
-	heard string
-	stale bool
+	// lastEvents are the events that the pod was told of what still lasts, stale that it
+	// was told it is stale.
+	lastEvents map[EventReason]string
+	stale      bool
 
 	// placed is the number of the delivery whose outcome stands in the volume. One that
 	// began earlier and ends later is dropped: it knows less. The target path's lock
@@ -140,12 +141,32 @@ func (s *set) isGone(v *volume) bool {
 	return v.gone
 }
 
-// hear takes in what the pod is told, and reports whether it has not just heard it.
-func (s *set) hear(v *volume, event string) (news bool) {
+// lose takes in that the volume shows nothing any more.
+func (s *set) lose(v *volume) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	news = v.heard != event
-	v.heard = event
+	v.health.Generation, v.health.Held = 0, 0
+}
+
+// remember takes in what lasts, and returns the reasons of it that are new. With also set,
+// what was remembered before lasts as well.
+func (s *set) remember(v *volume, lasting map[EventReason]string, also bool) (news []EventReason) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for reason, text := range lasting {
+		if v.lastEvents[reason] != text {
+			news = append(news, reason)
+		}
+	}
+	if also {
+		for reason, text := range v.lastEvents {
+			if _, renewed := lasting[reason]; !renewed {
+				lasting[reason] = text
+			}
+		}
+	}
+	v.lastEvents = lasting
+	slices.Sort(news)
 	return news
 }
 

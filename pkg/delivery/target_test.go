@@ -147,7 +147,7 @@ func TestADeliveryWaitsForThePath(t *testing.T) {
 	unlock := r.targets.lock(v.TargetPath)
 	delivered := make(chan error)
 	begun := []task{r.set.begin(r.set.find(v.ID))}
-	go func() { delivered <- r.deliver(t.Context(), "rotation", begun)[0] }()
+	go func() { delivered <- r.deliver(t.Context(), rotating, begun)[0] }()
 	require.Eventually(t, func() bool { return r.targets.waiting(v.TargetPath) == 2 }, 5*time.Second, time.Millisecond)
 	assert.Equal(t, firstURI, read(t, v, "connections/warehouse"))
 	unlock()
@@ -199,8 +199,8 @@ func TestAnOlderAnswerThatComesLateIsDropped(t *testing.T) {
 	}
 	older, late := ask("older")
 	newer, prompt := ask("second")
-	require.NoError(t, r.fill(t.Context(), "rotation", newer, prompt))
-	require.NoError(t, r.fill(t.Context(), "rotation", older, late))
+	require.NoError(t, r.fill(t.Context(), rotating, newer, prompt))
+	require.NoError(t, r.fill(t.Context(), rotating, older, late))
 	assert.Equal(t, secondURI, read(t, v, "connections/warehouse"))
 	assert.Equal(t, uint64(2), must(r.Health(v.ID)).Generation)
 }

@@ -13,8 +13,10 @@ type task struct {
 	number uint64
 	// began is when; told is when a watch told of the change that led to it.
 	began, told time.Time
-	// live is set if the volume showed files then, retries if the last delivery failed.
-	live, retries bool
+	// live is set if the volume showed files then; failures counts the deliveries that have
+	// failed since the last good one.
+	live     bool
+	failures int
 	// news is set if it began because of news of a change.
 	news bool
 }
@@ -31,7 +33,7 @@ func (v *volume) beginLocked() task {
 	v.underWay++
 	begun := task{
 		volume: v, spec: v.spec, key: v.key, number: v.asked, began: time.Now(), told: v.told,
-		live: v.health.Generation > 0, retries: v.failures > 0, news: v.changed,
+		live: v.health.Generation > 0, failures: v.failures, news: v.changed,
 	}
 	v.changed, v.told = false, time.Time{}
 	return begun
@@ -48,6 +50,8 @@ type outcome struct {
 	news bool
 	// lost is set where the volume's mount was found gone.
 	lost bool
+	// held is how many entries stand as they were, because they cannot be had now.
+	held int
 }
 
 // end records a delivery's outcome and sets when to look again.
@@ -61,6 +65,7 @@ func (s *set) end(v *volume, o outcome, next func(spec Volume, failures, quiet i
 		v.health.Generation = 0
 	case o.generation > 0:
 		v.health.Generation, v.health.Confirmed, v.health.Offline = o.generation, o.confirmed, o.offline
+		v.health.Held = o.held
 	}
 	v.count(o)
 	if v.changed {

@@ -52,6 +52,8 @@ type Health struct {
 	Confirmed time.Time
 	// Offline is set while the files are what the node remembered; see Config.OfflineGrace.
 	Offline bool
+	// Held is how many entries cannot be had now, and stand as they were delivered before.
+	Held int
 	// Problem says what is wrong with the volume, without values; empty if nothing is.
 	Problem string
 }

@@ -37,7 +37,7 @@ func TestAWatchThatEndsIsFollowedByALook(t *testing.T) {
 		end = make(chan error)
 		r.Providers["core"] = cutOff{r.fake, end}
 	}
-	rotating(t, arrange, func(t *testing.T, r *rig) {
+	rotated(t, arrange, func(t *testing.T, r *rig) {
 		v := r.volume(t, "a")
 		require.NoError(t, r.Publish(t.Context(), v))
 		r.fake.SetConnection(warehouse("second"))
@@ -55,7 +55,7 @@ func TestAWatchThatEndsIsFollowedByALook(t *testing.T) {
 // A provider that tells of one change without end is asked now and then, and a change that
 // is one shows within a second all the same.
 func TestNewsThatChangesNothingWearsOff(t *testing.T) {
-	rotating(t, func(*rig) {}, func(t *testing.T, r *rig) {
+	rotated(t, func(*rig) {}, func(t *testing.T, r *rig) {
 		v := r.volume(t, "a")
 		require.NoError(t, r.Publish(t.Context(), v))
 		<-r.fake.Watching()

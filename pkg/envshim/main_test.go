@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -41,9 +42,9 @@ func content(variables map[string]string) mount.Content {
 	result := mount.Content{Mode: 0o440, Manifest: layout.Manifest{Fetched: time.Unix(1, 0)}}
 	for _, key := range slices.Sorted(maps.Keys(variables)) {
 		file := layout.VariablesDir + "/" + filename.Of(key)
-		result.Files = append(result.Files, mount.File{Path: file, Data: []byte(variables[key])})
-		result.Manifest.Entries = append(result.Manifest.Entries, layout.Entry{
-			Kind: "variable", ID: key, State: layout.Delivered, Env: "AIRFLOW_VAR_" + strings.ToUpper(key), File: file,
+		result.Entries = append(result.Entries, mount.Entry{
+			Entry: layout.Entry{Kind: layout.Variable, ID: key, State: layout.Delivered, Env: "AIRFLOW_VAR_" + strings.ToUpper(key), File: file},
+			Value: []byte(variables[key]), JSON: []byte(strconv.Quote(variables[key])),
 		})
 	}
 	return result

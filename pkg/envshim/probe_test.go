@@ -16,24 +16,24 @@ func TestProbe(t *testing.T) {
 	volume := newVolume(t)
 	shown := content(map[string]string{"my-key": "needle", "region": "needle"})
 	stored := layout.Notice{Code: "key-in-core", Message: "a cloud key is stored in core"}
-	shown.Manifest.Entries[1].Notices = []layout.Notice{stored}
+	shown.Entries[1].Notices = []layout.Notice{stored}
 	grade := &layout.Grade{State: "runtime", Reason: "keyless"}
-	shown.Manifest.Entries[1].Grade = grade
-	shown.Manifest.Entries = append(shown.Manifest.Entries,
-		layout.Entry{Kind: "connection", ID: "optional", State: "missing"},
-		layout.Entry{Kind: "connection", ID: "forbidden", State: "denied", Required: true})
+	shown.Entries[1].Grade = grade
+	shown.Entries = append(shown.Entries,
+		mount.Entry{Entry: layout.Entry{Kind: "connection", ID: "optional", State: "missing"}},
+		mount.Entry{Entry: layout.Entry{Kind: "connection", ID: "forbidden", State: "denied", Required: true}})
 	_, err := mount.Write(volume, shown)
 	require.NoError(t, err)
 
 	report := Probe(volume, Program{Environ: []string{"AIRFLOW_VAR_REGION=south"}})
 	assert.EqualValues(t, 1, report.Generation)
 	assert.Equal(t, []Finding{
+		{"connection", "forbidden", "denied", "", 0, nil, nil},
+		{"connection", "optional", "missing", "", 0, nil, nil},
 		{"variable", "my-key", "delivered", "AIRFLOW_VAR_MY-KEY", 26, nil, []layout.Notice{
 			{Code: "no-shell-name", Message: "dash and busybox sh do not hand this name on; start the program itself, or use bash"}}},
 		{"variable", "region", "delivered", "AIRFLOW_VAR_REGION", 26, grade, []layout.Notice{stored,
 			{Code: "already-set", Message: "already set to something else here; 'agent exec' replaces it"}}},
-		{"connection", "optional", "missing", "", 0, nil, nil},
-		{"connection", "forbidden", "denied", "", 0, nil, nil},
 	}, report.Entries)
 	assert.Equal(t, []string{`connection "forbidden" is denied and required: it was withdrawn`}, report.Problems)
 }

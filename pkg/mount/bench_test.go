@@ -9,6 +9,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"github.com/leoflow/secrets-csi/pkg/mount/layout"
 )
 
 // tenAndTen is the content of a volume of ten connections and ten variables: with the
@@ -16,9 +18,9 @@ import (
 func tenAndTen() Content {
 	content := newContent()
 	for i := 1; i < 10; i++ {
-		content.Files = append(content.Files,
-			File{Path: fmt.Sprintf("connections/warehouse_%d", i), Data: []byte("postgres://user:password@host:5432/schema")},
-			File{Path: fmt.Sprintf("variables/region_%d", i), Data: []byte("north")})
+		content.Entries = append(content.Entries,
+			newEntry(layout.Connection, fmt.Sprintf("warehouse_%d", i), "postgres://user:password@host:5432/schema"),
+			newEntry(layout.Variable, fmt.Sprintf("region_%d", i), "north"))
 	}
 	return content
 }
@@ -39,7 +41,7 @@ func BenchmarkPublishCycle(b *testing.B) {
 // files of the same sizes, and only what no driver can do without.
 func BenchmarkBareMountWrite(b *testing.B) {
 	target := filepath.Join(b.TempDir(), "mount")
-	files := tenAndTen().with(make([]byte, 4096))
+	files := append(newPlan(tenAndTen(), &standing{}).files(), File{Data: make([]byte, 4096)})
 	for b.Loop() {
 		require.NoError(b, os.Mkdir(target, 0o750))
 		require.NoError(b, unix.Mount("floor", target, "tmpfs", 0, "size=1m"))
@@ -54,7 +56,7 @@ func BenchmarkBareMountWrite(b *testing.B) {
 func BenchmarkWriteChanged(b *testing.B) {
 	target := newVolume(b, megabyte)
 	contents := []Content{tenAndTen(), tenAndTen()}
-	contents[1].Files[0].Data = []byte("{}")
+	contents[1].Entries[0].Value = []byte("{}")
 	for i := 0; b.Loop(); i++ {
 		_, err := Write(target, contents[i%2])
 		require.NoError(b, err)

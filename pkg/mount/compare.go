@@ -9,26 +9,15 @@ import (
 	"github.com/leoflow/secrets-csi/pkg/mount/layout"
 )
 
-// shows tells whether the current generation has this content already, by reading it
-// back: so nobody has to keep values in memory to know. Generation and time of the
-// manifest do not count. What cannot be read counts as different, and is replaced.
-func (v *volume) shows(current Generation, content Content) bool {
-	if current.Manifest.Generation == 0 {
+// has tells whether the generation has these files, and none besides, by reading it back:
+// so nobody has to keep values in memory to know. What cannot be read counts as different,
+// and is replaced.
+func (s *standing) has(files []File, mode fs.FileMode, gid int) bool {
+	if s.root == nil || countFiles(s.root) != len(files) {
 		return false
 	}
-	generation, err := v.root.OpenRoot(current.name)
-	if err != nil {
-		return false
-	}
-	defer generation.Close()
-
-	content.Manifest.Fetched = current.Manifest.Fetched
-	manifest, err := content.manifest(current.Manifest.Generation)
-	if err != nil || countFiles(generation) != len(content.Files) {
-		return false
-	}
-	for _, file := range content.with(manifest) {
-		if !holds(generation, file, content.Mode, content.GID) {
+	for _, file := range files {
+		if !holds(s.root, file, mode, gid) {
 			return false
 		}
 	}

@@ -5,28 +5,63 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
-	"slices"
 
 	"github.com/leoflow/secrets-csi/pkg/mount/layout"
 )
 
 // Content is what a volume is to show.
 type Content struct {
-	// Files lie in layout.ValueDirs, each path once, and among them what Manifest names.
-	Files []File
-	// Manifest describes Files. Write sets its Schema and Generation.
+	// Entries are all that the volume is to show, in any order, each once.
+	Entries []Entry
+	// Rest keeps what the volume shows and Entries does not name, instead of taking it
+	// away. When the volume was last confirmed stays as well.
+	Rest bool
+	// Manifest says what is true of all entries. Write sets its Schema, Generation and
+	// Entries.
 	Manifest layout.Manifest
+	// Cap is the most memory that the files may take, in bytes: the volume's Options. With 0
+	// the file system's own bound is the only one.
+	Cap int64
 	// Mode is of every file; a directory can be entered by whom Mode lets read.
 	Mode fs.FileMode
 	// GID is the group of all files and directories, the pod's fsGroup; 0 without one.
 	GID int
 }
 
+// Entry is one entry of a volume: its line of the manifest, and if it is delivered, its
+// bytes. It prints without these.
+type Entry struct {
+	layout.Entry
+	// Value is the content of the entry's file, JSON the entry's value in the file for
+	// Airflow, nil where it must not stand there. Both are secrets. The package reads them
+	// only while a call lasts.
+	Value, JSON []byte
+	// Hold asks for what the volume shows of the entry: the file, the value for Airflow
+	// and the manifest's line are carried over. Where the volume shows no file of it, the
+	// entry is as its State says.
+	Hold bool
+	// Why is what a held entry says of the reason. Empty, the line is carried over as it
+	// stands, whatever it says, and left out if there is none.
+	Why string
+}
+
+// LogValue is what String returns.
+func (e Entry) LogValue() slog.Value { return slog.StringValue(e.String()) }
+
+// String names the entry and says how long its value is.
+func (e Entry) String() string { return fmt.Sprintf("%s %q (%d bytes)", e.Kind, e.ID, len(e.Value)) }
+
+// MarshalText is what String returns.
+func (e Entry) MarshalText() ([]byte, error) { return []byte(e.String()), nil }
+
+// Format covers every verb, since %x or %#v would otherwise reach into the value.
+func (e Entry) Format(state fmt.State, _ rune) { _, _ = io.WriteString(state, e.String()) }
+
 // File is one file of a volume. It prints without its data.
 type File struct {
 	// Path is relative to the volume and slash-separated.
 	Path string
-	// Data is the secret. The package reads it only while a call lasts.
+	// Data is the secret.
 	Data []byte
 }
 
@@ -49,22 +84,27 @@ func (c Content) validate() error {
 	if c.GID < 0 {
 		return fmt.Errorf("%w: group %d", ErrContent, c.GID)
 	}
-	paths := make(map[string]bool, len(c.Files))
-	for _, file := range c.Files {
-		if !layout.IsValuePath(file.Path) {
-			return fmt.Errorf("%w: %q is no path of a volume", ErrContent, file.Path)
+	names, paths := make(map[name]bool, len(c.Entries)), make(map[string]bool, len(c.Entries))
+	for _, entry := range c.Entries {
+		switch {
+		case layout.AirflowFile(entry.Kind) == "":
+			return fmt.Errorf("%w: %q has the kind %q, which there is not", ErrContent, entry.ID, entry.Kind)
+		case names[nameOf(entry.Entry)]:
+			return fmt.Errorf("%w: %s %q is there twice", ErrContent, entry.Kind, entry.ID)
+		case entry.State != layout.Delivered:
+		case !isValueFile(entry.File):
+			return fmt.Errorf("%w: %q is no path of a value", ErrContent, entry.File)
+		case paths[entry.File]:
+			return fmt.Errorf("%w: %q is there twice", ErrContent, entry.File)
 		}
-		if paths[file.Path] {
-			return fmt.Errorf("%w: %q is there twice", ErrContent, file.Path)
-		}
-		paths[file.Path] = true
-	}
-	for _, entry := range c.Manifest.Entries {
-		if entry.State == layout.Delivered && !paths[entry.File] {
-			return fmt.Errorf("%w: the manifest names %q, which is not among the files", ErrContent, entry.File)
-		}
+		names[nameOf(entry.Entry)], paths[entry.File] = true, true
 	}
 	return nil
+}
+
+// isValueFile leaves out the files that Write makes of all entries together.
+func isValueFile(path string) bool {
+	return layout.IsValuePath(path) && path != layout.ConnectionsJSON && path != layout.VariablesJSON
 }
 
 // dirMode lets those enter a directory who may read its files; root may always, and
@@ -74,16 +114,7 @@ func (c Content) dirMode() fs.FileMode {
 	return 0o700 | readable | readable>>2
 }
 
-// manifest encodes the manifest as generation number generation has it.
-func (c Content) manifest(generation uint64) ([]byte, error) {
-	manifest := c.Manifest
-	manifest.Schema = layout.Schema
-	manifest.Generation = generation
-	return manifest.Encode()
-}
+// name names an entry.
+type name struct{ kind, id string }
 
-// with is all files, the manifest last. The caller's slice stays as it is: volumes may
-// share it.
-func (c Content) with(manifest []byte) []File {
-	return append(slices.Clip(c.Files), File{Path: layout.ManifestFile, Data: manifest})
-}
+func nameOf(entry layout.Entry) name { return name{entry.Kind, entry.ID} }

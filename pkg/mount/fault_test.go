@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -16,10 +17,10 @@ import (
 
 func TestWriteToAVolumeThatIsTooSmallKeepsWhatItShows(t *testing.T) {
 	tests := map[string]func(*Content){
-		"bytes": func(c *Content) { c.Files[1].Data = bytes.Repeat([]byte("x"), 60<<10) },
+		"bytes": func(c *Content) { c.Entries[1].Value = bytes.Repeat([]byte("x"), 160<<10) },
 		"inodes": func(c *Content) {
-			for i := range 100 {
-				c.Files = append(c.Files, File{Path: "variables/" + strconv.Itoa(i)})
+			for i := range 200 {
+				c.Entries = append(c.Entries, newEntry(layout.Variable, strconv.Itoa(i), ""))
 			}
 		},
 	}
@@ -34,7 +35,7 @@ func TestWriteToAVolumeThatIsTooSmallKeepsWhatItShows(t *testing.T) {
 			fill(&content)
 			_, err = Write(target, content)
 			require.ErrorIs(t, err, ErrFull)
-			require.ErrorContains(t, err, "and 65536 is the cap")
+			require.ErrorContains(t, err, "and 131072 is all there is")
 			assertShows(t, target, newContent())
 			assert.Equal(t, name, shown(t, target))
 			assert.Equal(t, before, usedOf(t, target))
@@ -59,7 +60,7 @@ func TestStageThatRunsFullLeavesNothing(t *testing.T) {
 	require.NoError(t, err)
 	defer volume.close()
 
-	files := []File{{Path: "variables/big", Data: make([]byte, 100<<10)}}
+	files := []File{{Path: "variables/big", Data: make([]byte, 200<<10)}}
 	_, err = volume.stage(newContent(), files)
 	require.ErrorIs(t, err, unix.ENOSPC)
 	require.ErrorIs(t, volume.full(err, files), ErrFull)
@@ -85,15 +86,15 @@ func TestFootprintIsWhatTheKernelCounts(t *testing.T) {
 	target := newVolume(t, megabyte)
 	content := newContent()
 	for i, size := range []int{0, 1, 4095, 4096, 4097, 100 << 10} {
-		content.Files = append(content.Files, File{Path: "variables/" + strconv.Itoa(i), Data: make([]byte, size)})
+		content.Entries = append(content.Entries, newEntry(layout.Variable, strconv.Itoa(i), strings.Repeat("x", size)))
 	}
 	_, err := Write(target, content)
 	require.NoError(t, err)
-	manifest, err := content.manifest(1)
+	files, err := newPlan(content, &standing{}).all(content)
 	require.NoError(t, err)
 	usage, err := Stats(target)
 	require.NoError(t, err)
-	assert.Equal(t, Footprint(content.with(manifest)), usage.Bytes.Used)
+	assert.Equal(t, Footprint(files), usage.Bytes.Used)
 	assert.EqualValues(t, megabyte, usage.Bytes.Total)
 	assert.Equal(t, usage.Bytes.Total, usage.Bytes.Used+usage.Bytes.Available)
 	assert.Equal(t, usage.Inodes.Total, usage.Inodes.Used+usage.Inodes.Available)

@@ -67,6 +67,33 @@ func (v *volume) current() (Generation, error) {
 	return current, err
 }
 
+// rewrite puts another manifest into the generation that is shown: what stands beside it
+// stays, and no one who watches the volume is woken.
+func (v *volume) rewrite(generation string, manifest []byte, content Content) error {
+	root, err := v.root.OpenRoot(generation)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	if err := root.RemoveAll(manifestTemp); err != nil { // a killed writer's
+		return err
+	}
+	err = create(root, File{Path: manifestTemp, Data: manifest}, content)
+	if err == nil {
+		err = root.Chtimes(manifestTemp, content.Manifest.Fetched, content.Manifest.Fetched)
+	}
+	if err == nil {
+		err = root.Rename(manifestTemp, layout.ManifestFile)
+	}
+	if err != nil {
+		return errors.Join(err, root.RemoveAll(manifestTemp))
+	}
+	return nil
+}
+
+// manifestTemp is a manifest that does not stand yet.
+const manifestTemp = layout.ManifestFile + ".next"
+
 // stage writes a generation that nothing names yet. If that fails, nothing of it
 // stays.
 func (v *volume) stage(content Content, files []File) (name string, err error) {

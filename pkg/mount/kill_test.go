@@ -56,10 +56,10 @@ func cycle(target string, number int) error {
 // uniform is a content whose values are all the same, so that a mixture of two shows.
 func uniform(number int) Content {
 	content := newContent()
-	for i := range content.Files {
-		content.Files[i].Data = []byte(strconv.Itoa(number))
+	for i, entry := range content.Entries {
+		content.Entries[i] = newEntry(entry.Kind, entry.ID, strconv.Itoa(number))
+		content.Entries[i].Version = strconv.Itoa(number)
 	}
-	content.Manifest.Entries[0].Version = strconv.Itoa(number)
 	return content
 }
 

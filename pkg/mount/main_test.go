@@ -3,6 +3,7 @@ package mount
 import (
 	"os"
 	"path/filepath"
+	"strconv"
 	"testing"
 	"time"
 
@@ -38,16 +39,16 @@ var fetched = time.Date(2026, 1, 2, 3, 4, 5, 678901234, time.UTC)
 // newContent is a valid content of one connection and one variable.
 func newContent() Content {
 	return Content{
-		Files: []File{
-			{Path: "connections/warehouse", Data: []byte("postgres://warehouse")},
-			{Path: "variables/region", Data: []byte("north")},
-			{Path: layout.ConnectionsJSON, Data: []byte(`{"warehouse": "postgres://warehouse"}`)},
-			{Path: layout.VariablesJSON, Data: []byte(`{"region": "north"}`)},
-		},
-		Manifest: layout.Manifest{Fetched: fetched, Entries: []layout.Entry{
-			{Kind: "connection", ID: "warehouse", State: layout.Delivered, Env: "AIRFLOW_CONN_WAREHOUSE", File: "connections/warehouse", Version: "1"},
-			{Kind: "variable", ID: "region", State: layout.Delivered, Env: "AIRFLOW_VAR_REGION", File: "variables/region", Version: "1"},
-		}},
-		Mode: 0o440,
+		Entries:  []Entry{newEntry(layout.Connection, "warehouse", "postgres://warehouse"), newEntry(layout.Variable, "region", "north")},
+		Manifest: layout.Manifest{Fetched: fetched},
+		Mode:     0o440,
+	}
+}
+
+// newEntry is a delivered entry at version 1.
+func newEntry(kind, id, value string) Entry {
+	return Entry{
+		Entry: layout.Entry{Kind: kind, ID: id, State: layout.Delivered, Env: "AIRFLOW_" + kind + "_" + id, File: kind + "s/" + id, Version: "1"},
+		Value: []byte(value), JSON: []byte(strconv.Quote(value)),
 	}
 }

@@ -45,8 +45,8 @@ var (
 
 // Options shape a tmpfs.
 type Options struct {
-	// SizeBytes caps the pages of all files. While a generation is replaced, the old and
-	// the new one have to fit together.
+	// SizeBytes is the most that the files of a generation may take. The tmpfs holds twice
+	// as much, so that a generation can always be replaced by another.
 	SizeBytes int64
 }
 
@@ -101,26 +101,39 @@ func (m *Mounter) Mount(target string, options Options) (created bool, err error
 // an option it does not know or allow, and to much else: "noswap" is to blame if the
 // same without it works.
 func (m *Mounter) attach(dir *os.File, options Options) error {
-	path, data := handlePath(dir), tmpfsOptions(options)
-	const flags = unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC
+	path, data := handlePath(dir), "mode=0700,"+tmpfsOptions(2*options.SizeBytes, 2*inodesOf(options.SizeBytes))
 	if !m.swappable {
-		err := unix.Mount(Source, path, "tmpfs", flags, data+",noswap")
+		err := unix.Mount(Source, path, "tmpfs", mountFlags, data+",noswap")
 		if !errors.Is(err, unix.EINVAL) {
 			return err
 		}
 	}
-	if err := unix.Mount(Source, path, "tmpfs", flags, data); err != nil {
+	if err := unix.Mount(Source, path, "tmpfs", mountFlags, data); err != nil {
 		return err
 	}
 	m.swappable = true
 	return nil
 }
 
+const mountFlags = unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC
+
+// resize changes the bounds of the tmpfs whose root dir is. The kernel takes "noswap" if
+// and only if it was mounted so.
+func resize(dir *os.File, bytes, inodes int64) error {
+	path, data := handlePath(dir), tmpfsOptions(bytes, inodes)
+	err := unix.Mount(Source, path, "tmpfs", mountFlags|unix.MS_REMOUNT, data+",noswap")
+	if errors.Is(err, unix.EINVAL) {
+		err = unix.Mount(Source, path, "tmpfs", mountFlags|unix.MS_REMOUNT, data)
+	}
+	if err != nil {
+		return fmt.Errorf("making room: %w", err)
+	}
+	return nil
+}
+
 // tmpfsOptions caps inodes as well as bytes, since the kernel's memory for an inode is
-// not counted in "size". A page each is enough: a file that is not empty has one.
-// Without "huge=never" a node may be set up to spend 2 MiB on each small file.
-func tmpfsOptions(options Options) string {
-	const spareInodes = 64 // directories, links, empty files
-	inodes := options.SizeBytes/pageSize + spareInodes
-	return fmt.Sprintf("size=%d,nr_inodes=%d,mode=0700,huge=never", options.SizeBytes, inodes)
+// not counted in "size". Without "huge=never" a node may be set up to spend 2 MiB on each
+// small file.
+func tmpfsOptions(bytes, inodes int64) string {
+	return fmt.Sprintf("size=%d,nr_inodes=%d,huge=never", bytes, inodes)
 }

@@ -22,8 +22,8 @@ func TestMountMakesACappedPrivateTmpfs(t *testing.T) {
 	const wanted = unix.ST_NOSUID | unix.ST_NODEV | unix.ST_NOEXEC
 	assert.EqualValues(t, unix.TMPFS_MAGIC, stat.Type)
 	assert.EqualValues(t, wanted, stat.Flags&wanted)
-	assert.EqualValues(t, megabyte, int64(stat.Blocks)*stat.Bsize)
-	assert.EqualValues(t, megabyte/pageSize+64, stat.Files)
+	assert.EqualValues(t, 2*megabyte, int64(stat.Blocks)*stat.Bsize, "one generation, and the next")
+	assert.EqualValues(t, 2*(megabyte/pageSize+64), stat.Files)
 
 	info, err := os.Stat(target)
 	require.NoError(t, err)
@@ -68,7 +68,7 @@ func superOptions(t *testing.T, target string) string {
 // A node may be set up to spend 2 MiB on each small file. Of a mounted tmpfs the kernel
 // tells only what is not "never", so it is the option itself that can be looked at.
 func TestMountSpendsNoHugePagesOnSmallFiles(t *testing.T) {
-	assert.Contains(t, strings.Split(tmpfsOptions(Options{SizeBytes: megabyte}), ","), "huge=never")
+	assert.Contains(t, strings.Split(tmpfsOptions(megabyte, 1), ","), "huge=never")
 }
 
 func TestMountFallsBackForGoodWhereNoswapIsRefused(t *testing.T) {

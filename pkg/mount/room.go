@@ -1,11 +1,15 @@
 package mount
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/leoflow/secrets-csi/pkg/mount/layout"
 )
 
 // pageSize is the unit in which a tmpfs spends memory on a file's content.
@@ -16,9 +20,119 @@ var pageSize = int64(os.Getpagesize())
 func Footprint(files []File) int64 {
 	var pages int64
 	for _, file := range files {
-		pages += (int64(len(file.Data)) + pageSize - 1) / pageSize
+		pages += pagesOf(int64(len(file.Data)))
 	}
 	return pages * pageSize
+}
+
+func pagesOf(bytes int64) int64 { return (bytes + pageSize - 1) / pageSize }
+
+// inodesOf is how many inodes a cap of so many bytes goes with. A page each is enough: a
+// file that is not empty has one.
+func inodesOf(bytes int64) int64 {
+	const spare = 64 // directories, links, empty files
+	return bytes/pageSize + spare
+}
+
+// fit makes the plan fit under the content's cap, and reports whether it had to be changed
+// for that. Entries that stood in the volume before are held at what they were, the one
+// that grew most first, and new ones are refused; nothing that leaves has to wait for
+// room. A volume that shows nothing yet has to fit whole.
+func (v *volume) fit(p *plan, content Content, stands *standing) (held bool, err error) {
+	if content.Cap == 0 {
+		return false, nil
+	}
+	usage, err := usageOf(v.dir)
+	if err != nil {
+		return false, err
+	}
+	for {
+		files, err := p.all(content)
+		if err != nil {
+			return held, err
+		}
+		bytes, inodes := Footprint(files), int64(len(files)+len(layout.ValueDirs())+1)
+		excess := max(bytes-max(content.Cap, usage.Bytes.Used), (inodes-max(inodesOf(content.Cap), usage.Inodes.Used))*pageSize)
+		switch {
+		case excess <= 0:
+			return held, nil
+		case stands.root == nil:
+			return held, fmt.Errorf("%w: %d files need %d bytes, and %d is the cap: ask for fewer entries or give volumes more room",
+				ErrFull, len(files), bytes, content.Cap)
+		case !p.shrink(excess, content, stands):
+			return held, nil // it has not grown
+		}
+		held = true
+	}
+}
+
+// all are the plan's files and its manifest, whose number does not matter.
+func (p plan) all(content Content) ([]File, error) {
+	manifest, err := p.manifest(content, 1)
+	return append(p.files(), File{Path: layout.ManifestFile, Data: manifest}), err
+}
+
+// shrink undoes changes that take at least excess bytes; false if no entry has grown.
+func (p *plan) shrink(excess int64, content Content, stands *standing) bool {
+	type growth struct {
+		at    int
+		bytes int64
+	}
+	var grown []growth
+	for i, l := range p.lines {
+		if l.State != layout.Delivered || l.carried {
+			continue
+		}
+		before, _ := stands.line(nameOf(l.Entry))
+		if more := l.size() - before.size(); more > 0 {
+			grown = append(grown, growth{i, more})
+		}
+	}
+	slices.SortFunc(grown, func(a, b growth) int { return cmp.Or(cmp.Compare(b.bytes, a.bytes), cmp.Compare(a.at, b.at)) })
+	for _, one := range grown {
+		if excess <= 0 {
+			break
+		}
+		excess -= one.bytes
+		p.lines[one.at] = tooLarge(p.lines[one.at], content, stands)
+	}
+	return len(grown) > 0
+}
+
+// size is what the line takes, but for its part in the manifest. A file takes an inode
+// though it is empty.
+func (l line) size() int64 {
+	if l.State != layout.Delivered {
+		return 0
+	}
+	return max(1, pagesOf(int64(len(l.value))))*pageSize + int64(len(l.json))
+}
+
+// tooLarge is what becomes of a line that there is no room for.
+func tooLarge(l line, content Content, stands *standing) line {
+	why := fmt.Sprintf("its %d bytes do not fit: %d is the cap of all files of the volume; ask for fewer entries or give volumes more room",
+		len(l.value), content.Cap)
+	if before, there := stands.line(nameOf(l.Entry)); there && before.State == layout.Delivered {
+		return before.hold(content.Manifest.Fetched, why)
+	}
+	return line{carried: true, Entry: layout.Entry{
+		Kind: l.Kind, ID: l.ID, State: layout.Invalid, Required: l.Required, Notices: []layout.Notice{{Code: layout.Invalid, Message: why}},
+	}}
+}
+
+// makeRoom has the file system hold files beside what it holds. It does where Mount made
+// it for this cap; an older release or a smaller cap may have made it too small.
+func (v *volume) makeRoom(files []File, content Content) error {
+	usage, err := usageOf(v.dir)
+	if err != nil || content.Cap == 0 {
+		return err
+	}
+	bytes := usage.Bytes.Used + Footprint(files)
+	inodes := usage.Inodes.Used + int64(len(files)+len(layout.ValueDirs())) + 8
+	if bytes <= usage.Bytes.Total && inodes <= usage.Inodes.Total {
+		return nil
+	}
+	return resize(v.dir, max(bytes, usage.Bytes.Total), max(inodes, usage.Inodes.Total))
 }
 
 // full puts figures to the system's "no space left", which it also says when the
@@ -32,6 +146,6 @@ func (v *volume) full(err error, files []File) error {
 }
 
 func (u Usage) full(files []File) error {
-	return fmt.Errorf("%w: %d files need %d bytes beside the %d in use, and %d is the cap (inodes: %d of %d in use): ask for fewer entries or give volumes more room",
+	return fmt.Errorf("%w: %d files need %d bytes beside the %d in use, and %d is all there is (inodes: %d of %d in use): the node's memory may be short",
 		ErrFull, len(files), Footprint(files), u.Bytes.Used, u.Bytes.Total, u.Inodes.Used, u.Inodes.Total)
 }

@@ -20,7 +20,8 @@ type Amount struct {
 	Available int64
 }
 
-// Stats tells how full the volume at target is.
+// Stats tells how full the volume at target is: what it shows, of what it may show. The
+// other half of the tmpfs is for the generation that comes next.
 func Stats(target string) (Usage, error) {
 	volume, err := openVolume(target)
 	if err != nil {
@@ -31,7 +32,13 @@ func Stats(target string) (Usage, error) {
 	if err != nil {
 		return Usage{}, fmt.Errorf("measuring %s: %w", target, err)
 	}
-	return usage, nil
+	return Usage{Bytes: usage.Bytes.half(), Inodes: usage.Inodes.half()}, nil
+}
+
+func (a Amount) half() Amount {
+	a.Total /= 2
+	a.Available = max(0, a.Total-a.Used)
+	return a
 }
 
 // usageOf asks the file system that dir is on, and makes sure that it is a tmpfs.

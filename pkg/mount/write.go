@@ -15,6 +15,9 @@ type Outcome struct {
 	// Changed tells whether this call made that generation. If not, the content was
 	// there already and has only been confirmed.
 	Changed bool
+	// Entries are the lines of the manifest, and Withdrawn those that were delivered
+	// before this call and are no more.
+	Entries, Withdrawn []layout.Entry
 }
 
 // Write makes the volume at target show content, all of it or nothing. Readers who
@@ -24,16 +27,18 @@ type Outcome struct {
 //  1. Open the root of the volume, and do the rest through that handle.
 //  2. Find the generation that is shown.
 //  3. Delete what a writer that was killed has left.
-//  4. If the shown generation has this content, with mode and group, confirm it and
-//     go to 7.
-//  5. Write the new generation into a directory of its own. If that fails, for want of
-//     room beside the shown generation say, delete it.
-//  6. Swap: make a temporary link to it, and rename that onto the data link.
-//  7. Let the root of the volume be entered, and make the links in it that are not
+//  4. Settle the content against that generation: what is held is carried over, bytes
+//     that stand keep their version, what has grown beyond the cap is held too.
+//  5. If that generation has the files, with mode and group, confirm it, with a manifest
+//     in the place of the old one if a line differs, and go to 8.
+//  6. Write the new generation into a directory of its own, and make room for it first.
+//     If that fails, delete it.
+//  7. Swap: make a temporary link to it, and rename that onto the data link.
+//  8. Let the root of the volume be entered, and make the links in it that are not
 //     there: after the swap, so that none ever dangles.
-//  8. Delete the generation that was shown before.
+//  9. Delete the generation that was shown before.
 //
-// An error before 6 is done leaves the volume showing what it showed. An error after
+// An error before 7 is done leaves the volume showing what it showed. An error after
 // it leaves the new generation shown; Outcome says which, and the next Write puts the
 // rest right. So does the next Write after a kill at any instant.
 func Write(target string, content Content) (Outcome, error) {
@@ -61,17 +66,36 @@ func (v *volume) write(content Content) (Outcome, error) {
 	if err := v.sweep(current.name); err != nil { // 3
 		return outcome, fmt.Errorf("deleting leftovers: %w", err)
 	}
-	if v.shows(current, content) { // 4
-		return outcome, errors.Join(v.confirm(current.name, content.Manifest.Fetched), v.finish(content))
+	if content.Rest && current.Manifest.Generation > 0 {
+		content.Manifest.Fetched = current.Confirmed.UTC()
 	}
-	if err := v.replace(content, outcome.Generation+1); err != nil { // 5, 6
+	stands := v.open(current)
+	defer stands.close()
+	planned := newPlan(content, stands) // 4
+	files := planned.files()
+	same := stands.has(files, content.Mode, content.GID)
+	if !same {
+		held, err := v.fit(&planned, content, stands)
+		if err != nil {
+			return outcome, err
+		}
+		if held {
+			files = planned.files()
+			same = stands.has(files, content.Mode, content.GID)
+		}
+	}
+	outcome.Entries, outcome.Withdrawn = planned.entries(), stands.missingFrom(planned.lines)
+	if same { // 5
+		return outcome, errors.Join(v.keep(current, stands, planned, content), v.finish(content))
+	}
+	if err := v.replace(content, planned, files, outcome.Generation+1); err != nil { // 6, 7
 		return outcome, err
 	}
-	outcome = Outcome{Generation: outcome.Generation + 1, Changed: true}
-	if err := v.finish(content); err != nil { // 7
+	outcome.Generation, outcome.Changed = outcome.Generation+1, true
+	if err := v.finish(content); err != nil { // 8
 		return outcome, err
 	}
-	return outcome, v.retire(current.name) // 8
+	return outcome, v.retire(current.name) // 9
 }
 
 // isRepairable tells whether a new generation can follow in spite of err: there was
@@ -81,15 +105,32 @@ func isRepairable(err error) bool {
 	return errors.Is(err, ErrNoGeneration) || errors.Is(err, fs.ErrNotExist) || errors.Is(err, layout.ErrManifest)
 }
 
-func (v *volume) replace(content Content, number uint64) error {
-	manifest, err := content.manifest(number)
+// keep confirms the generation, whose files are right. Its manifest says when it was made.
+func (v *volume) keep(current Generation, stands *standing, planned plan, content Content) error {
+	lines := content
+	lines.Manifest.Fetched = current.Manifest.Fetched
+	manifest, err := planned.manifest(lines, current.Manifest.Generation)
 	if err != nil {
 		return err
 	}
-	files := content.with(manifest)
-	name, err := v.stage(content, files) // 5
+	if holds(stands.root, File{Path: layout.ManifestFile, Data: manifest}, content.Mode, content.GID) {
+		return v.confirm(current.name, content.Manifest.Fetched)
+	}
+	return v.rewrite(current.name, manifest, content)
+}
+
+func (v *volume) replace(content Content, planned plan, files []File, number uint64) error {
+	manifest, err := planned.manifest(content, number)
+	if err != nil {
+		return err
+	}
+	files = append(files, File{Path: layout.ManifestFile, Data: manifest})
+	if err := v.makeRoom(files, content); err != nil {
+		return err
+	}
+	name, err := v.stage(content, files) // 6
 	if err == nil {
-		err = v.swap(name) // 6
+		err = v.swap(name) // 7
 	}
 	return v.full(err, files)
 }

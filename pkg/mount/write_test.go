@@ -24,7 +24,7 @@ func TestWriteShowsContentInTheAtomicWriterLayout(t *testing.T) {
 
 	outcome, err := Write(target, content)
 	require.NoError(t, err)
-	assert.Equal(t, Outcome{Generation: 1, Changed: true}, outcome)
+	assertOutcome(t, Outcome{Generation: 1, Changed: true}, outcome)
 
 	assertShows(t, target, content)
 	for _, name := range append(layout.ValueDirs(), layout.ManifestFile) {
@@ -34,17 +34,24 @@ func TestWriteShowsContentInTheAtomicWriterLayout(t *testing.T) {
 	}
 }
 
+func assertOutcome(t *testing.T, want, outcome Outcome) {
+	t.Helper()
+	outcome.Entries, outcome.Withdrawn = nil, nil
+	assert.Equal(t, want, outcome)
+}
+
 // assertShows makes sure that a volume shows content and holds nothing else.
 func assertShows(t testing.TB, target string, content Content) {
 	t.Helper()
-	for _, file := range content.Files {
+	planned := newPlan(content, &standing{})
+	for _, file := range planned.files() {
 		data, err := os.ReadFile(filepath.Join(target, file.Path))
 		require.NoError(t, err)
-		assert.Equal(t, file.Data, data)
+		assert.Equal(t, string(file.Data), string(data))
 	}
 	current, err := Current(target)
 	require.NoError(t, err)
-	assert.Equal(t, content.Manifest.Entries, current.Manifest.Entries)
+	assert.Equal(t, planned.entries(), current.Manifest.Entries)
 	assert.Equal(t, layout.Schema, current.Manifest.Schema)
 
 	names, err := filepath.Glob(filepath.Join(target, "..?*"))
@@ -52,7 +59,7 @@ func assertShows(t testing.TB, target string, content Content) {
 	assert.ElementsMatch(t, []string{filepath.Join(target, layout.DataLink), filepath.Join(target, shown(t, target))}, names)
 	left, err := filepath.Glob(filepath.Join(target, layout.DataLink, "*", "*"))
 	require.NoError(t, err)
-	assert.Len(t, left, len(content.Files))
+	assert.Len(t, left, len(planned.files()))
 }
 
 // shown is the name of the generation's directory.
@@ -65,20 +72,15 @@ func shown(t testing.TB, target string) string {
 
 func TestWriteReplacesWhatChanged(t *testing.T) {
 	tests := map[string]func(*testing.T, *Content){
-		"a value":        func(_ *testing.T, c *Content) { c.Files[1].Data = []byte("south") },
-		"a value's size": func(_ *testing.T, c *Content) { c.Files[1].Data = []byte{} },
-		"a file more": func(_ *testing.T, c *Content) {
-			c.Files = append(c.Files, File{Path: "variables/env", Data: []byte("test")})
+		"a value":             func(_ *testing.T, c *Content) { c.Entries[1] = newEntry(layout.Variable, "region", "south") },
+		"a value's size":      func(_ *testing.T, c *Content) { c.Entries[1].Value = []byte{} },
+		"a value for Airflow": func(_ *testing.T, c *Content) { c.Entries[1].JSON = []byte("1") },
+		"an entry more": func(_ *testing.T, c *Content) {
+			c.Entries = append(c.Entries, newEntry(layout.Variable, "env", "test"))
 		},
-		"a file less": func(_ *testing.T, c *Content) {
-			c.Files, c.Manifest.Entries = c.Files[:1], c.Manifest.Entries[:1]
-		},
-		"a version": func(_ *testing.T, c *Content) { c.Manifest.Entries[0].Version = "2" },
-		"a notice": func(_ *testing.T, c *Content) {
-			c.Manifest.Entries[0].Notices = []layout.Notice{{Code: "code", Message: "message"}}
-		},
-		"the mode":  func(_ *testing.T, c *Content) { c.Mode = 0o444 },
-		"the group": func(t *testing.T, c *Content) { c.GID = anotherGroup(t) },
+		"an entry less": func(_ *testing.T, c *Content) { c.Entries = c.Entries[:1] },
+		"the mode":      func(_ *testing.T, c *Content) { c.Mode = 0o444 },
+		"the group":     func(t *testing.T, c *Content) { c.GID = anotherGroup(t) },
 	}
 	for name, change := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -91,7 +93,7 @@ func TestWriteReplacesWhatChanged(t *testing.T) {
 			change(t, &content)
 			outcome, err := Write(target, content)
 			require.NoError(t, err)
-			assert.Equal(t, Outcome{Generation: 2, Changed: true}, outcome)
+			assertOutcome(t, Outcome{Generation: 2, Changed: true}, outcome)
 			assert.NotEqual(t, before, shown(t, target))
 			assertShows(t, target, content)
 			assertAccess(t, target, content)
@@ -152,7 +154,7 @@ func TestWriteOfTheSameContentOnlyConfirmsIt(t *testing.T) {
 	content.Manifest.Fetched = fetched.Add(1)
 	outcome, err := Write(target, content)
 	require.NoError(t, err)
-	assert.Equal(t, Outcome{Generation: 1}, outcome)
+	assertOutcome(t, Outcome{Generation: 1}, outcome)
 	assert.Equal(t, before, shown(t, target))
 	assert.False(t, awoken(), "nobody who watches the volume is woken")
 	current, err := Current(target)
@@ -160,7 +162,7 @@ func TestWriteOfTheSameContentOnlyConfirmsIt(t *testing.T) {
 	assert.True(t, current.Confirmed.Equal(fetched.Add(1)))
 	assert.True(t, current.Manifest.Fetched.Equal(fetched))
 
-	content.Files[0].Data = []byte("changed")
+	content.Entries[0].Value = []byte("changed")
 	_, err = Write(target, content)
 	require.NoError(t, err)
 	assert.True(t, awoken(), "the watch does watch")
@@ -186,10 +188,12 @@ func TestWriteRefusesContentThatBreaksARule(t *testing.T) {
 		damage  func(*Content)
 		message string
 	}{
-		"a path outside":      {func(c *Content) { c.Files[0].Path = "../x" }, `"../x" is no path of a volume`},
-		"the manifest's path": {func(c *Content) { c.Files[0].Path = layout.ManifestFile }, `"manifest.json" is no path of a volume`},
-		"a path twice":        {func(c *Content) { c.Files[1].Path = c.Files[0].Path }, `"connections/warehouse" is there twice`},
-		"a file forgotten":    {func(c *Content) { c.Files = c.Files[1:] }, `the manifest names "connections/warehouse", which is not among the files`},
+		"a path outside":      {func(c *Content) { c.Entries[0].File = "../x" }, `"../x" is no path of a value`},
+		"the manifest's path": {func(c *Content) { c.Entries[0].File = layout.ManifestFile }, `"manifest.json" is no path of a value`},
+		"a path of all":       {func(c *Content) { c.Entries[0].File = layout.ConnectionsJSON }, `"airflow/connections.json" is no path of a value`},
+		"a path twice":        {func(c *Content) { c.Entries[1].File = c.Entries[0].File }, `"connections/warehouse" is there twice`},
+		"an entry twice":      {func(c *Content) { c.Entries[1] = c.Entries[0] }, `connection "warehouse" is there twice`},
+		"another kind":        {func(c *Content) { c.Entries[0].Kind = "pool" }, `"warehouse" has the kind "pool", which there is not`},
 		"a mode with more":    {func(c *Content) { c.Mode |= fs.ModeSetuid }, "more than permissions"},
 		"a negative group":    {func(c *Content) { c.GID = -1 }, "group -1"},
 	}
@@ -246,16 +250,20 @@ func TestWriteGoesNowhereButToAVolume(t *testing.T) {
 
 func TestWriteLeavesTheCallersSliceAlone(t *testing.T) {
 	content := newContent()
-	files := slices.Concat(content.Files, []File{{Path: "variables/shared", Data: []byte("kept")}})
-	content.Files = files[:len(files)-1]
+	entries := slices.Concat(content.Entries, []Entry{newEntry(layout.Variable, "shared", "kept")})
+	content.Entries = entries[:len(entries)-1]
 	_, err := Write(newVolume(t, megabyte), content)
 	require.NoError(t, err)
-	assert.Equal(t, "variables/shared", files[len(files)-1].Path)
+	assert.Equal(t, "warehouse", entries[0].ID)
+	assert.Equal(t, "shared", entries[len(entries)-1].ID)
 }
 
-func TestFilePrintsWithoutItsData(t *testing.T) {
-	assert.Equal(t, "variables/region (5 bytes)", newContent().Files[1].String())
-	assertRedacted(t, newContent().Files[1], "north")
+func TestFileAndEntryPrintWithoutTheirData(t *testing.T) {
+	file := File{Path: "variables/region", Data: []byte("north")}
+	assert.Equal(t, "variables/region (5 bytes)", file.String())
+	assertRedacted(t, file, "north")
+	assert.Equal(t, `variable "region" (5 bytes)`, newContent().Entries[1].String())
+	assertRedacted(t, newContent().Entries[1], "north")
 	assertRedacted(t, newContent(), "north")
 }
 

@@ -70,7 +70,7 @@ func TestExitCodesHaveNames(t *testing.T) {
 }
 
 func manifestFields() []string {
-	fields := jsonFields(layout.Manifest{}, layout.Entry{}, layout.Grade{}, layout.Notice{})
+	fields := jsonFields(layout.Manifest{}, layout.Entry{}, layout.Grade{}, layout.Held{}, layout.Notice{})
 	slices.Sort(fields)
 	return slices.Compact(fields)
 }
@@ -79,7 +79,7 @@ func manifestFields() []string {
 func notices(t *testing.T) []string {
 	return slices.Concat(
 		constants(t, "pkg/policy/notice.go", `\w+`), arguments(t, "pkg/delivery/render/*.go", 0, "notice"),
-		[]string{string(provider.Missing), string(provider.Denied), string(provider.Invalid)},
+		[]string{string(provider.Missing), string(provider.Denied), string(provider.Invalid), layout.Unavailable},
 		constants(t, "pkg/envshim/*.go", `notice\w+`), constants(t, "pkg/mount/layout/layout.go", `Notice\w+`))
 }
 

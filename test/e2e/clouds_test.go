@@ -213,11 +213,12 @@ func TestACloudThatFailsFailsItsEntryAlone(t *testing.T) {
 	t.Run("an API server that is away", func(t *testing.T) {
 		c.api.Answer(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) })
 		defer c.api.Answer(nil)
-		p := c.pod("away", "sa-away", "gcs?, warehouse")
+		p := c.pod("without", "sa-away", "warehouse")
 		require.NoError(t, c.Kubelet.Publish(t.Context(), p), "neither annotations nor events hold up what needs none")
 		assert.Contains(t, c.read(t, p, "warehouse"), "etl")
-		assert.Contains(t, c.entries(t, p)["gcs"].Notices[0].Message,
-			"reading service account airflow/sa-away: the API server answers with status 500 (unavailable)")
+		err := c.Kubelet.Publish(t.Context(), c.pod("away", "sa-away", "gcs?, warehouse"))
+		require.ErrorContains(t, err, `code = Unavailable desc = connection "gcs" cannot be completed now: `)
+		require.ErrorContains(t, err, "reading service account airflow/sa-away: the API server answers with status 500 (unavailable)")
 	})
 	t.Run("required", func(t *testing.T) {
 		c.servers["gcs"].Break(cloudtest.At(cloudtest.Access, cloudtest.Fault{Status: http.StatusForbidden}))
@@ -259,7 +260,13 @@ func TestACloudThatFailsFailsItsEntryAlone(t *testing.T) {
 					cloudtest.GCPTokenAudience: cloudNeedle, cloudtest.AWSTokenAudience: cloudNeedle, cloudtest.AzureTokenAudience: cloudNeedle,
 				}
 			}
-			require.NoError(t, c.Kubelet.Publish(t.Context(), p))
+			err := c.Kubelet.Publish(t.Context(), p)
+			if strings.HasPrefix(row.remedy, "(unavailable)") {
+				require.ErrorContains(t, err, "code = Unavailable", "an outage is not taken for absence")
+				require.ErrorContains(t, err, row.remedy)
+				return
+			}
+			require.NoError(t, err)
 			assert.Contains(t, c.read(t, p, "warehouse"), "etl")
 			for id := range c.servers {
 				entry := c.entries(t, p)[id]

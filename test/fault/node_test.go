@@ -35,7 +35,7 @@ func TestDriverWithoutDescriptors(t *testing.T) {
 
 func TestVolumeFull(t *testing.T) {
 	r := newRig(t, "--volume-size=256Ki")
-	row := r.row("tmpfs full: the next generation does not fit", "values larger than the volume")
+	row := r.row("an entry grows beyond the volume's cap", "values larger than the volume")
 	for range some() {
 		huge := strings.Replace(connections(r.mark+1), `"db"`, `"`+strings.Repeat("x", 200<<10)+`"`, 1)
 		require.NoError(t, r.WriteConnections(huge))
@@ -44,7 +44,7 @@ func TestVolumeFull(t *testing.T) {
 		r.rotate(t)
 		r.converge(t, row)
 	}
-	assert.Contains(t, r.Driver.Output(), "volume is full")
+	assert.Contains(t, r.Driver.Output(), "do not fit: 262144 is the cap")
 	row.record(t)
 }
 

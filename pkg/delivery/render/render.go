@@ -55,27 +55,28 @@ type Variable struct {
 	Notices []layout.Notice
 }
 
-// File is one file of a generation. Data is a secret.
-type File struct {
-	// Path is relative to the volume and slash-separated.
-	Path string
-	Data []byte
+// Entry is a delivered entry: its line of the manifest and its bytes. Value is its file's
+// content, JSON its value in the file for Airflow. Both are secrets.
+type Entry struct {
+	layout.Entry
+	Value, JSON []byte
 }
 
-// Output is a generation, but for the manifest's generation and time.
+// Output is what was rendered.
 type Output struct {
-	Files []File
-	// Entries are the delivered entries, in the order of the input.
-	Entries []layout.Entry
+	// Entries are sorted, connections first, so that the order of a provider's answer
+	// changes nothing.
+	Entries []Entry
 	// Failures are the entries that cannot be rendered; the others are not touched by
 	// them.
 	Failures []provider.Refusal
 }
 
-// Render renders what a volume is to hold. Entries come out sorted, connections
-// first, so that the order of a provider's answer changes nothing. An entry that
-// cannot be rendered is a failure and touches no other.
-func Render(format Format, connections []Connection, variables []Variable) Output {
+// Render renders what a volume is to hold. An entry that cannot be rendered is a failure
+// and touches no other. Of entries that become one environment variable, none is
+// delivered; but if the volume delivers one already, that one stays: first says which, by
+// the name of the variable.
+func Render(format Format, connections []Connection, variables []Variable, first map[string]string) Output {
 	drafts := make([]draft, 0, len(connections)+len(variables))
 	for _, connection := range connections {
 		drafts = append(drafts, draftConnection(format, connection))
@@ -84,54 +85,47 @@ func Render(format Format, connections []Connection, variables []Variable) Outpu
 		drafts = append(drafts, draftVariable(variable))
 	}
 	slices.SortStableFunc(drafts, func(a, b draft) int {
-		return cmp.Or(cmp.Compare(a.name.Kind, b.name.Kind), cmp.Compare(a.name.ID, b.name.ID))
+		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.ID, b.ID))
 	})
-	refuseClashes(drafts)
-	return assemble(drafts)
-}
-
-// assemble makes files of the drafts that hold.
-func assemble(drafts []draft) Output {
+	refuseClashes(drafts, first)
 	var out Output
-	objects := map[provider.Kind]*object{provider.Connection: {}, provider.Variable: {}}
 	for _, d := range drafts {
-		if d.problem != "" {
-			out.Failures = append(out.Failures, provider.Refusal{Name: d.name, Reason: provider.Invalid, Detail: d.problem})
+		if d.problem == "" {
+			out.Entries = append(out.Entries, d.Entry)
 			continue
 		}
-		out.Files = append(out.Files, File{Path: d.entry.File, Data: d.value})
-		out.Entries = append(out.Entries, d.entry)
-		if d.json != nil {
-			objects[d.name.Kind].add(d.name.ID, d.json)
-		}
+		name := provider.Name{Kind: provider.Kind(d.Kind), ID: d.ID}
+		out.Failures = append(out.Failures, provider.Refusal{Name: name, Reason: provider.Invalid, Detail: d.problem})
 	}
-	// Both files are always there, since LocalFilesystemBackend refuses to start on a
-	// configured file that is not.
-	out.Files = append(out.Files,
-		File{Path: layout.ConnectionsJSON, Data: objects[provider.Connection].bytes()},
-		File{Path: layout.VariablesJSON, Data: objects[provider.Variable].bytes()})
 	return out
 }
 
 // refuseClashes fails every entry whose environment variable another entry has too:
-// Airflow upper-cases ids, so "Db" and "db" are one variable.
-func refuseClashes(drafts []draft) {
-	holders := make(map[string][]int, len(drafts))
-	for i, d := range drafts {
+// Airflow upper-cases ids, so "Db" and "db" are one variable. The first stays.
+func refuseClashes(drafts []draft, first map[string]string) {
+	ids := map[string][]string{}
+	for _, d := range drafts {
 		if d.problem == "" {
-			holders[d.entry.Env] = append(holders[d.entry.Env], i)
+			ids[d.Env] = append(ids[d.Env], d.ID)
 		}
 	}
-	for env, indices := range holders {
-		if len(indices) < 2 {
-			continue
-		}
-		ids := make([]string, len(indices))
-		for i, index := range indices {
-			ids[i] = strconv.Quote(drafts[index].name.ID)
-		}
-		for _, index := range indices {
-			drafts[index].problem = fmt.Sprintf("%s all become %s: rename all but one", strings.Join(ids, " and "), env)
+	for i := range drafts {
+		d := &drafts[i]
+		stays, delivered := first[d.Env]
+		switch {
+		case d.problem != "":
+		case delivered && stays != d.ID:
+			d.problem = fmt.Sprintf("%q and %q both become %s, and %q was delivered first: rename one", stays, d.ID, d.Env, stays)
+		case !delivered && len(ids[d.Env]) > 1:
+			d.problem = fmt.Sprintf("%s all become %s: rename all but one", quoted(ids[d.Env]), d.Env)
 		}
 	}
+}
+
+func quoted(ids []string) string {
+	texts := make([]string, len(ids))
+	for i, id := range ids {
+		texts[i] = strconv.Quote(id)
+	}
+	return strings.Join(texts, " and ")
 }

@@ -2,6 +2,7 @@ package render
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 
@@ -27,51 +28,48 @@ func variable(key, value string) Variable {
 	return Variable{Key: key, Value: secret.New(value), Version: "v1", Source: "core"}
 }
 
-func contentOf(t *testing.T, out Output, path string) string {
+// of is the entry with that id.
+func (o Output) of(t *testing.T, id string) Entry {
 	t.Helper()
-	for _, file := range out.Files {
-		if file.Path == path {
-			return string(file.Data)
-		}
-	}
-	require.Failf(t, "no such file", "%s", path)
-	return ""
+	at := slices.IndexFunc(o.Entries, func(e Entry) bool { return e.ID == id })
+	require.NotEqual(t, -1, at, id)
+	return o.Entries[at]
 }
 
-func TestRenderWritesEachEntryAndBothAirflowFiles(t *testing.T) {
-	out := Render(URI, []Connection{connection("warehouse"), connection("a.b-c")}, []Variable{variable("region", "north\n")})
+// lines are those of the manifest.
+func (o Output) lines() (lines []layout.Entry) {
+	for _, entry := range o.Entries {
+		lines = append(lines, entry.Entry)
+	}
+	return lines
+}
+
+func TestRenderGivesTheBytesOfEachEntry(t *testing.T) {
+	out := Render(URI, []Connection{connection("warehouse"), connection("a.b-c")}, []Variable{variable("region", "north\n")}, nil)
 
 	assert.Empty(t, out.Failures)
-	assert.Equal(t, "postgres://ada:p%40ss@db:5432", contentOf(t, out, "connections/warehouse"))
-	assert.Equal(t, "north\n", contentOf(t, out, "variables/region"), "a variable is delivered byte for byte")
-	assert.JSONEq(t, `{"region": "north\n"}`, contentOf(t, out, layout.VariablesJSON))
+	assert.Equal(t, "postgres://ada:p%40ss@db:5432", string(out.of(t, "warehouse").Value))
+	assert.Equal(t, "north\n", string(out.of(t, "region").Value), "a variable is delivered byte for byte")
+	assert.Equal(t, `"north\n"`, string(out.of(t, "region").JSON))
 	const object = `{"conn_type": "postgres", "host": "db", "login": "ada", "password": "p@ss", "port": 5432}`
-	assert.JSONEq(t, `{"warehouse": `+object+`, "a.b-c": `+object+`}`, contentOf(t, out, layout.ConnectionsJSON))
+	assert.JSONEq(t, object, string(out.of(t, "warehouse").JSON))
+	assert.JSONEq(t, object, string(out.of(t, "a.b-c").JSON))
 	assert.Equal(t, []layout.Entry{
 		{Kind: "connection", ID: "a.b-c", State: "delivered", Env: "AIRFLOW_CONN_A.B-C", File: "connections/a.b-c", Version: "v1", Source: "core"},
 		{Kind: "connection", ID: "warehouse", State: "delivered", Env: "AIRFLOW_CONN_WAREHOUSE", File: "connections/warehouse", Version: "v1", Source: "core"},
 		{Kind: "variable", ID: "region", State: "delivered", Env: "AIRFLOW_VAR_REGION", File: "variables/region", Version: "v1", Source: "core"},
-	}, out.Entries)
+	}, out.lines())
 }
 
 func TestRenderAsJSON(t *testing.T) {
-	out := Render(JSON, []Connection{connection("warehouse")}, nil)
+	out := Render(JSON, []Connection{connection("warehouse")}, nil, nil)
 	assert.JSONEq(t, `{"conn_type": "postgres", "host": "db", "login": "ada", "password": "p@ss", "port": 5432}`,
-		contentOf(t, out, "connections/warehouse"))
-}
-
-func TestRenderNothingStillWritesReadableAirflowFiles(t *testing.T) {
-	out := Render(URI, nil, nil)
-	for _, path := range []string{layout.ConnectionsJSON, layout.VariablesJSON} {
-		var object map[string]any
-		require.NoError(t, json.Unmarshal([]byte(contentOf(t, out, path)), &object))
-		assert.Empty(t, object)
-	}
+		string(out.of(t, "warehouse").Value))
 }
 
 func TestRenderDoesNotDependOnTheOrderOfTheAnswer(t *testing.T) {
 	a, b := connection("a"), connection("b")
-	assert.Equal(t, Render(URI, []Connection{a, b}, nil), Render(URI, []Connection{b, a}, nil))
+	assert.Equal(t, Render(URI, []Connection{a, b}, nil, nil), Render(URI, []Connection{b, a}, nil, nil))
 }
 
 func TestABrokenEntryIsAFailureAndSpoilsNoOther(t *testing.T) {
@@ -94,9 +92,7 @@ func TestABrokenEntryIsAFailureAndSpoilsNoOther(t *testing.T) {
 		}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			out := Render(URI, append(row.connection, connection("good")), append(row.variable, variable("good", "value")))
-			assert.Equal(t, "value", contentOf(t, out, "variables/good"))
-			assert.NotEmpty(t, contentOf(t, out, "connections/good"))
+			out := Render(URI, append(row.connection, connection("good")), append(row.variable, variable("good", "value")), nil)
 			assert.Len(t, out.Entries, 2)
 			require.Len(t, out.Failures, len(row.failures))
 			for _, failure := range out.Failures {
@@ -107,8 +103,25 @@ func TestABrokenEntryIsAFailureAndSpoilsNoOther(t *testing.T) {
 	}
 }
 
+// What a volume delivers already stays where a newcomer becomes the same variable, whether
+// it is rendered anew or held.
+func TestWhatWasDeliveredFirstStays(t *testing.T) {
+	first := map[string]string{"AIRFLOW_VAR_REGION": "region", "AIRFLOW_VAR_HELD": "held"}
+	out := Render(URI, nil, []Variable{variable("Region", "south"), variable("region", "north"), variable("Held", "x"), variable("other", "y")}, first)
+	assert.Equal(t, "north", string(out.of(t, "region").Value))
+	assert.Equal(t, "y", string(out.of(t, "other").Value))
+	details := map[string]string{}
+	for _, failure := range out.Failures {
+		details[failure.Name.ID] = failure.Detail
+	}
+	assert.Equal(t, map[string]string{
+		"Region": `"region" and "Region" both become AIRFLOW_VAR_REGION, and "region" was delivered first: rename one`,
+		"Held":   `"held" and "Held" both become AIRFLOW_VAR_HELD, and "held" was delivered first: rename one`,
+	}, details)
+}
+
 func TestAConnectionAndAVariableOfOneNameDoNotClash(t *testing.T) {
-	out := Render(URI, []Connection{connection("x")}, []Variable{variable("x", "1")})
+	out := Render(URI, []Connection{connection("x")}, []Variable{variable("x", "1")}, nil)
 	assert.Empty(t, out.Failures)
 	assert.Len(t, out.Entries, 2)
 }
@@ -116,24 +129,24 @@ func TestAConnectionAndAVariableOfOneNameDoNotClash(t *testing.T) {
 func TestWhatIsTooLongForTheEnvironmentIsDeliveredWithANotice(t *testing.T) {
 	const name = "AIRFLOW_VAR_V"
 	longest := strings.Repeat("x", maxEnvString-len(name)-len("=")-len("\x00"))
-	out := Render(URI, nil, []Variable{variable("v", longest)})
+	out := Render(URI, nil, []Variable{variable("v", longest)}, nil)
 	assert.Empty(t, out.Entries[0].Notices)
 
-	out = Render(URI, nil, []Variable{variable("v", longest+"x")})
+	out = Render(URI, nil, []Variable{variable("v", longest+"x")}, nil)
 	assert.Empty(t, out.Failures)
 	require.Len(t, out.Entries[0].Notices, 1)
 	assert.Equal(t, "too-long-for-env", out.Entries[0].Notices[0].Code)
-	assert.Equal(t, longest+"x", contentOf(t, out, "variables/v"))
+	assert.Equal(t, longest+"x", string(out.of(t, "v").Value))
 }
 
 func TestWhatNoURICanCarryIsDeliveredAsJSONWithANotice(t *testing.T) {
 	c := connection("loud")
 	c.Connection.Type = "Postgres" // a scheme reads back in lower case
-	out := Render(URI, []Connection{c}, nil)
+	out := Render(URI, []Connection{c}, nil, nil)
 	require.Len(t, out.Entries, 1)
 	require.Len(t, out.Entries[0].Notices, 1)
 	assert.Equal(t, "delivered-as-json", out.Entries[0].Notices[0].Code)
-	assert.True(t, json.Valid([]byte(contentOf(t, out, "connections/loud"))))
+	assert.True(t, json.Valid(out.of(t, "loud").Value))
 }
 
 // Airflow 3's file backend makes every connection of the file at each look-up, and fails
@@ -141,12 +154,10 @@ func TestWhatNoURICanCarryIsDeliveredAsJSONWithANotice(t *testing.T) {
 func TestAnExtraThatIsTextIsLeftToTheEnvironment(t *testing.T) {
 	c := connection("worded")
 	c.Connection.Extra = new(secret.New("just words"))
-	out := Render(URI, []Connection{c, connection("other")}, nil)
+	out := Render(URI, []Connection{c, connection("other")}, nil, nil)
 	require.Len(t, out.Entries, 2)
-	assert.True(t, out.Entries[1].Has(layout.NoticeExtraIsText))
-	assert.Equal(t, "postgres://ada:p%40ss@db:5432/?__extra__=just%20words", contentOf(t, out, "connections/worded"))
-	var served map[string]any
-	require.NoError(t, json.Unmarshal([]byte(contentOf(t, out, layout.ConnectionsJSON)), &served))
-	assert.Contains(t, served, "other")
-	assert.NotContains(t, served, "worded")
+	assert.True(t, out.of(t, "worded").Has(layout.NoticeExtraIsText))
+	assert.Equal(t, "postgres://ada:p%40ss@db:5432/?__extra__=just%20words", string(out.of(t, "worded").Value))
+	assert.Nil(t, out.of(t, "worded").JSON, "it is not in the file for Airflow")
+	assert.NotNil(t, out.of(t, "other").JSON)
 }

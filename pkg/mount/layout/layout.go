@@ -60,8 +60,11 @@ type Entry struct {
 	Kind string `json:"kind"`
 	// ID is the conn_id or variable key as the user wrote it.
 	ID string `json:"id"`
-	// State is "delivered", or why it was not: "missing", "denied", "invalid".
+	// State is Delivered, or why it was not: Missing, Denied, Invalid or Unavailable.
 	State string `json:"state"`
+	// Held is set on a delivered entry that cannot be had at present: its bytes are those
+	// that were delivered before.
+	Held *Held `json:"held,omitempty"`
 	// Required is set for an entry that is required and cannot be had: it was withdrawn
 	// while the pod ran, or it is delivered and too long for an environment.
 	Required bool `json:"required,omitempty"`
@@ -85,6 +88,13 @@ type Grade struct {
 	Reason string `json:"reason"`
 }
 
+// Held says of an entry since when it could not be had, and why not. A reader that does
+// not know the field takes the entry for delivered, which it is.
+type Held struct {
+	Since time.Time `json:"since"`
+	Why   string    `json:"why"`
+}
+
 // Delivered is the State of an entry that has a file.
 const Delivered = "delivered"
 
@@ -100,6 +110,32 @@ const (
 // Has tells whether the entry has a notice of this code.
 func (e Entry) Has(code string) bool {
 	return slices.ContainsFunc(e.Notices, func(n Notice) bool { return n.Code == code })
+}
+
+// The States of an entry that has none.
+const (
+	Missing     = "missing"     // it does not exist
+	Denied      = "denied"      // the pod may not read it
+	Invalid     = "invalid"     // it exists and cannot be delivered
+	Unavailable = "unavailable" // it cannot be asked for at present
+)
+
+// The two kinds of entry.
+const (
+	Connection = "connection"
+	Variable   = "variable"
+)
+
+// AirflowFile is the file for Airflow's LocalFilesystemBackend that entries of the kind
+// stand in; empty for a kind that there is not.
+func AirflowFile(kind string) string {
+	switch kind {
+	case Connection:
+		return ConnectionsJSON
+	case Variable:
+		return VariablesJSON
+	}
+	return ""
 }
 
 // Notice is a remark on an entry, without a value.

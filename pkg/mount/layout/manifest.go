@@ -70,6 +70,8 @@ func (e Entry) validate() error {
 	switch {
 	case e.State != Delivered && (e.File != "" || e.Env != ""):
 		return fmt.Errorf("%s %q is %q, yet names a file or a variable", e.Kind, e.ID, e.State)
+	case e.State != Delivered && e.Held != nil:
+		return fmt.Errorf("%s %q is %q, yet held", e.Kind, e.ID, e.State)
 	case e.State == Delivered && !IsValuePath(e.File):
 		return fmt.Errorf("%s %q names %q, which is no file of a volume", e.Kind, e.ID, e.File)
 	}

@@ -50,6 +50,7 @@ func TestManifestRefusesOneBrokenField(t *testing.T) {
 		"another directory":     {func(m *Manifest) { m.Entries[0].File = "..data/a" }, "no file of a volume"},
 		"no name":               {func(m *Manifest) { m.Entries[0].File = "connections/" }, "no file of a volume"},
 		"a file of the missing": {func(m *Manifest) { m.Entries[1].File = "variables/region" }, `variable "region" is "missing", yet names a file`},
+		"the missing held":      {func(m *Manifest) { m.Entries[1].Held = &Held{} }, `variable "region" is "missing", yet held`},
 		"an env of the missing": {func(m *Manifest) { m.Entries[1].Env = "AIRFLOW_VAR_REGION" }, `variable "region" is "missing", yet names a file`},
 	}
 	for name, test := range tests {

@@ -79,7 +79,8 @@ func (c checked) RoundTrip(request *http.Request) (*http.Response, error) {
 }
 
 // connectFailure recognizes the errors of a connection that could not be made, of a request
-// whose own time is not over. A vault's or a region's name is part of its host's.
+// whose own time is not over. A vault's or a region's name is part of its host's: one that
+// there is not is misspelt, and no outage.
 func connectFailure(host string, err error) error {
 	failure := &Failure{Kind: provider.ErrUnavailable, Unreached: true, Text: "reaching " + host + ": "}
 	var name *net.DNSError
@@ -88,7 +89,7 @@ func connectFailure(host string, err error) error {
 	var timeout net.Error
 	switch {
 	case errors.As(err, &name) && name.IsNotFound:
-		failure.Text += "there is no such host; correct the vault or the region, or the cluster's DNS"
+		return &Failure{Kind: provider.ErrMissing, Text: "reaching " + host + ": there is no such host; correct the vault or the region, or the cluster's DNS"}
 	case errors.As(err, &certificate):
 		failure.Text += "its certificate cannot be verified; have the driver trust its CA"
 	case errors.As(err, &dial) && (dial.Op == "dial" || dial.Op == "proxyconnect"),

@@ -83,8 +83,8 @@ func TestWhoIsNotReached(t *testing.T) {
 
 	missing := &url.Error{Err: fmt.Errorf("dial: %w", &net.DNSError{Name: "v.vault.azure.net", IsNotFound: true})}
 	err = connectFailure("v.vault.azure.net", missing)
-	require.ErrorIs(t, err, provider.ErrUnavailable)
-	assert.EqualError(t, err, "reaching v.vault.azure.net: there is no such host; correct the vault or the region, or the cluster's DNS (unavailable)")
+	require.ErrorIs(t, err, provider.ErrMissing)
+	assert.EqualError(t, err, "reaching v.vault.azure.net: there is no such host; correct the vault or the region, or the cluster's DNS (missing)")
 
 	refused := &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
 	assert.EqualError(t, connectFailure("h", refused), "reaching h: no connection can be made (unavailable); wait, it is tried again")

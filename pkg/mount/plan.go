@@ -1,0 +1,136 @@
+package mount
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/leoflow/secrets-csi/pkg/mount/layout"
+)
+
+// plan is a generation as it is to be: what is new, and what is carried over.
+type plan struct {
+	// lines are sorted, connections first, so that their order tells of no more than they
+	// do.
+	lines []line
+}
+
+// line is one entry of a plan. Its bytes are secrets.
+type line struct {
+	layout.Entry
+	value, json []byte
+	// carried is set if all of it stood in the volume before.
+	carried bool
+}
+
+// newPlan settles content against what the volume shows.
+func newPlan(content Content, stands *standing) plan {
+	var p plan
+	named := make(map[name]bool, len(content.Entries))
+	for _, entry := range content.Entries {
+		named[nameOf(entry.Entry)] = true
+		if made, ok := settle(entry, content.Manifest.Fetched, stands); ok {
+			p.lines = append(p.lines, made)
+		}
+	}
+	for key := range stands.entries {
+		if content.Rest && !named[key] {
+			if made, ok := stands.line(key); ok {
+				p.lines = append(p.lines, made)
+			}
+		}
+	}
+	slices.SortFunc(p.lines, func(a, b line) int { return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.ID, b.ID)) })
+	return p
+}
+
+// settle makes an entry's line; false if there is to be none.
+func settle(entry Entry, now time.Time, stands *standing) (line, bool) {
+	fresh := line{Entry: entry.Entry, value: entry.Value, json: entry.JSON}
+	if !entry.Hold {
+		fresh.Version = stands.versionOf(fresh)
+		return fresh, true
+	}
+	held, there := stands.line(nameOf(entry.Entry))
+	switch {
+	case entry.Why == "":
+		return held, there
+	case !there || held.State != layout.Delivered:
+		return line{Entry: entry.Entry}, true
+	}
+	return held.hold(now, entry.Why), true
+}
+
+// hold marks a line that was carried over. Since when it has been held stays.
+func (l line) hold(now time.Time, why string) line {
+	since := now.UTC()
+	if l.Held != nil {
+		since = l.Held.Since
+	}
+	l.Held = &layout.Held{Since: since, Why: why}
+	return l
+}
+
+// files are those of the generation, but for the manifest.
+func (p plan) files() []File {
+	files := make([]File, 0, len(p.lines)+2)
+	members := map[string][]line{}
+	for _, l := range p.lines {
+		if l.State == layout.Delivered {
+			files = append(files, File{Path: l.File, Data: l.value})
+			if l.json != nil {
+				members[l.Kind] = append(members[l.Kind], l)
+			}
+		}
+	}
+	// Both are always there, since LocalFilesystemBackend refuses to start on a configured
+	// file that is not.
+	return append(files,
+		File{Path: layout.ConnectionsJSON, Data: object(members[layout.Connection])},
+		File{Path: layout.VariablesJSON, Data: object(members[layout.Variable])})
+}
+
+// object is a JSON object of the lines' values, in their order.
+func object(lines []line) []byte {
+	if len(lines) == 0 {
+		return []byte("{}\n")
+	}
+	text := []byte("{\n")
+	for i, l := range lines {
+		if i > 0 {
+			text = append(text, ",\n"...)
+		}
+		text = append(append(append(text, quoteJSON(l.ID)...), ": "...), l.json...)
+	}
+	return append(text, "\n}\n"...)
+}
+
+// quoteJSON is a JSON string without the escaping that only HTML needs.
+func quoteJSON(s string) []byte {
+	var buffer strings.Builder
+	encoder := json.NewEncoder(&buffer)
+	encoder.SetEscapeHTML(false)
+	_ = encoder.Encode(s) // a string always encodes
+	return bytes.TrimSuffix([]byte(buffer.String()), []byte("\n"))
+}
+
+// entries are the lines of the manifest.
+func (p plan) entries() []layout.Entry {
+	entries := make([]layout.Entry, len(p.lines))
+	for i, l := range p.lines {
+		entries[i] = l.Entry
+	}
+	return entries
+}
+
+// manifest encodes the manifest as generation number generation has it.
+func (p plan) manifest(content Content, generation uint64) ([]byte, error) {
+	manifest := content.Manifest
+	manifest.Schema = layout.Schema
+	manifest.Generation = generation
+	manifest.Entries = p.entries()
+	return manifest.Encode()
+}
