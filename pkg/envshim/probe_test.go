@@ -41,7 +41,7 @@ func TestProbe(t *testing.T) {
 func TestProbeFindsProblems(t *testing.T) {
 	volume := newVolume(t)
 	large := content(map[string]string{"large": strings.Repeat("x", 200_000)})
-	large.Manifest.Entries[0].Required = true
+	large.Entries[0].Required = true
 	_, err := mount.Write(volume, large)
 	require.NoError(t, err)
 	report := Probe(volume, Program{})

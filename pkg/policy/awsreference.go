@@ -6,7 +6,7 @@ import (
 )
 
 var (
-	awsRegion  = regexp.MustCompile(`^[a-z0-9-]{1,40}$`)
+	awsRegion  = regexp.MustCompile(`^[a-z]{2,4}(-[a-z]{2,12}){1,2}-[0-9]{1,2}$`)
 	awsSecret  = regexp.MustCompile(`^[A-Za-z0-9/_+=.@!:-]{1,700}$`)
 	awsVersion = regexp.MustCompile(`^[A-Za-z0-9/_+=.@-]{1,256}$`)
 	awsRole    = regexp.MustCompile(`^arn:aws[a-z-]*:iam::[0-9]{12}:role/[A-Za-z0-9/_+=,.@-]{1,576}$`)
