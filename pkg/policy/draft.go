@@ -119,6 +119,22 @@ func (d *draft) respell(name, to string) {
 	}
 }
 
+// spellBoth leaves a field under both of its names with one value, or nowhere if it is
+// empty: hooks before 2023 look for the legacy name alone, code that reads the connection
+// itself for the short one, and newer hooks take the short one without a word.
+func (d *draft) spellBoth(name string) {
+	value, _ := d.find(name)
+	if value == nil {
+		d.drop(name)
+		return
+	}
+	if string(d.extra.get(name)) == string(value) && string(d.extra.get(d.prefix+name)) == string(value) {
+		return
+	}
+	d.extra.setPair(name, d.prefix+name, value)
+	d.changed = true
+}
+
 // readInto reads text fields in order, up to the first that is not text.
 func (d *draft) readInto(targets ...target) error {
 	for _, one := range targets {

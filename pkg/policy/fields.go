@@ -134,6 +134,19 @@ func (f *fields) set(name string, value json.RawMessage) {
 	*f = append(*f, field{name, value})
 }
 
+// setPair gives two names one value, side by side in the place of the first of them.
+func (f *fields) setPair(name, other string, value json.RawMessage) {
+	place := len(*f)
+	for _, each := range []string{name, other} {
+		if at := f.index("", each); at >= 0 {
+			place = min(place, at)
+		}
+	}
+	f.remove("", name)
+	f.remove("", other)
+	*f = slices.Insert(*f, min(place, len(*f)), field{name, value}, field{other, value})
+}
+
 // remove says whether there was anything to remove.
 func (f *fields) remove(prefix, name string) bool {
 	at := f.index(prefix, name)
