@@ -21,10 +21,12 @@ func execCommand() cli.Command {
 		Args:    "-- COMMAND [ARG ...]",
 		Details: `It reads one generation of the volume, adds AIRFLOW_CONN_… and AIRFLOW_VAR_… to the
 environment and replaces itself by COMMAND, whose process id, signals and exit code are
-its own. 127 means that COMMAND was not found, 126 that it could not be run.
+its own. 127 means that COMMAND was not found, 126 that it could not be run. With
+--airflow-backend nothing that Airflow finds in the volume is in the environment.
 
 With --on-rotate it stays, as the first process of a container should: it hands signals
-to COMMAND alone, collects orphans, and exits with COMMAND's exit code, or 128 and the
+to COMMAND alone (34, glibc's SIGRTMIN, does not reach it: the Go runtime keeps that one
+to itself), collects orphans, and exits with COMMAND's exit code, or 128 and the
 number of the signal that ended it. When a delivered value changed it restarts COMMAND
 (TERM, then KILL after the grace period) or sends it a signal, once it handles that.`,
 		Examples: `agent exec -- airflow tasks run my_dag my_task
@@ -55,7 +57,7 @@ func bindExec(flags *flag.FlagSet) cli.Run {
 		dir:            bindDir(flags),
 		wait:           flags.Duration("wait", 0, "wait this long for the first delivery"),
 		keepExisting:   flags.Bool("keep-existing", false, "let a variable that is already set win over the delivered one"),
-		airflowBackend: flags.Bool("airflow-backend", false, "also make Airflow look entries up in the volume, so that running processes see rotations"),
+		airflowBackend: flags.Bool("airflow-backend", false, "make Airflow look entries up in the volume instead of the environment, so that running processes see rotations and withdrawals"),
 		onRotate:       flags.String("on-rotate", "", "stay, and at a rotation `act`: restart, or signal:NAME"),
 		debounce:       flags.Duration("debounce", time.Second, "with --on-rotate, gather changes this long"),
 		splay:          flags.Duration("splay", 0, "with --on-rotate, wait up to this much longer, at random"),
@@ -78,6 +80,7 @@ func bindExec(flags *flag.FlagSet) cli.Run {
 			return err
 		}
 		f.warnOfClash(streams.Err, envshim.Differing(os.Environ(), snapshot.Entries))
+		f.warnOfLimits(streams.Err, snapshot)
 		if onRotate != (envshim.Rotation{}) {
 			return f.supervise(streams.Err, args, onRotate, snapshot)
 		}
@@ -102,6 +105,9 @@ func (f execFlags) misuse() error {
 	if *f.readyFile != "" && *f.onRotate == "" {
 		return cli.Usagef("--ready-file=%s: nobody would write it; it goes with --on-rotate", *f.readyFile)
 	}
+	if *f.keepExisting && *f.airflowBackend {
+		return cli.Usagef("--keep-existing does not go with --airflow-backend: Airflow asks the volume before its environment")
+	}
 	return nil
 }
 
@@ -111,7 +117,12 @@ func (f execFlags) program(args []string, snapshot envshim.Snapshot) (envshim.Pr
 	if err != nil {
 		return envshim.Program{}, err
 	}
-	environ, err := envshim.Merge(os.Environ(), snapshot.Entries, *f.keepExisting)
+	inherited := os.Environ()
+	if *f.airflowBackend {
+		inherited = envshim.Without(inherited, snapshot.Entries)
+	}
+	carried, _ := snapshot.Environment(*f.airflowBackend)
+	environ, err := envshim.Merge(inherited, carried, *f.keepExisting)
 	if err == nil && *f.airflowBackend {
 		environ, err = envshim.AddBackend(environ, *f.dir)
 	}
@@ -140,10 +151,28 @@ func (f execFlags) warnOfClash(out io.Writer, names []string) {
 		return
 	}
 	verdict := "the delivered value replaces it (--keep-existing reverses that)"
-	if *f.keepExisting {
+	switch {
+	case *f.airflowBackend:
+		verdict = "Airflow finds the delivered value in the volume, and it is taken out of the environment"
+	case *f.keepExisting:
 		verdict = "the delivered value is not used (--keep-existing)"
 	}
 	_, _ = fmt.Fprintf(out, "agent: warning: already set to something else: %s; %s\n", strings.Join(names, ", "), verdict)
+}
+
+// warnOfLimits tells what a program would look for in vain, and which setting of Airflow
+// is not in force.
+func (f execFlags) warnOfLimits(out io.Writer, snapshot envshim.Snapshot) {
+	_, left := snapshot.Environment(*f.airflowBackend)
+	for _, entry := range left {
+		_, _ = fmt.Fprintf(out, "agent: warning: %s %q is too long for an environment variable and is left out: read it from the volume, or use --airflow-backend\n", entry.Kind, entry.ID)
+	}
+	if !*f.airflowBackend {
+		return
+	}
+	if path, options := envshim.HiddenBackends(os.Environ()); len(options) > 0 {
+		_, _ = fmt.Fprintf(out, "agent: warning: %s sets %s, and --airflow-backend goes before it: take it out there, or do without --airflow-backend\n", path, strings.Join(options, " and "))
+	}
 }
 
 func startFailure(err error) error {

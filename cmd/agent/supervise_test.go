@@ -85,6 +85,13 @@ func (s *supervisor) deliver(value string) {
 	require.NoError(s, os.RemoveAll(filepath.Join(s.volume, old)))
 }
 
+// require marks the variable as one that the pod asks for by name, from the next delivery on.
+func (s *supervisor) require() {
+	path := filepath.Join(s.volume, fmt.Sprint("..", s.number), layout.ManifestFile)
+	manifest := must(os.ReadFile(path))(s)
+	writeFile(s, path, bytes.Replace(manifest, []byte(`"state"`), []byte(`"required": true, "state"`), 1))
+}
+
 func (s *supervisor) says(line string) {
 	s.Helper()
 	require.True(s, s.lines.Scan(), "the program ended, but was to say %q", line)
@@ -281,6 +288,7 @@ func TestAGenerationThatNobodyCanStartWithIsNotUsed(t *testing.T) {
 	s.says("start 0")
 	s.deliver("n33dle\x00")
 	s.tells("keeping the program as it is: generation 1: variable \"region\": the value holds a NUL byte")
+	s.require()
 	s.deliver(strings.Repeat("n33dle", 50_000))
 	s.tells("keeping the program as it is: generation 1: AIRFLOW_VAR_REGION takes 300020 bytes")
 	s.deliver("good")

@@ -22,7 +22,8 @@ type Connection struct {
 	Password    *secret.Text
 	Schema      *string
 	Port        *uint16
-	// Extra is the extra field as text; a JSON object where hooks are to read it.
+	// Extra is the extra field as text; a JSON object where hooks are to read it, see
+	// HasPlainExtra.
 	Extra *secret.Text
 }
 

@@ -1,30 +1,51 @@
 package airflow
 
 import (
+	"strings"
 	"unicode/utf8"
 
 	"github.com/leoflow/secrets-csi/pkg/airflow/internal/jsontext"
 )
 
-const extraReason = "must be a JSON object, such as {\"key\": \"value\"}; Airflow refuses anything else"
+const (
+	brokenReason    = "begins as JSON and is none; correct it"
+	extraReason     = "must be a JSON object, such as {\"key\": \"value\"}, or text"
+	surrogateReason = "holds half of a surrogate pair, which is no character; Airflow stores none, and \"isn't defined\" is all that it says"
+)
 
-// checkExtra accepts what Airflow's own validation of extra accepts: an object, or
-// nothing.
+// checkExtra accepts any text but what no version of Airflow stores, and what begins as JSON
+// and for a mistake in it is none: as text, no hook could use it.
 func checkExtra(text string) error {
-	if text == "" {
-		return nil
-	}
-	raw := []byte(text)
-	if err := jsontext.Check(raw); err != nil || !jsontext.IsObject(jsontext.Trim(raw).Value) {
-		return &FieldError{Field: "extra", Reason: extraReason}
+	switch {
+	case IsJSON(text):
+		if jsontext.HasLoneSurrogate([]byte(text)) {
+			return &FieldError{Field: "extra", Reason: surrogateReason}
+		}
+	case strings.IndexAny(strings.TrimSpace(text), "{[") == 0:
+		return &FieldError{Field: "extra", Reason: brokenReason}
 	}
 	return nil
 }
 
-// canonicalExtra checks text and makes it canonical.
+// IsJSON says whether text is one JSON value as Python reads it, with NaN and Infinity.
+func IsJSON(text string) bool { return jsontext.Check([]byte(text)) == nil }
+
+// isObject says whether an extra is one JSON object.
+func isObject(text string) bool {
+	return IsJSON(text) && jsontext.IsObject(jsontext.Trim([]byte(text)).Value)
+}
+
+// HasPlainExtra says whether the extra is text that is no JSON object. Airflow 2 takes
+// such a connection with a warning, and so does the worker of Airflow 3; what else reads
+// connections in Airflow 3, its file backend among it, refuses it.
+func (c Connection) HasPlainExtra() bool {
+	return c.Extra != nil && c.Extra.Len() > 0 && !isObject(c.Extra.Reveal())
+}
+
+// canonicalExtra checks text and makes an object canonical.
 func canonicalExtra(text string) (string, error) {
-	if err := checkExtra(text); err != nil {
-		return "", err
+	if err := checkExtra(text); err != nil || !isObject(text) {
+		return text, err
 	}
 	return canonical(text), nil
 }

@@ -49,7 +49,7 @@ func appendField(out []byte, name string, text *string) []byte {
 // appendExtra writes an object as an object, with its native types. Airflow drops an
 // empty one and keeps the text "{}", so that stays text.
 func appendExtra(out []byte, text string) []byte {
-	if text == "{}" || checkExtra(text) != nil {
+	if text == "{}" || !isObject(text) {
 		return jsontext.AppendText(out, text)
 	}
 	return appendCanonical(out, text)

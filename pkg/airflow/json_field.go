@@ -1,6 +1,7 @@
 package airflow
 
 import (
+	"errors"
 	"strconv"
 	"strings"
 
@@ -34,7 +35,9 @@ func (c *Connection) take(held *values, member jsontext.Member) error {
 	case "extra":
 		return c.takeExtra(held, member)
 	case "uri":
-		return fieldError(member, "stands alone; remove it or the other fields")
+		return fieldError(member, "stands beside no field but description; remove it or the other fields")
+	case "team_name":
+		return fieldError(member, "is of Airflow's teams, and no entry here has a team; remove it")
 	}
 	return fieldError(member, "is not a field of a connection; Airflow knows conn_type, description, host, login, password, schema, port, extra and uri")
 }
@@ -94,7 +97,11 @@ func (c *Connection) takeExtra(held *values, member jsontext.Member) error {
 	case text == "null" || text == "false" || text == `""` || isEmptyJSON(text):
 		return nil
 	case text[0] == '{':
-		held.extra = secret.New(canonical(text))
+		object, err := canonicalExtra(text)
+		if err != nil {
+			return atMember(member, err)
+		}
+		held.extra = secret.New(object)
 	case text[0] == '"':
 		if err := held.takeExtraText(member); err != nil {
 			return err
@@ -112,7 +119,7 @@ func (h *values) takeExtraText(member jsontext.Member) error {
 		return err
 	}
 	if text, err = canonicalExtra(text); err != nil {
-		return fieldError(member, extraReason)
+		return atMember(member, err)
 	}
 	h.extra = secret.New(text)
 	return nil
@@ -143,6 +150,15 @@ func memberText(member jsontext.Member) (text string, present bool, err error) {
 		return "", false, fieldError(member, err.Error())
 	}
 	return text, true, nil
+}
+
+// atMember says where the field of an error stands.
+func atMember(member jsontext.Member, err error) error {
+	var field *FieldError
+	if errors.As(err, &field) {
+		return fieldError(member, field.Reason)
+	}
+	return err
 }
 
 // maxName bounds what an error repeats of a field that Airflow does not know.

@@ -8,8 +8,8 @@ import (
 )
 
 // ParseJSON reads a connection from the JSON object that AIRFLOW_CONN_<ID> may hold:
-// conn_type, description, host, login, password, schema, port and extra, or a lone
-// uri. Null is absent. A field unknown to Airflow is an error, as it is there.
+// conn_type, description, host, login, password, schema, port and extra, or a
+// uri, with a description or alone. Null is absent. A field unknown to Airflow is an error, as it is there.
 func ParseJSON(id string, text []byte) (Connection, error) {
 	if err := checkSize(len(text)); err != nil {
 		return Connection{}, err
@@ -18,11 +18,11 @@ func ParseJSON(id string, text []byte) (Connection, error) {
 	if err != nil {
 		return Connection{}, fmt.Errorf("reading connection as JSON: %w", err)
 	}
-	if len(members) == 1 && members[0].Key == "uri" {
-		return parseLoneURI(id, members[0])
+	held := new(values)
+	if uri, description := loneURI(members); uri != nil {
+		return parseLoneURI(id, held, *uri, description)
 	}
 	conn := Connection{ID: id}
-	held := new(values)
 	for _, member := range members {
 		if err := conn.take(held, member); err != nil {
 			return Connection{}, err
@@ -52,13 +52,36 @@ func connectionMembers(text []byte) ([]jsontext.Member, error) {
 	return members, nil
 }
 
-func parseLoneURI(id string, member jsontext.Member) (Connection, error) {
-	uri, present, err := memberText(member)
+// loneURI is the URI of an object that holds nothing else but, it may be, a description,
+// which Airflow takes beside it.
+func loneURI(members []jsontext.Member) (uri, description *jsontext.Member) {
+	for i, member := range members {
+		switch member.Key {
+		case "uri":
+			uri = &members[i]
+		case "description":
+			description = &members[i]
+		default:
+			return nil, nil
+		}
+	}
+	return uri, description
+}
+
+func parseLoneURI(id string, held *values, uri jsontext.Member, description *jsontext.Member) (Connection, error) {
+	text, present, err := memberText(uri)
 	if err != nil {
 		return Connection{}, err
 	}
 	if !present {
-		return Connection{}, fieldError(member, "is null; give a URI, or the fields of the connection")
+		return Connection{}, fieldError(uri, "is null; give a URI, or the fields of the connection")
 	}
-	return ParseURI(id, uri)
+	conn, err := ParseURI(id, text)
+	if err == nil && description != nil {
+		err = takeText(&conn.Description, &held.description, *description)
+	}
+	if err != nil {
+		return Connection{}, err
+	}
+	return conn, nil
 }

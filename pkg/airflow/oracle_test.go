@@ -94,7 +94,7 @@ func (r reading) asURI() reading {
 // assertSameReading takes white space and order in an extra for nothing.
 func assertSameReading(t *testing.T, want, got reading, context string) {
 	t.Helper()
-	if want.Extra != nil && got.Extra != nil {
+	if want.Extra != nil && got.Extra != nil && json.Valid([]byte(*want.Extra)) {
 		assert.JSONEq(t, *want.Extra, *got.Extra, context)
 		want.Extra, got.Extra = nil, nil
 	}
@@ -138,7 +138,7 @@ func TestWeReadURIsAsAirflowDoes(t *testing.T) {
 		}
 		want := answers[i].reading(t).withOurExtra()
 		if err != nil {
-			assert.True(t, want.Extra != nil && !strings.HasPrefix(*want.Extra, "{"), "%s: %v", asked.text, err)
+			assert.Fail(t, "Airflow reads it", "%s: %v", asked.text, err)
 			continue
 		}
 		read++

@@ -53,8 +53,8 @@ func TestURIRefuses(t *testing.T) {
 		"an underscore in front":       {Connection{Type: "_a"}, "no URI can carry this connection", true},
 		"a space in the type":          {Connection{Type: "a b"}, "no URI can carry this connection", true},
 		"no type":                      {Connection{}, `field "conn_type": is missing; every connection needs a type`, false},
-		"an extra that is a list":      {connection("s3", "", "", extra("[]")), `field "extra": must be a JSON object`, false},
-		"an extra that is not UTF-8":   {connection("s3", "", "", extra("{\"a\":\"\xff\"}")), `field "extra": must be a JSON object`, false},
+		"an extra with a mistake":      {connection("s3", "", "", extra("[,]")), `field "extra": begins as JSON and is none`, false},
+		"an extra that is not UTF-8":   {connection("s3", "", "", extra("{\"a\":\"\xff\"}")), `field "extra": is not UTF-8`, false},
 		"a host that is not UTF-8":     {connection("s3", "\xff", ""), `field "host": is not UTF-8; Airflow holds text only`, false},
 		"a password that is not UTF-8": {connection("s3", "", "", password("\xff")), `field "password": is not UTF-8; Airflow holds text only`, false},
 	} {

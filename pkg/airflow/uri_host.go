@@ -23,6 +23,9 @@ func (c *Connection) takeHost(held *values, parts uriParts) error {
 		return nil
 	}
 	number, ok := readPort(port)
+	if !ok && strings.Contains(parts.hostinfo, ",") {
+		return &FieldError{"host", parts.hostAt, `has several hosts with a port each, and a URI has room for one port; percent-encode ":" and "," there, or write the connection as JSON`}
+	}
 	if !ok {
 		return &FieldError{"port", parts.hostAt + len(parts.hostinfo) - len(port), portReason +
 			`; where it is part of a login or password, percent-encode "/", "?", "#", "@" and ":" there`}

@@ -40,8 +40,8 @@ func NormalizeType(connType string) string {
 	return strings.ReplaceAll(connType, "-", "_")
 }
 
-// Validate says whether Airflow can hold the connection at all: it has a type, its
-// text is UTF-8, and its extra is a JSON object. The error is a *FieldError.
+// Validate says whether Airflow can hold the connection at all: it has a type, and its
+// text is UTF-8, escapes in its extra included. The error is a *FieldError.
 func (c Connection) Validate() error {
 	if err := c.checkType(); err != nil {
 		return err
@@ -52,6 +52,9 @@ func (c Connection) Validate() error {
 		}
 	}
 	if c.Extra != nil {
+		if !utf8.ValidString(c.Extra.Reveal()) {
+			return &FieldError{Field: "extra", Reason: "is not UTF-8; Airflow holds text only"}
+		}
 		return checkExtra(c.Extra.Reveal())
 	}
 	return nil

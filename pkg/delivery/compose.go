@@ -42,6 +42,11 @@ func (d *Deliverer) compose(ctx context.Context, spec Volume, outcome provider.O
 	if err := checkRequired(spec, refusals, live); err != nil {
 		return content{unresolved: decided.unresolved}, err
 	}
+	for i, entry := range rendered.Entries {
+		if entry.Has(layout.NoticeTooLong) { // who needs it in the environment has to be told
+			rendered.Entries[i].Required = spec.wanted(provider.Kind(entry.Kind)).requires(entry.ID)
+		}
+	}
 	return content{
 		rendered.Files, append(rendered.Entries, absentEntries(spec, refusals)...),
 		withdrawn(spec, refusals), decided.unresolved, decided.late,

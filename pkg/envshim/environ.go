@@ -2,6 +2,7 @@ package envshim
 
 import (
 	"errors"
+	"slices"
 	"strings"
 )
 
@@ -12,19 +13,13 @@ func Merge(inherited []string, entries []Entry, keepExisting bool) ([]string, er
 	if faults := Faults(entries); len(faults) > 0 {
 		return nil, errors.Join(faults...)
 	}
-	delivered := make(map[string]bool, len(entries))
-	for _, entry := range entries {
-		delivered[entry.Env] = true
+	environ := slices.Clone(inherited)
+	if !keepExisting {
+		environ = Without(inherited, entries)
 	}
-	environ := make([]string, 0, len(inherited)+len(entries))
-	kept := map[string]bool{}
-	for _, variable := range inherited {
-		name := variableName(variable)
-		if delivered[name] && !keepExisting {
-			continue
-		}
-		kept[name] = true
-		environ = append(environ, variable)
+	kept := make(map[string]bool, len(environ))
+	for _, variable := range environ {
+		kept[variableName(variable)] = true
 	}
 	for _, entry := range entries {
 		if !kept[entry.Env] {
@@ -32,6 +27,21 @@ func Merge(inherited []string, entries []Entry, keepExisting bool) ([]string, er
 		}
 	}
 	return environ, nil
+}
+
+// Without is an inherited environment without the variables of entries.
+func Without(inherited []string, entries []Entry) []string {
+	delivered := make(map[string]bool, len(entries))
+	for _, entry := range entries {
+		delivered[entry.Env] = true
+	}
+	var environ []string
+	for _, variable := range inherited {
+		if !delivered[variableName(variable)] {
+			environ = append(environ, variable)
+		}
+	}
+	return environ
 }
 
 // Differing names the variables that are inherited with another value than an entry's.

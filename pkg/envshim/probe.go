@@ -48,8 +48,9 @@ func Probe(dir string, program Program) Report {
 	}
 	report.Generation, report.Fetched = snapshot.Manifest.Generation, snapshot.Manifest.Fetched
 	report.findings(snapshot, Differing(program.Environ, snapshot.Entries))
-	report.problem(Faults(snapshot.Entries)...)
-	if environ, err := Merge(program.Environ, snapshot.Entries, false); err == nil {
+	carried, _ := snapshot.Environment(false)
+	report.problem(Faults(carried)...)
+	if environ, err := Merge(program.Environ, carried, false); err == nil {
 		program.Environ = environ
 		report.problem(CurrentLimits().Faults(program)...)
 	}

@@ -40,7 +40,10 @@ func TestProbe(t *testing.T) {
 
 func TestProbeFindsProblems(t *testing.T) {
 	volume := newVolume(t)
-	deliver(t, volume, map[string]string{"large": strings.Repeat("x", 200_000)})
+	large := content(map[string]string{"large": strings.Repeat("x", 200_000)})
+	large.Manifest.Entries[0].Required = true
+	_, err := mount.Write(volume, large)
+	require.NoError(t, err)
 	report := Probe(volume, Program{})
 	require.Len(t, report.Problems, 1)
 	assert.Contains(t, report.Problems[0], "AIRFLOW_VAR_LARGE takes 200019 bytes with its name")

@@ -42,7 +42,7 @@ func (l Limits) Faults(p Program) []error {
 	for _, variable := range p.Environ {
 		size := len(variable) + 1
 		if size > l.String {
-			faults = append(faults, fmt.Errorf("%s takes %d bytes with its name, and the kernel accepts %d in one variable: make the value smaller, or let the program read it from the volume",
+			faults = append(faults, fmt.Errorf("%s takes %d bytes with its name, and the kernel accepts %d in one variable: make the value smaller, or let the program read it from the volume, as Airflow does with --airflow-backend",
 				variableName(variable), size, l.String))
 		}
 		total += size
@@ -55,6 +55,10 @@ func (l Limits) Faults(p Program) []error {
 			total, l.Total, largest(p.Environ, 3)))
 	}
 	return faults
+}
+
+func (e Entry) isTooLong() bool {
+	return len(e.Env)+len("=")+e.Value.Len()+len("\x00") > CurrentLimits().String
 }
 
 // largest names the count largest variables and their sizes.

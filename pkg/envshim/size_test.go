@@ -33,7 +33,7 @@ func TestFaultsAreTheKernels(t *testing.T) {
 
 	tooLarge := program(sized("LARGE", limits.String+1))
 	require.Len(t, limits.Faults(tooLarge), 1)
-	assert.EqualError(t, limits.Faults(tooLarge)[0], "LARGE takes 131073 bytes with its name, and the kernel accepts 131072 in one variable: make the value smaller, or let the program read it from the volume")
+	assert.EqualError(t, limits.Faults(tooLarge)[0], "LARGE takes 131073 bytes with its name, and the kernel accepts 131072 in one variable: make the value smaller, or let the program read it from the volume, as Airflow does with --airflow-backend")
 	assert.ErrorIs(t, start(tooLarge), syscall.E2BIG)
 
 	fill := program(sized("A", limits.String))

@@ -35,6 +35,27 @@ type Snapshot struct {
 	Entries []Entry
 }
 
+// Environment parts the entries: those for an environment, and those that are too long
+// for one and that nobody requires, which a program finds in the volume alone. With a
+// backend, what Airflow's file backend serves is in neither: Airflow asks its environment
+// after the file, so a copy there would outlive a withdrawal, and rotations too.
+func (s Snapshot) Environment(withBackend bool) (carried, left []Entry) {
+	lines := make(map[[2]string]layout.Entry, len(s.Manifest.Entries))
+	for _, line := range s.Manifest.Entries {
+		lines[[2]string{line.Kind, line.ID}] = line
+	}
+	for _, entry := range s.Entries {
+		switch line := lines[[2]string{entry.Kind, entry.ID}]; {
+		case withBackend && !line.Has(layout.NoticeExtraIsText):
+		case !line.Required && entry.isTooLong():
+			left = append(left, entry)
+		default:
+			carried = append(carried, entry)
+		}
+	}
+	return carried, left
+}
+
 // Read returns the present generation of the volume at dir. It resolves "..data" once
 // and reads everything beneath that one directory, so two entries never come from two
 // generations; where the writer deleted that directory meanwhile, it starts over.

@@ -37,6 +37,7 @@ var badRows = []badRow{
 	{"extra is encoded twice", "google_cloud_platform", "", "", `"{\"keyfile_dict\":\"n33dle\"}"`, "", "extra", "store the object itself"},
 
 	{"keyfile is encoded twice", "google_cloud_platform", "", "", `{"keyfile_dict":"\"{\\\"private_key\\\":\\\"n33dle\\\"}\""}`, "", "extra.keyfile_dict", "store the object itself"},
+	{"keyfile of a type of Google's is not JSON", "gcpbigquery", "", "", `{"keyfile_dict":"n33dle"}`, "", "extra.keyfile_dict", "store a JSON object"},
 	{"keyfile is not JSON", "google_cloud_platform", "", "", `{"extra__google_cloud_platform__keyfile_dict":"n33dle"}`, "", "extra.extra__google_cloud_platform__keyfile_dict", "store a JSON object"},
 	{"keyfile is a list", "google_cloud_platform", "", "", `{"keyfile_dict":["n33dle"]}`, "", "extra.keyfile_dict", "store an object"},
 	{"keyfile is no key", "google_cloud_platform", "", "", `{"keyfile_dict":{"private_key_id":"n33dle"}}`, "", "extra.keyfile_dict", "store a service account's JSON key"},
@@ -50,6 +51,7 @@ var badRows = []badRow{
 	{"reference is blank", "google_cloud_platform", "", "", `{"key_secret_name":"  "}`, "", "extra.key_secret_name", "write it as a JSON string"},
 	{"reference without a project", "google_cloud_platform", "", "", `{"key_secret_name":"n33dle"}`, "", "extra.key_secret_project_id", "name the project"},
 	{"reference is half a resource name", "google_cloud_platform", "", "", `{"key_secret_name":"projects/n33dle","project":"p"}`, "", "extra.key_secret_name", "projects/PROJECT/secrets/NAME"},
+	{"reference to a regional secret", "google_cloud_platform", "", "", `{"key_secret_name":"projects/p/locations/europe-west3/secrets/n33dle"}`, "", "extra.key_secret_name", "is a regional secret"},
 	{"reference ends with a slash", "google_cloud_platform", "", "", `{"key_secret_name":"projects/p/secrets/n33dle/"}`, "", "extra.key_secret_name", "projects/PROJECT/secrets/NAME"},
 	{"reference into no project", "google_cloud_platform", "", "", `{"key_secret_name":"s","key_secret_project_id":"N33DLE n33dle"}`, "", "extra.key_secret_project_id", "names no project"},
 	{"reference into no project of the connection", "google_cloud_platform", "", "", `{"key_secret_name":"s","extra__google_cloud_platform__project":"n33dle/"}`, "", "extra.extra__google_cloud_platform__project", "names no project"},

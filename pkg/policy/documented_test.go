@@ -38,5 +38,5 @@ func TestADocumentedConnectionKeepsItsCredential(t *testing.T) {
 		assert.NotEqual(t, Broken, outcome.Grade.State, line)
 	}
 	assert.Greater(t, types["aws"], 5)
-	assert.Len(t, types, 5, "all but adls, of which there is no example")
+	assert.Len(t, types, 6, "all but adls, of which there is no example")
 }

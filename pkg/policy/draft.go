@@ -35,10 +35,10 @@ func open(conn airflow.Connection, prefix string) (*draft, error) {
 
 // notObject says what stands where an object should, and what to do.
 func notObject(extra string) string {
-	if inner, ok := text(json.RawMessage(extra)); ok && json.Valid([]byte(inner)) {
+	if inner, ok := text(json.RawMessage(extra)); ok && airflow.IsJSON(inner) {
 		return "is JSON text inside a JSON string; store the object itself"
 	}
-	if json.Valid([]byte(extra)) {
+	if airflow.IsJSON(extra) {
 		return "is JSON but not an object; hooks read named fields, so store an object"
 	}
 	return "is not JSON; store a JSON object"
@@ -117,6 +117,22 @@ func (d *draft) respell(name, to string) {
 		d.extra.rename(written, to)
 		d.changed = true
 	}
+}
+
+// spellBoth leaves a field under both of its names with one value, or nowhere if it is
+// empty: hooks before 2023 look for the legacy name alone, code that reads the connection
+// itself for the short one, and newer hooks take the short one without a word.
+func (d *draft) spellBoth(name string) {
+	value, _ := d.find(name)
+	if value == nil {
+		d.drop(name)
+		return
+	}
+	if string(d.extra.get(name)) == string(value) && string(d.extra.get(d.prefix+name)) == string(value) {
+		return
+	}
+	d.extra.setPair(name, d.prefix+name, value)
+	d.changed = true
 }
 
 // readInto reads text fields in order, up to the first that is not text.

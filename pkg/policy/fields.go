@@ -6,6 +6,8 @@ import (
 	"errors"
 	"slices"
 	"strconv"
+
+	"github.com/leoflow/secrets-csi/pkg/airflow"
 )
 
 // fields is an extra: a JSON object whose order and whose unread values stay as they
@@ -22,7 +24,7 @@ var errNotObject = errors.New("not a JSON object")
 
 func parseFields(text string) (fields, error) {
 	object := bytes.TrimSpace([]byte(text))
-	if len(object) == 0 || object[0] != '{' || !json.Valid(object) {
+	if len(object) == 0 || object[0] != '{' || !airflow.IsJSON(string(object)) {
 		return nil, errNotObject
 	}
 	return splitFields(object), nil
@@ -130,6 +132,19 @@ func (f *fields) set(name string, value json.RawMessage) {
 		return
 	}
 	*f = append(*f, field{name, value})
+}
+
+// setPair gives two names one value, side by side in the place of the first of them.
+func (f *fields) setPair(name, other string, value json.RawMessage) {
+	place := len(*f)
+	for _, each := range []string{name, other} {
+		if at := f.index("", each); at >= 0 {
+			place = min(place, at)
+		}
+	}
+	f.remove("", name)
+	f.remove("", other)
+	*f = slices.Insert(*f, min(place, len(*f)), field{name, value}, field{other, value})
 }
 
 // remove says whether there was anything to remove.

@@ -3,12 +3,13 @@ package policy
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"strings"
 
 	"github.com/leoflow/secrets-csi/pkg/airflow"
 )
 
-// GCP serves google_cloud_platform. Upstream refuses a connection with two
+// GCP serves the connection types whose hook is a GoogleBaseHook. Upstream refuses a connection with two
 // credentials and knows no order among them; the order here is that of gcpCredentials.
 type GCP struct{}
 
@@ -18,8 +19,14 @@ const gcpPrefix = "extra__google_cloud_platform__"
 // come, first kept.
 var gcpCredentials = []string{"keyfile_dict", "key_path", secretName, "credential_config_file", "is_anonymous"}
 
-// gcpDelivered are the fields that are delivered under their legacy names, which
-// every version of the hook reads.
+// gcpTypes are google_cloud_platform, which most of these hooks have, and those of
+// BigQueryHook, CloudSQLHook and SpannerHook. The other types of the provider belong to
+// hooks of another kind: gcpssh to an SSHHook, gcpcloudsqldb to a BaseHook, google_ads to
+// one that reads google_ads_client.
+var gcpTypes = []string{"google_cloud_platform", "gcpbigquery", "gcpcloudsql", "gcpspanner"}
+
+// gcpDelivered are the fields that every version of the hook reads, delivered under both
+// their names.
 var gcpDelivered = []string{
 	"keyfile_dict", "key_path", "credential_config_file", "is_anonymous",
 	"project", "scope", "num_retries", "impersonation_chain",
@@ -30,7 +37,7 @@ func (g GCP) Process(ctx context.Context, conn airflow.Connection, resolve Resol
 	return process(ctx, g, conn, resolve)
 }
 
-func (GCP) serves(connType string) bool { return connType == "google_cloud_platform" }
+func (GCP) serves(connType string) bool { return slices.Contains(gcpTypes, connType) }
 
 func (GCP) prefix(string) string { return gcpPrefix }
 
@@ -50,7 +57,7 @@ func (g GCP) choose(d *draft) (choice, error) {
 		d.drop(referenceFields...)
 	}
 	for _, name := range gcpDelivered {
-		d.respell(name, gcpPrefix+name)
+		d.spellBoth(name)
 	}
 	return chosen, nil
 }
@@ -106,7 +113,8 @@ func (GCP) accept(d *draft, fetched string) error {
 		return err
 	}
 	repairPrivateKey(key)
-	d.put(gcpPrefix+"keyfile_dict", quote(key.encode()))
+	d.put("keyfile_dict", quote(key.encode()))
+	d.spellBoth("keyfile_dict")
 	return nil
 }
 
@@ -149,11 +157,12 @@ func joinScopes(d *draft) error {
 		list[i] = strings.TrimSpace(list[i])
 	}
 	joined := quote(strings.Join(list, ","))
-	if written == gcpPrefix+"scope" && string(joined) == string(value) {
+	if name == "scope" && string(joined) == string(value) {
+		d.drop("scopes")
 		return nil
 	}
 	d.drop("scope", "scopes")
-	d.put(gcpPrefix+"scope", joined)
+	d.put("scope", joined)
 	return nil
 }
 

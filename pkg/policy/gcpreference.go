@@ -5,6 +5,9 @@ import "regexp"
 // gcpResource is a full resource name; the version is optional.
 var gcpResource = regexp.MustCompile(`^projects/([^/]+)/secrets/([^/]+)(?:/versions/([^/]+))?$`)
 
+// gcpRegional is the resource name of a secret that is kept in one region.
+var gcpRegional = regexp.MustCompile(`^projects/[^/]+/locations/[^/]+/secrets/`)
+
 var (
 	gcpProject = regexp.MustCompile(`^[a-z0-9][a-z0-9.:-]{0,99}$`)
 	gcpSecret  = regexp.MustCompile(`^[A-Za-z0-9_-]{1,255}$`)
@@ -33,6 +36,10 @@ func (GCP) chooseReference(d *draft) (choice, error) {
 func locateGCP(d *draft, ref *Reference) (field string, err error) {
 	if parts := gcpResource.FindStringSubmatch(ref.Name); parts != nil {
 		return secretName, takeResource(ref, parts)
+	}
+	if gcpRegional.MatchString(ref.Name) {
+		_, written := d.find(secretName)
+		return "", refuse("extra."+written, "is a regional secret, which has an endpoint of its own and is not supported; store the key in a secret without a location")
 	}
 	if err := d.checkForm(gcpName(*ref)); err != nil {
 		return "", err

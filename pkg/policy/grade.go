@@ -31,7 +31,7 @@ func broken(reason string) Grade  { return Grade{Broken, reason} }
 func Probe(conn airflow.Connection) Grade {
 	cloud := cloudOf(conn.Type)
 	if cloud == nil {
-		return probeExtra(conn)
+		return probeUnserved(conn)
 	}
 	draft, err := begin(cloud, conn)
 	if err != nil {
@@ -44,10 +44,7 @@ func Probe(conn airflow.Connection) Grade {
 	return choice.grade
 }
 
-func probeExtra(conn airflow.Connection) Grade {
-	if _, err := open(conn, ""); err != nil {
-		return broken(err.Error())
-	}
+func probeUnserved(conn airflow.Connection) Grade {
 	if err := refuseUnserved(conn); err != nil {
 		return broken(err.Error())
 	}

@@ -76,7 +76,7 @@ func truthy(value any) bool {
 func uses(conn airflow.Connection) string {
 	seen := hookedOf(conn)
 	switch conn.Type {
-	case "google_cloud_platform":
+	case "google_cloud_platform", "gcpbigquery", "gcpcloudsql", "gcpspanner":
 		return googleUses(seen)
 	case "aws":
 		return amazonUses(seen)

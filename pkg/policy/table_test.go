@@ -21,7 +21,7 @@ type section struct {
 }
 
 func sections() []section {
-	all := []section{{"google_cloud_platform", gcpRows}, {"aws", awsRows}}
+	all := []section{{"google_cloud_platform", gcpRows}, {"gcpbigquery", bigqueryRows}, {"aws", awsRows}}
 	for _, connType := range slices.Sorted(maps.Keys(azureRows)) {
 		all = append(all, section{connType, azureRows[connType]})
 	}

@@ -30,8 +30,8 @@ func refuseUnserved(conn airflow.Connection) error {
 	}
 	for _, companion := range referenceFields {
 		if companion != secretName && isTrue(extra.get(companion)) {
-			return refuse("extra."+secretName, "is a reference beside "+companion+", and references are for the types google_cloud_platform, "+
-				"aws, azure, wasb, adls and azure_data_lake; use one of those, or remove it")
+			return refuse("extra."+secretName, "is a reference beside "+companion+", and references are for the types "+strings.Join(gcpTypes, ", ")+
+				", aws, azure, wasb, adls and azure_data_lake; use one of those, or remove it")
 		}
 	}
 	return nil

@@ -81,10 +81,12 @@ func walk(root string, visit func(path string, entry fs.DirEntry) error) error {
 		if err != nil {
 			return err
 		}
-		if slices.Contains(notChecked, relative) {
+		switch {
+		case slices.Contains(notChecked, relative) && entry.IsDir():
 			return fs.SkipDir
-		}
-		if !entry.IsDir() && !entry.Type().IsRegular() {
+		case slices.Contains(notChecked, relative): // .git is a file in a worktree of git
+			return nil
+		case !entry.IsDir() && !entry.Type().IsRegular():
 			return nil
 		}
 		return visit(relative, entry)

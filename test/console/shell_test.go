@@ -76,6 +76,16 @@ func TestTrialStopsAtTheFirstFault(t *testing.T) {
 	assert.NoFileExists(t, filepath.Join(dir, "never"))
 }
 
+func TestAWorktreeIsACheckout(t *testing.T) {
+	root := t.TempDir()
+	for _, path := range []string{".git", "README.md"} {
+		require.NoError(t, os.WriteFile(filepath.Join(root, path), []byte(path), 0o600))
+	}
+	documents, err := Documents(root)
+	require.NoError(t, err)
+	assert.Equal(t, map[string]string{"README.md": "README.md"}, documents)
+}
+
 func TestCheckoutLeavesOutWhatWasBuilt(t *testing.T) {
 	root, dir := t.TempDir(), t.TempDir()
 	for _, path := range []string{"README.md", "docs/page.md", "docs/bin/x", "bin/core", ".git/HEAD", "pkg/testdata/x.md"} {

@@ -80,7 +80,7 @@ func notices(t *testing.T) []string {
 	return slices.Concat(
 		constants(t, "pkg/policy/notice.go", `\w+`), arguments(t, "pkg/delivery/render/*.go", 0, "notice"),
 		[]string{string(provider.Missing), string(provider.Denied), string(provider.Invalid)},
-		constants(t, "pkg/envshim/*.go", `notice\w+`))
+		constants(t, "pkg/envshim/*.go", `notice\w+`), constants(t, "pkg/mount/layout/layout.go", `Notice\w+`))
 }
 
 // kubeletCodes are those that a publish may fail with. What kubelet gave up it does not

@@ -1,11 +1,6 @@
 package export
 
-import (
-	"bytes"
-	"encoding/json"
-
-	"github.com/leoflow/secrets-csi/pkg/airflow/internal/jsontext"
-)
+import "github.com/leoflow/secrets-csi/pkg/airflow/internal/jsontext"
 
 // appendJSON writes a node that firstFault finds nothing wrong with, compact and in
 // ASCII. Numbers stay as they were written.
@@ -42,10 +37,26 @@ func separate(out []byte, i int) []byte {
 
 // indentedJSON is the node as Airflow's Variable.set stores what is not a string:
 // json.dumps with an indent of two.
-func (n node) indentedJSON() (string, error) {
-	var out bytes.Buffer
-	if err := json.Indent(&out, n.appendJSON(nil), "", "  "); err != nil {
-		return "", at(n.line, "cannot be written as JSON")
+func (n node) indentedJSON() string { return string(n.appendIndented(nil, "\n")) }
+
+// appendIndented begins each line with a line break and the indent of the node.
+func (n node) appendIndented(out []byte, line string) []byte {
+	inner := line + "  "
+	switch {
+	case n.kind == list && len(n.items) > 0:
+		for i, item := range n.items {
+			out = append(append(out, "[,"[min(i, 1)]), inner...)
+			out = item.appendIndented(out, inner)
+		}
+		return append(append(out, line...), ']')
+	case n.kind == object && len(n.members) > 0:
+		for i, m := range n.members {
+			out = append(append(out, "{,"[min(i, 1)]), inner...)
+			out = append(jsontext.AppendText(out, m.key), ": "...)
+			out = m.value.appendIndented(out, inner)
+		}
+		return append(append(out, line...), '}')
+	default:
+		return n.appendJSON(out)
 	}
-	return out.String(), nil
 }

@@ -23,8 +23,7 @@ func TrimMark(content []byte) []byte { return bytes.TrimPrefix(content, []byte("
 // owner can open it. Nil seals nothing.
 //
 // It is asked of variables, of connections that are one string, and of the fields
-// password and extra. A connection whose extra was kept does not pass Validate until
-// it is opened.
+// password and extra.
 type Sealed func(text string) bool
 
 // Connection is one connection of a file.

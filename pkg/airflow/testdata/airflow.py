@@ -85,8 +85,8 @@ def from_object(fields):
 
 def from_json(text):
     fields = json.loads(text)
-    if set(fields) == {"uri"}:
-        return from_uri(fields["uri"])
+    if "uri" in fields and set(fields) <= {"uri", "description"}:
+        return from_uri(fields["uri"]) | {"description": fields.get("description")}
     if fields.get("conn_type"):
         fields["conn_type"] = normalized(fields["conn_type"])
     fields["port"] = checked_port(fields.get("port"))

@@ -158,7 +158,7 @@ func TestOpenSealed(t *testing.T) {
 "fields": {"conn_type": "x", "password": "`+at(connection("fields"), "password", "n33dle")+`", "extra": "`+at(connection("fields"), "extra", `{"k":1}`)+`"},
 "moved": "`+whole+`",
 "swapped": {"conn_type": "x", "password": "`+at(connection("swapped"), "extra", `{}`)+`"},
-"no object": {"conn_type": "x", "extra": "`+at(connection("no object"), "extra", "n33dle")+`"},
+"no object": {"conn_type": "x", "extra": "`+at(connection("no object"), "extra", "{n33dle")+`"},
 "no connection": "`+at(connection("no connection"), seal.Whole, "n33dle")+`"
 }`, "variables.yaml", "env: "+at(variable("env"), seal.Whole, "n33dle")+"\ncut: "+seal.Marker+"AAAA\n", "rules.yaml", "rules: []")
 	store, err := New(configOf(directory, key, newVersioner(t, "shared")))

@@ -23,7 +23,7 @@ type draft struct {
 	name  provider.Name
 	entry layout.Entry
 	// value is the file's content, json the entry's value in the file for
-	// LocalFilesystemBackend. Both are secrets.
+	// LocalFilesystemBackend, nil where it must not stand there. Both are secrets.
 	value, json []byte
 	// problem says why the entry cannot be rendered; it holds no value.
 	problem string
@@ -47,6 +47,11 @@ func draftConnection(format Format, c Connection) draft {
 	d.value = d.json
 	if format == URI {
 		d.renderURI(conn)
+	}
+	if conn.HasPlainExtra() {
+		d.json = nil
+		d.notice(layout.NoticeExtraIsText, "the extra is no JSON object: Airflow 2 and a task of Airflow 3 read it from the environment, and it is not in "+
+			layout.ConnectionsJSON+", where Airflow 3 would fail over it at every look-up of any connection; store an object")
 	}
 	d.checkValue()
 	return d
@@ -105,7 +110,7 @@ func (d *draft) checkValue() {
 	case !utf8.ValidString(value):
 		d.problem = "the value is not UTF-8"
 	case len(d.entry.Env)+len("=")+len(value)+len("\x00") > maxEnvString:
-		d.notice("too-long-for-env", fmt.Sprintf(
+		d.notice(layout.NoticeTooLong, fmt.Sprintf(
 			"%d bytes do not fit into one environment variable (%d with its name): read the file %s instead",
 			len(value), maxEnvString, d.entry.File))
 	}

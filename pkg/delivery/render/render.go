@@ -101,7 +101,9 @@ func assemble(drafts []draft) Output {
 		}
 		out.Files = append(out.Files, File{Path: d.entry.File, Data: d.value})
 		out.Entries = append(out.Entries, d.entry)
-		objects[d.name.Kind].add(d.name.ID, d.json)
+		if d.json != nil {
+			objects[d.name.Kind].add(d.name.ID, d.json)
+		}
 	}
 	// Both files are always there, since LocalFilesystemBackend refuses to start on a
 	// configured file that is not.

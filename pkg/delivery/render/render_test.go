@@ -135,3 +135,18 @@ func TestWhatNoURICanCarryIsDeliveredAsJSONWithANotice(t *testing.T) {
 	assert.Equal(t, "delivered-as-json", out.Entries[0].Notices[0].Code)
 	assert.True(t, json.Valid([]byte(contentOf(t, out, "connections/loud"))))
 }
+
+// Airflow 3's file backend makes every connection of the file at each look-up, and fails
+// over an extra that is no object.
+func TestAnExtraThatIsTextIsLeftToTheEnvironment(t *testing.T) {
+	c := connection("worded")
+	c.Connection.Extra = new(secret.New("just words"))
+	out := Render(URI, []Connection{c, connection("other")}, nil)
+	require.Len(t, out.Entries, 2)
+	assert.True(t, out.Entries[1].Has(layout.NoticeExtraIsText))
+	assert.Equal(t, "postgres://ada:p%40ss@db:5432/?__extra__=just%20words", contentOf(t, out, "connections/worded"))
+	var served map[string]any
+	require.NoError(t, json.Unmarshal([]byte(contentOf(t, out, layout.ConnectionsJSON)), &served))
+	assert.Contains(t, served, "other")
+	assert.NotContains(t, served, "worded")
+}

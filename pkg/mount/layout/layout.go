@@ -14,7 +14,10 @@
 // opened included, starts again.
 package layout
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Names at the root of a volume.
 const (
@@ -59,8 +62,8 @@ type Entry struct {
 	ID string `json:"id"`
 	// State is "delivered", or why it was not: "missing", "denied", "invalid".
 	State string `json:"state"`
-	// Required is set for an entry that is not delivered and yet required: it was
-	// withdrawn while the pod ran.
+	// Required is set for an entry that is required and cannot be had: it was withdrawn
+	// while the pod ran, or it is delivered and too long for an environment.
 	Required bool `json:"required,omitempty"`
 	// Env is the environment variable's name; empty unless delivered.
 	Env string `json:"env,omitempty"`
@@ -84,6 +87,20 @@ type Grade struct {
 
 // Delivered is the State of an entry that has a file.
 const Delivered = "delivered"
+
+// Codes of notices by which a reader acts.
+const (
+	// NoticeExtraIsText: the connection is not in ConnectionsJSON, and only an
+	// environment can carry it.
+	NoticeExtraIsText = "extra-is-text"
+	// NoticeTooLong: no environment can carry the entry.
+	NoticeTooLong = "too-long-for-env"
+)
+
+// Has tells whether the entry has a notice of this code.
+func (e Entry) Has(code string) bool {
+	return slices.ContainsFunc(e.Notices, func(n Notice) bool { return n.Code == code })
+}
 
 // Notice is a remark on an entry, without a value.
 type Notice struct {

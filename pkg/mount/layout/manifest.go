@@ -41,6 +41,9 @@ func (m Manifest) Encode() ([]byte, error) {
 	if err := m.validate(); err != nil {
 		return nil, fmt.Errorf("encoding manifest: %w", err)
 	}
+	if m.Entries == nil {
+		m.Entries = []Entry{} // which JSON has as [], and readers go through
+	}
 	data, err := json.MarshalIndent(m, "", "  ")
 	if err != nil {
 		return nil, fmt.Errorf("encoding manifest: %w", err)

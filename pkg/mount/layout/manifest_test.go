@@ -113,3 +113,9 @@ func FuzzReadManifest(f *testing.F) {
 		assert.Equal(t, manifest.Generation, again.Generation)
 	})
 }
+
+func TestNoEntriesAreAList(t *testing.T) {
+	encoded, err := Manifest{Schema: Schema}.Encode()
+	require.NoError(t, err)
+	assert.Contains(t, string(encoded), `"entries": []`)
+}

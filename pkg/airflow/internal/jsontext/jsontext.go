@@ -43,12 +43,18 @@ func (e *SyntaxError) Error() string { return fmt.Sprintf("byte %d: %s", e.Offse
 // Check refuses text that is not one JSON value, or
 // that nests too deep. The error is a *SyntaxError. The functions below are for text
 // that it accepted and Trim trimmed.
+//
+// JSON is what Python reads and writes by that name, so NaN, Infinity and -Infinity are
+// values too.
 func Check(text []byte) error {
 	if at := OffsetOfInvalid(text); at < len(text) {
 		return &SyntaxError{at, "not UTF-8"}
 	}
 	if !json.Valid(text) {
-		return syntaxError(text)
+		text = withoutConstants(text)
+		if !json.Valid(text) {
+			return syntaxError(text)
+		}
 	}
 	return checkDepth(text)
 }

@@ -7,7 +7,7 @@ import (
 	"strconv"
 )
 
-// The functions below walk text that json.Valid has accepted, so that they need not
+// The functions below walk text that Check has accepted, so that they need not
 // look for its end.
 
 func isSpace(char byte) bool {
@@ -77,7 +77,7 @@ func Text(quoted []byte) (string, error) {
 	if bytes.IndexByte(quoted, '\\') < 0 {
 		return string(quoted[1 : len(quoted)-1]), nil
 	}
-	if hasLoneSurrogate(quoted) {
+	if HasLoneSurrogate(quoted) {
 		return "", errors.New("holds half of a surrogate pair, which is no character")
 	}
 	var text string
@@ -87,8 +87,9 @@ func Text(quoted []byte) (string, error) {
 	return text, nil
 }
 
-// hasLoneSurrogate finds what encoding/json would replace by U+FFFD.
-func hasLoneSurrogate(quoted []byte) bool {
+// HasLoneSurrogate finds, in a string or in any value that Check accepts, half of a
+// surrogate pair, which encoding/json would replace by U+FFFD.
+func HasLoneSurrogate(quoted []byte) bool {
 	for at := 0; at < len(quoted); at++ {
 		if quoted[at] != '\\' {
 			continue
