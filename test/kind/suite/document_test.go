@@ -15,6 +15,7 @@ import (
 
 	"github.com/leoflow/secrets-csi/test/console"
 	"github.com/leoflow/secrets-csi/test/kind/await"
+	"github.com/leoflow/secrets-csi/test/kind/chart"
 	"github.com/leoflow/secrets-csi/test/kind/clustertest"
 )
 
@@ -115,7 +116,7 @@ func runnable(t *testing.T, manifest string) *corev1.Pod {
 	pod.Spec.ServiceAccountName = ""
 	pod.Spec.TerminationGracePeriodSeconds = &soon
 	for i := range pod.Spec.InitContainers {
-		pod.Spec.InitContainers[i].Image = repository() + "/agent:" + tag()
+		pod.Spec.InitContainers[i].Image = chart.Agent()
 	}
 	main := &pod.Spec.Containers[0]
 	main.Image = clustertest.Busybox
