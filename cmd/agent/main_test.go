@@ -14,6 +14,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/leoflow/secrets-csi/internal/testneed"
+	"github.com/leoflow/secrets-csi/internal/testwait"
 	"github.com/leoflow/secrets-csi/pkg/mount/layout"
 	"github.com/leoflow/secrets-csi/pkg/mount/layout/filename"
 )
@@ -58,18 +60,8 @@ func writeFile(t testing.TB, path string, data []byte) {
 // python prints its environment as a JSON object of hexadecimal names and values.
 const python = `import json, os; print(json.dumps({n.hex(): v.hex() for n, v in os.environb.items()}))`
 
-// needPython skips a test where there is no Python to play the program.
-func needPython(t *testing.T) {
-	t.Helper()
-	_, err := exec.LookPath("python3")
-	if err != nil && os.Getenv("CI") == "" {
-		t.Skip("python3 is not installed")
-	}
-	require.NoError(t, err, "CI leaves nothing out")
-}
-
 func TestPythonSeesEveryEntryByteForByte(t *testing.T) {
-	needPython(t)
+	testneed.Program(t, "python3")
 	var every []byte
 	for b := 1; b < 256; b++ {
 		every = append(every, byte(b))
@@ -84,7 +76,7 @@ func TestPythonSeesEveryEntryByteForByte(t *testing.T) {
 		{"variable", "large"}:         strings.Repeat("x", 131072-len("AIRFLOW_VAR_LARGE=")-1),
 	}
 	volume := newVolume(t, entries)
-	command := exec.Command("agent", "exec", "--dir", volume, "--", "python3", "-c", python)
+	command := testwait.Command(t, "agent", "exec", "--dir", volume, "--", "python3", "-c", python)
 	var warnings bytes.Buffer
 	command.Stderr = &warnings
 	out, err := command.Output()
@@ -110,7 +102,7 @@ func hexadecimal(text string) string {
 
 func TestExecLeavesNoAgentBetween(t *testing.T) {
 	volume := newVolume(t, map[[2]string]string{{"variable", "region"}: "north"})
-	command := exec.Command("agent", "exec", "--dir", volume, "--", "sh", "-c", `echo $$ "$@"; kill -TERM $$`, "sh", "a b", "", "--dir")
+	command := testwait.Command(t, "agent", "exec", "--dir", volume, "--", "sh", "-c", `echo $$ "$@"; kill -TERM $$`, "sh", "a b", "", "--dir")
 	out, err := command.Output()
 	var exit *exec.ExitError
 	require.ErrorAs(t, err, &exit)
@@ -129,7 +121,7 @@ const inherits = `ulimit -S -n 64; exec "$@" sh -c 'grep -E "^(Sig(Blk|Ign|Cgt)|
 func TestTheProgramInheritsWhatItWouldWithoutTheAgent(t *testing.T) {
 	volume := newVolume(t, nil)
 	run := func(wrapper ...string) string {
-		out, err := exec.Command("sh", append([]string{"-c", "trap '' HUP INT; umask 27; " + inherits, "sh"}, wrapper...)...).Output()
+		out, err := testwait.Command(t, "sh", append([]string{"-c", "trap '' HUP INT; umask 27; " + inherits, "sh"}, wrapper...)...).Output()
 		require.NoError(t, err)
 		return string(out)
 	}
@@ -159,7 +151,7 @@ func TestNoCommandTellsAValue(t *testing.T) {
 			{"env"}, {"env", "--format=plain"}, {"env", "--format=dotenv"}, {"env", "--format=export"}, {"env", "--format=none"},
 			{"check"}, {"check", "--json"}, {"wait", "--timeout=1ms"},
 		} {
-			command := exec.Command("agent", append([]string{args[0], "--dir", volume}, args[1:]...)...)
+			command := testwait.Command(t, "agent", append([]string{args[0], "--dir", volume}, args[1:]...)...)
 			command.Env = append(os.Environ(), "AIRFLOW_VAR_C=other "+needle)
 			out, err := command.CombinedOutput()
 			var exit *exec.ExitError

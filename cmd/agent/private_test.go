@@ -12,6 +12,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/leoflow/secrets-csi/internal/testwait"
 )
 
 // notRoots makes a process one whose files in /proc are not root's, so that isPrivate
@@ -51,7 +53,7 @@ func TestWhoHoldsValuesIsPrivate(t *testing.T) {
 		{[]string{"agent", "exec", "--on-rotate=restart", "--dir", small, "--", "sh", "-c", "echo; cat"}, true},
 		{[]string{"agent", "exec", "--dir", small, "--", "sh", "-c", "echo; cat"}, false}, // the program itself
 	} {
-		command := notRoots(exec.Command(row.args[0], row.args[1:]...))
+		command := notRoots(testwait.Command(t, row.args[0], row.args[1:]...))
 		in, err := command.StdinPipe()
 		require.NoError(t, err)
 		out, err := command.StdoutPipe()

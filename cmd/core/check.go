@@ -18,7 +18,8 @@ func checkCommand() cli.Command {
 		Summary: "Validates export files and rules, and names the lines that are wrong.",
 		Details: `It reads the files as core would, opens what is sealed, and decides on and renders
 everything as the driver would. Every problem is one line that begins with the file
-and the line. It exits with 1 if there is any. Nothing is asked of a network: whether a
+and the line. It exits with 1 if there is any. What is lost in reading, as Airflow loses it
+without a word, is told and is no problem. Nothing is asked of a network: whether a
 credential that is found at runtime is any good, only the task can tell.`,
 		Examples: `core check --connections connections.json --variables variables.yaml --rules rules.yaml
 # with sealed values
@@ -60,6 +61,9 @@ func check(ctx context.Context, out io.Writer, raw checkFlags) error {
 	if err := printCheck(out, raw, shown, problems); err != nil {
 		return err
 	}
+	if err := printLosses(out, raw, shown); err != nil {
+		return err
+	}
 	if len(problems) > 0 {
 		return &cli.ExitError{Code: cli.Failure}
 	}
@@ -68,6 +72,23 @@ func check(ctx context.Context, out io.Writer, raw checkFlags) error {
 	}
 	_, err = fmt.Fprintf(out, "ok: %d entries, %d rules\n", len(shown.origins), len(files.Current().Rules.Rules))
 	return err
+}
+
+// printLosses tells what is served otherwise than it is written. That is Airflow's own way
+// and no problem of the file, so the check may pass all the same.
+func printLosses(out io.Writer, raw checkFlags, shown preview) error {
+	if raw.json {
+		return nil
+	}
+	for _, notice := range shown.notices {
+		if notice.Code != codeLoss {
+			continue
+		}
+		if _, err := fmt.Fprintf(out, "%s (%s)\n", notice, codeLoss); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func printCheck(out io.Writer, raw checkFlags, shown preview, problems []previewNotice) error {

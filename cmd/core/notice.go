@@ -12,6 +12,7 @@ import (
 const (
 	codeInvalid   = "invalid"                // the entry is not delivered
 	codeBroken    = "broken"                 // it is, and will not work
+	codeLoss      = "lost-in-reading"        // it is delivered, and less than what is written
 	codeReference = "fetched-when-delivered" // its value is not known here
 )
 

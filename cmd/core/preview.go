@@ -52,6 +52,9 @@ func newPreview(ctx context.Context, files *store.Store, format render.Format, s
 // add opens an entry and decides on it; what cannot be is a notice.
 func (p *preview) add(ctx context.Context, e store.Entry) {
 	p.origins[e.Name] = e.Origin
+	for _, loss := range e.Losses {
+		p.notice(e.Name, codeLoss, loss)
+	}
 	value, err := p.files.Open(e)
 	switch {
 	case err != nil:

@@ -4,13 +4,14 @@ import (
 	"bufio"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/leoflow/secrets-csi/internal/testwait"
 )
 
 // startServing starts core as a process of its own and returns once it serves, with the
@@ -23,7 +24,7 @@ func startServing(t *testing.T) (process *os.Process, dir string) {
 	} {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600))
 	}
-	command := exec.Command("core", "serve", "--listen=127.0.0.1:0", "--plaintext-loopback", "--audit-log=audit.jsonl",
+	command := testwait.Command(t, "core", "serve", "--listen=127.0.0.1:0", "--plaintext-loopback", "--audit-log=audit.jsonl",
 		"--variables=variables.yaml", "--rules=rules.yaml", "--jwt-key-file=jwt.key")
 	command.Dir = dir
 	if os.Geteuid() == 0 { // the files that /proc has of it would be root's in any case

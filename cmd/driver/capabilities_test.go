@@ -3,12 +3,13 @@ package main
 import (
 	"fmt"
 	"os"
-	"os/exec"
 	"regexp"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/leoflow/secrets-csi/internal/testwait"
 )
 
 // stripped marks the environment of the process that loses its capabilities.
@@ -22,7 +23,7 @@ func TestKeepsTheCapabilitiesItUses(t *testing.T) {
 		fmt.Println(string(status))
 		return
 	}
-	again := exec.CommandContext(t.Context(), "/proc/self/exe", "-test.run=^TestKeepsTheCapabilitiesItUses$")
+	again := testwait.Command(t, "/proc/self/exe", "-test.run=^TestKeepsTheCapabilitiesItUses$")
 	again.Env = append(os.Environ(), stripped+"=1")
 	output, err := again.CombinedOutput()
 	require.NoError(t, err, string(output))

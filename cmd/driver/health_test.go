@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/leoflow/secrets-csi/internal/testport"
+	"github.com/leoflow/secrets-csi/internal/testwait"
 )
 
 // freeAddress is one that nobody listens on.
@@ -30,7 +31,7 @@ func ask(t *testing.T, url string) (code int, answer string) {
 	t.Helper()
 	transport := &http.Transport{}
 	defer transport.CloseIdleConnections()
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	request, err := http.NewRequestWithContext(testwait.Context(t), http.MethodGet, url, nil)
 	require.NoError(t, err)
 	response, err := transport.RoundTrip(request)
 	require.NoError(t, err)
@@ -70,7 +71,7 @@ func TestNobodyHoldsTheDriversMemoryByTalking(t *testing.T) {
 	require.NoError(t, response.Body.Close())
 	assert.Equal(t, http.StatusRequestHeaderFieldsTooLarge, response.StatusCode)
 	cancel()
-	assert.NoError(t, <-ended)
+	assert.NoError(t, testwait.Receive(t, ended))
 }
 
 func TestProbesTakeTurns(t *testing.T) {

@@ -10,6 +10,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/leoflow/secrets-csi/internal/testwait"
 )
 
 func TestASignalSwitchesTheLogLevelAndBack(t *testing.T) {
@@ -19,7 +21,7 @@ func TestASignalSwitchesTheLogLevelAndBack(t *testing.T) {
 	defer stop()
 	assert.False(t, log.Enabled(t.Context(), slog.LevelDebug))
 	require.NoError(t, syscall.Kill(os.Getpid(), syscall.SIGUSR1))
-	<-out.seen
+	testwait.Closed(t, out.seen)
 	assert.True(t, log.Enabled(t.Context(), slog.LevelDebug))
 	level.toggle()
 	assert.False(t, log.Enabled(t.Context(), slog.LevelDebug))

@@ -23,6 +23,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/leoflow/secrets-csi/internal/cli"
+	"github.com/leoflow/secrets-csi/internal/testwait"
 	"github.com/leoflow/secrets-csi/pkg/mount/mounttest"
 	"github.com/leoflow/secrets-csi/test/stack"
 )
@@ -116,10 +117,10 @@ func boot(t *testing.T, flags ...string) booted {
 	go func() { code <- program().Execute(ctx, args, cli.Streams{Out: b.out, Err: b.out}) }()
 	b.stop = sync.OnceValue(func() int {
 		cancel()
-		return <-code
+		return testwait.Receive(t, code)
 	})
 	t.Cleanup(func() { assert.Equal(t, cli.OK, b.stop(), b.out) })
-	<-b.out.seen
+	testwait.Closed(t, b.out.seen)
 	var err error
 	b.kubelet, err = stack.DialKubelet(socket, filepath.Join(b.directory, "pods"))
 	require.NoError(t, err)

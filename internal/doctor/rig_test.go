@@ -21,6 +21,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/leoflow/secrets-csi/internal/testca"
+	"github.com/leoflow/secrets-csi/internal/testwait"
 	"github.com/leoflow/secrets-csi/pkg/delivery"
 	"github.com/leoflow/secrets-csi/pkg/driver"
 	"github.com/leoflow/secrets-csi/pkg/mount"
@@ -88,7 +89,7 @@ func (r *rig) serveDriver(t *testing.T) {
 	go func() { ended <- server.Serve(ctx) }()
 	t.Cleanup(func() {
 		cancel()
-		assert.NoError(t, <-ended)
+		assert.NoError(t, testwait.Receive(t, ended))
 	})
 	require.Eventually(t, func() bool { return server.Live(t.Context()) == nil }, 5*time.Second, time.Millisecond)
 	r.answerProbes(t, http.StatusOK, "ok")

@@ -12,6 +12,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/leoflow/secrets-csi/internal/filewatch"
+	"github.com/leoflow/secrets-csi/internal/testwait"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -26,45 +27,36 @@ func watching(t *testing.T, poll time.Duration, files ...string) <-chan struct{}
 	}()
 	t.Cleanup(func() {
 		cancel()
-		<-done
+		testwait.Closed(t, done)
 	})
 	return looks
-}
-
-func requireLook(t *testing.T, looks <-chan struct{}) {
-	t.Helper()
-	select {
-	case <-looks:
-	case <-time.After(10 * time.Second):
-		require.FailNow(t, "nobody looked")
-	}
 }
 
 func TestWatchLooksWhenAFileIsReplaced(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "variables.json")
 	looks := watching(t, time.Hour, file)
-	requireLook(t, looks) // at the start
+	testwait.Receive(t, looks) // at the start
 	require.NoError(t, os.WriteFile(file+".new", []byte("{}"), 0o600))
 	require.NoError(t, os.Rename(file+".new", file))
-	requireLook(t, looks)
+	testwait.Receive(t, looks)
 	require.NoError(t, os.Remove(file))
-	requireLook(t, looks)
+	testwait.Receive(t, looks)
 }
 
 // Kubernetes replaces the files of a volume by one symbolic link.
 func TestWatchLooksWhenAMountedSecretChanges(t *testing.T) {
 	dir := t.TempDir()
 	looks := watching(t, time.Hour, filepath.Join(dir, "variables.json"))
-	requireLook(t, looks)
+	testwait.Receive(t, looks)
 	require.NoError(t, os.Symlink("..2026", filepath.Join(dir, "..data_tmp")))
 	require.NoError(t, os.Rename(filepath.Join(dir, "..data_tmp"), filepath.Join(dir, "..data")))
-	requireLook(t, looks)
+	testwait.Receive(t, looks)
 }
 
 // Where the kernel cannot tell, looking now and then must do.
 func TestWatchPollsWhereItIsNotNotified(t *testing.T) {
 	looks := watching(t, time.Millisecond, filepath.Join(t.TempDir(), "absent", "variables.json"))
 	for range 3 {
-		requireLook(t, looks)
+		testwait.Receive(t, looks)
 	}
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/leoflow/secrets-csi/internal/kube"
 	"github.com/leoflow/secrets-csi/internal/kube/kubetest"
+	"github.com/leoflow/secrets-csi/internal/testwait"
 )
 
 type logged struct {
@@ -93,7 +94,7 @@ func TestAnAPIServerThatIsAwayHoldsNobodyUp(t *testing.T) {
 	defer close(block)
 	made, _ := events(t, config)
 	made.Warn("team-a", "task", "1-2-3", "EntryMissing", "why")
-	<-began
+	testwait.Receive(t, began)
 	finished := make(chan struct{})
 	go func() {
 		defer close(finished)

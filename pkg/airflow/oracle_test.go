@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
-	"os"
-	"os/exec"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -14,6 +12,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/leoflow/secrets-csi/internal/testneed"
+	"github.com/leoflow/secrets-csi/internal/testwait"
 	"github.com/leoflow/secrets-csi/pkg/secret"
 )
 
@@ -41,14 +41,10 @@ type reading struct {
 
 func askAirflow(t *testing.T, questions []question) []answer {
 	t.Helper()
-	python, err := exec.LookPath("python3")
-	if err != nil && os.Getenv("CI") == "" {
-		t.Skip("python3 is not installed")
-	}
-	require.NoError(t, err, "CI leaves nothing out")
+	testneed.Program(t, "python3")
 	input, err := json.Marshal(questions)
 	require.NoError(t, err)
-	command := exec.Command(python, "testdata/airflow.py")
+	command := testwait.Command(t, "python3", "testdata/airflow.py")
 	command.Stdin = bytes.NewReader(input)
 	output, err := command.Output()
 	require.NoError(t, err)

@@ -20,6 +20,7 @@ import (
 
 	agentv1 "github.com/leoflow/secrets-csi/api/leoflow/agent/v1"
 	secretsv1 "github.com/leoflow/secrets-csi/api/leoflow/secrets/v1"
+	"github.com/leoflow/secrets-csi/internal/testwait"
 	"github.com/leoflow/secrets-csi/pkg/coreserver"
 	"github.com/leoflow/secrets-csi/pkg/coreserver/audit"
 	"github.com/leoflow/secrets-csi/pkg/coreserver/auth"
@@ -105,7 +106,7 @@ func (c *core) boot(change func(*coreserver.Config)) {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- c.server.Serve(ctx, listener) }()
-	c.stop = sync.OnceValue(func() error { cancel(); return <-ended })
+	c.stop = sync.OnceValue(func() error { cancel(); return testwait.Receive(c.t, ended) })
 	c.t.Cleanup(func() { require.NoError(c.t, c.stop()) })
 }
 
@@ -147,7 +148,8 @@ func (c *core) records() []audit.Record {
 }
 
 func within(t testing.TB) context.Context {
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), testwait.Limit)
 	t.Cleanup(cancel)
 	return ctx
 }

@@ -19,6 +19,7 @@ import (
 
 	agentv1 "github.com/leoflow/secrets-csi/api/leoflow/agent/v1"
 	secretsv1 "github.com/leoflow/secrets-csi/api/leoflow/secrets/v1"
+	"github.com/leoflow/secrets-csi/internal/testwait"
 	"github.com/leoflow/secrets-csi/pkg/coreserver"
 	"github.com/leoflow/secrets-csi/pkg/coreserver/auth"
 	"github.com/leoflow/secrets-csi/pkg/secret"
@@ -172,7 +173,7 @@ func TestStoppingIsBounded(t *testing.T) {
 		_, err := client.GetVariables(bearing(within(t), "t"), &agentv1.GetVariablesRequest{})
 		ended <- err
 	}()
-	<-slow.entered
+	testwait.Closed(t, slow.entered)
 	require.NoError(t, c.stop())
-	assert.Equal(t, codes.Unavailable, status.Code(<-ended))
+	assert.Equal(t, codes.Unavailable, status.Code(testwait.Receive(t, ended)))
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/leoflow/secrets-csi/internal/testwait"
 	"github.com/leoflow/secrets-csi/pkg/airflow"
 	"github.com/leoflow/secrets-csi/pkg/delivery/render"
 	"github.com/leoflow/secrets-csi/pkg/mount"
@@ -372,7 +373,7 @@ func TestUnpublishDuringAPublishWins(t *testing.T) {
 	require.Eventually(t, func() bool { return len(r.fake.Calls()) == 1 }, 5*time.Second, time.Millisecond)
 	require.NoError(t, r.Unpublish(t.Context(), v.ID, v.TargetPath))
 	release()
-	assert.Equal(t, Busy, reasonOf(t, <-published))
+	assert.Equal(t, Busy, reasonOf(t, testwait.Receive(t, published)))
 	assert.NoDirExists(t, v.TargetPath)
 }
 

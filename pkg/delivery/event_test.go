@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/leoflow/secrets-csi/internal/testwait"
 	"github.com/leoflow/secrets-csi/pkg/policy"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 )
@@ -110,7 +111,7 @@ func TestAPodThatGoesIsToldNothing(t *testing.T) {
 	require.Eventually(t, func() bool { return len(r.fake.Calls()) > 0 }, 10*time.Second, time.Millisecond)
 	require.NoError(t, r.Unpublish(t.Context(), v.ID, v.TargetPath))
 	release()
-	assert.Equal(t, Busy, reasonOf(t, <-failed))
+	assert.Equal(t, Busy, reasonOf(t, testwait.Receive(t, failed)))
 	assert.Empty(t, told.read())
 }
 

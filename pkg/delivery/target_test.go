@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/leoflow/secrets-csi/internal/testwait"
 	"github.com/leoflow/secrets-csi/pkg/mount"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 )
@@ -133,7 +134,7 @@ func TestUnpublishWaitsForWhatIsBeingWritten(t *testing.T) {
 	require.Eventually(t, func() bool { return r.targets.waiting(v.TargetPath) == 2 }, 5*time.Second, time.Millisecond)
 	assert.Equal(t, firstURI, read(t, v, "connections/warehouse"))
 	unlock()
-	require.NoError(t, <-unpublished)
+	require.NoError(t, testwait.Receive(t, unpublished))
 	assert.NoDirExists(t, v.TargetPath)
 }
 
@@ -150,7 +151,7 @@ func TestADeliveryWaitsForThePath(t *testing.T) {
 	require.Eventually(t, func() bool { return r.targets.waiting(v.TargetPath) == 2 }, 5*time.Second, time.Millisecond)
 	assert.Equal(t, firstURI, read(t, v, "connections/warehouse"))
 	unlock()
-	require.NoError(t, <-delivered)
+	require.NoError(t, testwait.Receive(t, delivered))
 	assert.Equal(t, secondURI, read(t, v, "connections/warehouse"))
 }
 

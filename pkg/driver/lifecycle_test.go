@@ -19,6 +19,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/leoflow/secrets-csi/internal/testwait"
 	"github.com/leoflow/secrets-csi/pkg/airflow"
 	"github.com/leoflow/secrets-csi/pkg/delivery"
 	"github.com/leoflow/secrets-csi/pkg/mount"
@@ -280,7 +281,7 @@ func TestThePodsGroupOwnsTheFiles(t *testing.T) {
 		request := r.publishRequest("group")
 		request.VolumeCapability.GetMount().VolumeMountGroup = group
 		require.NoError(t, r.publish(t, request))
-		assert.Equal(t, want, (<-recorded.volumes).Group)
+		assert.Equal(t, want, testwait.Receive(t, recorded.volumes).Group)
 	}
 }
 

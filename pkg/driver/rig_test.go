@@ -20,6 +20,7 @@ import (
 	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/credentials/insecure"
 
+	"github.com/leoflow/secrets-csi/internal/testwait"
 	"github.com/leoflow/secrets-csi/pkg/airflow"
 	"github.com/leoflow/secrets-csi/pkg/delivery"
 	"github.com/leoflow/secrets-csi/pkg/provider"
@@ -97,7 +98,7 @@ func (r *rig) start(t *testing.T) {
 	go func() { ended <- r.server.Serve(ctx) }()
 	r.stop = sync.OnceValue(func() error {
 		cancel()
-		return <-ended
+		return testwait.Receive(t, ended)
 	})
 	t.Cleanup(func() { assert.NoError(t, r.stop()) })
 	r.conn = dial(t, r.server.Endpoint)
@@ -108,12 +109,21 @@ func (r *rig) start(t *testing.T) {
 func dial(t *testing.T, path string, options ...grpc.DialOption) *grpc.ClientConn {
 	t.Helper()
 	options = append(options, grpc.WithTransportCredentials(insecure.NewCredentials()),
-		grpc.WithDefaultCallOptions(grpc.WaitForReady(true)),
-		grpc.WithConnectParams(grpc.ConnectParams{Backoff: backoff.Config{BaseDelay: time.Millisecond, MaxDelay: 50 * time.Millisecond, Multiplier: 2}}))
+		grpc.WithDefaultCallOptions(grpc.WaitForReady(true)), grpc.WithUnaryInterceptor(endAtTheLimit),
+		grpc.WithConnectParams(grpc.ConnectParams{
+			MinConnectTimeout: testwait.Limit, // or the back-off is the time that a connect may take
+			Backoff:           backoff.Config{BaseDelay: time.Millisecond, MaxDelay: 50 * time.Millisecond, Multiplier: 2},
+		}))
 	conn, err := grpc.NewClient("unix:"+path, options...)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = conn.Close() })
 	return conn
+}
+
+func endAtTheLimit(ctx context.Context, method string, request, reply any, conn *grpc.ClientConn, invoke grpc.UnaryInvoker, options ...grpc.CallOption) error {
+	ctx, cancel := context.WithTimeout(ctx, testwait.Limit)
+	defer cancel()
+	return invoke(ctx, method, request, reply, conn, options...)
 }
 
 func newProvider() *providertest.Fake {

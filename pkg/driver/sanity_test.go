@@ -21,6 +21,8 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
+
+	"github.com/leoflow/secrets-csi/internal/testwait"
 )
 
 // skippedInSanity is every spec of the identity and node groups that may be skipped,
@@ -63,7 +65,7 @@ func TestSanity(t *testing.T) {
 	gomega.RegisterFailHandler(ginkgo.Fail)
 	suite, reporter := ginkgo.GinkgoConfiguration()
 	suite.FocusStrings = []string{"Identity Service", "Node Service"}
-	reporter.Succinct = true
+	suite.Timeout, reporter.Succinct = testwait.Limit, true
 	specs := sanity.GinkgoTest(&config)
 	assert.True(t, ginkgo.RunSpecs(t, "csi-sanity", suite, reporter))
 	specs.Finalize()
@@ -125,7 +127,7 @@ func serveController(t *testing.T, directory string) string {
 	go func() { ended <- server.Serve(listener) }()
 	t.Cleanup(func() {
 		server.Stop()
-		assert.NoError(t, <-ended)
+		assert.NoError(t, testwait.Receive(t, ended))
 	})
 	return path
 }

@@ -17,6 +17,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/leoflow/secrets-csi/internal/testwait"
 	"github.com/leoflow/secrets-csi/pkg/delivery"
 )
 
@@ -127,7 +128,7 @@ func TestStoppingFinishesTheCallsInFlight(t *testing.T) {
 	r, h := newHeldRig(t, time.Minute)
 	published := make(chan error, 1)
 	go func() { published <- r.publish(t, r.publishRequest("last")) }()
-	<-h.entered
+	testwait.Closed(t, h.entered)
 	stopped := make(chan error, 1)
 	go func() { stopped <- r.stop() }()
 	// The sockets go at once, so that a successor can start; the call goes on.
@@ -135,8 +136,8 @@ func TestStoppingFinishesTheCallsInFlight(t *testing.T) {
 		waitUntilGone(t, path)
 	}
 	close(h.release)
-	require.NoError(t, <-published)
-	require.NoError(t, <-stopped)
+	require.NoError(t, testwait.Receive(t, published))
+	require.NoError(t, testwait.Receive(t, stopped))
 	assert.Equal(t, regionValue, readFile(t, r.target("last"), "variables/region"))
 }
 
@@ -153,9 +154,9 @@ func TestStoppingCancelsWhatOutlastsTheGrace(t *testing.T) {
 	r, h := newHeldRig(t, time.Millisecond)
 	published := make(chan error, 1)
 	go func() { published <- r.publish(t, r.publishRequest("late")) }()
-	<-h.entered
+	testwait.Closed(t, h.entered)
 	require.NoError(t, r.stop())
-	assert.Contains(t, []codes.Code{codes.Canceled, codes.Unavailable}, status.Code(<-published), "kubelet tries both again")
+	assert.Contains(t, []codes.Code{codes.Canceled, codes.Unavailable}, status.Code(testwait.Receive(t, published)), "kubelet tries both again")
 	assert.NoDirExists(t, r.target("late"))
 	assert.Contains(t, r.logs.String(), "stopping as asked")
 	assert.Contains(t, r.logs.String(), "cancelling the calls that did not finish in time")

@@ -16,6 +16,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 	"golang.org/x/sys/unix"
+
+	"github.com/leoflow/secrets-csi/internal/testwait"
 )
 
 func TestFollow(t *testing.T) {
@@ -35,16 +37,16 @@ func TestFollow(t *testing.T) {
 	}()
 	for number := range 6 {
 		deliver(t, volume, numbered(number))
-		assert.Equal(t, fmt.Sprint(number), <-seen)
+		assert.Equal(t, fmt.Sprint(number), testwait.Receive(t, seen))
 		switch number {
 		case 3:
-			assert.Equal(t, "refused; trying again every 10s", <-told)
+			assert.Equal(t, "refused; trying again every 10s", testwait.Receive(t, told))
 		case 4:
-			assert.Contains(t, <-told, "again")
+			assert.Contains(t, testwait.Receive(t, told), "again")
 		}
 	}
 	stop()
-	require.NoError(t, <-done)
+	require.NoError(t, testwait.Receive(t, done))
 	goleak.VerifyNone(t)
 }
 

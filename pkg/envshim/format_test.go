@@ -5,12 +5,13 @@ import (
 	"encoding/json"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/leoflow/secrets-csi/internal/testwait"
 )
 
 func TestFormats(t *testing.T) {
@@ -29,7 +30,7 @@ func TestFormats(t *testing.T) {
 	assert.Equal(t, map[string]string{"AIRFLOW_VAR_REGION": entries[0].Value.Reveal(), "AIRFLOW_VAR_URI": entries[1].Value.Reveal()}, read)
 	assert.JSONEq(t, "{}", write(JSON, nil))
 
-	shell := exec.Command("sh", "-c", write(Export, entries)+`printf %s "$AIRFLOW_VAR_REGION"`)
+	shell := testwait.Command(t, "sh", "-c", write(Export, entries)+`printf %s "$AIRFLOW_VAR_REGION"`)
 	out, err := shell.Output()
 	require.NoError(t, err)
 	assert.Equal(t, entries[0].Value.Reveal(), string(out))

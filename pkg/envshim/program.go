@@ -35,30 +35,47 @@ type Program struct {
 }
 
 // Find looks a command up as a shell does: a name with a slash is a path, another is
-// searched for along searchPath, where an empty element is the working directory.
+// searched for along searchPath, where an empty element is the working directory. What
+// may be in a directory that this user may not search is not found.
 func Find(command, searchPath string) (string, error) {
 	if strings.Contains(command, "/") {
 		return command, executable(command)
 	}
-	found := error(&StartError{exitNotFound, fmt.Errorf("%q: command not found in PATH", command)})
-	if command == "" {
-		return "", found
-	}
+	var unusable error
+	var closed []string
 	for _, dir := range filepath.SplitList(searchPath) {
+		if command == "" {
+			break
+		}
 		if dir == "" {
 			dir = "."
 		}
 		path := dir + "/" + command
 		err := executable(path)
-		if err == nil {
-			return path, nil
-		}
 		var start *StartError
-		if errors.As(err, &start) && start.ExitCode == exitNotExecutable {
-			found = err
+		switch {
+		case err == nil:
+			return path, nil
+		case !errors.As(err, &start) || start.ExitCode == exitNotFound:
+		case errors.Is(unix.Access(dir, unix.X_OK), unix.EACCES):
+			closed = append(closed, dir)
+		default:
+			unusable = err
 		}
 	}
-	return "", found
+	if unusable != nil {
+		return "", unusable
+	}
+	return "", notFound(command, closed)
+}
+
+// notFound names the directories that could not be searched: the command may be there.
+func notFound(command string, closed []string) error {
+	err := fmt.Errorf("%q: command not found in PATH", command)
+	if len(closed) > 0 {
+		err = fmt.Errorf("%w, of which this user may not search %s", err, strings.Join(closed, ", "))
+	}
+	return &StartError{exitNotFound, err}
 }
 
 func executable(path string) error {

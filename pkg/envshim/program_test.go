@@ -53,6 +53,39 @@ func TestFind(t *testing.T) {
 	}
 }
 
+// Whoever is not root has a PATH with root's directories in it soon enough.
+func TestFindInADirectoryThatMayNotBeSearched(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"closed/plain", "closed/hidden", "open/plain"} {
+		path := filepath.Join(dir, name)
+		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
+		require.NoError(t, os.WriteFile(path, nil, 0o755))
+	}
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "open/data"), nil, 0o644))
+	require.NoError(t, os.Chmod(filepath.Join(dir, "closed"), 0))
+	withoutCapabilities(t, func() {
+		search := dir + "/closed:" + dir + "/open"
+		found, err := Find("plain", search)
+		assert.NoError(t, err)
+		assert.Equal(t, dir+"/open/plain", found)
+		for command, row := range map[string]struct {
+			code    int
+			message string
+		}{
+			"hidden":                {127, `"hidden": command not found in PATH, of which this user may not search ` + dir + "/closed"},
+			"data":                  {126, dir + "/open/data: permission denied"},
+			dir + "/closed/hidden":  {126, dir + "/closed/hidden: permission denied"},
+			dir + "/closed/nothing": {126, dir + "/closed/nothing: permission denied"},
+		} {
+			_, err := Find(command, search)
+			var start *StartError
+			require.ErrorAs(t, err, &start)
+			assert.Equal(t, row.code, start.ExitCode, command)
+			assert.EqualError(t, err, row.message)
+		}
+	})
+}
+
 func TestExecTellsWhyItFailed(t *testing.T) {
 	script := filepath.Join(t.TempDir(), "script")
 	require.NoError(t, os.WriteFile(script, []byte("exit 0\n"), 0o755))

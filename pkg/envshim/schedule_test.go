@@ -4,7 +4,6 @@ import (
 	"errors"
 	"hash/maphash"
 	"math"
-	"os/exec"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,6 +11,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"github.com/leoflow/secrets-csi/internal/testwait"
 )
 
 func TestChangesAreGatheredAndNotPutOff(t *testing.T) {
@@ -89,7 +90,7 @@ func TestWhatFailsIsToldOnceAndTriedAgain(t *testing.T) {
 func TestAProgramWithoutAHandlerIsLookedAtEverMoreSeldom(t *testing.T) {
 	volume := newVolume(t)
 	deliver(t, volume, numbered(1))
-	deaf := exec.CommandContext(t.Context(), "sleep", "1h")
+	deaf := testwait.Command(t, "sleep", "1h")
 	require.NoError(t, deaf.Start())
 	t.Cleanup(func() {
 		_ = deaf.Process.Kill()

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"github.com/leoflow/secrets-csi/internal/testwait"
 	"github.com/leoflow/secrets-csi/pkg/mount/layout"
 )
 
@@ -106,24 +107,25 @@ func TestReadRefuses(t *testing.T) {
 func TestReadWithoutPermissionNamesTheRemedy(t *testing.T) {
 	dir := newDirectory(t)
 	require.NoError(t, os.Chmod(filepath.Join(dir, "..1/variables/region"), 0))
-	_, err := readWithoutCapabilities(t, dir)
+	var err error
+	withoutCapabilities(t, func() { _, err = Read(dir) })
 	assert.EqualError(t, err, "reading volume "+dir+`: variable "region": openat variables/region: permission denied: the files belong to the pod's group: set securityContext.fsGroup, or the volume's attribute mode`)
 }
 
-// readWithoutCapabilities reads as root in a container does, to whom permissions apply.
-func readWithoutCapabilities(t *testing.T, dir string) (snapshot Snapshot, err error) {
+// withoutCapabilities does what is asked as root in a container does it, to whom
+// permissions apply.
+func withoutCapabilities(t *testing.T, do func()) {
 	t.Helper()
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		runtime.LockOSThread() // never unlocked: this thread ends with the goroutine
 		var none [2]unix.CapUserData
-		if err = unix.Capset(&unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}, &none[0]); err == nil {
-			snapshot, err = Read(dir)
+		if assert.NoError(t, unix.Capset(&unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}, &none[0])) {
+			do()
 		}
 	}()
-	<-done
-	return snapshot, err
+	testwait.Closed(t, done)
 }
 
 // TestReadWhileTheWriterSwaps and the benchmark after it read while generations follow

@@ -13,6 +13,7 @@ import (
 	"go.uber.org/goleak"
 	"golang.org/x/sys/unix"
 
+	"github.com/leoflow/secrets-csi/internal/testwait"
 	"github.com/leoflow/secrets-csi/pkg/mount/layout"
 )
 
@@ -39,8 +40,7 @@ func TestWatchTellsOfEveryGeneration(t *testing.T) {
 	changed, warnings := watch(t, volume, never)
 	for number := range 100 {
 		deliver(t, volume, numbered(number))
-		_, open := <-changed
-		require.True(t, open)
+		testwait.Receive(t, changed)
 	}
 	assert.Empty(t, *warnings)
 }
@@ -51,7 +51,7 @@ func TestWatchStaysQuietWhereNothingChanges(t *testing.T) {
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "..tmp"), nil, 0o600))
 	require.NoError(t, os.Rename(filepath.Join(dir, "..tmp"), filepath.Join(dir, "other")))
 	swapLink(t, dir, "..2")
-	<-changed // everything before this has been looked at
+	testwait.Receive(t, changed) // everything before this has been looked at
 	assert.Empty(t, changed)
 }
 
@@ -72,7 +72,7 @@ func TestWatchPollsWhereThereAreNoHints(t *testing.T) {
 	assert.ErrorIs(t, (*warnings)[0], unix.EMFILE)
 	for _, target := range []string{"..2", "..3", "..4"} {
 		swapLink(t, dir, target)
-		<-changed
+		testwait.Receive(t, changed)
 	}
 }
 
@@ -90,10 +90,10 @@ func TestWatchFindsADirectoryThatComesBack(t *testing.T) {
 	dir := newDirectory(t)
 	changed, _ := watch(t, dir, 10*time.Millisecond)
 	require.NoError(t, os.RemoveAll(dir))
-	<-changed
+	testwait.Receive(t, changed)
 	require.NoError(t, os.Mkdir(dir, 0o700))
 	swapLink(t, dir, "..2")
-	<-changed
+	testwait.Receive(t, changed)
 }
 
 func TestWait(t *testing.T) {
@@ -108,7 +108,7 @@ func TestWait(t *testing.T) {
 		done <- err
 	}()
 	require.NoError(t, os.Rename(delivered, dir))
-	require.NoError(t, <-done)
+	require.NoError(t, testwait.Receive(t, done))
 
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Millisecond)
 	defer cancel()

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"testing"
@@ -13,6 +12,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/leoflow/secrets-csi/internal/testwait"
 	"github.com/leoflow/secrets-csi/pkg/mount/layout"
 )
 
@@ -106,7 +106,7 @@ func TestKilledPublishOrUnpublishIsFinishedByTheNextCall(t *testing.T) {
 // few times.
 func killAtWork(t *testing.T, target, work string) {
 	t.Helper()
-	victim := exec.Command("/proc/self/exe")
+	victim := testwait.Command(t, "/proc/self/exe")
 	victim.Env = append(os.Environ(), victimTarget+"="+target, victimWork+"="+work)
 	victim.Stderr = os.Stderr
 	output, err := victim.StdoutPipe()

@@ -10,6 +10,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"github.com/leoflow/secrets-csi/internal/testwait"
 )
 
 func TestMountMakesACappedPrivateTmpfs(t *testing.T) {
@@ -110,7 +112,7 @@ func TestMountAtOnceMakesOneMount(t *testing.T) {
 	}
 	made := 0
 	for range 8 {
-		if <-results {
+		if testwait.Receive(t, results) {
 			made++
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/leoflow/secrets-csi/internal/testwait"
 	"github.com/leoflow/secrets-csi/pkg/mount/layout"
 )
 
@@ -65,7 +66,7 @@ func TestReaderNeverSeesATornGeneration(t *testing.T) {
 		}
 	}
 	close(stop)
-	t.Logf("%d whole snapshots of %d generations out of %d, %d begun again", wanted, len(versions), <-written, gone)
+	t.Logf("%d whole snapshots of %d generations out of %d, %d begun again", wanted, len(versions), testwait.Receive(t, written), gone)
 	assert.Greater(t, len(versions), wanted/1000)
 }
 

@@ -12,7 +12,9 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/leoflow/secrets-csi/internal/testwait"
 	"github.com/leoflow/secrets-csi/pkg/mount/mounttest"
+	"github.com/leoflow/secrets-csi/test/stack"
 )
 
 func TestMain(m *testing.M) { os.Exit(mounttest.Run(m)) }
@@ -20,11 +22,8 @@ func TestMain(m *testing.M) { os.Exit(mounttest.Run(m)) }
 // build builds the demo and the programs it shows.
 func build(t *testing.T) (demo, bin string) {
 	t.Helper()
-	bin = t.TempDir()
-	command := exec.CommandContext(t.Context(), "go", "build", "-o", bin+"/", "./cmd/...", "./test/demo")
-	command.Dir = filepath.Join("..", "..")
-	out, err := command.CombinedOutput()
-	require.NoError(t, err, "%s", out)
+	bin, err := stack.Build(filepath.Join("..", ".."), "test-of-demo", "./test/demo")
+	require.NoError(t, err)
 	return filepath.Join(bin, "demo"), bin
 }
 
@@ -43,7 +42,7 @@ func TestTheDemoTellsItsStoryAndLeavesNothing(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			temp := t.TempDir()
-			command := exec.CommandContext(t.Context(), demo, "--bin", bin)
+			command := testwait.Command(t, demo, "--bin", bin)
 			command.Env = append(os.Environ(), "TMPDIR="+temp, "LEOFLOW_AUTH=tokenreview")
 			read, write, err := os.Pipe()
 			require.NoError(t, err)

@@ -2,7 +2,6 @@ package docs
 
 import (
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -12,6 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/leoflow/secrets-csi/internal/testwait"
 	"github.com/leoflow/secrets-csi/test/stack"
 )
 
@@ -72,7 +72,7 @@ func helpOfAll(t *testing.T) map[string]string {
 
 func printHelp(t *testing.T, bin, program string, command ...string) string {
 	t.Helper()
-	out, err := exec.CommandContext(t.Context(), filepath.Join(bin, program), append(command, "--help")...).Output()
+	out, err := testwait.Command(t, filepath.Join(bin, program), append(command, "--help")...).Output()
 	require.NoError(t, err)
 	return string(out)
 }

@@ -160,7 +160,7 @@ func failToPublish(t *testing.T, n *node) {
 
 	squatted := n.Kubelet.Target(pod("squatted", "", nil))
 	require.NoError(t, os.MkdirAll(squatted, 0o750))
-	require.NoError(t, unix.Mount("proc", squatted, "proc", 0, ""))
+	require.NoError(t, unix.Mount("tmpfs", squatted, "tmpfs", 0, "size=64k"))
 	require.Error(t, n.publish(t, "squatted"))
 	require.NoError(t, unix.Unmount(squatted, 0))
 	n.moves(t, `leoflow_csi_delivery_duration_seconds_count{cause="publish",outcome="bad_target"}`, 1)

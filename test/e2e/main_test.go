@@ -7,7 +7,6 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -15,6 +14,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/leoflow/secrets-csi/internal/testwait"
 	"github.com/leoflow/secrets-csi/pkg/mount/mounttest"
 	"github.com/leoflow/secrets-csi/test/stack"
 )
@@ -73,6 +73,6 @@ func needle() string { return "needle" + rand.Text() }
 // run runs one of the programs to its end and returns all it printed.
 func run(t *testing.T, program string, args ...string) (output string, err error) {
 	t.Helper()
-	out, err := exec.CommandContext(t.Context(), filepath.Join(binaries(t), program), args...).CombinedOutput()
+	out, err := testwait.Command(t, filepath.Join(binaries(t), program), args...).CombinedOutput()
 	return string(out), err
 }

@@ -2,13 +2,13 @@ package e2e
 
 import (
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/leoflow/secrets-csi/internal/testwait"
 	"github.com/leoflow/secrets-csi/test/stack"
 )
 
@@ -30,7 +30,7 @@ func TestASoundNodeIsSeenToBe(t *testing.T) {
 	driver.await(t, `leoflow_csi_rotation_lag_seconds_count`, 1)
 	assert.NotContains(t, driver.page(t), "warehouse")
 
-	doctor := exec.CommandContext(t.Context(), filepath.Join(binaries(t), "driver"), "doctor", "--pid="+s.Driver.ID(), "--json")
+	doctor := testwait.Command(t, filepath.Join(binaries(t), "driver"), "doctor", "--pid="+s.Driver.ID(), "--json")
 	doctor.Env = append(os.Environ(), "LEOFLOW_NODE_ID=here") // as kubectl hands on the container's
 	said, _ := doctor.Output()
 	assert.Regexp(t, `"check": "driver",\s+"state": "ok"`, string(said))

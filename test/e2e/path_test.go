@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -13,20 +12,24 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/leoflow/secrets-csi/internal/testwait"
 	"github.com/leoflow/secrets-csi/test/stack"
 )
 
-// childEnvironment is what a Python child of the agent finds in os.environ.
+// childEnvironment is what a child of the agent finds in its environment.
 func childEnvironment(t *testing.T, s *stack.Stack, p stack.Pod) map[string]string {
 	t.Helper()
-	const program = `import json, os; print(json.dumps({k: v for k, v in os.environ.items() if k.startswith("AIRFLOW_")}))`
-	command := exec.CommandContext(t.Context(), filepath.Join(binaries(t), "agent"),
-		"exec", "--dir", s.Kubelet.Target(p), "--", "python3", "-c", program)
+	command := testwait.Command(t, filepath.Join(binaries(t), "agent"),
+		"exec", "--dir", s.Kubelet.Target(p), "--", "env", "-0")
 	command.Stderr = os.Stderr
 	out, err := command.Output()
 	require.NoError(t, err)
 	environment := map[string]string{}
-	require.NoError(t, json.Unmarshal(out, &environment))
+	for variable := range strings.SplitSeq(strings.TrimSuffix(string(out), "\x00"), "\x00") {
+		if name, value, _ := strings.Cut(variable, "="); strings.HasPrefix(name, "AIRFLOW_") {
+			environment[name] = value
+		}
+	}
 	return environment
 }
 
@@ -60,7 +63,7 @@ func TestAConnectionTravelsFromTheExportFileIntoTheChild(t *testing.T) {
 	assert.Equal(t, awkward, environment["AIRFLOW_VAR_REGION"])
 	assert.Equal(t, "500", environment["AIRFLOW_VAR_BATCH.SIZE-MAX"])
 	assert.Contains(t, environment, "AIRFLOW_VAR_EMPTY")
-	assert.Equal(t, `google-cloud-platform:///?__extra__=%7B%22extra__google_cloud_platform__num_retries%22%3A5%2C%22extra__google_cloud_platform__project%22%3A%22p%22%7D`, environment["AIRFLOW_CONN_GCP"])
+	assert.Equal(t, `google-cloud-platform:///?__extra__=%7B%22num_retries%22%3A5%2C%22extra__google_cloud_platform__num_retries%22%3A5%2C%22project%22%3A%22p%22%2C%22extra__google_cloud_platform__project%22%3A%22p%22%7D`, environment["AIRFLOW_CONN_GCP"])
 }
 
 func TestACoreOfTheExistingContractIsServedFromCorrectly(t *testing.T) {
@@ -78,7 +81,7 @@ func TestACoreOfTheExistingContractIsServedFromCorrectly(t *testing.T) {
 	p := pod("a", token(t, s), map[string]string{"connections": "gcp_bare, gcp_full, absent?", "variables": "region"})
 	require.NoError(t, s.Kubelet.Publish(t.Context(), p))
 
-	const extra = `__extra__=%7B%22extra__google_cloud_platform__project%22%3A%22p%22%7D`
+	const extra = `__extra__=%7B%22project%22%3A%22p%22%2C%22extra__google_cloud_platform__project%22%3A%22p%22%7D`
 	assert.Equal(t, map[string]string{
 		"AIRFLOW_CONN_GCP_BARE": "google-cloud-platform:///?" + extra,
 		"AIRFLOW_CONN_GCP_FULL": "google-cloud-platform://l:p%2Fw@h/?" + extra,

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"context"
 	"io"
 	"net/http"
 	"strconv"
@@ -11,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/leoflow/secrets-csi/internal/testport"
+	"github.com/leoflow/secrets-csi/internal/testwait"
 )
 
 // scraped is a driver as Prometheus sees it.
@@ -27,7 +29,9 @@ func unused(t *testing.T) scraped {
 // page is empty where nobody answers.
 func (s scraped) page(t *testing.T) string {
 	t.Helper()
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+s.address+"/metrics", nil)
+	ctx, cancel := context.WithTimeout(t.Context(), testwait.Limit)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.address+"/metrics", nil)
 	require.NoError(t, err)
 	response, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(request)
 	if err != nil {
@@ -62,5 +66,5 @@ func (s scraped) await(t *testing.T, series string, least float64) {
 		page := s.page(t)
 		value := valueOf(t, page, series)
 		return page != "" && (value == 0) == (least == 0) && value >= least
-	}, 20*time.Second, 20*time.Millisecond, "%s to be %v", series, least)
+	}, testwait.Limit, 20*time.Millisecond, "%s to be %v", series, least)
 }

@@ -26,12 +26,7 @@ var (
 // and have no instant to miss.
 func some() int { return max(1, *kills/10) }
 
-func TestMain(m *testing.M) {
-	if code, done := inOwnNetwork(); done {
-		os.Exit(code)
-	}
-	os.Exit(mounttest.Run(m))
-}
+func TestMain(m *testing.M) { os.Exit(mounttest.RunWithNetwork(m)) }
 
 // build builds the programs once for all tests.
 var build = sync.OnceValues(func() (string, error) {

@@ -1,64 +1,25 @@
 package fault
 
 import (
-	"errors"
-	"fmt"
 	"net"
-	"os"
-	"os/exec"
-	"runtime"
-	"syscall"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"golang.org/x/sys/unix"
+
+	"github.com/leoflow/secrets-csi/internal/testneed"
+	"github.com/leoflow/secrets-csi/internal/testwait"
 )
 
-// ownNetwork marks the environment of the process that has a network of its own.
-const ownNetwork = "LEOFLOW_FAULT_NETWORK"
-
-// inOwnNetwork runs the test binary once more in a network namespace, so that what is
-// cut there is cut nowhere else. It needs root; done is false inside.
-func inOwnNetwork() (code int, done bool) {
-	if os.Getenv(ownNetwork) != "" {
-		if err := raiseLoopback(); err != nil {
-			fmt.Fprintln(os.Stderr, "raising the loopback device:", err)
-			return 1, true
-		}
-		return 0, false
+// needFilter ends a test where packets cannot be dropped: an old iptables wants more than
+// the root of a user namespace may, and a kernel may have no filter.
+func needFilter(t *testing.T) {
+	t.Helper()
+	testneed.Program(t, "iptables")
+	if out, err := testwait.Command(t, "iptables", "-S", "INPUT").CombinedOutput(); err != nil {
+		testneed.Missing(t, "iptables does not work here: "+strings.TrimSpace(string(out)))
 	}
-	command := exec.Command("/proc/self/exe", os.Args[1:]...)
-	command.Args[0] = os.Args[0]
-	command.Env = append(os.Environ(), ownNetwork+"=1")
-	command.Stdin, command.Stdout, command.Stderr = os.Stdin, os.Stdout, os.Stderr
-	command.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNET, Pdeathsig: unix.SIGKILL}
-	runtime.LockOSThread() // the child's death signal comes when this thread ends
-	defer runtime.UnlockOSThread()
-	err := command.Run()
-	var exit *exec.ExitError
-	switch {
-	case errors.As(err, &exit):
-		return exit.ExitCode(), true
-	case err != nil:
-		fmt.Fprintln(os.Stderr, "running tests in a network namespace (needs root):", err)
-		return 1, true
-	}
-	return 0, true
-}
-
-func raiseLoopback() error {
-	socket, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = unix.Close(socket) }()
-	request, err := unix.NewIfreq("lo")
-	if err != nil {
-		return err
-	}
-	request.SetUint16(unix.IFF_UP | unix.IFF_RUNNING)
-	return unix.IoctlIfreq(socket, unix.SIOCSIFFLAGS, request)
 }
 
 // cut drops every packet to and from core, and returns what ends that.
@@ -68,7 +29,7 @@ func cut(t *testing.T, r *rig) (mend func()) {
 	require.NoError(t, err)
 	rule := func(verb string) {
 		for _, end := range []string{"--dport", "--sport"} {
-			out, err := exec.Command("iptables", verb, "INPUT", "-p", "tcp", end, port, "-j", "DROP").CombinedOutput()
+			out, err := testwait.Command(t, "iptables", verb, "INPUT", "-p", "tcp", end, port, "-j", "DROP").CombinedOutput()
 			require.NoError(t, err, string(out))
 		}
 	}
@@ -77,6 +38,7 @@ func cut(t *testing.T, r *rig) (mend func()) {
 }
 
 func TestNetworkCutForASecond(t *testing.T) {
+	needFilter(t)
 	r := newRig(t)
 	row := r.row("network between node and core dropped for a second", "iptables DROP in a network namespace")
 	for range some() {
@@ -90,6 +52,7 @@ func TestNetworkCutForASecond(t *testing.T) {
 }
 
 func TestNetworkCutForLong(t *testing.T) {
+	needFilter(t)
 	r := newRig(t, "--fetch-timeout=2s")
 	row := r.row("network between node and core dropped for longer than anybody waits", "iptables DROP in a network namespace, for "+long.String())
 	mend := cut(t, r)

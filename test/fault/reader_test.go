@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 
+	"github.com/leoflow/secrets-csi/internal/testwait"
 	"github.com/leoflow/secrets-csi/pkg/envshim"
 )
 
@@ -50,7 +51,7 @@ func startReader(t *testing.T, r *rig) *reader {
 	}()
 	t.Cleanup(func() {
 		close(stop)
-		<-ended
+		testwait.Closed(t, ended)
 		assert.Positive(t, read.reads.Load())
 		assert.Zero(t, read.wrong.Load(), read.first)
 	})

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/leoflow/secrets-csi/internal/testwait"
 	"github.com/leoflow/secrets-csi/pkg/mount"
 	"github.com/leoflow/secrets-csi/test/stack"
 )
@@ -29,7 +30,7 @@ func TestEverythingAtOnce(t *testing.T) {
 		crowd[i] = pod(fmt.Sprint("crowd-", i), r.pods[0].Token)
 		crowd[i].ServiceAccount = fmt.Sprint("account-", i) // so that none shares a call
 	}
-	busiest := r.watchGoroutines(t.Context())
+	busiest := r.watchGoroutines(t)
 	wait := each(crowd, r.publishAsKubeletDoes)
 	r.rotate(t)
 	r.Core.Kill()
@@ -60,13 +61,14 @@ func TestEverythingAtOnce(t *testing.T) {
 }
 
 // watchGoroutines counts them again and again until it is asked for the most.
-func (r *rig) watchGoroutines(ctx context.Context) (busiest func() (int, error)) {
+func (r *rig) watchGoroutines(t *testing.T) (busiest func() (int, error)) {
+	t.Helper()
 	stop, ended := make(chan struct{}), make(chan struct{})
 	most, failure := 0, error(nil)
 	go func() {
 		defer close(ended)
 		for {
-			count, err := r.Goroutines(ctx)
+			count, err := r.Goroutines(t.Context())
 			most, failure = max(most, count), errors.Join(failure, err)
 			select {
 			case <-stop:
@@ -77,7 +79,7 @@ func (r *rig) watchGoroutines(ctx context.Context) (busiest func() (int, error))
 	}()
 	return func() (int, error) {
 		close(stop)
-		<-ended
+		testwait.Closed(t, ended)
 		return most, failure
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/leoflow/secrets-csi/internal/testwait"
 	"github.com/leoflow/secrets-csi/pkg/mount/mounttest"
 	"github.com/leoflow/secrets-csi/test/stack"
 )
@@ -82,9 +83,9 @@ var (
 // TestThePictureIsOfTheDemoAsItIs compares the chapters of the committed picture with those
 // that the demo prints now. If it fails: make recording.
 func TestThePictureIsOfTheDemoAsItIs(t *testing.T) {
-	bin, err := stack.Build(root, "recording")
+	bin, err := stack.Build(root, "recording", "./test/demo")
 	require.NoError(t, err)
-	lines, err := record(t.Context(), []string{"go", "run", root + "/test/demo", "--bin", bin})
+	lines, err := record(testwait.Context(t), []string{filepath.Join(bin, "demo"), "--bin", bin})
 	require.NoError(t, err)
 	var printed []string
 	for _, l := range lines {

@@ -50,15 +50,24 @@ type Pod struct {
 func DialKubelet(socket, podsDir string) (*Kubelet, error) {
 	// Kubelet dials anew for each call, so a driver that restarts is found at once.
 	connection, err := grpc.NewClient("unix:"+socket, grpc.WithTransportCredentials(insecure.NewCredentials()),
-		grpc.WithDefaultCallOptions(grpc.WaitForReady(true)),
+		grpc.WithDefaultCallOptions(grpc.WaitForReady(true)), grpc.WithUnaryInterceptor(endInTime),
 		grpc.WithConnectParams(grpc.ConnectParams{
-			MinConnectTimeout: time.Second,
+			MinConnectTimeout: callTimeout,
 			Backoff:           backoff.Config{BaseDelay: 5 * time.Millisecond, Multiplier: 1.6, MaxDelay: 20 * time.Millisecond},
 		}))
 	if err != nil {
 		return nil, fmt.Errorf("dialling the driver: %w", err)
 	}
 	return &Kubelet{Node: csi.NewNodeClient(connection), PodsDir: podsDir, connection: connection, pods: map[string]Pod{}}, nil
+}
+
+// callTimeout is how long kubelet waits for a driver's answer.
+const callTimeout = 2 * time.Minute
+
+func endInTime(ctx context.Context, method string, request, reply any, conn *grpc.ClientConn, invoke grpc.UnaryInvoker, options ...grpc.CallOption) error {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	return invoke(ctx, method, request, reply, conn, options...)
 }
 
 // Close ends the connection.

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 )
 
 // Process is a program of ours that runs in the background. What it prints is kept.
@@ -70,10 +71,19 @@ func (p *Process) WaitFor(ctx context.Context, text string) (string, error) {
 // Signal sends a signal.
 func (p *Process) Signal(signal syscall.Signal) error { return p.command.Process.Signal(signal) }
 
-// Wait waits for the process to end.
+// endTimeout is how long a program has to end that was asked to.
+const endTimeout = time.Minute
+
+// Wait waits for the process to end. One that was asked to and does not is killed, which
+// is an error.
 func (p *Process) Wait() error {
-	<-p.done
-	return p.err
+	select {
+	case <-p.done:
+		return p.err
+	case <-time.After(endTimeout):
+		p.Kill()
+		return fmt.Errorf("%s did not end within %v and was killed:\n%s", p.command.Path, endTimeout, p.Output())
+	}
 }
 
 // Stop ends the process by SIGTERM and waits for it.

@@ -26,6 +26,8 @@ func (s *Stack) Collect(ctx context.Context) error {
 }
 
 func (s *Stack) profile(ctx context.Context, name string, read func(io.Reader) error) error {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.profiles+"/debug/pprof/"+name, http.NoBody)
 	if err != nil {
 		return err

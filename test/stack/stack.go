@@ -159,6 +159,8 @@ func (s *Stack) Address() string { return s.address }
 
 // Token mints a per-task-instance token by 'core token'.
 func (s *Stack) Token(ctx context.Context, args ...string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
 	args = append([]string{"token", "--jwt-key-file=" + s.path("jwt.key")}, args...)
 	out, err := exec.CommandContext(ctx, s.program("core"), args...).Output()
 	if err != nil {

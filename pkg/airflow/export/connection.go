@@ -24,6 +24,7 @@ func readConnection(entry member, sealed Sealed) (Connection, error) {
 		conn.Sealed = new(secret.New(value.text))
 	case value.kind == text:
 		conn.Connection, err = airflow.Parse(entry.key, value.text)
+		conn.Losses = airflow.Losses(value.text)
 	case value.kind == object:
 		conn.Connection, err = readFields(entry.key, value, sealed)
 	default:

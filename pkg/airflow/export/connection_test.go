@@ -104,7 +104,7 @@ third:
 		}},
 		"nothing as JSON": {"c.json", "{}", wanted{}},
 		"nothing as YAML": {"c.yaml", "{}\n", wanted{}},
-		"nothing as .env": {"c.env", "", wanted{}},
+		"nothing as .env": {"c.env", "# nothing\n", wanted{}},
 	} {
 		t.Run(name, func(t *testing.T) { assertConnections(t, row.want, row.file, row.content) })
 	}

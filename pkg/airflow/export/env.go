@@ -8,7 +8,13 @@ import (
 // splitEnv reads lines of id=value by Airflow's rules: a comment begins with "#",
 // nothing is trimmed or unquoted, and what Python's splitlines takes for the end of a
 // line ends it.
-func splitEnv(_ string, content []byte) ([]member, error) {
+//
+// An empty file is no export of nothing: whoever writes a file anew without a rename has
+// it empty for a while, and entries would be withdrawn for that while.
+func splitEnv(name string, content []byte) ([]member, error) {
+	if len(content) == 0 {
+		return nil, &FileError{name, 1, "is empty; if no entries are meant, write a comment into it"}
+	}
 	var entries []member
 	for i, line := range splitLines(string(content)) {
 		bare := strings.TrimSpace(line)
@@ -27,6 +33,8 @@ func envEntry(line string, number int) member {
 	case !found:
 		// The line may be anything, a secret too: it is not an id to be printed.
 		entry.key, entry.fault = "", "is not of the form id=value"
+	case strings.HasPrefix(key, "export "):
+		entry.fault = `begins with "export", which Airflow takes for a part of the id; remove it`
 	case key == "":
 		entry.fault = "has no id before the equals sign"
 	case value == "":

@@ -34,6 +34,8 @@ type Connection struct {
 	// opens to. Connection is then empty.
 	Sealed     *secret.Text
 	Connection airflow.Connection
+	// Losses are what of the entry is lost in reading it, as by Airflow.
+	Losses []string
 }
 
 // Variable is one variable of a file. The value is what "airflow variables import"
@@ -42,6 +44,8 @@ type Variable struct {
 	Key   string
 	Line  int
 	Value secret.Text
+	// Losses say where Airflow's own import would store something else.
+	Losses []string
 }
 
 // ReadConnections reads a file of connections. The suffix of its name says how:
@@ -94,6 +98,8 @@ func checkKey(entry member, count map[string]int) error {
 	switch {
 	case entry.fault != "":
 		return at(entry.line, entry.fault)
+	case entry.key == "":
+		return at(entry.line, "has no id; give it one")
 	case count[entry.key] > 1:
 		return at(entry.line, "is given more than once; keep one")
 	default:

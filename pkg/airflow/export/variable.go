@@ -12,8 +12,11 @@ import "github.com/leoflow/secrets-csi/pkg/secret"
 // the rest without a word.
 func readVariable(entry member) (Variable, error) {
 	value := entry.value
+	variable := Variable{Key: entry.key, Line: entry.line}
 	if inner, wrapped := value.described(); wrapped {
 		value = inner
+	} else if _, ambiguous := value.member("value"); ambiguous {
+		variable.Losses = []string{`it is an object with a key "value", and is served whole; "airflow variables import" from 3.0 on stores what stands under "value" alone: give it "description" too if that is meant`}
 	}
 	if err := value.firstFault(); err != nil {
 		return Variable{}, err
@@ -22,7 +25,8 @@ func readVariable(entry member) (Variable, error) {
 	if value.kind != text {
 		stored = value.indentedJSON()
 	}
-	return Variable{Key: entry.key, Line: entry.line, Value: secret.New(stored)}, nil
+	variable.Value = secret.New(stored)
+	return variable, nil
 }
 
 // described is the value within an object of a value and a description.

@@ -2,13 +2,14 @@ package export
 
 import (
 	"fmt"
-	"os"
-	"os/exec"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/leoflow/secrets-csi/internal/testneed"
+	"github.com/leoflow/secrets-csi/internal/testwait"
 )
 
 func TestReadVariables(t *testing.T) {
@@ -56,8 +57,27 @@ func TestReadVariables(t *testing.T) {
 	}
 }
 
+func TestAnAmbiguousVariableIsTold(t *testing.T) {
+	variables, _, err := ReadVariables("v.json", []byte(`{"a": {"value": 3, "unit": "m"}, "b": {"value": 3, "description": ""}, "c": {"a": {"value": 1}}}`))
+	require.NoError(t, err)
+	require.Len(t, variables, 3)
+	assert.Len(t, variables[0].Losses, 1)
+	assert.Empty(t, variables[1].Losses)
+	assert.Empty(t, variables[2].Losses)
+}
+
+func TestAnEmptyEnvFileIsNoExport(t *testing.T) {
+	_, _, err := ReadVariables("v.env", nil)
+	require.EqualError(t, err, "v.env:1: is empty; if no entries are meant, write a comment into it")
+	_, faults, err := ReadVariables("v.env", []byte("# none\n"))
+	require.NoError(t, err)
+	assert.Empty(t, faults)
+}
+
 func TestOneBrokenVariableSpoilsNoOther(t *testing.T) {
 	for name, row := range map[string]struct{ file, content, want string }{
+		"no key":                    {"v.json", `{"good":"a","":"x"}`, `v.json:1: variable "": has no id; give it one`},
+		"a shell's export":          {"v.env", "good=a\nexport k=x\n", `v.env:2: variable "export k": begins with "export", which Airflow takes for a part of the id; remove it`},
 		"an octal number":           {"v.yaml", "good: a\nk: 0123\n", `v.yaml:2: variable "k": is a number, date or mark in YAML 1.1`},
 		"a number with underscores": {"v.yaml", "good: a\nk: 1_000\n", `v.yaml:2: variable "k": is a number`},
 		"hexadecimal, and deep":     {"v.yaml", "good: a\nk:\n  a:\n  - 0x1F\n", `v.yaml:4: variable "k": is a number`},
@@ -89,13 +109,9 @@ func TestOnlyWhatAliasesRepeatIsBounded(t *testing.T) {
 // TestVariablesAreAsPythonWritesThem compares with json.dumps, by which Airflow stores
 // what is not a string.
 func TestVariablesAreAsPythonWritesThem(t *testing.T) {
-	python, err := exec.LookPath("python3")
-	if err != nil && os.Getenv("CI") == "" {
-		t.Skip("python3 is not installed")
-	}
-	require.NoError(t, err, "CI leaves nothing out")
+	testneed.Program(t, "python3")
 	const content = `{"k": {"text": "\u00e9\ud83d\ude00\u007f\u0000\b\f\n\r\t\"\\\/", "empty": [[], {}, ""], "n": [0, -1, 1.5, 12345678901234567890], "w": [true, false, null]}}`
-	want, err := exec.Command(python, "-c", "import json, sys; print(end=json.dumps(json.loads(sys.argv[1])['k'], indent=2))", content).Output()
+	want, err := testwait.Command(t, "python3", "-c", "import json, sys; print(end=json.dumps(json.loads(sys.argv[1])['k'], indent=2))", content).Output()
 	require.NoError(t, err)
 	variables, _, err := ReadVariables("v.json", []byte(content))
 	require.NoError(t, err)

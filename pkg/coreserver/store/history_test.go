@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/leoflow/secrets-csi/internal/testwait"
 	"github.com/leoflow/secrets-csi/pkg/coreserver/entry"
 	"github.com/leoflow/secrets-csi/pkg/coreserver/rule"
 	"github.com/leoflow/secrets-csi/pkg/secret"
@@ -51,7 +52,7 @@ func TestSinceTellsWhatChanged(t *testing.T) {
 	assert.False(t, update.Resync)
 
 	require.True(t, history.Publish(state(t, rule.Set{}, "a", "1", "b", "2", "c", "1")))
-	<-moved
+	testwait.Closed(t, moved)
 	last := state(t, rule.Set{}, "a", "1", "b", "3", "d", "1")
 	require.True(t, history.Publish(last))
 

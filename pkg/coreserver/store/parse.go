@@ -18,6 +18,7 @@ func parseConnections(file string, content []byte) ([]Entry, error) {
 		e := Entry{
 			Name:       entry.Name{Kind: entry.Connection, ID: c.ID},
 			Origin:     Origin{file, c.Line},
+			Losses:     c.Losses,
 			connection: c.Connection,
 		}
 		if c.Sealed != nil {
@@ -38,6 +39,7 @@ func parseVariables(file string, content []byte) ([]Entry, error) {
 		entries = append(entries, Entry{
 			Name:   entry.Name{Kind: entry.Variable, ID: v.Key},
 			Origin: Origin{file, v.Line},
+			Losses: v.Losses,
 			value:  v.Value,
 		})
 	}

@@ -22,7 +22,9 @@ type Entry struct {
 	Watched string
 	// Invalid says why the entry cannot be served; empty where it can.
 	Invalid string
-	Origin  Origin
+	// Losses are what of the entry was lost in reading it, as by Airflow.
+	Losses []string
+	Origin Origin
 
 	// value is a variable or, where whole is set, a connection sealed in one piece.
 	value      secret.Text

@@ -1,6 +1,6 @@
 // Package mounttest lets tests mount real file systems and leak none: it runs a test
-// binary in a mount namespace of its own, and as an unprivileged user in a user
-// namespace too.
+// binary in a mount namespace of its own, and for who may not mount in a user namespace
+// too. Where the kernel lets nobody make those, no test of the binary is run.
 package mounttest
 
 import (
@@ -14,9 +14,11 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/leoflow/secrets-csi/internal/testneed"
 )
 
-// inside marks the environment of the process that has its own mount namespace.
+// inside marks the environment of the process that has its own namespaces.
 const inside = "LEOFLOW_MOUNTTEST_NAMESPACE"
 
 // Run is for TestMain:
@@ -25,45 +27,96 @@ const inside = "LEOFLOW_MOUNTTEST_NAMESPACE"
 //
 // It runs the test binary once more, in a namespace whose mounts end with it, and
 // returns that run's exit code.
-func Run(m *testing.M) int {
-	if os.Getenv(inside) == "" {
-		return runAgain()
+func Run(m *testing.M) int { return run(m, unix.CLONE_NEWNS) }
+
+// RunWithNetwork is Run in a network of its own too, which has a loopback device alone.
+func RunWithNetwork(m *testing.M) int { return run(m, unix.CLONE_NEWNS|unix.CLONE_NEWNET) }
+
+func run(m *testing.M, namespaces uintptr) int {
+	if testneed.Listing() { // which mounts nothing
+		return m.Run()
 	}
+	if os.Getenv(inside) == "" {
+		return runAgain(namespaces)
+	}
+	// A kernel may give a user namespace, and then nothing may be mounted there.
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
-		fmt.Fprintln(os.Stderr, "making mounts private:", err)
-		return 1
+		return refused(err)
+	}
+	if namespaces&unix.CLONE_NEWNET != 0 {
+		if err := raiseLoopback(); err != nil {
+			fmt.Fprintln(os.Stderr, "raising the loopback device:", err)
+			return 1
+		}
 	}
 	return m.Run()
 }
 
-func runAgain() int {
+func runAgain(namespaces uintptr) int {
 	command := exec.CommandContext(context.Background(), "/proc/self/exe", os.Args[1:]...)
 	command.Args[0] = os.Args[0]
 	command.Env = append(os.Environ(), inside+"=1")
 	command.Stdin, command.Stdout, command.Stderr = os.Stdin, os.Stdout, os.Stderr
-	command.SysProcAttr = namespaces()
+	command.SysProcAttr = attributes(namespaces)
 	runtime.LockOSThread() // the child's death signal comes when this thread ends
 	defer runtime.UnlockOSThread()
-	err := command.Run()
+	if err := command.Start(); err != nil {
+		return refused(err)
+	}
+	err := command.Wait()
 	var exit *exec.ExitError
-	if errors.As(err, &exit) {
+	if errors.As(err, &exit) && exit.Exited() {
 		return exit.ExitCode()
 	}
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "running tests in a mount namespace (does the kernel allow user namespaces?):", err)
+		fmt.Fprintln(os.Stderr, "running tests in a mount namespace:", err)
 		return 1
 	}
 	return 0
 }
 
-// namespaces makes an unprivileged user root of a user namespace. Whoever is root
-// already stays so: a user namespace would only take abilities away.
-func namespaces() *syscall.SysProcAttr {
-	attributes := &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNS, Pdeathsig: unix.SIGKILL}
-	if os.Geteuid() != 0 {
+// refused tells a kernel that gives no namespace (by a setting, a security module, or
+// because it has none) from what else may go wrong.
+func refused(err error) int {
+	for _, refusal := range []error{unix.EPERM, unix.EACCES, unix.ENOSPC, unix.EINVAL, unix.ENOSYS} {
+		if errors.Is(err, refusal) {
+			return testneed.MissingForAll(fmt.Sprintf("this user may not mount, and the kernel gives no user namespace for it (%v)", err))
+		}
+	}
+	fmt.Fprintln(os.Stderr, "making a mount namespace for tests:", err)
+	return 1
+}
+
+// attributes makes who may not mount root of a user namespace. Who may stays as he is: a
+// user namespace would only take abilities away.
+func attributes(namespaces uintptr) *syscall.SysProcAttr {
+	attributes := &syscall.SysProcAttr{Cloneflags: namespaces, Pdeathsig: unix.SIGKILL}
+	if !mayMount() {
 		attributes.Cloneflags |= unix.CLONE_NEWUSER
-		attributes.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}}
-		attributes.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}}
+		attributes.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Geteuid(), Size: 1}}
+		attributes.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getegid(), Size: 1}}
 	}
 	return attributes
+}
+
+// mayMount tells whether this process has CAP_SYS_ADMIN; root in a container may not.
+func mayMount() bool {
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var data [2]unix.CapUserData
+	err := unix.Capget(&header, &data[0])
+	return err == nil && data[0].Effective&(1<<unix.CAP_SYS_ADMIN) != 0
+}
+
+func raiseLoopback() error {
+	socket, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = unix.Close(socket) }()
+	request, err := unix.NewIfreq("lo")
+	if err != nil {
+		return err
+	}
+	request.SetUint16(unix.IFF_UP | unix.IFF_RUNNING)
+	return unix.IoctlIfreq(socket, unix.SIOCSIFFLAGS, request)
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/leoflow/secrets-csi/internal/testwait"
 	"github.com/leoflow/secrets-csi/pkg/provider/core"
 )
 
@@ -71,7 +72,7 @@ func listening(t *testing.T, greet func(net.Conn)) string {
 	done := make(chan struct{})
 	t.Cleanup(func() {
 		_ = listener.Close()
-		<-done
+		testwait.Closed(t, done)
 	})
 	go func() {
 		defer close(done)

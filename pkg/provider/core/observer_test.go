@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	secretsv1 "github.com/leoflow/secrets-csi/api/leoflow/secrets/v1"
+	"github.com/leoflow/secrets-csi/internal/testwait"
 )
 
 // counted is an Observer that counts.
@@ -56,8 +57,8 @@ func TestTheWatchIsObserved(t *testing.T) {
 	config, observer := s.start(t), &counted{codes: map[string]int{}}
 	config.Observer = observer
 	changes, _ := watching(t, newClient(t, config))
-	next(t, changes)
-	assert.Equal(t, entries("a"), next(t, changes))
+	testwait.Receive(t, changes)
+	assert.Equal(t, entries("a"), testwait.Receive(t, changes))
 	observer.count(func() {
 		assert.Equal(t, 3, observer.heard)
 		assert.Equal(t, 1, observer.interrupted)

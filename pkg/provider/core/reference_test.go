@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/leoflow/secrets-csi/internal/testwait"
 	"github.com/leoflow/secrets-csi/pkg/coreserver"
 	"github.com/leoflow/secrets-csi/pkg/coreserver/auth"
 	"github.com/leoflow/secrets-csi/pkg/provider"
@@ -105,7 +106,7 @@ func serveReference(t *testing.T, config coreserver.Config) (address string, sto
 	go func() { served <- reference.Serve(ctx, listener) }()
 	stop = sync.OnceFunc(func() {
 		cancel()
-		assert.NoError(t, <-served)
+		assert.NoError(t, testwait.Receive(t, served))
 	})
 	t.Cleanup(stop)
 	return listener.Addr().String(), stop

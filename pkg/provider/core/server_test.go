@@ -20,6 +20,7 @@ import (
 
 	agentv1 "github.com/leoflow/secrets-csi/api/leoflow/agent/v1"
 	secretsv1 "github.com/leoflow/secrets-csi/api/leoflow/secrets/v1"
+	"github.com/leoflow/secrets-csi/internal/testwait"
 	"github.com/leoflow/secrets-csi/pkg/provider/core"
 )
 
@@ -112,7 +113,7 @@ func (s *server) serve(t testing.TB, address string, settings *tls.Config, optio
 	}()
 	stop = sync.OnceFunc(func() {
 		running.Stop()
-		<-done
+		testwait.Closed(t, done)
 	})
 	t.Cleanup(stop)
 	return listener.Addr().String(), stop

@@ -17,6 +17,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	secretsv1 "github.com/leoflow/secrets-csi/api/leoflow/secrets/v1"
+	"github.com/leoflow/secrets-csi/internal/testwait"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 	"github.com/leoflow/secrets-csi/pkg/provider/core"
 	"github.com/leoflow/secrets-csi/pkg/secret"
@@ -84,20 +85,9 @@ func watching(t *testing.T, client *core.Client) (<-chan provider.Change, <-chan
 	}()
 	t.Cleanup(func() {
 		cancel()
-		<-done
+		testwait.Closed(t, done)
 	})
 	return changes, ended
-}
-
-func next[T any](t *testing.T, from <-chan T) T {
-	t.Helper()
-	var got T
-	select {
-	case got = <-from:
-	case <-time.After(10 * time.Second):
-		require.FailNow(t, "nothing came")
-	}
-	return got
 }
 
 func entries(names ...string) provider.Change {
@@ -127,11 +117,11 @@ func TestWatchTellsWhatChangedAcrossStreams(t *testing.T) {
 	for _, want := range []provider.Change{
 		{All: true}, entries("b"), entries("a"), entries("c"), entries("c", "d"), entries("b"),
 	} {
-		assert.Equal(t, want, next(t, changes))
+		assert.Equal(t, want, testwait.Receive(t, changes))
 	}
-	assert.Equal(t, "", next(t, s.asked))
-	assert.Equal(t, "3", next(t, s.asked))
-	assert.Equal(t, "4", next(t, s.asked))
+	assert.Equal(t, "", testwait.Receive(t, s.asked))
+	assert.Equal(t, "3", testwait.Receive(t, s.asked))
+	assert.Equal(t, "4", testwait.Receive(t, s.asked))
 	assert.Empty(t, changes)
 }
 
@@ -140,9 +130,9 @@ func TestWatchNoticesALostMessage(t *testing.T) {
 	for _, first := range []*secretsv1.WatchResponse{resync("1", variable("a", "1")), change("1", variable("a", "1")), change("1")} {
 		s := newScript(turn{[]*secretsv1.WatchResponse{first, change("2"), change("2"), change("3", variable("a", "3"))}, nil})
 		changes, _ := watching(t, newClient(t, s.start(t)))
-		assert.Equal(t, provider.Change{All: true}, next(t, changes))
-		assert.Equal(t, provider.Change{All: true}, next(t, changes))
-		assert.Equal(t, entries("a"), next(t, changes))
+		assert.Equal(t, provider.Change{All: true}, testwait.Receive(t, changes))
+		assert.Equal(t, provider.Change{All: true}, testwait.Receive(t, changes))
+		assert.Equal(t, entries("a"), testwait.Receive(t, changes))
 	}
 }
 
@@ -164,10 +154,10 @@ func TestWatchStartsOverAfterNonsense(t *testing.T) {
 			config := s.start(t)
 			config.Logger = log.logger()
 			changes, _ := watching(t, newClient(t, config))
-			assert.Equal(t, provider.Change{All: true}, next(t, changes))
-			assert.Equal(t, provider.Change{All: true}, next(t, changes))
-			assert.Equal(t, "", next(t, s.asked))
-			assert.Equal(t, "", next(t, s.asked))
+			assert.Equal(t, provider.Change{All: true}, testwait.Receive(t, changes))
+			assert.Equal(t, provider.Change{All: true}, testwait.Receive(t, changes))
+			assert.Equal(t, "", testwait.Receive(t, s.asked))
+			assert.Equal(t, "", testwait.Receive(t, s.asked))
 			assert.Contains(t, log.String(), "protocol violated: a watch message ")
 		})
 	}
@@ -185,12 +175,12 @@ func TestWatchLeavesACoreThatIsSilent(t *testing.T) {
 	config.HeartbeatTimeout = 100 * time.Millisecond
 	config.Logger = log.logger()
 	changes, _ := watching(t, newClient(t, config))
-	assert.Equal(t, provider.Change{All: true}, next(t, changes))
-	assert.Equal(t, entries("a"), next(t, changes))
-	assert.Equal(t, "", next(t, s.asked))
-	assert.Equal(t, "1", next(t, s.asked))
-	assert.Equal(t, "1", next(t, s.asked))
-	assert.NotEqual(t, next(t, s.from), next(t, s.from))
+	assert.Equal(t, provider.Change{All: true}, testwait.Receive(t, changes))
+	assert.Equal(t, entries("a"), testwait.Receive(t, changes))
+	assert.Equal(t, "", testwait.Receive(t, s.asked))
+	assert.Equal(t, "1", testwait.Receive(t, s.asked))
+	assert.Equal(t, "1", testwait.Receive(t, s.asked))
+	assert.NotEqual(t, testwait.Receive(t, s.from), testwait.Receive(t, s.from))
 	assert.Contains(t, log.String(), "unavailable: core sent no heartbeat for 100ms")
 }
 
@@ -199,7 +189,7 @@ func TestWatchGivesUpOnStreamsThatStayDumb(t *testing.T) {
 	config := newScript(turn{nil, nil}).start(t)
 	config.HeartbeatTimeout = 50 * time.Millisecond
 	_, ended := watching(t, newClient(t, config))
-	err := next(t, ended)
+	err := testwait.Receive(t, ended)
 	require.ErrorIs(t, err, provider.ErrWatchUnsupported)
 	require.ErrorContains(t, err, "unavailable: core sent no heartbeat for 50ms")
 }
@@ -221,7 +211,7 @@ func TestWatchGivesUpOnStreamsThatSayNothing(t *testing.T) {
 			config := newScript(row.turn).start(t)
 			config.WatchBackoff = time.Millisecond
 			_, ended := watching(t, newClient(t, config))
-			err := next(t, ended)
+			err := testwait.Receive(t, ended)
 			require.ErrorIs(t, err, provider.ErrWatchUnsupported)
 			require.ErrorContains(t, err, row.reason)
 		})
@@ -241,7 +231,7 @@ func TestWatchWaitsForACoreThatIsAway(t *testing.T) {
 	}))
 	require.Eventually(t, func() bool { return strings.Count(log.String(), "watch interrupted") > 20 }, 10*time.Second, time.Millisecond)
 	s.serve(t, address, settings)
-	assert.Equal(t, provider.Change{All: true}, next(t, changes))
+	assert.Equal(t, provider.Change{All: true}, testwait.Receive(t, changes))
 }
 
 // An outage is one line, however long it lasts.
@@ -252,7 +242,7 @@ func TestWatchWarnsOnceOfAnOutage(t *testing.T) {
 	config.Logger, config.WatchBackoff = log.logger(), time.Millisecond
 	watching(t, newClient(t, config))
 	for range 5 {
-		next(t, s.asked)
+		testwait.Receive(t, s.asked)
 	}
 	assert.Equal(t, 1, strings.Count(log.String(), `"level":"WARN"`))
 }
@@ -265,12 +255,12 @@ func TestWatchSaysWherePollingIsNeeded(t *testing.T) {
 	} {
 		s := newScript(turn{nil, status.Error(code, "because")})
 		_, ended := watching(t, newClient(t, s.start(t)))
-		err := next(t, ended)
+		err := testwait.Receive(t, ended)
 		require.ErrorIs(t, err, provider.ErrWatchUnsupported)
 		require.ErrorIs(t, err, reason)
 	}
 	_, ended := watching(t, newClient(t, existing(nil, nil).start(t)))
-	require.ErrorIs(t, next(t, ended), provider.ErrWatchUnsupported)
+	require.ErrorIs(t, testwait.Receive(t, ended), provider.ErrWatchUnsupported)
 }
 
 // The node's token is asked for anew for each stream, and repeated nowhere.
@@ -293,8 +283,8 @@ func TestWatchRunsUnderTheNodesToken(t *testing.T) {
 		return secret.Text{}, errors.New("the token file is gone")
 	}
 	watching(t, newClient(t, config))
-	assert.Equal(t, []string{"Bearer first-" + needle}, next(t, sent))
-	assert.Equal(t, []string{"Bearer second-" + needle}, next(t, sent))
+	assert.Equal(t, []string{"Bearer first-" + needle}, testwait.Receive(t, sent))
+	assert.Equal(t, []string{"Bearer second-" + needle}, testwait.Receive(t, sent))
 	require.Eventually(t, func() bool { return asked.Load() > 2 }, 10*time.Second, 10*time.Millisecond)
 	assert.NotContains(t, log.String(), needle)
 	assert.Contains(t, log.String(), "not now, [Bearer [redacted]]")
@@ -310,17 +300,17 @@ func TestWatchOutlivesCore(t *testing.T) {
 	)
 	address, stop := s.serve(t, "127.0.0.1:0", settings)
 	changes, _ := watching(t, newClient(t, core.Config{Address: address, CAFile: authority.file}))
-	assert.Equal(t, provider.Change{All: true}, next(t, changes))
+	assert.Equal(t, provider.Change{All: true}, testwait.Receive(t, changes))
 	stop()
 	s.serve(t, address, settings)
-	assert.Equal(t, entries("a"), next(t, changes))
+	assert.Equal(t, entries("a"), testwait.Receive(t, changes))
 }
 
 func TestCloseEndsTheWatch(t *testing.T) {
 	s := newScript(turn{[]*secretsv1.WatchResponse{resync("1")}, nil})
 	client := newClient(t, s.start(t))
 	changes, ended := watching(t, client)
-	next(t, changes)
+	testwait.Receive(t, changes)
 	require.NoError(t, client.Close())
-	require.ErrorContains(t, next(t, ended), "this client is closed")
+	require.ErrorContains(t, testwait.Receive(t, ended), "this client is closed")
 }

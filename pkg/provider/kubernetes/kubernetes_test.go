@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/leoflow/secrets-csi/internal/testwait"
 	"github.com/leoflow/secrets-csi/pkg/airflow"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 	"github.com/leoflow/secrets-csi/pkg/provider/kubernetes"
@@ -195,16 +196,16 @@ func TestAChangeIsOfANamespace(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	changes, ended := make(chan provider.Change, 8), make(chan error, 1)
 	go func() { ended <- served.Watch(ctx, func(change provider.Change) { changes <- change }) }()
-	require.Equal(t, provider.Change{All: true}, <-changes, "whatever was missed")
+	require.Equal(t, provider.Change{All: true}, testwait.Receive(t, changes), "whatever was missed")
 
 	api.put("team", "connection-db", "connection", "", map[string]string{"uri": "http://db"})
 	assert.Equal(t, provider.Change{
 		Entries: []provider.Name{{Kind: provider.Connection, ID: "db"}}, Namespace: "team",
-	}, <-changes)
+	}, testwait.Receive(t, changes))
 	assert.EqualValues(t, 2, observer.heard.Load())
 	assert.Zero(t, observer.interrupted.Load())
 	cancel()
-	require.ErrorIs(t, <-ended, context.Canceled)
+	require.ErrorIs(t, testwait.Receive(t, ended), context.Canceled)
 }
 
 func TestAWatchThatFailsIsObserved(t *testing.T) {

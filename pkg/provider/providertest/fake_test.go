@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/leoflow/secrets-csi/internal/testwait"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 	"github.com/leoflow/secrets-csi/pkg/provider/providertest"
 )
@@ -70,6 +71,6 @@ func TestFakeBlocksUntilReleased(t *testing.T) {
 	failure := errors.New("late")
 	fake.Fail(failure)
 	release()
-	require.ErrorIs(t, <-done, failure)
+	require.ErrorIs(t, testwait.Receive(t, done), failure)
 	assert.Equal(t, world.Reader, fake.Calls()[0].Pods[0])
 }

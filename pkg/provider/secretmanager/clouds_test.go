@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -15,6 +14,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/leoflow/secrets-csi/internal/testwait"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 	"github.com/leoflow/secrets-csi/pkg/provider/secretmanager"
 	"github.com/leoflow/secrets-csi/pkg/provider/secretmanager/aws"
@@ -176,7 +176,7 @@ func TestAMalformedChallengeFailsTheCallAlone(t *testing.T) {
 // TestTheSDKsLogNothing runs the test above in a process whose environment turns on
 // every log that the SDKs have.
 func TestTheSDKsLogNothing(t *testing.T) {
-	command := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestIdentitiesOverTheClouds$", "-test.v")
+	command := testwait.Command(t, os.Args[0], "-test.run=^TestIdentitiesOverTheClouds$", "-test.v")
 	command.Env = append(os.Environ(), "GOOGLE_SDK_GO_LOGGING_LEVEL=debug", "AZURE_SDK_GO_LOGGING=all",
 		"GRPC_GO_LOG_SEVERITY_LEVEL=info", "GRPC_GO_LOG_VERBOSITY_LEVEL=99", "GODEBUG=http2debug=1")
 	output, err := command.CombinedOutput()

@@ -20,7 +20,7 @@ func TestFromReferenceToConnection(t *testing.T) {
 	for _, row := range []struct{ cloud, connType, fields, held, given string }{
 		{"gcp", "google_cloud_platform", `"extra":{"key_secret_name":"projects/project/secrets/s/versions/7"}`,
 			`{"private_key":"n33dle\\n","client_email":"E","token_uri":"U"}`,
-			`"extra":{"extra__google_cloud_platform__keyfile_dict":"{\"private_key\":\"n33dle\\n\",\"client_email\":\"E\",\"token_uri\":\"U\"}"}`},
+			`"extra":{"keyfile_dict":"{\"private_key\":\"n33dle\\n\",\"client_email\":\"E\",\"token_uri\":\"U\"}","extra__google_cloud_platform__keyfile_dict":"{\"private_key\":\"n33dle\\n\",\"client_email\":\"E\",\"token_uri\":\"U\"}"}`},
 		{"aws", "aws", `"extra":{"key_secret_name":"s"}`,
 			`{"aws_access_key_id":"I","aws_secret_access_key":"n33dle"}`, `"login":"I","password":"n33dle"`},
 		{"azure", "wasb", `"login":"account","extra":{"key_vault_url":"https://v.vault.azure.net","key_secret_name":"s"}`,

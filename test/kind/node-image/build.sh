@@ -9,7 +9,7 @@
 #
 # A version is a minor one, or a whole one such as v1.37.2; ./pin.sh adds one. Parts stay in
 # the user's cache directory (LEOFLOW_KIND_CACHE names another) under a hash of what they are
-# made from.
+# made from, until that changes.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 cd "$here"
@@ -29,8 +29,8 @@ kind=$(go mod download -modfile=../../../tools/kind.mod -json sigs.k8s.io/kind |
 toolchain=$(go env GOVERSION GOARCH)
 digest() { (echo "$toolchain" "$@"; cat "$@") | sha256sum | cut -c1-12; }
 binary=$cache/kubernetes-$version-$(digest ./*.go "$modfile" "${modfile%.mod}.sum")
-base=$cache/base-$(digest build.sh customize.sh files/* pause/* runtime.mod runtime.sum)
-image=localhost/leoflow/node:$version-$(digest build.sh customize.sh files/* pause/* runtime.sum "./$modfile" "./${modfile%.mod}.sum" ./*.go)
+base=$cache/base-$(digest build.sh customize.sh files/* pause/* containerd.mod containerd.sum)
+image=localhost/leoflow/node:$version-$(digest build.sh customize.sh files/* pause/* containerd.sum "./$modfile" "./${modfile%.mod}.sum" ./*.go)
 
 # compile_kubernetes makes one binary under the names of all programs. They are hard links,
 # so that each is a file of its own to what copies them.
@@ -49,9 +49,9 @@ compile_kubernetes() {
 # assemble_base makes the root file systems that have nothing of a Kubernetes version in them:
 # of the node, and of the one image that all of Kubernetes' own pods run.
 assemble_base() {
-  say "compiling containerd and crictl"
-  CGO_ENABLED=0 go build -trimpath -modfile=runtime.mod -tags no_btrfs,no_devmapper,no_zfs -ldflags='-s -w' \
-    -o "$1/bin/" github.com/containerd/containerd/v2/cmd/{containerd,ctr,containerd-shim-runc-v2} sigs.k8s.io/cri-tools/cmd/crictl
+  say "compiling containerd"
+  CGO_ENABLED=0 go build -trimpath -modfile=containerd.mod -tags no_btrfs,no_devmapper,no_zfs -ldflags='-s -w' \
+    -o "$1/bin/" github.com/containerd/containerd/v2/cmd/{containerd,ctr,containerd-shim-runc-v2}
   say "unpacking Debian's packages"
   local sources=(/etc/apt/sources.list.d/debian.sources /etc/apt/sources.list) suite
   suite=$(. /etc/os-release && echo "$VERSION_CODENAME")
@@ -85,10 +85,11 @@ archive() {
 keep() {
   [[ -e $2 ]] && return
   mkdir -p "$cache"
-  local unfinished
   unfinished=$(mktemp -d "$cache/unfinished-XXXXXX")
+  trap 'rm -rf "$unfinished"' EXIT
   chmod 755 "$unfinished"
-  "$1" "$unfinished" || { rm -rf "$unfinished"; return 1; }
+  "$1" "$unfinished"
+  rm -rf "${2%-*}"-* # what an earlier state of these sources made
   mv "$unfinished" "$2"
 }
 
@@ -96,10 +97,10 @@ keep() {
 # Kubernetes' own pods in the node's containerd. kubeadm gives every such pod a command,
 # CoreDNS excepted, so that one image serves under all their names.
 build_image() {
-  local work names node
+  local names
   work=$(mktemp -d "$cache/unfinished-XXXXXX")
   node=leoflow-node-image-$$
-  trap 'docker rm --force --volumes $node >/dev/null 2>&1; rm -rf "$work"' RETURN
+  trap 'docker rm --force --volumes $node >/dev/null 2>&1; rm -rf "$work"' EXIT
   mapfile -t names < <("$binary/kubeadm" config images list --kubernetes-version "$version" 2>/dev/null | grep -v /pause:)
   archive pods.tar usr/local/bin/ coredns etcd kube-{apiserver,controller-manager,proxy,scheduler} kubectl |
     docker import --change 'ENTRYPOINT ["/usr/local/bin/coredns"]' - localhost/leoflow/kubernetes:test >/dev/null
@@ -114,6 +115,7 @@ build_image() {
     docker exec --interactive $node ctr --namespace=k8s.io images import --no-unpack --digests - >/dev/null
   docker exec $node sh -c "echo $version >/kind/version; pkill containerd; while pidof containerd; do sleep 0.1; done >/dev/null"
   docker commit --change 'ENTRYPOINT ["/kind/bin/entrypoint.sh", "/sbin/init"]' $node "$image" >/dev/null
+  docker images --format '{{.Repository}}:{{.Tag}}' localhost/leoflow/node | awk -v keep="$image" -v same=":$version-" 'index($0, same) && index($0, keep) != 1' | xargs --no-run-if-empty docker rmi >/dev/null
   docker rmi "${names[@]}" localhost/leoflow/kubernetes:test registry.k8s.io/pause:3.10 >/dev/null
 }
 
