@@ -21,12 +21,15 @@ import (
 	"github.com/leoflow/secrets-csi/test/kind/clustertest"
 )
 
+// Where the release is, and what Helm calls it and its parts.
 const (
 	Namespace  = "leoflow-system"
 	Name       = "leoflow-secrets-csi"
 	DriverName = Name + "-driver"
 	CoreName   = Name + "-core"
+)
 
+const (
 	entriesName = "leoflow-suite-entries"
 	sealKeyName = "leoflow-suite-seal-key"
 	jwtKeyName  = "leoflow-suite-jwt-key"
@@ -69,15 +72,15 @@ func Install(entries Entries, rules []map[string][]string) (*Release, error) {
 	return r, nil
 }
 
-// Repository and Tag are those of the product's images, which must be loaded, unless the
+// repository and tag are those of the product's images, which must be loaded, unless the
 // cluster can pull them.
-func Repository() string {
+func repository() string {
 	return cmp.Or(os.Getenv("LEOFLOW_IMAGE_REPOSITORY"), "localhost/leoflow/secrets-csi")
 }
-func Tag() string { return cmp.Or(os.Getenv("LEOFLOW_IMAGE_TAG"), "test") }
+func tag() string { return cmp.Or(os.Getenv("LEOFLOW_IMAGE_TAG"), "test") }
 
 // Agent is the agent's image.
-func Agent() string { return Repository() + "/agent:" + Tag() }
+func Agent() string { return repository() + "/agent:" + tag() }
 
 func (r *Release) createNamespace(ctx context.Context) error {
 	_, err := r.Client.CoreV1().Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
@@ -92,7 +95,7 @@ func (r *Release) createNamespace(ctx context.Context) error {
 // values are the chart's as tests install it.
 func (r *Release) values() map[string]any {
 	return map[string]any{
-		"image":  map[string]any{"repository": Repository(), "tag": Tag(), "pullPolicy": "IfNotPresent"},
+		"image":  map[string]any{"repository": repository(), "tag": tag(), "pullPolicy": "IfNotPresent"},
 		"driver": map[string]any{"logLevel": "debug"},
 		"referenceCore": map[string]any{
 			"secretName": entriesName, "sealKeySecretName": sealKeyName, "jwtKeySecretName": jwtKeyName,
