@@ -69,6 +69,9 @@ func (c *cloudSettings) check() error {
 	if slices.Contains(names, "gcp") && c.gcp.Audience == "" {
 		return errors.New("--clouds=gcp needs --gcp-audience, the workload identity provider that pods are known by")
 	}
+	if c.aws.Region != "" && !aws.IsRegion(c.aws.Region) {
+		return fmt.Errorf("--aws-region %q is not a region; write one such as eu-west-1", c.aws.Region)
+	}
 	return c.checkURLs()
 }
 
@@ -108,37 +111,25 @@ func (s *settings) resolver(sources *sources) (provider.Resolver, error) {
 	}
 	clouds := map[string]secretmanager.Cloud{}
 	for _, name := range names {
-		cloud, end, err := s.clouds.open(name, roots)
+		cloud, err := s.clouds.open(name, roots)
 		if err != nil {
 			return nil, err
 		}
 		clouds[name] = cloud
-		sources.ends = append(sources.ends, end)
+		sources.ends = append(sources.ends, cloud.Close)
 	}
 	return secretmanager.New(secretmanager.Config{Clouds: clouds, Annotations: accounts.Annotations}), nil
 }
 
-// open makes the client of one cloud, and what closes it.
-func (c *cloudSettings) open(name string, roots *x509.CertPool) (secretmanager.Cloud, func() error, error) {
+func (c *cloudSettings) open(name string, roots *x509.CertPool) (secretmanager.Cloud, error) {
+	c.aws.Roots, c.azure.Roots, c.gcp.Roots = roots, roots, roots
 	switch name {
 	case "aws":
-		config := c.aws
-		config.Roots = roots
-		cloud := aws.New(config)
-		return cloud, cloud.Close, nil
+		return aws.New(c.aws), nil
 	case "azure":
-		config := c.azure
-		config.Roots = roots
-		cloud := azure.New(config)
-		return cloud, cloud.Close, nil
+		return azure.New(c.azure), nil
 	default:
-		config := c.gcp
-		config.Roots = roots
-		cloud, err := gcp.New(config)
-		if err != nil {
-			return nil, nil, err
-		}
-		return cloud, cloud.Close, nil
+		return gcp.New(c.gcp)
 	}
 }
 

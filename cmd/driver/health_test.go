@@ -2,21 +2,28 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/leoflow/secrets-csi/internal/metric"
 	"github.com/leoflow/secrets-csi/internal/testport"
 	"github.com/leoflow/secrets-csi/internal/testwait"
+	"github.com/leoflow/secrets-csi/pkg/driver"
 )
 
 // freeAddress is one that nobody listens on.
@@ -57,12 +64,12 @@ func TestProbesAreAnswered(t *testing.T) {
 }
 
 func TestNobodyHoldsTheDriversMemoryByTalking(t *testing.T) {
-	listener, err := listenHTTP(t.Context(), "", "127.0.0.1:0")
+	listener, err := listenTCP(t.Context(), "", "127.0.0.1:0")
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	server := newHTTP(http.NotFoundHandler(), slog.New(slog.DiscardHandler))
-	go func() { ended <- serveHTTP(ctx, server, listener) }()
+	go func() { ended <- site{server, listener}.serve(ctx) }()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+listener.Addr().String(), nil)
 	require.NoError(t, err)
 	request.Header.Set("A", strings.Repeat("x", 16<<10))
@@ -74,32 +81,105 @@ func TestNobodyHoldsTheDriversMemoryByTalking(t *testing.T) {
 	assert.NoError(t, testwait.Receive(t, ended))
 }
 
-func TestProbesTakeTurns(t *testing.T) {
+// TestACrowdOfProbesIsOneCall has ten probes come while the first is under way.
+func TestACrowdOfProbesIsOneCall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		asked, release := 0, make(chan struct{})
-		var mu sync.Mutex
+		var asked atomic.Int32
+		release := make(chan struct{})
 		probe := probe(func(context.Context) error {
-			mu.Lock()
-			asked++
-			mu.Unlock()
+			asked.Add(1)
 			<-release
 			return nil
 		})
-		ask := func(ctx context.Context) int {
-			answer := httptest.NewRecorder()
-			probe.ServeHTTP(answer, httptest.NewRequestWithContext(ctx, http.MethodGet, "/", nil))
-			return answer.Code
-		}
 		for range 10 {
-			go func() { assert.Equal(t, http.StatusOK, ask(t.Context())) }()
+			go func() {
+				answer := httptest.NewRecorder()
+				probe.ServeHTTP(answer, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil))
+				assert.Equal(t, http.StatusOK, answer.Code)
+			}()
 		}
 		synctest.Wait()
-		assert.Equal(t, probesAtOnce, asked)
-		gone, cancel := context.WithCancel(t.Context())
-		cancel()
-		assert.Equal(t, http.StatusServiceUnavailable, ask(gone))
 		close(release)
 		synctest.Wait()
-		assert.Equal(t, 10, asked)
+		assert.EqualValues(t, 1, asked.Load())
 	})
+}
+
+// slowReader takes the first bytes of an answer and then nothing until it is let go.
+type slowReader struct {
+	http.ResponseWriter
+	began chan<- struct{}
+	goOn  <-chan struct{}
+}
+
+func (s slowReader) Write(p []byte) (int, error) {
+	select {
+	case s.began <- struct{}{}:
+	default:
+	}
+	<-s.goOn
+	return len(p), nil
+}
+
+// TestSlowScrapesKeepNoOtherWaiting has more of them than there are turns.
+func TestSlowScrapesKeepNoOtherWaiting(t *testing.T) {
+	pages := healthPages(&driver.Server{}, metric.New())
+	request := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/metrics", nil)
+	began, goOn := make(chan struct{}, 1), make(chan struct{})
+	var slow sync.WaitGroup
+	for range 10 {
+		slow.Go(func() { pages.ServeHTTP(slowReader{httptest.NewRecorder(), began, goOn}, request) })
+		<-began
+	}
+	answer := httptest.NewRecorder()
+	pages.ServeHTTP(answer, request)
+	assert.Equal(t, http.StatusOK, answer.Code)
+	assert.Contains(t, answer.Body.String(), "leoflow_csi_build_info")
+	close(goOn)
+	slow.Wait()
+}
+
+// TestACrowdKeepsNobodyElseWaiting fills the port from one host; another is answered.
+func TestACrowdKeepsNobodyElseWaiting(t *testing.T) {
+	listener, err := listenTCP(t.Context(), "", "127.0.0.1:0")
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	pages := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok") })
+	go func() { ended <- site{newHTTP(pages, slog.New(slog.DiscardHandler)), listener}.serve(ctx) }()
+	var idle []net.Conn
+	for range 10 * connectionsOfOne {
+		conn, err := new(net.Dialer).DialContext(ctx, "tcp", listener.Addr().String())
+		require.NoError(t, err)
+		idle = append(idle, conn)
+	}
+
+	from := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}}
+	client := &http.Client{Transport: &http.Transport{DialContext: from.DialContext}}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+listener.Addr().String(), nil)
+	require.NoError(t, err)
+	for range 2 * connectionsOfOne { // no connection is kept for the next
+		response, err := client.Do(request)
+		require.NoError(t, err)
+		assert.True(t, response.Close)
+		require.NoError(t, response.Body.Close())
+	}
+
+	hungUp := 0
+	for _, conn := range idle {
+		require.NoError(t, conn.SetReadDeadline(time.Now().Add(2*headerTimeout)))
+		if _, err := conn.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
+			hungUp++
+		}
+		require.NoError(t, conn.Close())
+	}
+	assert.Len(t, idle, hungUp, "the first few for saying nothing, the others at once")
+	cancel()
+	assert.NoError(t, <-ended)
+	crowd := listener.(*crowd)
+	assert.Eventually(t, func() bool { // net/http does not wait for its connections
+		crowd.mu.Lock()
+		defer crowd.mu.Unlock()
+		return crowd.open == 0 && len(crowd.hosts) == 0
+	}, 5*time.Second, time.Millisecond)
 }

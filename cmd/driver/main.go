@@ -85,7 +85,8 @@ func run(ctx context.Context, streams cli.Streams, s settings) error {
 	return errors.Join(err, sources.close())
 }
 
-// serve runs until ctx ends, or until one part fails and takes the other with it.
+// serve runs until ctx ends, or until one part fails and takes the others with it. What can
+// fail at the start does before anything runs.
 func serve(ctx context.Context, s settings, sources sources, resolver provider.Resolver, metrics *metric.Metrics, log *slog.Logger) error {
 	deliverer := delivery.New(delivery.Config{
 		Providers:  sources.byName,
@@ -115,24 +116,16 @@ func serve(ctx context.Context, s settings, sources sources, resolver provider.R
 		},
 	}
 	metrics.Watch(deliverer, sources.names, server.Ready)
-	group, ctx := errgroup.WithContext(ctx)
-	if s.healthAddress != "" {
-		listener, err := listenHTTP(ctx, "--health-address", s.healthAddress)
-		if err != nil {
-			return err
-		}
-		group.Go(func() error { return serveHTTP(ctx, newHTTP(healthPages(server, metrics), log), listener) })
+	sites, err := s.listenHTTP(ctx, server, metrics, log)
+	if err != nil {
+		return err
 	}
-	if s.pprofAddress != "" {
-		listener, err := listenHTTP(ctx, "--pprof-address", s.pprofAddress)
-		if err != nil {
-			return err
-		}
-		profiles := newHTTP(profilePages(), log)
-		profiles.WriteTimeout = 0 // one takes as long as it was asked to
-		group.Go(func() error { return serveHTTP(ctx, profiles, listener) })
+	group, ctx := errgroup.WithContext(ctx)
+	for _, site := range sites {
+		group.Go(func() error { return site.serve(ctx) })
 	}
 	group.Go(func() error { return deliverer.Run(ctx) })
 	group.Go(func() error { return server.Serve(ctx) })
-	return group.Wait()
+	group.Go(func() error { return watchdog(ctx, log, server.Live) })
+	return waitFor(ctx, group.Wait, s.shutdownGrace+deadline)
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -54,6 +55,7 @@ func TestMisuse(t *testing.T) {
 		{"profiles for all", "--pprof-address=:6060", `--pprof-address ":6060" is not a loopback address; profiles are for nobody else`},
 		{"profiles by name", "--pprof-address=localhost:6060", `--pprof-address "localhost:6060" is not a loopback address; profiles are for nobody else`},
 		{"cloud in the clear", "--aws-endpoint=http://aws:4566", `--aws-endpoint "http://aws:4566" is not an https URL, and pods' tokens go there`},
+		{"no region", "--aws-region=s3", `--aws-region "s3" is not a region; write one such as eu-west-1`},
 		{"log format", "--log-format=xml", `--log-format "xml" is neither json nor text`},
 		{"log level", "--log-level=loud", `--log-level "loud" is none of debug, info, warn and error`},
 		{"misspelt", "--nodeid=n", "flag provided but not defined: -nodeid; 'driver --help' lists the flags"},
@@ -94,6 +96,28 @@ func TestStartFailsWhereItCannotServe(t *testing.T) {
 			assert.Contains(t, out.String(), row.message)
 		})
 	}
+}
+
+// TestAStartThatFailsLeavesNothingBehind has the second of two addresses taken.
+func TestAStartThatFailsLeavesNothingBehind(t *testing.T) {
+	before := goleak.IgnoreCurrent()
+	directory := shortTempDir(t)
+	taken, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer func() { assert.NoError(t, taken.Close()) }()
+	health := freeAddress(t)
+	var out bytes.Buffer
+	code := program().Execute(t.Context(), []string{
+		"--node-id=n", "--endpoint=" + filepath.Join(directory, "csi.sock"), "--core-address=127.0.0.1:1", "--core-plaintext-loopback",
+		"--health-address=" + health, "--pprof-address=" + taken.Addr().String(),
+	}, cli.Streams{Err: &out})
+	assert.Equal(t, cli.Failure, code)
+	assert.Contains(t, out.String(), "--pprof-address: listen tcp")
+	assert.NotContains(t, out.String(), "serving", "nothing had begun")
+	goleak.VerifyNone(t, before)
+	free, err := new(net.ListenConfig).Listen(t.Context(), "tcp", health)
+	require.NoError(t, err, "it was given back")
+	require.NoError(t, free.Close())
 }
 
 // booted is the whole program on temporary paths, and a kubelet that calls it.

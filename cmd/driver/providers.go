@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/leoflow/secrets-csi/internal/kube"
@@ -76,9 +77,10 @@ func (s *sources) add(name string, source provider.Provider, end func() error) {
 	}
 }
 
+// close ends the last first, which may use what is before it.
 func (s *sources) close() error {
 	var errs []error
-	for _, end := range s.ends {
+	for _, end := range slices.Backward(s.ends) {
 		errs = append(errs, end())
 	}
 	return errors.Join(errs...)

@@ -52,7 +52,13 @@ func TestTheFaultAndTheRemedyAreNamed(t *testing.T) {
 			r.answerProbes(t, http.StatusServiceUnavailable, "the CSI socket does not answer")
 		}, "failed driver: the CSI socket ", "look at the log of the driver's pod"},
 		{"wrong registry", func(_ *testing.T, r *rig) { r.RegistrationDir = r.dir },
-			"failed kubelet registration: the driver's socket is not in kubelet's directory", "kubelet's own plugins_registry"},
+			"failed kubelet registration: the registration socket ", "kubelet's own plugins_registry"},
+		{"registration socket of a killed driver", func(t *testing.T, r *rig) {
+			path := filepath.Join(r.RegistrationDir, driver.Name+"-reg.sock")
+			require.NoError(t, os.Rename(path, path+"~"))
+			require.NoError(t, os.WriteFile(path, nil, 0o600))
+			r.answerProbes(t, http.StatusOK, "ok")
+		}, "failed kubelet registration: the registration socket ", "kubelet's own plugins_registry"},
 		{"kubelet refused", func(t *testing.T, r *rig) {
 			r.answerProbes(t, http.StatusServiceUnavailable, "kubelet refused the registration: no such version")
 		}, "failed kubelet registration: kubelet refused the registration: no such version", "read kubelet's log for " + driver.Name},

@@ -8,8 +8,6 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/leoflow/secrets-csi/pkg/driver"
@@ -75,12 +73,11 @@ func registration(ctx context.Context, node Node) []Finding {
 	if live(ctx, node) != nil {
 		return skipped(name, "kubelet cannot register a driver that does not answer")
 	}
-	path := filepath.Join(node.RegistrationDir, driver.Name+"-reg.sock")
-	if _, err := os.Stat(path); err != nil {
-		return failed(name, "the driver's socket is not in kubelet's directory: "+err.Error(), remedy)
+	if err := (&driver.Server{RegistrationDir: node.RegistrationDir}).Registrable(ctx); err != nil {
+		return failed(name, err.Error(), remedy)
 	}
 	if node.HealthAddress == "" {
-		return fine(name, path+" is there; what kubelet made of it, only --health-address could tell")
+		return fine(name, "the driver answers in "+node.RegistrationDir+"; what kubelet made of it, only --health-address could tell")
 	}
 	if problem := notReady(ctx, node.HealthAddress); problem != "" {
 		return failed(name, problem, remedy)

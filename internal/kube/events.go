@@ -12,7 +12,6 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/record"
-	"k8s.io/client-go/util/flowcontrol"
 	"k8s.io/klog/v2"
 
 	"github.com/leoflow/secrets-csi/internal/logkey"
@@ -21,10 +20,6 @@ import (
 const (
 	// component is who events are from.
 	component = "leoflow-secrets-csi"
-	// eventsPerSecond and eventBurst bound what one node sends, whatever happens to it; a
-	// burst is one event for each pod that a node holds by default.
-	eventsPerSecond = 2
-	eventBurst      = 110
 	// maxEventMessage is what the API server takes.
 	maxEventMessage = 1024
 )
@@ -35,7 +30,7 @@ const (
 type Events struct {
 	recorder    record.EventRecorder
 	broadcaster record.EventBroadcaster
-	limit       flowcontrol.RateLimiter
+	limit       *budget
 }
 
 // NewEvents does not connect yet. What it sends is from the node named.
@@ -56,7 +51,7 @@ func NewEvents(config *rest.Config, node string, log *slog.Logger) (*Events, err
 	return &Events{
 		recorder:    broadcaster.NewRecorder(runtime.NewScheme(), corev1.EventSource{Component: component, Host: node}),
 		broadcaster: endedBy{broadcaster, cancel},
-		limit:       flowcontrol.NewTokenBucketRateLimiter(eventsPerSecond, eventBurst),
+		limit:       newBudget(),
 	}, nil
 }
 
@@ -77,10 +72,10 @@ func (e *Events) Close() error {
 	return nil
 }
 
-// Warn queues a warning about a pod, and returns at once. What there is no room for is
-// dropped.
+// Warn queues a warning about a pod, and returns at once. What its namespace and the node
+// have no room for is dropped.
 func (e *Events) Warn(namespace, name, uid, reason, message string) {
-	if !e.limit.TryAccept() {
+	if !e.limit.allow(namespace) {
 		return
 	}
 	pod := &corev1.ObjectReference{APIVersion: "v1", Kind: "Pod", Namespace: namespace, Name: name, UID: types.UID(uid)}

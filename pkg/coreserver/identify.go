@@ -44,6 +44,7 @@ func (s *Server) identifyAll(ctx context.Context, callers []*secretsv1.Caller) (
 	all.SetLimit(identifyAtOnce)
 	for i, caller := range callers {
 		all.Go(func() (err error) {
+			defer s.contain(ctx, "authenticate", &err)
 			known[i], err = s.identify(ctx, secret.New(caller.GetToken()))
 			return err
 		})

@@ -15,16 +15,31 @@ import (
 
 func (s *Server) logUnary(ctx context.Context, request any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (any, error) {
 	began := time.Now()
-	response, err := handle(ctx, request)
+	response, err := func() (response any, err error) {
+		defer s.contain(ctx, info.FullMethod, &err)
+		return handle(ctx, request)
+	}()
 	s.logCall(ctx, info.FullMethod, began, err)
 	return response, err
 }
 
 func (s *Server) logStream(service any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handle grpc.StreamHandler) error {
 	began := time.Now()
-	err := handle(service, stream)
+	err := func() (err error) {
+		defer s.contain(stream.Context(), info.FullMethod, &err)
+		return handle(service, stream)
+	}()
 	s.logCall(stream.Context(), info.FullMethod, began, err)
 	return err
+}
+
+// contain, deferred, has a panic end the call or the task it is in and nothing else: one
+// caller's request must not take core from all others.
+func (s *Server) contain(ctx context.Context, method string, err *error) {
+	if value := recover(); value != nil {
+		s.config.Log.LogAttrs(ctx, slog.LevelError, "panic", append(logkey.OfPanic(value), slog.String(logkey.Method, method))...)
+		*err = status.Error(codes.Internal, "internal error of core; please report it with core's log")
+	}
 }
 
 // logCall writes one line for each call: what went well at debug level, since the

@@ -1,12 +1,20 @@
 package coreserver
 
 import (
+	"context"
+
 	"github.com/leoflow/secrets-csi/internal/logkey"
 	"github.com/leoflow/secrets-csi/pkg/coreserver/store"
 )
 
 // Reload reads all files again. What is wrong is logged, once, and stays as it was.
 func (s *Server) Reload() {
+	var err error
+	defer s.contain(context.Background(), "reload", &err)
+	s.reload()
+}
+
+func (s *Server) reload() {
 	before := s.store.Current()
 	changed, err := s.store.Reload()
 	if err != nil {

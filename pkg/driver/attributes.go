@@ -151,8 +151,9 @@ func joined(errs []error) string {
 }
 
 // shorten keeps a message readable when the text it quotes is not.
-func shorten(text string) string {
-	const most = 64
+func shorten(text string) string { return cutTo(64, text) }
+
+func cutTo(most int, text string) string {
 	if len(text) <= most {
 		return text
 	}

@@ -3,6 +3,7 @@ package driver
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -52,6 +53,21 @@ func statusOf(err error) error {
 		return status.Error(codes.DeadlineExceeded, "the call took longer than kubelet waits; kubelet tries again")
 	}
 	return status.Error(codes.Internal, "internal error of the driver; please report it")
+}
+
+// maxMessage is above what fits into an event, and far below what a volume of a thousand
+// missing entries makes. kubelet logs a message at every try, and so does this driver.
+const maxMessage = 2 << 10
+
+// statusAt is statusOf for a call about the volume at path. The message becomes an event,
+// which the pod's author reads: where kubelet keeps pods on the node is not his to know.
+func statusAt(path string, err error) error {
+	err = statusOf(err)
+	if err == nil {
+		return nil
+	}
+	said := status.Convert(err)
+	return status.Error(said.Code(), cutTo(maxMessage, strings.ReplaceAll(said.Message(), path, "the target path")))
 }
 
 // invalidf is a request that must change before it can succeed.

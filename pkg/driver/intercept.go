@@ -2,11 +2,8 @@ package driver
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"path"
-	"runtime"
-	"runtime/debug"
 	"time"
 
 	"google.golang.org/grpc"
@@ -16,6 +13,9 @@ import (
 	"github.com/leoflow/secrets-csi/internal/logkey"
 )
 
+// maxPath is the kernel's limit.
+const maxPath = 4096
+
 // callLog writes one line for every call: what it was, for whom, how it ended. It
 // reads ids from a request and nothing else; there is no way to log a request.
 type callLog struct {
@@ -24,7 +24,11 @@ type callLog struct {
 }
 
 // notes is where a handler leaves a remark for its call's line.
-type notes struct{ text string }
+type notes struct {
+	text string
+	// routine is set where nothing happened that anybody needs to read of.
+	routine bool
+}
 
 type notesKey struct{}
 
@@ -32,6 +36,13 @@ type notesKey struct{}
 func noteOn(ctx context.Context, text string) {
 	if n, ok := ctx.Value(notesKey{}).(*notes); ok {
 		n.text = text
+	}
+}
+
+// isRoutine has the line of the call that ctx belongs to be for debugging, if it succeeds.
+func isRoutine(ctx context.Context) {
+	if n, ok := ctx.Value(notesKey{}).(*notes); ok {
+		n.routine = true
 	}
 }
 
@@ -52,8 +63,11 @@ func (c callLog) intercept(ctx context.Context, request any, info *grpc.UnarySer
 	}
 	if err != nil {
 		attributes = append(attributes, slog.String(logkey.Error, status.Convert(err).Message()))
+		if at, ok := request.(interface{ GetTargetPath() string }); ok {
+			attributes = append(attributes, slog.String(logkey.Path, cutTo(maxPath, at.GetTargetPath())))
+		}
 	}
-	c.log.LogAttrs(ctx, levelOf(method, status.Code(err), note.text), "call", attributes...)
+	c.log.LogAttrs(ctx, levelOf(method, status.Code(err), note), "call", attributes...)
 	return response, err
 }
 
@@ -63,22 +77,11 @@ func (c callLog) recovering(ctx context.Context, request any, info *grpc.UnarySe
 	defer func() {
 		if value := recover(); value != nil {
 			c.log.LogAttrs(ctx, slog.LevelError, "panic",
-				slog.String(logkey.Method, path.Base(info.FullMethod)),
-				slog.String(logkey.Cause, panicText(value)),
-				slog.String(logkey.Stack, string(debug.Stack())))
+				append(logkey.OfPanic(value), slog.String(logkey.Method, path.Base(info.FullMethod)))...)
 			response, err = nil, status.Error(codes.Internal, "internal error of the driver; please report it with the driver's log")
 		}
 	}()
 	return handler(ctx, request)
-}
-
-// panicText quotes what the runtime says; of any other value, which might hold
-// anything, it tells the type.
-func panicText(value any) string {
-	if err, ok := value.(runtime.Error); ok {
-		return err.Error()
-	}
-	return fmt.Sprintf("value of type %T", value)
 }
 
 // subject is whom a call is about.
@@ -98,12 +101,14 @@ func subject(request any) []slog.Attr {
 }
 
 // levelOf keeps what kubelet asks all the time out of the way.
-func levelOf(method string, code codes.Code, note string) slog.Level {
+func levelOf(method string, code codes.Code, note *notes) slog.Level {
 	switch {
 	case code == codes.Internal:
 		return slog.LevelError
-	case code != codes.OK || note != "":
+	case code != codes.OK || note.text != "":
 		return slog.LevelWarn
+	case note.routine:
+		return slog.LevelDebug
 	case method == "NodePublishVolume" || method == "NodeUnpublishVolume":
 		return slog.LevelInfo
 	}

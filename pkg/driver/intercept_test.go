@@ -3,6 +3,8 @@ package driver
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/container-storage-interface/spec/lib/go/csi"
@@ -38,6 +40,40 @@ func TestACallIsOneLine(t *testing.T) {
 	probed := r.logs.lines(t, "Probe")
 	require.Len(t, probed, 1)
 	assert.Equal(t, "DEBUG", probed[0]["level"])
+}
+
+// TestARepublishIsNoNews: kubelet makes one every minute for each volume.
+func TestARepublishIsNoNews(t *testing.T) {
+	r := newRig(t)
+	for range 3 {
+		require.NoError(t, r.publish(t, r.publishRequest("good")))
+	}
+	changed := r.publishRequest("good")
+	changed.VolumeContext["connections"] = "warehouse, warehouse"
+	require.NoError(t, r.publish(t, changed))
+	var levels []any
+	for _, line := range r.logs.lines(t, "NodePublishVolume") {
+		levels = append(levels, line["level"])
+	}
+	assert.Equal(t, []any{"INFO", "DEBUG", "DEBUG", "WARN"}, levels)
+}
+
+// TestManyMissingEntriesAreFewWords counts what one try writes at the boundary.
+func TestManyMissingEntriesAreFewWords(t *testing.T) {
+	r := newRig(t)
+	request := r.publishRequest("bad")
+	var ids []string
+	for i := range 500 {
+		ids = append(ids, fmt.Sprintf("missing-%03d", i))
+	}
+	request.VolumeContext["connections"] = strings.Join(ids, ",")
+	err := r.publish(t, request)
+	require.Equal(t, codes.NotFound, status.Code(err))
+	assert.LessOrEqual(t, len(status.Convert(err).Message()), maxMessage+len("…"))
+	lines := r.logs.lines(t, "NodePublishVolume")
+	require.Len(t, lines, 1)
+	assert.Equal(t, status.Convert(err).Message(), lines[0]["error"])
+	assert.Equal(t, request.GetTargetPath(), lines[0]["path"], "which the error does not tell the pod's author")
 }
 
 // faulty is a deliverer with a bug.

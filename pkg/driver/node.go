@@ -37,6 +37,9 @@ func (n *node) NodePublishVolume(ctx context.Context, request *csi.NodePublishVo
 	if err := checkPublish(request); err != nil {
 		return nil, err
 	}
+	if n.Deliverer.Holds(request.GetVolumeId(), request.GetTargetPath()) { // kubelet asks again every minute; where it leads to new files, the delivery has a line
+		isRoutine(ctx)
+	}
 	err := n.publish(ctx, request)
 	if err != nil && n.Deliverer.Holds(request.GetVolumeId(), request.GetTargetPath()) {
 		// A failed republish breaks a running pod for good on kubelets before 1.37
@@ -55,7 +58,7 @@ func (n *node) publish(ctx context.Context, request *csi.NodePublishVolumeReques
 	if err != nil {
 		return err
 	}
-	return statusOf(n.Deliverer.Publish(ctx, volume))
+	return statusAt(volume.TargetPath, n.Deliverer.Publish(ctx, volume))
 }
 
 // checkPublish holds every rule about the request itself; those about what the user
@@ -71,7 +74,7 @@ func checkPublish(request *csi.NodePublishVolumeRequest) error {
 	case request.GetTargetPath() == "":
 		return invalidf("target_path is missing")
 	case !isCleanPath(request.GetTargetPath()):
-		return invalidf("target_path %q is not an absolute, clean path", request.GetTargetPath())
+		return invalidf("target_path is not an absolute, clean path")
 	case capability == nil:
 		return invalidf("volume_capability is missing")
 	case capability.GetBlock() != nil:
@@ -126,9 +129,9 @@ func (n *node) NodeUnpublishVolume(ctx context.Context, request *csi.NodeUnpubli
 	case request.GetTargetPath() == "":
 		return nil, invalidf("target_path is missing")
 	case !isCleanPath(request.GetTargetPath()):
-		return nil, invalidf("target_path %q is not an absolute, clean path", request.GetTargetPath())
+		return nil, invalidf("target_path is not an absolute, clean path")
 	}
-	if err := statusOf(n.Deliverer.Unpublish(ctx, request.GetVolumeId(), request.GetTargetPath())); err != nil {
+	if err := statusAt(request.GetTargetPath(), n.Deliverer.Unpublish(ctx, request.GetVolumeId(), request.GetTargetPath())); err != nil {
 		return nil, err
 	}
 	return &csi.NodeUnpublishVolumeResponse{}, nil

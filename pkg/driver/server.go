@@ -1,12 +1,14 @@
 package driver
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -31,24 +33,31 @@ type Server struct {
 
 	// registration is what kubelet said last of it; nil before it said anything.
 	registration atomic.Pointer[registration.RegistrationStatus]
+	// sockets are those of paths, while Serve runs.
+	sockets atomic.Pointer[[]*socket]
+	// lookEvery is how often these are looked after.
+	lookEvery time.Duration
 }
 
 // Serve answers kubelet until ctx ends. It then takes no new calls, removes its
 // sockets, lets the calls in flight finish within Grace, and cancels the rest; that is
 // no error. Serve refuses to start where another driver answers.
 func (s *Server) Serve(ctx context.Context) error {
-	listeners, err := s.listen(ctx)
+	sockets, err := s.listen(ctx)
 	if err != nil {
 		return err
 	}
 	s.registration.Store(nil)
+	s.sockets.Store(&sockets)
+	defer s.sockets.Store(nil)
+	defer s.keep(ctx, sockets)()
 	servers := s.servers()
-	ended := make(chan error, len(listeners))
-	for i, listener := range listeners {
-		go func() { ended <- serve(servers[i], listener) }()
+	ended := make(chan error, len(sockets))
+	for i, socket := range sockets {
+		go func() { ended <- serve(servers[i], socket) }()
 	}
 	s.Driver.Logger.Info("serving", logkey.Path, s.Endpoint)
-	left := len(listeners)
+	left := len(sockets)
 	select {
 	case <-ctx.Done():
 		s.Driver.Logger.Info("stopping as asked", logkey.Path, s.Endpoint)
@@ -65,6 +74,26 @@ func (s *Server) Serve(ctx context.Context) error {
 	return nil
 }
 
+// keep looks after the sockets until end is called. Kubelet forgets a driver whose
+// registration socket goes, and has to take the new one's registration.
+func (s *Server) keep(ctx context.Context, sockets []*socket) (end func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var all sync.WaitGroup
+	for i, socket := range sockets {
+		all.Go(func() {
+			socket.keep(ctx, cmp.Or(s.lookEvery, lookEvery), s.Driver.Logger, func() {
+				if i > 0 {
+					s.registration.Store(nil)
+				}
+			})
+		})
+	}
+	return func() {
+		cancel()
+		all.Wait()
+	}
+}
+
 // serve is Serve, for which ending before it began is no error either.
 func serve(server *grpc.Server, listener net.Listener) error {
 	if err := server.Serve(listener); !errors.Is(err, grpc.ErrServerStopped) {
@@ -74,27 +103,29 @@ func serve(server *grpc.Server, listener net.Listener) error {
 }
 
 // listen opens the CSI socket first: once kubelet finds the other, it calls.
-func (s *Server) listen(ctx context.Context) ([]net.Listener, error) {
-	var listeners []net.Listener
+func (s *Server) listen(ctx context.Context) ([]*socket, error) {
+	var sockets []*socket
 	for _, path := range s.paths() {
-		listener, err := listenUnix(ctx, path)
+		made, err := listenSocket(ctx, path)
 		if err != nil {
-			for _, earlier := range listeners {
+			for _, earlier := range sockets {
 				_ = earlier.Close()
 			}
 			return nil, err
 		}
-		listeners = append(listeners, listener)
+		sockets = append(sockets, made)
 	}
-	return listeners, nil
+	return sockets, nil
 }
 
 func (s *Server) paths() []string {
 	if s.RegistrationDir == "" {
 		return []string{s.Endpoint}
 	}
-	return []string{s.Endpoint, filepath.Join(s.RegistrationDir, Name+"-reg.sock")}
+	return []string{s.Endpoint, s.registrationPath()}
 }
+
+func (s *Server) registrationPath() string { return filepath.Join(s.RegistrationDir, Name+"-reg.sock") }
 
 // servers are the gRPC servers in the order of paths.
 func (s *Server) servers() []*grpc.Server {

@@ -86,15 +86,19 @@ func TestOfDriversThatStartAtOnceOneServes(t *testing.T) {
 	path := filepath.Join(shortTempDir(t), "csi.sock")
 	for range 50 {
 		leaveStaleSocket(t, path)
-		listeners := make([]net.Listener, 8)
+		sockets := make([]*socket, 8)
 		var wait sync.WaitGroup
-		for i := range listeners {
-			wait.Go(func() { listeners[i], _ = listenUnix(t.Context(), path) })
+		for i := range sockets {
+			wait.Go(func() {
+				if made, err := listenSocket(t.Context(), path); err == nil {
+					sockets[i] = made
+				}
+			})
 		}
 		wait.Wait()
-		listeners = slices.DeleteFunc(listeners, func(l net.Listener) bool { return l == nil })
-		require.Len(t, listeners, 1)
-		require.NoError(t, listeners[0].Close())
+		sockets = slices.DeleteFunc(sockets, func(made *socket) bool { return made == nil })
+		require.Len(t, sockets, 1)
+		require.NoError(t, sockets[0].Close())
 	}
 }
 

@@ -23,8 +23,8 @@ const maxSocketPath = 107
 //  2. clear away what a killed driver left, and refuse to take a live one's place;
 //  3. bind, with the mode set before there is a name to connect to.
 //
-// Closing the listener removes the socket.
-func listenUnix(ctx context.Context, path string) (net.Listener, error) {
+// Closing the listener leaves the file to the caller.
+func listenUnix(ctx context.Context, path string) (*net.UnixListener, error) {
 	if len(path) > maxSocketPath {
 		return nil, fmt.Errorf("socket path %s has %d bytes; the kernel allows %d", path, len(path), maxSocketPath)
 	}
@@ -49,7 +49,9 @@ func listenUnix(ctx context.Context, path string) (net.Listener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listening: %w", err)
 	}
-	return listener, nil
+	made := listener.(*net.UnixListener)
+	made.SetUnlinkOnClose(false)
+	return made, nil
 }
 
 func lockDirectory(directory string) (unlock func(), err error) {

@@ -15,11 +15,11 @@ func (n *node) NodeGetVolumeStats(_ context.Context, request *csi.NodeGetVolumeS
 	case request.GetVolumePath() == "":
 		return nil, invalidf("volume_path is missing")
 	case !isCleanPath(request.GetVolumePath()):
-		return nil, status.Errorf(codes.NotFound, "no volume can be at %q, which is not an absolute, clean path", request.GetVolumePath())
+		return nil, status.Errorf(codes.NotFound, "no volume can be at volume_path, which is not an absolute, clean path")
 	}
 	usage, err := n.Deliverer.Stats(request.GetVolumePath())
 	if err != nil {
-		return nil, statusOf(err)
+		return nil, statusAt(request.GetVolumePath(), err)
 	}
 	bytes, inodes := usage.Bytes, usage.Inodes
 	response := &csi.NodeGetVolumeStatsResponse{Usage: []*csi.VolumeUsage{

@@ -22,13 +22,17 @@ const wantAll = "*"
 
 // parseWanted reads a list of ids:
 //
-//	list = "*" | item *( "," item )
+//	list = "" | "*" | item *( "," item )
 //	item = id [ "?" ]
 //
-// with white space around items allowed. envName knows which ids can be delivered, and
+// with white space around items allowed. Nothing asks for nothing of this kind, as
+// templates write it that have no ids. envName knows which ids can be delivered, and
 // which two become the same environment variable.
 func parseWanted(text string, envName func(id string) (string, error)) (delivery.Wanted, error) {
-	if strings.TrimSpace(text) == wantAll {
+	switch strings.TrimSpace(text) {
+	case "":
+		return delivery.Wanted{}, nil
+	case wantAll:
 		return delivery.Wanted{All: true}, nil
 	}
 	if len(text) > maxWantedBytes {

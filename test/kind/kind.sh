@@ -89,7 +89,7 @@ machine() {
   iptables-save 2>/dev/null | grep '^-A' || :
   find /sys/fs/cgroup -type d \( -name '*leoflow-kind*' -o -name 'kubelet*' \)
   if ((!${#engine[@]})); then docker ps --all --quiet; docker network ls --quiet; fi
-  grep -rs . /proc/sys/{fs,kernel,vm} --exclude={dentry-state,file-nr,inode-nr,inode-state,ns_last_pid,nr,aio-nr,uuid,boot_id,entropy_avail,urandom_min_reseed_secs,stat_refresh} --exclude-dir=quota || : # some can only be written
+  grep -rs . /proc/sys/{fs,kernel,vm} --exclude={dentry-state,file-nr,inode-nr,inode-state,ns_last_pid,nr,aio-nr,uuid,boot_id,entropy_avail,urandom_min_reseed_secs,stat_refresh} --exclude-dir=quota || : # some cannot be read
 }
 machine >"$work/before"
 

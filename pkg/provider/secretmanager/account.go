@@ -54,7 +54,8 @@ func (r *Resolver) account(ctx context.Context, pod provider.Identity) (map[stri
 
 // readAccount outlives the caller that began it, because others may have joined.
 func (r *Resolver) readAccount(ctx context.Context, pod provider.Identity) (map[string]string, error) {
-	probe, why := r.apiServer.admit("")
+	at := spot{identity: r.keyer.account(provider.Identity{Namespace: pod.Namespace})}
+	probe, why := r.apiServer.admit(at)
 	if why != nil { // which names somebody else's service account
 		return nil, &Failure{Kind: provider.ErrUnavailable,
 			Text: "reading service account " + pod.Namespace + "/" + pod.ServiceAccount + ": the API server does not answer"}
@@ -65,13 +66,14 @@ func (r *Resolver) readAccount(ctx context.Context, pod provider.Identity) (map[
 	if err != nil {
 		failure := &Failure{Kind: provider.ErrUnavailable, Text: err.Error()}
 		if ctx.Err() != nil {
-			probe.end(failure)
+			probe.end(notAsked, failure)
+			r.apiServer.giveUp(at, failure)
 		} else {
-			probe.over(true) // with whatever it says of this service account
+			probe.end(answered, nil) // with whatever it says of this service account
 		}
 		return nil, failure
 	}
-	probe.over(true)
+	probe.end(answered, nil)
 	// Others may be long: a service account has room for 256 KiB.
 	known := map[string]string{}
 	for _, cloud := range r.config.Clouds {

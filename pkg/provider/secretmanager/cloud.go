@@ -22,6 +22,8 @@ type Cloud interface {
 	Open(subject Subject) (Session, error)
 	// Validate says whether the cloud could hold what a reference names.
 	Validate(ref provider.Reference) error
+	// Close ends the connections that are idle.
+	Close() error
 }
 
 // Session is what one pod may do at a cloud for a while. It is safe for concurrent

@@ -39,11 +39,11 @@ func startClouds(t *testing.T) clouds {
 	}
 	gcpCloud, err := gcp.New(gcp.Config{
 		Audience: cloudtest.GCPAudience, Endpoint: google.Address,
-		STSURL: google.URL() + "/token", IAMURL: google.URL(), Roots: google.Roots(),
+		STSURL: google.URL() + "/token", IAMURL: google.URL(), Roots: google.Roots(), RequestTimeout: time.Second,
 	})
 	require.NoError(t, err)
-	awsCloud := aws.New(aws.Config{Region: "eu-west-1", Endpoint: amazon.URL(), STSEndpoint: amazon.URL(), Roots: amazon.Roots()})
-	azureCloud := azure.New(azure.Config{AuthorityHost: microsoft.URL(), VaultEndpoint: microsoft.URL(), Roots: microsoft.Roots()})
+	awsCloud := aws.New(aws.Config{Region: "eu-west-1", Endpoint: amazon.URL(), STSEndpoint: amazon.URL(), Roots: amazon.Roots(), RequestTimeout: time.Second})
+	azureCloud := azure.New(azure.Config{AuthorityHost: microsoft.URL(), VaultEndpoint: microsoft.URL(), Roots: microsoft.Roots(), RequestTimeout: time.Second})
 	t.Cleanup(func() {
 		assert.NoError(t, gcpCloud.Close())
 		assert.NoError(t, awsCloud.Close())
@@ -157,6 +157,40 @@ func TestIdentitiesOverTheClouds(t *testing.T) {
 	all.Wait()
 	assert.NotZero(t, given.Load())
 	assert.NotZero(t, refused.Load())
+}
+
+// TestASilentExchangeIsItsIdentitysAlone has every exchange of tokens accept and stay
+// silent, while another identity, which has exchanged its token, goes on; and then answer.
+func TestASilentExchangeIsItsIdentitysAlone(t *testing.T) {
+	c := startClouds(t)
+	for _, ref := range references {
+		t.Run(ref.Cloud, func(t *testing.T) {
+			t.Parallel()
+			server, ref, well, ill := c.servers[ref.Cloud], ref, c.pod("well", "sa"), c.pod("ill", "sa")
+			ref.Version = ""
+			resolve := func(pod provider.Identity) error {
+				_, err := c.resolver.Resolve(t.Context(), pod, ref)
+				return err
+			}
+			require.NoError(t, resolve(well))
+			server.Break(cloudtest.At(cloudtest.Exchange, cloudtest.Fault{Silent: true}))
+			var failing sync.WaitGroup
+			failing.Go(func() {
+				for range 5 {
+					assert.ErrorIs(t, resolve(ill), provider.ErrUnavailable)
+				}
+			})
+			for range 100 {
+				assert.NoError(t, resolve(well), "another identity")
+			}
+			failing.Wait()
+
+			server.Mend()
+			mended := time.Now()
+			assert.Eventually(t, func() bool { return resolve(ill) == nil }, 10*time.Second, 100*time.Millisecond)
+			t.Log("well again after", time.Since(mended))
+		})
+	}
 }
 
 // TestAMalformedChallengeFailsTheCallAlone has a vault demand a token in words over

@@ -21,7 +21,8 @@ type Config struct {
 	SessionFor time.Duration
 	// CacheBytes bounds what the secrets kept take up; 4 MiB by default.
 	CacheBytes int
-	// CallsAtOnce bounds the calls to one cloud that are under way; 16 by default.
+	// CallsAtOnce bounds the calls to one cloud that are under way; 64 by default. One
+	// identity has eight of them at most.
 	CallsAtOnce int
 	// Timeout bounds one call, CallTimeout one attempt of it; 20 and 5 seconds by
 	// default.
@@ -34,7 +35,7 @@ func withDefaults(config Config) Config {
 	config.PinnedFor = orDefault(config.PinnedFor, 10*time.Minute)
 	config.SessionFor = orDefault(config.SessionFor, 10*time.Minute)
 	config.CacheBytes = orDefault(config.CacheBytes, 4<<20)
-	config.CallsAtOnce = orDefault(config.CallsAtOnce, 16)
+	config.CallsAtOnce = orDefault(config.CallsAtOnce, 64)
 	config.Timeout = orDefault(config.Timeout, 20*time.Second)
 	config.CallTimeout = orDefault(config.CallTimeout, 5*time.Second)
 	return config

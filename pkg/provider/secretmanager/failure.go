@@ -22,6 +22,9 @@ type Failure struct {
 	// wants the next, if it said so.
 	Throttled  bool
 	RetryAfter time.Duration
+	// Unreached is set where no connection could be made: that is so for every identity,
+	// whereas what a call brought is its own identity's.
+	Unreached bool
 }
 
 func (f *Failure) Error() string {

@@ -32,6 +32,8 @@ func (f *fakeCloud) Annotations() []string { return []string{fakeAnnotation} }
 
 func (f *fakeCloud) Validate(provider.Reference) error { return nil }
 
+func (*fakeCloud) Close() error { return nil }
+
 func (f *fakeCloud) Open(subject Subject) (Session, error) {
 	f.mu.Lock()
 	f.opens++

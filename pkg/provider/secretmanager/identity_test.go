@@ -17,7 +17,7 @@ import (
 	"github.com/leoflow/secrets-csi/pkg/secret"
 )
 
-var operations = flag.Int("operations", 100_000, "operations of the wrong-identity test")
+var operations = flag.Int("operations", 40_000, "operations of the wrong-identity test")
 
 // TestNoSecretIsEverResolvedUnderAnotherIdentity runs pods of several identities at
 // once against a cloud that fails in every way, with annotations that change under

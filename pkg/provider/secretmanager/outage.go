@@ -1,25 +1,35 @@
 package secretmanager
 
 import (
-	"errors"
 	"maps"
+	"slices"
 	"sync"
 	"time"
 )
 
 const (
-	// rest is how long after the last call that a place did not answer nobody asks there.
-	rest = 5 * time.Second
+	// rest is the time from one attempt that found a spot away to the next.
+	rest = 3 * time.Second
 	// forgotten is when an outage that nobody looks into is no more known.
 	forgotten = time.Minute
 )
 
-// outages are the places that cannot be asked. One call at a time finds out whether that
-// is still so, and every other is told at once what the last was told: calls that wait in
-// vain would hold up what needs no cloud at all.
+// spot is where a call goes, and as whom. Without an identity it is the place itself, for
+// all identities.
+type spot struct {
+	identity cacheKey
+	place    string
+}
+
+func (s spot) everybody() spot { return spot{place: s.place} }
+
+// outages are the spots that cannot be asked. A place that cannot be reached is away for
+// everybody; one that accepts a call and does not answer it is away for the call's identity
+// alone. One call at a time finds out whether that is still so, and every other is told at
+// once what the last was told: calls that wait in vain would hold up what needs no cloud.
 type outages struct {
 	mu    sync.Mutex
-	known map[string]*outage // by place
+	known map[spot]*outage
 }
 
 type outage struct {
@@ -29,78 +39,81 @@ type outage struct {
 	next    time.Time
 }
 
-// probe is a call's part in an outage.
+// probe is one attempt's part in the outages of its spot.
 type probe struct {
-	of    *outages
-	place string
-	// mine is set if it is this call that finds out.
-	mine bool
+	of *outages
+	at spot
+	// mine are the outages into which this attempt looks.
+	mine []*outage
 }
 
-// admit returns why the place cannot be asked, or a probe, which has to be ended.
-func (o *outages) admit(place string) (*probe, error) {
+// admit returns why the spot cannot be asked, or a probe, which has to be ended.
+func (o *outages) admit(at spot) (*probe, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	made := &probe{of: o, place: place}
-	if known := o.known[place]; known != nil {
+	made := &probe{of: o, at: at}
+	for _, known := range []*outage{o.known[at.everybody()], o.known[at]} {
+		if known == nil {
+			continue
+		}
 		if known.probing || time.Now().Before(known.next) {
 			return nil, known.why
 		}
-		known.probing, made.mine = true, true
+		made.mine = append(made.mine, known)
+	}
+	for _, known := range made.mine {
+		known.probing = true
 	}
 	return made, nil
 }
 
-// silent says that the place did not answer so far. It is false if another call finds
-// out already, and this one should leave it at that.
-func (p *probe) silent(why error) bool {
+// end notes what the attempt found.
+func (p *probe) end(found outcome, why error) {
 	p.of.mu.Lock()
 	defer p.of.mu.Unlock()
-	if !p.mine && p.of.known[p.place] != nil {
-		return false
-	}
-	p.mine = true
-	p.of.note(p.place, &outage{why: why, probing: true})
-	return true
-}
-
-// end ends a probe that found nobody. A place that wants fewer calls is no outage.
-func (p *probe) end(why error) {
-	p.of.mu.Lock()
-	defer p.of.mu.Unlock()
-	var failure *Failure
-	if errors.As(why, &failure) && failure.Throttled {
-		p.release(true)
-		return
-	}
-	if p.mine || p.of.known[p.place] == nil {
-		p.of.note(p.place, &outage{why: why, next: time.Now().Add(rest)})
-	}
-}
-
-// over ends a probe that was answered, or that found out nothing.
-func (p *probe) over(answered bool) {
-	p.of.mu.Lock()
-	defer p.of.mu.Unlock()
-	p.release(answered)
-}
-
-// release is called with the lock held.
-func (p *probe) release(answered bool) {
-	switch known := p.of.known[p.place]; {
+	switch found {
 	case answered:
-		delete(p.of.known, p.place)
-	case p.mine && known != nil:
+		delete(p.of.known, p.at)
+		delete(p.of.known, p.at.everybody())
+	case silent:
+		p.note(p.at, why)
+		delete(p.of.known, p.at.everybody())
+	case unreached:
+		p.note(p.at.everybody(), why)
+	case unavailable:
+		delete(p.of.known, p.at.everybody())
+	}
+	for _, known := range p.mine {
 		known.probing = false
 	}
 }
 
-// note is called with the lock held.
-func (o *outages) note(place string, found *outage) {
+// note is called with the lock held. After the first failure of a spot one more attempt
+// may be made at once, since a lost packet is enough for it. A failure that began before
+// the outage was known adds nothing.
+func (p *probe) note(at spot, why error) {
+	known := p.of.known[at]
+	switch {
+	case known == nil:
+		p.of.add(at, &outage{why: why, next: time.Now()})
+	case slices.Contains(p.mine, known):
+		known.why, known.next = why, time.Now().Add(rest)
+	}
+}
+
+// giveUp lets a spot rest that failed often enough.
+func (o *outages) giveUp(at spot, why error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.add(at, &outage{why: why, next: time.Now().Add(rest)})
+}
+
+// add is called with the lock held.
+func (o *outages) add(at spot, found *outage) {
 	if o.known == nil {
-		o.known = map[string]*outage{}
+		o.known = map[spot]*outage{}
 	}
 	longAgo := time.Now().Add(-forgotten)
-	maps.DeleteFunc(o.known, func(_ string, old *outage) bool { return !old.probing && old.next.Before(longAgo) })
-	o.known[place] = found
+	maps.DeleteFunc(o.known, func(_ spot, old *outage) bool { return !old.probing && old.next.Before(longAgo) })
+	o.known[at] = found
 }

@@ -2,6 +2,7 @@ package secretmanager
 
 import (
 	"context"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -24,35 +25,61 @@ func (d *deaf) call(ctx context.Context) error {
 	return Unreachable("waiting")
 }
 
+func succeeds(context.Context) error { return nil }
+
 // TestOneCallFindsOutWhetherASilentPlaceIsBack has ten calls begin before anybody knows.
 func TestOneCallFindsOutWhetherASilentPlaceIsBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pace, place, began := newPace(16, patience), &deaf{}, time.Now()
-		ended := make(chan time.Duration, 10)
-		for range 10 {
+		ended := make(chan time.Duration, callsOfOne)
+		for range callsOfOne {
 			go func() {
-				assert.ErrorIs(t, pace.try(t.Context(), spot{"n", "a"}, place.call), provider.ErrUnavailable)
+				assert.ErrorIs(t, try(t.Context(), pace, spotOf(1, "a"), place.call), provider.ErrUnavailable)
 				ended <- time.Since(began)
 			}()
 		}
-		for range 9 {
-			assert.Equal(t, patience, <-ended, "one is enough to go on")
+		for range callsOfOne - 1 {
+			assert.Less(t, <-ended, patience+time.Second, "one is enough to go on")
 		}
-		err := pace.try(t.Context(), spot{"n", "a"}, place.call)
-		require.ErrorIs(t, err, provider.ErrUnavailable)
-		assert.Equal(t, patience, time.Since(began), "who comes later does not wait")
-		require.NoError(t, pace.try(t.Context(), spot{"n", "b"}, func(context.Context) error { return nil }), "elsewhere all is well")
-		assert.Greater(t, <-ended, 3*patience)
-		assert.EqualValues(t, 10+attempts-1, place.asked.Load())
+		waited := time.Now()
+		require.ErrorIs(t, try(t.Context(), pace, spotOf(1, "a"), place.call), provider.ErrUnavailable)
+		assert.Zero(t, time.Since(waited), "who comes later does not wait")
+		require.NoError(t, try(t.Context(), pace, spotOf(1, "b"), succeeds), "elsewhere all is well")
+		require.NoError(t, try(t.Context(), pace, spotOf(2, "a"), succeeds), "another identity is answered")
+		assert.Less(t, <-ended, 2*patience+time.Second)
+		assert.EqualValues(t, callsOfOne+1, place.asked.Load())
 
-		require.Error(t, pace.try(t.Context(), spot{"n", "a"}, place.call), "nobody asks for a while")
-		assert.EqualValues(t, 10+attempts-1, place.asked.Load())
+		require.Error(t, try(t.Context(), pace, spotOf(1, "a"), place.call), "nobody asks for a while")
+		assert.EqualValues(t, callsOfOne+1, place.asked.Load())
 		time.Sleep(rest)
-		require.NoError(t, pace.try(t.Context(), spot{"n", "a"}, func(context.Context) error {
-			require.Error(t, pace.try(t.Context(), spot{"n", "a"}, place.call), "another one finds out")
+		require.NoError(t, try(t.Context(), pace, spotOf(1, "a"), func(context.Context) error {
+			require.Error(t, try(t.Context(), pace, spotOf(1, "a"), place.call), "another one finds out")
 			return nil
 		}))
-		require.NoError(t, pace.try(t.Context(), spot{"n", "a"}, func(context.Context) error { return nil }))
+		require.NoError(t, try(t.Context(), pace, spotOf(1, "a"), succeeds))
+	})
+}
+
+// TestAPlaceWithoutAnybodyIsAwayForAll has one identity find nobody there.
+func TestAPlaceWithoutAnybodyIsAwayForAll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		pace, asked := newPace(16, patience), 0
+		nobody := func(context.Context) error {
+			asked++
+			return &Failure{Kind: provider.ErrUnavailable, Unreached: true}
+		}
+		require.Error(t, try(t.Context(), pace, spotOf(1, "a"), nobody))
+		assert.Equal(t, 2, asked)
+		require.Error(t, try(t.Context(), pace, spotOf(2, "a"), succeeds))
+		require.NoError(t, try(t.Context(), pace, spotOf(2, "b"), succeeds))
+
+		time.Sleep(rest)
+		var once sync.Once
+		require.Error(t, try(t.Context(), pace, spotOf(1, "a"), func(ctx context.Context) error {
+			once.Do(func() { require.Error(t, try(ctx, pace, spotOf(2, "a"), succeeds), "another one finds out") })
+			return (&deaf{}).call(ctx)
+		}))
+		require.NoError(t, try(t.Context(), pace, spotOf(2, "a"), succeeds), "somebody accepted, and was silent to the other")
 	})
 }
 
@@ -70,11 +97,11 @@ func TestWhatEndsAnOutage(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				pace := newPace(1, patience)
-				require.Error(t, pace.try(t.Context(), spot{"n", "a"}, (&deaf{}).call))
+				require.Error(t, try(t.Context(), pace, spotOf(1, "a"), (&deaf{}).call))
 				time.Sleep(rest)
-				require.Equal(t, row.then, pace.try(t.Context(), spot{"n", "a"}, func(context.Context) error { return row.then }))
+				require.Equal(t, row.then, try(t.Context(), pace, spotOf(1, "a"), func(context.Context) error { return row.then }))
 				time.Sleep(time.Second) // a throttled place wants that
-				err := pace.try(t.Context(), spot{"n", "a"}, func(context.Context) error { return nil })
+				err := try(t.Context(), pace, spotOf(1, "a"), succeeds)
 				assert.Equal(t, row.over, err == nil)
 			})
 		})
@@ -86,23 +113,23 @@ func TestWhatEndsAnOutage(t *testing.T) {
 func TestAProbeThatIsNotMadeLeavesItToAnother(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pace := newPace(1, patience)
-		require.Error(t, pace.try(t.Context(), spot{"n", "a"}, (&deaf{}).call))
+		require.Error(t, try(t.Context(), pace, spotOf(1, "a"), (&deaf{}).call))
 		time.Sleep(rest)
 		pace.slots <- struct{}{}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		require.Error(t, pace.try(ctx, spot{"n", "a"}, func(context.Context) error { return nil }))
+		require.Error(t, try(ctx, pace, spotOf(1, "a"), succeeds))
 		<-pace.slots
-		require.NoError(t, pace.try(t.Context(), spot{"n", "a"}, func(context.Context) error { return nil }))
+		require.NoError(t, try(t.Context(), pace, spotOf(1, "a"), succeeds))
 	})
 }
 
 func TestOutagesAreForgotten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pace := newPace(1, time.Millisecond)
-		require.Error(t, pace.try(t.Context(), spot{"n", "a"}, (&deaf{}).call))
+		require.Error(t, try(t.Context(), pace, spotOf(1, "a"), (&deaf{}).call))
 		time.Sleep(2 * forgotten)
-		require.Error(t, pace.try(t.Context(), spot{"n", "b"}, (&deaf{}).call))
+		require.Error(t, try(t.Context(), pace, spotOf(1, "b"), (&deaf{}).call))
 		assert.Len(t, pace.outages.known, 1)
 	})
 }

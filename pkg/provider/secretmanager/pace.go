@@ -9,18 +9,20 @@ import (
 	"time"
 
 	"github.com/leoflow/secrets-csi/pkg/provider"
+	"github.com/leoflow/secrets-csi/pkg/secret"
 )
 
 const (
 	attempts     = 4
 	firstBackoff = 200 * time.Millisecond
 	maxPause     = 30 * time.Second
+	// lastWords is how long a call whose time is over may take to say so.
+	lastWords = 100 * time.Millisecond
 )
 
-// spot is a project, region or vault, by which clouds count calls, as a namespace sees it:
-// the quota may also be that of the identity that was worn out on the way there, so that
-// whoever is told to wait is to keep no other namespace waiting.
-type spot struct{ namespace, place string }
+// callsOfOne bounds the calls of one identity that are under way at a place: a place that
+// is silent to it keeps no other waiting for a turn.
+const callsOfOne = 8
 
 // pace limits the calls to one cloud: so many at a time, and none to a spot that wants to
 // be left alone.
@@ -30,74 +32,138 @@ type pace struct {
 	patience time.Duration
 	outages  outages
 	mu       sync.Mutex
+	lanes    map[spot]*lane     // of spots where calls are under way, or wait for a turn
 	until    map[spot]time.Time // those that have passed are dropped
 }
 
+// lane holds the turns of one spot.
+type lane struct {
+	slots chan struct{}
+	users int
+}
+
 func newPace(atOnce int, patience time.Duration) *pace {
-	return &pace{slots: make(chan struct{}, atOnce), patience: patience, until: map[spot]time.Time{}}
+	return &pace{slots: make(chan struct{}, atOnce), patience: patience, lanes: map[spot]*lane{}, until: map[spot]time.Time{}}
 }
 
-// try runs call until it succeeds, fails in a way that asking again does not mend, or
-// has failed often enough. Where a place does not answer one call alone goes on.
-func (p *pace) try(ctx context.Context, at spot, call func(context.Context) error) error {
-	probe, why := p.outages.admit(at.place)
-	if why != nil {
-		return why
-	}
-	for attempt := 1; ; attempt++ {
-		outcome, err := p.once(ctx, at, call)
-		switch {
-		case outcome == answered || outcome == notAsked:
-			probe.over(outcome == answered)
-			return err
-		case attempt == attempts || ctx.Err() != nil:
-			probe.end(err)
-			return err
-		case outcome == silent && !probe.silent(err):
-			return err
+// call is one attempt, which returns what it was made for.
+type call func(context.Context) (secret.Text, error)
+
+// try calls until it succeeds, fails in a way that asking again does not mend, or has
+// failed often enough. Where a spot does not answer one call at a time goes on.
+func (p *pace) try(ctx context.Context, at spot, call call) (value secret.Text, err error) {
+	for attempt := 1; attempt <= attempts; attempt++ {
+		if attempt > 1 {
+			p.slowDown(at, err, attempt-1)
+			if !sleep(ctx, backoff(attempt-1)) {
+				return secret.Text{}, err
+			}
 		}
-		p.slowDown(at, err, attempt)
-		if !sleep(ctx, backoff(attempt)) {
-			probe.end(err)
-			return err
+		probe, why := p.outages.admit(at)
+		if why != nil {
+			return secret.Text{}, why
+		}
+		var found outcome
+		found, value, err = p.once(ctx, at, call)
+		probe.end(found, err)
+		if found == answered || found == notAsked {
+			return value, err
 		}
 	}
+	if !isThrottled(err) {
+		p.outages.giveUp(at, err)
+	}
+	return secret.Text{}, err
 }
 
-// outcome is what an attempt says of the place.
+// outcome is what an attempt says of the spot.
 type outcome int
 
 const (
 	answered outcome = iota
 	unavailable
-	silent   // unavailable, for it let the time pass
-	notAsked // it says nothing
+	silent    // unavailable, for it let the time pass
+	unreached // nobody is there, for any identity
+	notAsked  // it says nothing
 )
 
-func (p *pace) once(ctx context.Context, at spot, call func(context.Context) error) (outcome, error) {
+func (p *pace) once(ctx context.Context, at spot, call call) (outcome, secret.Text, error) {
 	if !sleep(ctx, p.pause(at)) {
-		return notAsked, givenUp(ctx)
+		return notAsked, secret.Text{}, givenUp(ctx)
 	}
-	select {
-	case p.slots <- struct{}{}:
-		defer func() { <-p.slots }()
-		return p.attempt(ctx, call)
-	case <-ctx.Done():
-		return notAsked, givenUp(ctx)
+	lane := p.enter(at)
+	defer p.leave(at, lane)
+	for _, slots := range []chan struct{}{lane.slots, p.slots} {
+		select {
+		case slots <- struct{}{}:
+			defer func() { <-slots }()
+		case <-ctx.Done():
+			return notAsked, secret.Text{}, givenUp(ctx)
+		}
+	}
+	return p.attempt(ctx, call)
+}
+
+func (p *pace) enter(at spot) *lane {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	entered := p.lanes[at]
+	if entered == nil {
+		entered = &lane{slots: make(chan struct{}, callsOfOne)}
+		p.lanes[at] = entered
+	}
+	entered.users++
+	return entered
+}
+
+func (p *pace) leave(at spot, entered *lane) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if entered.users--; entered.users == 0 {
+		delete(p.lanes, at)
 	}
 }
 
-func (p *pace) attempt(ctx context.Context, call func(context.Context) error) (outcome, error) {
+// attempt leaves a call that does not heed its deadline, as where an SDK waits for a lock.
+func (p *pace) attempt(ctx context.Context, call call) (outcome, secret.Text, error) {
 	ctx, cancel := context.WithTimeout(ctx, p.patience)
 	defer cancel()
-	err := call(ctx)
+	type result struct {
+		value secret.Text
+		err   error
+	}
+	done := make(chan result, 1)
+	go func() {
+		value, err := call(ctx)
+		done <- result{value, err}
+	}()
+	select {
+	case got := <-done:
+		return outcomeOf(ctx, got.err), got.value, got.err
+	case <-ctx.Done():
+	}
+	// Whoever heeds the deadline has better words for it.
+	timer := time.NewTimer(lastWords)
+	defer timer.Stop()
+	select {
+	case got := <-done:
+		return outcomeOf(ctx, got.err), got.value, got.err
+	case <-timer.C:
+		return silent, secret.Text{}, Unreachable("waiting for the secret manager")
+	}
+}
+
+func outcomeOf(ctx context.Context, err error) outcome {
+	var failure *Failure
 	switch {
 	case !errors.Is(err, provider.ErrUnavailable):
-		return answered, err
+		return answered
+	case errors.As(err, &failure) && failure.Unreached:
+		return unreached
 	case ctx.Err() != nil:
-		return silent, err
+		return silent
 	}
-	return unavailable, err
+	return unavailable
 }
 
 func (p *pace) pause(at spot) time.Duration {
@@ -120,6 +186,11 @@ func (p *pace) slowDown(at spot, err error, attempt int) {
 	if until := now.Add(min(pause, maxPause)); until.After(p.until[at]) {
 		p.until[at] = until
 	}
+}
+
+func isThrottled(err error) bool {
+	var failure *Failure
+	return errors.As(err, &failure) && failure.Throttled
 }
 
 // backoff doubles with each attempt and lies anywhere in the upper half, so that nodes

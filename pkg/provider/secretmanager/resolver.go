@@ -108,10 +108,8 @@ func (r *Resolver) fetch(ctx context.Context, key cacheKey, req request) (any, e
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.config.Timeout)
 	defer cancel()
-	var value secret.Text
-	err := r.paces[req.ref.Cloud].try(ctx, spot{req.subject.Pod.Namespace, req.ref.Location}, func(ctx context.Context) (err error) {
-		value, err = r.access(ctx, req)
-		return err
+	value, err := r.paces[req.ref.Cloud].try(ctx, spot{req.identity, req.ref.Location}, func(ctx context.Context) (secret.Text, error) {
+		return r.access(ctx, req)
 	})
 	if err != nil {
 		return nil, err
@@ -141,6 +139,9 @@ func (r *Resolver) access(ctx context.Context, req request) (value secret.Text, 
 	session, found := r.sessions.get(req.identity)
 	if found {
 		value, err = session.Access(ctx, req.ref)
+		if ctx.Err() != nil {
+			r.sessions.drop(req.identity)
+		}
 	}
 	if !found || errors.Is(err, provider.ErrUnauthenticated) {
 		value, err = r.accessAnew(ctx, req)
@@ -151,13 +152,15 @@ func (r *Resolver) access(ctx context.Context, req request) (value secret.Text, 
 	return value, checkPayload(value)
 }
 
+// accessAnew keeps the session once it has answered. What an SDK began under one that did
+// not may hang, and every later call with it.
 func (r *Resolver) accessAnew(ctx context.Context, req request) (secret.Text, error) {
 	session, err := req.cloud.Open(req.subject)
 	if err != nil {
 		return secret.Text{}, err
 	}
 	value, err := session.Access(ctx, req.ref)
-	if !errors.Is(err, provider.ErrUnauthenticated) {
+	if !errors.Is(err, provider.ErrUnauthenticated) && !errors.Is(err, provider.ErrUnavailable) {
 		r.sessions.put(req.identity, session, 1, r.config.SessionFor)
 	}
 	return value, err

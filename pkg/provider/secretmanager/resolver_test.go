@@ -204,6 +204,38 @@ func TestACallOutlivesWhoeverBeganIt(t *testing.T) {
 	})
 }
 
+// TestASessionThatIsSilentIsNotUsedAgain has sessions that never answer once they did not.
+func TestASessionThatIsSilentIsNotUsedAgain(t *testing.T) {
+	for _, row := range []struct {
+		name string
+		// answers is how many calls the first session answers before it is silent.
+		answers, opens int
+	}{{"from the first call on", 0, 2}, {"later", 1, 2}} {
+		t.Run(row.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				calls := 0
+				cloud := &fakeCloud{}
+				cloud.access = func(ctx context.Context, subject Subject, ref provider.Reference) (secret.Text, error) {
+					if opens, _ := cloud.counted(); opens > 1 || calls < row.answers {
+						calls++
+						return tells(ctx, subject, ref)
+					}
+					<-ctx.Done()
+					return secret.Text{}, Unreachable("waiting")
+				}
+				resolver := resolverOf(cloud)
+				for range row.answers + 1 {
+					_, err := resolver.Resolve(t.Context(), podOf("ns", "a", "token"), aReference)
+					require.NoError(t, err)
+					time.Sleep(time.Minute)
+				}
+				opens, _ := cloud.counted()
+				assert.Equal(t, row.opens, opens)
+			})
+		})
+	}
+}
+
 func TestAnnotationsAreReadOnceForManyPods(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var reads atomic.Int32

@@ -11,26 +11,41 @@ import (
 	"github.com/leoflow/secrets-csi/pkg/provider"
 )
 
+const (
+	// requestTimeout bounds one request with its answer, also one that an SDK makes
+	// without a deadline: for a flight that several callers share, or to renew a token.
+	requestTimeout = 5 * time.Second
+	// connectTimeout bounds dialling, and then the handshake. Both fit into a request, so
+	// that a place where nobody accepts is told from one that does and then is silent.
+	connectTimeout = 2 * time.Second
+	// pingAfter is how long a connection may be silent before it is pinged, and pingTimeout
+	// for how long it may not answer: a request on a dead one should be the last.
+	pingAfter, pingTimeout = 5 * time.Second, 3 * time.Second
+)
+
 // maxAnswer bounds what a server may answer; a secret takes 64 KiB, and base64 and an
 // envelope around it.
 const maxAnswer = 1 << 20
 
 // NewHTTPClient returns the client that the SDKs use: TLS alone, bounded answers, and
 // no redirect followed, for a redirect would carry the token elsewhere. roots are
-// those of the system where nil. check, where not nil, sees an answer before the SDK
-// does and may fail it.
-func NewHTTPClient(roots *x509.CertPool, check func(*http.Response) error) *http.Client {
+// those of the system where nil, timeout bounds a request and is five seconds where zero.
+// check, where not nil, sees an answer before the SDK does and may fail it.
+func NewHTTPClient(roots *x509.CertPool, timeout time.Duration, check func(*http.Response) error) *http.Client {
 	transport := &http.Transport{
 		Proxy:                  http.ProxyFromEnvironment,
+		DialContext:            (&net.Dialer{Timeout: connectTimeout}).DialContext,
 		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots},
 		ForceAttemptHTTP2:      true,
 		MaxIdleConnsPerHost:    4,
 		IdleConnTimeout:        time.Minute,
-		TLSHandshakeTimeout:    5 * time.Second,
+		TLSHandshakeTimeout:    connectTimeout,
 		MaxResponseHeaderBytes: 64 << 10,
+		HTTP2:                  &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout},
 	}
 	return &http.Client{
 		Transport:     checked{transport, check},
+		Timeout:       orDefault(timeout, requestTimeout),
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 }
@@ -48,7 +63,10 @@ func (c checked) RoundTrip(request *http.Request) (*http.Response, error) {
 	}
 	response, err := c.Transport.RoundTrip(request)
 	if err != nil {
-		return nil, unreached(request.URL.Host, err)
+		if request.Context().Err() != nil {
+			return nil, err
+		}
+		return nil, connectFailure(request.URL.Host, err)
 	}
 	if c.check != nil {
 		if err := c.check(response); err != nil {
@@ -60,16 +78,24 @@ func (c checked) RoundTrip(request *http.Request) (*http.Response, error) {
 	return response, nil
 }
 
-// unreached tells of what waiting alone does not mend. A vault's or a region's name is
-// part of its host's.
-func unreached(host string, err error) error {
+// connectFailure recognizes the errors of a connection that could not be made, of a request
+// whose own time is not over. A vault's or a region's name is part of its host's.
+func connectFailure(host string, err error) error {
+	failure := &Failure{Kind: provider.ErrUnavailable, Unreached: true, Text: "reaching " + host + ": "}
 	var name *net.DNSError
 	var certificate *tls.CertificateVerificationError
+	var dial *net.OpError
+	var timeout net.Error
 	switch {
 	case errors.As(err, &name) && name.IsNotFound:
-		return &Failure{Kind: provider.ErrUnavailable, Text: "reaching " + host + ": there is no such host; correct the vault or the region, or the cluster's DNS"}
+		failure.Text += "there is no such host; correct the vault or the region, or the cluster's DNS"
 	case errors.As(err, &certificate):
-		return &Failure{Kind: provider.ErrUnavailable, Text: "reaching " + host + ": its certificate cannot be verified; have the driver trust its CA"}
+		failure.Text += "its certificate cannot be verified; have the driver trust its CA"
+	case errors.As(err, &dial) && (dial.Op == "dial" || dial.Op == "proxyconnect"),
+		errors.As(err, &timeout) && timeout.Timeout(): // of the handshake
+		failure.Text += "no connection can be made"
+	default:
+		return err
 	}
-	return err
+	return failure
 }

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -27,7 +28,7 @@ func TestNoTokenGoesInTheClearNorElsewhere(t *testing.T) {
 	defer server.Close()
 	roots := x509.NewCertPool()
 	roots.AddCert(server.Certificate())
-	client := NewHTTPClient(roots, nil)
+	client := NewHTTPClient(roots, 0, nil)
 	defer client.CloseIdleConnections()
 
 	_, err := get(t, client, plain.URL)
@@ -57,7 +58,7 @@ func TestAnswersAreBounded(t *testing.T) {
 	defer server.Close()
 	roots := x509.NewCertPool()
 	roots.AddCert(server.Certificate())
-	client := NewHTTPClient(roots, nil)
+	client := NewHTTPClient(roots, 0, nil)
 	defer client.CloseIdleConnections()
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL, nil)
 	require.NoError(t, err)
@@ -76,15 +77,16 @@ func TestWhoIsNotReached(t *testing.T) {
 	server.Config.ErrorLog = log.New(io.Discard, "", 0)
 	server.StartTLS()
 	defer server.Close()
-	_, err := get(t, NewHTTPClient(x509.NewCertPool(), nil), server.URL)
+	_, err := get(t, NewHTTPClient(x509.NewCertPool(), 0, nil), server.URL)
 	require.ErrorIs(t, err, provider.ErrUnavailable)
 	require.ErrorContains(t, err, "its certificate cannot be verified; have the driver trust its CA")
 
 	missing := &url.Error{Err: fmt.Errorf("dial: %w", &net.DNSError{Name: "v.vault.azure.net", IsNotFound: true})}
-	err = unreached("v.vault.azure.net", missing)
+	err = connectFailure("v.vault.azure.net", missing)
 	require.ErrorIs(t, err, provider.ErrUnavailable)
 	assert.EqualError(t, err, "reaching v.vault.azure.net: there is no such host; correct the vault or the region, or the cluster's DNS (unavailable)")
 
-	late := &net.DNSError{IsTimeout: true}
-	assert.Equal(t, error(late), unreached("h", late), "that passes")
+	refused := &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
+	assert.EqualError(t, connectFailure("h", refused), "reaching h: no connection can be made (unavailable); wait, it is tried again")
+	assert.Equal(t, io.ErrUnexpectedEOF, connectFailure("h", io.ErrUnexpectedEOF), "somebody was there")
 }

@@ -22,6 +22,9 @@ outside() {
   exec 9>"$cache/engine.lock"
   flock --nonblock 9 || { echo "engine: another engine uses $cache" >&2; exit 1; }
   remove_cgroups # of a run that was killed
+  # A signal to the process group reaches the command as well, whose end is waited for; when
+  # this process is killed, the kernel kills all that is inside.
+  trap : TERM
   local code=0
   setpriv --pdeathsig KILL unshare --mount --net --pid --fork --kill-child --mount-proc "$0" --inside "$@" || code=$?
   remove_cgroups

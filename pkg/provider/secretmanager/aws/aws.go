@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
@@ -32,6 +33,8 @@ type Config struct {
 	Endpoint, STSEndpoint string
 	// Roots verify both; those of the system where nil.
 	Roots *x509.CertPool
+	// RequestTimeout bounds one request over HTTP; five seconds by default.
+	RequestTimeout time.Duration
 }
 
 // Cloud implements secretmanager.Cloud.
@@ -45,7 +48,7 @@ func New(config Config) *Cloud {
 	if config.TokenAudience == "" {
 		config.TokenAudience = "sts.amazonaws.com"
 	}
-	return &Cloud{config, secretmanager.NewHTTPClient(config.Roots, nil)}
+	return &Cloud{config, secretmanager.NewHTTPClient(config.Roots, config.RequestTimeout, nil)}
 }
 
 // Close closes the connections that are idle.
@@ -58,8 +61,10 @@ func (c *Cloud) Close() error {
 func (*Cloud) Annotations() []string { return []string{RoleAnnotation} }
 
 var (
-	// region keeps whatever stands there from becoming another host.
-	region     = regexp.MustCompile(`^[a-z0-9-]{1,40}$`)
+	// region is the form that regions have in all of AWS's partitions, as eu-west-1,
+	// us-gov-east-1, eusc-de-east-1. It becomes part of the host that the pod's token is sent
+	// to: with "s3" that would be a bucket's.
+	region     = regexp.MustCompile(`^[a-z]{2,4}(-[a-z]{2,12}){1,2}-[0-9]{1,2}$`)
 	secretName = regexp.MustCompile(`^[A-Za-z0-9/_+=.@!:-]{1,700}$`)
 	version    = regexp.MustCompile(`^[A-Za-z0-9/_+=.@-]{1,256}$`)
 	role       = regexp.MustCompile(`^arn:aws[a-z-]*:iam::[0-9]{12}:role/[A-Za-z0-9/_+=,.@-]{1,576}$`)
@@ -70,7 +75,7 @@ func (c *Cloud) Validate(ref provider.Reference) error {
 	switch {
 	case c.region(ref.Location) == "":
 		return secretmanager.Unusable("the reference names no region and this node has none; set key_secret_region")
-	case !region.MatchString(c.region(ref.Location)):
+	case !IsRegion(c.region(ref.Location)):
 		return secretmanager.Unusable("the reference's region is none; correct key_secret_region")
 	case !secretName.MatchString(ref.Name):
 		return secretmanager.Unusable("the reference is neither the name nor the ARN of a secret; correct key_secret_name")
@@ -81,6 +86,9 @@ func (c *Cloud) Validate(ref provider.Reference) error {
 	}
 	return nil
 }
+
+// IsRegion tells whether a name has the form of a region's.
+func IsRegion(name string) bool { return region.MatchString(name) }
 
 func (c *Cloud) region(location string) string {
 	if location == "" {

@@ -19,7 +19,7 @@ const role = "arn:aws:iam::123456789012:role/reader"
 
 func start(t *testing.T) (*aws.Cloud, *cloudtest.AWS) {
 	server := cloudtest.StartAWS(t, cloudtest.NewTokens())
-	cloud := aws.New(aws.Config{Region: "eu-west-1", Endpoint: server.URL(), STSEndpoint: server.URL(), Roots: server.Roots()})
+	cloud := aws.New(aws.Config{Region: "eu-west-1", Endpoint: server.URL(), STSEndpoint: server.URL(), Roots: server.Roots(), RequestTimeout: cloudtest.RequestTimeout})
 	t.Cleanup(func() { assert.NoError(t, cloud.Close()) })
 	return cloud, server
 }
@@ -143,6 +143,20 @@ func TestBinarySecret(t *testing.T) {
 
 	require.ErrorContains(t, err, "binary")
 	assert.NotContains(t, err.Error(), "n33dle")
+}
+
+// TestARegionIsARegion: it becomes part of a host, to which the pod's token is sent.
+func TestARegionIsARegion(t *testing.T) {
+	for _, good := range []string{
+		"us-east-1", "ap-southeast-7", "mx-central-1", "cn-northwest-1", "us-gov-west-1",
+		"us-iso-east-1", "us-isob-east-1", "eu-isoe-west-1", "us-isof-south-1", "eusc-de-east-1",
+	} {
+		assert.True(t, aws.IsRegion(good), good)
+	}
+	for _, bad := range []string{"", "s3", "s3-us-west-2", "s3-accesspoint", "us-east-1a", "US-EAST-1", "us-east-", "us_east_1", "us-east-1.evil", "-1", "us-east-1\n"} {
+		assert.False(t, aws.IsRegion(bad), bad)
+		assert.ErrorContains(t, aws.New(aws.Config{}).Validate(provider.Reference{Name: "s", Location: bad}), "key_secret_region")
+	}
 }
 
 func TestValidate(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/cloud"
@@ -42,6 +43,8 @@ type Config struct {
 	VaultEndpoint string
 	// Roots verify both; those of the system where nil.
 	Roots *x509.CertPool
+	// RequestTimeout bounds one request over HTTP; five seconds by default.
+	RequestTimeout time.Duration
 }
 
 // Cloud implements secretmanager.Cloud.
@@ -58,7 +61,7 @@ func New(config Config) *Cloud {
 	// The SDK's log is the whole process's and is turned on by the environment; it prints
 	// what servers answer, and that may be a token.
 	log.SetListener(nil)
-	return &Cloud{config, secretmanager.NewHTTPClient(config.Roots, nil)}
+	return &Cloud{config, secretmanager.NewHTTPClient(config.Roots, config.RequestTimeout, nil)}
 }
 
 // Close closes the connections that are idle.

@@ -67,11 +67,13 @@ func start(t testing.TB, tokens *Tokens, handler func(*Server) http.Handler) *Se
 	s.tls = httptest.NewUnstartedServer(handler(s))
 	s.tls.Config.ErrorLog = log.New(io.Discard, "", 0)
 	s.tls.StartTLS()
-	t.Cleanup(func() {
-		s.tls.CloseClientConnections()
-		s.tls.Close()
-	})
+	t.Cleanup(s.stop)
 	return s
+}
+
+func (s *Server) stop() {
+	s.tls.CloseClientConnections()
+	s.tls.Close()
 }
 
 // Roots verify the server.

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/status"
 
 	"github.com/leoflow/secrets-csi/pkg/provider"
@@ -34,7 +35,7 @@ func (s *session) Access(ctx context.Context, ref provider.Reference) (secret.Te
 		&secretmanagerpb.AccessSecretVersionRequest{Name: resourceName(ref)},
 		gax.WithRetry(nil), gax.WithGRPCOptions(grpc.PerRPCCredentials(bearer{secret.New(token.Value)})))
 	if err != nil {
-		return secret.Text{}, accessFailure(err)
+		return secret.Text{}, s.accessFailure(err)
 	}
 	payload := answer.GetPayload()
 	if sum := payload.DataCrc32C; sum != nil && *sum != int64(crc32.Checksum(payload.GetData(), crc32.MakeTable(crc32.Castagnoli))) {
@@ -90,7 +91,7 @@ var kinds = map[codes.Code]error{
 	codes.Unknown:            provider.ErrUnavailable,
 }
 
-func accessFailure(err error) error {
+func (s *session) accessFailure(err error) error {
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
 		return secretmanager.Unreachable(reading)
 	}
@@ -99,6 +100,7 @@ func accessFailure(err error) error {
 		Kind: kinds[answer.Code()], Text: reading + ": " + answer.Code().String(),
 		Throttled:  answer.Code() == codes.ResourceExhausted,
 		RetryAfter: retryDelay(answer),
+		Unreached:  answer.Code() == codes.Unavailable && s.conn.GetState() == connectivity.TransientFailure,
 	}
 }
 

@@ -54,6 +54,8 @@ type Config struct {
 	Endpoint, STSURL, IAMURL string
 	// Roots verify all three; those of the system where nil.
 	Roots *x509.CertPool
+	// RequestTimeout bounds one request over HTTP; five seconds by default.
+	RequestTimeout time.Duration
 }
 
 // Cloud implements secretmanager.Cloud. It holds one connection to Secret Manager for
@@ -84,7 +86,7 @@ func New(config Config) (*Cloud, error) {
 	if err != nil {
 		return nil, fmt.Errorf("gcp: preparing Secret Manager's client: %w", err)
 	}
-	return &Cloud{config, conn, api, secretmanager.NewHTTPClient(config.Roots, keepStatus)}, nil
+	return &Cloud{config, conn, api, secretmanager.NewHTTPClient(config.Roots, config.RequestTimeout, keepStatus)}, nil
 }
 
 func silent() *slog.Logger { return slog.New(slog.DiscardHandler) }
@@ -164,7 +166,7 @@ func (c *Cloud) Open(subject secretmanager.Subject) (secretmanager.Session, erro
 	if err != nil {
 		return nil, secretmanager.Unusable("the workload identity provider cannot be used; correct the driver's audience for Google Cloud")
 	}
-	return &session{c.api, made}, nil
+	return &session{c.conn, c.api, made}, nil
 }
 
 // podToken hands the pod's token to the exchange.
@@ -177,6 +179,7 @@ func (p podToken) SubjectToken(context.Context, *externalaccount.RequestOptions)
 // session is one pod's; the credentials exchange the token once and renew by
 // themselves.
 type session struct {
+	conn        *grpc.ClientConn
 	api         *secretmanagerapi.Client
 	credentials *auth.Credentials
 }

@@ -20,7 +20,7 @@ func start(t *testing.T) (*gcp.Cloud, *cloudtest.GCP) {
 	server := cloudtest.StartGCP(t, cloudtest.NewTokens())
 	cloud, err := gcp.New(gcp.Config{
 		Audience: cloudtest.GCPAudience, Endpoint: server.Address,
-		STSURL: server.URL() + "/token", IAMURL: server.URL(), Roots: server.Roots(),
+		STSURL: server.URL() + "/token", IAMURL: server.URL(), Roots: server.Roots(), RequestTimeout: cloudtest.RequestTimeout,
 	})
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, cloud.Close()) })
