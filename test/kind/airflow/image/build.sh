@@ -47,5 +47,6 @@ jq --null-input --arg layer "sha256:$(sha256sum "$unfinished/layer.tar" | cut -d
   }' >"$unfinished/config.json"
 jq --null-input --arg name "$name" '[{Config: "config.json", RepoTags: [$name], Layers: ["layer.tar"]}]' >"$unfinished/manifest.json"
 tar --create --file "$unfinished/image.tar" -C "$unfinished" manifest.json config.json layer.tar
+rm -f "$cache"/airflow-*.tar # of earlier sources
 mv "$unfinished/image.tar" "$archive"
 echo "$archive"
