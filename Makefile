@@ -11,7 +11,7 @@ TOOL      = go tool -modfile=$(CURDIR)/tools/$(1).mod
 FUZZTIME ?= 30s
 SOAKTIME ?= 30m
 
-.PHONY: build demo test bench image release release-check image-test chart-test alert-test docs docs-test recording e2e-image kind-test fuzz fault soak sim lint vuln verify generate all-lanes clean help
+.PHONY: build demo test bench image release release-check image-test chart-test alert-test docs docs-test recording e2e-image kind-test executor-test fuzz fault soak sim lint vuln verify generate all-lanes clean help
 
 build: ## build the three binaries into bin/
 	$(BUILD) -o bin/ ./cmd/...
@@ -67,6 +67,10 @@ E2E_LOAD   := $(E2E_IMAGES)/driver-linux-$(ARCH).tar,$(E2E_IMAGES)/agent-linux-$
 kind-test: e2e-image ## run smoke, documents and conformance suite on kind, KUBERNETES=1.37 (1.36, 1.35); needs Docker or root
 	cd test/kind && ./kind.sh --kubernetes $(KUBERNETES) --load $(E2E_LOAD) $(if $(CI),,--record) -- \
 		go test -count=1 -p 1 -timeout 30m ./smoke ./manual ./suite
+
+executor-test: e2e-image ## run a real Airflow with KubernetesExecutor on kind; needs root
+	cd test/kind && airflow=$$(airflow/image/build.sh) && ./kind.sh --kubernetes $(KUBERNETES) --workers 0 --load $(E2E_LOAD),$$airflow -- \
+		go test -count=1 -v -timeout 20m ./airflow
 
 e2e-image:
 	cd images && go run . --platforms linux/$(ARCH) --repository localhost/leoflow/secrets-csi --tag test --out $(E2E_IMAGES)

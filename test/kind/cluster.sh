@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes the cluster that kind.sh was asked for, runs its command, and deletes the cluster.
-# kind.sh calls it, where a Docker engine answers, with PATH, WORK, KUBERNETES, NODE_IMAGE and
-# LOAD set.
+# kind.sh calls it, where a Docker engine answers, with PATH, WORK, KUBERNETES, WORKERS,
+# NODE_IMAGE and LOAD set.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 
@@ -25,7 +25,9 @@ finish() {
 trap finish EXIT
 
 settings() {
+  local i
   cat "$here/kind.yaml"
+  for ((i = 0; i < WORKERS; i++)); do echo '- role: worker'; done
   # Without CAP_SYS_RESOURCE, bit 24, containerd cannot lower a pod's score for the OOM killer.
   if ((!(0x$(awk '$1 == "CapBnd:" {print $2}' /proc/self/status) >> 24 & 1))); then
     printf '%s\n' 'containerdConfigPatches:' '- |' '  [plugins."io.containerd.grpc.v1.cri"]' '  restrict_oom_score_adj = true'

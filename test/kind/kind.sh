@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Runs a command with a kind cluster of three nodes, and deletes the cluster whatever comes:
+# Runs a command with a kind cluster, and deletes the cluster whatever comes:
 #
-#   kind.sh [--kubernetes 1.37] [--load driver.tar,core.tar] [--record] -- go test ./smoke ./suite
+#   kind.sh [--kubernetes 1.37] [--workers 2] [--load driver.tar,core.tar] [--record] -- go test ./smoke ./suite
 #
-# --record notes a command that ended well in README.md.
+# Without workers the control plane runs pods. --record notes a command that ended well in README.md.
 #
 # Where a Docker engine runs, its nodes are containers of that engine, otherwise of a private
 # one (engine/), which needs root. Where kind's own node image can be pulled it is taken;
@@ -22,10 +22,11 @@ declare -A released=(
   [1.35]=kindest/node:v1.35.8@sha256:07b2536e30b803ed61d1677a79df6115f798ce64c80f9e22f6ed45afd09323c0
 )
 
-kubernetes=1.37 load= record=
+kubernetes=1.37 workers=2 load= record=
 while [[ ${1:-} == --* ]]; do
   case $1 in
   --kubernetes) kubernetes=${2#v} && shift 2 ;;
+  --workers) workers=$2 && shift 2 ;;
   --load) load=$2 && shift 2 ;;
   --record) record=1 && shift ;;
   --) shift && break ;;
@@ -92,7 +93,7 @@ machine() {
 }
 machine >"$work/before"
 
-export PATH=$work/bin:$PATH WORK=$work KUBERNETES=$kubernetes NODE_IMAGE=$image LOAD=$load RECORD=$record
+export PATH=$work/bin:$PATH WORK=$work KUBERNETES=$kubernetes WORKERS=$workers NODE_IMAGE=$image LOAD=$load RECORD=$record
 code=0
 "${engine[@]}" "$here/cluster.sh" "$@" || code=$?
 machine >"$work/after"

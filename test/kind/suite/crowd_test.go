@@ -13,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/leoflow/secrets-csi/test/kind/await"
+	"github.com/leoflow/secrets-csi/test/kind/chart"
 )
 
 // fullNode is how many pods kubelet runs on a node unless told otherwise.
@@ -125,12 +126,12 @@ func (n *node) goroutines() map[string]int {
 	driver := n.driver()
 	was := incarnation(driver)
 	n.signal("QUIT", driver, "driver")
-	_, err := await.Pod(n.Ctx, n.Client, namespace, driver.Name, func(pod *corev1.Pod) bool {
+	_, err := await.Pod(n.Ctx, n.Client, chart.Namespace, driver.Name, func(pod *corev1.Pod) bool {
 		return incarnation(pod) != was && await.IsReady(pod)
 	})
 	require.NoError(n, err)
 	options := &corev1.PodLogOptions{Previous: true}
-	log, err := n.Client.CoreV1().Pods(namespace).GetLogs(driver.Name, options).DoRaw(n.Ctx)
+	log, err := n.Client.CoreV1().Pods(chart.Namespace).GetLogs(driver.Name, options).DoRaw(n.Ctx)
 	require.NoError(n, err)
 	creators := map[string]int{}
 	for line := range strings.Lines(string(log)) {

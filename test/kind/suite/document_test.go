@@ -15,6 +15,7 @@ import (
 
 	"github.com/leoflow/secrets-csi/test/console"
 	"github.com/leoflow/secrets-csi/test/kind/await"
+	"github.com/leoflow/secrets-csi/test/kind/chart"
 	"github.com/leoflow/secrets-csi/test/kind/clustertest"
 )
 
@@ -57,13 +58,13 @@ func TestDocumentedPodsRun(t *testing.T) {
 	s := begin(t)
 	manifests := documented(t)
 	for _, row := range []struct {
-		file    string
-		agent   bool
-		backend bool
+		file        string
+		environment bool // has the entries
+		backend     bool
 	}{
 		{"installed.yaml", true, false},
 		{"pod-template.yaml", true, false},
-		{"worker.yaml", true, true},
+		{"worker.yaml", false, true},
 		{"backend.yaml", false, true},
 	} {
 		t.Run(row.file, func(t *testing.T) {
@@ -71,8 +72,8 @@ func TestDocumentedPodsRun(t *testing.T) {
 			s.Run(pod, await.IsReady)
 			seen := s.environment(pod.Name)
 			warehouse, isSet := seen["AIRFLOW_CONN_WAREHOUSE"]
-			assert.Equal(t, row.agent, isSet)
-			if row.agent {
+			assert.Equal(t, row.environment, isSet)
+			if row.environment {
 				assert.Equal(t, s.product.entries.warehouse(), warehouse)
 			}
 			for _, setting := range []string{"AIRFLOW__SECRETS__BACKEND", "AIRFLOW__WORKERS__SECRETS_BACKEND"} {
@@ -115,7 +116,7 @@ func runnable(t *testing.T, manifest string) *corev1.Pod {
 	pod.Spec.ServiceAccountName = ""
 	pod.Spec.TerminationGracePeriodSeconds = &soon
 	for i := range pod.Spec.InitContainers {
-		pod.Spec.InitContainers[i].Image = repository() + "/agent:" + tag()
+		pod.Spec.InitContainers[i].Image = chart.Agent()
 	}
 	main := &pod.Spec.Containers[0]
 	main.Image = clustertest.Busybox

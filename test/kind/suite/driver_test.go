@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/leoflow/secrets-csi/test/kind/await"
+	"github.com/leoflow/secrets-csi/test/kind/chart"
 )
 
 // watching is a script that looks at the files without pause, and notes every time when
@@ -44,7 +45,7 @@ func outlives(t *testing.T, driverGoes func(*node)) {
 
 func TestDriverIsDeletedUnderRunningPods(t *testing.T) {
 	outlives(t, func(n *node) {
-		err := n.Client.CoreV1().Pods(namespace).Delete(n.Ctx, n.driver().Name, metav1.DeleteOptions{})
+		err := n.Client.CoreV1().Pods(chart.Namespace).Delete(n.Ctx, n.driver().Name, metav1.DeleteOptions{})
 		require.NoError(n, err)
 	})
 }
@@ -60,16 +61,16 @@ func TestDriverIsUpgradedUnderRunningPods(t *testing.T) {
 func TestDriverIsRolledBackUnderRunningPods(t *testing.T) {
 	outlives(t, func(n *node) {
 		n.upgradeDriver()
-		_, err := helm(n.Ctx, nil, "rollback", release, "--namespace", namespace, "--wait", "--timeout", installing.String())
+		_, err := chart.Helm(n.Ctx, nil, "rollback", chart.Name, "--namespace", chart.Namespace, "--wait", "--timeout", chart.Patience.String())
 		require.NoError(n, err)
-		require.NoError(n, n.product.awaitDrivers(n.Ctx))
+		require.NoError(n, n.product.AwaitDrivers(n.Ctx))
 	})
 }
 
 // change makes kubelet look at the pod.
 func (s *scenario) change(pod string) {
 	s.Helper()
-	patch := annotation(false, "changed", "")
+	patch := chart.Annotation(false, "changed", "")
 	_, err := s.Client.CoreV1().Pods(s.Namespace).Patch(s.Ctx, pod, types.StrategicMergePatchType, patch, metav1.PatchOptions{})
 	require.NoError(s, err)
 }
@@ -77,11 +78,10 @@ func (s *scenario) change(pod string) {
 // upgradeDriver upgrades the release to drivers of another template.
 func (n *node) upgradeDriver() {
 	n.Helper()
-	values := n.product.values()
-	values["driver"] = map[string]any{
+	driver := map[string]any{
 		"logLevel": "debug", "podAnnotations": map[string]string{"leoflow.io/upgraded": time.Now().Format(time.RFC3339Nano)},
 	}
-	require.NoError(n, n.product.upgradeTo(n.Ctx, values))
+	require.NoError(n, n.product.Upgrade(n.Ctx, map[string]any{"driver": driver}))
 }
 
 // incarnation tells apart the processes that one pod, or one node, has in turn.

@@ -1,15 +1,12 @@
 package suite
 
 import (
-	"crypto/rand"
-	"encoding/base64"
-	"encoding/json"
 	"fmt"
+	"maps"
 	"sync"
 
-	"github.com/leoflow/secrets-csi/pkg/coreserver/seal"
-	"github.com/leoflow/secrets-csi/pkg/coreserver/sealfile"
-	"github.com/leoflow/secrets-csi/pkg/secret"
+	"github.com/leoflow/secrets-csi/test/kind/chart"
+	"github.com/leoflow/secrets-csi/test/kind/needle"
 )
 
 // parts are connections that fill a volume up to the ten entries that the driver's memory
@@ -28,7 +25,7 @@ var rules = []map[string][]string{
 		"connections": {"reporting"}, "variables": {"region"},
 	},
 	{"tenants": {"acme"}, "dags": {"billing"}, "connections": {"billing"}},
-	{"namespaces": {namespace}, "serviceAccounts": {"default"}, "connections": {"warehouse"}, "variables": {"region"}},
+	{"namespaces": {chart.Namespace}, "serviceAccounts": {"default"}, "connections": {"warehouse"}, "variables": {"region"}},
 }
 
 // entries are what core keeps. Every value has a needle in it: a text that is found
@@ -67,9 +64,8 @@ func plant() *entries {
 
 func partID(i int) string { return fmt.Sprintf("part_%d", i) }
 
-// needle is made of letters and digits alone, so that no encoding of texts changes it.
 func (e *entries) needle(where string) string {
-	text := "needle" + rand.Text()
+	text := needle.Text()
 	e.needles[text] = where
 	return text
 }
@@ -91,36 +87,9 @@ func (e *entries) rotate() (variable, connection string) {
 	return e.variables["rotating"], e.connections["rotating"].(string)
 }
 
-// sealed are core's two files, with every value sealed: core reads them from a Secret,
-// and so they lie in etcd.
-func (e *entries) sealed(key string) (map[string][]byte, error) {
+// all is what core is given.
+func (e *entries) all() chart.Entries {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	opener, err := seal.ParseKey(secret.New(key))
-	if err != nil {
-		return nil, err
-	}
-	files := map[string][]byte{}
-	for file, of := range map[string]struct {
-		entries any
-		seal    func(*seal.Key, string, []byte) ([]byte, error)
-	}{
-		"connections.json": {e.connections, sealfile.Connections},
-		"variables.json":   {e.variables, sealfile.Variables},
-	} {
-		content, err := json.Marshal(of.entries)
-		if err != nil {
-			return nil, err
-		}
-		if files[file], err = of.seal(opener, file, content); err != nil {
-			return nil, err
-		}
-	}
-	return files, nil
-}
-
-func newKey() string {
-	raw := make([]byte, seal.KeySize)
-	_, _ = rand.Read(raw) // never fails
-	return base64.StdEncoding.EncodeToString(raw)
+	return chart.Entries{Connections: maps.Clone(e.connections), Variables: maps.Clone(e.variables)}
 }

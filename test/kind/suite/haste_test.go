@@ -18,7 +18,7 @@ func TestPodIsDeletedWhilePublishIsUnderWay(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			s := begin(t)
 			n := s.on(s.Run(task("before", all(), stays), await.IsReady))
-			cores, err := s.product.pods(s.Ctx, "core")
+			cores, err := s.product.Pods(s.Ctx, "core")
 			require.NoError(t, err)
 			beside := s.on(&cores[0])
 			beside.signal("STOP", &cores[0], "core")

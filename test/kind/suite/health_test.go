@@ -7,12 +7,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/leoflow/secrets-csi/test/kind/await"
+	"github.com/leoflow/secrets-csi/test/kind/chart"
 )
 
 // What NOTES.txt tells an admin to do first.
 func TestHelmTestProvesADelivery(t *testing.T) {
 	s := begin(t)
-	said, err := helm(s.Ctx, nil, "test", release, "--namespace", namespace, "--logs", "--timeout", installing.String())
+	said, err := chart.Helm(s.Ctx, nil, "test", chart.Name, "--namespace", chart.Namespace, "--logs", "--timeout", chart.Patience.String())
 	require.NoError(t, err)
 	assert.Regexp(t, `(?m)^Phase: +Succeeded$`, said)
 	for _, delivered := range []string{"AIRFLOW_CONN_WAREHOUSE", "AIRFLOW_VAR_REGION"} {
@@ -28,7 +29,7 @@ func TestDoctorExaminesTheNode(t *testing.T) {
 	s := begin(t)
 	n := s.on(s.Run(task("task", all(), stays), await.IsReady))
 	inDriver := *s.Cluster
-	inDriver.Namespace = namespace
+	inDriver.Namespace = chart.Namespace
 	driver := n.driver().Name
 	said := inDriver.Exec(driver, "/driver", "doctor")
 	assert.NotRegexp(t, `(?m)^failed`, said)

@@ -95,7 +95,7 @@ func TestNodeReboots(t *testing.T) {
 	}
 	s.Await("task", again)
 	s.Await(n.pod, again)
-	require.NoError(t, s.product.awaitCore(s.Ctx))
+	require.NoError(t, s.product.AwaitCore(s.Ctx))
 	assert.Equal(t, s.product.entries.warehouse(), s.read("task", "connections/warehouse"))
 	variable, _ := s.rotate()
 	s.awaitVariable("task", variable)

@@ -8,12 +8,13 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/leoflow/secrets-csi/test/kind/await"
+	"github.com/leoflow/secrets-csi/test/kind/chart"
 )
 
 // logOf is what the drivers or cores have logged.
 func (s *scenario) logOf(component string) string {
 	s.Helper()
-	pods, err := s.product.pods(s.Ctx, component)
+	pods, err := s.product.Pods(s.Ctx, component)
 	require.NoError(s, err)
 	return s.logOfPods(pods...)
 }
@@ -23,7 +24,7 @@ func (s *scenario) logOfPods(pods ...corev1.Pod) string {
 	var all strings.Builder
 	for _, pod := range pods {
 		err := await.Until(s.Ctx, func() bool { // kubelet, whom the API server asks, may be away
-			content, err := s.Client.CoreV1().Pods(namespace).GetLogs(pod.Name, &corev1.PodLogOptions{}).DoRaw(s.Ctx)
+			content, err := s.Client.CoreV1().Pods(chart.Namespace).GetLogs(pod.Name, &corev1.PodLogOptions{}).DoRaw(s.Ctx)
 			all.Write(content)
 			return err == nil
 		})
@@ -34,7 +35,7 @@ func (s *scenario) logOfPods(pods ...corev1.Pod) string {
 
 // lastOf is what they logged last, for a person.
 func (s *scenario) lastOf(ctx context.Context, component string) string {
-	pods, err := s.product.pods(ctx, component)
+	pods, err := s.product.Pods(ctx, component)
 	if err != nil {
 		return err.Error()
 	}
@@ -42,7 +43,7 @@ func (s *scenario) lastOf(ctx context.Context, component string) string {
 	var all strings.Builder
 	for _, pod := range pods {
 		options := &corev1.PodLogOptions{TailLines: &lines}
-		content, err := s.Client.CoreV1().Pods(namespace).GetLogs(pod.Name, options).DoRaw(ctx)
+		content, err := s.Client.CoreV1().Pods(chart.Namespace).GetLogs(pod.Name, options).DoRaw(ctx)
 		all.Write(content)
 		if err != nil {
 			all.WriteString(err.Error())

@@ -17,6 +17,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/leoflow/secrets-csi/test/kind/await"
+	"github.com/leoflow/secrets-csi/test/kind/chart"
 )
 
 // twoWorkers skips a test that needs more nodes than the cluster has.
@@ -67,7 +68,7 @@ func TestDrainMovesAPodWithItsValues(t *testing.T) {
 		// The test's own context may be done.
 		output, err := exec.CommandContext(context.Background(), "kubectl", "uncordon", n.name).CombinedOutput()
 		assert.NoError(t, err, string(output))
-		assert.NoError(t, s.product.awaitCore(context.Background()))
+		assert.NoError(t, s.product.AwaitCore(context.Background()))
 	}()
 	// The test's own pod on the node has no controller: it is what needs --force.
 	s.kubectl("drain", n.name, "--ignore-daemonsets", "--delete-emptydir-data", "--force", "--timeout=2m",
@@ -76,7 +77,7 @@ func TestDrainMovesAPodWithItsValues(t *testing.T) {
 	assert.NotEqual(t, n.name, second.Spec.NodeName)
 	assert.Equal(t, s.product.entries.warehouse(), s.read(second.Name, "connections/warehouse"))
 	n.awaitNothing([]string{string(first.UID)})
-	require.NoError(t, s.product.awaitCore(s.Ctx))
+	require.NoError(t, s.product.AwaitCore(s.Ctx))
 	variable, _ := s.rotate()
 	s.awaitVariable(second.Name, variable)
 }
@@ -181,7 +182,7 @@ func (s *scenario) churn(until context.Context, node string) (count int) {
 func (s *scenario) watchUnavailable() (stop func(), most func() int32) {
 	s.Helper()
 	ctx, cancel := context.WithCancel(s.Ctx)
-	watcher, err := s.Client.AppsV1().DaemonSets(namespace).Watch(ctx, metav1.ListOptions{FieldSelector: "metadata.name=" + driverName})
+	watcher, err := s.Client.AppsV1().DaemonSets(chart.Namespace).Watch(ctx, metav1.ListOptions{FieldSelector: "metadata.name=" + chart.DriverName})
 	require.NoError(s, err)
 	var highest int32
 	done := make(chan struct{})
@@ -226,8 +227,8 @@ func TestNodeJoinsWhilePodsWait(t *testing.T) {
 	t.Logf("the pod ran %v after the node's kubelet was started", time.Since(began).Round(100*time.Millisecond))
 	assert.Equal(t, joins, pod.Spec.NodeName)
 	assert.Equal(t, s.product.entries.warehouse(), s.read("waits", "connections/warehouse"))
-	require.NoError(t, s.product.awaitDrivers(s.Ctx))
-	require.NoError(t, s.product.awaitCore(s.Ctx))
+	require.NoError(t, s.product.AwaitDrivers(s.Ctx))
+	require.NoError(t, s.product.AwaitCore(s.Ctx))
 	variable, _ := s.rotate()
 	s.awaitVariable("waits", variable)
 }

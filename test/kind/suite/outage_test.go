@@ -14,15 +14,15 @@ import (
 // withoutCore takes core away until the returned function, or the test's end.
 func (s *scenario) withoutCore() (back func()) {
 	s.Helper()
-	require.NoError(s, s.product.scaleCore(s.Ctx, 0))
+	require.NoError(s, s.product.ScaleCore(s.Ctx, 0))
 	s.Cleanup(func() {
-		if err := s.product.scaleCore(context.Background(), 1); err != nil {
+		if err := s.product.ScaleCore(context.Background(), 1); err != nil {
 			s.Errorf("bringing core back: %v", err)
 		}
 	})
 	return func() {
 		s.Helper()
-		require.NoError(s, s.product.scaleCore(s.Ctx, 1))
+		require.NoError(s, s.product.ScaleCore(s.Ctx, 1))
 	}
 }
 

@@ -1,13 +1,10 @@
 package suite
 
 import (
-	"bytes"
 	"compress/gzip"
-	"encoding/base64"
 	"encoding/json"
 	"io"
 	"maps"
-	"slices"
 	"strings"
 	"testing"
 
@@ -20,6 +17,7 @@ import (
 	"k8s.io/client-go/dynamic"
 
 	"github.com/leoflow/secrets-csi/test/kind/await"
+	"github.com/leoflow/secrets-csi/test/kind/needle"
 )
 
 // TestNothingInTheClusterHoldsASecret walks the ways of a secret, good and bad, and then
@@ -67,22 +65,6 @@ func controlPod(needle string) *corev1.Pod {
 	return pod
 }
 
-// search notes which needles are in the content. The API shows Secrets in base64, where
-// a text reads in three ways, depending on where it begins.
-func search(place string, content []byte, needles map[string]string, found map[string][]string) {
-	for needle, where := range needles {
-		forms := [][]byte{[]byte(needle)}
-		for shift := range 3 {
-			encoded := base64.StdEncoding.EncodeToString(append(make([]byte, shift), needle...))
-			forms = append(forms, []byte(encoded[4:len(encoded)-4])) // its ends depend on the neighbours
-		}
-		holds := func(form []byte) bool { return bytes.Contains(content, form) }
-		if slices.ContainsFunc(forms, holds) && !slices.Contains(found[where], place) {
-			found[where] = append(found[where], place)
-		}
-	}
-}
-
 // searchAPI goes through every object of every kind that can be listed.
 func (s *scenario) searchAPI(needles map[string]string, found map[string][]string) {
 	s.Helper()
@@ -100,7 +82,7 @@ func (s *scenario) searchAPI(needles map[string]string, found map[string][]strin
 			require.NoError(s, err, resource.Name)
 			content, err := json.Marshal(list)
 			require.NoError(s, err)
-			search(resource.Name, content, needles, found)
+			needle.Search(resource.Name, content, needles, found)
 			kinds++
 		}
 	}
@@ -120,5 +102,5 @@ func (n *node) searchDisk(place, directory string, needles map[string]string, fo
 	files, err := unzipped(content)
 	require.NoError(n, err)
 	n.Logf("searched %d bytes of %s on %s", len(files), place, n.name)
-	search(place, files, needles, found)
+	needle.Search(place, files, needles, found)
 }

@@ -5,6 +5,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/leoflow/secrets-csi/test/kind/chart"
 	"github.com/leoflow/secrets-csi/test/kind/clustertest"
 )
 
@@ -47,7 +48,7 @@ func withAgent(pod *corev1.Pod) *corev1.Pod {
 	})
 	pod.Spec.InitContainers = append([]corev1.Container{{
 		Name:            "agent",
-		Image:           repository() + "/agent:" + tag(),
+		Image:           chart.Agent(),
 		ImagePullPolicy: corev1.PullIfNotPresent,
 		Args:            []string{"install", "/leoflow"},
 		VolumeMounts:    []corev1.VolumeMount{shared},

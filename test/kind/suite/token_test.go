@@ -19,7 +19,7 @@ import (
 // taskToken is what a core mints for one task instance: by 'core token', as anybody can.
 func (p *product) taskToken(ctx context.Context) (string, error) {
 	command := exec.CommandContext(ctx, "go", "-C", "../../..", "run", "./cmd/core", "token", "--tenant=acme", "--dag=billing")
-	command.Env = append(command.Environ(), "LEOFLOW_JWT_KEY="+p.jwtKey)
+	command.Env = append(command.Environ(), "LEOFLOW_JWT_KEY="+p.JWTKey)
 	var stderr bytes.Buffer
 	command.Stderr = &stderr
 	output, err := command.Output()
