@@ -11,7 +11,7 @@ TOOL      = go tool -modfile=$(CURDIR)/tools/$(1).mod
 FUZZTIME ?= 30s
 SOAKTIME ?= 30m
 
-.PHONY: build demo test bench image release release-check image-test chart-test alert-test docs docs-test recording e2e-image kind-test executor-test fuzz fault soak sim lint vuln verify generate all-lanes clean help
+.PHONY: build demo test airflow-test bench image release release-check image-test chart-test alert-test docs docs-test recording e2e-image kind-test executor-test fuzz fault soak sim lint vuln verify generate all-lanes clean help
 
 build: ## build the three binaries into bin/
 	$(BUILD) -o bin/ ./cmd/...
@@ -25,6 +25,9 @@ RACE := $(if $(shell command -v cc gcc clang),-race)
 test: ## run every test, with the race detector where there is a C compiler
 	go vet ./...
 	go test $(RACE) ./...
+
+airflow-test: build ## let real Airflow judge what is delivered: 3.3, or with ALL=1 six versions from 2.10 on; needs root
+	go run ./test/airflow --bin bin $(if $(ALL),--all)
 
 bench: build ## measure against the budgets of the design, each beside its floor
 	go run ./test/bench --bin bin

@@ -87,10 +87,11 @@ machine() {
   grep -E 'docker|kubelet|containerd|kind' /proc/self/mounts || :
   ls /sys/class/net
   iptables-save 2>/dev/null | grep '^-A' || :
-  find /sys/fs/cgroup -type d \( -name '*leoflow-kind*' -o -name 'kubelet*' \)
+  find /sys/fs/cgroup -type d -path "*/$group*"
   if ((!${#engine[@]})); then docker ps --all --quiet; docker network ls --quiet; fi
   grep -rs . /proc/sys/{fs,kernel,vm} --exclude={dentry-state,file-nr,inode-nr,inode-state,ns_last_pid,nr,aio-nr,uuid,boot_id,entropy_avail,urandom_min_reseed_secs,stat_refresh} --exclude-dir=quota || : # some cannot be read
 }
+group=$("$here/engine/engine.sh" --group)
 machine >"$work/before"
 
 export PATH=$work/bin:$PATH WORK=$work KUBERNETES=$kubernetes WORKERS=$workers NODE_IMAGE=$image LOAD=$load RECORD=$record

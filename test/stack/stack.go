@@ -4,6 +4,7 @@
 package stack
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/base64"
@@ -24,6 +25,9 @@ type Options struct {
 	// Bin is the directory of the built programs.
 	Bin                           string
 	Connections, Variables, Rules string
+	// ConnectionsName is the name of core's file of connections, whose suffix says its
+	// format; connections.json where it is empty.
+	ConnectionsName string
 	// CoreArgs and DriverArgs are added to the command lines.
 	CoreArgs, DriverArgs []string
 	// Profiles has the driver serve its profiles.
@@ -56,7 +60,7 @@ func Start(ctx context.Context, options Options) (s *Stack, err error) {
 	}
 	s = &Stack{
 		Dir: dir, options: options,
-		Connections: filepath.Join(dir, "connections.json"), Variables: filepath.Join(dir, "variables.json"),
+		Connections: filepath.Join(dir, cmp.Or(options.ConnectionsName, "connections.json")), Variables: filepath.Join(dir, "variables.json"),
 	}
 	defer func() {
 		if err != nil {
@@ -94,7 +98,7 @@ func (s *Stack) writeFiles() (err error) {
 	key := make([]byte, 32)
 	_, _ = rand.Read(key)
 	for name, content := range map[string]string{
-		"connections.json": s.options.Connections, "variables.json": s.options.Variables,
+		filepath.Base(s.Connections): s.options.Connections, "variables.json": s.options.Variables,
 		"rules.yaml": s.options.Rules, "jwt.key": base64.StdEncoding.EncodeToString(key),
 	} {
 		if err := os.WriteFile(s.path(name), []byte(content), 0o600); err != nil {

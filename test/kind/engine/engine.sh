@@ -56,6 +56,7 @@ inside() {
 }
 
 case ${1:-} in
+--group) echo "$group" ;; # the name of the containers' cgroup
 --inside) inside "${@:2}" ;;
 '' | -*) echo "usage: engine.sh COMMAND [ARG ...]" >&2; exit 2 ;;
 *) outside "$@" ;;

@@ -1,0 +1,61 @@
+package main
+
+import (
+	"os"
+	"regexp"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// TestEveryDifferenceIsDocumented holds the rows that explain a difference against the
+// table of the document, both ways.
+func TestEveryDifferenceIsDocumented(t *testing.T) {
+	text, err := os.ReadFile("../../docs/airflow-differences.md")
+	require.NoError(t, err)
+	documented := map[string]bool{}
+	for _, match := range regexp.MustCompile("(?m)^\\| `([a-z-]+)` \\|").FindAllStringSubmatch(string(text), -1) {
+		documented[match[1]] = true
+	}
+	explained := map[string]bool{}
+	for _, each := range rows() {
+		explained[each.code] = true
+	}
+	assert.NotEmpty(t, explained)
+	assert.Equal(t, explained, documented)
+}
+
+func TestARowCoversWhatItNames(t *testing.T) {
+	at := newReport().cell("2.10.5", "files; models", "values")
+	each := row{"x", "2.*", "*", "connection port_*", "port", "null", "*"}
+	assert.True(t, each.covers(at, difference{"connection port_zero", "port", "null", "0"}))
+	assert.False(t, each.covers(at, difference{"connection port_zero", "host", "null", "0"}))
+	assert.False(t, each.covers(at, difference{"connection host_url", "port", "null", "0"}))
+	assert.False(t, each.covers(newReport().cell("3.3.2", "files; models", "values"), difference{"connection port_zero", "port", "null", "0"}))
+	slashes := row{"x", "*", "*", "*", "host", `"a/b*"`, "*"}
+	assert.True(t, slashes.covers(at, difference{"connection host_slash", "host", `"a/b/c"`, ""}))
+}
+
+// TestADifferenceIsFound lets a truth be missed in each way that it can be.
+func TestADifferenceIsFound(t *testing.T) {
+	known := truth{
+		Models:    map[string]found{"same": {"host": `"h"`}, "other": {"host": `"h"`}, "gone": {"host": `"h"`}, "unasked": {"host": `"h"`}, "refused": {"missing": "x"}},
+		SDK:       map[string]found{"same": {"host": `"h"`}, "other": {"host": `"h"`}, "gone": {"host": `"h"`}, "unasked": {"host": `"h"`}, "refused": {"missing": "x"}},
+		Variables: map[string]found{"v": {"value": `"1"`}},
+	}
+	r := newReport()
+	c := r.cell("0", "a way", "values")
+	known.compare(c, "sdk", look{
+		Connections: map[string]found{"same": {"host": `"h"`}, "other": {"host": `"H"`}, "gone": {"missing": "y"}, "refused": {"host": `"h"`}},
+		Variables:   map[string]found{"v": {"value": `"2"`}},
+	})
+	entries := map[string]bool{}
+	for _, each := range r.differences[c] {
+		entries[each.entry] = true
+	}
+	assert.Equal(t, map[string]bool{"connection other": true, "connection gone": true, "connection unasked": true, "connection refused": true, "variable v": true}, entries)
+	assert.Equal(t, 6, r.counts[c])
+	assert.Equal(t, "1 of 6", r.text(c))
+	assert.Error(t, r.print(t.Output(), false))
+}
