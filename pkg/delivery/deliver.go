@@ -1,6 +1,7 @@
 package delivery
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -37,8 +38,16 @@ type answer struct {
 // The errors stand in the order of the group. A volume whose delivery fails keeps its
 // files, but for those that were taken away.
 func (d *Deliverer) deliver(ctx context.Context, cause string, group []task) []error {
-	answers := d.fetch(ctx, cause, group) // 1
-	errs := make([]error, len(group))
+	answers, errs := make([]answer, len(group)), make([]error, len(group))
+	err := d.guard(group[0].spec, func() error {
+		answers = d.fetch(ctx, cause, group) // 1
+		return nil
+	})
+	for i := range answers {
+		if err != nil {
+			answers[i].Err = err
+		}
+	}
 	var fills sync.WaitGroup
 	for i := range group {
 		fills.Go(func() { errs[i] = d.fill(ctx, cause, group[i], answers[i]) })
@@ -51,13 +60,20 @@ func (d *Deliverer) deliver(ctx context.Context, cause string, group []task) []e
 // fill is a delivery from step 2 on, of one volume. Whatever keeps a live volume from what
 // it is to hold, what was taken away leaves.
 func (d *Deliverer) fill(ctx context.Context, cause string, t task, from answer) error {
-	composed, placed, err := d.composeAndPlace(ctx, cause, t, from)
-	e := ending{content: composed, placement: placed, err: err}
-	if alone := withdrawal(t.spec, from.Result); err != nil && t.live && len(alone.entries) > 0 {
+	var e ending
+	e.err = d.guard(t.spec, func() (err error) {
+		e.content, e.placement, err = d.composeAndPlace(ctx, cause, t, from)
+		return err
+	})
+	if alone := withdrawal(t.spec, from.Result); e.err != nil && t.live && len(alone.entries) > 0 {
 		d.withdraw(t, cause, alone, from, &e)
 	}
-	d.end(t, cause, e)
-	return err
+	d.record(t, &e)
+	err := d.guard(t.spec, func() error {
+		d.report(t, cause, e)
+		return nil
+	})
+	return cmp.Or(e.err, err)
 }
 
 func (d *Deliverer) composeAndPlace(ctx context.Context, cause string, t task, from answer) (content, placement, error) {
@@ -74,9 +90,14 @@ func (d *Deliverer) composeAndPlace(ctx context.Context, cause string, t task, f
 // withdraw takes away what is to leave, and no more. If that fails, and the volume still
 // shows any of it, that is told.
 func (d *Deliverer) withdraw(t task, cause string, alone content, from answer, e *ending) {
-	placed, err := d.place(t, cause, alone, from)
+	err := d.guard(t.spec, func() (err error) {
+		placed, err := d.place(t, cause, alone, from)
+		if err == nil {
+			e.placement, e.reasons = placed, alone.reasons
+		}
+		return err
+	})
 	if err == nil {
-		e.placement, e.reasons = placed, alone.reasons
 		return
 	}
 	if shown, reading := mount.Current(t.spec.TargetPath); reading == nil {
@@ -129,9 +150,16 @@ func (d *Deliverer) ask(ctx context.Context, cause string, group []task) []provi
 			return slices.Repeat([]provider.Outcome{{Err: fmt.Errorf("%w: %w", provider.ErrUnavailable, context.Cause(ctx))}}, len(group))
 		}
 	}
-	if err := d.reach.admit(name, cause == publishing); err != nil {
+	probe, err := d.reach.admit(name, cause == publishing)
+	if err != nil {
 		return slices.Repeat([]provider.Outcome{{Err: err}}, len(group))
 	}
+	settled := false
+	defer func() {
+		if !settled { // it was given up here, or panicked, which says nothing of the provider
+			d.reach.release(name, probe)
+		}
+	}()
 	limited, cancel := context.WithTimeout(ctx, d.FetchTimeout)
 	defer cancel()
 	pods := make([]provider.Identity, len(group))
@@ -141,17 +169,15 @@ func (d *Deliverer) ask(ctx context.Context, cause string, group []task) []provi
 	started := time.Now()
 	outcomes := provider.FetchGroup(limited, source, pods, request(group[0].spec))
 	d.observeFetch(name, outcomes, started)
-	if ctx.Err() != nil { // it was given up here, which says nothing of the provider
-		d.reach.release(name)
-		return outcomes
+	if settled = ctx.Err() == nil; settled {
+		d.noteReach(name, probe, unanswered(outcomes))
 	}
-	d.noteReach(name, unanswered(outcomes))
 	return outcomes
 }
 
 // noteReach takes in whether the provider could be asked, and logs the turns.
-func (d *Deliverer) noteReach(name string, err error) {
-	news := d.reach.settle(name, err)
+func (d *Deliverer) noteReach(name string, probe bool, err error) {
+	news := d.reach.settle(name, probe, err)
 	switch {
 	case !news:
 	case err != nil:
@@ -175,16 +201,24 @@ type ending struct {
 	standing []string
 }
 
-// end records how a delivery went, and tells of it.
-func (d *Deliverer) end(t task, cause string, e ending) {
-	problem := e.problem(t.spec)
+// record takes in how a delivery went. Whatever happens, the volume is not under way any
+// more.
+func (d *Deliverer) record(t task, e *ending) {
+	problem := ""
+	if err := d.guard(t.spec, func() error { problem = e.problem(t.spec); return nil }); err != nil {
+		e.err, problem = err, err.Error()
+	}
 	d.set.end(t.volume, outcome{
 		placement: e.placement, failed: e.err != nil || e.offline || e.late, problem: problem, news: t.news,
 		lost: errors.Is(e.err, mount.ErrNotMounted), held: len(e.held()),
 	}, d.next)
+}
+
+// report tells how a delivery went.
+func (d *Deliverer) report(t task, cause string, e ending) {
 	d.observeDelivery(t, cause, e.placement, e.err)
 	news := d.tell(t, e)
-	d.audit(t, cause, e, problem, news)
+	d.audit(t, cause, e, e.problem(t.spec), news)
 }
 
 // problem is what is wrong with the volume now; empty if nothing is.

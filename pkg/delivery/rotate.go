@@ -51,7 +51,7 @@ func (d *Deliverer) Run(ctx context.Context) error {
 		for _, group := range groups {
 			owned.Go(func() { d.deliver(ctx, rotating, group) })
 		}
-		d.tellStale()
+		_ = d.guard(Volume{}, func() error { d.tellStale(); return nil }) // it is logged
 		if !d.sleep(ctx, wait) {
 			return nil
 		}
@@ -84,10 +84,12 @@ func (d *Deliverer) trigger() {
 func (d *Deliverer) watch(ctx context.Context, name string, watcher provider.Watcher) {
 	for ctx.Err() == nil {
 		d.watched.Store(name, true)
-		err := watcher.Watch(ctx, func(change provider.Change) {
-			d.reach.hasten(name)
-			d.set.markChanged(name, change, spread(change))
-			d.trigger()
+		err := d.guard(Volume{Provider: name}, func() error {
+			return watcher.Watch(ctx, func(change provider.Change) {
+				d.reach.hasten(name)
+				d.set.markChanged(name, change, spread(change))
+				d.trigger()
+			})
 		})
 		d.watched.Store(name, false)
 		if ctx.Err() != nil {
