@@ -28,6 +28,7 @@ type Metrics struct {
 	refusals, calls, rotations, watchInterruptions *prometheus.CounterVec
 	watchUp, watchHeard                            *prometheus.GaugeVec
 	lag                                            prometheus.Histogram
+	panics                                         prometheus.Counter
 }
 
 // New returns Metrics that have counted nothing yet.
@@ -50,6 +51,8 @@ func New() *Metrics {
 			"Calls made to a provider over the network, by gRPC code.", "provider", "code"),
 		rotations: counter("rotations_total",
 			"Swaps of a running pod's files, by what led to them (watch, poll, retry, republish).", "provider", "cause"),
+		panics: prometheus.NewCounter(prometheus.CounterOpts{Name: prefix + "panics_total",
+			Help: "Faults of the driver itself, each of which ended the delivery of one volume or one watch."}),
 		lag: prometheus.NewHistogram(prometheus.HistogramOpts{Name: prefix + "rotation_lag_seconds",
 			Help: "Time from a watch's notice of a change to the swap that shows it to a pod.", Buckets: durationBuckets()}),
 		watchUp:            gauge("watch_up", "1 while the provider tells this node of changes, 0 while it does not and is polled.", "provider"),
@@ -57,7 +60,7 @@ func New() *Metrics {
 		watchInterruptions: counter("watch_interruptions_total", "Streams of the provider's watch that ended or could not be opened.", "provider"),
 	}
 	m.registry.MustRegister(m.publish, m.unpublish, m.delivery, m.fetch, m.reference, m.refusals, m.calls, m.rotations,
-		m.lag, m.watchUp, m.watchHeard, m.watchInterruptions, buildInfo(),
+		m.lag, m.panics, m.watchUp, m.watchHeard, m.watchInterruptions, buildInfo(),
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }

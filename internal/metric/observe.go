@@ -62,6 +62,8 @@ func (d deliveries) Delivered(one delivery.Delivery) {
 	}
 }
 
+func (d deliveries) Panicked() { d.panics.Inc() }
+
 type line struct {
 	calls         *prometheus.CounterVec
 	up, heard     prometheus.Gauge

@@ -46,7 +46,7 @@ func (d *Deliverer) compose(ctx context.Context, t task, outcome provider.Outcom
 	if t.live {
 		first = deliveredFirst(t.spec, outcome.Result)
 	}
-	rendered := render.Render(t.spec.Format, decided.connections, variables(t.spec, outcome.Result), first)
+	rendered := d.render(t.spec.Format, decided.connections, variables(t.spec, outcome.Result), first)
 	refusals := slices.Concat(decided.refusals, outcome.Result.Refusals, rendered.Failures)
 	made := content{
 		reasons: map[provider.Name]provider.Refusal{}, unresolved: decided.unresolved,

@@ -62,7 +62,7 @@ func (d *Deliverer) decide(ctx context.Context, spec Volume, entries []provider.
 	all := make([]decision, len(entries))
 	for i, entry := range entries {
 		all[i].waiting = true
-		go func() { made <- numbered{i, d.decideOne(ctx, spec.Pod, entry, slots)} }()
+		go func() { made <- numbered{i, d.decideOne(ctx, spec, entry, slots)} }()
 	}
 	var waited <-chan time.Time
 	if live {
@@ -74,7 +74,10 @@ func (d *Deliverer) decide(ctx context.Context, spec Volume, entries []provider.
 		select {
 		case one := <-made:
 			all[one.at] = one.decision
-			if !live && errors.Is(one.err, provider.ErrUnavailable) {
+			switch {
+			case errors.Is(one.err, errPanic):
+				return decisions{}, one.err
+			case !live && errors.Is(one.err, provider.ErrUnavailable):
 				id := entries[one.at].Connection.ID
 				return decisions{}, failf(Unavailable, one.err, "connection %q cannot be completed now: %v", id, one.err)
 			}
@@ -85,9 +88,11 @@ func (d *Deliverer) decide(ctx context.Context, spec Volume, entries []provider.
 	return d.gather(spec, entries, all), nil
 }
 
-func (d *Deliverer) decideOne(ctx context.Context, pod provider.Identity, entry provider.ConnectionEntry, slots chan struct{}) decision {
-	var made decision
-	made.Outcome, made.err = d.Policy.Process(ctx, entry.Connection, d.resolve(pod, slots, &made.fetched))
+func (d *Deliverer) decideOne(ctx context.Context, spec Volume, entry provider.ConnectionEntry, slots chan struct{}) (made decision) {
+	made.err = d.guard(spec, func() (err error) {
+		made.Outcome, err = d.Policy.Process(ctx, entry.Connection, d.resolve(spec.Pod, slots, &made.fetched))
+		return err
+	})
 	return made
 }
 

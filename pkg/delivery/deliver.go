@@ -1,48 +1,35 @@
 package delivery
 
 import (
+	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
-	"slices"
 	"strings"
 	"sync"
-	"time"
 
-	"github.com/leoflow/secrets-csi/internal/logkey"
 	"github.com/leoflow/secrets-csi/pkg/mount"
-	"github.com/leoflow/secrets-csi/pkg/provider"
 )
 
 // volumesAtOnce bounds how many volumes of the node are filled at once: more would hold
 // more files in memory for no gain. None waits for anybody while it is being filled.
 const volumesAtOnce = 4
 
-// answer is what a delivery has to go by for one volume.
-type answer struct {
-	provider.Outcome
-	// fetched is when the provider said it.
-	fetched time.Time
-	// offline is why the provider could not be asked, where the result is remembered.
-	offline error
-}
-
 // deliver brings a group of volumes, alike in identity and request, up to date:
 //
-//  1. fetch what they ask for, in one call where the provider can;
+//  1. fetch what they ask for, in one call where the provider can; otherwise each volume
+//     goes on as soon as its own call is answered;
 //  2. compose each volume's files: policy, rendering, what is required;
 //  3. place them: the tmpfs if there is none yet, and one swap if anything differs.
 //
 // The errors stand in the order of the group. A volume whose delivery fails keeps its
 // files, but for those that were taken away.
 func (d *Deliverer) deliver(ctx context.Context, cause string, group []task) []error {
-	answers := d.fetch(ctx, cause, group) // 1
 	errs := make([]error, len(group))
 	var fills sync.WaitGroup
-	for i := range group {
-		fills.Go(func() { errs[i] = d.fill(ctx, cause, group[i], answers[i]) })
-	}
+	d.fetch(ctx, cause, group, func(i int, from answer) { // 1
+		fills.Go(func() { errs[i] = d.fill(ctx, cause, group[i], from) })
+	})
 	fills.Wait()
 	d.trigger()
 	return errs
@@ -51,13 +38,20 @@ func (d *Deliverer) deliver(ctx context.Context, cause string, group []task) []e
 // fill is a delivery from step 2 on, of one volume. Whatever keeps a live volume from what
 // it is to hold, what was taken away leaves.
 func (d *Deliverer) fill(ctx context.Context, cause string, t task, from answer) error {
-	composed, placed, err := d.composeAndPlace(ctx, cause, t, from)
-	e := ending{content: composed, placement: placed, err: err}
-	if alone := withdrawal(t.spec, from.Result); err != nil && t.live && len(alone.entries) > 0 {
+	var e ending
+	e.err = d.guard(t.spec, func() (err error) {
+		e.content, e.placement, err = d.composeAndPlace(ctx, cause, t, from)
+		return err
+	})
+	if alone := withdrawal(t.spec, from.Result); e.err != nil && t.live && len(alone.entries) > 0 {
 		d.withdraw(t, cause, alone, from, &e)
 	}
-	d.end(t, cause, e)
-	return err
+	d.record(t, &e)
+	err := d.guard(t.spec, func() error {
+		d.report(t, cause, e)
+		return nil
+	})
+	return cmp.Or(e.err, err)
 }
 
 func (d *Deliverer) composeAndPlace(ctx context.Context, cause string, t task, from answer) (content, placement, error) {
@@ -74,9 +68,14 @@ func (d *Deliverer) composeAndPlace(ctx context.Context, cause string, t task, f
 // withdraw takes away what is to leave, and no more. If that fails, and the volume still
 // shows any of it, that is told.
 func (d *Deliverer) withdraw(t task, cause string, alone content, from answer, e *ending) {
-	placed, err := d.place(t, cause, alone, from)
+	err := d.guard(t.spec, func() (err error) {
+		placed, err := d.place(t, cause, alone, from)
+		if err == nil {
+			e.placement, e.reasons = placed, alone.reasons
+		}
+		return err
+	})
 	if err == nil {
-		e.placement, e.reasons = placed, alone.reasons
 		return
 	}
 	if shown, reading := mount.Current(t.spec.TargetPath); reading == nil {
@@ -93,77 +92,6 @@ func (d *Deliverer) isLive(v *volume) bool {
 	return health.Generation > 0
 }
 
-// fetch asks the group's provider once for all of them. What it cannot be asked for a
-// new pod may be remembered.
-func (d *Deliverer) fetch(ctx context.Context, cause string, group []task) []answer {
-	outcomes := d.ask(ctx, cause, group)
-	answers, fetched := make([]answer, len(group)), time.Now()
-	d.memory.learn(group[0].key, outcomes, fetched)
-	for i, t := range group {
-		answers[i] = answer{Outcome: outcomes[i], fetched: fetched}
-		if !errors.Is(outcomes[i].Err, provider.ErrUnavailable) || d.isLive(t.volume) {
-			continue
-		}
-		if result, at, found := d.memory.remind(t.key); found {
-			answers[i] = answer{provider.Outcome{Result: result}, at, outcomes[i].Err}
-		}
-	}
-	return answers
-}
-
-// ask makes the call, unless the provider cannot be asked and it is not this call's turn
-// to find out whether that is still so.
-func (d *Deliverer) ask(ctx context.Context, cause string, group []task) []provider.Outcome {
-	name := group[0].spec.Provider
-	source, ok := d.Providers[name]
-	if !ok {
-		// The driver checks the attribute; a volume from before a restart may name a
-		// provider that is configured no more.
-		return slices.Repeat([]provider.Outcome{{Err: errNoProvider}}, len(group))
-	}
-	if cause == rotating {
-		select {
-		case d.fetching[name] <- struct{}{}:
-			defer func() { <-d.fetching[name] }()
-		case <-ctx.Done():
-			return slices.Repeat([]provider.Outcome{{Err: fmt.Errorf("%w: %w", provider.ErrUnavailable, context.Cause(ctx))}}, len(group))
-		}
-	}
-	if err := d.reach.admit(name, cause == publishing); err != nil {
-		return slices.Repeat([]provider.Outcome{{Err: err}}, len(group))
-	}
-	limited, cancel := context.WithTimeout(ctx, d.FetchTimeout)
-	defer cancel()
-	pods := make([]provider.Identity, len(group))
-	for i, t := range group {
-		pods[i] = t.spec.Pod
-	}
-	started := time.Now()
-	outcomes := provider.FetchGroup(limited, source, pods, request(group[0].spec))
-	d.observeFetch(name, outcomes, started)
-	if ctx.Err() != nil { // it was given up here, which says nothing of the provider
-		d.reach.release(name)
-		return outcomes
-	}
-	d.noteReach(name, unanswered(outcomes))
-	return outcomes
-}
-
-// noteReach takes in whether the provider could be asked, and logs the turns.
-func (d *Deliverer) noteReach(name string, err error) {
-	news := d.reach.settle(name, err)
-	switch {
-	case !news:
-	case err != nil:
-		d.Log.Warn("provider cannot be asked; keeping all files", logkey.Provider, name, logkey.Error, err)
-	default:
-		d.Log.Info("provider can be asked again", logkey.Provider, name)
-		d.set.resume(name)
-	}
-}
-
-var errNoProvider = errors.New("no such provider is configured on this node")
-
 // ending is how a delivery of one volume ended.
 type ending struct {
 	content
@@ -175,16 +103,24 @@ type ending struct {
 	standing []string
 }
 
-// end records how a delivery went, and tells of it.
-func (d *Deliverer) end(t task, cause string, e ending) {
-	problem := e.problem(t.spec)
+// record takes in how a delivery went. Whatever happens, the volume is not under way any
+// more.
+func (d *Deliverer) record(t task, e *ending) {
+	problem := ""
+	if err := d.guard(t.spec, func() error { problem = e.problem(t.spec); return nil }); err != nil {
+		e.err, problem = err, err.Error()
+	}
 	d.set.end(t.volume, outcome{
 		placement: e.placement, failed: e.err != nil || e.offline || e.late, problem: problem, news: t.news,
 		lost: errors.Is(e.err, mount.ErrNotMounted), held: len(e.held()),
 	}, d.next)
+}
+
+// report tells how a delivery went.
+func (d *Deliverer) report(t task, cause string, e ending) {
 	d.observeDelivery(t, cause, e.placement, e.err)
 	news := d.tell(t, e)
-	d.audit(t, cause, e, problem, news)
+	d.audit(t, cause, e, e.problem(t.spec), news)
 }
 
 // problem is what is wrong with the volume now; empty if nothing is.

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/leoflow/secrets-csi/internal/logkey"
+	"github.com/leoflow/secrets-csi/pkg/delivery/render"
 	"github.com/leoflow/secrets-csi/pkg/mount"
 	"github.com/leoflow/secrets-csi/pkg/mount/layout"
 	"github.com/leoflow/secrets-csi/pkg/policy"
@@ -67,6 +68,8 @@ type Deliverer struct {
 	memory  memory
 	// noticed are the notices that were passed on.
 	noticed once
+	// render is render.Render.
+	render func(render.Format, []render.Connection, []render.Variable, map[string]string) render.Output
 	// filling has a place for each volume that may be filled at once.
 	filling chan struct{}
 	// fetching has, by provider, a place for each fetch of a rotation that may be under way.
@@ -93,6 +96,7 @@ func New(config Config) *Deliverer {
 		memory:   memory{grace: config.OfflineGrace, copies: map[string]*memo{}},
 		wake:     make(chan struct{}, 1),
 		versions: provider.NewVersions(),
+		render:   render.Render,
 		filling:  make(chan struct{}, volumesAtOnce),
 		fetching: fetching,
 	}

@@ -14,8 +14,12 @@ import (
 func (s *set) markChanged(providerName string, change provider.Change, within time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	changed := make(map[provider.Name]bool, len(change.Entries)+2)
+	for _, name := range change.Entries {
+		changed[name], changed[provider.Name{Kind: name.Kind}] = true, true // and one of its kind
+	}
 	s.makeDue(within, func(v *volume) bool {
-		concerned := v.spec.Provider == providerName && concerns(change, v.spec)
+		concerned := v.spec.Provider == providerName && concerns(change, changed, v.spec)
 		v.changed = v.changed || concerned
 		if concerned && !change.All && v.told.IsZero() {
 			v.told = time.Now()
@@ -61,20 +65,24 @@ func (v *volume) postpone() {
 	}
 }
 
-func concerns(change provider.Change, spec Volume) bool {
+// concerns looks up what the volume wants in what has changed, and not the other way
+// round: a change may have tens of thousands of entries.
+func concerns(change provider.Change, changed map[provider.Name]bool, spec Volume) bool {
 	if change.All {
 		return true
 	}
 	if change.Namespace != "" && change.Namespace != spec.Pod.Namespace {
 		return false
 	}
-	for _, name := range change.Entries {
-		wanted := spec.Connections
-		if name.Kind == provider.Variable {
-			wanted = spec.Variables
-		}
-		if wanted.has(name.ID) {
+	for _, kind := range []provider.Kind{provider.Connection, provider.Variable} {
+		wanted := spec.wanted(kind)
+		if wanted.All && changed[provider.Name{Kind: kind}] {
 			return true
+		}
+		for _, name := range wanted.Names {
+			if changed[provider.Name{Kind: kind, ID: name.ID}] {
+				return true
+			}
 		}
 	}
 	return false

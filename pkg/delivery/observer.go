@@ -19,6 +19,9 @@ type Observer interface {
 	Resolved(cloud, outcome string, took time.Duration)
 	// Delivered tells of one volume's delivery.
 	Delivered(Delivery)
+	// Panicked tells of a fault of this program, which ended what it was doing for one
+	// volume or one watch.
+	Panicked()
 }
 
 // Fetch is how one fetch ended.
@@ -97,6 +100,7 @@ type silent struct{}
 func (silent) Fetched(Fetch)                          {}
 func (silent) Resolved(string, string, time.Duration) {}
 func (silent) Delivered(Delivery)                     {}
+func (silent) Panicked()                              {}
 
 // observeFetch tells of a fetch that took from started until now.
 func (d *Deliverer) observeFetch(name string, outcomes []provider.Outcome, started time.Time) {

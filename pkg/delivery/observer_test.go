@@ -19,6 +19,7 @@ type notebook struct {
 	mu         sync.Mutex
 	fetches    []Fetch
 	deliveries []Delivery
+	panics     int
 }
 
 func (n *notebook) Fetched(fetch Fetch) {
@@ -28,6 +29,12 @@ func (n *notebook) Fetched(fetch Fetch) {
 }
 
 func (*notebook) Resolved(string, string, time.Duration) {}
+
+func (n *notebook) Panicked() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.panics++
+}
 
 func (n *notebook) Delivered(delivery Delivery) {
 	n.mu.Lock()

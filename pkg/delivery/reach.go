@@ -35,19 +35,20 @@ type outage struct {
 }
 
 // admit lets a call through, or returns why the provider cannot be asked while it is
-// nobody's turn to probe. What is let through must be settled. A new pod is urgent.
-func (r *reach) admit(name string, urgent bool) error {
+// nobody's turn to probe. probe says whether it is this call that finds out; it is to be
+// settled, or released. A new pod is urgent.
+func (r *reach) admit(name string, urgent bool) (probe bool, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	o := r.find(name)
 	switch {
 	case o == nil:
-		return nil
+		return false, nil
 	case o.wait(urgent, time.Now()) > 0:
-		return o.err
+		return false, o.err
 	}
 	o.probing = true
-	return nil
+	return true, nil
 }
 
 // find is the provider's outage, or nil.
@@ -72,8 +73,8 @@ func (o *outage) wait(urgent bool, now time.Time) time.Duration {
 }
 
 // settle takes in how a call ended: err is nil if the provider answered. It reports
-// whether that is news.
-func (r *reach) settle(name string, err error) (news bool) {
+// whether that is news. That an outage lasts only its probe can tell.
+func (r *reach) settle(name string, probe bool, err error) (news bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	o := r.find(name)
@@ -85,7 +86,7 @@ func (r *reach) settle(name string, err error) (news bool) {
 	case !out:
 		o = &outage{}
 		r.outages[name] = o
-	case !o.probing: // it was under way when the outage began
+	case !probe: // it was under way when the outage began
 		return false
 	}
 	now := time.Now()
@@ -94,11 +95,11 @@ func (r *reach) settle(name string, err error) (news bool) {
 	return !out
 }
 
-// release takes back an admission that led to no answer and to no failure.
-func (r *reach) release(name string) {
+// release takes back the admission of a probe that led to no answer and to no failure.
+func (r *reach) release(name string, probe bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if o := r.find(name); o != nil {
+	if o := r.find(name); probe && o != nil {
 		o.probing = false
 	}
 }

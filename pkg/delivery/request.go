@@ -8,10 +8,6 @@ import (
 	"github.com/leoflow/secrets-csi/pkg/provider"
 )
 
-func (w Wanted) has(id string) bool {
-	return w.All || slices.ContainsFunc(w.Names, func(name WantedName) bool { return name.ID == id })
-}
-
 // requires reports whether the volume cannot do without the entry.
 func (w Wanted) requires(id string) bool {
 	return slices.ContainsFunc(w.Names, func(name WantedName) bool { return name.ID == id && !name.Optional })
@@ -41,7 +37,7 @@ func (v Volume) wanted(kind provider.Kind) Wanted {
 func groupKey(spec Volume) string {
 	// No part can hold a NUL: attributes refuse it and Kubernetes names cannot.
 	const end = "\x00"
-	parts := []string{spec.Provider, spec.Pod.Namespace, spec.Pod.ServiceAccount}
+	parts := []string{spec.Provider, spec.Pod.Namespace, spec.Pod.ServiceAccount, strconv.FormatBool(spec.Pod.TaskToken)}
 	for _, wanted := range []Wanted{spec.Connections, spec.Variables} {
 		ids := wanted.selection().Names
 		slices.Sort(ids)

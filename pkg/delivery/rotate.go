@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/leoflow/secrets-csi/internal/logkey"
@@ -51,7 +52,7 @@ func (d *Deliverer) Run(ctx context.Context) error {
 		for _, group := range groups {
 			owned.Go(func() { d.deliver(ctx, rotating, group) })
 		}
-		d.tellStale()
+		_ = d.guard(Volume{}, func() error { d.tellStale(); return nil }) // it is logged
 		if !d.sleep(ctx, wait) {
 			return nil
 		}
@@ -80,29 +81,48 @@ func (d *Deliverer) trigger() {
 	}
 }
 
-// watch turns a provider's changes into due volumes for as long as it can be watched.
+// watch turns a provider's changes into due volumes for as long as it can be watched. What
+// cannot be watched is not watched again; what refuses for now is, without a word, and is
+// polled until it tells of something.
 func (d *Deliverer) watch(ctx context.Context, name string, watcher provider.Watcher) {
-	for ctx.Err() == nil {
-		d.watched.Store(name, true)
-		err := watcher.Watch(ctx, func(change provider.Change) {
-			d.reach.hasten(name)
-			d.set.markChanged(name, change, spread(change))
-			d.trigger()
+	var refusing atomic.Bool
+	for ; ctx.Err() == nil; d.sleepFor(ctx, watchRetry) {
+		d.watched.Store(name, !refusing.Load())
+		err := d.guard(Volume{Provider: name}, func() error {
+			return watcher.Watch(ctx, func(change provider.Change) {
+				d.watched.Store(name, true)
+				refusing.Store(false)
+				d.reach.hasten(name)
+				d.set.markChanged(name, change, spread(change))
+				d.trigger()
+			})
 		})
 		d.watched.Store(name, false)
-		if ctx.Err() != nil {
+		unsupported, refused := errors.Is(err, provider.ErrWatchUnsupported), refusing.Load()
+		switch {
+		case ctx.Err() != nil:
+			return
+		case !unsupported:
+			d.Log.Warn("watch ended", logkey.Provider, name, logkey.Error, err)
+		case !refused:
+			d.Log.Info("polling for changes, since the provider cannot be watched", logkey.Provider, name, logkey.Error, err)
+		}
+		if !unsupported || !refused {
+			// What changed from here on, nobody will tell.
+			d.set.markChanged(name, provider.Change{All: true}, d.PollEvery)
+			d.trigger()
+		}
+		if unsupported && !isForNow(err) {
 			return
 		}
-		if errors.Is(err, provider.ErrWatchUnsupported) {
-			d.Log.Info("polling for changes, since the provider cannot be watched", logkey.Provider, name, logkey.Error, err)
-		} else {
-			d.Log.Warn("watch ended", logkey.Provider, name, logkey.Error, err)
-		}
-		// What changed from here on, nobody will tell.
-		d.set.markChanged(name, provider.Change{All: true}, d.PollEvery)
-		d.trigger()
-		d.sleepFor(ctx, watchRetry)
+		refusing.Store(unsupported)
 	}
+}
+
+// isForNow tells a watch that was refused from one that there is not.
+func isForNow(err error) bool {
+	return errors.Is(err, provider.ErrUnavailable) || errors.Is(err, provider.ErrDenied) ||
+		errors.Is(err, provider.ErrUnauthenticated) || errors.Is(err, provider.ErrProtocol)
 }
 
 func (*Deliverer) sleepFor(ctx context.Context, wait time.Duration) {

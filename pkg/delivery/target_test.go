@@ -194,7 +194,7 @@ func TestAnOlderAnswerThatComesLateIsDropped(t *testing.T) {
 	ask := func(password string) (task, answer) {
 		r.fake.SetConnection(warehouse(password))
 		begun := r.set.begin(live)
-		outcome := provider.FetchGroup(t.Context(), r.fake, []provider.Identity{v.Pod}, request(v))[0]
+		outcome := r.fake.FetchGroup(t.Context(), []provider.Identity{v.Pod}, request(v))[0]
 		return begun, answer{Outcome: outcome, fetched: time.Now()}
 	}
 	older, late := ask("older")

@@ -117,6 +117,7 @@ func (n *node) volume(request *csi.NodePublishVolumeRequest) (delivery.Volume, e
 		PodName:        attributes[podNameKey],
 		PodUID:         attributes[podUIDKey],
 		Token:          tokens.core,
+		TaskToken:      tokens.given,
 		CloudTokens:    tokens.cloud,
 	}
 	return volume, nil

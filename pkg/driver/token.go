@@ -28,6 +28,8 @@ const maxToken = 16 << 10
 // tokens are one pod's credentials.
 type tokens struct {
 	core secret.Text
+	// given is set if core is that of nodePublishSecretRef.
+	given bool
 	// cloud holds the service-account tokens for every other audience.
 	cloud map[string]secret.Text
 }
@@ -59,7 +61,7 @@ func (n *node) readTokens(secrets, attributes map[string]string, coreNeeded bool
 		}
 	}
 	if given {
-		found.core = taskToken
+		found.core, found.given = taskToken, true
 		return found, nil
 	}
 	if !coreNeeded {

@@ -40,6 +40,7 @@ func TestTokensReachTheProvider(t *testing.T) {
 			require.Len(t, calls, 1)
 			pod := calls[0].Pods[0]
 			assert.Equal(t, row.core, pod.Token.Reveal())
+			assert.Equal(t, row.core == taskToken, pod.TaskToken)
 			cloud := map[string]string{}
 			for audience, token := range pod.CloudTokens {
 				cloud[audience] = token.Reveal()

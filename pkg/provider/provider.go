@@ -44,7 +44,8 @@ type Outcome struct {
 //
 // Watch calls notify with the names that changed until ctx ends; it owns reconnecting
 // and backing off. It returns ErrWatchUnsupported, at once, where the other side has
-// no such thing and polling is needed. notify must not block.
+// no such thing and polling is needed: alone, for as long as this process lasts, and
+// together with another sentinel, for now. notify must not block.
 type Watcher interface {
 	Watch(ctx context.Context, notify func(Change)) error
 }
@@ -84,6 +85,9 @@ type Identity struct {
 	PodUID         string
 	// Token is the bearer token for core.
 	Token secret.Text
+	// TaskToken says that Token was issued to this pod's task, and not to its service
+	// account: what it brings is for no other pod.
+	TaskToken bool
 	// CloudTokens are the service-account tokens for other audiences, by audience.
 	CloudTokens map[string]secret.Text
 }
