@@ -12,8 +12,8 @@ import (
 	"github.com/leoflow/secrets-csi/pkg/secret"
 )
 
-// decisionsAtOnce bounds the connections of one volume that are decided on at once,
-// because a reference takes as long as a cloud does.
+// decisionsAtOnce bounds the connections of one volume whose references are resolved at
+// once, because a reference takes as long as a cloud does.
 const decisionsAtOnce = 16
 
 // decision is the policy's on one connection.
@@ -41,7 +41,15 @@ func (d *Deliverer) applyPolicy(ctx context.Context, spec Volume, result provide
 	ctx, giveUp := context.WithCancelCause(ctx)
 	defer giveUp(nil)
 	all := make([]decision, len(result.Connections))
-	each(len(all), decisionsAtOnce, func(i int) {
+	var referring []int
+	for i, entry := range result.Connections {
+		var refers bool
+		if all[i], refers = d.decideAlone(ctx, entry); refers {
+			referring = append(referring, i)
+		}
+	}
+	each(len(referring), decisionsAtOnce, func(n int) {
+		i := referring[n]
 		entry := result.Connections[i]
 		all[i] = d.decide(ctx, spec.Pod, entry)
 		id, err := entry.Connection.ID, all[i].err
@@ -54,6 +62,16 @@ func (d *Deliverer) applyPolicy(ctx context.Context, spec Volume, result provide
 		return decisions{}, hopeless
 	}
 	return d.gather(spec, result.Connections, all), nil
+}
+
+// decideAlone decides on a connection that refers to no secret elsewhere, as nearly all do:
+// a goroutine for each of those would be one for each entry of each pod that starts.
+func (d *Deliverer) decideAlone(ctx context.Context, entry provider.ConnectionEntry) (made decision, refers bool) {
+	made.Outcome, made.err = d.Policy.Process(ctx, entry.Connection, func(context.Context, policy.Reference) (secret.Text, error) {
+		refers = true
+		return secret.Text{}, provider.ErrUnavailable
+	})
+	return made, refers
 }
 
 func (d *Deliverer) decide(ctx context.Context, pod provider.Identity, entry provider.ConnectionEntry) decision {
