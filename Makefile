@@ -6,31 +6,42 @@ VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev
 COMMIT   := $(shell git rev-parse HEAD 2>/dev/null)
 STAMP    := github.com/leoflow/secrets-csi/internal/version
 LDFLAGS  := -s -w -X $(STAMP).Version=$(VERSION) -X $(STAMP).Commit=$(COMMIT)
+RUN      := CGO_ENABLED=0 go run -trimpath
 BUILD    := CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)'
 TOOL      = go tool -modfile=$(CURDIR)/tools/$(1).mod
 FUZZTIME ?= 30s
 SOAKTIME ?= 30m
 
-.PHONY: build demo test airflow-test bench image release release-check image-test chart-test alert-test docs docs-test recording e2e-image kind-test executor-test fuzz fault soak sim lint vuln verify generate all-lanes clean help
+.PHONY: build demo test test-long airflow-test bench image release release-check image-test chart-test alert-test docs docs-test recording e2e-image kind-test executor-test fuzz fault soak sim lint vuln verify generate all-lanes clean help
 
 build: ## build the three binaries into bin/
 	$(BUILD) -o bin/ ./cmd/...
 
 demo: build ## watch a connection travel from core into a process, and rotate there
-	go run ./test/demo --bin bin
+	$(RUN) ./test/demo --bin bin
 
-# The race detector needs a C compiler; without one the tests run all the same.
-RACE := $(if $(shell command -v cc gcc clang),-race)
+# What is not run, since this machine lacks what it needs, is written to this file.
+NOT_RUN := $(CURDIR)/bin/not-run
+# A test that waits has a limit of its own; this one is for a test that forgot it.
+GO_TEST := LEOFLOW_TEST_NOT_RUN=$(NOT_RUN) go test -count=1 -vet=all -timeout 20m
 
-test: ## run every test, with the race detector where there is a C compiler
-	go vet ./...
-	go test $(RACE) ./...
+define RUN_TESTS
+@: >$(NOT_RUN)
+race=$$(test/race.sh); $(GO_TEST) $$race $(1) || failed=$$?; test/not-run.sh $(NOT_RUN); exit $${failed:-0}
+endef
+
+test: build ## run every test, with the race detector where there is a C compiler
+	$(call RUN_TESTS,./...)
+
+test-long: export LEOFLOW_TEST_LONG = 1
+test-long: build ## run those tests at length that find more the longer they run
+	$(call RUN_TESTS,$$(go list -f '{{.ImportPath}} {{.TestImports}} {{.XTestImports}}' ./... | grep -F internal/testlong | cut -d ' ' -f 1))
 
 airflow-test: build ## let real Airflow judge what is delivered: 3.3, or with ALL=1 six versions from 2.10 on; needs root
 	go run ./test/airflow --bin bin $(if $(ALL),--all)
 
 bench: build ## measure against the budgets of the design, each beside its floor
-	go run ./test/bench --bin bin
+	$(RUN) ./test/bench --bin bin
 
 image: ## build the container images into dist/images, and list what is in them
 	cd images && go run . --tag '$(VERSION)' --revision '$(COMMIT)' --created "$$(git log -1 --format=%ct || echo 0)" --sbom
@@ -57,8 +68,8 @@ docs-test: ## test how the site is written
 	cd site && go vet ./... && go test -count=1 ./...
 
 recording: build ## make the picture of the demo that README shows
-	go build -o bin/ ./test/demo
-	go run ./test/recording --title 'make demo' --out docs/images/demo.svg -- bin/demo --bin bin
+	$(BUILD) -o bin/ ./test/demo
+	$(RUN) ./test/recording --title 'make demo' --out docs/images/demo.svg -- bin/demo --bin bin
 	rm bin/demo
 
 # The images that a cluster runs, and the version of Kubernetes: 1.37, 1.36 or 1.35.
@@ -95,10 +106,10 @@ fault: ## break the real programs, and count what pods saw into docs/faults.md
 	go test -count=1 -timeout 60m ./test/fault -kills 200 -cut 5m -update
 
 sim: build ## hold one core against thousands of nodes, and write docs/scale.md
-	go run ./test/sim --bin bin --update docs/scale.md
+	$(RUN) ./test/sim --bin bin --update docs/scale.md
 
 soak: build ## let everything happen at random for SOAKTIME (30m), and look for leaks
-	go run ./test/soak --bin bin --for $(SOAKTIME)
+	$(RUN) ./test/soak --bin bin --for $(SOAKTIME)
 
 lint: ## check style and the arrows between packages
 	for module in . images site test/chart test/kind; do (cd $$module && $(call TOOL,lint) golangci-lint run); done

@@ -13,14 +13,19 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/leoflow/secrets-csi/internal/testneed"
 	"github.com/leoflow/secrets-csi/internal/testwait"
 )
 
+const nogroup = 65534
+
 // notRoots makes a process one whose files in /proc are not root's, so that isPrivate
 // can tell.
-func notRoots(command *exec.Cmd) *exec.Cmd {
+func notRoots(t *testing.T, command *exec.Cmd) *exec.Cmd {
+	t.Helper()
 	if os.Geteuid() == 0 {
-		command.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Gid: 65534, NoSetGroups: true}}
+		testneed.Group(t, nogroup)
+		command.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Gid: nogroup, NoSetGroups: true}}
 	}
 	return command
 }
@@ -53,7 +58,7 @@ func TestWhoHoldsValuesIsPrivate(t *testing.T) {
 		{[]string{"agent", "exec", "--on-rotate=restart", "--dir", small, "--", "sh", "-c", "echo; cat"}, true},
 		{[]string{"agent", "exec", "--dir", small, "--", "sh", "-c", "echo; cat"}, false}, // the program itself
 	} {
-		command := notRoots(testwait.Command(t, row.args[0], row.args[1:]...))
+		command := notRoots(t, testwait.Command(t, row.args[0], row.args[1:]...))
 		in, err := command.StdinPipe()
 		require.NoError(t, err)
 		out, err := command.StdoutPipe()

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/leoflow/secrets-csi/internal/testneed"
 	"github.com/leoflow/secrets-csi/internal/testwait"
 )
 
@@ -28,7 +29,9 @@ func startServing(t *testing.T) (process *os.Process, dir string) {
 		"--variables=variables.yaml", "--rules=rules.yaml", "--jwt-key-file=jwt.key")
 	command.Dir = dir
 	if os.Geteuid() == 0 { // the files that /proc has of it would be root's in any case
-		command.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Gid: 65534, NoSetGroups: true}}
+		const nogroup = 65534
+		testneed.Group(t, nogroup)
+		command.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Gid: nogroup, NoSetGroups: true}}
 	}
 	log, err := command.StderrPipe()
 	require.NoError(t, err)

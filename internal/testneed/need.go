@@ -5,11 +5,13 @@ package testneed
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"path"
+	"path/filepath"
 	"runtime/debug"
 	"strings"
 	"testing"
@@ -27,6 +29,19 @@ func Program(t testing.TB, names ...string) {
 		if _, err := exec.LookPath(name); err != nil {
 			Missing(t, name+" is not in PATH")
 		}
+	}
+}
+
+// Group ends a test that gives a file or a process to a group, where this user may not: a
+// user namespace that an ordinary user made knows his own alone.
+func Group(t testing.TB, gid int) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chown(file, -1, gid); err != nil {
+		Missing(t, fmt.Sprintf("this user may not use another group (%v)", errors.Unwrap(err)))
 	}
 }
 

@@ -57,6 +57,34 @@ func TestWhatIsMissingIsSaidAndCounted(t *testing.T) {
 	assert.Equal(t, "1\tinternal/testneed\t(all)\tno such kernel\n", recorded, "the one that was asked for")
 }
 
+// 'make test' ends with what the script says.
+func TestWhatIsNotRunIsSummedUp(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "not-run")
+	for content, said := range map[string]string{
+		"": "Every test was run.\n",
+		"1\tpkg/b\tTestB\tjq is not in PATH\n1\tpkg/a\tTestA\tjq is not in PATH\n40\tpkg/c\t(all)\tno namespace\n": `
+Not run:
+  pkg/a TestA: jq is not in PATH
+  pkg/b TestB: jq is not in PATH
+  pkg/c (all): no namespace
+    2 tests: jq is not in PATH
+   40 tests: no namespace
+42 tests were not run.
+`,
+		"1\tpkg/a\tTestA\tjq is not in PATH\n": `
+Not run:
+  pkg/a TestA: jq is not in PATH
+    1 test: jq is not in PATH
+1 test was not run.
+`,
+	} {
+		require.NoError(t, os.WriteFile(file, []byte(content), 0o600))
+		summary, err := testwait.Command(t, "../../test/not-run.sh", file).Output()
+		require.NoError(t, err)
+		assert.Equal(t, said, string(summary))
+	}
+}
+
 func TestCILeavesNothingOut(t *testing.T) {
 	for _, as := range []string{"one", "all"} {
 		output, recorded, err := again(t, as, "true")

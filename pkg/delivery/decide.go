@@ -60,8 +60,17 @@ func (d *Deliverer) decide(ctx context.Context, spec Volume, entries []provider.
 	made := make(chan numbered, len(entries))
 	slots := make(chan struct{}, resolvesAtOnce)
 	all := make([]decision, len(entries))
+	referring := 0
 	for i, entry := range entries {
-		all[i].waiting = true
+		var refers bool
+		if all[i], refers = d.decideAlone(ctx, spec, entry); errors.Is(all[i].err, errPanic) {
+			return decisions{}, all[i].err
+		}
+		if !refers {
+			continue
+		}
+		referring++
+		all[i] = decision{waiting: true}
 		go func() { made <- numbered{i, d.decideOne(ctx, spec, entry, slots)} }()
 	}
 	var waited <-chan time.Time
@@ -70,7 +79,7 @@ func (d *Deliverer) decide(ctx context.Context, spec Volume, entries []provider.
 		defer timer.Stop()
 		waited = timer.C
 	}
-	for range entries {
+	for range referring {
 		select {
 		case one := <-made:
 			all[one.at] = one.decision
@@ -86,6 +95,19 @@ func (d *Deliverer) decide(ctx context.Context, spec Volume, entries []provider.
 		}
 	}
 	return d.gather(spec, entries, all), nil
+}
+
+// decideAlone decides on a connection that refers to no secret elsewhere, as nearly all do:
+// a goroutine for each of those would be one for each entry of each pod that starts.
+func (d *Deliverer) decideAlone(ctx context.Context, spec Volume, entry provider.ConnectionEntry) (made decision, refers bool) {
+	made.err = d.guard(spec, func() (err error) {
+		made.Outcome, err = d.Policy.Process(ctx, entry.Connection, func(context.Context, policy.Reference) (secret.Text, error) {
+			refers = true
+			return secret.Text{}, provider.ErrUnavailable
+		})
+		return err
+	})
+	return made, refers
 }
 
 func (d *Deliverer) decideOne(ctx context.Context, spec Volume, entry provider.ConnectionEntry, slots chan struct{}) (made decision) {

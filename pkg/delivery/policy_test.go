@@ -2,7 +2,6 @@ package delivery
 
 import (
 	"context"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -11,6 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/leoflow/secrets-csi/internal/testwait"
 	"github.com/leoflow/secrets-csi/pkg/airflow"
 	"github.com/leoflow/secrets-csi/pkg/mount"
 	"github.com/leoflow/secrets-csi/pkg/policy"
@@ -161,14 +161,39 @@ func twoReferences(t *testing.T, r *rig) Volume {
 
 func TestReferencesOfAVolumeAreResolvedAtOnce(t *testing.T) {
 	r := newRig(t)
-	var both sync.WaitGroup
-	both.Add(2)
+	var asked atomic.Int32
+	both := make(chan struct{})
 	r.Policy, r.Resolver = policy.Clouds(), resolverFunc(func(context.Context, provider.Reference) (secret.Text, error) {
-		both.Done()
-		both.Wait() // for ever, if one waited for the other
+		if asked.Add(1) == 2 {
+			close(both)
+		}
+		select {
+		case <-both:
+		case <-time.After(testwait.Limit):
+			t.Error("one reference waits for the other")
+		}
 		return (&vault{}).Resolve(t.Context(), provider.Identity{}, provider.Reference{Name: "gcs-key"})
 	})
 	require.NoError(t, r.Publish(t.Context(), twoReferences(t, r)))
+}
+
+// taking is a policy that takes a second for each connection.
+type taking struct{}
+
+func (taking) Process(_ context.Context, conn airflow.Connection, _ policy.Resolve) (policy.Outcome, error) {
+	time.Sleep(time.Second)
+	return policy.Outcome{Connection: conn}, nil
+}
+
+// A goroutine for each would be one for each entry of each pod that starts.
+func TestWhatRefersToNothingIsDecidedOnInTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d, began := &Deliverer{Config: Config{Policy: policy.Chain{taking{}}}}, time.Now()
+		made, err := d.decide(t.Context(), Volume{}, make([]provider.ConnectionEntry, 5), false)
+		require.NoError(t, err)
+		assert.Len(t, made.connections, 5)
+		assert.Equal(t, 5*time.Second, time.Since(began))
+	})
 }
 
 func TestNobodyWaitsForTheRestOfWhatCannotBeHad(t *testing.T) {

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"github.com/leoflow/secrets-csi/internal/testlong"
 	"github.com/leoflow/secrets-csi/internal/testwait"
 	"github.com/leoflow/secrets-csi/pkg/mount/layout"
 )
@@ -132,8 +133,7 @@ func withoutCapabilities(t *testing.T, do func()) {
 // each other without a pause. 'go test -run=- -bench=Swap -benchtime=1000000x' is the
 // million of the promise.
 func TestReadWhileTheWriterSwaps(t *testing.T) {
-	const reads = 50_000
-	readWhileTheWriterSwaps(t, reads)
+	readWhileTheWriterSwaps(t, testlong.Count(5_000, 50_000))
 }
 
 func BenchmarkReadWhileTheWriterSwaps(b *testing.B) { readWhileTheWriterSwaps(b, b.N) }

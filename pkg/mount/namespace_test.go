@@ -1,12 +1,11 @@
 package mount
 
 import (
-	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
-	"golang.org/x/sys/unix"
 
+	"github.com/leoflow/secrets-csi/internal/testneed"
 	"github.com/leoflow/secrets-csi/internal/testwait"
 )
 
@@ -14,11 +13,7 @@ import (
 // refuses "noswap" and knows few groups.
 func TestVolumesWorkInAUserNamespace(t *testing.T) {
 	again := testwait.Command(t, "/proc/self/exe", "-test.run=^(TestMount|TestUnmount|TestWriteShows|TestWriteRepairs)", "-test.v")
-	again.SysProcAttr = &syscall.SysProcAttr{
-		Cloneflags:  unix.CLONE_NEWUSER | unix.CLONE_NEWNS,
-		UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: syscall.Getuid(), Size: 1}},
-		GidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: syscall.Getgid(), Size: 1}},
-	}
+	again.SysProcAttr = testneed.UserNamespace(t)
 	output, err := again.CombinedOutput()
 	require.NoError(t, err, "%s", output)
 	require.Contains(t, string(output), "--- PASS: TestMountKeepsOutOfSwapWhereTheKernelCan")

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/leoflow/secrets-csi/internal/testlong"
 	"github.com/leoflow/secrets-csi/internal/testwait"
 	"github.com/leoflow/secrets-csi/pkg/mount/layout"
 )
@@ -51,10 +52,7 @@ func snapshot(t *testing.T, target string) string {
 }
 
 func TestReaderNeverSeesATornGeneration(t *testing.T) {
-	wanted := 100_000
-	if testing.Short() {
-		wanted = 5_000
-	}
+	wanted := testlong.Count(10_000, 100_000)
 	target := newVolume(t, megabyte)
 	_, err := Write(target, uniform(0))
 	require.NoError(t, err)

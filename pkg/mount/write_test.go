@@ -70,6 +70,9 @@ func shown(t testing.TB, target string) string {
 	return name
 }
 
+// otherGroup is one besides root's.
+const otherGroup = 1234
+
 func TestWriteReplacesWhatChanged(t *testing.T) {
 	tests := map[string]func(*testing.T, *Content){
 		"a value":             func(_ *testing.T, c *Content) { c.Entries[1] = newEntry(layout.Variable, "region", "south") },
@@ -80,7 +83,7 @@ func TestWriteReplacesWhatChanged(t *testing.T) {
 		},
 		"an entry less": func(_ *testing.T, c *Content) { c.Entries = c.Entries[:1] },
 		"the mode":      func(_ *testing.T, c *Content) { c.Mode = 0o444 },
-		"the group":     func(t *testing.T, c *Content) { c.GID = anotherGroup(t) },
+		"the group":     func(t *testing.T, c *Content) { testneed.Group(t, otherGroup); c.GID = otherGroup },
 	}
 	for name, change := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -99,18 +102,6 @@ func TestWriteReplacesWhatChanged(t *testing.T) {
 			assertAccess(t, target, content)
 		})
 	}
-}
-
-// anotherGroup is a group besides root's. A user namespace that an unprivileged user
-// made has none.
-func anotherGroup(t *testing.T) int {
-	const group = 1234
-	path := filepath.Join(t.TempDir(), "file")
-	require.NoError(t, os.WriteFile(path, nil, 0o600))
-	if errors.Is(os.Chown(path, -1, group), unix.EINVAL) {
-		testneed.Missing(t, "this user is of one group alone")
-	}
-	return group
 }
 
 // assertAccess makes sure that mode and group are as content has them, whatever the

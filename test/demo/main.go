@@ -21,9 +21,9 @@ func main() {
 		os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE)
 	err := run(ctx)
 	stop()
-	var inNamespace *exec.ExitError
-	if errors.As(err, &inNamespace) { // it has said what went wrong
-		os.Exit(inNamespace.ExitCode())
+	var again *exec.ExitError
+	if errors.As(err, &again) { // it has said what went wrong
+		os.Exit(again.ExitCode())
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "\ndemo:", err)
@@ -34,7 +34,12 @@ func main() {
 func run(ctx context.Context) error {
 	bin := flag.String("bin", "bin", "the `directory` of the built binaries")
 	flag.Parse()
-	if !mayMount() {
+	switch {
+	case os.Getenv(inNamespace) != "":
+		if err := leaveMountsOfOthersAlone(); err != nil {
+			return err
+		}
+	case !mayMount():
 		return runInNamespace(ctx)
 	}
 	absolute, err := filepath.Abs(*bin)

@@ -4,11 +4,12 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/leoflow/secrets-csi/internal/testneed"
+	"github.com/leoflow/secrets-csi/internal/testwait"
 	"github.com/leoflow/secrets-csi/test/console"
 )
 
@@ -36,13 +37,24 @@ func TestEveryCommandRunsAsPrinted(t *testing.T) {
 			continue
 		}
 		t.Run(document.Path, func(t *testing.T) {
-			shell := machine.sitDown(t)
+			needPrograms(t, document)
+			shell := machine.checkOut(t)
 			defer shell.Close()
-			trial := console.Trial{
-				Shell: shell, Skip: automation.Skip, Patience: time.Minute, Log: t.Logf,
-			}
+			trial := console.Trial{Shell: shell, Skip: automation.Skip, Patience: testwait.Limit, Log: t.Logf}
 			assert.NoError(t, trial.Run(t.Context(), document))
 		})
+	}
+}
+
+// notEverywhere are programs of documents that a bare Linux has not.
+var notEverywhere = []string{"jq", "openssl", "python3"}
+
+func needPrograms(t *testing.T, document console.Document) {
+	t.Helper()
+	for _, program := range notEverywhere {
+		if document.Uses(program) {
+			testneed.Program(t, program)
+		}
 	}
 }
 

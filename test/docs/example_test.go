@@ -4,12 +4,13 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/leoflow/secrets-csi/internal/testwait"
 	"github.com/leoflow/secrets-csi/test/console"
+	"github.com/leoflow/secrets-csi/test/stack"
 )
 
 // exampleElsewhere are the examples that do not run on this machine, each with the reason.
@@ -38,6 +39,21 @@ func examples(command, help string) (all console.Document) {
 	return all
 }
 
+func tryExample(t *testing.T, machine machine, step console.Step) {
+	document := console.Document{Steps: []console.Step{step}}
+	needPrograms(t, document)
+	pki, err := stack.NewPKI(t.TempDir())
+	require.NoError(t, err)
+	_, _, err = pki.Issue("tls")
+	require.NoError(t, err)
+	shell := machine.sitDown(t, t.TempDir())
+	defer shell.Close()
+	output, err := shell.Run(testwait.Context(t), "cp "+pki.Dir+"/* .\n"+text(t, "testdata/examples.sh"))
+	require.NoError(t, err, output)
+	trial := console.Trial{Shell: shell, Skip: func(string) string { return "" }, Patience: testwait.Limit, Log: t.Logf}
+	assert.NoError(t, trial.Run(t.Context(), document))
+}
+
 func TestEveryExampleOfTheHelpRuns(t *testing.T) {
 	machine := prepare(t)
 	ran, excused := 0, 0
@@ -50,12 +66,7 @@ func TestEveryExampleOfTheHelpRuns(t *testing.T) {
 				continue
 			}
 			ran++
-			shell := machine.sitDown(t)
-			output, err := shell.Run(t.Context(), text(t, "testdata/examples.sh"))
-			require.NoError(t, err, output)
-			trial := console.Trial{Shell: shell, Skip: func(string) string { return "" }, Patience: time.Minute, Log: t.Logf}
-			assert.NoError(t, trial.Run(t.Context(), console.Document{Steps: []console.Step{step}}))
-			shell.Close()
+			t.Run(step.At, func(t *testing.T) { tryExample(t, machine, step) })
 		}
 	}
 	assert.Greater(t, ran, 20)

@@ -14,7 +14,8 @@ import (
 	"github.com/leoflow/secrets-csi/test/console"
 )
 
-func TestMain(m *testing.M) { os.Exit(mounttest.Run(m)) }
+// Examples serve at the ports that they name, which on this machine may be another's.
+func TestMain(m *testing.M) { os.Exit(mounttest.RunWithNetwork(m)) }
 
 // update is for 'make generate'.
 var update = flag.Bool("update", false, "write the generated blocks of the documents anew")

@@ -61,12 +61,18 @@ func publish(t *testing.T, bin string) {
 	t.Cleanup(func() { require.NoError(t, unix.Unmount(volume, 0)) })
 }
 
-// sitDown gives a document a checkout of its own, with the export files of an Airflow, and
-// an airflow that exports them.
-func (m machine) sitDown(t *testing.T) *console.Shell {
+// checkOut gives a document a checkout of its own to be followed in.
+func (m machine) checkOut(t *testing.T) *console.Shell {
 	t.Helper()
 	dir := t.TempDir()
 	require.NoError(t, console.Checkout(root, dir))
+	return m.sitDown(t, dir)
+}
+
+// sitDown begins in the directory, with the export files of an Airflow, and an airflow that
+// exports them.
+func (m machine) sitDown(t *testing.T, dir string) *console.Shell {
+	t.Helper()
 	require.NoError(t, os.CopyFS(dir, os.DirFS(exports)))
 	programs, err := filepath.Abs(filepath.Join(root, console.Programs))
 	require.NoError(t, err)

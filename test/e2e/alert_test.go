@@ -36,6 +36,7 @@ func TestEachAlertsFaultMovesItsMetrics(t *testing.T) {
 	known := rules(t)
 	for _, rule := range known {
 		t.Run(rule.Alert, func(t *testing.T) {
+			t.Parallel() // most of the time they wait
 			cause, found := faults[rule.Alert]
 			require.True(t, found, "nothing here causes what this alert is about")
 			n := soundNode(t)

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/leoflow/secrets-csi/internal/testneed"
 	"github.com/leoflow/secrets-csi/test/stack"
 )
 
@@ -139,6 +140,8 @@ func limited(t *testing.T, program, script string) (bin string) {
 }
 
 func TestCoreWithoutInotify(t *testing.T) {
+	testneed.Program(t, "unshare")
+	testneed.UserNamespace(t)
 	r := newRigFrom(t, stack.Options{
 		Bin: limited(t, "core", `[ "$1" = serve ] || exec "$REAL" "$@"
 exec unshare --user --map-root-user sh -c 'echo 0 > /proc/sys/user/max_inotify_instances && exec "$@"' sh "$REAL" "$@"`),

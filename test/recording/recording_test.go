@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/leoflow/secrets-csi/internal/testneed"
 	"github.com/leoflow/secrets-csi/internal/testwait"
 	"github.com/leoflow/secrets-csi/pkg/mount/mounttest"
 	"github.com/leoflow/secrets-csi/test/stack"
@@ -83,6 +84,7 @@ var (
 // TestThePictureIsOfTheDemoAsItIs compares the chapters of the committed picture with those
 // that the demo prints now. If it fails: make recording.
 func TestThePictureIsOfTheDemoAsItIs(t *testing.T) {
+	testneed.Program(t, "python3") // which the demo shows where there is one
 	bin, err := stack.Build(root, "recording", "./test/demo")
 	require.NoError(t, err)
 	lines, err := record(testwait.Context(t), []string{filepath.Join(bin, "demo"), "--bin", bin})

@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
-	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -57,7 +56,8 @@ func runAgain(namespaces uintptr) int {
 	command.Args[0] = os.Args[0]
 	command.Env = append(os.Environ(), inside+"=1")
 	command.Stdin, command.Stdout, command.Stderr = os.Stdin, os.Stdout, os.Stderr
-	command.SysProcAttr = attributes(namespaces)
+	command.SysProcAttr = testneed.Namespaces(namespaces)
+	command.SysProcAttr.Pdeathsig = unix.SIGKILL
 	runtime.LockOSThread() // the child's death signal comes when this thread ends
 	defer runtime.UnlockOSThread()
 	if err := command.Start(); err != nil {
@@ -80,31 +80,11 @@ func runAgain(namespaces uintptr) int {
 func refused(err error) int {
 	for _, refusal := range []error{unix.EPERM, unix.EACCES, unix.ENOSPC, unix.EINVAL, unix.ENOSYS} {
 		if errors.Is(err, refusal) {
-			return testneed.MissingForAll(fmt.Sprintf("this user may not mount, and the kernel gives no user namespace for it (%v)", err))
+			return testneed.MissingForAll(testneed.NoNamespace(err))
 		}
 	}
 	fmt.Fprintln(os.Stderr, "making a mount namespace for tests:", err)
 	return 1
-}
-
-// attributes makes who may not mount root of a user namespace. Who may stays as he is: a
-// user namespace would only take abilities away.
-func attributes(namespaces uintptr) *syscall.SysProcAttr {
-	attributes := &syscall.SysProcAttr{Cloneflags: namespaces, Pdeathsig: unix.SIGKILL}
-	if !mayMount() {
-		attributes.Cloneflags |= unix.CLONE_NEWUSER
-		attributes.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Geteuid(), Size: 1}}
-		attributes.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getegid(), Size: 1}}
-	}
-	return attributes
-}
-
-// mayMount tells whether this process has CAP_SYS_ADMIN; root in a container may not.
-func mayMount() bool {
-	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
-	var data [2]unix.CapUserData
-	err := unix.Capget(&header, &data[0])
-	return err == nil && data[0].Effective&(1<<unix.CAP_SYS_ADMIN) != 0
 }
 
 func raiseLoopback() error {

@@ -3,7 +3,6 @@ package secretmanager
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"math/rand/v2"
 	"sync"
@@ -13,11 +12,10 @@ import (
 
 	"github.com/stretchr/testify/assert"
 
+	"github.com/leoflow/secrets-csi/internal/testlong"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 	"github.com/leoflow/secrets-csi/pkg/secret"
 )
-
-var operations = flag.Int("operations", 40_000, "operations of the wrong-identity test")
 
 // TestNoSecretIsEverResolvedUnderAnotherIdentity runs pods of several identities at
 // once against a cloud that fails in every way, with annotations that change under
@@ -25,6 +23,7 @@ var operations = flag.Int("operations", 40_000, "operations of the wrong-identit
 // under the identity of the pod that asked.
 func TestNoSecretIsEverResolvedUnderAnotherIdentity(t *testing.T) {
 	const workers = 32
+	operations := testlong.Count(10_000, 100_000)
 	synctest.Test(t, func(t *testing.T) {
 		world := newWorld()
 		resolver := New(Config{
@@ -34,10 +33,10 @@ func TestNoSecretIsEverResolvedUnderAnotherIdentity(t *testing.T) {
 			CacheBytes: 2048, CallsAtOnce: 8, CallTimeout: 100 * time.Millisecond, Timeout: time.Second,
 		})
 		var all sync.WaitGroup
-		outcomes := make(chan error, *operations)
+		outcomes := make(chan error, operations)
 		for range workers {
 			all.Go(func() {
-				for range *operations / workers {
+				for range operations / workers {
 					outcomes <- world.operate(t, resolver)
 				}
 			})

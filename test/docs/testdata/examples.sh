@@ -6,6 +6,3 @@ printf north > region.txt
 head -c 32 /dev/urandom | base64 > jwt.key
 head -c 32 /dev/urandom | base64 > seal.key
 core seal --seal-key-file seal.key --connections connections.json > sealed.json
-openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj /CN=core \
-  -addext subjectAltName=DNS:localhost -keyout tls.key -out tls.crt
-cp tls.crt ca.crt

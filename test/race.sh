@@ -1,0 +1,11 @@
+#!/bin/sh
+# Prints the flag for the race detector where Go can build with it: that takes a C compiler
+# and the headers of its library.
+if go build -race runtime/cgo 2>/dev/null; then
+  echo -race
+elif [ -n "$CI" ]; then
+  echo 'the race detector needs a C compiler; CI leaves it out nowhere' >&2
+  exit 1
+else
+  echo 'Without the race detector: it needs a C compiler.' >&2
+fi
