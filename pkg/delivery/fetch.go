@@ -191,7 +191,10 @@ func (d *Deliverer) call(ctx context.Context, group []task) (outcomes []provider
 		limited, cancel := context.WithTimeout(ctx, d.FetchTimeout)
 		defer cancel()
 		source, started := group[0].spec.Provider, time.Now()
-		outcomes = fetchFrom(limited, d.Providers[source], group)
+		outcomes = fetchFrom(limited, d.Providers[source], group, request(group[0].spec))
+		if group[0].live && slices.ContainsFunc(outcomes, isProtocol) {
+			outcomes = d.fetchApart(limited, group, outcomes)
+		}
 		d.observeFetch(source, outcomes, started)
 		return nil
 	})
@@ -201,15 +204,15 @@ func (d *Deliverer) call(ctx context.Context, group []task) (outcomes []provider
 	return outcomes
 }
 
-func fetchFrom(ctx context.Context, source provider.Provider, group []task) []provider.Outcome {
+func fetchFrom(ctx context.Context, source provider.Provider, group []task, asked provider.Request) []provider.Outcome {
 	pods := make([]provider.Identity, len(group))
 	for i, t := range group {
 		pods[i] = t.spec.Pod
 	}
 	if grouped, ok := source.(provider.GroupFetcher); ok && len(pods) > 1 {
-		return grouped.FetchGroup(ctx, pods, request(group[0].spec))
+		return grouped.FetchGroup(ctx, pods, asked)
 	}
-	result, err := source.Fetch(ctx, pods[0], request(group[0].spec))
+	result, err := source.Fetch(ctx, pods[0], asked)
 	return []provider.Outcome{{Result: result, Err: err}}
 }
 
