@@ -48,8 +48,9 @@ type decisions struct {
 }
 
 // decide runs the policy over every connection; a connection that it fails is refused and
-// touches no other. A new volume waits for all of them, and gives up at the first that
-// cannot be had now. A live one waits for none longer than its patience.
+// touches no other. Those with a reference are run once more, side by side. A new volume
+// waits for all of them, and gives up at the first that cannot be had now. A live one waits
+// for none longer than its patience.
 func (d *Deliverer) decide(ctx context.Context, spec Volume, entries []provider.ConnectionEntry, live bool) (decisions, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -59,19 +60,16 @@ func (d *Deliverer) decide(ctx context.Context, spec Volume, entries []provider.
 	}
 	made := make(chan numbered, len(entries))
 	slots := make(chan struct{}, resolvesAtOnce)
-	all := make([]decision, len(entries))
-	referring := 0
+	all, waiting := make([]decision, len(entries)), 0
 	for i, entry := range entries {
-		var refers bool
-		if all[i], refers = d.decideAlone(ctx, spec, entry); errors.Is(all[i].err, errPanic) {
+		all[i] = d.decideOne(ctx, spec, entry, nil)
+		switch {
+		case errors.Is(all[i].err, errPanic):
 			return decisions{}, all[i].err
+		case all[i].waiting:
+			waiting++
+			go func() { made <- numbered{i, d.decideOne(ctx, spec, entry, slots)} }()
 		}
-		if !refers {
-			continue
-		}
-		referring++
-		all[i] = decision{waiting: true}
-		go func() { made <- numbered{i, d.decideOne(ctx, spec, entry, slots)} }()
 	}
 	var waited <-chan time.Time
 	if live {
@@ -79,7 +77,7 @@ func (d *Deliverer) decide(ctx context.Context, spec Volume, entries []provider.
 		defer timer.Stop()
 		waited = timer.C
 	}
-	for range referring {
+	for range waiting {
 		select {
 		case one := <-made:
 			all[one.at] = one.decision
@@ -97,22 +95,18 @@ func (d *Deliverer) decide(ctx context.Context, spec Volume, entries []provider.
 	return d.gather(spec, entries, all), nil
 }
 
-// decideAlone decides on a connection that refers to no secret elsewhere, as nearly all do:
-// a goroutine for each of those would be one for each entry of each pod that starts.
-func (d *Deliverer) decideAlone(ctx context.Context, spec Volume, entry provider.ConnectionEntry) (made decision, refers bool) {
-	made.err = d.guard(spec, func() (err error) {
-		made.Outcome, err = d.Policy.Process(ctx, entry.Connection, func(context.Context, policy.Reference) (secret.Text, error) {
-			refers = true
-			return secret.Text{}, provider.ErrUnavailable
-		})
-		return err
-	})
-	return made, refers
-}
-
+// decideOne decides on a connection. Without slots no reference is resolved: the decision
+// then is one to wait for.
 func (d *Deliverer) decideOne(ctx context.Context, spec Volume, entry provider.ConnectionEntry, slots chan struct{}) (made decision) {
+	resolve := d.resolve(spec.Pod, slots, &made.fetched)
+	if slots == nil {
+		resolve = func(context.Context, policy.Reference) (secret.Text, error) {
+			made.waiting = true
+			return secret.Text{}, provider.ErrUnavailable
+		}
+	}
 	made.err = d.guard(spec, func() (err error) {
-		made.Outcome, err = d.Policy.Process(ctx, entry.Connection, d.resolve(spec.Pod, slots, &made.fetched))
+		made.Outcome, err = d.Policy.Process(ctx, entry.Connection, resolve)
 		return err
 	})
 	return made

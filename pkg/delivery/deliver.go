@@ -28,7 +28,12 @@ func (d *Deliverer) deliver(ctx context.Context, cause string, group []task) []e
 	errs := make([]error, len(group))
 	var fills sync.WaitGroup
 	d.fetch(ctx, cause, group, func(i int, from answer) { // 1
-		fills.Go(func() { errs[i] = d.fill(ctx, cause, group[i], from) })
+		fill := func() { errs[i] = d.fill(ctx, cause, group[i], from) }
+		if cause == publishing {
+			fill()
+			return
+		}
+		fills.Go(fill) // and the fetch does not wait for it
 	})
 	fills.Wait()
 	d.trigger()

@@ -35,7 +35,7 @@ const megabyte = 1 << 20
 type rig struct {
 	*Deliverer
 	fake *providertest.Fake
-	log  *bytes.Buffer
+	log  *lockedBuffer
 	dir  string
 }
 
@@ -44,14 +44,14 @@ func newRig(t *testing.T) *rig {
 	fake := providertest.NewFake()
 	fake.SetConnection(warehouse("first"))
 	fake.SetVariable("region", "north")
-	log := &bytes.Buffer{}
+	log := &lockedBuffer{}
 	return &rig{
 		Deliverer: New(Config{
 			Providers:    map[string]provider.Provider{"core": fake},
 			VolumeSize:   megabyte,
 			FetchTimeout: time.Minute,
 			PollEvery:    time.Minute,
-			Log:          slog.New(slog.NewJSONHandler(&lockedWriter{w: log}, &slog.HandlerOptions{Level: slog.LevelDebug})),
+			Log:          slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		}),
 		fake: fake, log: log, dir: t.TempDir(),
 	}
@@ -70,15 +70,22 @@ func (r *rig) look(t *testing.T) {
 	}
 }
 
-type lockedWriter struct {
-	mu sync.Mutex
-	w  *bytes.Buffer
+// lockedBuffer may be read while others write.
+type lockedBuffer struct {
+	mu      sync.Mutex
+	written bytes.Buffer
 }
 
-func (l *lockedWriter) Write(p []byte) (int, error) {
+func (l *lockedBuffer) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.w.Write(p)
+	return l.written.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.written.String()
 }
 
 func warehouse(password string) airflow.Connection {

@@ -181,6 +181,7 @@ func TestAWatchThatIsRefusedIsAskedForAgainWithoutAWord(t *testing.T) {
 		close(source.why) // it may watch now
 		time.Sleep(watchRetry)
 		<-r.fake.Watching()
+		synctest.Wait()
 		r.fake.SetConnection(warehouse("second"))
 		synctest.Wait()
 		assert.Equal(t, secondURI, read(t, v, "connections/warehouse"))

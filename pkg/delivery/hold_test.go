@@ -133,7 +133,7 @@ func TestAWithdrawalWaitsForNoOtherVolume(t *testing.T) {
 		for i := range 60 {
 			v := r.volume(t, fmt.Sprint("pod-", i))
 			v.Connections = named("warehouse", "gcs")
-			v.Pod.ServiceAccount = fmt.Sprint("account-", i%30)
+			v.Pod.ServiceAccount = fmt.Sprint("account-", i)
 			require.NoError(t, r.Publish(t.Context(), v))
 			volumes = append(volumes, v)
 		}

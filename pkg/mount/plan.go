@@ -28,15 +28,17 @@ type line struct {
 
 // newPlan settles content against what the volume shows.
 func newPlan(content Content, stands *standing) plan {
-	var p plan
-	named := make(map[name]bool, len(content.Entries))
+	p := plan{lines: make([]line, 0, len(content.Entries))}
+	named := map[name]bool{}
 	for _, entry := range content.Entries {
-		named[nameOf(entry.Entry)] = true
 		if made, ok := settle(entry, content.Manifest.Fetched, stands); ok {
 			p.lines = append(p.lines, made)
 		}
+		if content.Rest {
+			named[nameOf(entry.Entry)] = true
+		}
 	}
-	for key := range stands.entries {
+	for key := range stands.at {
 		if content.Rest && !named[key] {
 			if made, ok := stands.line(key); ok {
 				p.lines = append(p.lines, made)
@@ -98,7 +100,11 @@ func object(lines []line) []byte {
 	if len(lines) == 0 {
 		return []byte("{}\n")
 	}
-	text := []byte("{\n")
+	size := len("{\n\n}\n")
+	for _, l := range lines {
+		size += len(l.ID) + len(l.json) + len(`"": `) + len(",\n")
+	}
+	text := append(make([]byte, 0, size), "{\n"...)
 	for i, l := range lines {
 		if i > 0 {
 			text = append(text, ",\n"...)
@@ -110,6 +116,9 @@ func object(lines []line) []byte {
 
 // quoteJSON is a JSON string without the escaping that only HTML needs.
 func quoteJSON(s string) []byte {
+	if !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' || r == '"' || r == '\\' }) {
+		return []byte(`"` + s + `"`)
+	}
 	var buffer strings.Builder
 	encoder := json.NewEncoder(&buffer)
 	encoder.SetEscapeHTML(false)

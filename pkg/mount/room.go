@@ -39,7 +39,7 @@ func inodesOf(bytes int64) int64 {
 // that grew most first, and new ones are refused; nothing that leaves has to wait for
 // room. A volume that shows nothing yet has to fit whole.
 func (v *volume) fit(p *plan, content Content, stands *standing) (held bool, err error) {
-	if content.Cap == 0 {
+	if content.Cap == 0 || p.mostBytes() <= content.Cap {
 		return false, nil
 	}
 	usage, err := usageOf(v.dir)
@@ -64,6 +64,28 @@ func (v *volume) fit(p *plan, content Content, stands *standing) (held bool, err
 		}
 		held = true
 	}
+}
+
+// mostBytes is more than the plan takes, and quickly reckoned: JSON writes a byte as six at
+// most, and an entry has a dozen of names besides. A file takes an inode, of which there is
+// one for each page.
+func (p plan) mostBytes() int64 {
+	const names = 512
+	total := 3*pageSize + names
+	for _, l := range p.lines {
+		text := len(l.ID) + len(l.Env) + len(l.File) + len(l.Version) + len(l.Source)
+		for _, notice := range l.Notices {
+			text += len(notice.Code) + len(notice.Message) + names
+		}
+		if l.Grade != nil {
+			text += len(l.Grade.State) + len(l.Grade.Reason)
+		}
+		if l.Held != nil {
+			text += len(l.Held.Why)
+		}
+		total += l.size() + int64(6*(text+len(l.ID))+names)
+	}
+	return total
 }
 
 // all are the plan's files and its manifest, whose number does not matter.
@@ -122,16 +144,13 @@ func tooLarge(l line, content Content, stands *standing) line {
 
 // makeRoom has the file system hold files beside what it holds. It does where Mount made
 // it for this cap; an older release or a smaller cap may have made it too small.
-func (v *volume) makeRoom(files []File, content Content) error {
+func (v *volume) makeRoom(files []File) error {
 	usage, err := usageOf(v.dir)
-	if err != nil || content.Cap == 0 {
+	if err != nil {
 		return err
 	}
 	bytes := usage.Bytes.Used + Footprint(files)
 	inodes := usage.Inodes.Used + int64(len(files)+len(layout.ValueDirs())) + 8
-	if bytes <= usage.Bytes.Total && inodes <= usage.Inodes.Total {
-		return nil
-	}
 	return resize(v.dir, max(bytes, usage.Bytes.Total), max(inodes, usage.Inodes.Total))
 }
 

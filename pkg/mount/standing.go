@@ -13,14 +13,16 @@ import (
 type standing struct {
 	// root is its directory; nil if the volume shows nothing that can be relied on.
 	root    *os.Root
-	entries map[name]layout.Entry
+	entries []layout.Entry
+	// at is where each of these is.
+	at map[name]int
 	// airflow are the values for Airflow by kind, once they have been read.
 	airflow map[string]map[string]json.RawMessage
 }
 
 // open opens the current generation. What cannot be read is as good as not there.
 func (v *volume) open(current Generation) *standing {
-	s := &standing{entries: map[name]layout.Entry{}, airflow: map[string]map[string]json.RawMessage{}}
+	s := &standing{airflow: map[string]map[string]json.RawMessage{}}
 	if current.Manifest.Generation == 0 {
 		return s
 	}
@@ -28,11 +30,20 @@ func (v *volume) open(current Generation) *standing {
 	if err != nil {
 		return s
 	}
-	s.root = root
-	for _, entry := range current.Manifest.Entries {
-		s.entries[nameOf(entry)] = entry
+	s.root, s.entries = root, current.Manifest.Entries
+	s.at = make(map[name]int, len(s.entries))
+	for i, entry := range s.entries {
+		s.at[nameOf(entry)] = i
 	}
 	return s
+}
+
+// find is the manifest's line of an entry; false if there is none.
+func (s *standing) find(key name) (layout.Entry, bool) {
+	if i, there := s.at[key]; there {
+		return s.entries[i], true
+	}
+	return layout.Entry{}, false
 }
 
 func (s *standing) close() {
@@ -43,7 +54,7 @@ func (s *standing) close() {
 
 // line is what is shown of an entry; false if there is nothing, or nothing whole.
 func (s *standing) line(key name) (line, bool) {
-	entry, there := s.entries[key]
+	entry, there := s.find(key)
 	if !there {
 		return line{}, false
 	}
@@ -76,7 +87,7 @@ func (s *standing) members(kind string) map[string]json.RawMessage {
 // too, and otherwise the line's own: many sources make other versions of the same value
 // whenever the driver starts.
 func (s *standing) versionOf(fresh line) string {
-	was, there := s.entries[nameOf(fresh.Entry)]
+	was, there := s.find(nameOf(fresh.Entry))
 	if !there || was.State != layout.Delivered || was.Version == fresh.Version || was.File != fresh.File {
 		return fresh.Version
 	}
@@ -89,12 +100,14 @@ func (s *standing) versionOf(fresh line) string {
 
 // missingFrom are the delivered entries that lines do not deliver.
 func (s *standing) missingFrom(lines []line) (missing []layout.Entry) {
-	kept := make(map[name]bool, len(lines))
+	kept := make([]bool, len(s.entries))
 	for _, l := range lines {
-		kept[nameOf(l.Entry)] = l.State == layout.Delivered
+		if i, there := s.at[nameOf(l.Entry)]; there {
+			kept[i] = l.State == layout.Delivered
+		}
 	}
-	for key, entry := range s.entries {
-		if entry.State == layout.Delivered && !kept[key] {
+	for i, entry := range s.entries {
+		if entry.State == layout.Delivered && !kept[i] {
 			missing = append(missing, entry)
 		}
 	}

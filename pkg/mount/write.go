@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io/fs"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/leoflow/secrets-csi/pkg/mount/layout"
 )
 
@@ -31,8 +33,8 @@ type Outcome struct {
 //     that stand keep their version, what has grown beyond the cap is held too.
 //  5. If that generation has the files, with mode and group, confirm it, with a manifest
 //     in the place of the old one if a line differs, and go to 8.
-//  6. Write the new generation into a directory of its own, and make room for it first.
-//     If that fails, delete it.
+//  6. Write the new generation into a directory of its own. If that fails, delete it; for
+//     want of room, make some, and try once more.
 //  7. Swap: make a temporary link to it, and rename that onto the data link.
 //  8. Let the root of the volume be entered, and make the links in it that are not
 //     there: after the swap, so that none ever dangles.
@@ -125,10 +127,10 @@ func (v *volume) replace(content Content, planned plan, files []File, number uin
 		return err
 	}
 	files = append(files, File{Path: layout.ManifestFile, Data: manifest})
-	if err := v.makeRoom(files, content); err != nil {
-		return err
-	}
 	name, err := v.stage(content, files) // 6
+	if errors.Is(err, unix.ENOSPC) && content.Cap > 0 && v.makeRoom(files) == nil {
+		name, err = v.stage(content, files)
+	}
 	if err == nil {
 		err = v.swap(name) // 7
 	}

@@ -79,7 +79,9 @@ func TestAWithdrawalWaitsForNoNeighbour(t *testing.T) {
 			require.NotNil(t, held)
 			assert.Contains(t, held.Why, row.why)
 			assert.WithinDuration(t, time.Now(), held.Since, time.Minute)
-			assert.Contains(t, s.Driver.Output(), `held as delivered before: connection \"extra\" cannot be delivered`)
+			require.Eventually(t, func() bool {
+				return strings.Contains(s.Driver.Output(), `held as delivered before: connection \"extra\" cannot be delivered`)
+			}, 10*time.Second, 5*time.Millisecond)
 			assert.NotContains(t, s.Driver.Output(), "xxx")
 		})
 	}

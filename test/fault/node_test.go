@@ -35,9 +35,9 @@ func TestDriverWithoutDescriptors(t *testing.T) {
 
 func TestVolumeFull(t *testing.T) {
 	r := newRig(t, "--volume-size=256Ki")
-	row := r.row("an entry grows beyond the volume's cap", "values larger than the volume")
+	row := r.row("tmpfs full: the next generation does not fit", "values larger than the volume")
 	for range some() {
-		huge := strings.Replace(connections(r.mark+1), `"db"`, `"`+strings.Repeat("x", 200<<10)+`"`, 1)
+		huge := strings.Replace(connections(r.mark), `"db"`, `"`+strings.Repeat("x", 200<<10)+`"`, 1)
 		require.NoError(t, r.WriteConnections(huge))
 		pause(t, 200*time.Millisecond)
 		r.republish(t, row)

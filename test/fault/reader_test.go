@@ -89,19 +89,30 @@ func (r *reader) fault(what string) {
 
 var errMixed = errors.New("two generations in one snapshot")
 
-// markOf is the one mark that all values of the volume carry.
+// markOf is the one mark that all values of the volume carry; those that are held may carry
+// an older one.
 func markOf(target string) (int, error) {
 	snapshot, err := envshim.Read(target)
 	if err != nil {
 		return 0, err
 	}
-	mark := -1
+	held := map[string]bool{}
+	for _, line := range snapshot.Manifest.Entries {
+		held[line.ID] = line.Held != nil
+	}
+	mark, carried := -1, -1
 	for _, entry := range snapshot.Entries {
-		found := passwordOf(entry.Value.Reveal())
-		if mark >= 0 && found != mark {
+		switch found := passwordOf(entry.Value.Reveal()); {
+		case held[entry.ID]:
+			carried = max(carried, found)
+		case mark >= 0 && found != mark:
 			return 0, errMixed
+		default:
+			mark = found
 		}
-		mark = found
+	}
+	if mark < 0 || carried > mark {
+		return 0, errMixed
 	}
 	if len(snapshot.Entries) != entriesPerPod {
 		return 0, errors.New("entries are missing")
