@@ -25,10 +25,7 @@ const (
 
 // workUntilKilled does its work over and over, and writes a line each time.
 func workUntilKilled(target string) (exitCode int) {
-	work := rotate
-	if os.Getenv(victimWork) == "cycle" {
-		work = cycle
-	}
+	work := map[string]func(string, int) error{"rotate": rotate, "cycle": cycle, "hold": holdAndWithdraw}[os.Getenv(victimWork)]
 	for i := 0; ; i++ {
 		if err := work(target, i); err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -41,6 +38,55 @@ func workUntilKilled(target string) (exitCode int) {
 func rotate(target string, number int) error {
 	_, err := Write(target, uniform(number))
 	return err
+}
+
+// holdAndWithdraw rotates both entries, then one while the other is held, then takes one
+// away and leaves the other as it is.
+func holdAndWithdraw(target string, number int) error {
+	content := uniform(number)
+	switch number % 3 {
+	case 1:
+		content.Entries[0] = held(layout.Connection, "warehouse", "away since "+strconv.Itoa(number))
+	case 2:
+		content.Entries, content.Rest = []Entry{{Entry: layout.Entry{Kind: layout.Variable, ID: "region", State: layout.Denied}}}, true
+	}
+	_, err := Write(target, content)
+	return err
+}
+
+func TestKilledWhileEntriesAreHeldAndWithdrawn(t *testing.T) {
+	target := newVolume(t, megabyte)
+	states := map[string]int{}
+	for round := range 60 {
+		killAtWork(t, target, "hold")
+		current, err := Current(target)
+		require.NoError(t, err)
+		files := 0
+		for _, entry := range current.Manifest.Entries {
+			state := entry.State
+			if entry.Held != nil {
+				state = "held"
+			}
+			states[state]++
+			if entry.State != layout.Delivered {
+				continue
+			}
+			files++
+			value := readIn(t, target, entry.File)
+			assert.Contains(t, readIn(t, target, layout.AirflowFile(entry.Kind)), `"`+entry.ID+`": "`+value+`"`)
+			assert.Equal(t, entry.Version, value, "the line is of these bytes")
+		}
+		left, err := filepath.Glob(filepath.Join(target, layout.DataLink, "[cv]*", "*"))
+		require.NoError(t, err)
+		assert.Len(t, left, files, "what was taken away has no file")
+
+		_, err = Write(target, uniform(1_000_000+round))
+		require.NoError(t, err)
+		assertShows(t, target, uniform(1_000_000+round))
+	}
+	for _, state := range []string{layout.Delivered, "held", layout.Denied} {
+		assert.NotZero(t, states[state], "no kill met an entry that is %s: the test tested nothing", state)
+	}
 }
 
 func cycle(target string, number int) error {
