@@ -15,6 +15,11 @@ import (
 func (s *scenario) withoutCore() (back func()) {
 	s.Helper()
 	require.NoError(s, s.product.ScaleCore(s.Ctx, 0))
+	// A core that is ending goes on answering for a moment.
+	require.NoError(s, await.Until(s.Ctx, func() bool {
+		pods, err := s.product.Pods(s.Ctx, "core")
+		return err == nil && len(pods) == 0
+	}))
 	s.Cleanup(func() {
 		if err := s.product.ScaleCore(context.Background(), 1); err != nil {
 			s.Errorf("bringing core back: %v", err)
