@@ -14,7 +14,7 @@ func (s *Server) Reload() {
 	}
 	if changed {
 		current := s.store.Current()
-		s.config.Log.Info("files have changed", "entries", current.Len(), logkey.Version, current.Revision)
+		s.config.Log.Info("files have changed", logkey.Entries, current.Len(), logkey.Version, current.Revision)
 		s.logInvalid(current, before)
 	}
 	s.reloadCertificates()

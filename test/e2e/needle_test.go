@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"github.com/leoflow/secrets-csi/internal/testwait"
 	"github.com/leoflow/secrets-csi/test/stack"
 )
 
@@ -85,7 +86,7 @@ func TestNoSecretIsFoundOutsideTheVolume(t *testing.T) {
 	withTaskToken := pod("task-token", stranger, all)
 	withTaskToken.TaskToken = good
 	require.NoError(t, s.Kubelet.Publish(t.Context(), withTaskToken))
-	require.Eventually(t, func() bool { return time.Now().After(began.Add(3 * time.Second)) }, 5*time.Second, 50*time.Millisecond, "for the token to expire")
+	require.Eventually(t, func() bool { return time.Now().After(began.Add(3 * time.Second)) }, testwait.Limit, 50*time.Millisecond, "for the token to expire")
 	publish("expired", expired, all)
 
 	needles["rotated password"] = needle()
@@ -93,7 +94,7 @@ func TestNoSecretIsFoundOutsideTheVolume(t *testing.T) {
 	require.Eventually(t, func() bool {
 		value, err := os.ReadFile(filepath.Join(s.Kubelet.Target(first), "connections", "warehouse"))
 		return err == nil && bytes.Contains(value, []byte(needles["rotated password"]))
-	}, 20*time.Second, 10*time.Millisecond)
+	}, testwait.Limit, 10*time.Millisecond)
 	require.NoError(t, s.WriteConnections(`{"warehouse": "`+needles["rotated password"]+`" oops`))
 
 	target := s.Kubelet.Target(first)
