@@ -134,13 +134,22 @@ func TestNoSecretIsFoundOutsideTheVolume(t *testing.T) {
 }
 
 // findOnDisk searches every file of the root file system that changed since the test
-// began. Core's own files are where the secrets come from; tmpfs are other file systems.
-// What this user may neither read nor write, no program of his has written.
+// began, and of the directory of temporary files, which may be another. Core's own files
+// are where the secrets come from; volumes are file systems of their own. What this user may
+// neither read nor write, no program of his has written.
 func findOnDisk(t *testing.T, since time.Time, needles map[string]string, sources ...string) {
 	t.Helper()
-	searched := 0
-	root := deviceOf(t, "/")
-	err := filepath.WalkDir("/", func(path string, entry fs.DirEntry, err error) error {
+	searched := searchBelow(t, "/", since, needles, sources)
+	if temporary := os.TempDir(); deviceOf(t, temporary) != deviceOf(t, "/") {
+		searched += searchBelow(t, temporary, since, needles, sources)
+	}
+	assert.Positive(t, searched)
+}
+
+func searchBelow(t *testing.T, directory string, since time.Time, needles map[string]string, sources []string) (searched int) {
+	t.Helper()
+	device := deviceOf(t, directory)
+	err := filepath.WalkDir(directory, func(path string, entry fs.DirEntry, err error) error {
 		switch {
 		case errors.Is(err, fs.ErrNotExist): // gone meanwhile
 			return nil
@@ -149,7 +158,7 @@ func findOnDisk(t *testing.T, since time.Time, needles map[string]string, source
 		case err != nil:
 			return err
 		case entry.IsDir():
-			if info, err := entry.Info(); err == nil && info.Sys().(*syscall.Stat_t).Dev != root {
+			if info, err := entry.Info(); err == nil && info.Sys().(*syscall.Stat_t).Dev != device {
 				return filepath.SkipDir
 			}
 			return nil
@@ -167,7 +176,7 @@ func findOnDisk(t *testing.T, since time.Time, needles map[string]string, source
 		return err
 	})
 	require.NoError(t, err)
-	assert.Positive(t, searched)
+	return searched
 }
 
 func mayWrite(path string) bool { return unix.Access(path, unix.W_OK) == nil }
