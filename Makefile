@@ -22,8 +22,10 @@ demo: build ## watch a connection travel from core into a process, and rotate th
 
 # What is not run, since this machine lacks what it needs, is written to this file.
 NOT_RUN := $(CURDIR)/bin/not-run
-# A test that waits has a limit of its own; this one is for a test that forgot it.
-GO_TEST := LEOFLOW_TEST_NOT_RUN=$(NOT_RUN) go test -count=1 -vet=all -timeout 20m
+# A test that waits has a limit of its own; the timeout is for one that forgot it. A process
+# with the race detector waits a second at its end for races that are still to be told, and
+# agents are processes.
+GO_TEST := GORACE=atexit_sleep_ms=10 LEOFLOW_TEST_NOT_RUN=$(NOT_RUN) go test -count=1 -vet=all -timeout 20m
 
 define RUN_TESTS
 @: >$(NOT_RUN)

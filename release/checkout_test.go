@@ -8,11 +8,14 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/leoflow/secrets-csi/internal/testneed"
 )
 
 // commitOnce makes a repository with one commit.
 func commitOnce(t *testing.T) (directory string) {
 	t.Helper()
+	testneed.Program(t, "git")
 	directory = t.TempDir()
 	t.Setenv("GIT_CONFIG_GLOBAL", os.DevNull)
 	for _, who := range []string{"AUTHOR", "COMMITTER"} {
@@ -49,7 +52,9 @@ func TestReadCheckout(t *testing.T) {
 }
 
 func TestReadCheckoutWhereThereIsNone(t *testing.T) {
+	testneed.Program(t, "git")
 	t.Setenv("GIT_CEILING_DIRECTORIES", os.TempDir())
+	t.Setenv("LC_ALL", "C") // or git says it in the language of whoever runs this
 	_, err := readCheckout(t.Context(), t.TempDir())
 	assert.ErrorContains(t, err, "looking for the commit to release: git rev-parse: fatal: not a git repository")
 }

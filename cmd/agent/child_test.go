@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -26,7 +27,7 @@ func child() {
 		return
 	}
 	if behaves("litter") {
-		litter := exec.Command("cat")
+		litter := exec.CommandContext(context.Background(), "cat")
 		litter.Stdin = os.Stdin
 		litter.ExtraFiles = []*os.File{lock}
 		_ = litter.Start()

@@ -168,17 +168,17 @@ func BenchmarkExec(b *testing.B) {
 	}
 	volume := newVolume(b, entries)
 	agent := filepath.Join(b.TempDir(), "agent")
-	build := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", agent, ".")
+	build := exec.CommandContext(b.Context(), "go", "build", "-trimpath", "-ldflags=-s -w", "-o", agent, ".")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	require.NoError(b, build.Run())
 	b.Run("agent", func(b *testing.B) {
 		for b.Loop() {
-			require.NoError(b, exec.Command(agent, "exec", "--dir", volume, "--", "/bin/true").Run())
+			require.NoError(b, exec.CommandContext(b.Context(), agent, "exec", "--dir", volume, "--", "/bin/true").Run())
 		}
 	})
 	b.Run("floor", func(b *testing.B) { // the program alone
 		for b.Loop() {
-			require.NoError(b, exec.Command("/bin/true").Run())
+			require.NoError(b, exec.CommandContext(b.Context(), "/bin/true").Run())
 		}
 	})
 }

@@ -11,6 +11,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"github.com/leoflow/secrets-csi/internal/testwait"
 )
 
 // mostQueued is how many events the kernel keeps for one that does not take them.
@@ -36,7 +38,7 @@ func (s *supervisor) freeze() {
 			}
 		}
 		return true
-	}, 5*time.Second, time.Millisecond)
+	}, testwait.Limit, time.Millisecond)
 }
 
 // The notice of the rotation is among those that the kernel has no room for.

@@ -91,7 +91,7 @@ func (r *rig) serveDriver(t *testing.T) {
 		cancel()
 		assert.NoError(t, testwait.Receive(t, ended))
 	})
-	require.Eventually(t, func() bool { return server.Live(t.Context()) == nil }, 5*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return server.Live(t.Context()) == nil }, testwait.Limit, time.Millisecond)
 	r.answerProbes(t, http.StatusOK, "ok")
 }
 

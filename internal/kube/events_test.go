@@ -44,7 +44,7 @@ func events(t *testing.T, config *rest.Config) (*kube.Events, *logged) {
 	return made, log
 }
 
-const patience = 10 * time.Second
+const patience = testwait.Limit
 
 func TestEventsAreCountedUp(t *testing.T) {
 	server, config := start(t)

@@ -7,6 +7,7 @@ const (
 	Address        = "address"
 	Cause          = "cause"
 	Code           = "code"
+	Contract       = "contract"
 	Duration       = "duration"
 	Entries        = "entries"
 	Entry          = "entry"
@@ -23,6 +24,7 @@ const (
 	Provider       = "provider"
 	ServiceAccount = "service_account"
 	Stack          = "stack"
+	TLS            = "tls"
 	Version        = "version"
 	VolumeID       = "volume_id"
 )

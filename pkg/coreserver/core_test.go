@@ -100,7 +100,7 @@ func (c *core) boot(change func(*coreserver.Config)) {
 	var err error
 	c.server, err = coreserver.New(config)
 	require.NoError(c.t, err)
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := new(net.ListenConfig).Listen(c.t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(c.t, err)
 	c.address = listener.Addr().String()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -112,6 +112,15 @@ func (c *core) boot(change func(*coreserver.Config)) {
 
 func (c *core) write(name, content string) {
 	replace(c.t, filepath.Join(c.directory, name), []byte(content))
+}
+
+// dialTLS connects without gRPC.
+func (c *core) dialTLS(config *tls.Config) (*tls.Conn, error) {
+	conn, err := (&tls.Dialer{Config: config}).DialContext(within(c.t), "tcp", c.address)
+	if err != nil {
+		return nil, err
+	}
+	return conn.(*tls.Conn), nil
 }
 
 // dial connects with the client certificates given, at most one.

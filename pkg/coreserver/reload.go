@@ -22,7 +22,7 @@ func (s *Server) reload() {
 	}
 	if changed {
 		current := s.store.Current()
-		s.config.Log.Info("files have changed", "entries", current.Len(), logkey.Version, current.Revision)
+		s.config.Log.Info("files have changed", logkey.Entries, current.Len(), logkey.Version, current.Revision)
 		s.logInvalid(current, before)
 	}
 	s.reloadCertificates()

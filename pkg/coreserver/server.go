@@ -115,7 +115,7 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 		stopWithin(server, s.config.Grace)
 	})
 	s.config.Log.Info("core is serving", logkey.Address, listener.Addr().String(),
-		"entries", s.store.Current().Len(), "contract", string(s.config.Contract), "tls", !s.config.Plaintext)
+		logkey.Entries, s.store.Current().Len(), logkey.Contract, string(s.config.Contract), logkey.TLS, !s.config.Plaintext)
 	s.logInvalid(s.store.Current(), nil)
 	err := server.Serve(listener)
 	stopWatching()

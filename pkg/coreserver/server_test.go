@@ -54,9 +54,9 @@ func TestNewRefusesWhatItCouldNotServeFrom(t *testing.T) {
 
 func TestCoreSpeaksTLS13Alone(t *testing.T) {
 	c := startCore(t, nil)
-	_, err := tls.Dial("tcp", c.address, &tls.Config{RootCAs: c.authority.Pool(), MaxVersion: tls.VersionTLS12, NextProtos: []string{"h2"}})
+	_, err := c.dialTLS(&tls.Config{RootCAs: c.authority.Pool(), MaxVersion: tls.VersionTLS12, NextProtos: []string{"h2"}})
 	assert.ErrorContains(t, err, "protocol version")
-	conn, err := tls.Dial("tcp", c.address, &tls.Config{RootCAs: c.authority.Pool(), NextProtos: []string{"h2"}})
+	conn, err := c.dialTLS(&tls.Config{RootCAs: c.authority.Pool(), NextProtos: []string{"h2"}})
 	require.NoError(t, err)
 	assert.Equal(t, uint16(tls.VersionTLS13), conn.ConnectionState().Version)
 	_ = conn.Close()
@@ -78,7 +78,7 @@ func TestPlaintextIsForLoopbackAlone(t *testing.T) {
 	plaintext(&config)
 	server, err := coreserver.New(config)
 	require.NoError(t, err)
-	everywhere, err := net.Listen("tcp", "0.0.0.0:0")
+	everywhere, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "0.0.0.0:0")
 	require.NoError(t, err)
 	err = server.Serve(context.Background(), everywhere)
 	assert.ErrorContains(t, err, "plaintext is for loopback addresses only; ")
@@ -139,7 +139,7 @@ func TestABadFileKeepsTheOldAndNamesTheLine(t *testing.T) {
 func TestCertificatesAreReadAgain(t *testing.T) {
 	c := startCore(t, nil)
 	serial := func() int64 {
-		conn, err := tls.Dial("tcp", c.address, &tls.Config{RootCAs: c.authority.Pool(), NextProtos: []string{"h2"}})
+		conn, err := c.dialTLS(&tls.Config{RootCAs: c.authority.Pool(), NextProtos: []string{"h2"}})
 		require.NoError(t, err)
 		defer conn.Close()
 		return conn.ConnectionState().PeerCertificates[0].SerialNumber.Int64()

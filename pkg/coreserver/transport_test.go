@@ -26,7 +26,7 @@ func (s *sessions) Put(string, *tls.ClientSessionState)      { s.put++ }
 // (RFC 9113, section 6.5.1). Whatever TLS says after its handshake comes before them.
 func settings(t *testing.T, c *core, cache tls.ClientSessionCache) map[uint16]uint32 {
 	t.Helper()
-	conn, err := tls.Dial("tcp", c.address, &tls.Config{
+	conn, err := c.dialTLS(&tls.Config{
 		RootCAs: c.authority.Pool(), NextProtos: []string{"h2"}, ClientSessionCache: cache,
 	})
 	require.NoError(t, err)

@@ -387,7 +387,7 @@ func TestUnpublishDuringAPublishWins(t *testing.T) {
 	release := r.fake.Block()
 	published := make(chan error)
 	go func() { published <- r.Publish(context.WithoutCancel(t.Context()), v) }()
-	require.Eventually(t, func() bool { return len(r.fake.Calls()) == 1 }, 5*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return len(r.fake.Calls()) == 1 }, testwait.Limit, time.Millisecond)
 	require.NoError(t, r.Unpublish(t.Context(), v.ID, v.TargetPath))
 	release()
 	assert.Equal(t, Busy, reasonOf(t, testwait.Receive(t, published)))

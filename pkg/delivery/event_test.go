@@ -108,7 +108,7 @@ func TestAPodThatGoesIsToldNothing(t *testing.T) {
 	v := r.volume(t, "a")
 	failed := make(chan error, 1)
 	go func() { failed <- r.Publish(t.Context(), v) }()
-	require.Eventually(t, func() bool { return len(r.fake.Calls()) > 0 }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return len(r.fake.Calls()) > 0 }, testwait.Limit, time.Millisecond)
 	require.NoError(t, r.Unpublish(t.Context(), v.ID, v.TargetPath))
 	release()
 	assert.Equal(t, Busy, reasonOf(t, testwait.Receive(t, failed)))

@@ -131,7 +131,7 @@ func TestUnpublishWaitsForWhatIsBeingWritten(t *testing.T) {
 	unlock := r.targets.lock(v.TargetPath)
 	unpublished := make(chan error)
 	go func() { unpublished <- r.Unpublish(t.Context(), v.ID, v.TargetPath) }()
-	require.Eventually(t, func() bool { return r.targets.waiting(v.TargetPath) == 2 }, 5*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return r.targets.waiting(v.TargetPath) == 2 }, testwait.Limit, time.Millisecond)
 	assert.Equal(t, firstURI, read(t, v, "connections/warehouse"))
 	unlock()
 	require.NoError(t, testwait.Receive(t, unpublished))
@@ -148,7 +148,7 @@ func TestADeliveryWaitsForThePath(t *testing.T) {
 	delivered := make(chan error)
 	begun := []task{r.set.begin(r.set.find(v.ID))}
 	go func() { delivered <- r.deliver(t.Context(), rotating, begun)[0] }()
-	require.Eventually(t, func() bool { return r.targets.waiting(v.TargetPath) == 2 }, 5*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return r.targets.waiting(v.TargetPath) == 2 }, testwait.Limit, time.Millisecond)
 	assert.Equal(t, firstURI, read(t, v, "connections/warehouse"))
 	unlock()
 	require.NoError(t, testwait.Receive(t, delivered))

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protowire"
 
+	"github.com/leoflow/secrets-csi/internal/testwait"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 )
 
@@ -146,7 +147,7 @@ func TestStorageHealth(t *testing.T) {
 	assert.Equal(t, "core: asking core at core:9443: unavailable", health()[0].GetMessage())
 
 	r.provider.Fail(nil)
-	require.Eventually(t, func() bool { return r.publish(t, r.publishRequest("another")) == nil }, 5*time.Second, 10*time.Millisecond,
+	require.Eventually(t, func() bool { return r.publish(t, r.publishRequest("another")) == nil }, testwait.Limit, 10*time.Millisecond,
 		"a new pod finds out that the provider is back")
 	assert.Empty(t, health())
 }

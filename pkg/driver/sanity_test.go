@@ -117,7 +117,7 @@ type controller struct {
 func serveController(t *testing.T, directory string) string {
 	t.Helper()
 	path := filepath.Join(directory, "controller.sock")
-	listener, err := net.Listen("unix", path)
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "unix", path)
 	require.NoError(t, err)
 	server := grpc.NewServer()
 	service := &controller{}

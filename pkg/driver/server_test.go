@@ -151,7 +151,7 @@ func waitUntilGone(t *testing.T, path string) {
 	require.Eventually(t, func() bool {
 		_, err := os.Lstat(path)
 		return os.IsNotExist(err)
-	}, 5*time.Second, time.Millisecond)
+	}, testwait.Limit, time.Millisecond)
 }
 
 func TestStoppingCancelsWhatOutlastsTheGrace(t *testing.T) {

@@ -16,6 +16,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	registration "k8s.io/kubelet/pkg/apis/pluginregistration/v1"
 
+	"github.com/leoflow/secrets-csi/internal/testwait"
 	"github.com/leoflow/secrets-csi/pkg/mount/layout"
 	"github.com/leoflow/secrets-csi/test/stack"
 )
@@ -128,7 +129,7 @@ func killCore(t *testing.T, n *node) {
 	n.moves(t, `leoflow_csi_provider_calls_total{code="Unavailable",provider="core"}`, 1)
 	n.moves(t, `leoflow_csi_watch_up{provider="core"}`, 0)
 	require.NoError(t, n.StartCore(t.Context()))
-	require.Eventually(t, func() bool { return n.publish(t, "early") == nil }, 20*time.Second, 100*time.Millisecond)
+	require.Eventually(t, func() bool { return n.publish(t, "early") == nil }, testwait.Limit, 100*time.Millisecond)
 	n.await(t, `leoflow_csi_provider_up{provider="core"}`, 1)
 	n.await(t, `leoflow_csi_watch_up{provider="core"}`, 1)
 }
@@ -170,7 +171,7 @@ func failToPublish(t *testing.T, n *node) {
 // slowCoreDown freezes core while a pod waits.
 func slowCoreDown(t *testing.T, n *node) {
 	require.NoError(t, n.Core.Freeze(t.Context()))
-	time.AfterFunc(4*time.Second, func() { _ = n.Core.Thaw() })
+	time.AfterFunc(3500*time.Millisecond, func() { _ = n.Core.Thaw() })
 	require.NoError(t, n.publish(t, "patient"))
 	const slow, quick = `leoflow_csi_delivery_duration_seconds_bucket{cause="publish",outcome="delivered",le="5"}`,
 		`leoflow_csi_delivery_duration_seconds_bucket{cause="publish",outcome="delivered",le="2.5"}`

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/leoflow/secrets-csi/internal/kube/kubetest"
+	"github.com/leoflow/secrets-csi/internal/testwait"
 	"github.com/leoflow/secrets-csi/pkg/mount"
 	"github.com/leoflow/secrets-csi/pkg/mount/layout"
 	"github.com/leoflow/secrets-csi/pkg/provider/secretmanager/cloudtest"
@@ -232,7 +233,7 @@ func TestACloudThatFailsFailsItsEntryAlone(t *testing.T) {
 				}
 			}
 			return false
-		}, 20*time.Second, 10*time.Millisecond)
+		}, testwait.Limit, 10*time.Millisecond)
 	})
 	for _, row := range []struct {
 		name   string

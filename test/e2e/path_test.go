@@ -92,7 +92,7 @@ func TestACoreOfTheExistingContractIsServedFromCorrectly(t *testing.T) {
 	require.Eventually(t, func() bool {
 		value, err := os.ReadFile(filepath.Join(s.Kubelet.Target(p), "connections", "gcp_full"))
 		return err == nil && strings.Contains(string(value), "n%2Fw")
-	}, 20*time.Second, 20*time.Millisecond, "a core without a watch is polled")
+	}, testwait.Limit, 20*time.Millisecond, "a core without a watch is polled")
 
 	missing := pod("b", p.Token, map[string]string{"connections": "absent, nowhere"})
 	err := s.Kubelet.Publish(t.Context(), missing)
@@ -116,7 +116,7 @@ func TestCoreAwayAndBack(t *testing.T) {
 	require.Eventually(t, func() bool {
 		value, err := os.ReadFile(filepath.Join(s.Kubelet.Target(p), "connections", "warehouse"))
 		return err == nil && string(value) == "mysql://u:second@h/s"
-	}, 60*time.Second, 20*time.Millisecond, "what changed while core was away arrives once it is back")
+	}, testwait.Limit, 20*time.Millisecond, "what changed while core was away arrives once it is back")
 	require.NoError(t, s.Kubelet.Publish(t.Context(), late))
 }
 
@@ -132,7 +132,7 @@ func TestADriverThatIsKilledComesBackToItsVolumes(t *testing.T) {
 	require.NoError(t, s.Kubelet.Publish(t.Context(), p), "kubelet's republish")
 	require.Eventually(t, func() bool {
 		return childEnvironment(t, s, p)["AIRFLOW_CONN_WAREHOUSE"] == "mysql://u:second@h/s"
-	}, 20*time.Second, 20*time.Millisecond)
+	}, testwait.Limit, 20*time.Millisecond)
 	orphan := pod("never-republished", p.Token, p.Attributes)
 	require.NoError(t, s.Kubelet.Publish(t.Context(), orphan))
 	s.Driver.Kill()

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	secretsv1 "github.com/leoflow/secrets-csi/api/leoflow/secrets/v1"
+	"github.com/leoflow/secrets-csi/internal/testwait"
 	"github.com/leoflow/secrets-csi/pkg/airflow"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 	"github.com/leoflow/secrets-csi/pkg/provider/core"
@@ -123,7 +124,7 @@ func TestClientAsksANewConnectionAnew(t *testing.T) {
 	require.Eventually(t, func() bool {
 		_, err := client.Fetch(t.Context(), pod(), oneVariable)
 		return err == nil && s.fetches.Load() > 1
-	}, 10*time.Second, 10*time.Millisecond)
+	}, testwait.Limit, 10*time.Millisecond)
 	before := s.tenantCalls.Load()
 	requireFetch(t, client)
 	assert.Equal(t, before, s.tenantCalls.Load())

@@ -67,7 +67,7 @@ func dying(t *testing.T, settings *tls.Config) string {
 }
 
 func listening(t *testing.T, greet func(net.Conn)) string {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	done := make(chan struct{})
 	t.Cleanup(func() {

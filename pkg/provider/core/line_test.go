@@ -14,7 +14,7 @@ func TestPlaintextGoesToLoopbackOnly(t *testing.T) {
 		_, err := (&line{plaintext: true}).dial(t.Context(), address)
 		require.ErrorContains(t, err, address+" is not a loopback address, and TLS is switched off")
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer listener.Close()
 	conn, err := (&line{plaintext: true}).dial(t.Context(), listener.Addr().String())

@@ -99,7 +99,7 @@ func referenceCore(t *testing.T, contract coreserver.Contract, world providertes
 func serveReference(t *testing.T, config coreserver.Config) (address string, stop func()) {
 	reference, err := coreserver.New(config)
 	require.NoError(t, err)
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(context.Background())
 	served := make(chan error, 1)

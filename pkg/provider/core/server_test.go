@@ -9,7 +9,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
@@ -98,7 +97,7 @@ func (s *server) tenant(ctx context.Context, method func(context.Context) (map[s
 // serve runs s on loopback until the test ends, or until stop. An address other than
 // "127.0.0.1:0" is taken again after a stop.
 func (s *server) serve(t testing.TB, address string, settings *tls.Config, options ...grpc.ServerOption) (at string, stop func()) {
-	listener, err := net.Listen("tcp", address)
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", address)
 	require.NoError(t, err)
 	if settings != nil {
 		options = append(options, grpc.Creds(credentials.NewTLS(settings)))
@@ -129,7 +128,7 @@ func (s *server) start(t testing.TB, options ...grpc.ServerOption) core.Config {
 // newClient closes the client before the server stops.
 func newClient(t testing.TB, config core.Config) *core.Client {
 	if config.Timeout == 0 {
-		config.Timeout = 5 * time.Second
+		config.Timeout = testwait.Limit
 	}
 	client, err := core.New(config)
 	require.NoError(t, err)

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/leoflow/secrets-csi/internal/testwait"
 	"github.com/leoflow/secrets-csi/pkg/provider/core"
 )
 
@@ -49,7 +50,7 @@ func requireFetchInTime(t *testing.T, client *core.Client) {
 	require.Eventually(t, func() bool {
 		_, err := client.Fetch(t.Context(), pod(), oneVariable)
 		return err == nil
-	}, 20*time.Second, 20*time.Millisecond)
+	}, testwait.Limit, 20*time.Millisecond)
 }
 
 func replace(t *testing.T, file, with string) {

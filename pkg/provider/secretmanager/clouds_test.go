@@ -55,7 +55,7 @@ func startClouds(t *testing.T) clouds {
 		servers: map[string]*cloudtest.Server{"gcp": google.Server, "aws": amazon.Server, "azure": microsoft.Server},
 		resolver: secretmanager.New(secretmanager.Config{
 			Clouds:      map[string]secretmanager.Cloud{"gcp": gcpCloud, "aws": awsCloud, "azure": azureCloud},
-			Annotations: annotations, LatestFor: time.Millisecond, PinnedFor: time.Minute, CallTimeout: time.Second,
+			Annotations: annotations, LatestFor: time.Millisecond, PinnedFor: time.Minute, CallTimeout: 10 * time.Second,
 		}),
 	}
 }
