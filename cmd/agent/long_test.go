@@ -49,7 +49,7 @@ func TestATooLongValueStopsWhoNeedsItInTheEnvironment(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			args := append(append([]string{"exec", "--dir=" + longVolume(t, row.required)}, row.args...), "--", "sh", "-c", "echo $AIRFLOW_VAR_REGION")
-			command := exec.Command("agent", args...)
+			command := exec.CommandContext(t.Context(), "agent", args...)
 			var says strings.Builder
 			command.Stderr = &says
 			prints, err := command.Output()

@@ -17,7 +17,7 @@ var backendOptions = map[string]string{"secrets": "backend", "workers": "secrets
 // hidden. A file that is not there or cannot be read names none, as for Airflow.
 func HiddenBackends(environ []string) (path string, options []string) {
 	path = configPath(environ)
-	file, err := os.Open(path) //nolint:gosec // Airflow opens it too
+	file, err := os.Open(path)
 	if err != nil {
 		return path, nil
 	}
