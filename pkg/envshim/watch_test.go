@@ -27,9 +27,14 @@ func watch(t *testing.T, dir string, poll time.Duration) (changed <-chan struct{
 	changed = Watcher{Dir: dir, Poll: poll, Warn: func(err error) { *warnings = append(*warnings, err) }}.Watch(ctx)
 	t.Cleanup(func() {
 		stop()
-		for range changed {
-			continue
-		}
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			for range changed {
+				continue
+			}
+		}()
+		testwait.Closed(t, ended)
 		goleak.VerifyNone(t)
 	})
 	return changed, warnings

@@ -32,6 +32,7 @@ func Run(program string, args ...string) (*Process, error) {
 	command.Env = slices.DeleteFunc(os.Environ(), func(variable string) bool {
 		return strings.HasPrefix(variable, "LEOFLOW_")
 	})
+	command.WaitDelay = endTimeout // where something else holds its output open
 	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	p := &Process{command: command, output: newOutput(), done: make(chan struct{})}
 	command.Stdout, command.Stderr = &lines{to: p.output}, &lines{to: p.output}

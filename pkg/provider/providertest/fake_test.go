@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -61,13 +62,8 @@ func TestFakeBlocksUntilReleased(t *testing.T) {
 		_, err := fake.Fetch(t.Context(), world.Reader, providertest.Everything())
 		done <- err
 	}()
-	for len(fake.Calls()) == 0 {
-		select {
-		case err := <-done:
-			require.FailNow(t, "fetch did not wait", "%v", err)
-		default:
-		}
-	}
+	require.Eventually(t, func() bool { return len(fake.Calls()) > 0 }, testwait.Limit, time.Millisecond)
+	require.Empty(t, done, "fetch waits")
 	failure := errors.New("late")
 	fake.Fail(failure)
 	release()

@@ -20,6 +20,7 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
+	"github.com/leoflow/secrets-csi/internal/testwait"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 )
 
@@ -60,7 +61,7 @@ func StartGCP(t testing.TB, tokens *Tokens) *GCP {
 	go func() { served <- server.Serve(listener) }()
 	t.Cleanup(func() {
 		server.Stop()
-		if err := <-served; !errors.Is(err, grpc.ErrServerStopped) { // stopped before it began
+		if err := testwait.Receive(t, served); !errors.Is(err, grpc.ErrServerStopped) { // stopped before it began
 			assert.NoError(t, err)
 		}
 	})
