@@ -4,8 +4,6 @@
 if go build -race runtime/cgo 2>/dev/null; then
   echo -race
 elif [ -n "$CI" ]; then
-  echo 'the race detector needs a C compiler; CI leaves it out nowhere' >&2
+  echo 'the race detector needs a C compiler, and CI leaves nothing out' >&2
   exit 1
-else
-  echo 'Without the race detector: it needs a C compiler.' >&2
 fi

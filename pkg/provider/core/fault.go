@@ -84,10 +84,11 @@ func (c *Client) whyUnavailable(answer *status.Status, scrub scrubber) string {
 	if failure := c.line.why(); failure != nil {
 		return whyNoConnection(failure, scrub)
 	}
-	if verdict := c.line.judged(); verdict != nil {
+	hungUp, verdict := c.line.judged()
+	if verdict != nil {
 		return "core refused the client certificate, or misses one: check --core-cert and --core-key: " + scrub.quote(verdict.Error())
 	}
-	if c.line.onProbation.Load() {
+	if hungUp {
 		return "core hung up before it said anything; it may be starting or stopping: " + scrub.quote(answer.Message())
 	}
 	return "core says " + scrub.quote(answer.Message())

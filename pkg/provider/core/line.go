@@ -20,14 +20,13 @@ const tlsAlert = "remote error"
 type line struct {
 	plaintext bool
 	count     atomic.Int64
-	// onProbation: core has asked for a client certificate and not spoken since. With
-	// TLS 1.3 it judges the certificate after the client's part of the handshake.
-	onProbation atomic.Bool
 
 	mu      sync.Mutex
 	conn    net.Conn
 	failure error
-	// verdict is the alert by which core refused the certificate.
+	// hungUp is set if core ended the last connection before it said anything, and
+	// verdict is the alert by which it then refused the certificate.
+	hungUp  bool
 	verdict error
 }
 
@@ -82,15 +81,22 @@ func (l *line) judge(end error) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.verdict = end
+	l.hungUp, l.verdict = true, end
 }
 
-// judged is core's refusal of the client certificate, or nil if that is not what keeps
-// the node from core.
-func (l *line) judged() error {
+// heard notes that core speaks.
+func (l *line) heard() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.verdict
+	l.hungUp, l.verdict = false, nil
+}
+
+// judged tells whether core has hung up, and its refusal of the client certificate, or nil
+// if that is not what keeps the node from core.
+func (l *line) judged() (hungUp bool, verdict error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.hungUp, l.verdict
 }
 
 // drop gives the present connection up, so that the next call makes a new one.

@@ -1,11 +1,18 @@
 package core
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"net"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/leoflow/secrets-csi/internal/testca"
+	"github.com/leoflow/secrets-csi/internal/testwait"
 )
 
 // Whatever "localhost" is resolved to: nothing leaves the node in the clear.
@@ -20,4 +27,49 @@ func TestPlaintextGoesToLoopbackOnly(t *testing.T) {
 	conn, err := (&line{plaintext: true}).dial(t.Context(), listener.Addr().String())
 	require.NoError(t, err)
 	assert.NoError(t, conn.Close())
+}
+
+// A call that failed is told why by then, though gRPC may be at the next attempt already.
+func TestWhatAnAttemptCameToIsKnownUntilTheNextHasEnded(t *testing.T) {
+	authority, err := testca.New("core's authority")
+	require.NoError(t, err)
+	core, err := authority.Issue("core", func(c *x509.Certificate) { c.DNSNames = []string{"core"} })
+	require.NoError(t, err)
+	pair, err := core.TLS()
+	require.NoError(t, err)
+	dir := t.TempDir()
+	config := Config{CAFile: filepath.Join(dir, "ca.crt"), CertFile: filepath.Join(dir, "tls.crt"), KeyFile: filepath.Join(dir, "tls.key")}
+	for file, content := range map[string][]byte{config.CAFile: authority.PEM(), config.CertFile: core.Certificate, config.KeyFile: core.Key} {
+		require.NoError(t, os.WriteFile(file, content, 0o600))
+	}
+	over := &line{}
+	transport, err := newTransport(config, over)
+	require.NoError(t, err)
+
+	near, far := net.Pipe()
+	go func() {
+		settings := &tls.Config{Certificates: []tls.Certificate{pair}, ClientAuth: tls.RequireAnyClientCert, NextProtos: []string{"h2"}}
+		_ = tls.Server(far, settings).HandshakeContext(testwait.Context(t))
+		_ = far.Close()
+	}()
+	conn, _, err := transport.ClientHandshake(testwait.Context(t), "core", near)
+	require.NoError(t, err)
+	_, err = conn.Read(make([]byte, 1))
+	require.Error(t, err)
+	hungUp, verdict := over.judged()
+	assert.True(t, hungUp)
+	assert.NoError(t, verdict)
+
+	near, far = net.Pipe()
+	ended := make(chan error, 1)
+	go func() {
+		_, _, err := transport.ClientHandshake(testwait.Context(t), "core", near)
+		ended <- err
+	}()
+	_, err = far.Read(make([]byte, 1)) // the next attempt has begun
+	require.NoError(t, err)
+	hungUp, _ = over.judged()
+	assert.True(t, hungUp)
+	require.NoError(t, far.Close())
+	require.Error(t, testwait.Receive(t, ended))
 }

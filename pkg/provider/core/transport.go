@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc/credentials"
@@ -41,24 +42,28 @@ func newTransport(config Config, over *line) (credentials.TransportCredentials, 
 
 // ClientHandshake checks core's certificate against the authority, which is the address
 // or Config.ServerName. It notes the outcome, because what gRPC tells of it is text
-// alone.
+// alone; and it notes nothing before there is one, because a call is told why it failed
+// while gRPC may be at the next attempt already.
 func (t *transport) ClientHandshake(ctx context.Context, authority string, raw net.Conn) (net.Conn, credentials.AuthInfo, error) {
 	settings := t.settings().Clone()
+	heard := hearing{over: t.over, onProbation: new(atomic.Bool)}
 	settings.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
-		t.over.onProbation.Store(true)
+		heard.onProbation.Store(true)
 		if len(settings.Certificates) == 0 {
 			return &tls.Certificate{}, nil // none, which is for core to judge
 		}
 		return &settings.Certificates[0], nil
 	}
-	t.over.onProbation.Store(false)
-	t.over.judge(nil)
 	conn, info, err := credentials.NewTLS(settings).ClientHandshake(ctx, authority, raw)
 	t.over.failed(err)
 	if err != nil {
 		return nil, nil, err
 	}
-	return hearing{conn, t.over}, info, nil
+	if !heard.onProbation.Load() {
+		t.over.heard()
+	}
+	heard.Conn = conn
+	return heard, info, nil
 }
 
 // hearing hears the first word that follows a handshake: core has let this node in, or
@@ -66,14 +71,18 @@ func (t *transport) ClientHandshake(ctx context.Context, authority string, raw n
 type hearing struct {
 	net.Conn
 	over *line
+	// onProbation: core has asked for a client certificate and not spoken since. With
+	// TLS 1.3 it judges the certificate after the client's part of the handshake.
+	onProbation *atomic.Bool
 }
 
 func (h hearing) Read(into []byte) (int, error) {
 	n, err := h.Conn.Read(into)
 	switch {
-	case !h.over.onProbation.Load():
+	case !h.onProbation.Load():
 	case n > 0:
-		h.over.onProbation.Store(false)
+		h.onProbation.Store(false)
+		h.over.heard()
 	case err != nil:
 		h.over.judge(err)
 	}
@@ -84,7 +93,7 @@ func (h hearing) Read(into []byte) (int, error) {
 // gRPC would not.
 func (h hearing) Write(from []byte) (int, error) {
 	n, err := h.Conn.Write(from)
-	if err != nil && h.over.onProbation.Load() {
+	if err != nil && h.onProbation.Load() {
 		_ = h.SetReadDeadline(time.Now().Add(lastWord))
 		_, _ = h.Read(make([]byte, 1))
 	}
