@@ -39,6 +39,7 @@ func TestExpiredValuesLeaveMemory(t *testing.T) {
 		cache.put(cacheKey{1}, 1, 1, time.Minute)
 		cache.put(cacheKey{2}, 2, 1, time.Hour)
 		time.Sleep(2 * time.Minute)
+		synctest.Wait() // for the sweep, which is due at this very instant
 		cache.put(cacheKey{3}, 3, 1, time.Hour)
 		assert.Len(t, cache.byKey, 2)
 		assert.Equal(t, 2, cache.size)
