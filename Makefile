@@ -8,7 +8,7 @@ STAMP    := github.com/leoflow/secrets-csi/internal/version
 LDFLAGS  := -s -w -X $(STAMP).Version=$(VERSION) -X $(STAMP).Commit=$(COMMIT)
 RUN      := CGO_ENABLED=0 go run -trimpath
 BUILD    := CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)'
-TOOL      = go tool -modfile=$(CURDIR)/tools/$(1).mod
+TOOL      = go tool -modfile='$(CURDIR)/tools/$(1).mod'
 FUZZTIME ?= 30s
 SOAKTIME ?= 30m
 
@@ -21,7 +21,7 @@ demo: build ## watch a connection travel from core into a process, and rotate th
 	$(RUN) ./test/demo --bin bin
 
 # What is not run, since this machine lacks what it needs, is written to this file.
-NOT_RUN := $(CURDIR)/bin/not-run
+NOT_RUN := '$(CURDIR)/bin/not-run'
 # A test that waits has a limit of its own; the timeout is for one that forgot it. A process
 # with the race detector waits a second at its end for races that are still to be told, and
 # agents are processes.
@@ -83,15 +83,15 @@ E2E_IMAGES := $(CURDIR)/dist/e2e
 E2E_LOAD   := $(E2E_IMAGES)/driver-linux-$(ARCH).tar,$(E2E_IMAGES)/agent-linux-$(ARCH).tar,$(E2E_IMAGES)/core-linux-$(ARCH).tar
 
 kind-test: e2e-image ## run smoke, documents and conformance suite on kind, KUBERNETES=1.37 (1.36, 1.35); needs Docker or root
-	cd test/kind && ./kind.sh --kubernetes $(KUBERNETES) --load $(E2E_LOAD) $(if $(CI),,--record) -- \
+	cd test/kind && ./kind.sh --kubernetes '$(KUBERNETES)' --load '$(E2E_LOAD)' $(if $(CI),,--record) -- \
 		go test -count=1 -p 1 -timeout 30m ./smoke ./manual ./suite
 
 executor-test: e2e-image ## run a real Airflow with KubernetesExecutor on kind; needs root
-	cd test/kind && airflow=$$(airflow/image/build.sh) && ./kind.sh --kubernetes $(KUBERNETES) --workers 0 --load $(E2E_LOAD),$$airflow -- \
+	cd test/kind && airflow=$$(airflow/image/build.sh) && ./kind.sh --kubernetes '$(KUBERNETES)' --workers 0 --load '$(E2E_LOAD)',"$$airflow" -- \
 		go test -count=1 -v -timeout 20m ./airflow
 
 e2e-image:
-	cd images && go run . --platforms linux/$(ARCH) --repository localhost/leoflow/secrets-csi --tag test --out $(E2E_IMAGES)
+	cd images && go run . --platforms linux/$(ARCH) --repository localhost/leoflow/secrets-csi --tag test --out '$(E2E_IMAGES)'
 
 alert-test: ## test the chart's alerts by promtool's unit tests; needs promtool
 	promtool check rules charts/leoflow-secrets-csi/files/alerts.yaml
