@@ -118,6 +118,7 @@ soak: build ## let everything happen at random for SOAKTIME (30m), and look for 
 lint: ## check style and the arrows between packages
 	for module in . images site test/chart test/kind; do (cd $$module && $(call TOOL,lint) golangci-lint run); done
 	cd api && $(call TOOL,buf) buf lint
+	$(call TOOL,actionlint) actionlint .github/workflows/*.yaml
 
 vuln: ## report known vulnerabilities in what we depend on
 	$(call TOOL,vuln) govulncheck ./...
