@@ -12,7 +12,7 @@ TOOL      = go tool -modfile='$(CURDIR)/tools/$(1).mod'
 FUZZTIME ?= 30s
 SOAKTIME ?= 30m
 
-.PHONY: build demo test test-long airflow-test bench image release release-check image-test chart-test alert-test docs docs-test recording e2e-image kind-test executor-test fuzz fault soak sim lint vuln verify generate all-lanes clean help
+.PHONY: build demo test test-long airflow-test bench image release release-check image-test chart-test alert-test docs docs-test recording e2e-image kind-check kind-test executor-test fuzz fault soak sim lint vuln verify generate all-lanes clean help
 
 build: ## build the three binaries into bin/
 	$(BUILD) -o bin/ ./cmd/...
@@ -82,13 +82,17 @@ ARCH       := $(shell go env GOARCH)
 E2E_IMAGES := $(CURDIR)/dist/e2e
 E2E_LOAD   := $(E2E_IMAGES)/driver-linux-$(ARCH).tar,$(E2E_IMAGES)/agent-linux-$(ARCH).tar,$(E2E_IMAGES)/core-linux-$(ARCH).tar
 
-kind-test: e2e-image ## run smoke, documents and conformance suite on kind, KUBERNETES=1.37 (1.36, 1.35); needs Docker or root
+kind-test: kind-check e2e-image ## run smoke, documents and conformance suite on kind, KUBERNETES=1.37 (1.36, 1.35); needs Docker or root
 	cd test/kind && ./kind.sh --kubernetes '$(KUBERNETES)' --load '$(E2E_LOAD)' $(if $(CI),,--record) -- \
 		go test -count=1 -p 1 -timeout 30m ./smoke ./manual ./suite
 
-executor-test: e2e-image ## run a real Airflow with KubernetesExecutor on kind; needs root
+executor-test: kind-check e2e-image ## run a real Airflow with KubernetesExecutor on kind; needs root
 	cd test/kind && airflow=$$(airflow/image/build.sh) && ./kind.sh --kubernetes '$(KUBERNETES)' --workers 0 --load '$(E2E_LOAD)',"$$airflow" -- \
 		go test -count=1 -v -timeout 20m ./airflow
+
+# What is missing is said before the images are built.
+kind-check:
+	@test/kind/kind.sh --kubernetes '$(KUBERNETES)' --check
 
 e2e-image:
 	cd images && go run . --platforms linux/$(ARCH) --repository localhost/leoflow/secrets-csi --tag test --out '$(E2E_IMAGES)'
