@@ -9,6 +9,9 @@ LDFLAGS  := -s -w -X $(STAMP).Version=$(VERSION) -X $(STAMP).Commit=$(COMMIT)
 RUN      := CGO_ENABLED=0 go run -trimpath
 BUILD    := CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)'
 TOOL      = go tool -modfile='$(CURDIR)/tools/$(1).mod'
+# The version is stamped above; what git says of the checkout fails a build in one that another
+# user owns.
+export GOFLAGS := $(shell go env GOFLAGS) -buildvcs=false
 FUZZTIME ?= 30s
 SOAKTIME ?= 30m
 
