@@ -3,6 +3,7 @@
 package lane
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"regexp"
@@ -19,13 +20,13 @@ import (
 func said(t *testing.T, program string, args ...string) (stdout, stderr string, code int) {
 	t.Helper()
 	command := testwait.Command(t, program, args...)
-	var errors strings.Builder
-	command.Stderr = &errors
+	var told strings.Builder
+	command.Stderr = &told
 	output, err := command.Output()
-	if _, exited := err.(*exec.ExitError); err != nil && !exited {
+	if exit := new(exec.ExitError); !errors.As(err, &exit) {
 		require.NoError(t, err)
 	}
-	return string(output), errors.String(), command.ProcessState.ExitCode()
+	return string(output), told.String(), command.ProcessState.ExitCode()
 }
 
 func TestAnUnknownLaneRunsNothing(t *testing.T) {
