@@ -76,6 +76,7 @@ record() {
   local node digest cgroup=v1 row
   node=$(kubectl get nodes --output jsonpath='{.items[0].status.nodeInfo.kubeletVersion} | {.items[0].status.nodeInfo.containerRuntimeVersion} | {.items[0].status.nodeInfo.kernelVersion}')
   digest=$(docker image inspect --format '{{if .RepoDigests}}{{index .RepoDigests 0}}{{else}}{{.Id}}{{end}}' "$image")
+  node=${node%%-*} # the kernel's version without its builder's suffix
   [[ $(stat -fc %T /sys/fs/cgroup) == cgroup2fs ]] && cgroup=v2
   row="| $KUBERNETES | ${node/containerd:\/\//}, $cgroup | $digest | $(date -u +%F) | $1 |"
   sed -i "s#^| $KUBERNETES |.*#$row#" "$here/README.md"
