@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 )
 
@@ -14,9 +15,9 @@ import (
 func (s *set) markChanged(providerName string, change provider.Change, within time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	changed := make(map[provider.Name]bool, len(change.Entries)+2)
+	changed := make(map[entry.Name]bool, len(change.Entries)+2)
 	for _, name := range change.Entries {
-		changed[name], changed[provider.Name{Kind: name.Kind}] = true, true // and one of its kind
+		changed[name], changed[entry.Name{Kind: name.Kind}] = true, true // and one of its kind
 	}
 	s.makeDue(within, func(v *volume) bool {
 		concerned := v.spec.Provider == providerName && concerns(change, changed, v.spec)
@@ -67,20 +68,20 @@ func (v *volume) postpone() {
 
 // concerns looks up what the volume wants in what has changed, and not the other way
 // round: a change may have tens of thousands of entries.
-func concerns(change provider.Change, changed map[provider.Name]bool, spec Volume) bool {
+func concerns(change provider.Change, changed map[entry.Name]bool, spec Volume) bool {
 	if change.All {
 		return true
 	}
 	if change.Namespace != "" && change.Namespace != spec.Pod.Namespace {
 		return false
 	}
-	for _, kind := range []provider.Kind{provider.Connection, provider.Variable} {
+	for _, kind := range []entry.Kind{entry.Connection, entry.Variable} {
 		wanted := spec.wanted(kind)
-		if wanted.All && changed[provider.Name{Kind: kind}] {
+		if wanted.All && changed[entry.Name{Kind: kind}] {
 			return true
 		}
 		for _, name := range wanted.Names {
-			if changed[provider.Name{Kind: kind, ID: name.ID}] {
+			if changed[entry.Name{Kind: kind, ID: name.ID}] {
 				return true
 			}
 		}

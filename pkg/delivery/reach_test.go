@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 )
 
@@ -90,7 +91,7 @@ func TestASignOfLifeIsLookedIntoAtOnce(t *testing.T) {
 		time.Sleep(5 * time.Minute)
 		synctest.Wait()
 		r.fake.Fail(nil)
-		r.fake.Notify(provider.Change{Entries: []provider.Name{{Kind: provider.Variable, ID: "of nobody here"}}})
+		r.fake.Notify(provider.Change{Entries: []entry.Name{{Kind: entry.Variable, ID: "of nobody here"}}})
 		synctest.Wait()
 		assert.Empty(t, r.Unreachable())
 	})
@@ -167,7 +168,7 @@ type partial struct {
 	release chan struct{}
 }
 
-func (p *partial) Fetch(ctx context.Context, pod provider.Identity, request provider.Request) (provider.Result, error) {
+func (p *partial) Fetch(ctx context.Context, pod provider.Identity, request provider.Request) ([]entry.Entry, error) {
 	if p.blocked.Load() && strings.HasPrefix(pod.ServiceAccount, "account-") {
 		<-p.release
 	}

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 )
 
@@ -25,8 +26,8 @@ func request(spec Volume) provider.Request {
 	return provider.Request{Connections: spec.Connections.selection(), Variables: spec.Variables.selection()}
 }
 
-func (v Volume) wanted(kind provider.Kind) Wanted {
-	if kind == provider.Variable {
+func (v Volume) wanted(kind entry.Kind) Wanted {
+	if kind == entry.Variable {
 		return v.Variables
 	}
 	return v.Connections
