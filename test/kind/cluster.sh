@@ -58,7 +58,7 @@ busybox_applets() { /bin/busybox --list | grep -vx busybox; }
 record() {
   local node digest cgroup=v1 row
   node=$(kubectl get nodes --output jsonpath='{.items[0].status.nodeInfo.kubeletVersion} | {.items[0].status.nodeInfo.containerRuntimeVersion} | {.items[0].status.nodeInfo.kernelVersion}')
-  digest=$(docker image inspect --format '{{or (index .RepoDigests 0) .Id}}' "$image" 2>/dev/null || docker image inspect --format '{{.Id}}' "$image")
+  digest=$(docker image inspect --format '{{if .RepoDigests}}{{index .RepoDigests 0}}{{else}}{{.Id}}{{end}}' "$image")
   [[ $(stat -fc %T /sys/fs/cgroup) == cgroup2fs ]] && cgroup=v2
   row="| $KUBERNETES | ${node/containerd:\/\//}, $cgroup | $digest | $(date -u +%F) | $1 |"
   sed -i "s#^| $KUBERNETES |.*#$row#" "$here/README.md"
