@@ -19,7 +19,6 @@ import (
 	"github.com/leoflow/secrets-csi/internal/metric"
 	"github.com/leoflow/secrets-csi/pkg/delivery"
 	"github.com/leoflow/secrets-csi/pkg/driver"
-	"github.com/leoflow/secrets-csi/pkg/policy"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 )
 
@@ -90,7 +89,6 @@ func run(ctx context.Context, streams cli.Streams, s settings) error {
 func serve(ctx context.Context, s settings, sources sources, resolver provider.Resolver, metrics *metric.Metrics, log *slog.Logger) error {
 	deliverer := delivery.New(delivery.Config{
 		Providers:  sources.byName,
-		Policy:     policy.Clouds(),
 		Resolver:   resolver,
 		Recorder:   sources.recorder,
 		VolumeSize: int64(s.volumeSize),

@@ -17,7 +17,7 @@ import (
 
 	"github.com/leoflow/secrets-csi/pkg/delivery"
 	"github.com/leoflow/secrets-csi/pkg/driver"
-	"github.com/leoflow/secrets-csi/pkg/provider"
+	"github.com/leoflow/secrets-csi/pkg/entry"
 )
 
 var update = flag.Bool("update", false, "write docs/metrics.md anew")
@@ -43,7 +43,7 @@ func everything() *Metrics {
 	m := New()
 	m.Driver().Called(driver.Call{Method: "NodePublishVolume", Code: "OK", Kept: true})
 	m.Driver().Called(driver.Call{Method: "NodeUnpublishVolume", Code: "OK"})
-	m.Delivery().Fetched(delivery.Fetch{Provider: "core", Outcome: "ok", Refusals: map[provider.Reason]int{provider.Denied: 2}})
+	m.Delivery().Fetched(delivery.Fetch{Provider: "core", Outcome: "ok", Refusals: map[entry.State]int{entry.Denied: 2}})
 	m.Delivery().Resolved("gcp", "missing", time.Second)
 	m.Delivery().Delivered(delivery.Delivery{Provider: "core", Cause: "watch", Outcome: "delivered", Rotated: true, Lag: time.Second})
 	line := m.Line("core")

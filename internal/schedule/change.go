@@ -1,38 +1,42 @@
 package schedule
 
 import (
-	"cmp"
 	"slices"
 	"time"
 
-	"github.com/leoflow/secrets-csi/pkg/provider"
+	"github.com/leoflow/secrets-csi/pkg/mount/layout"
 )
 
 // Set is what a volume wants: names, and kinds of which it wants all.
 type Set struct {
-	kinds []provider.Kind
+	kinds []layout.Kind
 	// names are sorted.
-	names []provider.Name
+	names []layout.Name
 }
 
 // NewSet returns the set of all entries of the kinds and of the names, which it owns.
-func NewSet(kinds []provider.Kind, names []provider.Name) Set {
-	slices.SortFunc(names, compareNames)
+func NewSet(kinds []layout.Kind, names []layout.Name) Set {
+	slices.SortFunc(names, layout.Compare)
 	return Set{kinds, names}
 }
 
-func compareNames(a, b provider.Name) int {
-	return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.ID, b.ID))
+func (s Set) has(name layout.Name) bool {
+	_, found := slices.BinarySearchFunc(s.names, name, layout.Compare)
+	return found || slices.Contains(s.kinds, name.Kind)
 }
 
-func (s Set) has(name provider.Name) bool {
-	_, found := slices.BinarySearchFunc(s.names, name, compareNames)
-	return found || slices.Contains(s.kinds, name.Kind)
+// Change names what may have changed.
+type Change struct {
+	// All is set where it is not known what did.
+	All     bool
+	Entries []layout.Name
+	// Namespace is that of the pods that it concerns; empty if it is any.
+	Namespace string
 }
 
 // Changed makes every volume of the source due that the change may concern, within the time
 // given.
-func (s *Schedule) Changed(source string, change provider.Change, within time.Duration, now time.Time) {
+func (s *Schedule) Changed(source string, change Change, within time.Duration, now time.Time) {
 	news := newsOf(change)
 	s.makeDue(within, now, func(v *volume) bool {
 		if v.Source != source || !news.concern(v) {
@@ -48,13 +52,13 @@ func (s *Schedule) Changed(source string, change provider.Change, within time.Du
 
 // news are a change, ready to be looked up: it may have tens of thousands of entries.
 type news struct {
-	provider.Change
-	kinds []provider.Kind
-	names map[provider.Name]struct{}
+	Change
+	kinds []layout.Kind
+	names map[layout.Name]struct{}
 }
 
-func newsOf(change provider.Change) news {
-	made := news{Change: change, names: make(map[provider.Name]struct{}, len(change.Entries))}
+func newsOf(change Change) news {
+	made := news{Change: change, names: make(map[layout.Name]struct{}, len(change.Entries))}
 	for _, name := range change.Entries {
 		made.names[name] = struct{}{}
 		if !slices.Contains(made.kinds, name.Kind) {
@@ -71,12 +75,12 @@ func (n news) concern(v *volume) bool {
 		return true
 	case n.Namespace != "" && n.Namespace != v.Namespace:
 		return false
-	case slices.ContainsFunc(v.Wanted.kinds, func(kind provider.Kind) bool { return slices.Contains(n.kinds, kind) }):
+	case slices.ContainsFunc(v.Wanted.kinds, func(kind layout.Kind) bool { return slices.Contains(n.kinds, kind) }):
 		return true
 	case len(n.Entries) < len(v.Wanted.names):
 		return slices.ContainsFunc(n.Entries, v.Wanted.has)
 	}
-	return slices.ContainsFunc(v.Wanted.names, func(name provider.Name) bool {
+	return slices.ContainsFunc(v.Wanted.names, func(name layout.Name) bool {
 		_, found := n.names[name]
 		return found
 	})

@@ -6,9 +6,9 @@ import (
 	"log/slog"
 
 	"github.com/leoflow/secrets-csi/internal/logkey"
+	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/mount"
 	"github.com/leoflow/secrets-csi/pkg/mount/layout"
-	"github.com/leoflow/secrets-csi/pkg/provider"
 )
 
 // audit writes one line for every delivery: for whom, which entries at which versions,
@@ -62,15 +62,15 @@ func (d *Deliverer) verdict(t task, e ending, problem string, news bool) (slog.L
 // given is each entry of a manifest with its version, or with why it is not there.
 func given(entries []layout.Entry) []string {
 	lines := make([]string, len(entries))
-	for i, entry := range entries {
-		remark := entry.Version
+	for i, line := range entries {
+		remark := line.Version
 		switch {
-		case entry.State != layout.Delivered:
-			remark = entry.State
-		case entry.Held != nil:
+		case line.State != layout.Delivered:
+			remark = string(line.State)
+		case line.Held != nil:
 			remark += " (held)"
 		}
-		lines[i] = entry.Kind + "/" + entry.ID + "@" + remark
+		lines[i] = pathOf(line) + "@" + remark
 	}
 	return lines
 }
@@ -78,7 +78,7 @@ func given(entries []layout.Entry) []string {
 // asked is each entry that a volume asked for.
 func asked(spec Volume) []string {
 	var lines []string
-	for _, kind := range []provider.Kind{provider.Connection, provider.Variable} {
+	for _, kind := range []entry.Kind{entry.Connection, entry.Variable} {
 		wanted := spec.wanted(kind)
 		if wanted.All {
 			lines = append(lines, string(kind)+"/*")

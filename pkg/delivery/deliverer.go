@@ -2,7 +2,7 @@
 // the first mount, kubelet's republish and a rotation all run the same deliver.
 //
 //	Publish ─┐
-//	         ├─▶ deliver ─▶ fetch ─▶ compose (policy, render) ─▶ place (tmpfs, one swap)
+//	         ├─▶ deliver ─▶ fetch ─▶ policy ─▶ render ─▶ content ─▶ place (tmpfs, one swap)
 //	Run ─────┘
 //
 // It keeps no state but what the kernel and kubelet know: after a restart, kubelet's
@@ -20,6 +20,7 @@ import (
 
 	"github.com/leoflow/secrets-csi/internal/logkey"
 	"github.com/leoflow/secrets-csi/pkg/delivery/render"
+	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/mount"
 	"github.com/leoflow/secrets-csi/pkg/mount/layout"
 	"github.com/leoflow/secrets-csi/pkg/policy"
@@ -30,8 +31,6 @@ import (
 type Config struct {
 	// Providers by the name that a volume's "provider" attribute gives.
 	Providers map[string]provider.Provider
-	// Policy rewrites every connection before it is rendered. Empty leaves them alone.
-	Policy policy.Chain
 	// Resolver fetches what references point at. Nil refuses every reference.
 	Resolver provider.Resolver
 	// VolumeSize caps each volume's tmpfs, in bytes.
@@ -64,8 +63,9 @@ type Deliverer struct {
 	memory   memory
 	// noticed are the notices that were passed on.
 	noticed once
-	// render is render.Render.
-	render func(render.Format, []render.Connection, []render.Variable, map[string]string) render.Output
+	// apply is policy.Apply, render render.Render.
+	apply  func(*entry.Entry)
+	render func(render.Format, []entry.Entry, map[string]string)
 	// filling has a place for each volume that may be filled at once.
 	filling chan struct{}
 	// fetching has, by provider, a place for each fetch of a rotation that may be under way.
@@ -91,6 +91,7 @@ func New(config Config) *Deliverer {
 		memory:   memory{grace: config.OfflineGrace, copies: map[string]*memo{}},
 		wake:     make(chan struct{}, 1),
 		versions: provider.NewVersions(),
+		apply:    policy.Apply,
 		render:   render.Render,
 		filling:  make(chan struct{}, volumesAtOnce),
 		fetching: fetching,

@@ -3,7 +3,6 @@ package delivery
 import (
 	"errors"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -113,26 +112,26 @@ func (e ending) events(spec Volume) map[EventReason]event {
 // each time.
 func (e ending) eventsOfHeld(spec Volume, found map[EventReason]event) {
 	for _, reason := range []EventReason{EventEntryHeld, EventReferenceUnresolved, EventEntryInvalid} {
-		is := func(refusal provider.Refusal) bool { return e.heldEvent(refusal) == reason }
+		is := func(why layout.Entry) bool { return e.heldEvent(why) == reason }
 		text := e.heldBack(spec, is)
 		if text == "" {
 			continue
 		}
 		var key []string
-		for _, entry := range e.held() {
-			if is(e.reasonOf(entry)) {
-				key = append(key, entry.Kind+"/"+entry.ID)
+		for _, line := range e.held() {
+			if is(e.reasonOf(line)) {
+				key = append(key, pathOf(line))
 			}
 		}
 		found[reason] = event{strings.Join(key, ","), text}
 	}
 }
 
-func (e ending) heldEvent(refusal provider.Refusal) EventReason {
+func (e ending) heldEvent(why layout.Entry) EventReason {
 	switch {
-	case refusal.Reason == unavailable:
+	case why.State == layout.Unavailable:
 		return EventEntryHeld
-	case refusal.Name.Kind == provider.Connection && slices.Contains(e.unresolved, refusal.Name.ID):
+	case why.Kind == layout.Connection && slices.Contains(e.unresolved, why.ID):
 		return EventReferenceUnresolved
 	default:
 		return EventEntryInvalid
@@ -141,10 +140,10 @@ func (e ending) heldEvent(refusal provider.Refusal) EventReason {
 
 // tellWithdrawn tells of entries that have just left the files though nobody requires them.
 func (d *Deliverer) tellWithdrawn(spec Volume, e ending) {
-	var left []provider.Refusal
-	for _, entry := range e.withdrawn {
-		if !spec.wanted(provider.Kind(entry.Kind)).requires(entry.ID) {
-			left = append(left, e.reasonOf(entry))
+	var left []layout.Entry
+	for _, line := range e.withdrawn {
+		if !spec.wanted(line.Kind).requires(line.ID) {
+			left = append(left, e.reasonOf(line))
 		}
 	}
 	if len(left) > 0 {
@@ -189,14 +188,13 @@ func (d *Deliverer) tellNotices(spec Volume, e ending) {
 			if !told {
 				continue
 			}
-			subject := entry.Kind + " " + strconv.Quote(entry.ID)
-			key := []string{spec.Provider, entry.Kind, entry.ID, entry.Version, notice.Code, notice.Message}
+			key := []string{spec.Provider, pathOf(entry), entry.Version, notice.Code, notice.Message}
 			if d.noticed.first(key...) {
-				d.Log.Warn("entry has a notice", logkey.Provider, spec.Provider, logkey.Entry, entry.Kind+"/"+entry.ID,
+				d.Log.Warn("entry has a notice", logkey.Provider, spec.Provider, logkey.Entry, pathOf(entry),
 					logkey.Version, entry.Version, logkey.Code, notice.Code, logkey.Notice, notice.Message)
 			}
 			if d.noticed.first(append(key, spec.Pod.Namespace)...) {
-				d.Recorder.Record(spec.Pod, reason, subject+": "+notice.Message)
+				d.Recorder.Record(spec.Pod, reason, entry.Name().String()+": "+notice.Message)
 			}
 		}
 	}
@@ -209,7 +207,7 @@ func (c content) noticeEvent(entry layout.Entry, notice layout.Notice) (EventRea
 	case entry.State == layout.Delivered:
 		reason, found := noticeEvents[notice.Code]
 		return reason, found
-	case entry.Required || entry.State != string(provider.Invalid):
+	case entry.Required || entry.State != layout.Invalid:
 		return "", false
 	case slices.Contains(c.unresolved, entry.ID):
 		return EventReferenceUnresolved, true

@@ -12,7 +12,7 @@ import (
 
 	"github.com/leoflow/secrets-csi/internal/schedule"
 	"github.com/leoflow/secrets-csi/internal/testwait"
-	"github.com/leoflow/secrets-csi/pkg/policy"
+	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 )
 
@@ -40,7 +40,7 @@ func (d *diary) read() []string {
 func keptDiary(t *testing.T) (*rig, *diary) {
 	t.Helper()
 	r, told := newRig(t), &diary{}
-	r.Recorder, r.Policy, r.Resolver = told, policy.Clouds(), &vault{}
+	r.Recorder, r.Resolver = told, &vault{}
 	return r, told
 }
 
@@ -57,9 +57,9 @@ func TestNothingIsToldOfWhatGoesWell(t *testing.T) {
 func TestAPodIsToldWhyItDoesNotStart(t *testing.T) {
 	for reason, spoil := range map[EventReason]func(*rig, *Volume){
 		EventEntryMissing: func(_ *rig, v *Volume) { v.Connections = named("absent") },
-		EventEntryDenied:  func(r *rig, _ *Volume) { r.fake.Deny("etl", provider.Name{Kind: provider.Connection, ID: "warehouse"}) },
+		EventEntryDenied:  func(r *rig, _ *Volume) { r.fake.Deny("etl", entry.Name{Kind: entry.Connection, ID: "warehouse"}) },
 		EventEntryInvalid: func(r *rig, _ *Volume) {
-			r.fake.Break(provider.Name{Kind: provider.Connection, ID: "warehouse"}, "why")
+			r.fake.Break(entry.Name{Kind: entry.Connection, ID: "warehouse"}, "why")
 		},
 		EventTokenRefused:        func(r *rig, v *Volume) { r.fake.RefuseToken(v.Pod.Token) },
 		EventProviderUnavailable: func(r *rig, _ *Volume) { r.fake.Fail(provider.ErrUnavailable) },
@@ -84,7 +84,7 @@ func TestAPodThatRunsIsToldOnceOfEachFault(t *testing.T) {
 	r, told := keptDiary(t)
 	v := r.volume(t, "a")
 	require.NoError(t, r.Publish(t.Context(), v))
-	entry := provider.Name{Kind: provider.Connection, ID: "warehouse"}
+	entry := entry.Name{Kind: entry.Connection, ID: "warehouse"}
 
 	r.fake.Deny(v.Pod.ServiceAccount, entry)
 	r.look(t)
@@ -132,7 +132,7 @@ func TestAStoredKeyIsToldOncePerVersion(t *testing.T) {
 	r, told := keptDiary(t)
 	const key = "n33dle-key"
 	store := func(project string) {
-		text, err := (&vault{key: key}).Resolve(t.Context(), provider.Identity{}, provider.Reference{Name: "gcs-key"})
+		text, err := (&vault{key: key}).Resolve(t.Context(), provider.Identity{}, entry.Reference{Name: "gcs-key"})
 		require.NoError(t, err)
 		connection := gcp(`{"project":"` + project + `","keyfile_dict":` + text.Reveal() + `}`)
 		r.fake.SetConnection(connection)

@@ -15,9 +15,9 @@ import (
 
 	"github.com/leoflow/secrets-csi/internal/schedule"
 	"github.com/leoflow/secrets-csi/pkg/airflow"
+	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/mount"
 	"github.com/leoflow/secrets-csi/pkg/mount/layout"
-	"github.com/leoflow/secrets-csi/pkg/policy"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 	"github.com/leoflow/secrets-csi/pkg/secret"
 )
@@ -62,7 +62,7 @@ type trouble struct {
 	silent bool
 }
 
-func (k *trouble) Resolve(ctx context.Context, pod provider.Identity, ref provider.Reference) (secret.Text, error) {
+func (k *trouble) Resolve(ctx context.Context, pod provider.Identity, ref entry.Reference) (secret.Text, error) {
 	if k.silent {
 		<-ctx.Done()
 		return secret.Text{}, provider.ErrUnavailable
@@ -70,16 +70,16 @@ func (k *trouble) Resolve(ctx context.Context, pod provider.Identity, ref provid
 	return k.vault.Resolve(ctx, pod, ref)
 }
 
-func connectionName(id string) provider.Name { return provider.Name{Kind: provider.Connection, ID: id} }
+func connectionName(id string) entry.Name { return entry.Name{Kind: entry.Connection, ID: id} }
 
-func variableName(id string) provider.Name { return provider.Name{Kind: provider.Variable, ID: id} }
+func variableName(id string) entry.Name { return entry.Name{Kind: entry.Variable, ID: id} }
 
 func TestAWithdrawalWaitsForNoNeighbour(t *testing.T) {
 	for name, row := range neighbours {
 		for _, optional := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, optional %v", name, optional), func(t *testing.T) {
 				keys, told := &trouble{}, &diary{}
-				arrange := func(r *rig) { r.Policy, r.Resolver, r.Recorder = policy.Clouds(), keys, told }
+				arrange := func(r *rig) { r.Resolver, r.Recorder = keys, told }
 				rotated(t, arrange, func(t *testing.T, r *rig) {
 					r.fake.SetConnection(gcp(`{"key_secret_name":"gcs-key","key_secret_project_id":"p"}`))
 					v := r.volume(t, "a")
@@ -128,7 +128,7 @@ func TestAWithdrawalWaitsForNoNeighbour(t *testing.T) {
 // A volume of many with references that hang holds up no other either.
 func TestAWithdrawalWaitsForNoOtherVolume(t *testing.T) {
 	keys := &trouble{}
-	rotated(t, func(r *rig) { r.Policy, r.Resolver = policy.Clouds(), keys }, func(t *testing.T, r *rig) {
+	rotated(t, func(r *rig) { r.Resolver = keys }, func(t *testing.T, r *rig) {
 		r.fake.SetConnection(gcp(`{"key_secret_name":"gcs-key","key_secret_project_id":"p"}`))
 		var volumes []Volume
 		for i := range 60 {
@@ -157,7 +157,7 @@ func TestWhatWasNeverDeliveredCannotBeHeld(t *testing.T) {
 	r.look(t)
 	r.fake.Break(variableName("region"), "its seal is broken")
 	r.look(t)
-	assert.Equal(t, "invalid", entryOf(t, v, "region").State)
+	assert.Equal(t, layout.Invalid, entryOf(t, v, "region").State)
 	assert.NoFileExists(t, filepath.Join(v.TargetPath, "variables/region"), "what was taken away does not come back")
 	assert.Contains(t, must(r.Health(v.ID)).Problem, `variable "region" cannot be delivered: its seal is broken`)
 }
@@ -175,7 +175,7 @@ func TestAnIdThatClashesTakesNothingAway(t *testing.T) {
 	r.fake.SetVariable("region", "south")
 	r.look(t)
 	assert.Equal(t, "south", read(t, v, "variables/region"), "the first goes on")
-	assert.Equal(t, "invalid", entryOf(t, v, "Region").State)
+	assert.Equal(t, layout.Invalid, entryOf(t, v, "Region").State)
 	lines := told.read()
 	require.Len(t, lines, 1)
 	assert.Contains(t, lines[0], `a EntryInvalid: variable "Region": "region" and "Region" both become AIRFLOW_VAR_REGION, and "region" was delivered first`)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/mount"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 )
@@ -31,8 +32,8 @@ type Fetch struct {
 	// "missing", "protocol" or "error". That of several pods is the first that is not ok.
 	Outcome string
 	Took    time.Duration
-	// Refusals counts the entries that were refused, by reason.
-	Refusals map[provider.Reason]int
+	// Refusals counts the entries that were refused, by state.
+	Refusals map[entry.State]int
 }
 
 // Delivery is how one volume's delivery ended.
@@ -104,13 +105,15 @@ func (silent) Panicked()                              {}
 
 // observeFetch tells of a fetch that took from started until now.
 func (d *Deliverer) observeFetch(name string, outcomes []provider.Outcome, started time.Time) {
-	fetch := Fetch{Provider: name, Outcome: "ok", Took: time.Since(started), Refusals: map[provider.Reason]int{}}
+	fetch := Fetch{Provider: name, Outcome: "ok", Took: time.Since(started), Refusals: map[entry.State]int{}}
 	for _, o := range outcomes {
 		if fetch.Outcome == "ok" {
 			fetch.Outcome = errorWord(o.Err)
 		}
-		for _, refusal := range o.Result.Refusals {
-			fetch.Refusals[refusal.Reason]++
+		for _, e := range o.Entries {
+			if e.State != entry.Delivered {
+				fetch.Refusals[e.State]++
+			}
 		}
 	}
 	d.Observer.Fetched(fetch)

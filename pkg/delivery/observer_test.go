@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/leoflow/secrets-csi/internal/schedule"
+	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 )
 
@@ -62,7 +63,7 @@ func TestTheObserverHearsHowDeliveriesEnd(t *testing.T) {
 		require.NoError(t, r.Publish(t.Context(), v))
 		fetch, delivery := notes.last(t)
 		assert.Equal(t, "ok", fetch.Outcome)
-		assert.Equal(t, map[provider.Reason]int{provider.Missing: 1}, fetch.Refusals)
+		assert.Equal(t, map[entry.State]int{entry.Missing: 1}, fetch.Refusals)
 		assert.Equal(t, Delivery{Provider: "core", Cause: "publish", Outcome: "delivered", Took: delivery.Took}, delivery)
 
 		r.fake.SetConnection(warehouse("second"))

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 )
 
@@ -35,7 +36,7 @@ func (m *memory) learn(key string, outcomes []provider.Outcome, fetched time.Tim
 	if slices.ContainsFunc(outcomes, func(o provider.Outcome) bool { return o.Err != nil }) {
 		return
 	}
-	made := newMemo(outcomes[0].Result, fetched)
+	made := newMemo(outcomes[0].Entries, fetched)
 	if made.size > mostRemembered {
 		made.wipe()
 		return
@@ -54,12 +55,12 @@ func (m *memory) learn(key string, outcomes []provider.Outcome, fetched time.Tim
 }
 
 // remind returns a copy that has not expired, and when it was fetched.
-func (m *memory) remind(key string) (result provider.Result, fetched time.Time, found bool) {
+func (m *memory) remind(key string) (entries []entry.Entry, fetched time.Time, found bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	kept := m.copies[key]
 	if kept == nil || time.Since(kept.fetched) >= m.grace {
-		return provider.Result{}, time.Time{}, false
+		return nil, time.Time{}, false
 	}
 	return kept.restore(), kept.fetched, true
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/leoflow/secrets-csi/internal/schedule"
+	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/mount"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 	"github.com/leoflow/secrets-csi/pkg/secret"
@@ -88,9 +89,8 @@ func TestMemoryServesNobodyElse(t *testing.T) {
 
 func outcomeOf(value string) []provider.Outcome {
 	connection := warehouse(value)
-	return []provider.Outcome{{Result: provider.Result{
-		Connections: []provider.ConnectionEntry{{Connection: connection, Version: "1"}},
-		Variables:   []provider.VariableEntry{{Key: "region", Value: secret.New("north"), Version: "1"}},
+	return []provider.Outcome{{Entries: []entry.Entry{
+		entry.OfConnection(connection, "1"), entry.OfVariable("region", secret.New("north"), "1"),
 	}}}
 }
 
@@ -117,7 +117,7 @@ func TestACopyIsWhatWasGivenAndWipedInTheEnd(t *testing.T) {
 				m.learn("key", outcomeOf("first"), time.Now())
 				result, _, found := m.remind("key")
 				require.True(t, found)
-				assert.Equal(t, outcomeOf("first")[0].Result, result)
+				assert.Equal(t, outcomeOf("first")[0].Entries, result)
 				held := copies(m)["key"].values
 				end(m)
 				require.Len(t, held, 2)

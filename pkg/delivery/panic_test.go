@@ -15,7 +15,7 @@ import (
 	"github.com/leoflow/secrets-csi/internal/schedule"
 	"github.com/leoflow/secrets-csi/pkg/airflow"
 	"github.com/leoflow/secrets-csi/pkg/delivery/render"
-	"github.com/leoflow/secrets-csi/pkg/policy"
+	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 	"github.com/leoflow/secrets-csi/pkg/provider/providertest"
 	"github.com/leoflow/secrets-csi/pkg/secret"
@@ -30,24 +30,23 @@ type bug struct {
 
 const victim = "account-victim"
 
-func (b *bug) Process(_ context.Context, conn airflow.Connection, _ policy.Resolve) (policy.Outcome, error) {
-	if b.on.Load() && b.policy && conn.ID == "trigger" {
+func (b *bug) apply(e *entry.Entry) {
+	if b.on.Load() && b.policy && e.ID == "trigger" {
 		panic("about n33dle")
 	}
-	return policy.Outcome{Connection: conn}, nil
 }
 
 // render trips over the connection "trigger".
-func (b *bug) render(format render.Format, connections []render.Connection, variables []render.Variable, first map[string]string) render.Output {
-	for _, c := range connections {
-		if b.on.Load() && c.Connection.ID == "trigger" {
-			panic(c)
+func (b *bug) render(format render.Format, entries []entry.Entry, first map[string]string) {
+	for _, e := range entries {
+		if b.on.Load() && e.ID == "trigger" {
+			panic(e)
 		}
 	}
-	return render.Render(format, connections, variables, first)
+	render.Render(format, entries, first)
 }
 
-func (b *bug) Fetch(ctx context.Context, pod provider.Identity, request provider.Request) (provider.Result, error) {
+func (b *bug) Fetch(ctx context.Context, pod provider.Identity, request provider.Request) ([]entry.Entry, error) {
 	if b.on.Load() && b.provider && pod.ServiceAccount == victim {
 		panic(pod) // which has a token
 	}
@@ -84,7 +83,7 @@ func TestAPanicStaysWithItsVolume(t *testing.T) {
 			rotated(t, func(r *rig) {
 				arrange(r, faulty)
 				faulty.Provider = r.fake
-				r.Providers["core"], r.Policy, r.Observer = faulty, policy.Chain{faulty}, notes
+				r.Providers["core"], r.apply, r.Observer = faulty, faulty.apply, notes
 			}, func(t *testing.T, r *rig) {
 				r.fake.SetConnection(airflow.Connection{ID: "trigger", Type: "http"})
 				broken := r.volume(t, "broken")

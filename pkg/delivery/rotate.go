@@ -121,7 +121,7 @@ func (d *Deliverer) notify(name string, change provider.Change) {
 }
 
 func (d *Deliverer) changed(name string, change provider.Change, within time.Duration) {
-	d.set.plan(func(plan *schedule.Schedule) { plan.Changed(name, change, within, time.Now()) })
+	d.set.plan(func(plan *schedule.Schedule) { plan.Changed(name, schedule.Change(change), within, time.Now()) })
 	d.trigger()
 }
 

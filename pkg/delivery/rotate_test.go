@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/leoflow/secrets-csi/internal/schedule"
+	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 	"github.com/leoflow/secrets-csi/pkg/secret"
 )
@@ -75,7 +76,7 @@ func TestAChangeInOneNamespaceConcernsNoOther(t *testing.T) {
 		require.NoError(t, r.Publish(t.Context(), there))
 		before := len(r.fake.Calls())
 
-		r.fake.Notify(provider.Change{Namespace: "airflow", Entries: []provider.Name{{Kind: provider.Connection, ID: "warehouse"}}})
+		r.fake.Notify(provider.Change{Namespace: "airflow", Entries: []entry.Name{{Kind: entry.Connection, ID: "warehouse"}}})
 		synctest.Wait()
 		calls := r.fake.Calls()[before:]
 		require.Len(t, calls, 1)

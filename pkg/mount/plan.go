@@ -29,13 +29,13 @@ type line struct {
 // newPlan settles content against what the volume shows.
 func newPlan(content Content, stands *standing) plan {
 	p := plan{lines: make([]line, 0, len(content.Entries))}
-	named := map[name]bool{}
+	named := map[layout.Name]bool{}
 	for _, entry := range content.Entries {
 		if made, ok := settle(entry, content.Manifest.Fetched, stands); ok {
 			p.lines = append(p.lines, made)
 		}
 		if content.Rest {
-			named[nameOf(entry.Entry)] = true
+			named[entry.Name()] = true
 		}
 	}
 	for key := range stands.at {
@@ -56,7 +56,7 @@ func settle(entry Entry, now time.Time, stands *standing) (line, bool) {
 		fresh.Version = stands.versionOf(fresh)
 		return fresh, true
 	}
-	held, there := stands.line(nameOf(entry.Entry))
+	held, there := stands.line(entry.Name())
 	switch {
 	case entry.Why == "":
 		return held, there
@@ -79,7 +79,7 @@ func (l line) hold(now time.Time, why string) line {
 // files are those of the generation, but for the manifest.
 func (p plan) files() []File {
 	files := make([]File, 0, len(p.lines)+2)
-	members := map[string][]line{}
+	members := map[layout.Kind][]line{}
 	for _, l := range p.lines {
 		if l.State == layout.Delivered {
 			files = append(files, File{Path: l.File, Data: l.value})

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"strings"
+
+	"github.com/leoflow/secrets-csi/pkg/entry"
 )
 
 // storedKeyfile reads keyfile_dict: an object, or its text.
@@ -56,7 +58,7 @@ func missingInKeyfile(key fields) string {
 	return ""
 }
 
-func gradeKeyfile(key fields) Grade {
+func gradeKeyfile(key fields) entry.Grade {
 	if missing := missingInKeyfile(key); missing != "" {
 		return broken("keyfile_dict has no " + missing + ", without which Google's library refuses it")
 	}

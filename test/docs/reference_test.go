@@ -12,7 +12,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/leoflow/secrets-csi/pkg/mount/layout"
-	"github.com/leoflow/secrets-csi/pkg/provider"
 )
 
 // reference is names in the code, and the table that has to have these and no others.
@@ -75,11 +74,11 @@ func manifestFields() []string {
 	return slices.Compact(fields)
 }
 
-// notices are those of the policy, of rendering, of a provider's refusals and of the agent.
+// notices are those of the policy, of rendering, of what cannot be had and of the agent.
 func notices(t *testing.T) []string {
 	return slices.Concat(
-		constants(t, "pkg/policy/notice.go", `\w+`), arguments(t, "pkg/delivery/render/*.go", 0, "notice"),
-		[]string{string(provider.Missing), string(provider.Denied), string(provider.Invalid), layout.Unavailable},
+		constants(t, "pkg/policy/notice.go", `\w+`), arguments(t, "pkg/delivery/render/*.go", 0, "Remark"),
+		[]string{string(layout.Missing), string(layout.Denied), string(layout.Invalid), string(layout.Unavailable)},
 		constants(t, "pkg/envshim/*.go", `notice\w+`), constants(t, "pkg/mount/layout/layout.go", `Notice\w+`))
 }
 

@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 
 	"github.com/leoflow/secrets-csi/internal/logkey"
+	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 )
 
@@ -79,7 +80,7 @@ func (p *Provider) watchOnce(ctx context.Context, notify func(provider.Change)) 
 			return errNoAnswer
 		}
 		if name, ours := nameOf(meta.ObjectMeta); ours {
-			notify(provider.Change{Entries: []provider.Name{name}, Namespace: meta.Namespace})
+			notify(provider.Change{Entries: []entry.Name{name}, Namespace: meta.Namespace})
 		}
 	}
 	return nil

@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sync/singleflight"
 
+	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 	"github.com/leoflow/secrets-csi/pkg/secret"
 )
@@ -46,7 +47,7 @@ func New(config Config) *Resolver {
 }
 
 // Resolve implements provider.Resolver.
-func (r *Resolver) Resolve(ctx context.Context, pod provider.Identity, ref provider.Reference) (secret.Text, error) {
+func (r *Resolver) Resolve(ctx context.Context, pod provider.Identity, ref entry.Reference) (secret.Text, error) {
 	cloud := r.config.Clouds[ref.Cloud]
 	if cloud == nil {
 		return secret.Text{}, Unusable("references into " + ref.Cloud + " are not enabled on this node; have them enabled, or go keyless")
@@ -54,8 +55,8 @@ func (r *Resolver) Resolve(ctx context.Context, pod provider.Identity, ref provi
 	if ref.Version == "latest" {
 		ref.Version = ""
 	}
-	if err := cloud.Validate(ref); err != nil {
-		return secret.Text{}, err
+	if part, reason := ref.Fault(); part != "" {
+		return secret.Text{}, Unusable("the reference's " + string(part) + " " + reason)
 	}
 	subject := Subject{Pod: pod, Role: ref.Role, Location: ref.Location}
 	var err error
@@ -69,7 +70,7 @@ func (r *Resolver) Resolve(ctx context.Context, pod provider.Identity, ref provi
 type request struct {
 	cloud    Cloud
 	subject  Subject
-	ref      provider.Reference
+	ref      entry.Reference
 	identity cacheKey
 }
 

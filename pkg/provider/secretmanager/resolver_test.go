@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 	"github.com/leoflow/secrets-csi/pkg/secret"
 )
@@ -21,7 +22,7 @@ import (
 func TestPodsOfOneIdentityShareOneCall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		answer := make(chan struct{})
-		cloud := &fakeCloud{access: func(ctx context.Context, subject Subject, ref provider.Reference) (secret.Text, error) {
+		cloud := &fakeCloud{access: func(ctx context.Context, subject Subject, ref entry.Reference) (secret.Text, error) {
 			<-answer
 			return tells(ctx, subject, ref)
 		}}
@@ -53,17 +54,17 @@ func TestNothingIsSharedBeyondAnIdentity(t *testing.T) {
 			return map[string]string{fakeAnnotation: annotation, "another": "ignored"}, nil
 		},
 	})
-	variants := map[string]func(*provider.Identity, *provider.Reference){
-		"the first":       func(*provider.Identity, *provider.Reference) {},
-		"namespace":       func(pod *provider.Identity, _ *provider.Reference) { pod.Namespace = "ns2" },
-		"service account": func(pod *provider.Identity, _ *provider.Reference) { pod.ServiceAccount = "b" },
-		"annotation":      func(*provider.Identity, *provider.Reference) { annotation = "p" },
-		"role":            func(_ *provider.Identity, ref *provider.Reference) { ref.Role = "r" },
-		"location":        func(_ *provider.Identity, ref *provider.Reference) { ref.Location = "m" },
-		"name":            func(_ *provider.Identity, ref *provider.Reference) { ref.Name = "t" },
-		"version":         func(_ *provider.Identity, ref *provider.Reference) { ref.Version = "7" },
-		"cloud":           func(_ *provider.Identity, ref *provider.Reference) { ref.Cloud = "other" },
-		"parts that join up alike": func(pod *provider.Identity, _ *provider.Reference) {
+	variants := map[string]func(*provider.Identity, *entry.Reference){
+		"the first":       func(*provider.Identity, *entry.Reference) {},
+		"namespace":       func(pod *provider.Identity, _ *entry.Reference) { pod.Namespace = "ns2" },
+		"service account": func(pod *provider.Identity, _ *entry.Reference) { pod.ServiceAccount = "b" },
+		"annotation":      func(*provider.Identity, *entry.Reference) { annotation = "p" },
+		"role":            func(_ *provider.Identity, ref *entry.Reference) { ref.Role = "r" },
+		"location":        func(_ *provider.Identity, ref *entry.Reference) { ref.Location = "m" },
+		"name":            func(_ *provider.Identity, ref *entry.Reference) { ref.Name = "t" },
+		"version":         func(_ *provider.Identity, ref *entry.Reference) { ref.Version = "7" },
+		"cloud":           func(_ *provider.Identity, ref *entry.Reference) { ref.Cloud = "other" },
+		"parts that join up alike": func(pod *provider.Identity, _ *entry.Reference) {
 			pod.Namespace, pod.ServiceAccount = "n", "sa"
 		},
 	}
@@ -106,7 +107,7 @@ func TestValuesAreKeptForAWhile(t *testing.T) {
 
 func TestFailuresAreNotKept(t *testing.T) {
 	failing := true
-	cloud := &fakeCloud{access: func(ctx context.Context, subject Subject, ref provider.Reference) (secret.Text, error) {
+	cloud := &fakeCloud{access: func(ctx context.Context, subject Subject, ref entry.Reference) (secret.Text, error) {
 		if failing {
 			return secret.Text{}, &Failure{Kind: provider.ErrDenied}
 		}
@@ -121,8 +122,8 @@ func TestFailuresAreNotKept(t *testing.T) {
 }
 
 // onlyToken refuses every token but one.
-func onlyToken(good string) func(context.Context, Subject, provider.Reference) (secret.Text, error) {
-	return func(ctx context.Context, subject Subject, ref provider.Reference) (secret.Text, error) {
+func onlyToken(good string) func(context.Context, Subject, entry.Reference) (secret.Text, error) {
+	return func(ctx context.Context, subject Subject, ref entry.Reference) (secret.Text, error) {
 		if subject.Pod.CloudTokens[fakeAudience].Reveal() != good {
 			return secret.Text{}, &Failure{Kind: provider.ErrUnauthenticated}
 		}
@@ -149,7 +150,7 @@ func TestWhoJoinedABadTokensCallTriesTheirOwn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		first := make(chan struct{})
 		decide := onlyToken("good")
-		cloud := &fakeCloud{access: func(ctx context.Context, subject Subject, ref provider.Reference) (secret.Text, error) {
+		cloud := &fakeCloud{access: func(ctx context.Context, subject Subject, ref entry.Reference) (secret.Text, error) {
 			<-first
 			return decide(ctx, subject, ref)
 		}}
@@ -174,7 +175,7 @@ func TestWhoJoinedABadTokensCallTriesTheirOwn(t *testing.T) {
 func TestACallOutlivesWhoeverBeganIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		answer := make(chan struct{})
-		cloud := &fakeCloud{access: func(ctx context.Context, subject Subject, ref provider.Reference) (secret.Text, error) {
+		cloud := &fakeCloud{access: func(ctx context.Context, subject Subject, ref entry.Reference) (secret.Text, error) {
 			select {
 			case <-answer:
 				return tells(ctx, subject, ref)
@@ -215,7 +216,7 @@ func TestASessionThatIsSilentIsNotUsedAgain(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				calls := 0
 				cloud := &fakeCloud{}
-				cloud.access = func(ctx context.Context, subject Subject, ref provider.Reference) (secret.Text, error) {
+				cloud.access = func(ctx context.Context, subject Subject, ref entry.Reference) (secret.Text, error) {
 					if opens, _ := cloud.counted(); opens > 1 || calls < row.answers {
 						calls++
 						return tells(ctx, subject, ref)
@@ -274,7 +275,7 @@ func TestAnnotationsAreReadOnceForManyPods(t *testing.T) {
 // accounts what a cloud asks for, and of tiny secrets no more than fit.
 func TestWhatIsKeptIsBounded(t *testing.T) {
 	resolver := New(Config{
-		Clouds: map[string]Cloud{"fake": &fakeCloud{access: func(context.Context, Subject, provider.Reference) (secret.Text, error) {
+		Clouds: map[string]Cloud{"fake": &fakeCloud{access: func(context.Context, Subject, entry.Reference) (secret.Text, error) {
 			return secret.New("x"), nil
 		}}},
 		Annotations: func(context.Context, string, string) (map[string]string, error) {
@@ -284,7 +285,7 @@ func TestWhatIsKeptIsBounded(t *testing.T) {
 	})
 	pod := podOf("ns", "a", "token")
 	for i := range 100 {
-		_, err := resolver.Resolve(t.Context(), pod, provider.Reference{Cloud: "fake", Name: strconv.Itoa(i)})
+		_, err := resolver.Resolve(t.Context(), pod, entry.Reference{Cloud: "fake", Name: strconv.Itoa(i)})
 		require.NoError(t, err)
 	}
 	assert.Less(t, len(resolver.values.byKey), 10)
@@ -326,7 +327,7 @@ func TestBadPayloads(t *testing.T) {
 		"too large": {strings.Repeat("n33dle", 11_000), "larger than 64 KiB"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			cloud := &fakeCloud{access: func(context.Context, Subject, provider.Reference) (secret.Text, error) {
+			cloud := &fakeCloud{access: func(context.Context, Subject, entry.Reference) (secret.Text, error) {
 				return secret.New(row.value), nil
 			}}
 			_, err := resolverOf(cloud).Resolve(t.Context(), podOf("ns", "a", "token"), aReference)
@@ -342,7 +343,7 @@ func TestBadPayloads(t *testing.T) {
 func TestResolveRefusesBeforeItAsks(t *testing.T) {
 	cloud := &fakeCloud{access: tells}
 	t.Run("a cloud that is not enabled", func(t *testing.T) {
-		_, err := resolverOf(cloud).Resolve(t.Context(), podOf("ns", "a", "token"), provider.Reference{Cloud: "aws"})
+		_, err := resolverOf(cloud).Resolve(t.Context(), podOf("ns", "a", "token"), entry.Reference{Cloud: "aws"})
 		require.ErrorContains(t, err, "references into aws are not enabled")
 	})
 	t.Run("annotations that cannot be read", func(t *testing.T) {
