@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/leoflow/secrets-csi/internal/logkey"
 	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/policy"
 	"github.com/leoflow/secrets-csi/pkg/provider"
@@ -61,7 +62,7 @@ func (d *Deliverer) resolveAll(ctx context.Context, t task, entries []entry.Entr
 		one := resolved{at: i, Entry: entries[i]}
 		entries[i].Refuse(entry.Unavailable, "")
 		go func() {
-			one.err = d.guard(t.spec, func() error { d.resolve(ctx, t.spec.Pod, &one.Entry, slots); return nil })
+			one.err = d.guard(t.spec, func() error { return d.resolve(ctx, t.spec.Pod, &one.Entry, slots) })
 			made <- one
 		}()
 	}
@@ -102,23 +103,27 @@ func giveUp(t task, entries []entry.Entry) {
 func isAwaited(e entry.Entry) bool { return e.State == entry.Unavailable && e.Reason() == "" }
 
 // resolve fetches what an entry's reference points at, under the pod's identity, and has the
-// policy put it in its place.
-func (d *Deliverer) resolve(ctx context.Context, pod provider.Identity, e *entry.Entry, slots chan struct{}) {
+// policy put it in its place. Its error is a panic of the Resolver's.
+func (d *Deliverer) resolve(ctx context.Context, pod provider.Identity, e *entry.Entry, slots chan struct{}) error {
 	reference := *e.Reference
 	value, err := d.fetchSecret(ctx, pod, reference, slots)
+	if ended := (*logkey.Panic)(nil); errors.As(err, &ended) {
+		return err
+	}
 	if err != nil {
 		state := entry.Invalid
 		if errors.Is(err, provider.ErrUnavailable) {
 			state = entry.Unavailable
 		}
 		e.Refuse(state, fmt.Sprintf("field %q: resolving reference: %v", reference.Field, err))
-		return
+		return nil
 	}
 	policy.Complete(e, value)
 	if e.State == entry.Delivered {
 		// The latest may change while the reference to it does not.
 		e.Version += "+" + d.versions.Of(e.Name(), value.Reveal())
 	}
+	return nil
 }
 
 func (d *Deliverer) fetchSecret(ctx context.Context, pod provider.Identity, reference entry.Reference, slots chan struct{}) (secret.Text, error) {

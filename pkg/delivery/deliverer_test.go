@@ -112,7 +112,7 @@ func (r *rig) volume(t *testing.T, pod string) Volume {
 	return Volume{
 		ID: "csi-" + pod, TargetPath: target, Mode: 0o440, Format: render.URI, Provider: "core",
 		Connections: named("warehouse"), Variables: named("region"),
-		Pod: provider.Identity{Namespace: "airflow", ServiceAccount: "etl", PodName: pod, PodUID: "uid-" + pod, Token: secret.New("token-of-" + pod)},
+		Pod: provider.Identity{Namespace: "airflow", ServiceAccount: "etl", PodName: pod, PodUID: "uid-" + pod, Token: providertest.Token("airflow", "etl", "token-of-"+pod)},
 	}
 }
 
@@ -232,6 +232,7 @@ func TestAFailedFirstPublishLeavesNothing(t *testing.T) {
 			err := r.Publish(t.Context(), v)
 			assert.Equal(t, row.reason, reasonOf(t, err))
 			assert.Contains(t, err.Error(), row.message)
+			assert.NotContains(t, err.Error(), r.dir, "where on the node that is")
 			mounted, _ := mount.IsMounted(v.TargetPath)
 			assert.False(t, mounted)
 			_, known := r.Health(v.ID)

@@ -72,7 +72,7 @@ var errNoProvider = errors.New("no such provider is configured on this node")
 // answerOf is what a volume has to go by: what was said just now, or of a new pod, what is
 // remembered.
 func (d *Deliverer) answerOf(t task, outcome provider.Outcome) answer {
-	if errors.Is(outcome.Err, provider.ErrUnavailable) && !d.isLive(t.volume) && !t.spec.Pod.TaskToken {
+	if errors.Is(outcome.Err, provider.ErrUnavailable) && !d.isLive(t.volume) && !t.spec.Pod.TaskToken && t.spec.Pod.IsAttested() {
 		if entries, at, found := d.memory.remind(t.key); found {
 			return answer{provider.Outcome{Entries: entries}, at, outcome.Err}
 		}

@@ -15,6 +15,7 @@ import (
 	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/mount"
 	"github.com/leoflow/secrets-csi/pkg/provider"
+	"github.com/leoflow/secrets-csi/pkg/provider/providertest"
 	"github.com/leoflow/secrets-csi/pkg/secret"
 )
 
@@ -62,7 +63,10 @@ func TestMemoryServesNobodyElse(t *testing.T) {
 	for name, change := range map[string]func(*rig, *Volume){
 		"another service account": func(_ *rig, v *Volume) { v.Pod.ServiceAccount = "report" },
 		"another namespace":       func(_ *rig, v *Volume) { v.Pod.Namespace = "elsewhere" },
-		"another request":         func(_ *rig, v *Volume) { v.Variables = Wanted{} },
+		"another's tokens": func(_ *rig, v *Volume) {
+			v.Pod.Token = providertest.Token(v.Pod.Namespace, "report", "of-another")
+		},
+		"another request": func(_ *rig, v *Volume) { v.Variables = Wanted{} },
 		"after the grace": func(r *rig, _ *Volume) {
 			r.fake.Fail(provider.ErrUnavailable)
 			time.Sleep(grace)

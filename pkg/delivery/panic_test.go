@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/leoflow/secrets-csi/internal/logkey"
 	"github.com/leoflow/secrets-csi/internal/schedule"
 	"github.com/leoflow/secrets-csi/pkg/airflow"
 	"github.com/leoflow/secrets-csi/pkg/delivery/render"
@@ -186,4 +187,27 @@ func TestAPanicOfAWatchEndsItAndNothingElse(t *testing.T) {
 		assert.NotContains(t, r.log.String(), "n33dle")
 		assert.Equal(t, 1, strings.Count(r.log.String(), `"msg":"panic"`))
 	})
+}
+
+// A Resolver shares calls, and so panics where nobody of delivery can catch it.
+func TestAPanicThatAResolverTellsOfEndsItsVolume(t *testing.T) {
+	for name, resolve := range map[string]resolverFunc{
+		"told": func(context.Context, entry.Reference) (secret.Text, error) {
+			return secret.Text{}, &logkey.Panic{About: logkey.OfPanic("about n33dle")}
+		},
+		"here": func(context.Context, entry.Reference) (secret.Text, error) { panic("about n33dle") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			r, notes := newRig(t), &notebook{}
+			r.Resolver, r.Observer = resolve, notes
+			r.fake.SetConnection(gcp(`{"key_secret_name":"gcs-key","key_secret_project_id":"p"}`))
+			v := r.volume(t, "a")
+			v.Connections = named("gcs")
+			err := r.Publish(t.Context(), v)
+			assert.Equal(t, Internal, reasonOf(t, err))
+			assert.Equal(t, 1, notes.panics)
+			assert.NotContains(t, err.Error()+r.log.String(), "n33dle")
+			require.NoError(t, r.Publish(t.Context(), r.volume(t, "b")))
+		})
+	}
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/leoflow/secrets-csi/pkg/mount"
@@ -45,7 +46,7 @@ func (d *Deliverer) place(t task, cause string, c content, from answer) (placeme
 	target := t.spec.TargetPath
 	created, err := d.mount(target, cause == publishing)
 	if err != nil {
-		return placement{}, failf(placeReason(err), err, "making the volume: %v", err)
+		return placement{}, failAt(target, "making the volume", err)
 	}
 	written, err := mount.Write(target, mount.Content{
 		Entries: c.entries, Rest: c.rest,
@@ -61,7 +62,7 @@ func (d *Deliverer) place(t task, cause string, c content, from answer) (placeme
 		if created {
 			err = errors.Join(err, mount.Unmount(target))
 		}
-		return placement{}, failf(placeReason(err), err, "filling the volume: %v", err)
+		return placement{}, failAt(target, "filling the volume", err)
 	}
 	t.placed = t.begun.Number
 	confirmed := from.fetched
@@ -87,6 +88,17 @@ func (d *Deliverer) mount(target string, publishing bool) (created bool, err err
 		return false, fmt.Errorf("%w: the next publish brings it back", mount.ErrNotMounted)
 	}
 	return d.mounter.Mount(target, mount.Options{SizeBytes: d.VolumeSize})
+}
+
+// failAt is a failure of mount's. Where on the node a volume is stays out of the message,
+// which the pod's author reads, and in Full, which the log has.
+func failAt(target, doing string, err error) *Error {
+	failure := failf(placeReason(err), err, "%s: %v", doing, err)
+	without := strings.NewReplacer(target, "the target path", filepath.Dir(target)+"/", "").Replace(failure.Message)
+	if without != failure.Message {
+		failure.Message, failure.Full = without, failure.Message
+	}
+	return failure
 }
 
 // placeReason is mountReason where it is an entry that Missing would speak of.

@@ -13,7 +13,6 @@ import (
 	"github.com/leoflow/secrets-csi/internal/schedule"
 	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/provider"
-	"github.com/leoflow/secrets-csi/pkg/secret"
 )
 
 // rotated runs a test in virtual time with the rotation loop running.
@@ -89,7 +88,7 @@ func TestAPodOfAGroupWhoseTokenIsRefusedGetsNothingOfItsNeighbours(t *testing.T)
 		good, bad := r.volume(t, "good"), r.volume(t, "bad")
 		require.NoError(t, r.Publish(t.Context(), good))
 		require.NoError(t, r.Publish(t.Context(), bad))
-		r.fake.RefuseToken(secret.New("token-of-bad"))
+		r.fake.RefuseToken(r.volume(t, "bad").Pod.Token)
 		r.fake.SetConnection(warehouse("second"))
 		synctest.Wait()
 		assert.Equal(t, secondURI, read(t, good, "connections/warehouse"))

@@ -30,12 +30,17 @@ type Entry struct {
 	Value, JSON []byte
 }
 
-// What the line is made of; whoever makes entries needs no other package for it.
+// Whoever makes entries needs no other package for what the line is made of.
 type (
-	Kind   = layout.Kind
-	Name   = layout.Name
-	State  = layout.State
-	Grade  = layout.Grade
+	// Kind is layout's.
+	Kind = layout.Kind
+	// Name is layout's.
+	Name = layout.Name
+	// State is layout's.
+	State = layout.State
+	// Grade is layout's.
+	Grade = layout.Grade
+	// Notice is layout's.
 	Notice = layout.Notice
 )
 

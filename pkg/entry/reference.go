@@ -77,7 +77,8 @@ func (r Reference) Fault() (part Part, reason string) {
 	}{{NamePart, r.Name}, {LocationPart, r.Location}, {VersionPart, r.Version}, {RolePart, r.Role}}
 	for _, one := range values {
 		want, has := forms[r.Cloud][one.part]
-		if has && !(want.optional && one.value == "") && !want.pattern.MatchString(one.value) {
+		mayBeEmpty := want.optional && one.value == ""
+		if has && !mayBeEmpty && !want.pattern.MatchString(one.value) {
 			return one.part, want.reason
 		}
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/provider"
+	"github.com/leoflow/secrets-csi/pkg/provider/providertest"
 	"github.com/leoflow/secrets-csi/pkg/secret"
 )
 
@@ -73,7 +74,7 @@ func owner(pod provider.Identity, annotation string, ref entry.Reference) string
 func podOf(namespace, serviceAccount, token string) provider.Identity {
 	return provider.Identity{
 		Namespace: namespace, ServiceAccount: serviceAccount,
-		CloudTokens: map[string]secret.Text{fakeAudience: secret.New(token)},
+		CloudTokens: map[string]secret.Text{fakeAudience: secret.New(token), "kubelet": providertest.Token(namespace, serviceAccount, "s")},
 	}
 }
 

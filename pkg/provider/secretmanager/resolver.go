@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sync/singleflight"
 
+	"github.com/leoflow/secrets-csi/internal/logkey"
 	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 	"github.com/leoflow/secrets-csi/pkg/secret"
@@ -58,6 +59,10 @@ func (r *Resolver) Resolve(ctx context.Context, pod provider.Identity, ref entry
 	if part, reason := ref.Fault(); part != "" {
 		return secret.Text{}, Unusable("the reference's " + string(part) + " " + reason)
 	}
+	if !pod.IsAttested() {
+		return secret.Text{}, &Failure{Kind: provider.ErrUnauthenticated, Text: "no token from kubelet is of service account " +
+			pod.Namespace + "/" + pod.ServiceAccount + "; list the cloud's audience in the CSIDriver's tokenRequests, and set podInfoOnMount there"}
+	}
 	subject := Subject{Pod: pod, Role: ref.Role, Location: ref.Location}
 	var err error
 	if subject.Annotations, err = r.annotations(ctx, cloud, pod); err != nil {
@@ -102,8 +107,13 @@ func (r *Resolver) share(ctx context.Context, req request) (secret.Text, error) 
 }
 
 // fetch asks the cloud. It outlives the caller that began it, because others may have
-// joined.
-func (r *Resolver) fetch(ctx context.Context, key cacheKey, req request) (any, error) {
+// joined. A panic is the error of all of them: singleflight would have it end the process.
+func (r *Resolver) fetch(ctx context.Context, key cacheKey, req request) (fetched any, err error) {
+	defer func() {
+		if value := recover(); value != nil {
+			fetched, err = nil, &logkey.Panic{About: logkey.OfPanic(value)}
+		}
+	}()
 	if value, found := r.values.get(key); found {
 		return value, nil
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -14,6 +15,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/leoflow/secrets-csi/internal/logkey"
 	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 	"github.com/leoflow/secrets-csi/pkg/secret"
@@ -354,6 +356,13 @@ func TestResolveRefusesBeforeItAsks(t *testing.T) {
 		require.ErrorIs(t, err, provider.ErrUnavailable)
 		assert.EqualError(t, err, "reading service account ns/a: why (unavailable); wait, it is tried again")
 	})
+	t.Run("tokens of another service account", func(t *testing.T) {
+		pod := podOf("ns", "b", "token")
+		pod.ServiceAccount = "a"
+		_, err := resolverOf(cloud).Resolve(t.Context(), pod, aReference)
+		require.ErrorIs(t, err, provider.ErrUnauthenticated)
+		assert.ErrorContains(t, err, "no token from kubelet is of service account ns/a; ")
+	})
 	t.Run("no token", func(t *testing.T) {
 		pod := podOf("ns", "a", "")
 		_, err := resolverOf(cloud).Resolve(t.Context(), pod, aReference)
@@ -361,4 +370,33 @@ func TestResolveRefusesBeforeItAsks(t *testing.T) {
 	})
 	_, calls := cloud.counted()
 	assert.Zero(t, calls)
+}
+
+// What was cached for a service account is for who has a token of it, and not for who is
+// said to be it.
+func TestACachedSecretIsForTheAccountsOwn(t *testing.T) {
+	resolver := resolverOf(&fakeCloud{access: tells})
+	_, err := resolver.Resolve(t.Context(), podOf("ns", "a", "token"), aReference)
+	require.NoError(t, err)
+	thief := podOf("ns", "b", "token")
+	thief.ServiceAccount = "a"
+	value, err := resolver.Resolve(t.Context(), thief, aReference)
+	require.ErrorIs(t, err, provider.ErrUnauthenticated)
+	assert.Zero(t, value.Len())
+}
+
+func TestAPanicOfAFlightIsItsCallersError(t *testing.T) {
+	resolver := resolverOf(&fakeCloud{access: tells})
+	resolver.paces = nil // over which the call panics
+	var calls sync.WaitGroup
+	for range 8 {
+		calls.Go(func() {
+			_, err := resolver.Resolve(t.Context(), podOf("ns", "a", "token"), aReference)
+			var ended *logkey.Panic
+			if assert.ErrorAs(t, err, &ended) {
+				assert.Contains(t, ended.About[1].Value.String(), "(*Resolver).fetch")
+			}
+		})
+	}
+	calls.Wait()
 }
