@@ -17,6 +17,7 @@ import (
 
 	"github.com/leoflow/secrets-csi/internal/cli"
 	"github.com/leoflow/secrets-csi/internal/metric"
+	"github.com/leoflow/secrets-csi/internal/report"
 	"github.com/leoflow/secrets-csi/pkg/delivery"
 	"github.com/leoflow/secrets-csi/pkg/driver"
 	"github.com/leoflow/secrets-csi/pkg/provider"
@@ -90,14 +91,12 @@ func serve(ctx context.Context, s settings, sources sources, resolver provider.R
 	deliverer := delivery.New(delivery.Config{
 		Providers:  sources.byName,
 		Resolver:   resolver,
-		Recorder:   sources.recorder,
 		VolumeSize: int64(s.volumeSize),
 		// The provider gives up first, because it knows what it waited for.
 		FetchTimeout: s.fetchTimeout + time.Second,
 		PollEvery:    s.pollEvery,
 		OfflineGrace: s.offlineGrace,
-		Observer:     metrics.Delivery(),
-		Log:          log,
+		Readers:      report.Readers{Log: log, Observer: metrics.Delivery(), Recorder: sources.recorder},
 	})
 	server := &driver.Server{
 		Endpoint:        socketPath(s.endpoint),

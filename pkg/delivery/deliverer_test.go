@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/leoflow/secrets-csi/internal/report"
 	"github.com/leoflow/secrets-csi/internal/schedule"
 	"github.com/leoflow/secrets-csi/internal/testwait"
 	"github.com/leoflow/secrets-csi/pkg/airflow"
@@ -53,7 +54,7 @@ func newRig(t *testing.T) *rig {
 			VolumeSize:   megabyte,
 			FetchTimeout: time.Minute,
 			PollEvery:    time.Minute,
-			Log:          slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+			Readers:      report.Readers{Log: slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))},
 		}),
 		fake: fake, log: log, dir: t.TempDir(),
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/leoflow/secrets-csi/internal/logkey"
+	"github.com/leoflow/secrets-csi/internal/report"
 	"github.com/leoflow/secrets-csi/internal/schedule"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 )
@@ -145,4 +146,16 @@ func (*Deliverer) sleepFor(ctx context.Context, wait time.Duration) {
 func (d *Deliverer) staleAfter(spec Volume) (after time.Duration) {
 	d.set.plan(func(plan *schedule.Schedule) { after = plan.StaleAfter(spec.Refresh) })
 	return after
+}
+
+// tellStale tells the pods whose files have just become so old that they are in doubt.
+func (d *Deliverer) tellStale() {
+	for _, v := range d.set.turnedStale(time.Now()) {
+		spec, health := d.set.look(v)
+		message := "the files were last confirmed " + health.Age() + " ago"
+		if full, known := d.Health(spec.ID); known && full.Problem != "" {
+			message = full.Problem
+		}
+		d.Recorder.Record(subject(spec), report.EventVolumeStale, message)
+	}
 }
