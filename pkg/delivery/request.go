@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/leoflow/secrets-csi/internal/schedule"
 	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 )
@@ -24,6 +25,22 @@ func (w Wanted) selection() provider.Selection {
 
 func request(spec Volume) provider.Request {
 	return provider.Request{Connections: spec.Connections.selection(), Variables: spec.Variables.selection()}
+}
+
+// wantedSet is what the volume wants, as the schedule looks changes up in it.
+func wantedSet(spec Volume) schedule.Set {
+	var kinds []entry.Kind
+	var names []entry.Name
+	for _, kind := range []entry.Kind{entry.Connection, entry.Variable} {
+		wanted := spec.wanted(kind)
+		if wanted.All {
+			kinds = append(kinds, kind)
+		}
+		for _, name := range wanted.Names {
+			names = append(names, entry.Name{Kind: kind, ID: name.ID})
+		}
+	}
+	return schedule.NewSet(kinds, names)
 }
 
 func (v Volume) wanted(kind entry.Kind) Wanted {

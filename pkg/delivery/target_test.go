@@ -24,7 +24,7 @@ func TestATargetHasOneVolume(t *testing.T) {
 
 	err := r.Publish(t.Context(), other)
 	assert.Equal(t, Conflict, reasonOf(t, err))
-	assert.EqualError(t, err, "another volume, csi-a, is published at "+v.TargetPath)
+	assert.EqualError(t, err, "another volume, csi-a, is published at the target path")
 	assert.False(t, r.Holds(other.ID, v.TargetPath), "what is there is not this volume")
 	assert.True(t, r.Holds(v.ID, v.TargetPath))
 	assert.Equal(t, firstURI, read(t, v, "connections/warehouse"))

@@ -41,11 +41,17 @@ func TestExpiredValuesLeaveMemory(t *testing.T) {
 		time.Sleep(2 * time.Minute)
 		synctest.Wait() // for the sweep, which is due at this very instant
 		cache.put(cacheKey{3}, 3, 1, time.Hour)
-		assert.Len(t, cache.byKey, 2)
-		assert.Equal(t, 2, cache.size)
+		func() { // the sweep runs beside us
+			cache.mu.Lock()
+			defer cache.mu.Unlock()
+			assert.Len(t, cache.byKey, 2)
+			assert.Equal(t, 2, cache.size)
+		}()
 
 		time.Sleep(2 * time.Hour)
 		synctest.Wait()
+		cache.mu.Lock()
+		defer cache.mu.Unlock()
 		assert.Empty(t, cache.byKey, "though nobody asks")
 		assert.Nil(t, cache.sweep, "and then nothing runs")
 	})
