@@ -66,7 +66,7 @@ func (s *set) adopt(spec Volume, health Health) (v *volume, differs bool, err er
 	other, taken := s.at[spec.TargetPath]
 	switch {
 	case known && v.spec.TargetPath != spec.TargetPath:
-		return nil, false, failf(Conflict, nil, "volume %s is already published at another path", spec.ID)
+		return nil, false, failf(Conflict, nil, "volume %s is already published at another target path", spec.ID)
 	case taken && other != v:
 		return nil, false, failf(Conflict, nil, "another volume, %s, is published at the target path", other.spec.ID)
 	case !known:

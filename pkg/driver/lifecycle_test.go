@@ -101,7 +101,7 @@ func TestAVolumeHasOneTarget(t *testing.T) {
 	second.TargetPath = r.target("elsewhere")
 	err := r.publish(t, second)
 	assert.Equal(t, codes.FailedPrecondition.String(), status.Code(err).String())
-	assert.Equal(t, "volume good is already published at another path", status.Convert(err).Message())
+	assert.Equal(t, "volume good is already published at another target path", status.Convert(err).Message())
 	stillGood()
 }
 

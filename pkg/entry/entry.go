@@ -44,8 +44,8 @@ type (
 	Notice = layout.Notice
 )
 
-// The kinds and the states. Of Unavailable no source speaks for a single entry unless it
-// can be asked for the others.
+// The kinds and the states. No source says Unavailable: one that cannot be asked says
+// nothing of an entry. It is what a connection is while its reference cannot be resolved.
 const (
 	Connection = layout.Connection
 	Variable   = layout.Variable

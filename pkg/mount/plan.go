@@ -1,13 +1,11 @@
 package mount
 
 import (
-	"bytes"
 	"cmp"
-	"encoding/json"
 	"slices"
-	"strings"
 	"time"
 
+	"github.com/leoflow/secrets-csi/internal/jsontext"
 	"github.com/leoflow/secrets-csi/pkg/mount/layout"
 )
 
@@ -109,21 +107,9 @@ func object(lines []line) []byte {
 		if i > 0 {
 			text = append(text, ",\n"...)
 		}
-		text = append(append(append(text, quoteJSON(l.ID)...), ": "...), l.json...)
+		text = append(append(jsontext.AppendQuoted(text, l.ID), ": "...), l.json...)
 	}
 	return append(text, "\n}\n"...)
-}
-
-// quoteJSON is a JSON string without the escaping that only HTML needs.
-func quoteJSON(s string) []byte {
-	if !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' || r == '"' || r == '\\' }) {
-		return []byte(`"` + s + `"`)
-	}
-	var buffer strings.Builder
-	encoder := json.NewEncoder(&buffer)
-	encoder.SetEscapeHTML(false)
-	_ = encoder.Encode(s) // a string always encodes
-	return bytes.TrimSuffix([]byte(buffer.String()), []byte("\n"))
 }
 
 // entries are the lines of the manifest.

@@ -13,10 +13,11 @@ func storedKeyfile(value json.RawMessage) (fields, error) {
 	if inner, ok := text(value); ok {
 		return parseKeyfile(inner)
 	}
-	if value[0] == '{' {
-		return checkKeyfile(splitFields(value))
+	key, err := splitFields(value)
+	if err != nil {
+		return nil, errors.New(notObject(string(value)))
 	}
-	return nil, errors.New(notObject(string(value)))
+	return checkKeyfile(key)
 }
 
 func parseKeyfile(object string) (fields, error) {

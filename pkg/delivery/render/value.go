@@ -2,11 +2,11 @@ package render
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"unicode/utf8"
 
+	"github.com/leoflow/secrets-csi/internal/jsontext"
 	"github.com/leoflow/secrets-csi/pkg/airflow"
 	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/mount/layout"
@@ -62,7 +62,7 @@ func (f Format) connection(e *entry.Entry) error {
 
 func variable(e *entry.Entry) error {
 	e.Value = []byte(e.Text.Reveal())
-	e.JSON = quoteJSON(e.Text.Reveal())
+	e.JSON = jsontext.AppendQuoted(nil, e.Text.Reveal())
 	return nil
 }
 
@@ -80,13 +80,4 @@ func checkValue(e *entry.Entry) error {
 			len(e.Value), maxEnvString, e.File))
 	}
 	return nil
-}
-
-// quoteJSON is a JSON string without the escaping that only HTML needs.
-func quoteJSON(s string) []byte {
-	var buffer bytes.Buffer
-	encoder := json.NewEncoder(&buffer)
-	encoder.SetEscapeHTML(false)
-	_ = encoder.Encode(s) // a string always encodes
-	return bytes.TrimSuffix(buffer.Bytes(), []byte("\n"))
 }
