@@ -81,7 +81,7 @@ func New(config Config) *Deliverer {
 		Config:   config,
 		set:      newSet(config.PollEvery),
 		targets:  targets{held: map[string]*target{}},
-		memory:   memory{grace: config.OfflineGrace, copies: map[string]*memo{}},
+		memory:   newMemory(config.OfflineGrace),
 		wake:     make(chan struct{}, 1),
 		versions: provider.NewVersions(),
 		apply:    policy.Apply,

@@ -17,7 +17,6 @@ type memo struct {
 	values   [][]byte
 	size     int
 	fetched  time.Time
-	expiry   *time.Timer
 }
 
 func newMemo(entries []entry.Entry, fetched time.Time) *memo {

@@ -1,7 +1,6 @@
 package delivery
 
 import (
-	"maps"
 	"strconv"
 	"strings"
 	"testing"
@@ -98,14 +97,6 @@ func outcomeOf(value string) []provider.Outcome {
 	}}}
 }
 
-func copies(m *memory) map[string]*memo {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return maps.Clone(m.copies)
-}
-
-func newMemory() *memory { return &memory{grace: grace, copies: map[string]*memo{}} }
-
 func TestACopyIsWhatWasGivenAndWipedInTheEnd(t *testing.T) {
 	for name, end := range map[string]func(*memory){
 		"expired":  func(*memory) { time.Sleep(grace); synctest.Wait() },
@@ -117,13 +108,14 @@ func TestACopyIsWhatWasGivenAndWipedInTheEnd(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				m := newMemory()
+				m := newMemory(grace)
 				m.learn("key", outcomeOf("first"), time.Now())
 				result, _, found := m.remind("key")
 				require.True(t, found)
 				assert.Equal(t, outcomeOf("first")[0].Entries, result)
-				held := copies(m)["key"].values
-				end(m)
+				var held [][]byte
+				require.True(t, m.copies.Use("key", func(kept *memo) { held = kept.values }))
+				end(&m)
 				require.Len(t, held, 2)
 				for _, value := range held {
 					assert.Equal(t, make([]byte, len(value)), value)
@@ -135,17 +127,17 @@ func TestACopyIsWhatWasGivenAndWipedInTheEnd(t *testing.T) {
 
 func TestMemoryIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := newMemory()
+		m := newMemory(grace)
 		for i := range 100 {
 			m.learn(strconv.Itoa(i), outcomeOf(strings.Repeat("x", mostRemembered/10)), time.Now())
 			time.Sleep(time.Second)
 		}
-		assert.Len(t, copies(m), 9, "the newest are kept")
+		assert.Equal(t, 9, m.copies.Len())
+		assert.True(t, m.copies.Use("99", func(*memo) {}), "the newest are kept")
 		m.learn("huge", outcomeOf(strings.Repeat("x", mostRemembered)), time.Now())
-		assert.NotContains(t, copies(m), "huge")
+		assert.False(t, m.copies.Use("huge", func(*memo) {}))
 		time.Sleep(grace)
 		synctest.Wait()
-		assert.Empty(t, copies(m))
-		assert.Zero(t, m.size)
+		assert.Zero(t, m.copies.Len())
 	})
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 
+	"github.com/leoflow/secrets-csi/internal/pause"
 	"github.com/leoflow/secrets-csi/internal/testlong"
 	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/provider"
@@ -130,7 +131,7 @@ func (w *world) annotations(_ context.Context, namespace, serviceAccount string)
 
 // access is a cloud with every kind of failure.
 func (w *world) access(ctx context.Context, subject Subject, ref entry.Reference) (secret.Text, error) {
-	if !sleep(ctx, rand.N(20*time.Millisecond)) {
+	if !pause.Wait(ctx, rand.N(20*time.Millisecond)) {
 		return secret.Text{}, Unreachable("waiting")
 	}
 	if subject.Pod.CloudTokens[fakeAudience].Reveal() == "expired" {

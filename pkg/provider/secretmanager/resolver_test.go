@@ -58,8 +58,8 @@ func TestNothingIsSharedBeyondAnIdentity(t *testing.T) {
 	})
 	variants := map[string]func(*provider.Identity, *entry.Reference){
 		"the first":       func(*provider.Identity, *entry.Reference) {},
-		"namespace":       func(pod *provider.Identity, _ *entry.Reference) { pod.Namespace = "ns2" },
-		"service account": func(pod *provider.Identity, _ *entry.Reference) { pod.ServiceAccount = "b" },
+		"namespace":       func(pod *provider.Identity, _ *entry.Reference) { *pod = podOf("ns2", "a", "token") },
+		"service account": func(pod *provider.Identity, _ *entry.Reference) { *pod = podOf("ns", "b", "token") },
 		"annotation":      func(*provider.Identity, *entry.Reference) { annotation = "p" },
 		"role":            func(_ *provider.Identity, ref *entry.Reference) { ref.Role = "r" },
 		"location":        func(_ *provider.Identity, ref *entry.Reference) { ref.Location = "m" },
@@ -67,7 +67,7 @@ func TestNothingIsSharedBeyondAnIdentity(t *testing.T) {
 		"version":         func(_ *provider.Identity, ref *entry.Reference) { ref.Version = "7" },
 		"cloud":           func(_ *provider.Identity, ref *entry.Reference) { ref.Cloud = "other" },
 		"parts that join up alike": func(pod *provider.Identity, _ *entry.Reference) {
-			pod.Namespace, pod.ServiceAccount = "n", "sa"
+			*pod = podOf("n", "sa", "token")
 		},
 	}
 	for name, vary := range variants {
@@ -290,8 +290,8 @@ func TestWhatIsKeptIsBounded(t *testing.T) {
 		_, err := resolver.Resolve(t.Context(), pod, entry.Reference{Cloud: "fake", Name: strconv.Itoa(i)})
 		require.NoError(t, err)
 	}
-	assert.Less(t, len(resolver.values.byKey), 10)
-	known, found := resolver.accounts.get(resolver.keyer.account(pod))
+	assert.Less(t, resolver.values.Len(), 10)
+	known, found := resolver.accounts.Get(resolver.keyer.account(pod))
 	require.True(t, found)
 	assert.Equal(t, map[string]string{fakeAnnotation: "p"}, known)
 }
