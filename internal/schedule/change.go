@@ -34,9 +34,34 @@ type Change struct {
 	Namespace string
 }
 
-// Changed makes every volume of the source due that the change may concern, within the time
+// WatchBegan takes in that the source will tell of changes from here on.
+func (s *Schedule) WatchBegan(source string) { s.watched[source] = true }
+
+// WatchEnded takes in that the source tells of changes no more. If that is new, every volume
+// of it is fetched once, within the time that polling takes.
+func (s *Schedule) WatchEnded(source string, isNew bool, now time.Time) {
+	s.watched[source] = false
+	if isNew {
+		s.changed(source, Change{All: true}, s.PollEvery, now)
+	}
+}
+
+// Notified takes in what the source tells, which is a sign of life besides: an outage is
+// looked into at once. A change of single entries is fetched at once, and after a gap
+// everything is over a while.
+func (s *Schedule) Notified(source string, change Change, now time.Time) {
+	s.watched[source] = true
+	s.outages.probeNow(source, now)
+	within := time.Duration(0)
+	if change.All {
+		within = ResyncSpread
+	}
+	s.changed(source, change, within, now)
+}
+
+// changed makes every volume of the source due that the change may concern, within the time
 // given.
-func (s *Schedule) Changed(source string, change Change, within time.Duration, now time.Time) {
+func (s *Schedule) changed(source string, change Change, within time.Duration, now time.Time) {
 	news := newsOf(change)
 	s.makeDue(within, now, func(v *volume) bool {
 		if v.Source != source || !news.concern(v) {
@@ -85,9 +110,6 @@ func (n news) concern(v *volume) bool {
 		return found
 	})
 }
-
-// Watched takes in whether the source tells of changes at present.
-func (s *Schedule) Watched(source string, up bool) { s.watched[source] = up }
 
 // makeDue draws one time for all volumes that can share a call.
 func (s *Schedule) makeDue(within time.Duration, now time.Time, chosen func(*volume) bool) {

@@ -105,16 +105,16 @@ func TestWhenAVolumeIsFetchedAgain(t *testing.T) {
 			want:   []time.Duration{10 * time.Second, 10 * time.Second, 10 * time.Second},
 		},
 		"watched": {
-			arrange: func(n *node) { n.Watched("core", true) },
+			arrange: func(n *node) { n.WatchBegan("core") },
 			ends:    []Ended{same},
 			want:    []time.Duration{SafetyPoll, SafetyPoll},
 		},
 		"not watched any more": {
-			arrange: func(n *node) { n.Watched("core", true); n.Watched("core", false) },
+			arrange: func(n *node) { n.WatchBegan("core"); n.WatchEnded("core", false, n.now) },
 			want:    []time.Duration{time.Minute},
 		},
 		"another source is watched": {
-			arrange: func(n *node) { n.Watched("vault", true) },
+			arrange: func(n *node) { n.WatchBegan("vault") },
 			want:    []time.Duration{time.Minute},
 		},
 		"failing": {
@@ -237,7 +237,7 @@ func TestWhomAChangeConcerns(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			n := newNode()
 			n.live(row.change, "a")
-			n.Changed(row.source, row.news, 0, n.now)
+			n.changed(row.source, row.news, 0, n.now)
 			begun, ids := n.due()
 			require.Equal(t, row.want, len(ids) == 1)
 			if row.want {
@@ -248,12 +248,38 @@ func TestWhomAChangeConcerns(t *testing.T) {
 	}
 }
 
+func TestWhatAWatchBringsAbout(t *testing.T) {
+	for name, row := range map[string]struct {
+		tell    func(*node)
+		within  time.Duration // 0 for not at all
+		watched bool
+	}{
+		"it begins":            {func(n *node) { n.WatchBegan("core") }, 0, true},
+		"it tells of an entry": {func(n *node) { n.Notified("core", Change{Entries: []layout.Name{region}}, n.now) }, 1, true},
+		"it tells of a gap":    {func(n *node) { n.Notified("core", Change{All: true}, n.now) }, ResyncSpread + 1, true},
+		"it ends":              {func(n *node) { n.WatchEnded("core", true, n.now) }, time.Minute + 1, false},
+		"it is refused again":  {func(n *node) { n.WatchEnded("core", false, n.now) }, 0, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			n := newNode()
+			n.live(asItIs, "a")
+			within := time.Duration(0)
+			n.Random = func(below time.Duration) time.Duration { within = below; return 0 }
+			row.tell(n)
+			assert.Equal(t, row.within, within)
+			assert.Equal(t, row.watched, n.watched["core"])
+			_, ids := n.due()
+			assert.Equal(t, row.within > 0, len(ids) == 1)
+		})
+	}
+}
+
 func TestNewsThatComeDuringADeliveryAreNotLost(t *testing.T) {
 	n := newNode()
 	n.live(asItIs, "a")
-	n.Changed("core", Change{All: true}, 0, n.now)
+	n.changed("core", Change{All: true}, 0, n.now)
 	begun, _ := n.due()
-	n.Changed("core", Change{Entries: []layout.Name{region}}, 0, n.now)
+	n.changed("core", Change{Entries: []layout.Name{region}}, 0, n.now)
 	_, ids := n.due()
 	require.Empty(t, ids, "it is under way")
 	n.Ended(begun[0][0], fresh, n.now)
@@ -271,7 +297,7 @@ func TestVolumesAlikeShareTheTimeThatTheyAreSpreadOver(t *testing.T) {
 		drawn += time.Second
 		return drawn
 	}
-	n.Changed("core", Change{All: true}, ResyncSpread, n.now)
+	n.changed("core", Change{All: true}, ResyncSpread, n.now)
 	assert.Equal(t, 2*time.Second, drawn)
 	assert.Equal(t, n.volumes["a"].due, n.volumes["b"].due)
 	assert.NotEqual(t, n.volumes["a"].due, n.volumes["c"].due)
@@ -281,7 +307,7 @@ func TestNewsThatChangeNothingAreDebounced(t *testing.T) {
 	n := newNode()
 	n.live(asItIs, "a")
 	news := func(end Ended) time.Duration {
-		n.Changed("core", Change{All: true}, 0, n.now)
+		n.changed("core", Change{All: true}, 0, n.now)
 		waited := n.next()
 		require.Equal(t, [][]string{{"a"}}, n.run(end))
 		return waited
@@ -360,7 +386,7 @@ func largeNode() (*node, Change) {
 func TestAChangeOfManyEntriesIsLookedUp(t *testing.T) {
 	n, change := largeNode()
 	began := time.Now()
-	n.Changed("core", change, 0, n.now)
+	n.changed("core", change, 0, n.now)
 	assert.Less(t, time.Since(began), time.Second, "five thousand million comparisons of ids by ids take longer")
 	work, _ := n.due()
 	assert.Len(t, work, 100)
@@ -369,7 +395,7 @@ func TestAChangeOfManyEntriesIsLookedUp(t *testing.T) {
 func BenchmarkChangeOfManyEntries(b *testing.B) {
 	n, change := largeNode()
 	for b.Loop() {
-		n.Changed("core", change, 0, n.now)
+		n.changed("core", change, 0, n.now)
 	}
 }
 
@@ -377,7 +403,7 @@ func BenchmarkChangeOfOneEntry(b *testing.B) {
 	n, change := largeNode()
 	change.Entries = change.Entries[:1]
 	for b.Loop() {
-		n.Changed("core", change, 0, n.now)
+		n.changed("core", change, 0, n.now)
 	}
 }
 

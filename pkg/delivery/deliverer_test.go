@@ -65,11 +65,10 @@ func (r *rig) look(t *testing.T) {
 	t.Helper()
 	r.set.plan(func(plan *schedule.Schedule) {
 		for name := range r.Providers {
-			plan.ProbeNow(name, time.Now())
-			plan.Changed(name, schedule.Change{All: true}, 0, time.Now())
+			plan.Notified(name, schedule.Change{All: true}, time.Now())
 		}
 	})
-	groups, _ := r.set.takeDue(time.Now().Add(schedule.MaxDebounce)) // those that are debounced, too
+	groups, _ := r.set.takeDue(time.Now().Add(schedule.ResyncSpread + schedule.MaxDebounce)) // when all are due
 	for _, group := range groups {
 		r.deliver(t.Context(), rotating, group)
 	}
