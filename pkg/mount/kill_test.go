@@ -56,7 +56,7 @@ func holdAndWithdraw(target string, number int) error {
 
 func TestKilledWhileEntriesAreHeldAndWithdrawn(t *testing.T) {
 	target := newVolume(t, megabyte)
-	states := map[string]int{}
+	states := map[layout.State]int{}
 	for round := range 60 {
 		killAtWork(t, target, "hold")
 		current, err := Current(target)
@@ -84,7 +84,7 @@ func TestKilledWhileEntriesAreHeldAndWithdrawn(t *testing.T) {
 		require.NoError(t, err)
 		assertShows(t, target, uniform(1_000_000+round))
 	}
-	for _, state := range []string{layout.Delivered, "held", layout.Denied} {
+	for _, state := range []layout.State{layout.Delivered, "held", layout.Denied} {
 		assert.NotZero(t, states[state], "no kill met an entry that is %s: the test tested nothing", state)
 	}
 }
