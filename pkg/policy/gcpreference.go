@@ -1,6 +1,10 @@
 package policy
 
-import "regexp"
+import (
+	"regexp"
+
+	"github.com/leoflow/secrets-csi/pkg/entry"
+)
 
 // gcpResource is a full resource name; the version is optional.
 var gcpResource = regexp.MustCompile(`^projects/([^/]+)/secrets/([^/]+)(?:/versions/([^/]+))?$`)
@@ -8,13 +12,8 @@ var gcpResource = regexp.MustCompile(`^projects/([^/]+)/secrets/([^/]+)(?:/versi
 // gcpRegional is the resource name of a secret that is kept in one region.
 var gcpRegional = regexp.MustCompile(`^projects/[^/]+/locations/[^/]+/secrets/`)
 
-var (
-	gcpProject = regexp.MustCompile(`^[a-z0-9][a-z0-9.:-]{0,99}$`)
-	gcpSecret  = regexp.MustCompile(`^[A-Za-z0-9_-]{1,255}$`)
-)
-
-func (GCP) chooseReference(d *draft) (choice, error) {
-	ref := Reference{Cloud: "gcp"}
+func (gcp) chooseReference(d *draft) (choice, error) {
+	ref := entry.Reference{Cloud: "gcp", Field: d.at()}
 	if err := d.readInto(target{secretName, &ref.Name}, target{secretVersion, &ref.Version}); err != nil {
 		return choice{}, err
 	}
@@ -22,9 +21,9 @@ func (GCP) chooseReference(d *draft) (choice, error) {
 	if err != nil {
 		return choice{}, err
 	}
-	err = d.checkForm(gcpName(ref),
-		form{located, ref.Location, gcpProject, "names no project; correct it"},
-		form{secretVersion, ref.Version, gcpSecret, "is neither a version's number nor its alias; correct it"})
+	err = d.checkForm(ref, map[entry.Part]string{
+		entry.NamePart: secretName, entry.LocationPart: located, entry.VersionPart: secretVersion,
+	})
 	if err != nil {
 		return choice{}, err
 	}
@@ -33,22 +32,21 @@ func (GCP) chooseReference(d *draft) (choice, error) {
 
 // locateGCP takes a full resource name apart, or else finds the project, and returns the
 // field that names it.
-func locateGCP(d *draft, ref *Reference) (field string, err error) {
+func locateGCP(d *draft, ref *entry.Reference) (field string, err error) {
 	if parts := gcpResource.FindStringSubmatch(ref.Name); parts != nil {
 		return secretName, takeResource(ref, parts)
 	}
 	if gcpRegional.MatchString(ref.Name) {
-		_, written := d.find(secretName)
-		return "", refuse("extra."+written, "is a regional secret, which has an endpoint of its own and is not supported; store the key in a secret without a location")
+		return "", refuse(ref.Field, "is a regional secret, which has an endpoint of its own and is not supported; store the key in a secret without a location")
 	}
-	if err := d.checkForm(gcpName(*ref)); err != nil {
+	if err := d.checkForm(*ref, map[entry.Part]string{entry.NamePart: secretName}); err != nil {
 		return "", err
 	}
 	ref.Location, field, err = secretProjectOf(d)
 	return field, err
 }
 
-func takeResource(ref *Reference, parts []string) error {
+func takeResource(ref *entry.Reference, parts []string) error {
 	ref.Location, ref.Name = parts[1], parts[2]
 	switch version := parts[3]; {
 	case version == "":
@@ -58,10 +56,6 @@ func takeResource(ref *Reference, parts []string) error {
 		return refuse("extra."+secretVersion, "is another version than that in "+secretName+"; remove it")
 	}
 	return nil
-}
-
-func gcpName(ref Reference) form {
-	return form{secretName, ref.Name, gcpSecret, "is neither a secret's name nor projects/PROJECT/secrets/NAME; correct it"}
 }
 
 // secretProjectOf is where the secret lives, and the field that says so. Upstream falls

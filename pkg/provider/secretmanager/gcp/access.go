@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/status"
 
+	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 	"github.com/leoflow/secrets-csi/pkg/provider/secretmanager"
 	"github.com/leoflow/secrets-csi/pkg/secret"
@@ -26,7 +27,7 @@ const (
 )
 
 // Access implements secretmanager.Session.
-func (s *session) Access(ctx context.Context, ref provider.Reference) (secret.Text, error) {
+func (s *session) Access(ctx context.Context, ref entry.Reference) (secret.Text, error) {
 	token, err := s.credentials.Token(ctx)
 	if err != nil {
 		return secret.Text{}, exchangeFailure(err)
@@ -44,7 +45,7 @@ func (s *session) Access(ctx context.Context, ref provider.Reference) (secret.Te
 	return secret.New(string(payload.GetData())), nil
 }
 
-func resourceName(ref provider.Reference) string {
+func resourceName(ref entry.Reference) string {
 	return "projects/" + ref.Location + "/secrets/" + ref.Name + "/versions/" + orDefault(ref.Version, "latest")
 }
 

@@ -21,7 +21,6 @@ import (
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/keepalive"
 
-	"github.com/leoflow/secrets-csi/pkg/provider"
 	"github.com/leoflow/secrets-csi/pkg/provider/secretmanager"
 	"github.com/leoflow/secrets-csi/pkg/secret"
 )
@@ -124,24 +123,7 @@ func (c *Cloud) Close() error {
 // Annotations implements secretmanager.Cloud.
 func (*Cloud) Annotations() []string { return []string{ServiceAccountAnnotation} }
 
-var (
-	project        = regexp.MustCompile(`^[a-z0-9][a-z0-9.:-]{0,99}$`)
-	secretID       = regexp.MustCompile(`^[A-Za-z0-9_-]{1,255}$`)
-	serviceAccount = regexp.MustCompile(`^[A-Za-z0-9.-]+@[A-Za-z0-9.-]+$`)
-)
-
-// Validate implements secretmanager.Cloud.
-func (*Cloud) Validate(ref provider.Reference) error {
-	switch {
-	case !project.MatchString(ref.Location):
-		return secretmanager.Unusable("the reference names no project; correct key_secret_project_id")
-	case !secretID.MatchString(ref.Name):
-		return secretmanager.Unusable("the reference is no name of a secret; correct key_secret_name")
-	case ref.Version != "" && !secretID.MatchString(ref.Version):
-		return secretmanager.Unusable("the reference's version is neither a number nor an alias; correct key_secret_version")
-	}
-	return nil
-}
+var serviceAccount = regexp.MustCompile(`^[A-Za-z0-9.-]+@[A-Za-z0-9.-]+$`)
 
 // Open implements secretmanager.Cloud.
 func (c *Cloud) Open(subject secretmanager.Subject) (secretmanager.Session, error) {
