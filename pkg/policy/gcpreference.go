@@ -2,14 +2,13 @@ package policy
 
 import "regexp"
 
-// gcpResource is a full resource name; the version is optional.
-var gcpResource = regexp.MustCompile(`^projects/([^/]+)/secrets/([^/]+)(?:/versions/([^/]+))?$`)
-
-// gcpRegional is the resource name of a secret that is kept in one region.
-var gcpRegional = regexp.MustCompile(`^projects/[^/]+/locations/[^/]+/secrets/`)
+// gcpResource is a full resource name; the region of a regional secret and the version are
+// optional.
+var gcpResource = regexp.MustCompile(`^projects/([^/]+)(?:/locations/([^/]+))?/secrets/([^/]+)(?:/versions/([^/]+))?$`)
 
 var (
 	gcpProject = regexp.MustCompile(`^[a-z0-9][a-z0-9.:-]{0,99}$`)
+	gcpRegion  = regexp.MustCompile(`^[a-z]{2,16}-[a-z]{4,16}[0-9]{1,2}$`)
 	gcpSecret  = regexp.MustCompile(`^[A-Za-z0-9_-]{1,255}$`)
 )
 
@@ -18,39 +17,40 @@ func (GCP) chooseReference(d *draft) (choice, error) {
 	if err := d.readInto(target{secretName, &ref.Name}, target{secretVersion, &ref.Version}); err != nil {
 		return choice{}, err
 	}
-	located, err := locateGCP(d, &ref)
+	field, region, err := locateGCP(d, &ref)
 	if err != nil {
 		return choice{}, err
 	}
 	err = d.checkForm(gcpName(ref),
-		form{located, ref.Location, gcpProject, "names no project; correct it"},
+		form{field, ref.Location, gcpProject, "names no project; correct it"},
+		form{secretName, region, gcpRegion, "names no region; correct it"},
 		form{secretVersion, ref.Version, gcpSecret, "is neither a version's number nor its alias; correct it"})
 	if err != nil {
 		return choice{}, err
 	}
+	if region != "" {
+		ref.Location += "/locations/" + region
+	}
 	return choice{runtime("the secret is fetched from Secret Manager under the pod's identity"), &ref}, nil
 }
 
-// locateGCP takes a full resource name apart, or else finds the project, and returns the
-// field that names it.
-func locateGCP(d *draft, ref *Reference) (field string, err error) {
+// locateGCP takes a full resource name apart, or else finds the project. It returns the
+// field that names the project, and the region of a regional secret.
+func locateGCP(d *draft, ref *Reference) (field, region string, err error) {
 	if parts := gcpResource.FindStringSubmatch(ref.Name); parts != nil {
-		return secretName, takeResource(ref, parts)
-	}
-	if gcpRegional.MatchString(ref.Name) {
-		_, written := d.find(secretName)
-		return "", refuse("extra."+written, "is a regional secret, which has an endpoint of its own and is not supported; store the key in a secret without a location")
+		ref.Location, ref.Name = parts[1], parts[3]
+		return secretName, parts[2], takeVersion(ref, parts[4])
 	}
 	if err := d.checkForm(gcpName(*ref)); err != nil {
-		return "", err
+		return "", "", err
 	}
 	ref.Location, field, err = secretProjectOf(d)
-	return field, err
+	return field, "", err
 }
 
-func takeResource(ref *Reference, parts []string) error {
-	ref.Location, ref.Name = parts[1], parts[2]
-	switch version := parts[3]; {
+// takeVersion takes that of a resource name.
+func takeVersion(ref *Reference, version string) error {
+	switch {
 	case version == "":
 	case ref.Version == "":
 		ref.Version = version
@@ -61,7 +61,7 @@ func takeResource(ref *Reference, parts []string) error {
 }
 
 func gcpName(ref Reference) form {
-	return form{secretName, ref.Name, gcpSecret, "is neither a secret's name nor projects/PROJECT/secrets/NAME; correct it"}
+	return form{secretName, ref.Name, gcpSecret, "is neither a secret's name nor projects/PROJECT/secrets/NAME (regional: projects/PROJECT/locations/REGION/secrets/NAME); correct it"}
 }
 
 // secretProjectOf is where the secret lives, and the field that says so. Upstream falls

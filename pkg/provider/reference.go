@@ -15,7 +15,8 @@ type Reference struct {
 	Cloud string
 	// Name is the secret's name, or its ARN.
 	Name string
-	// Location is the project (GCP), region (AWS) or vault URL (Azure).
+	// Location is the project (GCP; PROJECT/locations/REGION for a regional secret), region
+	// (AWS) or vault URL (Azure).
 	Location string
 	// Version is empty for the latest.
 	Version string

@@ -19,7 +19,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func start(t *testing.T) (*gcp.Cloud, *cloudtest.GCP) {
 	server := cloudtest.StartGCP(t, cloudtest.NewTokens())
 	cloud, err := gcp.New(gcp.Config{
-		Audience: cloudtest.GCPAudience, Endpoint: server.Address,
+		Audience: cloudtest.GCPAudience, Endpoint: server.Address, RegionalEndpoint: server.RegionalAddress,
 		STSURL: server.URL() + "/token", IAMURL: server.URL(), Roots: server.Roots(), RequestTimeout: cloudtest.RequestTimeout,
 	})
 	require.NoError(t, err)
@@ -38,6 +38,20 @@ func TestContract(t *testing.T) {
 		cloud, server := start(t)
 		return cloudtest.Case{
 			Cloud: cloud, Server: server.Server, Reference: reference,
+			Subject:   func(account string) secretmanager.Subject { return subject(server, account) },
+			Principal: func(account string) string { return "ns/" + account },
+			Exchanges: []cloudtest.Step{cloudtest.Exchange},
+		}
+	})
+}
+
+func TestContractOfARegion(t *testing.T) {
+	cloudtest.RunContract(t, func(t *testing.T) cloudtest.Case {
+		cloud, server := start(t)
+		regional := reference
+		regional.Location += "/locations/" + cloudtest.Region
+		return cloudtest.Case{
+			Cloud: cloud, Server: server.Server, Reference: regional,
 			Subject:   func(account string) secretmanager.Subject { return subject(server, account) },
 			Principal: func(account string) string { return "ns/" + account },
 			Exchanges: []cloudtest.Step{cloudtest.Exchange},
@@ -116,10 +130,12 @@ func TestThrottling(t *testing.T) {
 func TestValidate(t *testing.T) {
 	cloud, _ := start(t)
 	require.NoError(t, cloud.Validate(reference))
+	require.NoError(t, cloud.Validate(provider.Reference{Name: "s", Location: "p/locations/northamerica-northeast1"}))
 	for field, breakIt := range map[string]func(*provider.Reference){
 		"key_secret_name":       func(ref *provider.Reference) { ref.Name = "a/b" },
 		"key_secret_project_id": func(ref *provider.Reference) { ref.Location = "../p" },
 		"key_secret_version":    func(ref *provider.Reference) { ref.Version = "7/x" },
+		"names no region":       func(ref *provider.Reference) { ref.Location = "p/locations/evil.example/x" },
 	} {
 		ref := reference
 		breakIt(&ref)
