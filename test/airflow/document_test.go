@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -58,4 +59,25 @@ func TestADifferenceIsFound(t *testing.T) {
 	assert.Equal(t, 6, r.counts[c])
 	assert.Equal(t, "1 of 6", r.text(c))
 	assert.Error(t, r.print(t.Output(), false))
+}
+
+// TestTheTableIsRead also states that no row gets lost on the way.
+func TestTheTableIsRead(t *testing.T) {
+	text, err := os.ReadFile("../../docs/connections-table.md")
+	require.NoError(t, err)
+	documented, err := readTable(string(text))
+	require.NoError(t, err)
+	table, _, _ := strings.Cut(string(text), "## What fails")
+	assert.Len(t, documented, strings.Count(table, "\n| ")-strings.Count(table, "\n| case "))
+	assert.Equal(t, "google_cloud_platform: nothing: keyless", documented[0].name)
+	assert.JSONEq(t, `{"conn_type":"google_cloud_platform"}`, string(documented[0].given))
+	assert.JSONEq(t, `{"conn_type":"google_cloud_platform"}`, string(documented[0].stored))
+	assert.Equal(t, "ADC", documented[0].uses)
+
+	r := newReport()
+	c := r.cell("0", "a way", "values")
+	c.compareWords("a", "raises: ValueError", "raises: half a pair")
+	assert.Empty(t, r.differences[c])
+	c.compareWords("b", "ADC", "keyfile_dict")
+	assert.Len(t, r.differences[c], 1)
 }

@@ -127,7 +127,12 @@ def answer(name, request):
     if "hooks" in request:
         import hooks
 
-        give(name, request, {"hooks": hooks.resolve(request["hooks"])}, time.time())
+        give(name, request, {"hooks": hooks.resolve(request["hooks"]), "providers": hooks.providers()}, time.time())
+        return
+    if "rows" in request:
+        import credential
+
+        give(name, request, credential.judge(request["rows"]), time.time())
         return
     if "torn" in request:
         import torn
