@@ -71,6 +71,8 @@ var badRows = []badRow{
 	{"half a password", "aws", "", "n33dle", ``, "", "login", "neither to go keyless"},
 	{"half a pair in the extra", "aws", "", "", `{"aws_secret_access_key":"n33dle"}`, "", "extra.aws_access_key_id", "neither to go keyless"},
 	{"half a pair in session_kwargs", "aws", "", "", `{"session_kwargs":{"aws_access_key_id":"n33dle"}}`, "", "extra.session_kwargs.aws_secret_access_key", "neither to go keyless"},
+	{"session token without its keys", "aws", "", "", `{"aws_session_token":"n33dle"}`, "", "extra.aws_session_token", "remove it to go keyless"},
+	{"session token in session_kwargs without its keys", "aws", "", "", `{"role_arn":"r","session_kwargs":{"aws_session_token":"n33dle"}}`, "", "extra.session_kwargs.aws_session_token", "remove it to go keyless"},
 	{"session_kwargs is text", "aws", "", "", `{"session_kwargs":"{\"x\":\"n33dle\"}"}`, "", "extra.session_kwargs", "write an object"},
 	{"unknown way to assume a role", "aws", "I", "S", `{"role_arn":"r","assume_role_method":"n33dle"}`, "", "extra.assume_role_method", "assume_role_with_saml"},
 	{"ARN of something else", "aws", "", "", `{"key_secret_name":"arn:aws:s3:::n33dle"}`, "", "extra.key_secret_name", "secretsmanager"},
