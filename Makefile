@@ -8,11 +8,14 @@ STAMP    := github.com/leoflow/secrets-csi/internal/version
 LDFLAGS  := -s -w -X $(STAMP).Version=$(VERSION) -X $(STAMP).Commit=$(COMMIT)
 RUN      := CGO_ENABLED=0 go run -trimpath
 BUILD    := CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)'
-TOOL      = go tool -modfile=$(CURDIR)/tools/$(1).mod
+TOOL      = go tool -modfile='$(CURDIR)/tools/$(1).mod'
+# The version is stamped above; what git says of the checkout fails a build in one that another
+# user owns.
+export GOFLAGS := $(shell go env GOFLAGS) -buildvcs=false
 FUZZTIME ?= 30s
 SOAKTIME ?= 30m
 
-.PHONY: build demo test test-long airflow-test bench image release release-check image-test chart-test alert-test docs docs-test recording e2e-image kind-test executor-test fuzz fault soak sim lint vuln verify generate all-lanes clean help
+.PHONY: build demo test test-long airflow-test bench image release release-check image-test chart-test alert-test docs docs-test recording e2e-image kind-check kind-test executor-test fuzz fault soak sim lint vuln verify generate all-lanes clean help
 
 build: ## build the three binaries into bin/
 	$(BUILD) -o bin/ ./cmd/...
@@ -21,7 +24,7 @@ demo: build ## watch a connection travel from core into a process, and rotate th
 	$(RUN) ./test/demo --bin bin
 
 # What is not run, since this machine lacks what it needs, is written to this file.
-NOT_RUN := $(CURDIR)/bin/not-run
+NOT_RUN := '$(CURDIR)/bin/not-run'
 # A test that waits has a limit of its own; the timeout is for one that forgot it. A process
 # with the race detector waits a second at its end for races that are still to be told, and
 # agents are processes.
@@ -82,16 +85,20 @@ ARCH       := $(shell go env GOARCH)
 E2E_IMAGES := $(CURDIR)/dist/e2e
 E2E_LOAD   := $(E2E_IMAGES)/driver-linux-$(ARCH).tar,$(E2E_IMAGES)/agent-linux-$(ARCH).tar,$(E2E_IMAGES)/core-linux-$(ARCH).tar
 
-kind-test: e2e-image ## run smoke, documents and conformance suite on kind, KUBERNETES=1.37 (1.36, 1.35); needs Docker or root
-	cd test/kind && ./kind.sh --kubernetes $(KUBERNETES) --load $(E2E_LOAD) $(if $(CI),,--record) -- \
+kind-test: kind-check e2e-image ## run smoke, documents and conformance suite on kind, KUBERNETES=1.37 (1.36, 1.35); needs Docker or root
+	cd test/kind && ./kind.sh --kubernetes '$(KUBERNETES)' --load '$(E2E_LOAD)' $(if $(CI),,--record) -- \
 		go test -count=1 -p 1 -timeout 30m ./smoke ./manual ./suite
 
-executor-test: e2e-image ## run a real Airflow with KubernetesExecutor on kind; needs root
-	cd test/kind && airflow=$$(airflow/image/build.sh) && ./kind.sh --kubernetes $(KUBERNETES) --workers 0 --load $(E2E_LOAD),$$airflow -- \
+executor-test: kind-check e2e-image ## run a real Airflow with KubernetesExecutor on kind; needs root
+	cd test/kind && airflow=$$(airflow/image/build.sh) && ./kind.sh --kubernetes '$(KUBERNETES)' --workers 0 --load '$(E2E_LOAD)',"$$airflow" -- \
 		go test -count=1 -v -timeout 20m ./airflow
 
+# What is missing is said before the images are built.
+kind-check:
+	@test/kind/kind.sh --kubernetes '$(KUBERNETES)' --check
+
 e2e-image:
-	cd images && go run . --platforms linux/$(ARCH) --repository localhost/leoflow/secrets-csi --tag test --out $(E2E_IMAGES)
+	cd images && go run . --platforms linux/$(ARCH) --repository localhost/leoflow/secrets-csi --tag test --out '$(E2E_IMAGES)'
 
 alert-test: ## test the chart's alerts by promtool's unit tests; needs promtool
 	promtool check rules charts/leoflow-secrets-csi/files/alerts.yaml
@@ -118,6 +125,7 @@ soak: build ## let everything happen at random for SOAKTIME (30m), and look for 
 lint: ## check style and the arrows between packages
 	for module in . images site test/chart test/kind; do (cd $$module && $(call TOOL,lint) golangci-lint run); done
 	cd api && $(call TOOL,buf) buf lint
+	$(call TOOL,actionlint) actionlint .github/workflows/*.yaml
 
 vuln: ## report known vulnerabilities in what we depend on
 	$(call TOOL,vuln) govulncheck ./...

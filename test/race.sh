@@ -1,9 +1,9 @@
 #!/bin/sh
 # Prints the flag for the race detector where Go can build with it: that takes a C compiler
 # and the headers of its library.
-if go build -race runtime/cgo 2>/dev/null; then
+if why=$(go build -race runtime/cgo 2>&1); then
   echo -race
 elif [ -n "$CI" ]; then
-  echo 'the race detector needs a C compiler, and CI leaves nothing out' >&2
+  printf '%s\n' "$why" 'the race detector needs a C compiler, and CI leaves nothing out' >&2
   exit 1
 fi

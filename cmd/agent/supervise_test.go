@@ -46,7 +46,12 @@ func supervise(t *testing.T, flags string, behaviour ...string) *supervisor {
 func superviseProgram(t *testing.T, flags string, program ...string) *supervisor {
 	t.Helper()
 	s := &supervisor{T: t, volume: newVolume(t, map[[2]string]string{{"variable", "region"}: "0"}), number: 1}
-	args := append([]string{"exec", "--dir", s.volume, "--debounce=0"}, strings.Fields(flags)...)
+	args := []string{"exec", "--dir", s.volume, "--debounce=0"}
+	for flag := range strings.SplitSeq(" "+flags, " --") { // a path may have a space
+		if flag != "" {
+			args = append(args, "--"+flag)
+		}
+	}
 	s.agent = testwait.Command(t, "agent", append(append(args, "--"), program...)...)
 	s.agent.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	ignoreNothing(t)

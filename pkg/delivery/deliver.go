@@ -115,10 +115,10 @@ func (d *Deliverer) record(t task, e *ending) {
 	if err := d.guard(t.spec, func() error { problem = e.problem(t.spec); return nil }); err != nil {
 		e.err, problem = err, err.Error()
 	}
-	d.set.end(t.volume, outcome{
-		placement: e.placement, failed: e.err != nil || e.offline || e.late, problem: problem, news: t.news,
+	d.set.end(t, outcome{
+		placement: e.placement, failed: e.err != nil || e.offline || e.late, problem: problem,
 		lost: errors.Is(e.err, mount.ErrNotMounted), held: len(e.held()),
-	}, d.next)
+	})
 }
 
 // report tells how a delivery went.

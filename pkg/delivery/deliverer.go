@@ -16,7 +16,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"sync"
 	"time"
 
 	"github.com/leoflow/secrets-csi/internal/logkey"
@@ -62,10 +61,7 @@ type Deliverer struct {
 	wake    chan struct{}
 	// versions are of what references point at.
 	versions provider.Versions
-	// watched tells of each provider whether a watch is up; rotate.go.
-	watched sync.Map
-	reach   reach
-	memory  memory
+	memory   memory
 	// noticed are the notices that were passed on.
 	noticed once
 	// render is render.Render.
@@ -90,9 +86,8 @@ func New(config Config) *Deliverer {
 	}
 	return &Deliverer{
 		Config:   config,
-		set:      set{live: map[string]*volume{}, at: map[string]*volume{}},
+		set:      newSet(config.PollEvery),
 		targets:  targets{held: map[string]*target{}},
-		reach:    reach{outages: map[string]*outage{}},
 		memory:   memory{grace: config.OfflineGrace, copies: map[string]*memo{}},
 		wake:     make(chan struct{}, 1),
 		versions: provider.NewVersions(),
@@ -178,7 +173,7 @@ func (d *Deliverer) Health(volumeID string) (Health, bool) {
 		return Health{}, false
 	}
 	spec, health := d.set.look(v)
-	if why := d.reach.why(spec.Provider); why != nil && health.Problem == "" {
+	if why := d.whyAway(spec); why != nil && health.Problem == "" {
 		health.Problem = providerError(spec, why).Error()
 	}
 	if health.Problem != "" && health.Generation > 0 {

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/leoflow/secrets-csi/internal/schedule"
 	"github.com/leoflow/secrets-csi/internal/testwait"
 	"github.com/leoflow/secrets-csi/pkg/airflow"
 	"github.com/leoflow/secrets-csi/pkg/delivery/render"
@@ -60,11 +61,13 @@ func newRig(t *testing.T) *rig {
 // look has every live volume looked at, as Run would in time.
 func (r *rig) look(t *testing.T) {
 	t.Helper()
-	for name := range r.Providers {
-		r.reach.hasten(name)
-		r.set.markChanged(name, provider.Change{All: true}, 0)
-	}
-	groups, _ := r.set.takeDue(time.Now().Add(mostRest), r.reach.turn) // those that rest, too
+	r.set.plan(func(plan *schedule.Schedule) {
+		for name := range r.Providers {
+			plan.ProbeNow(name, time.Now())
+			plan.Changed(name, provider.Change{All: true}, 0, time.Now())
+		}
+	})
+	groups, _ := r.set.takeDue(time.Now().Add(schedule.MaxDebounce)) // those that are debounced, too
 	for _, group := range groups {
 		r.deliver(t.Context(), rotating, group)
 	}

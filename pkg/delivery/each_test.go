@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/leoflow/secrets-csi/internal/schedule"
 	"github.com/leoflow/secrets-csi/pkg/policy"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 	"github.com/leoflow/secrets-csi/pkg/provider/providertest"
@@ -117,7 +118,7 @@ func TestAProviderWithoutGroupsThatIsAwayIsNotAskedForEveryPod(t *testing.T) {
 		assert.Zero(t, countFresh(t, volumes))
 
 		source.set(func() { clear(source.silenced) })
-		time.Sleep(maxBackoff + resyncSpread)
+		time.Sleep(schedule.MaxBackoff + schedule.ResyncSpread)
 		synctest.Wait()
 		assert.Equal(t, len(volumes), countFresh(t, volumes))
 	})
@@ -147,7 +148,7 @@ func refused(t *testing.T, why error, test func(t *testing.T, r *rig, source ref
 		for range cap(source.why) {
 			source.why <- why
 		}
-		r.Providers["core"], r.PollEvery = source, time.Hour // so that no poll is taken for a look after a refusal
+		r.Providers["core"], r.PollEvery, r.set.schedule.PollEvery = source, time.Hour, time.Hour // so that no poll is taken for a look after a refusal
 	}, func(t *testing.T, r *rig) { test(t, r, source) })
 }
 
@@ -227,32 +228,4 @@ func TestNothingOfATaskIsRemembered(t *testing.T) {
 		v.Pod.TaskToken = true
 		assert.Equal(t, Unavailable, reasonOf(t, r.Publish(t.Context(), v)))
 	})
-}
-
-func TestAChangeOfManyEntriesIsLookedUp(t *testing.T) {
-	r := newRig(t)
-	ids := idsLike("key", 999)
-	r.fake.SetVariable("key000", "value")
-	for i := range 20 {
-		v := r.volume(t, fmt.Sprint("pod-", i))
-		v.Variables = Wanted{}
-		for _, id := range ids {
-			v.Variables.Names = append(v.Variables.Names, WantedName{ID: id, Optional: true})
-		}
-		require.NoError(t, r.Publish(t.Context(), v))
-	}
-	var change provider.Change
-	for i := range 50_000 {
-		change.Entries = append(change.Entries, variableName(fmt.Sprint("of-nobody-", i)))
-	}
-	began := time.Now()
-	r.set.markChanged("core", change, 0)
-	assert.Less(t, time.Since(began), time.Second, "twenty million comparisons of ids by ids take longer")
-	groups, _ := r.set.takeDue(time.Now(), r.reach.turn)
-	assert.Empty(t, groups)
-	change.Entries = append(change.Entries, variableName("key000"))
-	r.set.markChanged("core", change, 0)
-	groups, _ = r.set.takeDue(time.Now(), r.reach.turn)
-	require.Len(t, groups, 1)
-	assert.Len(t, groups[0], 20)
 }

@@ -220,7 +220,7 @@ func (c content) noticeEvent(entry layout.Entry, notice layout.Notice) (EventRea
 
 // tellStale tells the pods whose files have just become so old that they are in doubt.
 func (d *Deliverer) tellStale() {
-	for _, v := range d.set.turnedStale(time.Now(), d.staleAfter) {
+	for _, v := range d.set.turnedStale(time.Now()) {
 		spec, health := d.set.look(v)
 		message := "the files were last confirmed " + health.age() + " ago"
 		if full, known := d.Health(spec.ID); known && full.Problem != "" {

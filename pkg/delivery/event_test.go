@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/leoflow/secrets-csi/internal/schedule"
 	"github.com/leoflow/secrets-csi/internal/testwait"
 	"github.com/leoflow/secrets-csi/pkg/policy"
 	"github.com/leoflow/secrets-csi/pkg/provider"
@@ -163,7 +164,7 @@ func TestPodsAreToldOnceThatTheirFilesAreStale(t *testing.T) {
 		require.NoError(t, r.Publish(t.Context(), r.volume(t, "a")))
 		r.fake.Fail(provider.ErrUnavailable)
 		r.fake.Notify(provider.Change{All: true})
-		time.Sleep(staleAfter - time.Minute)
+		time.Sleep(schedule.MinStaleAfter - time.Minute)
 		synctest.Wait()
 		assert.Empty(t, told.read(), "an outage that passes is nobody's business")
 

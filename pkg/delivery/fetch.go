@@ -8,7 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/leoflow/secrets-csi/internal/logkey"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 )
 
@@ -83,13 +82,13 @@ func (d *Deliverer) answerOf(t task, outcome provider.Outcome) answer {
 
 // askAll asks for the whole group in one call.
 func (d *Deliverer) askAll(ctx context.Context, cause string, group []task, hand func(int, provider.Outcome)) {
-	probe, err := d.admit(cause, group)
+	call, err := d.admit(cause, group)
 	if err != nil {
 		handAll(hand, group, err)
 		return
 	}
 	outcomes := d.call(ctx, group)
-	d.settle(ctx, group, probe, outcomes)
+	d.settle(ctx, group, call, outcomes)
 	for i, outcome := range outcomes {
 		hand(i, outcome)
 	}
@@ -98,7 +97,7 @@ func (d *Deliverer) askAll(ctx context.Context, cause string, group []task, hand
 // askEach asks for one pod after another, several at once. Once the first is told that
 // the provider is away, those that have not been asked for are not.
 func (d *Deliverer) askEach(ctx context.Context, cause string, group []task, hand func(int, provider.Outcome)) {
-	probe, err := d.admit(cause, group)
+	call, err := d.admit(cause, group)
 	if err != nil {
 		handAll(hand, group, err)
 		return
@@ -117,12 +116,12 @@ func (d *Deliverer) askEach(ctx context.Context, cause string, group []task, han
 			}
 			hand(i, outcomes[i])
 		})
-		if probe && i == 0 {
+		if call.IsProbe() && i == 0 {
 			calls.Wait() // one call finds out
 		}
 	}
 	calls.Wait()
-	d.settle(ctx, group, probe, outcomes)
+	d.settle(ctx, group, call, outcomes)
 }
 
 // hearsay is what the pods of a group were told so far.
@@ -157,24 +156,6 @@ func handAll(hand func(int, provider.Outcome), group []task, err error) {
 	for i := range group {
 		hand(i, provider.Outcome{Err: err})
 	}
-}
-
-// admit lets the group be asked for, unless the provider cannot be asked and it is not its
-// turn to find out whether that is still so.
-func (d *Deliverer) admit(cause string, group []task) (probe bool, err error) {
-	return d.reach.admit(group[0].spec.Provider, cause == publishing)
-}
-
-// settle takes in what the group was told. What was given up here, and what panicked, says
-// nothing of the provider.
-func (d *Deliverer) settle(ctx context.Context, group []task, probe bool, outcomes []provider.Outcome) {
-	name := group[0].spec.Provider
-	if ctx.Err() != nil || errors.Is(outcomes[0].Err, errPanic) {
-		d.reach.release(name, probe)
-	} else {
-		d.noteReach(name, probe, unanswered(outcomes))
-	}
-	d.learn(group, outcomes)
 }
 
 // learn remembers what a group was given, if that may be given to others like it. What a
@@ -214,17 +195,4 @@ func fetchFrom(ctx context.Context, source provider.Provider, group []task, aske
 	}
 	result, err := source.Fetch(ctx, pods[0], asked)
 	return []provider.Outcome{{Result: result, Err: err}}
-}
-
-// noteReach takes in whether the provider could be asked, and logs the turns.
-func (d *Deliverer) noteReach(name string, probe bool, err error) {
-	news := d.reach.settle(name, probe, err)
-	switch {
-	case !news:
-	case err != nil:
-		d.Log.Warn("provider cannot be asked; keeping all files", logkey.Provider, name, logkey.Error, err)
-	default:
-		d.Log.Info("provider can be asked again", logkey.Provider, name)
-		d.set.resume(name)
-	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"github.com/leoflow/secrets-csi/internal/schedule"
 	"github.com/leoflow/secrets-csi/pkg/airflow"
 	"github.com/leoflow/secrets-csi/pkg/mount"
 	"github.com/leoflow/secrets-csi/pkg/mount/layout"
@@ -114,7 +115,7 @@ func TestAWithdrawalWaitsForNoNeighbour(t *testing.T) {
 					*keys = trouble{}
 					r.fake.SetConnection(gcp(`{"key_secret_name":"gcs-key","key_secret_project_id":"p"}`))
 					r.fake.Allow("etl", connectionName("warehouse"))
-					time.Sleep(2 * maxBackoff)
+					time.Sleep(2 * schedule.MaxBackoff)
 					synctest.Wait()
 					assert.Empty(t, must(r.Health(v.ID)).Problem)
 					assert.Nil(t, entryOf(t, v, "gcs").Held)

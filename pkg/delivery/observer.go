@@ -74,7 +74,7 @@ func (d *Deliverer) Census() []State {
 		}
 		states = append(states, State{
 			Provider: v.spec.Provider, TargetPath: v.spec.TargetPath, Confirmed: v.health.Confirmed,
-			Stale: time.Since(v.health.Confirmed) > d.staleAfter(v.spec), Offline: v.health.Offline, Held: v.health.Held > 0,
+			Stale: time.Since(v.health.Confirmed) > d.set.schedule.StaleAfter(v.spec.Refresh), Offline: v.health.Offline, Held: v.health.Held > 0,
 		})
 	}
 	return states
@@ -139,11 +139,11 @@ func errorWord(err error) string {
 // observeDelivery tells of a delivery that ends now.
 func (d *Deliverer) observeDelivery(t task, cause string, placed placement, err error) {
 	delivery := Delivery{
-		Provider: t.spec.Provider, Cause: t.whyNow(cause), Outcome: placed.outcome(err), Took: time.Since(t.began),
+		Provider: t.spec.Provider, Cause: t.whyNow(cause), Outcome: placed.outcome(err), Took: time.Since(t.begun.Began),
 		Rotated: placed.changed && t.live,
 	}
-	if delivery.Rotated && !t.told.IsZero() {
-		delivery.Lag = time.Since(t.told)
+	if delivery.Rotated && !t.begun.NotifiedAt.IsZero() {
+		delivery.Lag = time.Since(t.begun.NotifiedAt)
 	}
 	d.Observer.Delivered(delivery)
 }
@@ -155,7 +155,7 @@ func (t task) whyNow(cause string) string {
 		return "republish"
 	case cause == publishing:
 		return publishing
-	case !t.told.IsZero():
+	case !t.begun.NotifiedAt.IsZero():
 		return "watch"
 	case t.failures > 0:
 		return "retry"

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/leoflow/secrets-csi/internal/schedule"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 )
 
@@ -73,7 +74,7 @@ func TestTheObserverHearsHowDeliveriesEnd(t *testing.T) {
 		assert.True(t, delivery.Rotated)
 
 		r.fake.Fail(provider.ErrUnavailable)
-		time.Sleep(safetyPoll + time.Minute)
+		time.Sleep(schedule.SafetyPoll + time.Minute)
 		synctest.Wait()
 		fetch, delivery = notes.last(t)
 		assert.Equal(t, "unavailable", fetch.Outcome)
@@ -81,7 +82,7 @@ func TestTheObserverHearsHowDeliveriesEnd(t *testing.T) {
 		assert.Equal(t, "unavailable", delivery.Outcome)
 		assert.False(t, delivery.Rotated)
 		assert.False(t, r.Census()[0].Stale)
-		time.Sleep(staleAfter)
+		time.Sleep(schedule.MinStaleAfter)
 		states := r.Census()
 		require.Len(t, states, 1)
 		assert.True(t, states[0].Stale)

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/leoflow/secrets-csi/internal/schedule"
 	"github.com/leoflow/secrets-csi/pkg/mount"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 	"github.com/leoflow/secrets-csi/pkg/secret"
@@ -47,7 +48,7 @@ func TestANewPodIsServedFromMemoryWhileTheProviderIsAway(t *testing.T) {
 		assert.Contains(t, health.Problem, "the files are what this node was given for a pod like this one")
 
 		r.fake.Fail(nil)
-		time.Sleep(2*maxBackoff + resyncSpread)
+		time.Sleep(2*schedule.MaxBackoff + schedule.ResyncSpread)
 		synctest.Wait()
 		shown, err = mount.Current(v.TargetPath)
 		require.NoError(t, err)
@@ -68,7 +69,7 @@ func TestMemoryServesNobodyElse(t *testing.T) {
 		"after a refusal": func(r *rig, _ *Volume) {
 			r.fake.Fail(provider.ErrDenied)
 			r.fake.Notify(provider.Change{All: true})
-			time.Sleep(resyncSpread)
+			time.Sleep(schedule.ResyncSpread)
 			synctest.Wait()
 		},
 		"with the grace off": func(r *rig, _ *Volume) { r.memory.grace = 0 },

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/leoflow/secrets-csi/internal/schedule"
 	"github.com/leoflow/secrets-csi/pkg/airflow"
 	"github.com/leoflow/secrets-csi/pkg/delivery/render"
 	"github.com/leoflow/secrets-csi/pkg/policy"
@@ -122,7 +123,7 @@ func TestAPanicStaysWithItsVolume(t *testing.T) {
 				assert.NotContains(t, r.log.String(), "n33dle")
 
 				faulty.on.Store(false)
-				time.Sleep(2 * maxBackoff)
+				time.Sleep(2 * schedule.MaxBackoff)
 				synctest.Wait()
 				assert.Equal(t, secondURI, read(t, broken, "connections/warehouse"), "it is tried again")
 				assert.NotContains(t, must(r.Health(broken.ID)).Problem, "fault")

@@ -38,7 +38,7 @@ func (d *Deliverer) place(t task, cause string, c content, from answer) (placeme
 	if d.set.isGone(t.volume) {
 		return placement{}, failf(Busy, nil, "volume %s was unpublished meanwhile", t.spec.ID)
 	}
-	if t.number < t.placed {
+	if t.begun.Number < t.placed {
 		_, health := d.set.look(t.volume)
 		return placement{generation: health.Generation, confirmed: health.Confirmed, offline: health.Offline}, nil
 	}
@@ -63,7 +63,7 @@ func (d *Deliverer) place(t task, cause string, c content, from answer) (placeme
 		}
 		return placement{}, failf(placeReason(err), err, "filling the volume: %v", err)
 	}
-	t.placed = t.number
+	t.placed = t.begun.Number
 	confirmed := from.fetched
 	if c.rest {
 		_, health := d.set.look(t.volume)

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/leoflow/secrets-csi/internal/schedule"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 )
 
@@ -48,10 +49,10 @@ func TestTheNodeAsksADeadProviderAsOne(t *testing.T) {
 
 		r.fake.Fail(nil)
 		before = len(r.fake.Calls())
-		time.Sleep(maxBackoff)
+		time.Sleep(schedule.MaxBackoff)
 		synctest.Wait()
 		require.Greater(t, len(r.fake.Calls()), before)
-		time.Sleep(resyncSpread)
+		time.Sleep(schedule.ResyncSpread)
 		synctest.Wait()
 		assert.Len(t, r.fake.Calls(), before+volumes)
 		for _, v := range all {
@@ -74,7 +75,7 @@ func TestAnOutageEndsThoughNoVolumeIsDue(t *testing.T) {
 
 		r.fake.Fail(nil)
 		before := len(r.fake.Calls())
-		time.Sleep(maxBackoff)
+		time.Sleep(schedule.MaxBackoff)
 		synctest.Wait()
 		assert.Empty(t, r.Unreachable())
 		assert.Len(t, r.fake.Calls(), before+1, "one call finds out, and nobody else had to wait")
@@ -136,13 +137,13 @@ func TestNewPodsShareTheProbesOfAnOutage(t *testing.T) {
 		assert.Len(t, r.fake.Calls(), 1)
 
 		r.fake.Fail(nil)
-		time.Sleep(urgentPause)
+		time.Sleep(schedule.UrgentPause)
 		var group sync.WaitGroup
 		for i := range 110 {
 			v := r.volume(t, fmt.Sprint("pod-", i))
 			group.Go(func() {
 				for r.Publish(t.Context(), v) != nil { // as kubelet does
-					time.Sleep(urgentPause)
+					time.Sleep(schedule.UrgentPause)
 				}
 			})
 		}
@@ -179,7 +180,7 @@ func TestANewPodComesBeforeEveryRefresh(t *testing.T) {
 	rotated(t, func(r *rig) {
 		slow.Provider, slow.release = r.fake, make(chan struct{})
 		r.Providers["core"] = slow
-		r.PollEvery = time.Second
+		r.set.schedule.PollEvery = time.Second
 	}, func(t *testing.T, r *rig) {
 		strangers(t, r, 3*rotationWorkers)
 		slow.blocked.Store(true)
@@ -200,5 +201,52 @@ func TestVolumesAlikeAreLookedAtTogether(t *testing.T) {
 		time.Sleep(time.Hour)
 		synctest.Wait()
 		assert.Less(t, len(r.fake.Calls())-before, 60, "one volume alone takes fifteen or so, twenty apart would take three hundred")
+	})
+}
+
+// crowded does not answer the pods of one namespace.
+type crowded struct{ provider.Provider }
+
+func (c crowded) Fetch(ctx context.Context, pod provider.Identity, request provider.Request) (provider.Result, error) {
+	if pod.Namespace != "evil" {
+		return c.Provider.Fetch(ctx, pod, request)
+	}
+	<-ctx.Done()
+	return provider.Result{}, provider.OfCall(fmt.Errorf("reading namespace evil: %w", provider.ErrUnavailable))
+}
+
+func TestASlowNamespaceIsNobodyElsesOutage(t *testing.T) {
+	told := &diary{}
+	rotated(t, func(r *rig) {
+		r.Providers["core"], r.Recorder = crowded{r.fake}, told
+		r.FetchTimeout = 11 * time.Second
+	}, func(t *testing.T, r *rig) {
+		ctx, stop := context.WithCancel(t.Context())
+		var evil sync.WaitGroup
+		for i := range 40 {
+			v := r.volume(t, fmt.Sprint("evil-", i))
+			v.Pod.Namespace, v.Pod.ServiceAccount = "evil", fmt.Sprint("account-", i)
+			evil.Go(func() {
+				for ctx.Err() == nil { // as kubelet does
+					assert.Error(t, r.Publish(ctx, v))
+					time.Sleep(schedule.UrgentPause)
+				}
+			})
+		}
+		for i := range 60 {
+			v := r.volume(t, fmt.Sprint("bank-", i))
+			v.Pod.Namespace = "bank"
+			require.NoError(t, r.Publish(t.Context(), v))
+			require.Empty(t, must(r.Health(v.ID)).Problem)
+			time.Sleep(time.Second / 2)
+		}
+		assert.Empty(t, r.Unreachable(), "the others are answered")
+		assert.Equal(t, 1, strings.Count(r.log.String(), "does not answer a namespace"))
+		assert.NotContains(t, r.log.String(), "provider cannot be asked")
+		stop()
+		evil.Wait()
+		for _, line := range told.read() {
+			assert.True(t, strings.HasPrefix(line, "evil-"), line)
+		}
 	})
 }

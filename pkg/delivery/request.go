@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/leoflow/secrets-csi/internal/schedule"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 )
 
@@ -23,6 +24,22 @@ func (w Wanted) selection() provider.Selection {
 
 func request(spec Volume) provider.Request {
 	return provider.Request{Connections: spec.Connections.selection(), Variables: spec.Variables.selection()}
+}
+
+// wantedSet is what the volume wants, as the schedule looks changes up in it.
+func wantedSet(spec Volume) schedule.Set {
+	var kinds []provider.Kind
+	var names []provider.Name
+	for _, kind := range []provider.Kind{provider.Connection, provider.Variable} {
+		wanted := spec.wanted(kind)
+		if wanted.All {
+			kinds = append(kinds, kind)
+		}
+		for _, name := range wanted.Names {
+			names = append(names, provider.Name{Kind: kind, ID: name.ID})
+		}
+	}
+	return schedule.NewSet(kinds, names)
 }
 
 func (v Volume) wanted(kind provider.Kind) Wanted {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/leoflow/secrets-csi/internal/logkey"
+	"github.com/leoflow/secrets-csi/internal/schedule"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 )
 
@@ -17,25 +18,11 @@ const (
 	// provider: one that is slow holds up no other. A Publish does not wait for them: a new
 	// pod comes before a refresh.
 	rotationWorkers = 8
-	// maxIdle is how long the loop sleeps at most.
-	maxIdle = time.Hour
-	// safetyPoll is how often a volume is fetched again though a watch would tell.
-	safetyPoll = 10 * time.Minute
-	// maxQuietPoll is how far polling slows down while nothing changes.
-	maxQuietPoll = 5 * time.Minute
-	// staleAfter is how old a confirmation may grow: a look that comes as late as it may,
-	// and fails once.
-	staleAfter = 15 * time.Minute
 	// watchRetry is how often to see whether the provider has learnt to be watched.
 	watchRetry = 5 * time.Minute
-	// resyncSpread is over how long the volumes look again after a gap in the watch, or
-	// once a provider can be asked again.
-	resyncSpread = 5 * time.Second
-	maxBackoff   = time.Minute
-	// leastRest and mostRest are how long a volume rests after news that changed nothing.
-	leastRest = 10 * time.Millisecond
-	mostRest  = time.Second
 )
+
+func randomBelow(n time.Duration) time.Duration { return rand.N(n) }
 
 // Run keeps the live volumes fresh until ctx ends: it fetches again what a provider's
 // watch says has changed, and polls where there is no watch.
@@ -48,7 +35,7 @@ func (d *Deliverer) Run(ctx context.Context) error {
 		}
 	}
 	for {
-		groups, wait := d.set.takeDue(time.Now(), d.reach.turn)
+		groups, wait := d.set.takeDue(time.Now())
 		for _, group := range groups {
 			owned.Go(func() { d.deliver(ctx, rotating, group) })
 		}
@@ -87,17 +74,14 @@ func (d *Deliverer) trigger() {
 func (d *Deliverer) watch(ctx context.Context, name string, watcher provider.Watcher) {
 	var refusing atomic.Bool
 	for ; ctx.Err() == nil; d.sleepFor(ctx, watchRetry) {
-		d.watched.Store(name, !refusing.Load())
+		d.setWatched(name, !refusing.Load())
 		err := d.guard(Volume{Provider: name}, func() error {
 			return watcher.Watch(ctx, func(change provider.Change) {
-				d.watched.Store(name, true)
 				refusing.Store(false)
-				d.reach.hasten(name)
-				d.set.markChanged(name, change, spread(change))
-				d.trigger()
+				d.notify(name, change)
 			})
 		})
-		d.watched.Store(name, false)
+		d.setWatched(name, false)
 		unsupported, refused := errors.Is(err, provider.ErrWatchUnsupported), refusing.Load()
 		switch {
 		case ctx.Err() != nil:
@@ -107,16 +91,38 @@ func (d *Deliverer) watch(ctx context.Context, name string, watcher provider.Wat
 		case !refused:
 			d.Log.Info("polling for changes, since the provider cannot be watched", logkey.Provider, name, logkey.Error, err)
 		}
-		if !unsupported || !refused {
-			// What changed from here on, nobody will tell.
-			d.set.markChanged(name, provider.Change{All: true}, d.PollEvery)
-			d.trigger()
+		if !unsupported || !refused { // what changes from here on nobody tells
+			d.changed(name, provider.Change{All: true}, d.PollEvery)
 		}
 		if unsupported && !isForNow(err) {
 			return
 		}
 		refusing.Store(unsupported)
 	}
+}
+
+func (d *Deliverer) setWatched(name string, up bool) {
+	d.set.plan(func(plan *schedule.Schedule) { plan.Watched(name, up) })
+}
+
+// notify takes in what a watch tells, which is a sign of life, too. A change of single
+// entries is let through at once; after a gap all volumes of the node are fetched over a
+// while.
+func (d *Deliverer) notify(name string, change provider.Change) {
+	d.set.plan(func(plan *schedule.Schedule) {
+		plan.Watched(name, true)
+		plan.ProbeNow(name, time.Now())
+	})
+	within := time.Duration(0)
+	if change.All {
+		within = schedule.ResyncSpread
+	}
+	d.changed(name, change, within)
+}
+
+func (d *Deliverer) changed(name string, change provider.Change, within time.Duration) {
+	d.set.plan(func(plan *schedule.Schedule) { plan.Changed(name, change, within, time.Now()) })
+	d.trigger()
 }
 
 // isForNow tells a watch that was refused from one that there is not.
@@ -134,48 +140,9 @@ func (*Deliverer) sleepFor(ctx context.Context, wait time.Duration) {
 	}
 }
 
-// spread lets a change of single entries through at once, and all volumes of a node
-// look again over a while.
-func spread(change provider.Change) time.Duration {
-	if change.All {
-		return resyncSpread
-	}
-	return 0
-}
-
-// next is how long after a delivery to look again, but for jitter.
-func (d *Deliverer) next(spec Volume, failures, quiet int) time.Duration {
-	watched, _ := d.watched.Load(spec.Provider)
-	switch {
-	case failures > 0:
-		return backoff(failures - 1)
-	case spec.Refresh > 0:
-		return spec.Refresh
-	case watched == true:
-		return safetyPoll
-	default:
-		return min(max(d.PollEvery, maxQuietPoll), d.PollEvery<<min(quiet, 10))
-	}
-}
-
 // staleAfter is how old the volume's last confirmation may grow before its readers
 // should doubt it.
-func (d *Deliverer) staleAfter(spec Volume) time.Duration {
-	return max(staleAfter, 2*spec.Refresh, 2*d.PollEvery)
+func (d *Deliverer) staleAfter(spec Volume) (after time.Duration) {
+	d.set.plan(func(plan *schedule.Schedule) { after = plan.StaleAfter(spec.Refresh) })
+	return after
 }
-
-func backoff(failures int) time.Duration {
-	return min(maxBackoff, time.Second<<min(failures, 10))
-}
-
-// jitter is the duration, a tenth more or less, so that volumes do not march in step.
-func jitter(base time.Duration) time.Duration {
-	return earliest(base) + rand.N(base/5+1)
-}
-
-// earliest is the least that jitter returns.
-func earliest(base time.Duration) time.Duration { return base - base/10 }
-
-// halfJitter is between half of base and all of it: nodes that lost a provider at the
-// same instant drift apart.
-func halfJitter(base time.Duration) time.Duration { return base/2 + rand.N(base/2+1) }

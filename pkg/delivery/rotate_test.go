@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/leoflow/secrets-csi/internal/schedule"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 	"github.com/leoflow/secrets-csi/pkg/secret"
 )
@@ -128,7 +129,7 @@ func TestAnUnavailableProviderIsAskedAgainAndLess(t *testing.T) {
 		assert.Equal(t, firstURI, read(t, v, "connections/warehouse"))
 
 		r.fake.Fail(nil)
-		time.Sleep(2 * maxBackoff)
+		time.Sleep(2 * schedule.MaxBackoff)
 		synctest.Wait()
 		assert.Equal(t, secondURI, read(t, v, "connections/warehouse"))
 	})
@@ -172,7 +173,7 @@ func TestAfterAWatchGapVolumesAlikeShareACall(t *testing.T) {
 		}
 		before := len(r.fake.Calls())
 		r.fake.Notify(provider.Change{All: true})
-		time.Sleep(resyncSpread)
+		time.Sleep(schedule.ResyncSpread)
 		synctest.Wait()
 		assert.Len(t, r.fake.Calls(), before+1)
 	})
@@ -184,7 +185,7 @@ func TestAWatchGapSpreadsTheLooks(t *testing.T) {
 		require.NoError(t, r.Publish(t.Context(), v))
 		before := len(r.fake.Calls())
 		r.fake.Notify(provider.Change{All: true})
-		time.Sleep(resyncSpread)
+		time.Sleep(schedule.ResyncSpread)
 		synctest.Wait()
 		assert.Len(t, r.fake.Calls(), before+1)
 	})

@@ -4,12 +4,15 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/leoflow/secrets-csi/internal/schedule"
 )
 
-// set is the volumes that are live on this node. Its lock guards the fields of every
-// volume but those that say otherwise, and is never held over I/O.
+// set is the volumes that are live on this node, and the schedule that says which are due.
+// Its lock guards both, and is never held over I/O.
 type set struct {
-	mu sync.Mutex
+	mu       sync.Mutex
+	schedule *schedule.Schedule
 	// live are the volumes by id, at by target path.
 	live, at map[string]*volume
 }
@@ -19,27 +22,8 @@ type volume struct {
 	spec   Volume
 	health Health
 	// key is groupKey(spec).
-	key string
-	// due is when to look again, early from when on to do so along with another of the
-	// same key, in the same call.
-	due, early time.Time
-	// changed is set when news of a change has come since the last delivery began, so
-	// that its end does not put off the look that the news calls for.
-	changed bool
-	// told is when a watch told of the change that no delivery has begun for yet.
-	told time.Time
-	// failures counts the deliveries that failed since the last good one, quiet the good
-	// ones that changed nothing since the last that did.
-	failures, quiet int
-	// futile counts the deliveries in a row that news led to and that changed nothing.
-	// None begins for more of such news before rested.
-	futile int
-	rested time.Time
-	// asked numbers the deliveries of this volume in the order they began, underWay is
-	// how many have not ended.
-	asked    uint64
-	underWay int
-	gone     bool
+	key  string
+	gone bool
 	// lastEvents are the events that the pod was told of what still lasts, stale that it
 	// was told it is stale.
 	lastEvents map[EventReason]string
@@ -49,6 +33,30 @@ type volume struct {
 	// began earlier and ends later is dropped: it knows less. The target path's lock
 	// guards it.
 	placed uint64
+}
+
+// task is one delivery of one volume.
+type task struct {
+	*volume
+	begun schedule.Delivery
+	// spec and key are the volume's as the delivery began.
+	spec Volume
+	key  string
+	// live is set if the volume showed files then; failures counts the deliveries that have
+	// failed since the last good one.
+	live     bool
+	failures int
+}
+
+func newSet(pollEvery time.Duration) set {
+	return set{schedule: schedule.New(pollEvery, randomBelow), live: map[string]*volume{}, at: map[string]*volume{}}
+}
+
+// plan calls do with the schedule, which nobody else has meanwhile.
+func (s *set) plan(do func(plan *schedule.Schedule)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	do(s.schedule)
 }
 
 // adopt registers the volume, or takes in the newer spec of a known one and reports
@@ -66,21 +74,82 @@ func (s *set) adopt(spec Volume, health Health) (v *volume, differs bool, err er
 	case !known:
 		v = &volume{spec: spec, key: groupKey(spec), health: health}
 		s.live[spec.ID], s.at[spec.TargetPath] = v, v
+		s.schedule.Add(v.scheduled(), health.Generation > 0)
 		return v, false, nil
 	}
 	differs = !sameRequest(v.spec, spec)
-	if differs || v.failures > 0 {
-		v.due, v.early = time.Time{}, time.Time{}
-	}
-	v.changed = v.changed || differs
 	v.spec, v.key = spec, groupKey(spec)
+	s.schedule.Update(v.scheduled(), differs)
 	return v, differs, nil
+}
+
+// scheduled is what the schedule has to know of the volume.
+func (v *volume) scheduled() schedule.Volume {
+	return schedule.Volume{
+		ID: v.spec.ID, Source: v.spec.Provider, Namespace: v.spec.Pod.Namespace, Key: v.key,
+		Refresh: v.spec.Refresh, Wanted: wantedSet(v.spec),
+	}
 }
 
 // sameRequest reports whether two specs of one volume ask for the same files.
 func sameRequest(a, b Volume) bool {
 	return a.Group == b.Group && a.Mode == b.Mode && a.Format == b.Format && groupKey(a) == groupKey(b) &&
 		slices.Equal(a.Connections.Names, b.Connections.Names) && slices.Equal(a.Variables.Names, b.Variables.Names)
+}
+
+// begin starts a delivery. Its end must be recorded.
+func (s *set) begin(v *volume) task {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return v.task(s.schedule.Begin(v.spec.ID, time.Now()))
+}
+
+func (v *volume) task(begun schedule.Delivery) task {
+	return task{volume: v, begun: begun, spec: v.spec, key: v.key, live: begun.HasFiles, failures: begun.Failures}
+}
+
+// takeDue begins the deliveries that are due, in groups that can share one fetch, and tells
+// how long until the next are.
+func (s *set) takeDue(now time.Time) (groups [][]task, wait time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	due, wait := s.schedule.Due(now)
+	for _, work := range due {
+		group := make([]task, len(work))
+		for i, begun := range work {
+			group[i] = s.live[begun.ID].task(begun)
+		}
+		groups = append(groups, group)
+	}
+	return groups, wait
+}
+
+// outcome is how a delivery ended. Where there is no new generation the files are as they
+// were.
+type outcome struct {
+	placement
+	// failed is set where it is to be tried again soon.
+	failed  bool
+	problem string
+	// lost is set where the volume's mount was found gone.
+	lost bool
+	// held is how many entries stand as they were, because they cannot be had now.
+	held int
+}
+
+// end records a delivery's outcome.
+func (s *set) end(t task, o outcome) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	health := &t.health
+	health.Problem = o.problem
+	switch {
+	case o.lost: // it waits for Publish again, as one that is new
+		health.Generation = 0
+	case o.generation > 0:
+		*health = Health{o.generation, o.confirmed, o.offline, o.held, o.problem}
+	}
+	s.schedule.Ended(t.begun, schedule.Ended{Failed: o.failed, Changed: o.changed, HasFiles: health.Generation > 0}, time.Now())
 }
 
 func (s *set) find(id string) *volume {
@@ -109,6 +178,7 @@ func (s *set) remove(target string) *volume {
 
 func (s *set) drop(v *volume) {
 	v.gone = true
+	s.schedule.Remove(v.spec.ID)
 	delete(s.live, v.spec.ID)
 	delete(s.at, v.spec.TargetPath)
 }
@@ -122,17 +192,13 @@ func (s *set) mayBeAt(id, target string) bool {
 	return v == there
 }
 
-// forgetUnlessLive drops a volume whose first delivery failed; false if it has files.
-func (s *set) forgetUnlessLive(v *volume) bool {
+// forgetUnlessLive drops a volume whose first delivery failed.
+func (s *set) forgetUnlessLive(v *volume) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if v.health.Generation > 0 {
-		return false
-	}
-	if !v.gone {
+	if v.health.Generation == 0 && !v.gone {
 		s.drop(v)
 	}
-	return true
 }
 
 func (s *set) isGone(v *volume) bool {
@@ -146,6 +212,9 @@ func (s *set) lose(v *volume) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	v.health.Generation, v.health.Held = 0, 0
+	if !v.gone {
+		s.schedule.LostFiles(v.spec.ID)
+	}
 }
 
 // remember takes in what lasts, and returns the reasons of it that are new. With also set,
@@ -171,12 +240,12 @@ func (s *set) remember(v *volume, lasting map[EventReason]string, also bool) (ne
 }
 
 // turnedStale are the volumes that have become stale since it was last called.
-func (s *set) turnedStale(now time.Time, after func(Volume) time.Duration) (turned []*volume) {
+func (s *set) turnedStale(now time.Time) (turned []*volume) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, v := range s.live {
 		was := v.stale
-		v.stale = v.health.Generation > 0 && now.Sub(v.health.Confirmed) > after(v.spec)
+		v.stale = v.health.Generation > 0 && now.Sub(v.health.Confirmed) > s.schedule.StaleAfter(v.spec.Refresh)
 		if v.stale && !was {
 			turned = append(turned, v)
 		}

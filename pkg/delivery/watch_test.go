@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/leoflow/secrets-csi/internal/schedule"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 	"github.com/leoflow/secrets-csi/pkg/provider/providertest"
 )
@@ -69,7 +70,7 @@ func TestNewsThatChangesNothingWearsOff(t *testing.T) {
 
 		r.fake.SetConnection(warehouse("second"))
 		r.fake.Notify(news)
-		time.Sleep(mostRest)
+		time.Sleep(schedule.MaxDebounce)
 		synctest.Wait()
 		assert.Equal(t, secondURI, read(t, v, "connections/warehouse"))
 	})

@@ -55,8 +55,9 @@ func superOptions(t *testing.T, target string) string {
 	t.Helper()
 	data, err := os.ReadFile("/proc/self/mountinfo")
 	require.NoError(t, err)
+	escaped := strings.ReplaceAll(target, " ", `\040`)
 	for line := range strings.Lines(string(data)) {
-		if strings.Contains(line, " "+target+" ") {
+		if strings.Contains(line, " "+escaped+" ") {
 			fields := strings.Fields(line)
 			return fields[len(fields)-1]
 		}

@@ -149,7 +149,7 @@ const (
 // provider's operator, the pod's author or time.
 var (
 	// ErrUnavailable: the provider cannot be reached or cannot decide now. Worth
-	// retrying; existing files stay.
+	// retrying; existing files stay. It is taken for everybody's, unless it is OfCall.
 	ErrUnavailable = errors.New("unavailable")
 	// ErrUnauthenticated: the pod's token was refused, or there is none.
 	ErrUnauthenticated = errors.New("unauthenticated")

@@ -134,7 +134,7 @@ func limited(t *testing.T, program, script string) (bin string) {
 			require.NoError(t, os.Symlink(real, filepath.Join(bin, name)))
 			continue
 		}
-		text := "#!/bin/sh\nREAL=" + real + "\n" + script + "\n"
+		text := "#!/bin/sh\nREAL='" + real + "'\n" + script + "\n"
 		require.NoError(t, os.WriteFile(filepath.Join(bin, name), []byte(text), 0o755))
 	}
 	return bin

@@ -4,6 +4,7 @@
 # NODE_IMAGE and LOAD set.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
+. "$here/cache.sh"
 
 export KIND_CLUSTER_NAME=kind KUBECONFIG=$WORK/kubeconfig
 # What tests find: how to run a command on a node, and how to cut a node's power and start it
@@ -17,12 +18,27 @@ fi
 finish() {
   code=$?
   set +e # nothing that fails here keeps the rest from being done
-  if ((code)); then kind export logs "$here/../../dist/kind-logs"; fi
+  if ((code)); then
+    rm -rf "$here/../../dist/kind-logs" # of an earlier failure
+    kind export logs "$here/../../dist/kind-logs"
+  fi
+  restore_machine
   kind delete cluster
   docker rm --force leoflow-busybox >/dev/null 2>&1
+  [[ -n $network ]] || docker network rm kind >/dev/null 2>&1 # kind leaves it
   exit "$code"
 }
+network=$(docker network ls --quiet --filter name='^kind$')
 trap finish EXIT
+
+# kubelet, and systemd in kind's own node image, change settings of the whole machine. From a
+# node, which is privileged, they are set back.
+machine=$(cd /proc/sys && grep -s . fs/{file-max,nr_open} kernel/{panic,panic_on_oops,pid_max} kernel/keys/root_max{bytes,keys} vm/{overcommit_memory,panic_on_oom})
+restore_machine() {
+  docker exec --interactive kind-control-plane sh -c 'systemctl stop kubelet; cd /proc/sys && while IFS=: read -r name value; do
+    [ "$(cat "$name")" = "$value" ] || echo "$value" >"$name"
+  done' <<<"$machine"
+}
 
 settings() {
   local i
@@ -39,7 +55,7 @@ settings() {
 # which Docker keeps but one (kind issue 3795).
 busybox() {
   local files=$WORK/busybox name
-  if [[ -x /bin/busybox ]]; then
+  if [[ -x /bin/busybox ]] && ! ldd /bin/busybox >/dev/null 2>&1; then
     mkdir -p "$files"/{bin,etc,tmp}
     chmod 1777 "$files/tmp"
     cp /bin/busybox "$files/bin"
@@ -58,7 +74,8 @@ busybox_applets() { /bin/busybox --list | grep -vx busybox; }
 record() {
   local node digest cgroup=v1 row
   node=$(kubectl get nodes --output jsonpath='{.items[0].status.nodeInfo.kubeletVersion} | {.items[0].status.nodeInfo.containerRuntimeVersion} | {.items[0].status.nodeInfo.kernelVersion}')
-  digest=$(docker image inspect --format '{{or (index .RepoDigests 0) .Id}}' "$image" 2>/dev/null || docker image inspect --format '{{.Id}}' "$image")
+  digest=$(docker image inspect --format '{{if .RepoDigests}}{{index .RepoDigests 0}}{{else}}{{.Id}}{{end}}' "$image")
+  node=${node%%-*} # the kernel's version without its builder's suffix
   [[ $(stat -fc %T /sys/fs/cgroup) == cgroup2fs ]] && cgroup=v2
   row="| $KUBERNETES | ${node/containerd:\/\//}, $cgroup | $digest | $(date -u +%F) | $1 |"
   sed -i "s#^| $KUBERNETES |.*#$row#" "$here/README.md"
@@ -66,11 +83,13 @@ record() {
 
 image=${NODE_IMAGE:-$("$here/node-image/build.sh" image "$KUBERNETES")}
 settings >"$WORK/kind.yaml"
-kind create cluster --config "$WORK/kind.yaml" --image "$image" --wait 2m
+# Without --retain a node that does not start would take its logs along.
+kind create cluster --config "$WORK/kind.yaml" --image "$image" --wait 2m --retain
 kubectl wait --for=condition=Ready nodes --all --timeout=2m
 busybox
 docker save --output "$WORK/busybox.tar" localhost/leoflow/busybox:test
-for archive in "$WORK/busybox.tar" ${LOAD//,/ }; do
+IFS=, read -ra archives <<<"$LOAD"
+for archive in "$WORK/busybox.tar" "${archives[@]}"; do
   kind load image-archive "$archive"
 done
 began=$SECONDS

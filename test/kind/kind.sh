@@ -2,8 +2,10 @@
 # Runs a command with a kind cluster, and deletes the cluster whatever comes:
 #
 #   kind.sh [--kubernetes 1.37] [--workers 2] [--load driver.tar,core.tar] [--record] -- go test ./smoke ./suite
+#   kind.sh [--kubernetes 1.37] --check
 #
-# Without workers the control plane runs pods. --record notes a command that ended well in README.md.
+# Without workers the control plane runs pods. --record notes a command that ended well in
+# README.md. --check only says what is missing here.
 #
 # Where a Docker engine runs, its nodes are containers of that engine, otherwise of a private
 # one (engine/), which needs root. Where kind's own node image can be pulled it is taken;
@@ -14,6 +16,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
 
 say() { echo "kind: $*" >&2; }
+usage() { say "$1" && sed -n '4,5s/^# *//p' "$0" >&2 && exit 2; }
 
 # What kind v0.33.0 was released with.
 declare -A released=(
@@ -22,53 +25,73 @@ declare -A released=(
   [1.35]=kindest/node:v1.35.8@sha256:07b2536e30b803ed61d1677a79df6115f798ce64c80f9e22f6ed45afd09323c0
 )
 
-kubernetes=1.37 workers=2 load= record=
-while [[ ${1:-} == --* ]]; do
+kubernetes=1.37 workers=2 load='' record='' check=''
+while [[ ${1:-} == -* ]]; do
   case $1 in
-  --kubernetes) kubernetes=${2#v} && shift 2 ;;
-  --workers) workers=$2 && shift 2 ;;
-  --load) load=$2 && shift 2 ;;
-  --record) record=1 && shift ;;
+  --kubernetes | --workers | --load)
+    [[ ${2:---} != --* ]] || usage "$1 wants a value"
+    declare "${1#--}=$2" && shift 2
+    ;;
+  --record | --check) declare "${1#--}=1" && shift ;;
   --) shift && break ;;
-  *) say "no such option: $1" && sed -n '2,4p' "$0" >&2 && exit 2 ;;
+  *) usage "no such option: $1" ;;
   esac
 done
-if [[ -z ${released[$kubernetes]:-} ]]; then
-  say "no Kubernetes $kubernetes here, only ${!released[*]}"
-  exit 2
-fi
+kubernetes=${kubernetes#v}
+[[ -n ${released[$kubernetes]:-} ]] || { say "no Kubernetes $kubernetes here, only ${!released[*]}" && exit 2; }
+[[ $workers =~ ^[0-9]$ ]] || usage "'$workers' is no number of workers"
+(($# || ${#check})) || usage 'no command'
+IFS=, read -ra archives <<<"$load"
+for archive in "${archives[@]}"; do
+  [[ -r $archive ]] || { say "no image archive $archive" && exit 2; }
+done
+. "$here/cache.sh"
 
 need() { # a program, and Debian's package of it
   command -v "$1" >/dev/null || { say "$1 is missing; on Debian: apt-get install $2"; exit 2; }
 }
 
+need go golang
 need docker docker.io
-engine=() image=
+engine=(setpriv --pdeathsig TERM) private='' image=''
 if docker info >/dev/null 2>&1; then
   if docker image inspect "${released[$kubernetes]}" >/dev/null 2>&1 || docker pull --quiet "${released[$kubernetes]}" >&2; then
     image=${released[$kubernetes]}
   fi
 elif ((UID == 0)); then
   need dockerd docker.io
-  engine=("$here/engine/engine.sh")
+  need ip iproute2
+  engine=(setpriv --pdeathsig KILL "$here/engine/engine.sh") private=1
 else
   say "no Docker engine answers, and to start one needs root"
   exit 2
 fi
-
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-mkdir "$work/bin"
-tool() { ln -s "$(go -C "$root" tool -modfile="tools/$1.mod" -n "$1")" "$work/bin/$1"; }
-tool kind
-tool helm
 if [[ -z $image ]]; then
   need mmdebstrap mmdebstrap
   need jq jq
-  "$here/node-image/build.sh" parts "$kubernetes"
-  ln -s "$("$here/node-image/build.sh" programs "$kubernetes")/kubectl" "$work/bin/kubectl"
+  # That of Debian's package busybox wants libraries that the image has not.
+  if [[ ! -x /bin/busybox ]] || ldd /bin/busybox >/dev/null 2>&1; then
+    say '/bin/busybox is missing, or not static; on Debian: apt-get install busybox-static'
+    exit 2
+  fi
 else
   need kubectl kubernetes-client
+fi
+[[ -z $check ]] || exit 0
+
+mkdir -p "$cache"
+exec 8>"$cache/kind.lock" # what this starts has it too, and so it is held until all of it ended
+flock --timeout 10 8 || { say "another kind.sh is running; one at a time uses $cache"; exit 1; }
+find "$cache" -maxdepth 1 -name 'unfinished-*' -mmin +180 -exec rm -rf {} + # of builds that were killed
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+mkdir "$work/bin"
+tool() { ln -s "$(go -C "$root" tool -modfile="$root/tools/$1.mod" -n "$1")" "$work/bin/$1"; }
+tool kind
+tool helm
+if [[ -z $image ]]; then
+  "$here/node-image/build.sh" parts "$kubernetes"
+  ln -s "$("$here/node-image/build.sh" programs "$kubernetes")/kubectl" "$work/bin/kubectl"
 fi
 # A private engine's namespace has no network: whatever the command compiles from is fetched
 # now.
@@ -88,10 +111,10 @@ machine() {
   ls /sys/class/net
   iptables-save 2>/dev/null | grep '^-A' || :
   find /sys/fs/cgroup -type d -path "*/$group*"
-  if ((!${#engine[@]})); then docker ps --all --quiet; docker network ls --quiet; fi
+  if [[ -z $private ]]; then docker ps --all --quiet; docker network ls --quiet; fi
   grep -rs . /proc/sys/{fs,kernel,vm} --exclude={dentry-state,file-nr,inode-nr,inode-state,ns_last_pid,nr,aio-nr,uuid,boot_id,entropy_avail,urandom_min_reseed_secs,stat_refresh} --exclude-dir=quota || : # some cannot be read
 }
-group=$("$here/engine/engine.sh" --group)
+group=$("$here/engine/engine.sh" --clean) # first of what a run left that was killed
 machine >"$work/before"
 
 export PATH=$work/bin:$PATH WORK=$work KUBERNETES=$kubernetes WORKERS=$workers NODE_IMAGE=$image LOAD=$load RECORD=$record

@@ -29,12 +29,14 @@ func (c *Client) asking(err error) error {
 	return fmt.Errorf("asking core at %s: %w", c.config.Address, err)
 }
 
+// explain takes for everybody's what the connection says, and for the caller's own what core
+// says to the call, or how long it takes over it.
 func (c *Client) explain(ctx context.Context, err error, scrub scrubber) error {
 	answer := statusOf(err)
 	said := scrub.quote(answer.Message())
 	switch {
 	case ctx.Err() != nil:
-		return fmt.Errorf("%w: %w: %s", provider.ErrUnavailable, context.Cause(ctx), c.whySilent(scrub))
+		return c.silent(fmt.Errorf("%w: %w", provider.ErrUnavailable, context.Cause(ctx)), scrub)
 	case c.closed.Err() != nil:
 		return errClosed
 	case isOversize(answer):
@@ -47,11 +49,11 @@ func (c *Client) explain(ctx context.Context, err error, scrub scrubber) error {
 	case codes.PermissionDenied:
 		return fmt.Errorf("%w: core refused the caller: %s", provider.ErrDenied, said)
 	case codes.Unavailable:
-		return fmt.Errorf("%w: %s", provider.ErrUnavailable, c.whyUnavailable(answer, scrub))
+		return c.unavailable(answer, scrub)
 	case codes.DeadlineExceeded:
-		return fmt.Errorf("%w: %s", provider.ErrUnavailable, c.whySilent(scrub))
+		return c.silent(provider.ErrUnavailable, scrub)
 	case codes.ResourceExhausted, codes.Aborted, codes.Unknown, codes.Canceled:
-		return fmt.Errorf("%w: core cannot answer now: %s (%s)", provider.ErrUnavailable, said, answer.Code())
+		return provider.OfCall(fmt.Errorf("%w: core cannot answer now: %s (%s)", provider.ErrUnavailable, said, answer.Code()))
 	case codes.InvalidArgument:
 		return fmt.Errorf("%w: core does not understand the request: %s", provider.ErrProtocol, said)
 	case codes.Unimplemented:
@@ -78,30 +80,34 @@ func isOversize(answer *status.Status) bool {
 	return answer.Code() == codes.ResourceExhausted && strings.Contains(answer.Message(), "larger than max")
 }
 
-// whyUnavailable prefers what the last attempt to connect ended with to gRPC's text of
+// unavailable prefers what the last attempt to connect ended with to gRPC's text of
 // it, which nobody should have to read.
-func (c *Client) whyUnavailable(answer *status.Status, scrub scrubber) string {
-	if failure := c.line.why(); failure != nil {
-		return whyNoConnection(failure, scrub)
-	}
+func (c *Client) unavailable(answer *status.Status, scrub scrubber) error {
 	hungUp, verdict := c.line.judged()
-	if verdict != nil {
-		return "core refused the client certificate, or misses one: check --core-cert and --core-key: " + scrub.quote(verdict.Error())
+	why := ""
+	switch failure := c.line.why(); {
+	case failure != nil:
+		why = whyNoConnection(failure, scrub)
+	case verdict != nil:
+		why = "core refused the client certificate, or misses one: check --core-cert and --core-key: " + scrub.quote(verdict.Error())
+	case hungUp:
+		why = "core hung up before it said anything; it may be starting or stopping: " + scrub.quote(answer.Message())
+	default:
+		return provider.OfCall(fmt.Errorf("%w: core says %s", provider.ErrUnavailable, scrub.quote(answer.Message())))
 	}
-	if hungUp {
-		return "core hung up before it said anything; it may be starting or stopping: " + scrub.quote(answer.Message())
-	}
-	return "core says " + scrub.quote(answer.Message())
+	return fmt.Errorf("%w: %s", provider.ErrUnavailable, why)
 }
 
-func (c *Client) whySilent(scrub scrubber) string {
-	if failure := c.line.why(); failure != nil {
-		return whyNoConnection(failure, scrub)
+// silent says why core let the time pass.
+func (c *Client) silent(kind error, scrub scrubber) error {
+	failure := c.line.why()
+	switch {
+	case failure != nil:
+		return fmt.Errorf("%w: %s", kind, whyNoConnection(failure, scrub))
+	case c.conn.GetState() != connectivity.Ready:
+		return fmt.Errorf("%w: core could not be connected to in time", kind)
 	}
-	if c.conn.GetState() != connectivity.Ready {
-		return "core could not be connected to in time"
-	}
-	return "core did not answer in time"
+	return provider.OfCall(fmt.Errorf("%w: core did not answer in time", kind))
 }
 
 // whyNoConnection says what to look at. A certificate that does not hold is a matter of

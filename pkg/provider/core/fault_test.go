@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"net/http"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -154,12 +155,17 @@ func TestFetchSaysWhoseTurnItIs(t *testing.T) {
 				assert.Equal(t, errors.Is(other, row.want), errors.Is(err, other), "%v", err)
 			}
 			assert.Contains(t, err.Error(), row.says)
+			assert.Equal(t, saidToTheCall.MatchString(err.Error()), provider.IsOfCall(err), "%v", err)
 			assert.Contains(t, err.Error(), "asking core at "+config.Address+": ")
 			assert.Empty(t, result)
 			assert.NotContains(t, err.Error()+log.String(), needle)
 		})
 	}
 }
+
+// saidToTheCall is what core says of it, in its own words or by being slow, and not what the
+// connection says.
+var saidToTheCall = regexp.MustCompile(`core (says|cannot answer now|did not answer in time)`)
 
 type faultRow = struct {
 	name  string

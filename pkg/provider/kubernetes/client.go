@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"slices"
 	"strings"
 
@@ -60,15 +61,27 @@ func (e *answerError) Error() string {
 	return fmt.Sprintf("the API server answers with status %d", e.status)
 }
 
-var errNoAnswer = errors.New("the API server gives no answer, or none that makes sense")
+var (
+	errNoAnswer = errors.New("the API server gives no answer, or none that makes sense")
+	// errSlow: there is an API server, which takes too long over this call.
+	errSlow = errors.New("the API server does not answer in time")
+)
 
 func faultOf(err error) error {
-	var answer apierrors.APIStatus
+	var (
+		answer  apierrors.APIStatus
+		network net.Error
+		dialled *net.OpError
+	)
 	switch {
 	case err == nil:
 		return nil
 	case errors.As(err, &answer) && answer.Status().Code >= 400:
 		return &answerError{int(answer.Status().Code)}
+	case errors.As(err, &dialled) && dialled.Op == "dial":
+		return errNoAnswer
+	case errors.As(err, &network) && network.Timeout():
+		return errSlow
 	}
 	return errNoAnswer
 }

@@ -189,20 +189,22 @@ func refusalOf(name provider.Name, err error) *provider.Refusal {
 }
 
 // wholeError says whose turn it is. An error of the caller's own context is told as
-// such: others of the group fail with it.
+// such: others of the group fail with it. That there is no API server is everybody's to
+// know, and names no namespace.
 func (c caller) wholeError(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return fmt.Errorf("reading Secrets of namespace %s: %w: %w", c.namespace, provider.ErrUnavailable, context.Cause(ctx))
+	of := func(kind, err error) error {
+		return fmt.Errorf("reading Secrets of namespace %s: %w: %w", c.namespace, kind, err)
 	}
-	kind := provider.ErrUnavailable
 	var answer *answerError
-	if errors.As(err, &answer) {
-		switch answer.status {
-		case http.StatusUnauthorized:
-			kind = provider.ErrUnauthenticated
-		case http.StatusForbidden:
-			kind = provider.ErrDenied
-		}
+	switch {
+	case ctx.Err() != nil:
+		return provider.OfCall(of(provider.ErrUnavailable, context.Cause(ctx)))
+	case !errors.As(err, &answer) && !errors.Is(err, errSlow):
+		return fmt.Errorf("reading Secrets: %w: %w", provider.ErrUnavailable, err)
+	case answer != nil && answer.status == http.StatusUnauthorized:
+		return of(provider.ErrUnauthenticated, err)
+	case answer != nil && answer.status == http.StatusForbidden:
+		return of(provider.ErrDenied, err)
 	}
-	return fmt.Errorf("reading Secrets of namespace %s: %w: %w", c.namespace, kind, err)
+	return provider.OfCall(of(provider.ErrUnavailable, err))
 }

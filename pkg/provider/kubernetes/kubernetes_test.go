@@ -3,10 +3,12 @@ package kubernetes_test
 import (
 	"context"
 	"encoding/pem"
+	"errors"
 	"net/http"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -159,26 +161,38 @@ func TestAnswersOfTheAPIServer(t *testing.T) {
 		name   string
 		answer http.HandlerFunc
 		kind   error
+		ofCall bool
 	}{
-		{"401", func(w http.ResponseWriter, r *http.Request) { refuse(w, 401, r.Header.Get("Authorization")) }, provider.ErrUnauthenticated},
-		{"403 to a list", func(w http.ResponseWriter, r *http.Request) { refuse(w, 403, r.Header.Get("Authorization")) }, provider.ErrDenied},
-		{"429", func(w http.ResponseWriter, r *http.Request) { refuse(w, 429, r.Header.Get("Authorization")) }, provider.ErrUnavailable},
-		{"500", func(w http.ResponseWriter, r *http.Request) { refuse(w, 500, r.Header.Get("Authorization")) }, provider.ErrUnavailable},
+		{"401", func(w http.ResponseWriter, r *http.Request) { refuse(w, 401, r.Header.Get("Authorization")) }, provider.ErrUnauthenticated, false},
+		{"403 to a list", func(w http.ResponseWriter, r *http.Request) { refuse(w, 403, r.Header.Get("Authorization")) }, provider.ErrDenied, false},
+		{"429", func(w http.ResponseWriter, r *http.Request) { refuse(w, 429, r.Header.Get("Authorization")) }, provider.ErrUnavailable, true},
+		{"500", func(w http.ResponseWriter, r *http.Request) { refuse(w, 500, r.Header.Get("Authorization")) }, provider.ErrUnavailable, true},
 		{"garbage", func(w http.ResponseWriter, r *http.Request) {
 			_, _ = w.Write([]byte("n33dle" + r.Header.Get("Authorization")))
-		}, provider.ErrUnavailable},
+		}, provider.ErrUnavailable, false},
+		{"silence", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, provider.ErrUnavailable, true},
+		{"hanging up", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, provider.ErrUnavailable, false},
 		{"half an answer", func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", "100")
 			_, _ = w.Write([]byte(`{"kind":"n33dle`))
-		}, provider.ErrUnavailable},
+		}, provider.ErrUnavailable, false},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			world := providertest.NewWorld()
-			served, api := start(t, world)
+			api := startAPI(t, world)
+			config := api.config()
+			config.Timeout = 3 * time.Second // for the one that is silent
+			made, err := kubernetes.New(kubernetes.Config{API: config})
+			require.NoError(t, err)
+			served := withToken{made}
 			api.answerAll(row.answer)
-			_, err := served.Fetch(t.Context(), world.Reader, providertest.Everything())
+			_, err = served.Fetch(t.Context(), world.Reader, providertest.Everything())
 			require.ErrorIs(t, err, row.kind)
 			assert.NotContains(t, err.Error(), "n33dle")
+			assert.Equal(t, row.ofCall, provider.IsOfCall(err))
+			if errors.Is(err, provider.ErrUnavailable) {
+				assert.Equal(t, row.ofCall, strings.Contains(err.Error(), world.Reader.Namespace), "what others are told names no namespace")
+			}
 		})
 	}
 }

@@ -41,22 +41,18 @@ func TestExpiredValuesLeaveMemory(t *testing.T) {
 		time.Sleep(2 * time.Minute)
 		synctest.Wait() // for the sweep, which is due at this very instant
 		cache.put(cacheKey{3}, 3, 1, time.Hour)
-		entries, size, sweeps := cache.held()
-		assert.Equal(t, 2, entries)
-		assert.Equal(t, 2, size)
-		assert.True(t, sweeps)
+		func() { // the sweep runs beside us
+			cache.mu.Lock()
+			defer cache.mu.Unlock()
+			assert.Len(t, cache.byKey, 2)
+			assert.Equal(t, 2, cache.size)
+		}()
 
 		time.Sleep(2 * time.Hour)
 		synctest.Wait()
-		entries, _, sweeps = cache.held()
-		assert.Zero(t, entries, "though nobody asks")
-		assert.False(t, sweeps, "and then nothing runs")
+		cache.mu.Lock()
+		defer cache.mu.Unlock()
+		assert.Empty(t, cache.byKey, "though nobody asks")
+		assert.Nil(t, cache.sweep, "and then nothing runs")
 	})
-}
-
-// held reads what the sweep changes beside the test.
-func (c *cache[V]) held() (entries, size int, sweeps bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return len(c.byKey), c.size, c.sweep != nil
 }

@@ -9,8 +9,8 @@
 # cache directory (LEOFLOW_KIND_CACHE names another). The namespace has no way out: nothing
 # can be pulled or downloaded in there. Needs root and Debian's package docker.io.
 set -euo pipefail
-cache=${LEOFLOW_KIND_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/leoflow-kind}
 here=$(cd "$(dirname "$0")" && pwd)
+. "$here/../cache.sh"
 group=leoflow-kind-$(sha256sum <<<"$cache" | cut -c1-8) # of the containers' cgroups
 
 remove_cgroups() {
@@ -20,11 +20,11 @@ remove_cgroups() {
 outside() {
   mkdir -p "$cache"
   exec 9>"$cache/engine.lock"
-  flock --nonblock 9 || { echo "engine: another engine uses $cache" >&2; exit 1; }
+  flock --timeout 10 9 || { echo "engine: another engine uses $cache" >&2; exit 1; }
   remove_cgroups # of a run that was killed
   # A signal to the process group reaches the command as well, whose end is waited for; when
   # this process is killed, the kernel kills all that is inside.
-  trap : TERM
+  trap : TERM HUP
   local code=0
   setpriv --pdeathsig KILL unshare --mount --net --pid --fork --kill-child --mount-proc "$0" --inside "$@" || code=$?
   remove_cgroups
@@ -42,11 +42,12 @@ inside() {
   if ((!(0x$(awk '$1 == "CapBnd:" {print $2}' /proc/self/status) >> 24 & 1))); then
     settings+=(--add-runtime "limited=$here/runc-limited.sh" --default-runtime limited)
   fi
-  dockerd "${settings[@]}" >"$cache/engine.log" 2>&1 9>&- &
+  # In a session of its own: Ctrl-C is for the command, which has yet to clean up.
+  setsid dockerd "${settings[@]}" >"$cache/engine.log" 2>&1 9>&- &
   engine=$!
   trap 'kill $engine; wait $engine || :' EXIT
   until docker version >/dev/null 2>&1; do
-    kill -0 $engine 2>/dev/null || { tail -n 20 "$cache/engine.log" >&2; echo "engine: it did not start" >&2; exit 1; }
+    if ((SECONDS > 60)) || ! kill -0 $engine 2>/dev/null; then tail -n 20 "$cache/engine.log" >&2; echo "engine: it did not start" >&2; exit 1; fi
     sleep 0.2
   done
   # What a run that was killed left.
@@ -56,7 +57,7 @@ inside() {
 }
 
 case ${1:-} in
---group) echo "$group" ;; # the name of the containers' cgroup
+--clean) remove_cgroups && echo "$group" ;; # what a killed run left; prints the name of the containers' cgroup
 --inside) inside "${@:2}" ;;
 '' | -*) echo "usage: engine.sh COMMAND [ARG ...]" >&2; exit 2 ;;
 *) outside "$@" ;;

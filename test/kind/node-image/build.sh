@@ -13,11 +13,11 @@
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 cd "$here"
+. ../cache.sh
 
 say() { echo "node-image: $*" >&2; }
 
 step=${1:-} asked=${2:-}
-cache=${LEOFLOW_KIND_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/leoflow-kind}
 modfile=$(ls kubernetes-v"${asked#v}"{,.*}.mod 2>/dev/null | sort -V | tail -n 1 || :)
 if [[ -z $modfile ]]; then
   say "no modfile for Kubernetes '$asked', only $(echo kubernetes-v*.mod); ./pin.sh VERSION writes one"
@@ -25,7 +25,7 @@ if [[ -z $modfile ]]; then
 fi
 version=${modfile#kubernetes-} version=${version%.mod}
 
-kind=$(go mod download -modfile=../../../tools/kind.mod -json sigs.k8s.io/kind | jq -r .Dir)/images/base/files
+kind=$(go mod download -modfile=../../../tools/kind.mod -json sigs.k8s.io/kind | jq -r '.Dir // error(.Error)')/images/base/files
 toolchain=$(go env GOVERSION GOARCH)
 digest() { (echo "$toolchain" "$@"; cat "$@") | sha256sum | cut -c1-12; }
 binary=$cache/kubernetes-$version-$(digest ./*.go "$modfile" "${modfile%.mod}.sum")
@@ -58,7 +58,7 @@ assemble_base() {
   [[ -s ${sources[0]} ]] || sources=("${sources[1]}")
   mmdebstrap --quiet --variant=minbase --include="systemd,conntrack,iptables,nftables,iproute2,ethtool,util-linux,mount,kmod,\
 pigz,bash,jq,procps,ca-certificates,runc,containernetworking-plugins" \
-    --customize-hook="$here/customize.sh \"\$1\" '$kind' '$1/bin'" "$suite" "$1/node.tar" "${sources[0]}"
+    --customize-hook="'$here/customize.sh' \"\$1\" '$kind' '$1/bin'" "$suite" "$1/node.tar" "${sources[0]}"
   mmdebstrap --quiet --variant=extract --include=iptables,iproute2,busybox-static "$suite" "$1/pods.tar" "${sources[0]}"
   # Unpacked packages lack the links that their scripts would make.
   mkdir -p "$1"/links/{bin,usr/sbin}
@@ -110,10 +110,10 @@ build_image() {
 
   docker run --detach --name $node --stop-signal SIGRTMIN+3 --env container=docker --entrypoint sleep "$image-base" infinity >/dev/null
   docker exec --detach $node containerd
-  docker exec $node sh -c 'until ctr version >/dev/null 2>&1; do sleep 0.2; done'
+  docker exec $node timeout 60 sh -c 'until ctr version >/dev/null 2>&1; do sleep 0.2; done'
   docker save "${names[@]}" localhost/leoflow/kubernetes:test registry.k8s.io/pause:3.10 |
     docker exec --interactive $node ctr --namespace=k8s.io images import --no-unpack --digests - >/dev/null
-  docker exec $node sh -c "echo $version >/kind/version; pkill containerd; while pidof containerd; do sleep 0.1; done >/dev/null"
+  docker exec $node timeout 60 sh -c "echo $version >/kind/version; pkill containerd; while pidof containerd; do sleep 0.1; done >/dev/null"
   docker commit --change 'ENTRYPOINT ["/kind/bin/entrypoint.sh", "/sbin/init"]' $node "$image" >/dev/null
   docker images --format '{{.Repository}}:{{.Tag}}' localhost/leoflow/node | awk -v keep="$image" -v same=":$version-" 'index($0, same) && index($0, keep) != 1' | xargs --no-run-if-empty docker rmi >/dev/null
   docker rmi "${names[@]}" localhost/leoflow/kubernetes:test registry.k8s.io/pause:3.10 >/dev/null

@@ -12,7 +12,7 @@ cd "$(dirname "$0")"
 
 version=${1:?usage: ./pin.sh v1.MINOR.PATCH}
 modfile=kubernetes-$version.mod
-downloaded=$(go mod download -json "k8s.io/kubernetes@$version" | jq -r .GoMod)
+downloaded=$(go mod download -json "k8s.io/kubernetes@$version" | jq -r '.GoMod // error(.Error)')
 {
   echo "// Written by './pin.sh $version'."
   echo 'module github.com/leoflow/secrets-csi/test/kind/node-image'

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/leoflow/secrets-csi/internal/testneed"
 	"github.com/leoflow/secrets-csi/test/kind/await"
 )
 
@@ -81,7 +82,7 @@ const rebootEnv = "LEOFLOW_NODE_REBOOT"
 func TestNodeReboots(t *testing.T) {
 	command := os.Getenv(rebootEnv)
 	if command == "" {
-		t.Skipf("NOT RUN: %s does not say how to reboot the node", rebootEnv)
+		testneed.Missing(t, rebootEnv+" does not say how to reboot the node")
 	}
 	s := begin(t)
 	pod := task("task", all(), stays)

@@ -91,7 +91,8 @@ func (n *node) mounts(uid string) []string {
 func (n *node) remains(uids []string) []string {
 	n.Helper()
 	var found []string
-	directories := "\n" + n.shell("ls "+rootOfNode+"/var/lib/kubelet/pods")
+	// Not ls, which fails over a directory that goes away while it lists them.
+	directories := "\n" + n.shell("for pod in "+rootOfNode+"/var/lib/kubelet/pods/*; do echo ${pod##*/}; done")
 	mounts := strings.Join(n.mounts(""), "\n")
 	for _, uid := range uids {
 		if strings.Contains(mounts, uid) {

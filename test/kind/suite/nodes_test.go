@@ -16,16 +16,17 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/leoflow/secrets-csi/internal/testneed"
 	"github.com/leoflow/secrets-csi/test/kind/await"
 	"github.com/leoflow/secrets-csi/test/kind/chart"
 )
 
-// twoWorkers skips a test that needs more nodes than the cluster has.
+// twoWorkers ends a test that needs more nodes than the cluster has.
 func (s *scenario) twoWorkers() []string {
 	s.Helper()
 	_, workers := s.nodes()
 	if len(workers) < 2 {
-		s.Skipf("NOT RUN: it needs two nodes that take pods, and this cluster has %d", len(workers))
+		testneed.Missing(s.TB, fmt.Sprintf("it needs two nodes that take pods, and this cluster has %d", len(workers)))
 	}
 	return workers
 }
@@ -207,7 +208,7 @@ func TestNodeJoinsWhilePodsWait(t *testing.T) {
 	workers := s.twoWorkers()
 	command := os.Getenv(execEnv)
 	if command == "" {
-		t.Skipf("NOT RUN: %s does not say how to run a command on a node", execEnv)
+		testneed.Missing(t, execEnv+" does not say how to run a command on a node")
 	}
 	joins := workers[len(workers)-1]
 	systemctl := func(verb string) {

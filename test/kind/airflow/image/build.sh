@@ -5,6 +5,7 @@
 # cache directory (LEOFLOW_KIND_CACHE names another) under a hash of what it is made from.
 set -euo pipefail
 cd "$(dirname "$0")"
+. ../../cache.sh
 
 name=localhost/leoflow/airflow:test
 uv=0.13.9
@@ -12,7 +13,6 @@ uv=0.13.9
 export UV_EXCLUDE_NEWER=2026-11-20 UV_PYTHON_DOWNLOADS=never
 packages=(apache-airflow==3.3.2 apache-airflow-providers-cncf-kubernetes apache-airflow-providers-postgres)
 
-cache=${LEOFLOW_KIND_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/leoflow-kind}
 suite=$(. /etc/os-release && echo "$VERSION_CODENAME")
 archive=$cache/airflow-$( (echo "$suite"; cat build.sh customize.sh entrypoint.sh) | sha256sum | cut -c1-12).tar
 if [[ -e $archive ]]; then
@@ -34,7 +34,7 @@ sources=/etc/apt/sources.list.d/debian.sources
 [[ -s $sources ]] || sources=/etc/apt/sources.list
 mmdebstrap --quiet --variant=minbase --include=python3,python-is-python3,postgresql,dumb-init,tzdata,ca-certificates \
   --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
-  --customize-hook="$PWD/customize.sh \"\$1\" '$unfinished/uv/bin/uv' ${packages[*]}" "$suite" "$unfinished/layer.tar" "$sources" >&2
+  --customize-hook="'$PWD/customize.sh' \"\$1\" '$unfinished/uv/bin/uv' ${packages[*]}" "$suite" "$unfinished/layer.tar" "$sources" >&2
 
 # The form in which 'docker save' writes an image.
 jq --null-input --arg layer "sha256:$(sha256sum "$unfinished/layer.tar" | cut -d' ' -f1)" \

@@ -1,0 +1,90 @@
+package schedule
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Work is deliveries that can share one call.
+type Work []Delivery
+
+// Due begins the deliveries that are due, those that wait longest first, and tells how long
+// until there are more. Volumes without files belong to their publish, those under way to
+// whoever ends them. A source that cannot be asked is left alone, but for one volume when it
+// is time to find out whether that is still so.
+func (s *Schedule) Due(now time.Time) (work []Work, wait time.Duration) {
+	candidates, wait := s.candidates(now)
+	slices.SortFunc(candidates, compare)
+	keys := map[string]int{}
+	for _, v := range candidates {
+		if left := v.due.Sub(now); left > 0 {
+			wait = min(wait, left)
+		} else if _, known := keys[v.Key]; !known {
+			keys[v.Key] = len(keys)
+		}
+	}
+	work = make([]Work, len(keys))
+	for _, id := range slices.Sorted(maps.Keys(s.volumes)) {
+		v := s.volumes[id]
+		if at, due := keys[v.Key]; due && v.isIdle() && !now.Before(v.earliest) {
+			work[at] = append(work[at], s.begin(v, now))
+		}
+	}
+	return work, wait
+}
+
+func compare(a, b *volume) int {
+	if order := a.due.Compare(b.due); order != 0 {
+		return order
+	}
+	return strings.Compare(a.ID, b.ID)
+}
+
+// candidates are the idle volumes whose sources can be asked, and of each outage whose time
+// has come, one volume.
+func (s *Schedule) candidates(now time.Time) (all []*volume, wait time.Duration) {
+	bySource := map[string]map[string][]*volume{}
+	for _, v := range s.volumes {
+		if !v.isIdle() {
+			continue
+		}
+		if bySource[v.Source] == nil {
+			bySource[v.Source] = map[string][]*volume{}
+		}
+		bySource[v.Source][v.Namespace] = append(bySource[v.Source][v.Namespace], v)
+	}
+	wait = maxIdle
+	for source, byNamespace := range bySource {
+		var those []*volume
+		for namespace, volumes := range byNamespace {
+			those = append(those, s.admissible(scope{source, namespace}, volumes, now, &wait)...)
+		}
+		all = append(all, s.admissible(scope{source, everybody}, those, now, &wait)...)
+	}
+	return all, wait
+}
+
+// admissible are the volumes, or one of them to find out whether the outage is over, or none.
+func (s *Schedule) admissible(at scope, volumes []*volume, now time.Time, wait *time.Duration) []*volume {
+	known := s.outages.find(at, now)
+	if known == nil || len(volumes) == 0 {
+		return volumes
+	}
+	if left := known.wait(false, now); left > 0 {
+		*wait = min(*wait, left)
+		return nil
+	}
+	return []*volume{prober(volumes, now)}
+}
+
+// prober picks the longest-waiting volume to test whether an outage is over, and makes it
+// due if none is: an outage must not seem to last until one is.
+func prober(volumes []*volume, now time.Time) *volume {
+	first := slices.MinFunc(volumes, compare)
+	if first.due.After(now) {
+		first.due, first.earliest = now, now
+	}
+	return first
+}

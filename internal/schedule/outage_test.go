@@ -1,0 +1,238 @@
+package schedule
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/leoflow/secrets-csi/pkg/provider"
+)
+
+// call makes one for a namespace, if it is let through.
+func (n *node) call(namespace string, verdict Verdict) (made, news bool) {
+	admitted, err := n.Admit("core", namespace, true, n.now)
+	if err != nil {
+		return false, false
+	}
+	return true, n.Called(admitted, verdict, fmt.Errorf("%w for %s", errAway, namespace), n.now)
+}
+
+func TestWhoseAnOutageIs(t *testing.T) {
+	for name, row := range map[string]struct {
+		verdict                     Verdict
+		news, ours, theirs, another bool // who cannot ask
+	}{
+		"answered":    {verdict: Answered},
+		"given up":    {verdict: Undecided},
+		"unreachable": {Unreachable, true, true, true, false},
+		"unanswered":  {Unanswered, true, true, false, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			n := newNode()
+			made, news := n.call("ours", row.verdict)
+			require.True(t, made)
+			assert.Equal(t, row.news, news)
+			for namespace, away := range map[string]bool{"ours": row.ours, "theirs": row.theirs} {
+				assert.Equal(t, away, n.WhyAway("core", namespace, n.now) != nil, namespace)
+				_, err := n.Admit("core", namespace, true, n.now)
+				assert.Equal(t, away, err != nil, namespace)
+			}
+			assert.Equal(t, row.another, n.WhyAway("vault", "ours", n.now) != nil)
+		})
+	}
+}
+
+// Every call of the namespace "slow" runs into its time limit, and every other pod starts.
+func TestASlowNamespaceHoldsUpNoOther(t *testing.T) {
+	n := newNode()
+	for range 100 {
+		slow, err := n.Admit("core", "slow", true, n.now)
+		for range 20 { // meanwhile
+			n.now = n.now.Add(UrgentPause)
+			made, news := n.call("bank", Answered)
+			require.True(t, made)
+			require.False(t, news)
+			require.NoError(t, n.WhyAway("core", "bank", n.now))
+		}
+		if err == nil {
+			n.Called(slow, Unanswered, errAway, n.now)
+		}
+		require.NoError(t, n.Away("core", n.now), "others were answered since")
+	}
+}
+
+func TestASourceIsAwayWhereNobodyIsAnswered(t *testing.T) {
+	n := newNode()
+	n.call("a", Answered)
+	n.now = n.now.Add(time.Second)
+	n.call("a", Unanswered)
+	require.ErrorIs(t, n.Away("core", n.now), errAway, "as far as this node knows")
+	require.NoError(t, n.Away("vault", n.now))
+	n.now = n.now.Add(time.Second)
+	n.call("b", Answered)
+	require.NoError(t, n.Away("core", n.now))
+	require.Error(t, n.WhyAway("core", "a", n.now))
+	require.NoError(t, n.WhyAway("core", "b", n.now))
+}
+
+func TestOneCallAtATimeProbes(t *testing.T) {
+	n := newNode()
+	n.call("a", Unreachable)
+	_, err := n.Admit("core", "b", true, n.now)
+	require.EqualError(t, err, "away for a")
+	_, err = n.Admit("core", "b", false, n.now.Add(UrgentPause-1))
+	require.Error(t, err)
+	n.now = n.now.Add(UrgentPause)
+	probe, err := n.Admit("core", "b", true, n.now)
+	require.NoError(t, err)
+	assert.True(t, probe.IsProbe())
+	_, err = n.Admit("core", "c", true, n.now.Add(time.Hour))
+	require.Error(t, err, "a probe is under way")
+
+	n.Called(probe, Undecided, nil, n.now)
+	probe, err = n.Admit("core", "c", true, n.now)
+	require.NoError(t, err, "one that found nothing out is followed by another at once")
+	assert.True(t, n.Called(probe, Answered, nil, n.now), "it is over")
+	other, err := n.Admit("core", "d", false, n.now)
+	require.NoError(t, err)
+	assert.False(t, other.IsProbe())
+}
+
+// A connection that is there again, and a call that is slow.
+func TestAProbeMayFindAnotherOutage(t *testing.T) {
+	n := newNode()
+	n.call("a", Unreachable)
+	n.now = n.now.Add(UrgentPause)
+	made, news := n.call("b", Unanswered)
+	require.True(t, made)
+	assert.True(t, news)
+	assert.NoError(t, n.WhyAway("core", "a", n.now))
+	assert.EqualError(t, n.WhyAway("core", "b", n.now), "away for b")
+
+	n.now = n.now.Add(UrgentPause)
+	made, news = n.call("b", Unreachable)
+	require.True(t, made)
+	assert.True(t, news)
+	assert.Error(t, n.WhyAway("core", "a", n.now))
+	n.now = n.now.Add(UrgentPause)
+	made, _ = n.call("b", Answered)
+	require.True(t, made, "neither waits for the other's probe")
+	assert.NoError(t, n.WhyAway("core", "b", n.now))
+}
+
+func TestACallFromBeforeAnOutageAddsNothingToIt(t *testing.T) {
+	for _, verdict := range []Verdict{Unreachable, Unanswered} {
+		n := newNode()
+		late, err := n.Admit("core", "a", true, n.now)
+		require.NoError(t, err)
+		n.call("a", verdict)
+		next := n.outages.find(scope{"core", map[Verdict]string{Unreachable: everybody, Unanswered: "a"}[verdict]}, n.now).nextProbe
+		n.now = n.now.Add(time.Minute)
+		assert.False(t, n.Called(late, verdict, errAway, n.now))
+		assert.False(t, n.now.Before(next))
+		_, err = n.Admit("core", "a", false, n.now)
+		assert.NoError(t, err)
+	}
+}
+
+// probes are how long after an outage began live volumes look into it.
+func (n *node) probes(t *testing.T, verdict Verdict, count int) (waits []time.Duration) {
+	t.Helper()
+	for range count {
+		work, wait := n.Due(n.now)
+		require.Empty(t, work)
+		waits = append(waits, wait)
+		n.now = n.now.Add(wait)
+		work, _ = n.Due(n.now)
+		require.Len(t, work, 1, "one call finds out, whoever waits")
+		call, err := n.Admit("core", n.volumes[work[0][0].ID].Namespace, false, n.now)
+		require.NoError(t, err)
+		n.Called(call, verdict, errAway, n.now)
+		for _, one := range work[0] {
+			n.Ended(one, failed, n.now)
+		}
+	}
+	return waits
+}
+
+func TestLiveVolumesProbeLessAndLess(t *testing.T) {
+	for _, verdict := range []Verdict{Unreachable, Unanswered} {
+		n := newNode()
+		n.live(func(v *Volume) { v.Key = v.ID }, "a", "b", "c")
+		call, err := n.Admit("core", "airflow", true, n.now)
+		require.NoError(t, err)
+		n.Called(call, verdict, errAway, n.now)
+		const s = time.Second
+		assert.Equal(t, []time.Duration{s / 2, s, 2 * s, 4 * s, 8 * s, 16 * s, 30 * s, 30 * s}, n.probes(t, verdict, 8))
+	}
+}
+
+// While the probe of one namespace is under way, and after it.
+func TestAnotherNamespaceGoesOn(t *testing.T) {
+	n := newNode()
+	n.live(asItIs, "a", "b")
+	n.live(func(v *Volume) { v.Namespace, v.Key = "bank", "bank" }, "c")
+	n.call("airflow", Unanswered)
+	n.Changed("core", provider.Change{All: true}, 0, n.now)
+	_, ids := n.due()
+	require.Equal(t, [][]string{{"c"}}, ids)
+	n.now = n.now.Add(time.Second)
+	_, err := n.Admit("core", "airflow", false, n.now)
+	require.NoError(t, err)
+	_, ids = n.due()
+	require.Empty(t, ids)
+}
+
+func TestASignOfLifeIsLookedInto(t *testing.T) {
+	n := newNode()
+	n.live(asItIs, "a")
+	n.call("airflow", Unreachable)
+	n.ProbeNow("vault", n.now)
+	_, ids := n.due()
+	require.Empty(t, ids)
+	n.ProbeNow("core", n.now)
+	_, ids = n.due()
+	assert.Equal(t, [][]string{{"a"}}, ids)
+}
+
+func TestWhatWaitedIsDueOnceTheOutageIsOver(t *testing.T) {
+	for name, row := range map[string]struct {
+		verdict Verdict
+		want    [][]string
+	}{
+		"everybody's":   {Unreachable, [][]string{{"a"}, {"b"}}},
+		"a namespace's": {Unanswered, [][]string{{"a"}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			n := newNode()
+			n.live(asItIs, "a")
+			n.live(func(v *Volume) { v.Namespace, v.Key = "bank", "bank" }, "b")
+			n.live(func(v *Volume) { v.Source, v.Key = "vault", "vault" }, "c")
+			n.now = n.now.Add(time.Second)
+			for _, id := range []string{"a", "b", "c"} {
+				n.Ended(n.Begin(id, n.now), failed, n.now)
+			}
+			n.call("airflow", row.verdict)
+			n.now = n.now.Add(UrgentPause)
+			made, news := n.call("airflow", Answered)
+			require.True(t, made)
+			require.True(t, news)
+			_, ids := n.due()
+			assert.ElementsMatch(t, row.want, ids)
+		})
+	}
+}
+
+func TestAnOutageThatNobodyLooksIntoIsForgotten(t *testing.T) {
+	n := newNode()
+	n.call("gone", Unanswered)
+	n.call("gone", Unreachable)
+	n.now = n.now.Add(believedFor)
+	require.Error(t, n.Away("core", n.now))
+	n.now = n.now.Add(1)
+	require.NoError(t, n.Away("core", n.now))
+	assert.Empty(t, n.outages.known)
+}

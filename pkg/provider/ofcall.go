@@ -1,0 +1,18 @@
+package provider
+
+import "errors"
+
+// OfCall marks an ErrUnavailable that says nothing of other namespaces' calls: the provider
+// is there, and this call was too slow or too much for it. What is not marked is taken to
+// hold for every pod of the node, which are told its text; it names no namespace.
+func OfCall(err error) error { return ofCall{err} }
+
+// IsOfCall reports whether err is marked by OfCall.
+func IsOfCall(err error) bool {
+	var marked ofCall
+	return errors.As(err, &marked)
+}
+
+type ofCall struct{ error }
+
+func (o ofCall) Unwrap() error { return o.error }
