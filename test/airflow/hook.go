@@ -46,7 +46,8 @@ func (b *bench) remarkHooks(want map[string]json.RawMessage, providers map[strin
 	resolved, raising := map[string]int{}, 0
 	for name, found := range want {
 		hook, _, _ := strings.Cut(name, " ")
-		if strings.Contains(string(found), `"raises"`) {
+		var fields map[string]any
+		if json.Unmarshal(found, &fields) != nil || fields["raises"] != nil {
 			raising++
 		} else {
 			resolved[hook]++

@@ -37,6 +37,8 @@ const uvVersion = "0.13.9"
 
 var hookProviders = []string{"google", "amazon", "microsoft-azure", "postgres", "http", "ssh", "snowflake"}
 
+func (v version) isTwo() bool { return strings.HasPrefix(v.number, "2.") }
+
 func (v version) packages() []string {
 	list := []string{"apache-airflow==" + v.number}
 	if v.hooks {

@@ -108,7 +108,7 @@ def take(name):
     """The request that waits, or None; it is taken away."""
     path = os.path.join(os.environ["JUDGE_DIR"], name + ".request")
     try:
-        with open(path, encoding="ascii") as file:
+        with open(path, encoding="utf-8") as file:
             request = json.load(file)
         os.unlink(path)
     except FileNotFoundError:
