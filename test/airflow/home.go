@@ -27,7 +27,7 @@ func (h home) environ(more ...string) []string {
 	environ := []string{
 		"PATH=" + filepath.Join(h.venv, "bin") + ":" + os.Getenv("PATH"), "HOME=" + h.dir, "LANG=C.UTF-8",
 		"AIRFLOW_HOME=" + h.dir, "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=sqlite:///" + filepath.Join(h.dir, "airflow.db"),
-		"AIRFLOW__LOGGING__BASE_LOG_FOLDER=" + filepath.Join(h.dir, "logs"), "PYTHONPATH=" + h.scripts, "PYTHONWARNINGS=ignore", "PYTHONDONTWRITEBYTECODE=1",
+		"AIRFLOW__LOGGING__BASE_LOG_FOLDER=" + filepath.Join(h.dir, "logs"), "PYTHONPATH=" + h.scripts, "PYTHONWARNINGS=ignore",
 		"AIRFLOW__CORE__LOAD_EXAMPLES=False", "AIRFLOW__DATABASE__LOAD_DEFAULT_CONNECTIONS=False",
 		"AIRFLOW__CORE__FERNET_KEY=81HqDtbqAywKSOumSha3BhWNOdQ26slT6K0YaZeZyPs=",
 		// A scheduler whose executor runs tasks beside it; for SQLite 2.x takes one for tests alone.
