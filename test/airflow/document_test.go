@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"path"
 	"regexp"
 	"strings"
 	"testing"
@@ -36,6 +37,18 @@ func TestARowCoversWhatItNames(t *testing.T) {
 	assert.False(t, each.covers(newReport().cell("3.3.2", "files; models", "values"), difference{"connection port_zero", "port", "null", "0"}))
 	slashes := row{"x", "*", "*", "*", "host", `"a/b*"`, "*"}
 	assert.True(t, slashes.covers(at, difference{"connection host_slash", "host", `"a/b/c"`, ""}))
+}
+
+// TestRowsAreWellFormed finds a pattern that can match nothing, which would go unnoticed.
+func TestRowsAreWellFormed(t *testing.T) {
+	for _, each := range rows() {
+		for _, pattern := range []string{each.version, each.way, each.entry, each.field, each.got, each.want} {
+			_, err := path.Match(strings.ReplaceAll(pattern, "/", "|"), "x")
+			assert.NoError(t, err, pattern)
+		}
+	}
+	odd := row{"x", "*", "*", `connection odd[^_\-]*`, "", "there", "absent*"}
+	assert.True(t, odd.covers(newReport().cell("3.3.2", "a way", "values"), difference{"connection odd/../../up", "", "there", "absent (x)"}))
 }
 
 // TestADifferenceIsFound lets a truth be missed in each way that it can be.
