@@ -92,7 +92,9 @@ func contentOf(t task, entries []entry.Entry) (content, error) {
 		}
 	}
 	if len(failed) > 0 {
-		return content{unresolved: made.unresolved}, failureOf(t.spec, failed)
+		failure := failureOf(t.spec, failed)
+		failure.Unresolved = len(made.unresolved) > 0
+		return content{}, failure
 	}
 	return made, nil
 }

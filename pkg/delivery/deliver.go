@@ -1,14 +1,11 @@
 package delivery
 
 import (
-	"cmp"
 	"context"
-	"errors"
-	"log/slog"
 	"slices"
-	"strings"
 	"sync"
 
+	"github.com/leoflow/secrets-csi/internal/report"
 	"github.com/leoflow/secrets-csi/pkg/mount"
 )
 
@@ -54,12 +51,12 @@ func (d *Deliverer) fill(ctx context.Context, cause string, t task, from answer)
 	if e.err != nil && t.live {
 		d.withdraw(t, cause, from, &e)
 	}
-	d.record(t, &e)
-	err := d.guard(t.spec, func() error {
-		d.report(t, cause, e)
-		return nil
-	})
-	return cmp.Or(e.err, err)
+	made := d.record(t, cause, e)
+	err := d.guard(t.spec, func() error { made.Tell(d.Readers, &t.events, &d.said); return nil })
+	if made.Failure != nil {
+		return made.Failure
+	}
+	return err
 }
 
 // make makes one volume hold what was fetched for it.
@@ -100,10 +97,9 @@ func (d *Deliverer) withdraw(t task, cause string, from answer, e *ending) {
 		return
 	}
 	if shown, reading := mount.Current(t.spec.TargetPath); reading == nil {
-		e.standing = stillShown(shown.Manifest, alone)
-	}
-	if len(e.standing) > 0 {
-		e.pending = err
+		if standing := stillShown(shown.Manifest, alone); len(standing) > 0 {
+			e.pending = report.Pending{Entries: standing, Err: err}
+		}
 	}
 }
 
@@ -111,65 +107,4 @@ func (d *Deliverer) withdraw(t task, cause string, from answer, e *ending) {
 func (d *Deliverer) isLive(v *volume) bool {
 	_, health := d.set.look(v)
 	return health.Generation > 0
-}
-
-// ending is how a delivery of one volume ended.
-type ending struct {
-	content
-	placement
-	err error
-	// pending is why what was taken away could not leave, and standing what that is; nil if
-	// it has, or nothing was.
-	pending  error
-	standing []string
-}
-
-// record takes in how a delivery went. Whatever happens, the volume is not under way any
-// more.
-func (d *Deliverer) record(t task, e *ending) {
-	problem := ""
-	if err := d.guard(t.spec, func() error { problem = e.problem(t.spec); return nil }); err != nil {
-		e.err, problem = err, err.Error()
-	}
-	d.set.end(t, outcome{
-		placement: e.placement, failed: e.err != nil || e.offline || e.late, problem: problem,
-		lost: errors.Is(e.err, mount.ErrNotMounted), held: len(e.held()),
-	})
-}
-
-// report tells how a delivery went.
-func (d *Deliverer) report(t task, cause string, e ending) {
-	d.observeDelivery(t, cause, e.placement, e.err)
-	news := d.tell(t, e)
-	d.audit(t, cause, e, e.problem(t.spec), news)
-}
-
-// problem is what is wrong with the volume now; empty if nothing is.
-func (e ending) problem(spec Volume) string {
-	switch {
-	case e.err != nil:
-		return e.err.Error()
-	case e.offline:
-		return servedOffline(spec)
-	}
-	var problems []string
-	for _, text := range []string{e.takenAway(spec), e.heldBack(spec, nil), e.lacking(spec)} {
-		if text != "" {
-			problems = append(problems, text)
-		}
-	}
-	return strings.Join(problems, "; ")
-}
-
-func servedOffline(spec Volume) string {
-	return "the files are what this node was given for a pod like this one before " + spec.Provider + " could not be asked any more"
-}
-
-// levelOf makes an outage one line for the provider, and not one for each volume.
-func levelOf(err error) slog.Level {
-	var failure *Error
-	if errors.As(err, &failure) && failure.Reason == Unavailable {
-		return slog.LevelDebug
-	}
-	return slog.LevelWarn
 }

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/leoflow/secrets-csi/internal/logkey"
+	"github.com/leoflow/secrets-csi/internal/report"
 	"github.com/leoflow/secrets-csi/pkg/delivery/render"
 	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/mount"
@@ -44,11 +45,8 @@ type Config struct {
 	// namespace, service account and request while the provider cannot be asked. Zero is
 	// never, and nothing is then kept in memory.
 	OfflineGrace time.Duration
-	// Observer is told what happens; optional.
-	Observer Observer
-	// Recorder tells pods what goes wrong; optional.
-	Recorder Recorder
-	Log      *slog.Logger
+	// Readers are told what happens.
+	report.Readers
 }
 
 // Deliverer publishes volumes and keeps them fresh. Make it with New.
@@ -61,8 +59,8 @@ type Deliverer struct {
 	// versions are of what references point at.
 	versions provider.Versions
 	memory   memory
-	// noticed are the notices that were passed on.
-	noticed once
+	// said are the notices that were passed on.
+	said report.Said
 	// apply is policy.Apply, render render.Render.
 	apply  func(*entry.Entry)
 	render func(render.Format, []entry.Entry, map[string]string)
@@ -74,12 +72,7 @@ type Deliverer struct {
 
 // New returns a Deliverer that has no volumes yet.
 func New(config Config) *Deliverer {
-	if config.Observer == nil {
-		config.Observer = silent{}
-	}
-	if config.Recorder == nil {
-		config.Recorder = deaf{}
-	}
+	config.Readers = report.Complete(config.Readers)
 	fetching := map[string]chan struct{}{}
 	for name := range config.Providers {
 		fetching[name] = make(chan struct{}, rotationWorkers)
@@ -178,7 +171,7 @@ func (d *Deliverer) Health(volumeID string) (Health, bool) {
 		health.Problem = providerError(spec, why).Error()
 	}
 	if health.Problem != "" && health.Generation > 0 {
-		health.Problem += "; the files were last confirmed " + health.age() + " ago"
+		health.Problem += "; the files were last confirmed " + health.Age() + " ago"
 	}
 	return health, true
 }
@@ -240,11 +233,5 @@ func mountReason(err error) Reason {
 
 // logger carries who and what a line is about.
 func (d *Deliverer) logger(spec Volume) *slog.Logger {
-	return d.Log.With(
-		logkey.VolumeID, spec.ID,
-		logkey.Namespace, spec.Pod.Namespace,
-		logkey.Pod, spec.Pod.PodName,
-		logkey.PodUID, spec.Pod.PodUID,
-		logkey.ServiceAccount, spec.Pod.ServiceAccount,
-	)
+	return d.Log.With(subject(spec).LogAttrs()...)
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/leoflow/secrets-csi/internal/report"
 	"github.com/leoflow/secrets-csi/internal/schedule"
 	"github.com/leoflow/secrets-csi/internal/testwait"
 	"github.com/leoflow/secrets-csi/pkg/airflow"
@@ -53,7 +54,7 @@ func newRig(t *testing.T) *rig {
 			VolumeSize:   megabyte,
 			FetchTimeout: time.Minute,
 			PollEvery:    time.Minute,
-			Log:          slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+			Readers:      report.Readers{Log: slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))},
 		}),
 		fake: fake, log: log, dir: t.TempDir(),
 	}
@@ -64,11 +65,10 @@ func (r *rig) look(t *testing.T) {
 	t.Helper()
 	r.set.plan(func(plan *schedule.Schedule) {
 		for name := range r.Providers {
-			plan.ProbeNow(name, time.Now())
-			plan.Changed(name, provider.Change{All: true}, 0, time.Now())
+			plan.Notified(name, schedule.Change{All: true}, time.Now())
 		}
 	})
-	groups, _ := r.set.takeDue(time.Now().Add(schedule.MaxDebounce)) // those that are debounced, too
+	groups, _ := r.set.takeDue(time.Now().Add(schedule.ResyncSpread + schedule.MaxDebounce)) // when all are due
 	for _, group := range groups {
 		r.deliver(t.Context(), rotating, group)
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"github.com/leoflow/secrets-csi/internal/report"
 	"github.com/leoflow/secrets-csi/internal/schedule"
 	"github.com/leoflow/secrets-csi/pkg/airflow"
 	"github.com/leoflow/secrets-csi/pkg/entry"
@@ -40,20 +41,20 @@ func entryOf(t *testing.T, v Volume, id string) layout.Entry {
 var neighbours = map[string]struct {
 	spoil func(r *rig, keys *trouble)
 	why   string
-	event EventReason
+	event report.EventReason
 }{
-	"broken in core": {func(r *rig, _ *trouble) { r.fake.Break(connectionName("gcs"), "its seal is broken") }, "its seal is broken", EventEntryInvalid},
+	"broken in core": {func(r *rig, _ *trouble) { r.fake.Break(connectionName("gcs"), "its seal is broken") }, "its seal is broken", report.EventEntryInvalid},
 	"not to be rendered": {func(r *rig, _ *trouble) {
 		r.fake.SetConnection(airflow.Connection{ID: "gcs"})
-	}, "conn_type", EventEntryInvalid},
+	}, "conn_type", report.EventEntryInvalid},
 	"misspelt": {func(r *rig, _ *trouble) {
 		r.fake.SetConnection(gcp(`{"key_secret_name":"nowhere","key_secret_project_id":"p"}`))
-	}, "missing", EventReferenceUnresolved},
-	"unreachable": {func(_ *rig, keys *trouble) { keys.away = true }, "unavailable", EventEntryHeld},
-	"silent":      {func(_ *rig, keys *trouble) { keys.silent = true }, "no answer within 500ms", EventEntryHeld},
+	}, "missing", report.EventReferenceUnresolved},
+	"unreachable": {func(_ *rig, keys *trouble) { keys.away = true }, "unavailable", report.EventEntryHeld},
+	"silent":      {func(_ *rig, keys *trouble) { keys.silent = true }, "no answer within 500ms", report.EventEntryHeld},
 	"too large": {func(r *rig, _ *trouble) {
 		r.fake.SetConnection(airflow.Connection{ID: "gcs", Type: "postgres", Password: new(secret.New(strings.Repeat("x", megabyte)))})
-	}, "do not fit", EventEntryInvalid},
+	}, "do not fit", report.EventEntryInvalid},
 }
 
 // trouble is a vault that may also fall silent.

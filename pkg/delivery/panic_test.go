@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/leoflow/secrets-csi/internal/logkey"
+	"github.com/leoflow/secrets-csi/internal/report"
 	"github.com/leoflow/secrets-csi/internal/schedule"
 	"github.com/leoflow/secrets-csi/pkg/airflow"
 	"github.com/leoflow/secrets-csi/pkg/delivery/render"
@@ -64,7 +65,7 @@ type grumpy struct {
 	bug *bug
 }
 
-func (g grumpy) Delivered(delivery Delivery) {
+func (g grumpy) Delivered(delivery report.Report) {
 	if g.bug.on.Load() && g.bug.observer {
 		panic("about n33dle")
 	}

@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -23,13 +22,10 @@ type placement struct {
 	changed bool
 	// offline is set where the content was remembered.
 	offline bool
+	// superseded is set where a delivery that began later was placed before.
+	superseded bool
 	// lines are those of the manifest, withdrawn those that this delivery took away.
 	lines, withdrawn []layout.Entry
-}
-
-// held are the entries that stand as they were, because they cannot be had now.
-func (p placement) held() []layout.Entry {
-	return slices.DeleteFunc(slices.Clone(p.lines), func(entry layout.Entry) bool { return entry.Held == nil })
 }
 
 // place makes the volume hold the content. What this call created it undoes on
@@ -41,7 +37,7 @@ func (d *Deliverer) place(t task, cause string, c content, from answer) (placeme
 	}
 	if t.begun.Number < t.placed {
 		_, health := d.set.look(t.volume)
-		return placement{generation: health.Generation, confirmed: health.Confirmed, offline: health.Offline}, nil
+		return placement{generation: health.Generation, superseded: true}, nil
 	}
 	target := t.spec.TargetPath
 	created, err := d.mount(target, cause == publishing)
@@ -70,7 +66,10 @@ func (d *Deliverer) place(t task, cause string, c content, from answer) (placeme
 		_, health := d.set.look(t.volume)
 		confirmed = health.Confirmed
 	}
-	return placement{written.Generation, confirmed, written.Changed, from.offline != nil, written.Entries, written.Withdrawn}, nil
+	return placement{
+		generation: written.Generation, confirmed: confirmed, changed: written.Changed, offline: from.offline != nil,
+		lines: written.Entries, withdrawn: written.Withdrawn,
+	}, nil
 }
 
 // mount gives the target its tmpfs, unless a generation is there. To tell whose tmpfs

@@ -32,7 +32,7 @@ func references(t *testing.T) []reference {
 			document: "docs/volume.md", header: "| field | meaning |\n|---|---|"},
 		{what: "notice", code: notices(t),
 			document: "docs/volume.md", header: "| notice | from | meaning |\n|---|---|---|"},
-		{what: "reason of an event", code: constants(t, "pkg/delivery/event.go", `Event\w+`),
+		{what: "reason of an event", code: constants(t, "internal/report/event.go", `Event\w+`),
 			document: "docs/events.md", header: "| reason | what happened | what to do |\n|---|---|---|"},
 		{what: "gRPC code", code: kubeletCodes(t),
 			document: "docs/driver.md", header: "| code | whose turn it is | kubelet |\n|---|---|---|"},
@@ -95,7 +95,7 @@ func doctorChecks(t *testing.T) []string {
 // loggingPackages write the driver's log.
 var loggingPackages = []string{
 	"cmd/driver/*.go", "pkg/driver/*.go", "pkg/delivery/*.go", "pkg/provider/core/*.go",
-	"pkg/provider/file/*.go", "pkg/provider/kubernetes/*.go", "internal/filewatch/*.go", "internal/kube/*.go",
+	"pkg/provider/file/*.go", "pkg/provider/kubernetes/*.go", "internal/filewatch/*.go", "internal/kube/*.go", "internal/report/*.go",
 }
 
 func logLines(t *testing.T) (lines []string) {
