@@ -73,7 +73,7 @@ func (d *Deliverer) place(t task, cause string, c content, from answer) (placeme
 }
 
 // mount gives the target its tmpfs, unless a generation is there. To tell whose tmpfs
-// that is takes reading the list of all mounts, which is not for each volume of each
+// that is may take reading the list of all mounts, which is not for each volume of each
 // rotation; nobody else's has a generation, and Write refuses a target without a tmpfs.
 //
 // A rotation mounts nothing: who took the mount away may be done with the path, and
