@@ -32,8 +32,9 @@ GO_TEST := GORACE=atexit_sleep_ms=10 LEOFLOW_TEST_NOT_RUN=$(NOT_RUN) go test -co
 
 define RUN_TESTS
 @: >$(NOT_RUN)
-race=$$(test/race.sh); $(GO_TEST) $$race $(1) || failed=$$?; \
-test/not-run.sh $(NOT_RUN); [ "$$race" ] || echo 'The race detector was not used: it needs a C compiler.'; \
+race=$$(test/race.sh); [ "$$race" ] || export CGO_ENABLED=0; \
+$(GO_TEST) $$race $(1) || failed=$$?; \
+test/not-run.sh $(NOT_RUN); [ "$$race" ] || echo 'The race detector was not used: it needs a C compiler and the headers of its library.'; \
 exit $${failed:-0}
 endef
 

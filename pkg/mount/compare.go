@@ -2,52 +2,53 @@ package mount
 
 import (
 	"bytes"
-	"io"
 	"io/fs"
-	"os"
 
-	"github.com/leoflow/secrets-csi/pkg/mount/layout"
+	"golang.org/x/sys/unix"
 )
 
 // has tells whether the generation has these files, and none besides, by reading it back:
 // so nobody has to keep values in memory to know. What cannot be read counts as different,
 // and is replaced.
 func (s *standing) has(files []File, mode fs.FileMode, gid int) bool {
-	if s.root == nil || countFiles(s.root) != len(files) {
+	if s.files == nil {
 		return false
 	}
 	for _, file := range files {
-		if !holds(s.root, file, mode, gid) {
+		if !s.files.has(file, mode, gid) {
 			return false
 		}
 	}
-	return true
+	return s.files.count() == len(files)
 }
 
-// countFiles is -1 where it cannot be told.
-func countFiles(generation *os.Root) int {
+// count is how many values there are; -1 where it cannot be told.
+func (f files) count() int {
 	count := 0
-	for _, dir := range layout.ValueDirs() {
-		names, err := namesIn(generation, dir)
+	for _, dir := range f.values {
+		members, err := dir.members()
 		if err != nil {
 			return -1
 		}
-		count += len(names)
+		count += len(members)
 	}
 	return count
 }
 
-func holds(generation *os.Root, file File, mode fs.FileMode, gid int) bool {
-	opened, err := generation.Open(file.Path)
+func (f files) has(file File, mode fs.FileMode, gid int) bool {
+	dir, name := f.locate(file.Path)
+	fd, err := dir.open(name, unix.O_RDONLY, 0)
 	if err != nil {
 		return false
 	}
-	defer opened.Close()
-	info, err := opened.Stat()
-	if err != nil || info.Mode() != mode || groupOf(info) != gid || info.Size() != int64(len(file.Data)) {
+	defer func() { _ = unix.Close(fd) }()
+	var stat unix.Stat_t
+	if err := dir.stat(fd, name, &stat); err != nil {
+		return false
+	}
+	if stat.Mode != unix.S_IFREG|uint32(mode) || int(stat.Gid) != gid || stat.Size != int64(len(file.Data)) {
 		return false
 	}
 	data := make([]byte, len(file.Data))
-	_, err = io.ReadFull(opened, data)
-	return err == nil && bytes.Equal(data, file.Data)
+	return dir.fill(fd, name, data) == nil && bytes.Equal(data, file.Data)
 }

@@ -74,12 +74,14 @@ func TestSwapThatFailsLeavesNothing(t *testing.T) {
 	volume, err := openVolume(target)
 	require.NoError(t, err)
 	defer volume.close()
-	require.NoError(t, volume.root.Mkdir("..staged", 0o700))
+	staged, err := volume.mkdir("..staged")
+	require.NoError(t, err)
+	staged.close()
 
 	require.Error(t, volume.swap("..staged"))
-	names, err := volume.names()
+	members, err := volume.members()
 	require.NoError(t, err)
-	assert.Equal(t, []string{layout.DataLink}, names)
+	assert.Equal(t, []member{{layout.DataLink, true}}, members)
 }
 
 func TestFootprintIsWhatTheKernelCounts(t *testing.T) {

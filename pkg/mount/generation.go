@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -36,16 +36,10 @@ func Current(target string) (Generation, error) {
 	return current, nil
 }
 
-// confirm records that the generation was still current at the given time. It changes no
-// content, and wakes no one who watches the volume.
-func (v *volume) confirm(generation string, at time.Time) error {
-	return v.root.Chtimes(generation+"/"+layout.ManifestFile, at, at)
-}
-
 // current finds the generation that the data link names. With an error about its
 // manifest comes its name all the same.
-func (v *volume) current() (Generation, error) {
-	name, err := v.root.Readlink(layout.DataLink)
+func (v volume) current() (Generation, error) {
+	name, err := v.readlink(layout.DataLink)
 	if errors.Is(err, fs.ErrNotExist) {
 		return Generation{}, ErrNoGeneration
 	}
@@ -53,40 +47,72 @@ func (v *volume) current() (Generation, error) {
 		return Generation{}, err
 	}
 	current := Generation{name: name}
-	manifest, err := v.root.Open(name + "/" + layout.ManifestFile)
+	generation, err := v.enter(name)
 	if err != nil {
 		return current, err
 	}
-	defer manifest.Close()
-	info, err := manifest.Stat()
+	defer generation.close()
+	text, stat, err := generation.read(layout.ManifestFile)
 	if err != nil {
 		return current, err
 	}
-	current.Confirmed = info.ModTime()
-	current.Manifest, err = layout.ReadManifest(manifest)
+	current.Confirmed = time.Unix(stat.Mtim.Unix())
+	current.Manifest, err = layout.ParseManifest(text)
 	return current, err
+}
+
+// files are the directories of a generation, held open.
+type files struct {
+	top directory
+	// values are in the order of layout.ValueDirs; closed where there is none.
+	values [3]directory
+}
+
+func (f files) close() {
+	for _, dir := range f.values {
+		dir.close()
+	}
+	f.top.close()
+}
+
+// locate returns the directory that a file of the volume is in, and its name there.
+func (f files) locate(path string) (directory, string) {
+	dir, name, found := strings.Cut(path, "/")
+	if !found {
+		return f.top, path
+	}
+	if i := slices.Index(layout.ValueDirs(), dir); i >= 0 {
+		return f.values[i], name
+	}
+	return closed, name
+}
+
+func (f files) read(path string) ([]byte, error) {
+	dir, name := f.locate(path)
+	data, _, err := dir.read(name)
+	return data, err
+}
+
+func (f files) create(file File, content Content) error {
+	dir, name := f.locate(file.Path)
+	return dir.create(name, file.Data, content.Mode, content.GID)
 }
 
 // rewrite puts another manifest into the generation that is shown: what stands beside it
 // stays, and no one who watches the volume is woken.
-func (v *volume) rewrite(generation string, manifest []byte, content Content) error {
-	root, err := v.root.OpenRoot(generation)
-	if err != nil {
+func (f files) rewrite(manifest []byte, content Content) error {
+	if err := f.top.remove(manifestTemp); err != nil { // a killed writer's
 		return err
 	}
-	defer root.Close()
-	if err := root.RemoveAll(manifestTemp); err != nil { // a killed writer's
-		return err
-	}
-	err = create(root, File{Path: manifestTemp, Data: manifest}, content)
+	err := f.top.create(manifestTemp, manifest, content.Mode, content.GID)
 	if err == nil {
-		err = root.Chtimes(manifestTemp, content.Manifest.Fetched, content.Manifest.Fetched)
+		err = f.top.touch(manifestTemp, content.Manifest.Fetched)
 	}
 	if err == nil {
-		err = root.Rename(manifestTemp, layout.ManifestFile)
+		err = f.top.rename(manifestTemp, layout.ManifestFile)
 	}
 	if err != nil {
-		return errors.Join(err, root.RemoveAll(manifestTemp))
+		return errors.Join(err, f.top.remove(manifestTemp))
 	}
 	return nil
 }
@@ -94,61 +120,50 @@ func (v *volume) rewrite(generation string, manifest []byte, content Content) er
 // manifestTemp is a manifest that does not stand yet.
 const manifestTemp = layout.ManifestFile + ".next"
 
+// confirm records that the generation was still current at the given time. It changes no
+// content, and wakes no one who watches the volume.
+func (f files) confirm(at time.Time) error { return f.top.touch(layout.ManifestFile, at) }
+
 // stage writes a generation that nothing names yet. If that fails, nothing of it
 // stays.
-func (v *volume) stage(content Content, files []File) (name string, err error) {
+func (v volume) stage(content Content, all []File) (name string, err error) {
 	name = time.Now().UTC().Format("..2006_01_02_15_04_05.") + strings.ToLower(rand.Text()[:10])
-	if err := v.writeGeneration(name, content, files); err != nil {
-		return "", errors.Join(err, v.root.RemoveAll(name))
+	if err := v.writeGeneration(name, content, all); err != nil {
+		return "", errors.Join(err, v.remove(name))
 	}
 	return name, nil
 }
 
-func (v *volume) writeGeneration(name string, content Content, files []File) error {
-	if err := v.root.Mkdir(name, 0o700); err != nil {
-		return err
-	}
-	generation, err := v.root.OpenRoot(name)
+func (v volume) writeGeneration(name string, content Content, all []File) error {
+	made, err := v.mkdirs(name)
+	defer made.close()
 	if err != nil {
 		return err
 	}
-	defer generation.Close()
-	if err := fill(generation, content, files); err != nil {
-		return err
+	for _, file := range all {
+		if err := made.create(file, content); err != nil {
+			return err
+		}
 	}
-	return v.confirm(name, content.Manifest.Fetched)
+	for _, dir := range append(made.values[:], made.top) {
+		if err := dir.own(content.dirMode(), content.GID); err != nil {
+			return err
+		}
+	}
+	return made.confirm(content.Manifest.Fetched)
 }
 
-func fill(generation *os.Root, content Content, files []File) error {
-	for _, dir := range layout.ValueDirs() {
-		if err := generation.Mkdir(dir, 0o700); err != nil {
-			return err
+// mkdirs makes the directories of a generation. Those that it made before it failed are
+// open.
+func (v volume) mkdirs(name string) (made files, err error) {
+	made = files{closed, [3]directory{closed, closed, closed}}
+	if made.top, err = v.mkdir(name); err != nil {
+		return made, err
+	}
+	for i, dir := range layout.ValueDirs() {
+		if made.values[i], err = made.top.mkdir(dir); err != nil {
+			return made, err
 		}
 	}
-	for _, file := range files {
-		if err := create(generation, file, content); err != nil {
-			return err
-		}
-	}
-	for _, dir := range append(layout.ValueDirs(), ".") {
-		if err := own(generation, dir, content.dirMode(), content.GID); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func create(generation *os.Root, file File, content Content) (err error) {
-	created, err := generation.OpenFile(file.Path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, created.Close()) }()
-	if _, err := created.Write(file.Data); err != nil {
-		return err
-	}
-	if err := created.Chown(-1, content.GID); err != nil {
-		return err
-	}
-	return created.Chmod(content.Mode)
+	return made, nil
 }

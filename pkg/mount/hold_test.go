@@ -249,7 +249,7 @@ func TestAVolumeThatWasMadeTooSmallIsMadeLarger(t *testing.T) {
 	require.NoError(t, err)
 	dir, err := openTarget(target)
 	require.NoError(t, err)
-	defer dir.Close()
+	defer dir.close()
 	require.NoError(t, resize(dir, cap, inodesOf(cap)))
 
 	for _, lowered := range []int64{cap, 64 << 10} {

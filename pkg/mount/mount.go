@@ -15,7 +15,6 @@ package mount
 import (
 	"errors"
 	"fmt"
-	"os"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -77,12 +76,14 @@ func (m *Mounter) Mount(target string, options Options) (created bool, err error
 	if err != nil {
 		return false, err
 	}
-	defer dir.Close()
-	if mounted, err := isVolume(dir); err != nil || mounted {
+	defer dir.close()
+	if mounted, err := isVolume(dir, target); err != nil || mounted {
 		return false, err
 	}
-	if err := checkEmpty(dir); err != nil {
-		return false, err
+	if !made {
+		if err := checkEmpty(dir, target); err != nil {
+			return false, err
+		}
 	}
 	err = m.attach(dir, options)
 	if err == nil {
@@ -100,7 +101,7 @@ func (m *Mounter) Mount(target string, options Options) (created bool, err error
 // attach mounts with "noswap" where the kernel takes it. The kernel answers EINVAL to
 // an option it does not know or allow, and to much else: "noswap" is to blame if the
 // same without it works.
-func (m *Mounter) attach(dir *os.File, options Options) error {
+func (m *Mounter) attach(dir directory, options Options) error {
 	path, data := handlePath(dir), "mode=0700,"+tmpfsOptions(2*options.SizeBytes, 2*inodesOf(options.SizeBytes))
 	if !m.swappable {
 		err := unix.Mount(Source, path, "tmpfs", mountFlags, data+",noswap")
@@ -119,7 +120,7 @@ const mountFlags = unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC
 
 // resize changes the bounds of the tmpfs whose root dir is. The kernel takes "noswap" if
 // and only if it was mounted so.
-func resize(dir *os.File, bytes, inodes int64) error {
+func resize(dir directory, bytes, inodes int64) error {
 	path, data := handlePath(dir), tmpfsOptions(bytes, inodes)
 	err := unix.Mount(Source, path, "tmpfs", mountFlags|unix.MS_REMOUNT, data+",noswap")
 	if errors.Is(err, unix.EINVAL) {

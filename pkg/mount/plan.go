@@ -76,40 +76,41 @@ func (l line) hold(now time.Time, why string) line {
 
 // files are those of the generation, but for the manifest.
 func (p plan) files() []File {
-	files := make([]File, 0, len(p.lines)+2)
-	members := map[layout.Kind][]line{}
+	files := make([]File, 0, len(p.lines)+3)
 	for _, l := range p.lines {
 		if l.State == layout.Delivered {
 			files = append(files, File{Path: l.File, Data: l.value})
-			if l.json != nil {
-				members[l.Kind] = append(members[l.Kind], l)
-			}
 		}
 	}
 	// Both are always there, since LocalFilesystemBackend refuses to start on a configured
 	// file that is not.
 	return append(files,
-		File{Path: layout.ConnectionsJSON, Data: object(members[layout.Connection])},
-		File{Path: layout.VariablesJSON, Data: object(members[layout.Variable])})
+		File{Path: layout.ConnectionsJSON, Data: p.object(layout.Connection)},
+		File{Path: layout.VariablesJSON, Data: p.object(layout.Variable)})
 }
 
-// object is a JSON object of the lines' values, in their order.
-func object(lines []line) []byte {
-	if len(lines) == 0 {
-		return []byte("{}\n")
-	}
-	size := len("{\n\n}\n")
-	for _, l := range lines {
-		size += len(l.ID) + len(l.json) + len(`"": `) + len(",\n")
-	}
-	text := append(make([]byte, 0, size), "{\n"...)
-	for i, l := range lines {
-		if i > 0 {
-			text = append(text, ",\n"...)
+// object is a JSON object of the values of one kind, in the order of their lines.
+func (p plan) object(kind layout.Kind) []byte {
+	size, stands := len("{\n\n}\n"), func(l line) bool { return l.Kind == kind && l.State == layout.Delivered && l.json != nil }
+	for _, l := range p.lines {
+		if stands(l) {
+			size += len(l.ID) + len(l.json) + len(`"": `) + len(",\n")
 		}
-		text = append(append(jsontext.AppendQuoted(text, l.ID), ": "...), l.json...)
 	}
-	return append(text, "\n}\n"...)
+	text := append(make([]byte, 0, size), '{')
+	for _, l := range p.lines {
+		if !stands(l) {
+			continue
+		}
+		if len(text) > 1 {
+			text = append(text, ',')
+		}
+		text = append(append(jsontext.AppendQuoted(append(text, '\n'), l.ID), ": "...), l.json...)
+	}
+	if len(text) > 1 {
+		text = append(text, '\n')
+	}
+	return append(text, "}\n"...)
 }
 
 // entries are the lines of the manifest.

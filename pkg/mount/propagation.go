@@ -1,27 +1,22 @@
 package mount
 
-import (
-	"fmt"
-	"os"
-
-	"golang.org/x/sys/unix"
-)
+import "fmt"
 
 // IsShared tells whether what is mounted below the directory at path reaches the mount
 // namespaces that share it.
 func IsShared(path string) (bool, error) {
-	dir, err := os.OpenFile(path, unix.O_PATH|unix.O_DIRECTORY, 0)
+	dir, err := openPath(path, 0)
 	if err != nil {
 		return false, fmt.Errorf("opening %s: %w", path, err)
 	}
-	defer dir.Close()
-	id, _, err := mountOf(dir)
+	defer dir.close()
+	at, err := mountOf(dir)
 	if err != nil {
 		return false, fmt.Errorf("looking at %s: %w", path, err)
 	}
-	infos, err := readMountinfo(func(info Info) bool { return info.ID == id })
+	info, err := at.info(dir)
 	if err != nil {
-		return false, err
+		return false, fmt.Errorf("looking at %s: %w", path, err)
 	}
-	return len(infos) == 1 && infos[0].Shared, nil
+	return info.Shared, nil
 }

@@ -38,11 +38,11 @@ func inodesOf(bytes int64) int64 {
 // for that. Entries that stood in the volume before are held at what they were, the one
 // that grew most first, and new ones are refused; nothing that leaves has to wait for
 // room. A volume that shows nothing yet has to fit whole.
-func (v *volume) fit(p *plan, content Content, stands *standing) (held bool, err error) {
+func (v volume) fit(p *plan, content Content, stands *standing) (held bool, err error) {
 	if content.Cap == 0 || p.mostBytes() <= content.Cap {
 		return false, nil
 	}
-	usage, err := usageOf(v.dir)
+	usage, err := usageOf(v.directory)
 	if err != nil {
 		return false, err
 	}
@@ -56,7 +56,7 @@ func (v *volume) fit(p *plan, content Content, stands *standing) (held bool, err
 		switch {
 		case excess <= 0:
 			return held, nil
-		case stands.root == nil:
+		case stands.files == nil:
 			return held, fmt.Errorf("%w: %d files need %d bytes, and %d is the cap: ask for fewer entries or give volumes more room",
 				ErrFull, len(files), bytes, content.Cap)
 		case !p.shrink(excess, content, stands):
@@ -144,23 +144,23 @@ func tooLarge(l line, content Content, stands *standing) line {
 
 // makeRoom has the file system hold files beside what it holds. It does where Mount made
 // it for this cap; an older release or a smaller cap may have made it too small.
-func (v *volume) makeRoom(files []File) error {
-	usage, err := usageOf(v.dir)
+func (v volume) makeRoom(files []File) error {
+	usage, err := usageOf(v.directory)
 	if err != nil {
 		return err
 	}
 	bytes := usage.Bytes.Used + Footprint(files)
 	inodes := usage.Inodes.Used + int64(len(files)+len(layout.ValueDirs())) + 8
-	return resize(v.dir, max(bytes, usage.Bytes.Total), max(inodes, usage.Inodes.Total))
+	return resize(v.directory, max(bytes, usage.Bytes.Total), max(inodes, usage.Inodes.Total))
 }
 
 // full puts figures to the system's "no space left", which it also says when the
 // kernel's own memory is short. Other errors stay as they are.
-func (v *volume) full(err error, files []File) error {
+func (v volume) full(err error, files []File) error {
 	if !errors.Is(err, unix.ENOSPC) {
 		return err
 	}
-	usage, measuring := usageOf(v.dir)
+	usage, measuring := usageOf(v.directory)
 	return errors.Join(usage.full(files), measuring)
 }
 

@@ -3,7 +3,6 @@ package mount
 import (
 	"bytes"
 	"encoding/json"
-	"os"
 
 	"github.com/leoflow/secrets-csi/pkg/mount/layout"
 )
@@ -11,8 +10,8 @@ import (
 // standing is the generation that the volume shows. Its values are read as they are needed,
 // so that nobody has to keep them in memory.
 type standing struct {
-	// root is its directory; nil if the volume shows nothing that can be relied on.
-	root    *os.Root
+	// files are nil if the volume shows nothing that can be relied on.
+	files   *files
 	entries []layout.Entry
 	// at is where each of these is.
 	at map[layout.Name]int
@@ -20,17 +19,20 @@ type standing struct {
 	airflow map[layout.Kind]map[string]json.RawMessage
 }
 
-// open opens the current generation. What cannot be read is as good as not there.
-func (v *volume) open(current Generation) *standing {
+// stands opens the current generation. What cannot be read is as good as not there.
+func (v volume) stands(current Generation) *standing {
 	s := &standing{airflow: map[layout.Kind]map[string]json.RawMessage{}}
 	if current.Manifest.Generation == 0 {
 		return s
 	}
-	root, err := v.root.OpenRoot(current.name)
+	top, err := v.enter(current.name)
 	if err != nil {
 		return s
 	}
-	s.root, s.entries = root, current.Manifest.Entries
+	s.files, s.entries = &files{top: top}, current.Manifest.Entries
+	for i, dir := range layout.ValueDirs() {
+		s.files.values[i], _ = top.enter(dir) // what is in one that is lost cannot be read
+	}
 	s.at = make(map[layout.Name]int, len(s.entries))
 	for i, entry := range s.entries {
 		s.at[entry.Name()] = i
@@ -47,8 +49,8 @@ func (s *standing) find(key layout.Name) (layout.Entry, bool) {
 }
 
 func (s *standing) close() {
-	if s.root != nil {
-		_ = s.root.Close()
+	if s.files != nil {
+		s.files.close()
 	}
 }
 
@@ -63,7 +65,7 @@ func (s *standing) line(key layout.Name) (line, bool) {
 		return found, true
 	}
 	var err error
-	if found.value, err = s.root.ReadFile(entry.File); err != nil {
+	if found.value, err = s.files.read(entry.File); err != nil {
 		return line{}, false
 	}
 	found.json, there = s.members(entry.Kind)[entry.ID]
@@ -76,7 +78,7 @@ func (s *standing) members(kind layout.Kind) map[string]json.RawMessage {
 		return read
 	}
 	var members map[string]json.RawMessage
-	if data, err := s.root.ReadFile(layout.AirflowFile(kind)); err == nil {
+	if data, err := s.files.read(layout.AirflowFile(kind)); err == nil {
 		_ = json.Unmarshal(data, &members) // what cannot be read has no members
 	}
 	s.airflow[kind] = members
@@ -91,8 +93,10 @@ func (s *standing) versionOf(fresh line) string {
 	if !there || was.State != layout.Delivered || was.Version == fresh.Version || was.File != fresh.File {
 		return fresh.Version
 	}
-	found, whole := s.line(fresh.Name())
-	if whole && bytes.Equal(found.value, fresh.value) && bytes.Equal(found.json, fresh.json) {
+	if value, err := s.files.read(was.File); err != nil || !bytes.Equal(value, fresh.value) {
+		return fresh.Version
+	}
+	if found, whole := s.line(fresh.Name()); whole && bytes.Equal(found.json, fresh.json) {
 		return was.Version
 	}
 	return fresh.Version

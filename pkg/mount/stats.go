@@ -2,7 +2,6 @@ package mount
 
 import (
 	"fmt"
-	"os"
 
 	"golang.org/x/sys/unix"
 )
@@ -28,7 +27,7 @@ func Stats(target string) (Usage, error) {
 		return Usage{}, err
 	}
 	defer volume.close()
-	usage, err := usageOf(volume.dir)
+	usage, err := usageOf(volume.directory)
 	if err != nil {
 		return Usage{}, fmt.Errorf("measuring %s: %w", target, err)
 	}
@@ -42,9 +41,9 @@ func (a Amount) half() Amount {
 }
 
 // usageOf asks the file system that dir is on, and makes sure that it is a tmpfs.
-func usageOf(dir *os.File) (Usage, error) {
+func usageOf(dir directory) (Usage, error) {
 	var stat unix.Statfs_t
-	if err := unix.Fstatfs(int(dir.Fd()), &stat); err != nil {
+	if err := dir.do("fstatfs", ".", func() error { return unix.Fstatfs(int(dir), &stat) }); err != nil {
 		return Usage{}, err
 	}
 	if stat.Type != unix.TMPFS_MAGIC {

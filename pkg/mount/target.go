@@ -3,9 +3,7 @@ package mount
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strconv"
 
@@ -15,29 +13,42 @@ import (
 // openTarget opens the directory at path as a handle that can be looked at and
 // mounted on. A link at the end of path is not followed. Links before it are: the
 // kubelet's directory may be one, and only root can change them.
-func openTarget(path string) (*os.File, error) {
+func openTarget(path string) (directory, error) {
 	if !filepath.IsAbs(path) || filepath.Clean(path) != path || path == "/" {
-		return nil, fmt.Errorf("opening %q: %w: it must be absolute and clean", path, ErrTarget)
+		return closed, fmt.Errorf("opening %q: %w: it must be absolute and clean", path, ErrTarget)
 	}
-	dir, err := os.OpenFile(path, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
+	dir, err := openPath(path, unix.O_NOFOLLOW)
 	if errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ELOOP) {
-		return nil, fmt.Errorf("opening %s: %w: it is a link or a file, not a directory", path, ErrTarget)
+		return closed, fmt.Errorf("opening %s: %w: it is a link or a file, not a directory", path, ErrTarget)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("opening target path: %w", err)
+		return closed, fmt.Errorf("opening target path: %w", err)
 	}
 	return dir, nil
 }
 
+// openPath opens a directory without waking what is mounted there.
+func openPath(path string, flags int) (directory, error) {
+	for {
+		fd, err := unix.Open(path, flags|unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+		switch {
+		case err == nil:
+			return directory(fd), nil
+		case !errors.Is(err, unix.EINTR):
+			return closed, &fs.PathError{Op: "open", Path: path, Err: err}
+		}
+	}
+}
+
 // openOrMakeTarget makes the directory where there is none, as CSI asks of a plug-in,
 // but not its parent, which is the caller's.
-func openOrMakeTarget(path string) (dir *os.File, made bool, err error) {
+func openOrMakeTarget(path string) (dir directory, made bool, err error) {
 	dir, err = openTarget(path)
 	if !errors.Is(err, fs.ErrNotExist) {
 		return dir, false, err
 	}
-	if err := os.Mkdir(path, 0o750); err != nil {
-		return nil, false, fmt.Errorf("making target path: %w", err)
+	if err := unix.Mkdir(path, 0o750); err != nil {
+		return closed, false, fmt.Errorf("making target path: %w", &fs.PathError{Op: "mkdir", Path: path, Err: err})
 	}
 	dir, err = openTarget(path)
 	return dir, true, err
@@ -45,65 +56,40 @@ func openOrMakeTarget(path string) (dir *os.File, made bool, err error) {
 
 // checkEmpty refuses to hide files: they would be in the way of removing the directory
 // once the volume is gone.
-func checkEmpty(dir *os.File) error {
-	readable, err := os.Open(handlePath(dir))
-	if err != nil {
-		return fmt.Errorf("looking into %s: %w", dir.Name(), err)
+func checkEmpty(dir directory, target string) error {
+	var members []member
+	readable, err := dir.enter(".")
+	if err == nil {
+		members, err = readable.members()
+		readable.close()
 	}
-	defer readable.Close()
-	_, err = readable.Readdirnames(1)
 	switch {
-	case errors.Is(err, io.EOF):
-		return nil
 	case err != nil:
-		return fmt.Errorf("looking into %s: %w", dir.Name(), err)
-	}
-	return fmt.Errorf("mounting on %s: %w: it holds files that are not ours", dir.Name(), ErrNotEmpty)
-}
-
-// isVolume tells whether dir is the root of a volume of ours; whatever else is mounted
-// there is ErrForeign.
-func isVolume(dir *os.File) (bool, error) {
-	id, isRoot, err := mountOf(dir)
-	if err == nil && isRoot {
-		err = recognize(id)
-	}
-	if err != nil {
-		return false, fmt.Errorf("looking at %s: %w", dir.Name(), err)
-	}
-	return isRoot, nil
-}
-
-// recognize reads the list of mounts, which grows with the node's pods. So it is called
-// only where something is mounted, hence not when a volume is published for the first
-// time.
-func recognize(id uint64) error {
-	infos, err := readMountinfo(func(info Info) bool { return info.ID == id })
-	if err != nil {
-		return err
-	}
-	if len(infos) != 1 || !infos[0].isVolume() {
-		return ErrForeign
+		return fmt.Errorf("looking into %s: %w", target, err)
+	case len(members) > 0:
+		return fmt.Errorf("mounting on %s: %w: it holds files that are not ours", target, ErrNotEmpty)
 	}
 	return nil
 }
 
-// mountOf tells which mount dir is on, and whether dir is that mount's root.
-func mountOf(dir *os.File) (id uint64, isRoot bool, err error) {
-	var stat unix.Statx_t
-	if err := unix.Statx(int(dir.Fd()), "", unix.AT_EMPTY_PATH, unix.STATX_MNT_ID, &stat); err != nil {
-		return 0, false, err
+// isVolume tells whether dir is the root of a volume of ours; whatever else is mounted
+// there is ErrForeign.
+func isVolume(dir directory, target string) (bool, error) {
+	at, err := mountOf(dir)
+	if err == nil && at.isRoot {
+		var info Info
+		if info, err = at.info(dir); err == nil && !info.isVolume() {
+			err = ErrForeign
+		}
 	}
-	if stat.Mask&unix.STATX_MNT_ID == 0 || stat.Attributes_mask&unix.STATX_ATTR_MOUNT_ROOT == 0 {
-		return 0, false, errors.New("this kernel does not tell a mount point; 5.8 or later does")
+	if err != nil {
+		return false, fmt.Errorf("looking at %s: %w", target, err)
 	}
-	return stat.Mnt_id, stat.Attributes&unix.STATX_ATTR_MOUNT_ROOT != 0, nil
+	return at.isRoot, nil
 }
 
-// handlePath is a path by which the kernel reaches exactly what file has open.
-func handlePath(file *os.File) string {
-	return "/proc/self/fd/" + strconv.Itoa(int(file.Fd()))
-}
+// handlePath is a path by which the kernel reaches exactly what dir has open.
+func handlePath(dir directory) string { return "/proc/self/fd/" + strconv.Itoa(int(dir)) }
 
 // IsMounted tells whether a volume of ours is mounted at target. A target that is not
 // there has none; another mount there is ErrForeign.
@@ -115,6 +101,6 @@ func IsMounted(target string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	defer dir.Close()
-	return isVolume(dir)
+	defer dir.close()
+	return isVolume(dir, target)
 }

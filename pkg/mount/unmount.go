@@ -17,17 +17,45 @@ import (
 // alone would leave the values readable there.
 func Unmount(target string) error {
 	for {
-		mounted, err := IsMounted(target)
+		mounted, err := end(target)
 		if err != nil {
 			return fmt.Errorf("unmounting: %w", err)
 		}
-		if !mounted {
-			return removeTarget(target)
-		}
-		if err := errors.Join(empty(target), detach(target)); err != nil {
-			return fmt.Errorf("unmounting %s: %w", target, err)
+		err = removeTarget(target)
+		if !mounted || !errors.Is(err, unix.EBUSY) { // which says that it was mounted on another
+			return err
 		}
 	}
+}
+
+// end empties and unmounts the volume at target, and tells whether there was one.
+func end(target string) (mounted bool, err error) {
+	dir, err := openTarget(target)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	mounted, err = isVolume(dir, target)
+	if err == nil && mounted {
+		err = empty(dir)
+	}
+	dir.close()
+	if mounted {
+		err = errors.Join(err, detach(target))
+	}
+	return mounted, err
+}
+
+// empty deletes all that is in the volume.
+func empty(dir directory) error {
+	root, err := openRoot(dir)
+	if err != nil {
+		return err
+	}
+	defer root.close()
+	return volume{root}.empty()
 }
 
 // detach unmounts lazily if the file system is in use: whoever has a file open keeps
@@ -35,9 +63,12 @@ func Unmount(target string) error {
 func detach(target string) error {
 	err := unix.Unmount(target, unix.UMOUNT_NOFOLLOW)
 	if errors.Is(err, unix.EBUSY) {
-		return unix.Unmount(target, unix.UMOUNT_NOFOLLOW|unix.MNT_DETACH)
+		err = unix.Unmount(target, unix.UMOUNT_NOFOLLOW|unix.MNT_DETACH)
 	}
-	return err
+	if err != nil {
+		return &fs.PathError{Op: "umount", Path: target, Err: err}
+	}
+	return nil
 }
 
 // removeTarget uses rmdir(2) itself, which refuses files and directories with content.
@@ -51,15 +82,4 @@ func removeTarget(target string) error {
 	default:
 		return fmt.Errorf("removing %s: %w", target, err)
 	}
-}
-
-// empty deletes all that is in the volume, its link to the data first, so that what
-// remains for a moment does not pass for complete.
-func empty(target string) error {
-	volume, err := openVolume(target)
-	if err != nil {
-		return err
-	}
-	defer volume.close()
-	return volume.empty()
 }

@@ -59,7 +59,7 @@ func Write(target string, content Content) (Outcome, error) {
 	return outcome, nil
 }
 
-func (v *volume) write(content Content) (Outcome, error) {
+func (v volume) write(content Content) (Outcome, error) {
 	current, err := v.current() // 2
 	if err != nil && !isRepairable(err) {
 		return Outcome{}, err
@@ -71,7 +71,7 @@ func (v *volume) write(content Content) (Outcome, error) {
 	if content.Rest && current.Manifest.Generation > 0 {
 		content.Manifest.Fetched = current.Confirmed.UTC()
 	}
-	stands := v.open(current)
+	stands := v.stands(current)
 	defer stands.close()
 	planned := newPlan(content, stands) // 4
 	files := planned.files()
@@ -88,7 +88,7 @@ func (v *volume) write(content Content) (Outcome, error) {
 	}
 	outcome.Entries, outcome.Withdrawn = planned.entries(), stands.missingFrom(planned.lines)
 	if same { // 5
-		return outcome, errors.Join(v.keep(current, stands, planned, content), v.finish(content))
+		return outcome, errors.Join(keep(current, stands, planned, content), v.finish(content))
 	}
 	if err := v.replace(content, planned, files, outcome.Generation+1); err != nil { // 6, 7
 		return outcome, err
@@ -108,20 +108,20 @@ func isRepairable(err error) bool {
 }
 
 // keep confirms the generation, whose files are right. Its manifest says when it was made.
-func (v *volume) keep(current Generation, stands *standing, planned plan, content Content) error {
+func keep(current Generation, stands *standing, planned plan, content Content) error {
 	lines := content
 	lines.Manifest.Fetched = current.Manifest.Fetched
 	manifest, err := planned.manifest(lines, current.Manifest.Generation)
 	if err != nil {
 		return err
 	}
-	if holds(stands.root, File{Path: layout.ManifestFile, Data: manifest}, content.Mode, content.GID) {
-		return v.confirm(current.name, content.Manifest.Fetched)
+	if stands.files.has(File{Path: layout.ManifestFile, Data: manifest}, content.Mode, content.GID) {
+		return stands.files.confirm(content.Manifest.Fetched)
 	}
-	return v.rewrite(current.name, manifest, content)
+	return stands.files.rewrite(manifest, content)
 }
 
-func (v *volume) replace(content Content, planned plan, files []File, number uint64) error {
+func (v volume) replace(content Content, planned plan, files []File, number uint64) error {
 	manifest, err := planned.manifest(content, number)
 	if err != nil {
 		return err
@@ -137,23 +137,23 @@ func (v *volume) replace(content Content, planned plan, files []File, number uin
 	return v.full(err, files)
 }
 
-func (v *volume) swap(name string) error {
-	err := v.root.Symlink(name, layout.DataLinkTemp)
+func (v volume) swap(name string) error {
+	err := v.symlink(name, layout.DataLinkTemp)
 	if err == nil {
-		err = v.root.Rename(layout.DataLinkTemp, layout.DataLink)
+		err = v.rename(layout.DataLinkTemp, layout.DataLink)
 	}
 	if err != nil {
-		return errors.Join(err, v.root.RemoveAll(layout.DataLinkTemp), v.root.RemoveAll(name))
+		return errors.Join(err, v.remove(layout.DataLinkTemp), v.remove(name))
 	}
 	return nil
 }
 
-func (v *volume) finish(content Content) error {
-	if err := own(v.root, ".", content.dirMode(), content.GID); err != nil {
+func (v volume) finish(content Content) error {
+	if err := v.own(content.dirMode(), content.GID); err != nil {
 		return err
 	}
 	for _, name := range append(layout.ValueDirs(), layout.ManifestFile) {
-		err := v.root.Symlink(layout.DataLink+"/"+name, name)
+		err := v.symlink(layout.DataLink+"/"+name, name)
 		if err != nil && !errors.Is(err, fs.ErrExist) {
 			return err
 		}
@@ -161,9 +161,9 @@ func (v *volume) finish(content Content) error {
 	return nil
 }
 
-func (v *volume) retire(generation string) error {
+func (v volume) retire(generation string) error {
 	if generation == "" {
 		return nil
 	}
-	return v.root.RemoveAll(generation)
+	return v.removeMember(member{generation, true})
 }

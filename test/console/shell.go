@@ -22,10 +22,11 @@ type Shell struct {
 	serving []*exec.Cmd
 }
 
-// Open begins in the directory. scratch is a directory for the shell's own use.
+// Open begins in the directory. scratch is a directory for the shell's own use. Programs speak
+// as in the documents, whatever locale the terminal has, and whether or not it is installed.
 func Open(dir, scratch string, env ...string) *Shell {
 	state := filepath.Join(scratch, "shell-state")
-	return &Shell{dir: dir, state: state, env: append(os.Environ(), append(env, "CONSOLE_STATE="+state)...)}
+	return &Shell{dir: dir, state: state, env: append(os.Environ(), append(env, "LC_ALL=C.UTF-8", "CONSOLE_STATE="+state)...)}
 }
 
 // script is a command in the state that the one before left. Variables are exported, or

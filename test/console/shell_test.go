@@ -13,6 +13,7 @@ import (
 )
 
 func TestShellKeepsDirectoryAndVariables(t *testing.T) {
+	t.Setenv("LC_ALL", "xx_XX.UTF-8") // which bash would complain of
 	dir := t.TempDir()
 	shell := Open(dir, t.TempDir(), "GIVEN=given")
 	for _, command := range []string{"mkdir below; cd below", "word='two words'", "export OTHER=$GIVEN"} {

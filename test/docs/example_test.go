@@ -48,7 +48,7 @@ func tryExample(t *testing.T, machine machine, step console.Step) {
 	require.NoError(t, err)
 	shell := machine.sitDown(t, t.TempDir())
 	defer shell.Close()
-	output, err := shell.Run(testwait.Context(t), "cp "+pki.Dir+"/* .\n"+text(t, "testdata/examples.sh"))
+	output, err := shell.Run(testwait.Context(t), "cp '"+pki.Dir+"'/* .\n"+text(t, "testdata/examples.sh"))
 	require.NoError(t, err, output)
 	trial := console.Trial{Shell: shell, Skip: func(string) string { return "" }, Patience: testwait.Limit, Log: t.Logf}
 	assert.NoError(t, trial.Run(t.Context(), document))

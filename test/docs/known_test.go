@@ -20,7 +20,7 @@ var foreign = map[string][]string{
 	"kubectl":           {"--from-file", "--from-literal"},
 	"helm":              {"--set", "--values", "--namespace", "--logs", "--api-versions", "--reuse-values", "--reset-then-reuse-values"},
 	"a Dockerfile":      {"--from"},
-	"test/kind/kind.sh": {"--load", "--workers"},
+	"test/kind/kind.sh": {"--check", "--load", "--workers"},
 }
 
 // foreignNames are states, events and objects of others.

@@ -26,6 +26,7 @@ finish() {
   kind delete cluster
   docker rm --force leoflow-busybox >/dev/null 2>&1
   [[ -n $network ]] || docker network rm kind >/dev/null 2>&1 # kind leaves it
+  kill -0 "$PPID" 2>/dev/null || rm -rf "$WORK" # kind.sh, whose it is, was killed
   exit "$code"
 }
 network=$(docker network ls --quiet --filter name='^kind$')
@@ -93,5 +94,5 @@ for archive in "$WORK/busybox.tar" "${archives[@]}"; do
   kind load image-archive "$archive"
 done
 began=$SECONDS
-"$@"
+setpriv --pdeathsig TERM "$@"
 if [[ -n ${RECORD:-} ]]; then record $(((SECONDS - began + 30) / 60)); fi

@@ -84,7 +84,8 @@ exec 8>"$cache/kind.lock" # what this starts has it too, and so it is held until
 flock --timeout 10 8 || { say "another kind.sh is running; one at a time uses $cache"; exit 1; }
 find "$cache" -maxdepth 1 -name 'unfinished-*' -mmin +180 -exec rm -rf {} + # of builds that were killed
 work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+running=''
+trap '[[ -n $running ]] || rm -rf "$work"' EXIT # a cluster.sh that goes on needs it
 mkdir "$work/bin"
 tool() { ln -s "$(go -C "$root" tool -modfile="$root/tools/$1.mod" -n "$1")" "$work/bin/$1"; }
 tool kind
@@ -118,8 +119,9 @@ group=$("$here/engine/engine.sh" --clean) # first of what a run left that was ki
 machine >"$work/before"
 
 export PATH=$work/bin:$PATH WORK=$work KUBERNETES=$kubernetes WORKERS=$workers NODE_IMAGE=$image LOAD=$load RECORD=$record
-code=0
+code=0 running=1
 "${engine[@]}" "$here/cluster.sh" "$@" || code=$?
+running=''
 machine >"$work/after"
 if ! diff "$work/before" "$work/after" >&2; then
   say "the lines above tell what the cluster left behind, or what something else changed meanwhile"

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -86,4 +88,26 @@ func TestKindKeepsNothingWhereNobodySaid(t *testing.T) {
 		assert.Equal(t, 2, code, script)
 		assert.Contains(t, stderr, "neither HOME nor LEOFLOW_KIND_CACHE says where to keep images and builds", script)
 	}
+}
+
+// names are what the pattern's only group matches in the files.
+func names(t *testing.T, pattern string, files ...string) []string {
+	t.Helper()
+	var found []string
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		require.NoError(t, err)
+		for _, match := range regexp.MustCompile(pattern).FindAllStringSubmatch(string(text), -1) {
+			found = append(found, match[1])
+		}
+	}
+	require.NotEmpty(t, found)
+	slices.Sort(found)
+	return slices.Compact(found)
+}
+
+func TestTheTableOfScenariosIsWhole(t *testing.T) {
+	suite, err := filepath.Glob("../kind/suite/*_test.go")
+	require.NoError(t, err)
+	assert.Equal(t, names(t, `(?m)^func (Test\w+)`, suite...), names(t, "`(Test\\w+)`", "../kind/README.md"))
 }

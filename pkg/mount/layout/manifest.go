@@ -22,6 +22,11 @@ func ReadManifest(r io.Reader) (Manifest, error) {
 	if err != nil {
 		return Manifest{}, fmt.Errorf("reading manifest: %w", err)
 	}
+	return ParseManifest(data)
+}
+
+// ParseManifest is ReadManifest of what was read already.
+func ParseManifest(data []byte) (Manifest, error) {
 	if len(data) > MaxManifestSize {
 		return Manifest{}, fmt.Errorf("%w: over %d bytes", ErrManifest, MaxManifestSize)
 	}

@@ -53,6 +53,7 @@ inside() {
   # What a run that was killed left.
   docker ps --all --quiet | xargs --no-run-if-empty docker rm --force --volumes >/dev/null
   docker network prune --force >/dev/null
+  docker image prune --force >/dev/null
   "$@" 9>&-
 }
 

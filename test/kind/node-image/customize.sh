@@ -11,6 +11,7 @@ chmod -R u+w "$root/etc" "$root/kind" "$root/usr/local/bin" # a module's files a
 chmod 755 "$root"/usr/local/bin/* "$root"/kind/bin/*
 install -m 755 "$programs"/* "$root/usr/local/bin/"
 install -m 755 "$here/files/entrypoint.sh" "$root/kind/bin/"
+install -m 755 "$here/files/crictl.sh" "$root/usr/local/bin/crictl"
 install -D -m 644 "$here/files/cni.yaml" "$root/kind/manifests/default-cni.yaml"
 install -D -m 644 "$here/files/storage.yaml" "$root/kind/manifests/default-storage.yaml"
 mkdir -p "$root/opt/cni/bin" "$root/etc/kubernetes/manifests"

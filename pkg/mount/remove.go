@@ -1,0 +1,102 @@
+package mount
+
+import (
+	"encoding/binary"
+	"errors"
+	"io"
+	"io/fs"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// member is a name in a directory.
+type member struct {
+	name string
+	// isDir is set if that is known to be a directory.
+	isDir bool
+}
+
+// members lists what is in d, from the first on.
+func (d directory) members() (all []member, err error) {
+	if _, err := unix.Seek(int(d), 0, io.SeekStart); err != nil {
+		return nil, &fs.PathError{Op: "lseek", Path: ".", Err: err}
+	}
+	var buffer [4 << 10]byte
+	for {
+		length := 0
+		err := d.do("getdents", ".", func() (err error) {
+			length, err = unix.Getdents(int(d), buffer[:])
+			return err
+		})
+		if err != nil || length == 0 {
+			return all, err
+		}
+		all = appendMembers(all, buffer[:length])
+	}
+}
+
+// appendMembers reads what getdents64(2) wrote: for each name its inode and its place, eight
+// bytes each, the length of all that, two bytes, the type, one, and the name up to a NUL.
+func appendMembers(all []member, text []byte) []member {
+	const atLength, atType, atName = 16, 18, 19
+	for len(text) > atName {
+		length := int(binary.NativeEndian.Uint16(text[atLength:]))
+		if length <= atName || length > len(text) {
+			break
+		}
+		name, _, _ := strings.Cut(string(text[atName:length]), "\x00")
+		if name != "." && name != ".." {
+			all = append(all, member{name, text[atType] == unix.DT_DIR})
+		}
+		text = text[length:]
+	}
+	return all
+}
+
+// remove deletes what has the name, and all that is in it. There may be nothing.
+func (d directory) remove(name string) error { return d.removeMember(member{name: name}) }
+
+func (d directory) removeMember(one member) error {
+	var err error = unix.EISDIR
+	if !one.isDir {
+		err = d.unlink(one.name, 0)
+	}
+	if errors.Is(err, unix.EISDIR) {
+		err = d.removeTree(one.name)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+func (d directory) removeTree(name string) error {
+	inner, err := d.enter(name)
+	if err != nil {
+		return err
+	}
+	defer inner.close()
+	if err := inner.clear(); err != nil {
+		return err
+	}
+	return d.unlink(name, unix.AT_REMOVEDIR)
+}
+
+// clear deletes all that is in d.
+func (d directory) clear() error {
+	members, err := d.members()
+	if err != nil {
+		return err
+	}
+	for _, one := range members {
+		if err := d.removeMember(one); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (d directory) unlink(name string, flags int) error {
+	return d.do("unlinkat", name, func() error { return unix.Unlinkat(int(d), name, flags) })
+}
