@@ -99,7 +99,11 @@ func sameRequest(a, b Volume) bool {
 func (s *set) begin(v *volume) task {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return v.task(s.schedule.Begin(v.spec.ID, time.Now()))
+	id := v.spec.ID
+	if v.gone { // and another may have its id
+		id = ""
+	}
+	return v.task(s.schedule.Begin(id, time.Now()))
 }
 
 func (v *volume) task(begun schedule.Delivery) task {

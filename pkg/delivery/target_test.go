@@ -185,6 +185,20 @@ func TestATargetThatIsNotOurs(t *testing.T) {
 	}
 }
 
+// An unpublish and a publish may come between the beginning of a publish and its delivery.
+func TestADeliveryOfAVolumeThatIsGoneLeavesTheNewOneAlone(t *testing.T) {
+	r := newRig(t)
+	v := r.volume(t, "a")
+	gone, _, err := r.adopt(v)
+	require.NoError(t, err)
+	require.NoError(t, r.Unpublish(t.Context(), v.ID, v.TargetPath))
+	require.NoError(t, r.Publish(t.Context(), v))
+	assert.Equal(t, Busy, reasonOf(t, r.deliver(t.Context(), publishing, []task{r.set.begin(gone)})[0]))
+	r.fake.SetConnection(warehouse("second"))
+	r.look(t)
+	assert.Equal(t, secondURI, read(t, v, "connections/warehouse"), "it goes on to rotate")
+}
+
 // A late answer to an older question does not undo a newer one.
 func TestAnOlderAnswerThatComesLateIsDropped(t *testing.T) {
 	r := newRig(t)
