@@ -19,14 +19,14 @@ var volume = Volume{ID: "csi-a", Source: "core", Namespace: "airflow", Pod: "a",
 
 // delivered is an entry of a volume that is as it should be.
 func delivered(id string) Entry {
-	return Entry{Entry: layout.Entry{Kind: layout.Connection, ID: id, State: layout.Delivered, Version: "v1"}, Required: true}
+	return Entry{Entry: layout.Entry{Kind: layout.Connection, ID: id, State: layout.Delivered, Version: "v1"}}
 }
 
 // gone is one that is not there, for that reason.
 func gone(id string, state layout.State) Entry {
 	line := entry.Refused(layout.Name{Kind: layout.Connection, ID: id}, state, "").Entry
 	line.Required = true
-	return Entry{Entry: line, Why: line, Required: true}
+	return Entry{Entry: line, Why: line}
 }
 
 // held is one that stands as it was, for that reason.
@@ -97,7 +97,7 @@ func TestWhatEachReaderMakesOfAReport(t *testing.T) {
 			"delivered", "WARN", "delivered", denied, []any{"connection/db@v1", "connection/x@denied"}, []string{"a EntryWithdrawn: " + denied}},
 		"an optional one withdrawn": {func(r *Report) {
 			left := gone("x", layout.Denied)
-			left.Required, left.Entry.Required = false, false
+			left.Required = false
 			r.Withdrawn = []Entry{left}
 		}, "delivered", "INFO", "delivered", "", []any{"connection/db@v1"}, []string{"a EntryWithdrawn: " + denied}},
 		"held, since it is broken": {func(r *Report) { r.Entries = []Entry{held("x", layout.Invalid, "why")} },
@@ -233,7 +233,7 @@ func TestNoticesArePassedOn(t *testing.T) {
 	remarked := delivered("x")
 	remarked.Notices = []layout.Notice{{Code: policy.KeyStoredInCore, Message: "one"}, {Code: layout.NoticeTooLong, Message: "two"}}
 	broken := gone("y", layout.Invalid)
-	broken.Entry.Required, broken.Notices = false, []layout.Notice{{Code: "invalid", Message: "three"}}
+	broken.Required, broken.Notices = false, []layout.Notice{{Code: "invalid", Message: "three"}}
 	r := good()
 	r.Entries = []Entry{remarked, broken}
 	_, told := r.tell(t, new(Events))
