@@ -93,7 +93,12 @@ func TestWhatEachReaderMakesOfAReport(t *testing.T) {
 	}{
 		"as it should be": {func(*Report) {}, "delivered", "INFO", "delivered", "", []any{"connection/db@v1"}, nil},
 		"nothing to do":   {func(r *Report) { r.Changed = false }, "unchanged", "DEBUG", "unchanged", "", []any{"connection/db@v1"}, nil},
-		"withdrawn": {func(r *Report) { r.Entries = append(r.Entries, gone("x", layout.Denied)) },
+		"withdrawn": {func(r *Report) {
+			left := gone("x", layout.Denied)
+			r.Entries = append(r.Entries, left)
+			left.Needed = true
+			r.Withdrawn = []Entry{left}
+		},
 			"delivered", "WARN", "delivered", denied, []any{"connection/db@v1", "connection/x@denied"}, []string{"a EntryWithdrawn: " + denied}},
 		"an optional one withdrawn": {func(r *Report) {
 			left := gone("x", layout.Denied)
