@@ -20,7 +20,7 @@ type ending struct {
 }
 
 // reportOf makes the report of a delivery; health is how the volume was just now.
-func (e ending) reportOf(t task, cause string, health Health) report.Report {
+func (e ending) reportOf(t task, cause string, health report.Health) report.Report {
 	gone := errors.Is(e.err, mount.ErrNotMounted)
 	made := report.Report{
 		Volume: subject(t.spec), Cause: t.whyNow(cause), Superseded: e.superseded, MountGone: gone,
@@ -30,7 +30,7 @@ func (e ending) reportOf(t task, cause string, health Health) report.Report {
 		Took: time.Since(t.begun.Began),
 	}
 	if e.err != nil && !errors.As(e.err, &made.Failure) {
-		made.Failure = failf(Internal, e.err, "%v", e.err)
+		made.Failure = report.Failf(report.Internal, e.err, "%v", e.err)
 	}
 	if told := t.begun.NotifiedAt; made.Rotated() && !told.IsZero() {
 		made.Lag = time.Since(told)
