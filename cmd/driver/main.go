@@ -68,6 +68,9 @@ func run(ctx context.Context, streams cli.Streams, s settings) error {
 	if err := keepMemoryPrivate(); err != nil {
 		return err
 	}
+	if s.pprofAddress == "" {
+		sampleNoAllocations()
+	}
 	log, level := s.logger(streams.Err)
 	defer level.followSignals(log)()
 	metrics := metric.New()

@@ -122,11 +122,9 @@ func (p plan) entries() []layout.Entry {
 	return entries
 }
 
-// manifest encodes the manifest as generation number generation has it.
-func (p plan) manifest(content Content, generation uint64) ([]byte, error) {
-	manifest := content.Manifest
+// encode encodes the manifest of generation number generation.
+func encode(manifest layout.Manifest, generation uint64) ([]byte, error) {
 	manifest.Schema = layout.Schema
 	manifest.Generation = generation
-	manifest.Entries = p.entries()
 	return manifest.Encode()
 }

@@ -90,7 +90,8 @@ func (p plan) mostBytes() int64 {
 
 // all are the plan's files and its manifest, whose number does not matter.
 func (p plan) all(content Content) ([]File, error) {
-	manifest, err := p.manifest(content, 1)
+	content.Manifest.Entries = p.entries()
+	manifest, err := encode(content.Manifest, 1)
 	return append(p.files(), File{Path: layout.ManifestFile, Data: manifest}), err
 }
 

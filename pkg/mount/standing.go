@@ -19,20 +19,15 @@ type standing struct {
 	airflow map[layout.Kind]map[string]json.RawMessage
 }
 
-// stands opens the current generation. What cannot be read is as good as not there.
-func (v volume) stands(current Generation) *standing {
+// newStanding takes over top, the current generation's directory. What cannot be read is as
+// good as not there.
+func newStanding(current Generation, top directory) *standing {
 	s := &standing{airflow: map[layout.Kind]map[string]json.RawMessage{}}
 	if current.Manifest.Generation == 0 {
+		top.close()
 		return s
 	}
-	top, err := v.enter(current.name)
-	if err != nil {
-		return s
-	}
-	s.files, s.entries = &files{top: top}, current.Manifest.Entries
-	for i, dir := range layout.ValueDirs() {
-		s.files.values[i], _ = top.enter(dir) // what is in one that is lost cannot be read
-	}
+	s.files, s.entries = filesIn(top), current.Manifest.Entries
 	s.at = make(map[layout.Name]int, len(s.entries))
 	for i, entry := range s.entries {
 		s.at[entry.Name()] = i
