@@ -46,7 +46,7 @@ test-long: build ## run those tests at length that find more the longer they run
 	$(call RUN_TESTS,$$(go list -f '{{.ImportPath}} {{.TestImports}} {{.XTestImports}}' ./... | grep -F internal/testlong | cut -d ' ' -f 1))
 
 airflow-test: build ## let real Airflow judge what is delivered: 3.3, or with ALL=1 six versions from 2.10 on; needs root
-	go run ./test/airflow --bin bin $(if $(ALL),--all)
+	$(RUN) ./test/airflow --bin bin $(if $(ALL),--all)
 
 bench: build ## measure against the budgets of the design, each beside its floor
 	$(RUN) ./test/bench --bin bin

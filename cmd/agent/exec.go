@@ -170,7 +170,7 @@ func (f execFlags) warnOfLimits(out io.Writer, snapshot envshim.Snapshot) {
 	if !*f.airflowBackend {
 		return
 	}
-	if path, options := envshim.HiddenBackends(os.Environ()); len(options) > 0 {
+	if path, options := envshim.HiddenBackends(os.Environ(), *f.dir); len(options) > 0 {
 		_, _ = fmt.Fprintf(out, "agent: warning: %s sets %s, and --airflow-backend goes before it: take it out there, or do without --airflow-backend\n", path, strings.Join(options, " and "))
 	}
 }

@@ -35,6 +35,7 @@ func (c *cloudSettings) bind(flags *flag.FlagSet) {
 	flags.StringVar(&c.gcp.Audience, "gcp-audience", "", "the `name` of the workload identity provider; on GKE identitynamespace:PROJECT.svc.id.goog:CLUSTER_URL")
 	flags.StringVar(&c.gcp.TokenAudience, "gcp-token-audience", "", "the `audience` of the pods' tokens for it; empty for what it expects by default")
 	flags.StringVar(&c.gcp.Endpoint, "gcp-endpoint", "", "`host:port` of Secret Manager, for emulators")
+	flags.StringVar(&c.gcp.RegionalEndpoint, "gcp-regional-endpoint", "", "`host:port` of Secret Manager in a region, REGION being its name, for emulators")
 	flags.StringVar(&c.gcp.STSURL, "gcp-sts-url", "", "`URL` where tokens are exchanged, for emulators")
 	flags.StringVar(&c.gcp.IAMURL, "gcp-iam-url", "", "base `URL` of the service that impersonates, for emulators")
 

@@ -12,6 +12,8 @@ type Reference struct {
 	Name string
 	// Location is the project (GCP), region (AWS) or vault URL (Azure).
 	Location string
+	// Region is that of a regional secret of GCP; empty for all others.
+	Region string
 	// Version is empty for the latest.
 	Version string
 	// Role is the ARN of the AWS role to fetch it under, where the connection names
@@ -28,6 +30,7 @@ type Part string
 const (
 	NamePart     Part = "name"
 	LocationPart Part = "location"
+	RegionPart   Part = "region"
 	VersionPart  Part = "version"
 	RolePart     Part = "role"
 )
@@ -50,8 +53,9 @@ var (
 // pod's token is sent to: no client is asked with a reference of another form.
 var forms = map[string]map[Part]form{
 	"gcp": {
-		NamePart:     {gcpID, "is neither a secret's name nor projects/PROJECT/secrets/NAME; correct it", false},
+		NamePart:     {gcpID, "is neither a secret's name nor projects/PROJECT/secrets/NAME (regional: projects/PROJECT/locations/REGION/secrets/NAME); correct it", false},
 		LocationPart: {regexp.MustCompile(`^[a-z0-9][a-z0-9.:-]{0,99}$`), "names no project; correct it", false},
+		RegionPart:   {regexp.MustCompile(`^[a-z]{2,16}-[a-z]{4,16}[0-9]{1,2}$`), "names no region; correct it", true},
 		VersionPart:  {gcpID, "is neither a version's number nor its alias; correct it", true},
 	},
 	"aws": {
@@ -74,7 +78,7 @@ func (r Reference) Fault() (part Part, reason string) {
 	values := []struct {
 		part  Part
 		value string
-	}{{NamePart, r.Name}, {LocationPart, r.Location}, {VersionPart, r.Version}, {RolePart, r.Role}}
+	}{{NamePart, r.Name}, {LocationPart, r.Location}, {RegionPart, r.Region}, {VersionPart, r.Version}, {RolePart, r.Role}}
 	for _, one := range values {
 		want, has := forms[r.Cloud][one.part]
 		mayBeEmpty := want.optional && one.value == ""

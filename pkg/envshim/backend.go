@@ -47,7 +47,7 @@ func AddBackend(environ []string, dir string) ([]string, error) {
 }
 
 // lookUp tells whether a setting has the wanted value already. _CMD and _SECRET are the
-// two other ways in which Airflow takes one.
+// two other ways in which Airflow takes one, and from 3.2 on _KWARG__NAME sets one argument.
 func lookUp(environ []string, name, wanted string) (isSet bool, err error) {
 	for _, variable := range environ {
 		switch set, value, _ := strings.Cut(variable, "="); {
@@ -57,6 +57,8 @@ func lookUp(environ []string, name, wanted string) (isSet bool, err error) {
 			return false, fmt.Errorf("--airflow-backend: %s is already set to something else: unset it, or do without --airflow-backend", set)
 		case set == name+"_CMD", set == name+"_SECRET":
 			return false, fmt.Errorf("--airflow-backend: %s is already set, and %s would hide it: unset it, or do without --airflow-backend", set, name)
+		case strings.HasPrefix(set, strings.TrimSuffix(name, "S")+"__") && strings.HasSuffix(name, "_KWARGS"):
+			return false, fmt.Errorf("--airflow-backend: %s is already set, and Airflow adds it to %s, which no other argument belongs into: unset it, or do without --airflow-backend", set, name)
 		}
 	}
 	return isSet, nil

@@ -30,4 +30,11 @@ func TestAddBackend(t *testing.T) {
 	assert.EqualError(t, err, `--airflow-backend: AIRFLOW__SECRETS__BACKEND is already set to something else: unset it, or do without --airflow-backend
 --airflow-backend: AIRFLOW__WORKERS__SECRETS_BACKEND is already set to something else: unset it, or do without --airflow-backend
 --airflow-backend: AIRFLOW__WORKERS__SECRETS_BACKEND_KWARGS_CMD is already set, and AIRFLOW__WORKERS__SECRETS_BACKEND_KWARGS would hide it: unset it, or do without --airflow-backend`)
+
+	// Airflow 3.2 and later add it to the arguments, and the backend then takes none of them.
+	for _, one := range []string{"AIRFLOW__SECRETS__BACKEND_KWARG__ROLE_ID", "AIRFLOW__WORKERS__SECRETS_BACKEND_KWARG__URL"} {
+		_, err := AddBackend([]string{one + "=needle"}, "/volume")
+		require.ErrorContains(t, err, "--airflow-backend: "+one+" is already set, and Airflow adds it to ")
+		assert.NotContains(t, err.Error(), "needle")
+	}
 }

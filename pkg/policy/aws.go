@@ -41,6 +41,9 @@ func (a aws) choose(d *draft) (choice, error) {
 			return choice{}, refuse(pair.missing(), "is missing beside the other half of the key pair; set both, or neither to go keyless")
 		}
 	}
+	if field := strayToken(d); field != "" {
+		return choice{}, refuse(field, "belongs to a key pair, and there is none; set the pair, or remove it to go keyless")
+	}
 	return choice{grade: runtime(keylessAWS(d))}, nil
 }
 

@@ -40,3 +40,16 @@ func (p awsPair) takeOut(d *draft, winner awsPair) {
 		p.remove(d)
 	}
 }
+
+// strayToken is the field of a session token, or "". Without a key pair the hook does not fall
+// back to the default chain: it signs with the token and no key, and fails.
+func strayToken(d *draft) (field string) {
+	kwargs, _ := parseFields(string(d.extra.get(awsKwargs)))
+	switch {
+	case d.has(awsSessionToken):
+		return "extra." + awsSessionToken
+	case isTrue(kwargs.get(awsSessionToken)):
+		return "extra." + awsKwargs + "." + awsSessionToken
+	}
+	return ""
+}

@@ -35,7 +35,8 @@ func writeTable(t *testing.T) []byte {
 
 Each row is a connection as core stores it, without its ` + "`conn_type`" + `, and what the hook of that
 type is given. What Airflow alone, and then the hook, uses is told by a model of upstream's code
-that the tests carry. "valid", "runtime" and "broken" are the grades of the structural probe.
+that the tests carry, and that hooks of three provider ages confirm, row by row
+([airflow-differences.md](airflow-differences.md)). "valid", "runtime" and "broken" are the grades of the structural probe.
 How to set a connection up is in [connections.md](connections.md).
 `)
 	for _, section := range sections() {

@@ -6,11 +6,9 @@ import (
 	"github.com/leoflow/secrets-csi/pkg/entry"
 )
 
-// gcpResource is a full resource name; the version is optional.
-var gcpResource = regexp.MustCompile(`^projects/([^/]+)/secrets/([^/]+)(?:/versions/([^/]+))?$`)
-
-// gcpRegional is the resource name of a secret that is kept in one region.
-var gcpRegional = regexp.MustCompile(`^projects/[^/]+/locations/[^/]+/secrets/`)
+// gcpResource is a full resource name; the region of a regional secret and the version are
+// optional.
+var gcpResource = regexp.MustCompile(`^projects/([^/]+)(?:/locations/([^/]+))?/secrets/([^/]+)(?:/versions/([^/]+))?$`)
 
 func (gcp) chooseReference(d *draft) (choice, error) {
 	ref := entry.Reference{Cloud: "gcp", Field: d.at()}
@@ -22,7 +20,7 @@ func (gcp) chooseReference(d *draft) (choice, error) {
 		return choice{}, err
 	}
 	err = d.checkForm(ref, map[entry.Part]string{
-		entry.NamePart: secretName, entry.LocationPart: located, entry.VersionPart: secretVersion,
+		entry.NamePart: secretName, entry.LocationPart: located, entry.RegionPart: secretName, entry.VersionPart: secretVersion,
 	})
 	if err != nil {
 		return choice{}, err
@@ -36,9 +34,6 @@ func locateGCP(d *draft, ref *entry.Reference) (field string, err error) {
 	if parts := gcpResource.FindStringSubmatch(ref.Name); parts != nil {
 		return secretName, takeResource(ref, parts)
 	}
-	if gcpRegional.MatchString(ref.Name) {
-		return "", refuse(ref.Field, "is a regional secret, which has an endpoint of its own and is not supported; store the key in a secret without a location")
-	}
 	if err := d.checkForm(*ref, map[entry.Part]string{entry.NamePart: secretName}); err != nil {
 		return "", err
 	}
@@ -47,8 +42,8 @@ func locateGCP(d *draft, ref *entry.Reference) (field string, err error) {
 }
 
 func takeResource(ref *entry.Reference, parts []string) error {
-	ref.Location, ref.Name = parts[1], parts[2]
-	switch version := parts[3]; {
+	ref.Location, ref.Region, ref.Name = parts[1], parts[2], parts[3]
+	switch version := parts[4]; {
 	case version == "":
 	case ref.Version == "":
 		ref.Version = version

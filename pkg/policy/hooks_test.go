@@ -166,7 +166,10 @@ func amazonUses(h hooked) string {
 	case h.has(awsKeyID) || h.has(awsSecretKey):
 		return "raises: half a pair"
 	}
-	if source != "the default chain" && (h.has(awsSessionToken) || truthy(kwargs[awsSessionToken])) {
+	if h.has(awsSessionToken) || truthy(kwargs[awsSessionToken]) {
+		if source == "the default chain" {
+			return "raises: a session token without its keys"
+		}
 		source += " with a session token"
 	}
 	if h.has("role_arn") {
@@ -236,11 +239,8 @@ func (h hooked) principalUses() string {
 
 func dataLakeUses(h hooked) string {
 	h.prefix = "extra__azure_data_lake__"
-	switch {
-	case h.has("tenant") && h.password == "":
-		return "nobody: waits for a person to log in"
-	case h.has("tenant"):
-		return "the client secret"
+	if h.has("tenant") {
+		return h.principalUses()
 	}
 	return h.defaultUses()
 }

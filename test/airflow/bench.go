@@ -91,37 +91,47 @@ func (b *bench) task(way string, agent []string) error {
 	return nil
 }
 
-// services are Airflow's own: a scheduler whose executor runs the task, a triggerer that
-// runs the trigger it defers to, and a DAG processor.
+// service is one of Airflow's own, and the stations in it.
+type service struct {
+	name    string
+	ways    []string
+	environ []string
+}
+
+// services are a scheduler whose executor runs the task, a triggerer that runs the trigger it
+// defers to, and a DAG processor, which in 2.x is the scheduler's where the metastore is SQLite.
 func (b *bench) services(ctx context.Context, way string, agent []string) error {
-	task, trigger, parse := stationName("executor, "+way), stationName("triggerer, "+way), stationName("DAG processor, "+way)
-	_, port, _ := strings.Cut(b.home.api, ":")
-	services := []struct {
-		args []string
-		way  string
-		set  string
-	}{
-		{[]string{"scheduler"}, "executor, " + way, "JUDGE_TASK=" + task},
-		{[]string{"triggerer"}, "triggerer, " + way, "JUDGE_TRIGGERS=" + trigger},
-		{[]string{"dag-processor"}, "DAG processor, " + way, "JUDGE_PARSES=" + parse},
+	task, trigger, parse := "executor, "+way, "triggerer, "+way, "DAG processor, "+way
+	scheduler := service{"scheduler", []string{task}, []string{"JUDGE_TASK=" + stationName(task)}}
+	triggerer := service{"triggerer", []string{trigger}, []string{"JUDGE_TRIGGERS=" + stationName(trigger)}}
+	processor := service{"dag-processor", []string{parse}, []string{"JUDGE_PARSES=" + stationName(parse)}}
+	all := []service{scheduler, triggerer, processor}
+	if b.court.version.isTwo() {
+		scheduler.ways, scheduler.environ = append(scheduler.ways, parse), append(scheduler.environ, processor.environ...)
+		all = []service{scheduler, triggerer}
+	} else if err := b.startAPI(ctx); err != nil {
+		return err
 	}
-	if !strings.HasPrefix(b.court.version.number, "2.") {
-		p, err := b.run(nil, "api-server", "airflow", []string{"api-server", "--port", port, "--host", "127.0.0.1", "--workers", "1"})
+	for _, each := range all {
+		p, err := b.run(agent, each.name, "airflow", []string{each.name}, append(each.environ, "JUDGE_DEFERS=1")...)
 		if err != nil {
 			return err
 		}
-		if err := p.says(ctx, "running on"); err != nil {
-			return err
+		for _, way := range each.ways {
+			b.seat(way, isLive(agent), p)
 		}
-	}
-	for _, each := range services {
-		p, err := b.run(agent, each.args[0], "airflow", each.args, each.set, "JUDGE_DEFERS=1")
-		if err != nil {
-			return err
-		}
-		b.seat(each.way, isLive(agent), p)
 	}
 	return nil
+}
+
+// startAPI starts the API server, which knows nothing of what is delivered.
+func (b *bench) startAPI(ctx context.Context) error {
+	_, port, _ := strings.Cut(b.home.api, ":")
+	p, err := b.run(nil, "api-server", "airflow", []string{"api-server", "--port", port, "--host", "127.0.0.1", "--workers", "1"})
+	if err != nil {
+		return err
+	}
+	return p.says(ctx, "running on")
 }
 
 // manyConnections in a file take Airflow 40 ms to look one up, so that all ways but one,

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -29,7 +30,7 @@ type court struct {
 	bin, cache       string
 	report           *report
 	changes, lookups int
-	parts            string
+	parts, table     string
 
 	dir, scripts string
 	blank        home
@@ -38,7 +39,9 @@ type court struct {
 // source is a file of entries, and what Airflow's own import makes of it.
 type source struct {
 	name, connections, variables string
-	truth                        truth
+	// hooks has the providers' hooks asked too, which takes its time.
+	hooks bool
+	truth truth
 }
 
 func (c *court) judge(ctx context.Context) (err error) {
@@ -68,14 +71,21 @@ func (c *court) judge(ctx context.Context) (err error) {
 		return err
 	}
 	for _, each := range sources[1:] {
-		if !c.isAsked("reads") {
-			break
-		}
-		if err := c.reads(ctx, each); err != nil {
-			return fmt.Errorf("reading the %s: %w", each.name, err)
+		if err := c.timed("reads of "+each.name, func() error { return c.reads(ctx, each) }); err != nil {
+			return err
 		}
 	}
 	return c.delivers(ctx, sources[0])
+}
+
+// timed says how long a part took.
+func (c *court) timed(part string, do func() error) error {
+	started := time.Now()
+	if err := do(); err != nil {
+		return fmt.Errorf("%s: %w", part, err)
+	}
+	say("%s, %s: %.0f s", c.version.number, part, time.Since(started).Seconds())
+	return nil
 }
 
 func (c *court) isAsked(part string) bool { return slices.Contains(strings.Split(c.parts, ","), part) }
@@ -88,14 +98,21 @@ func (c *court) sources(ctx context.Context) ([]source, error) {
 			return nil, err
 		}
 	}
-	exports, err := c.establish(ctx, &written)
+	exports := ""
+	err := c.timed("import of the "+written.name, func() (err error) {
+		exports, err = c.establish(ctx, &written)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
-	sources := []source{{name: "export .json"}, {name: "export .yaml"}, {name: "export .env"}, written}
+	sources := []source{{name: "export .json", hooks: c.version.hooks}}
+	if c.isAsked("reads") {
+		sources = append(sources, source{name: "export .yaml"}, source{name: "export .env"})
+	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(2)
-	for i := range sources[:3] {
+	for i := range sources {
 		sources[i].connections = filepath.Join(exports, "connections."+sources[i].name[len("export ."):])
 		sources[i].variables = filepath.Join(exports, "variables.json")
 		group.Go(func() error {
@@ -103,7 +120,11 @@ func (c *court) sources(ctx context.Context) ([]source, error) {
 			return err
 		})
 	}
-	return sources, group.Wait()
+	err = c.timed("import of exports", group.Wait)
+	if c.isAsked("reads") {
+		sources = append(sources, written)
+	}
+	return sources, err
 }
 
 // establish imports a source into a metastore of its own, and takes down what that then
@@ -119,7 +140,7 @@ func (c *court) establish(ctx context.Context, s *source) (exports string, err e
 	}
 	// Hooks of today look connections up as a worker does, which asks the metastore only in a server.
 	environ := []string{"_AIRFLOW_PROCESS_CONTEXT=server"}
-	if c.version.hooks {
+	if s.hooks {
 		environ = append(environ, "JUDGE_HOOKS=1")
 	}
 	args := []string{filepath.Join(c.scripts, "truth.py"), s.connections, s.variables, exports}

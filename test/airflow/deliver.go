@@ -3,11 +3,9 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/leoflow/secrets-csi/test/stack"
 )
@@ -109,15 +107,16 @@ func (c *court) delivers(ctx context.Context, s source) error {
 		name string
 		from source
 		do   func(context.Context, *bench, volumes) error
-	}{{"processes", s, c.processes}, {"tasks", some, c.tasks}, {"services", some, c.services}} {
-		if !c.isAsked(part.name) {
+	}{
+		{"processes", s, c.processes}, {"tasks", some, c.tasks},
+		{"services by files", some, c.services("files")}, {"services by environment", some, c.services("environment")},
+	} {
+		if kind, _, _ := strings.Cut(part.name, " "); !c.isAsked(kind) {
 			continue
 		}
-		started := time.Now()
-		if err := c.on(ctx, part.from, part.name, part.do); err != nil {
-			return fmt.Errorf("%s: %w", part.name, err)
+		if err := c.timed(part.name, func() error { return c.on(ctx, part.from, part.name, part.do) }); err != nil {
+			return err
 		}
-		say("%s of %s: %.0f s", part.name, c.version.number, time.Since(started).Seconds())
 	}
 	return c.searchNeedles()
 }
@@ -130,7 +129,7 @@ func (c *court) processes(ctx context.Context, b *bench, v volumes) error {
 			return err
 		}
 	}
-	return b.each(ctx, b.askValues, b.askHooks, b.rotate, b.tear)
+	return b.each(ctx, b.askValues, b.askHooks, b.judgeTable, b.rotate, b.tear)
 }
 
 func (c *court) tasks(ctx context.Context, b *bench, v volumes) error {
@@ -143,11 +142,18 @@ func (c *court) tasks(ctx context.Context, b *bench, v volumes) error {
 	return b.each(ctx, b.askValues, b.rotate)
 }
 
-func (c *court) services(ctx context.Context, b *bench, v volumes) error {
-	if err := b.services(ctx, "files", b.node.exec(v.uri, "--airflow-backend")); err != nil {
-		return err
+// services judges one way of delivery alone, since a metastore has one scheduler.
+func (c *court) services(way string) func(context.Context, *bench, volumes) error {
+	return func(ctx context.Context, b *bench, v volumes) error {
+		agent := b.node.exec(v.uri)
+		if way == "files" {
+			agent = append(agent, "--airflow-backend")
+		}
+		if err := b.services(ctx, way, agent); err != nil {
+			return err
+		}
+		return b.each(ctx, b.askValues, b.rotate)
 	}
-	return b.each(ctx, b.askValues, b.rotate)
 }
 
 func (b *bench) each(ctx context.Context, steps ...func(context.Context) error) error {

@@ -2,7 +2,9 @@ package main
 
 import (
 	"os"
+	"path"
 	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -37,6 +39,18 @@ func TestARowCoversWhatItNames(t *testing.T) {
 	assert.True(t, slashes.covers(at, difference{"connection host_slash", "host", `"a/b/c"`, ""}))
 }
 
+// TestRowsAreWellFormed finds a pattern that can match nothing, which would go unnoticed.
+func TestRowsAreWellFormed(t *testing.T) {
+	for _, each := range rows() {
+		for _, pattern := range []string{each.version, each.way, each.entry, each.field, each.got, each.want} {
+			_, err := path.Match(strings.ReplaceAll(pattern, "/", "|"), "x")
+			assert.NoError(t, err, pattern)
+		}
+	}
+	odd := row{"x", "*", "*", `connection odd[^_\-]*`, "", "there", "absent*"}
+	assert.True(t, odd.covers(newReport().cell("3.3.2", "a way", "values"), difference{"connection odd/../../up", "", "there", "absent (x)"}))
+}
+
 // TestADifferenceIsFound lets a truth be missed in each way that it can be.
 func TestADifferenceIsFound(t *testing.T) {
 	known := truth{
@@ -58,4 +72,25 @@ func TestADifferenceIsFound(t *testing.T) {
 	assert.Equal(t, 6, r.counts[c])
 	assert.Equal(t, "1 of 6", r.text(c))
 	assert.Error(t, r.print(t.Output(), false))
+}
+
+// TestTheTableIsRead also states that no row gets lost on the way.
+func TestTheTableIsRead(t *testing.T) {
+	text, err := os.ReadFile("../../docs/connections-table.md")
+	require.NoError(t, err)
+	documented, err := readTable(string(text))
+	require.NoError(t, err)
+	table, _, _ := strings.Cut(string(text), "## What fails")
+	assert.Len(t, documented, strings.Count(table, "\n| ")-strings.Count(table, "\n| case "))
+	assert.Equal(t, "google_cloud_platform: nothing: keyless", documented[0].name)
+	assert.JSONEq(t, `{"conn_type":"google_cloud_platform"}`, string(documented[0].given))
+	assert.JSONEq(t, `{"conn_type":"google_cloud_platform"}`, string(documented[0].stored))
+	assert.Equal(t, "ADC", documented[0].uses)
+
+	r := newReport()
+	c := r.cell("0", "a way", "values")
+	c.compareWords("a", "raises: ValueError", "raises: half a pair")
+	assert.Empty(t, r.differences[c])
+	c.compareWords("b", "ADC", "keyfile_dict")
+	assert.Len(t, r.differences[c], 1)
 }

@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"syscall"
 )
 
@@ -28,12 +27,13 @@ func (h home) environ(more ...string) []string {
 	environ := []string{
 		"PATH=" + filepath.Join(h.venv, "bin") + ":" + os.Getenv("PATH"), "HOME=" + h.dir, "LANG=C.UTF-8",
 		"AIRFLOW_HOME=" + h.dir, "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=sqlite:///" + filepath.Join(h.dir, "airflow.db"),
-		"AIRFLOW__LOGGING__BASE_LOG_FOLDER=" + filepath.Join(h.dir, "logs"), "PYTHONPATH=" + h.scripts, "PYTHONWARNINGS=ignore", "PYTHONDONTWRITEBYTECODE=1",
+		"AIRFLOW__LOGGING__BASE_LOG_FOLDER=" + filepath.Join(h.dir, "logs"), "PYTHONPATH=" + h.scripts, "PYTHONWARNINGS=ignore",
 		"AIRFLOW__CORE__LOAD_EXAMPLES=False", "AIRFLOW__DATABASE__LOAD_DEFAULT_CONNECTIONS=False",
 		"AIRFLOW__CORE__FERNET_KEY=81HqDtbqAywKSOumSha3BhWNOdQ26slT6K0YaZeZyPs=",
+		// A scheduler whose executor runs tasks beside it; for SQLite 2.x takes one for tests alone.
+		"AIRFLOW__CORE__EXECUTOR=LocalExecutor", "_AIRFLOW__SKIP_DATABASE_EXECUTOR_COMPATIBILITY_CHECK=1",
 		"AIRFLOW__CORE__DAGS_FOLDER=" + filepath.Join(h.dir, "dags"),
 		"AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION=False", "AIRFLOW__CORE__UNIT_TEST_MODE=False",
-		"AIRFLOW__SCHEDULER__STANDALONE_DAG_PROCESSOR=True",
 		"AIRFLOW__SCHEDULER__MIN_FILE_PROCESS_INTERVAL=1", "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL=1",
 		"AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT=60", "AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES=1",
 		// A request is answered while the file is parsed, which may take its time on a busy machine.
@@ -42,9 +42,6 @@ func (h home) environ(more ...string) []string {
 		"AIRFLOW__SCHEDULER__ENABLE_HEALTH_CHECK=False", "AIRFLOW__API_AUTH__JWT_SECRET=a-secret-of-this-test-alone-0123456789-0123456789-0123456789",
 		"AIRFLOW__CORE__EXECUTION_API_SERVER_URL=http://" + h.api + "/execution/", "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED=False",
 		"AWS_EC2_METADATA_DISABLED=true", "NO_GCE_CHECK=true",
-	}
-	if !strings.HasPrefix(h.version.number, "2.") {
-		environ = append(environ, "AIRFLOW__CORE__EXECUTOR=LocalExecutor")
 	}
 	return append(environ, more...)
 }

@@ -34,6 +34,7 @@ func run(ctx context.Context) error {
 	parts := flag.String("parts", "reads,processes,tasks,services", "the `parts` to judge")
 	changes := flag.Int("changes", 400, "file changes during which entries are looked up")
 	lookups := flag.Int("lookups", 100_000, "look-ups during them, at least")
+	table := flag.String("table", "docs/connections-table.md", "the `file` of what hooks are given and use")
 	flag.Parse()
 	if os.Geteuid() != 0 {
 		return errors.New("mounting needs root; run it by sudo")
@@ -55,7 +56,7 @@ func run(ctx context.Context) error {
 	report := newReport()
 	var failed error
 	for _, each := range chosen {
-		court := &court{version: each, bin: absolute, cache: *cache, report: report, changes: *changes, lookups: *lookups, parts: *parts}
+		court := &court{version: each, bin: absolute, cache: *cache, report: report, changes: *changes, lookups: *lookups, parts: *parts, table: *table}
 		if err := court.judge(ctx); err != nil {
 			failed = errors.Join(failed, fmt.Errorf("judging by Airflow %s: %w", each.number, err))
 		}

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
+	"time"
 )
 
 // cell is one place of the matrix: a version, a way of delivery and of looking up, and
@@ -26,6 +27,7 @@ type report struct {
 	notes       map[cell]string
 	used        map[string]int
 	extra       []string
+	fresh       map[string][]string // by version: the ways, and how soon they saw what changed
 	failures    int
 }
 
@@ -35,7 +37,7 @@ type difference struct {
 }
 
 func newReport() *report {
-	return &report{counts: map[cell]int{}, differences: map[cell][]difference{}, notes: map[cell]string{}, used: map[string]int{}}
+	return &report{counts: map[cell]int{}, differences: map[cell][]difference{}, notes: map[cell]string{}, used: map[string]int{}, fresh: map[string][]string{}}
 }
 
 func (r *report) cell(version, way, aspect string) cell { return cell{r, version, way, aspect} }
@@ -65,6 +67,12 @@ func (r *report) remark(format string, args ...any) {
 	r.extra = append(r.extra, fmt.Sprintf(format, args...))
 }
 
+// seen takes down when a running process was first told nothing old any more. The DAG processor
+// looks when it next parses the file, the others when they are asked.
+func (r *report) seen(version, way string, after time.Duration) {
+	r.fresh[version] = append(r.fresh[version], fmt.Sprintf("%s %.1f", way, after.Seconds()))
+}
+
 var aspects = []string{"values", "rotation", "revocation"}
 
 // print writes the matrix, and below it what is wrong. It is an error where anything is;
@@ -82,6 +90,7 @@ func (r *report) print(out io.Writer, everything bool) error {
 	if err := table.Flush(); err != nil {
 		return err
 	}
+	r.printCells(out)
 	for _, line := range r.extra {
 		_, _ = fmt.Fprintln(out, line)
 	}
@@ -97,6 +106,21 @@ func (r *report) print(out io.Writer, everything bool) error {
 		return errors.New("fault was found with what is delivered")
 	}
 	return nil
+}
+
+// printCells sums the matrix up.
+func (r *report) printCells(out io.Writer) {
+	right := 0
+	for c := range r.counts {
+		if len(r.differences[c]) == 0 {
+			right++
+		}
+	}
+	_, _ = fmt.Fprintf(out, "cells: %d of %d right; %d more see what changed at a restart, since nothing changes the environment of a running process\n",
+		right, len(r.counts), len(r.notes))
+	for _, version := range slices.Sorted(maps.Keys(r.fresh)) {
+		_, _ = fmt.Fprintf(out, "Airflow %s: seconds until running processes saw what changed: %s\n", version, strings.Join(r.fresh[version], ", "))
+	}
 }
 
 func (r *report) rows() []cell {

@@ -7,6 +7,8 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
 const (
@@ -38,43 +40,58 @@ func (b *bench) rotate(ctx context.Context) error {
 		}
 	}
 	changed := time.Now()
-	for _, s := range b.stations {
-		if err := b.learns(ctx, s, changed); err != nil {
+	group, ctx := errgroup.WithContext(ctx)
+	all := make([]learned, len(b.stations))
+	for i, s := range b.stations {
+		group.Go(func() (err error) {
+			all[i], err = s.learns(ctx, changed)
 			return err
-		}
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	for i, s := range b.stations {
+		b.judgeStale(s, all[i])
 	}
 	return nil
 }
 
 var changedEntries = request{Connections: []string{"rotated", "revoked"}, Variables: []string{"rotated_var", "revoked_var"}}
 
-// learns asks a station until it knows what changed, and judges when it last did not.
-// One whose environment was handed over at its start never does, and is asked once.
-func (b *bench) learns(ctx context.Context, s *seat, changed time.Time) error {
-	stale := map[string]time.Duration{}
+// learned is how long after the change a station was last told something old, by way and aspect,
+// and when it was first told nothing old.
+type learned struct {
+	stale   map[string]time.Duration
+	isStale bool
+	fresh   time.Duration
+}
+
+// learns asks a station until it knows what changed. One whose environment was handed over at
+// its start never does, and is asked once.
+func (s *seat) learns(ctx context.Context, changed time.Time) (learned, error) {
+	l := learned{stale: map[string]time.Duration{}}
 	for {
 		a, err := s.ask(ctx, changedEntries)
 		if err != nil {
-			return err
+			return l, err
 		}
 		looks, err := a.looks()
 		if err != nil {
-			return err
+			return l, err
 		}
-		asked := time.Unix(0, int64(a.At*1e9)).Sub(changed)
-		isStale := false
+		l.fresh, l.isStale = time.Unix(0, int64(a.At*1e9)).Sub(changed), false
 		for way, look := range looks {
 			for aspect, wrong := range staleAspects(way, look) {
 				if wrong != "" {
-					stale[way+"\t"+aspect], isStale = asked, true
-				} else if _, seen := stale[way+"\t"+aspect]; !seen {
-					stale[way+"\t"+aspect] = 0
+					l.stale[way+"\t"+aspect], l.isStale = l.fresh, true
+				} else if _, seen := l.stale[way+"\t"+aspect]; !seen {
+					l.stale[way+"\t"+aspect] = 0
 				}
 			}
 		}
-		if !s.live || !isStale || time.Since(changed) > patience {
-			b.judgeStale(s, stale, isStale)
-			return nil
+		if !s.live || !l.isStale || time.Since(changed) > patience {
+			return l, nil
 		}
 	}
 }
@@ -100,8 +117,11 @@ func staleAspects(way string, l look) map[string]string {
 	return wrong
 }
 
-func (b *bench) judgeStale(s *seat, stale map[string]time.Duration, isStale bool) {
-	for key, last := range stale {
+func (b *bench) judgeStale(s *seat, l learned) {
+	if s.live && !l.isStale {
+		b.court.report.seen(b.court.version.number, s.way, l.fresh)
+	}
+	for key, last := range l.stale {
 		way, aspect, _ := strings.Cut(key, "\t")
 		c := b.cell(s, way, aspect)
 		if !s.live {
@@ -109,7 +129,7 @@ func (b *bench) judgeStale(s *seat, stale map[string]time.Duration, isStale bool
 			continue
 		}
 		b.court.report.count(c)
-		if last > promised || isStale && last > 0 {
+		if last > promised || l.isStale && last > 0 {
 			c.differs("what changed", aspect, fmt.Sprintf("the old value, %.1f s after the change", last.Seconds()), "the new one within 2 s")
 		}
 	}

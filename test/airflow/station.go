@@ -28,8 +28,10 @@ type request struct {
 	// Brief is what to look up by every way but the first, if not all.
 	Brief *request `json:"brief,omitempty"`
 	Hooks []string `json:"hooks,omitempty"`
-	Torn  *torn    `json:"torn,omitempty"`
-	Stop  bool     `json:"stop,omitempty"`
+	// Rows are connections, of which a hook is asked what credential it uses.
+	Rows []json.RawMessage `json:"rows,omitempty"`
+	Torn *torn             `json:"torn,omitempty"`
+	Stop bool              `json:"stop,omitempty"`
 }
 
 // torn has a station look one entry up, in several threads, until there were so many look-ups
@@ -74,6 +76,10 @@ func (s *station) path(suffix string) string { return filepath.Join(s.dir, s.nam
 
 const poll = 10 * time.Millisecond
 
+// slowest is for one that forgot to answer. What takes seconds takes minutes on a busy machine,
+// where several programs of Airflow start one after the other.
+const slowest = 10 * time.Minute
+
 // await polls for a file until a time is over or the process behind the station ends.
 func (s *station) await(ctx context.Context, suffix string, within time.Duration) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, within)
@@ -97,7 +103,7 @@ func (s *station) await(ctx context.Context, suffix string, within time.Duration
 }
 
 func (s *station) isReady(ctx context.Context) error {
-	_, err := s.await(ctx, ".ready", 3*time.Minute)
+	_, err := s.await(ctx, ".ready", slowest)
 	return err
 }
 
@@ -139,5 +145,5 @@ func (s *station) ask(ctx context.Context, r request) (answer, error) {
 	if err := s.send(r); err != nil {
 		return answer{}, err
 	}
-	return s.receive(ctx, 3*time.Minute)
+	return s.receive(ctx, slowest)
 }

@@ -24,12 +24,18 @@ func (b *bench) tear(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := b.nameAnotherBackend(); err != nil {
+		return err
+	}
 	if err := b.plain("while files change", b.node.exec(dir, "--airflow-backend")); err != nil {
 		return err
 	}
 	s := b.stations[len(b.stations)-1]
 	if err := s.isReady(ctx); err != nil {
 		return err
+	}
+	if said, err := os.ReadFile(b.started[len(b.started)-1].log); err != nil || !bytes.Contains(said, []byte("airflow.cfg sets [secrets] backend, and --airflow-backend goes before it")) {
+		b.court.report.fail("Airflow %s: the agent did not warn of airflow.cfg, which names another backend", b.court.version.number)
 	}
 	last := mark(b.court.changes)
 	if err := s.send(request{Torn: &torn{ID: "marked", Lookups: b.court.lookups, Last: last}}); err != nil {
@@ -50,6 +56,12 @@ func (b *bench) tear(ctx context.Context) error {
 		return err
 	}
 	return b.judgeTorn(a, took)
+}
+
+// nameAnotherBackend has airflow.cfg name one that cannot be had, as an image might. It is not
+// in force for what is started from now on with --airflow-backend.
+func (b *bench) nameAnotherBackend() error {
+	return os.WriteFile(filepath.Join(b.home.dir, "airflow.cfg"), []byte("[secrets]\nbackend = elsewhere.Backend\n"), 0o600)
 }
 
 func (b *bench) judgeTorn(a answer, took time.Duration) error {

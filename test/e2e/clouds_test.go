@@ -71,7 +71,7 @@ func startClouds(t *testing.T) *clouds {
 		DriverArgs: []string{
 			"--log-level=debug", "--health-address=" + c.metrics.address, "--events", "--kubernetes-secrets", "--kubeconfig=" + write("kubeconfig", c.api.Kubeconfig()),
 			"--clouds=gcp,aws,azure", "--cloud-ca=" + write("ca.crt", authorities),
-			"--gcp-audience=" + cloudtest.GCPAudience, "--gcp-endpoint=" + google.Address,
+			"--gcp-audience=" + cloudtest.GCPAudience, "--gcp-endpoint=" + google.Address, "--gcp-regional-endpoint=" + google.RegionalAddress,
 			"--gcp-sts-url=" + google.URL() + "/token", "--gcp-iam-url=" + google.URL(),
 			"--aws-region=eu-west-1", "--aws-endpoint=" + amazon.URL(), "--aws-sts-endpoint=" + amazon.URL(),
 			"--azure-authority-host=" + microsoft.URL(), "--azure-vault-endpoint=" + microsoft.URL(),

@@ -39,7 +39,7 @@ func startClouds(t *testing.T) clouds {
 		return account == strings.ReplaceAll(subject, "/", "-")+"@p.iam.gserviceaccount.com"
 	}
 	gcpCloud, err := gcp.New(gcp.Config{
-		Audience: cloudtest.GCPAudience, Endpoint: google.Address,
+		Audience: cloudtest.GCPAudience, Endpoint: google.Address, RegionalEndpoint: google.RegionalAddress,
 		STSURL: google.URL() + "/token", IAMURL: google.URL(), Roots: google.Roots(), RequestTimeout: time.Second,
 	})
 	require.NoError(t, err)

@@ -63,6 +63,12 @@ func Unreachable(doing string) error {
 	return &Failure{Kind: provider.ErrUnavailable, Text: doing + ": no answer, or not a whole one"}
 }
 
+// NoSuchHost is the Failure of a call to a host that the DNS does not have. The name of a vault
+// or a region is part of its host's, so the reference names one that does not exist.
+func NoSuchHost(host string) error {
+	return &Failure{Kind: provider.ErrMissing, Text: "reaching " + host + ": there is no such host; correct the vault or the region, or the cluster's DNS"}
+}
+
 // ExchangeFailed turns the HTTP status of a token exchange into a Failure. Whoever
 // exchanges a token names no secret, so nothing is missing here.
 func ExchangeFailed(doing string, status int, header http.Header) error {

@@ -11,6 +11,7 @@ import (
 	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/policy"
 	"github.com/leoflow/secrets-csi/pkg/provider"
+	"github.com/leoflow/secrets-csi/pkg/provider/secretmanager/cloudtest"
 )
 
 // TestFromReferenceToConnection goes the whole way, through the policy and over each
@@ -20,6 +21,9 @@ func TestFromReferenceToConnection(t *testing.T) {
 		{"gcp", "google_cloud_platform", `"extra":{"key_secret_name":"projects/project/secrets/s/versions/7"}`,
 			`{"private_key":"n33dle\\n","client_email":"E","token_uri":"U"}`,
 			`"extra":{"keyfile_dict":"{\"private_key\":\"n33dle\\n\",\"client_email\":\"E\",\"token_uri\":\"U\"}","extra__google_cloud_platform__keyfile_dict":"{\"private_key\":\"n33dle\\n\",\"client_email\":\"E\",\"token_uri\":\"U\"}"}`},
+		{"gcp", "google_cloud_platform", `"extra":{"key_secret_name":"projects/project/locations/` + cloudtest.Region + `/secrets/s/versions/7"}`,
+			`{"private_key":"n33dle","client_email":"E","token_uri":"U"}`,
+			`"extra":{"keyfile_dict":"{\"private_key\":\"n33dle\",\"client_email\":\"E\",\"token_uri\":\"U\"}","extra__google_cloud_platform__keyfile_dict":"{\"private_key\":\"n33dle\",\"client_email\":\"E\",\"token_uri\":\"U\"}"}`},
 		{"aws", "aws", `"extra":{"key_secret_name":"s"}`,
 			`{"aws_access_key_id":"I","aws_secret_access_key":"n33dle"}`, `"login":"I","password":"n33dle"`},
 		{"azure", "wasb", `"login":"account","extra":{"key_vault_url":"https://v.vault.azure.net","key_secret_name":"s"}`,

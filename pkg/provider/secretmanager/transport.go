@@ -89,7 +89,7 @@ func connectFailure(host string, err error) error {
 	var timeout net.Error
 	switch {
 	case errors.As(err, &name) && name.IsNotFound:
-		return &Failure{Kind: provider.ErrMissing, Text: "reaching " + host + ": there is no such host; correct the vault or the region, or the cluster's DNS"}
+		return NoSuchHost(host)
 	case errors.As(err, &certificate):
 		failure.Text += "its certificate cannot be verified; have the driver trust its CA"
 	case errors.As(err, &dial) && (dial.Op == "dial" || dial.Op == "proxyconnect"),

@@ -2,6 +2,7 @@
 import datetime
 import logging
 import os
+import sys
 
 import station
 from judge_trigger import JudgeTrigger
@@ -13,7 +14,8 @@ except ImportError:
 
 log = logging.getLogger(__name__)
 
-if os.environ.get("JUDGE_PARSES"):
+# In 2.x a task reads this file too, and has what the scheduler has in its environment.
+if os.environ.get("JUDGE_PARSES") and "tasks" not in sys.argv:
     station.once(os.environ["JUDGE_PARSES"])
 
 

@@ -20,7 +20,7 @@ def google(hook):
     target = getattr(credentials, "_target_principal", None)
     source = getattr(credentials, "_source_credentials", credentials)
     return {
-        "credentials": type(credentials).__name__, "project": project, "target": target,
+        "credentials": type(credentials).__name__, "module": type(credentials).__module__, "project": project, "target": target,
         "email": getattr(source, "service_account_email", None), "scopes": shown(getattr(credentials, "scopes", None)),
         "key": getattr(getattr(source, "signer", None), "key_id", None),
         "quota": getattr(credentials, "quota_project_id", None), "retries": hook.num_retries,
@@ -124,3 +124,15 @@ def resolve(conn_ids):
                 found = {"raises": type(error).__name__}
             results[hook.__name__ + " " + conn_id] = found
     return results
+
+
+def providers():
+    """The versions of the packages that the hooks are from."""
+    from importlib import metadata
+
+    found = {}
+    for each in metadata.distributions():
+        name = each.metadata["Name"] or ""
+        if name.startswith("apache-airflow-providers-"):
+            found[name[len("apache-airflow-providers-"):]] = each.version
+    return found

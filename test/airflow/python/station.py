@@ -108,7 +108,7 @@ def take(name):
     """The request that waits, or None; it is taken away."""
     path = os.path.join(os.environ["JUDGE_DIR"], name + ".request")
     try:
-        with open(path, encoding="ascii") as file:
+        with open(path, encoding="utf-8") as file:
             request = json.load(file)
         os.unlink(path)
     except FileNotFoundError:
@@ -127,7 +127,12 @@ def answer(name, request):
     if "hooks" in request:
         import hooks
 
-        give(name, request, {"hooks": hooks.resolve(request["hooks"])}, time.time())
+        give(name, request, {"hooks": hooks.resolve(request["hooks"]), "providers": hooks.providers()}, time.time())
+        return
+    if "rows" in request:
+        import credential
+
+        give(name, request, credential.judge(request["rows"]), time.time())
         return
     if "torn" in request:
         import torn

@@ -22,17 +22,17 @@ def command(*args):
     parsed.func(parsed)
 
 
-def import_each(entries, directory):
+def import_each(kind, entries, directory):
     """Imports entry by entry, since the command takes a file whole or not at all."""
     path = os.path.join(directory, "one.json")
     refused = {}
-    for conn_id, entry in entries.items():
+    for name, entry in entries.items():
         with open(path, "w", encoding="ascii") as file:
-            json.dump({conn_id: entry}, file)
+            json.dump({name: entry}, file)
         try:
-            command("connections", "import", path)
-        except Exception as error:
-            refused[conn_id] = {"missing": type(error).__name__}
+            command(kind, "import", path)
+        except (Exception, SystemExit) as error:
+            refused[name] = {"missing": type(error).__name__}
     return refused
 
 
@@ -62,10 +62,9 @@ def export(kept, directory):
 
 def main(connections, variables, directory):
     entries = _parse_secret_file(connections)
-    refused = import_each(entries, directory)
+    refused = import_each("connections", entries, directory)
     kept = [conn_id for conn_id in entries if conn_id not in refused]
-    command("variables", "import", variables)
-    truth = {"models": dict(refused), "sdk": dict(refused), "variables": {}}
+    truth = {"models": dict(refused), "sdk": dict(refused)}
     for conn_id in kept:
         try:
             conn = Connection.get_connection_from_secrets(conn_id)
@@ -74,8 +73,10 @@ def main(connections, variables, directory):
             continue
         truth["models"][conn_id], truth["sdk"][conn_id] = station.fields(conn), worker_fields(conn)
     with open(variables, encoding="utf-8") as file:
-        for key in json.load(file):
-            truth["variables"][key] = station.look_up(Variable.get, key, station.value)
+        entries = json.load(file)
+    truth["variables"] = import_each("variables", entries, directory)
+    for key in entries:
+        truth["variables"].setdefault(key, station.look_up(Variable.get, key, station.value))
     if os.environ.get("JUDGE_HOOKS"):
         import hooks
 

@@ -38,8 +38,8 @@ type GCP struct {
 	secretmanagerpb.UnimplementedSecretManagerServiceServer
 	// MayImpersonate says who may act as which account; nil lets nobody.
 	MayImpersonate func(subject, account string) bool
-	// Address is Secret Manager's.
-	Address string
+	// Address is Secret Manager's, and RegionalAddress that of the only region there is, Region.
+	Address, RegionalAddress string
 }
 
 // StartGCP serves until the test ends.
@@ -52,11 +52,42 @@ func StartGCP(t testing.TB, tokens *Tokens) *GCP {
 		mux.HandleFunc("POST /v1/projects/-/serviceAccounts/{account}", g.impersonate)
 		return mux
 	})
+	g.Address = g.serve(t, global{GCP: g})
+	g.RegionalAddress = g.serve(t, regional{GCP: g})
+	return g
+}
+
+// Region is where regional secrets are.
+const Region = "europe-west3"
+
+// global serves every secret that is in no region, regional those of Region alone.
+type (
+	global   struct{ *GCP }
+	regional struct{ *GCP }
+)
+
+// AccessSecretVersion implements Secret Manager's service.
+func (g global) AccessSecretVersion(ctx context.Context, request *secretmanagerpb.AccessSecretVersionRequest) (*secretmanagerpb.AccessSecretVersionResponse, error) {
+	if strings.Contains(request.GetName(), "/locations/") {
+		return nil, status.Error(codes.InvalidArgument, Needle)
+	}
+	return g.access(ctx, request)
+}
+
+// AccessSecretVersion implements Secret Manager's service.
+func (g regional) AccessSecretVersion(ctx context.Context, request *secretmanagerpb.AccessSecretVersionRequest) (*secretmanagerpb.AccessSecretVersionResponse, error) {
+	if !strings.Contains(request.GetName(), "/locations/"+Region+"/") {
+		return nil, status.Error(codes.InvalidArgument, Needle)
+	}
+	return g.access(ctx, request)
+}
+
+// serve serves over gRPC until the test ends, and returns where.
+func (g *GCP) serve(t testing.TB, service secretmanagerpb.SecretManagerServiceServer) (address string) {
 	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	g.Address = listener.Addr().String()
 	server := grpc.NewServer(grpc.Creds(credentials.NewServerTLSFromCert(&g.tls.TLS.Certificates[0])))
-	secretmanagerpb.RegisterSecretManagerServiceServer(server, g)
+	secretmanagerpb.RegisterSecretManagerServiceServer(server, service)
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
 	t.Cleanup(func() {
@@ -65,7 +96,7 @@ func StartGCP(t testing.TB, tokens *Tokens) *GCP {
 			assert.NoError(t, err)
 		}
 	})
-	return g
+	return listener.Addr().String()
 }
 
 func (g *GCP) exchange(w http.ResponseWriter, r *http.Request) {
@@ -108,8 +139,7 @@ func (g *GCP) impersonate(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// AccessSecretVersion implements Secret Manager's service.
-func (g *GCP) AccessSecretVersion(ctx context.Context, request *secretmanagerpb.AccessSecretVersionRequest) (*secretmanagerpb.AccessSecretVersionResponse, error) {
+func (g *GCP) access(ctx context.Context, request *secretmanagerpb.AccessSecretVersionRequest) (*secretmanagerpb.AccessSecretVersionResponse, error) {
 	fault := g.begin(Access)
 	if fault != nil && !fault.Truncated {
 		return nil, spoilRPC(ctx, *fault)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"hash/crc32"
+	"net"
 	"net/http"
 	"time"
 
@@ -32,11 +33,15 @@ func (s *session) Access(ctx context.Context, ref entry.Reference) (secret.Text,
 	if err != nil {
 		return secret.Text{}, exchangeFailure(err)
 	}
-	answer, err := s.api.AccessSecretVersion(ctx,
+	at, err := s.endpoints.at(ref.Region)
+	if err != nil {
+		return secret.Text{}, secretmanager.Unreachable(reading)
+	}
+	answer, err := at.api.AccessSecretVersion(ctx,
 		&secretmanagerpb.AccessSecretVersionRequest{Name: resourceName(ref)},
 		gax.WithRetry(nil), gax.WithGRPCOptions(grpc.PerRPCCredentials(bearer{secret.New(token.Value)})))
 	if err != nil {
-		return secret.Text{}, s.accessFailure(err)
+		return secret.Text{}, at.failure(ctx, err)
 	}
 	payload := answer.GetPayload()
 	if sum := payload.DataCrc32C; sum != nil && *sum != int64(crc32.Checksum(payload.GetData(), crc32.MakeTable(crc32.Castagnoli))) {
@@ -46,7 +51,11 @@ func (s *session) Access(ctx context.Context, ref entry.Reference) (secret.Text,
 }
 
 func resourceName(ref entry.Reference) string {
-	return "projects/" + ref.Location + "/secrets/" + ref.Name + "/versions/" + orDefault(ref.Version, "latest")
+	project := "projects/" + ref.Location
+	if ref.Region != "" {
+		project += "/locations/" + ref.Region
+	}
+	return project + "/secrets/" + ref.Name + "/versions/" + orDefault(ref.Version, "latest")
 }
 
 // bearer puts one pod's token into one call.
@@ -92,17 +101,29 @@ var kinds = map[codes.Code]error{
 	codes.Unknown:            provider.ErrUnavailable,
 }
 
-func (s *session) accessFailure(err error) error {
+func (e *endpoint) failure(ctx context.Context, err error) error {
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
 		return secretmanager.Unreachable(reading)
 	}
 	answer := status.Convert(err)
+	isUnreached := answer.Code() == codes.Unavailable && e.conn.GetState() == connectivity.TransientFailure
+	if isUnreached && !e.isHost(ctx) {
+		return secretmanager.NoSuchHost(e.host)
+	}
 	return &secretmanager.Failure{
 		Kind: kinds[answer.Code()], Text: reading + ": " + answer.Code().String(),
 		Throttled:  answer.Code() == codes.ResourceExhausted,
 		RetryAfter: retryDelay(answer),
-		Unreached:  answer.Code() == codes.Unavailable && s.conn.GetState() == connectivity.TransientFailure,
+		Unreached:  isUnreached,
 	}
+}
+
+// isHost is false where the DNS says that it has no such host, which gRPC does not tell from
+// one that does not answer.
+func (e *endpoint) isHost(ctx context.Context) bool {
+	_, err := net.DefaultResolver.LookupHost(ctx, e.host)
+	var name *net.DNSError
+	return !errors.As(err, &name) || !name.IsNotFound
 }
 
 func retryDelay(answer *status.Status) time.Duration {

@@ -15,11 +15,6 @@ import (
 
 	"cloud.google.com/go/auth"
 	"cloud.google.com/go/auth/credentials/externalaccount"
-	secretmanagerapi "cloud.google.com/go/secretmanager/apiv1"
-	"google.golang.org/api/option"
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials"
-	"google.golang.org/grpc/keepalive"
 
 	"github.com/leoflow/secrets-csi/pkg/provider/secretmanager"
 	"github.com/leoflow/secrets-csi/pkg/secret"
@@ -48,22 +43,21 @@ type Config struct {
 	// TokenAudience is that of the pod's token. By default it is what the workload
 	// identity provider expects by default.
 	TokenAudience string
-	// Endpoint is Secret Manager's host and port, STSURL where tokens are exchanged,
-	// IAMURL the base of the service that impersonates. Google's own where empty.
-	Endpoint, STSURL, IAMURL string
+	// Endpoint is Secret Manager's host and port, and RegionalEndpoint those of a region, whose
+	// name stands where REGION is; STSURL is where tokens are exchanged, IAMURL the base of the
+	// service that impersonates. Google's own where empty.
+	Endpoint, RegionalEndpoint, STSURL, IAMURL string
 	// Roots verify all three; those of the system where nil.
 	Roots *x509.CertPool
 	// RequestTimeout bounds one request over HTTP; five seconds by default.
 	RequestTimeout time.Duration
 }
 
-// Cloud implements secretmanager.Cloud. It holds one connection to Secret Manager for
-// all pods; each call carries its own pod's token.
+// Cloud implements secretmanager.Cloud.
 type Cloud struct {
-	config Config
-	conn   *grpc.ClientConn
-	api    *secretmanagerapi.Client
-	http   *http.Client
+	config    Config
+	endpoints *endpoints
+	http      *http.Client
 }
 
 // New returns a Cloud; it asks nobody yet. Close it.
@@ -72,26 +66,18 @@ func New(config Config) (*Cloud, error) {
 		return nil, fmt.Errorf("gcp: no audience; give the workload identity provider's resource name")
 	}
 	withDefaults(&config)
-	conn, err := grpc.NewClient(config.Endpoint,
-		grpc.WithTransportCredentials(credentials.NewClientTLSFromCert(config.Roots, "")),
-		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: pingEvery, Timeout: pingTimeout}),
-		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessage)))
-	if err != nil {
-		return nil, fmt.Errorf("gcp: connecting to %s: %w", config.Endpoint, err)
+	made := &endpoints{config: config, opened: map[string]*endpoint{}}
+	if _, err := made.at(""); err != nil {
+		return nil, err
 	}
-	// A logger of its own, because the SDK's default one is set by the environment and
-	// prints what it fetched.
-	api, err := secretmanagerapi.NewClient(context.Background(), option.WithGRPCConn(conn), option.WithLogger(silent()))
-	if err != nil {
-		return nil, fmt.Errorf("gcp: preparing Secret Manager's client: %w", err)
-	}
-	return &Cloud{config, conn, api, secretmanager.NewHTTPClient(config.Roots, config.RequestTimeout, keepStatus)}, nil
+	return &Cloud{config, made, secretmanager.NewHTTPClient(config.Roots, config.RequestTimeout, keepStatus)}, nil
 }
 
 func silent() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 func withDefaults(config *Config) {
 	config.Endpoint = orDefault(config.Endpoint, "secretmanager.googleapis.com:443")
+	config.RegionalEndpoint = orDefault(config.RegionalEndpoint, "secretmanager.REGION.rep.googleapis.com:443")
 	config.STSURL = orDefault(config.STSURL, "https://sts.googleapis.com/v1/token")
 	config.IAMURL = orDefault(config.IAMURL, "https://iamcredentials.googleapis.com")
 	config.TokenAudience = orDefault(config.TokenAudience, TokenAudience(config.Audience))
@@ -114,10 +100,10 @@ func TokenAudience(audience string) string {
 	return "https:" + audience
 }
 
-// Close ends the connection to Secret Manager, and those of exchanges that are idle.
+// Close ends the connections to Secret Manager, and those of exchanges that are idle.
 func (c *Cloud) Close() error {
 	c.http.CloseIdleConnections()
-	return c.conn.Close()
+	return c.endpoints.close()
 }
 
 // Annotations implements secretmanager.Cloud.
@@ -148,7 +134,7 @@ func (c *Cloud) Open(subject secretmanager.Subject) (secretmanager.Session, erro
 	if err != nil {
 		return nil, secretmanager.Unusable("the workload identity provider cannot be used; correct the driver's audience for Google Cloud")
 	}
-	return &session{c.conn, c.api, made}, nil
+	return &session{c.endpoints, made}, nil
 }
 
 // podToken hands the pod's token to the exchange.
@@ -161,7 +147,6 @@ func (p podToken) SubjectToken(context.Context, *externalaccount.RequestOptions)
 // session is one pod's; the credentials exchange the token once and renew by
 // themselves.
 type session struct {
-	conn        *grpc.ClientConn
-	api         *secretmanagerapi.Client
+	endpoints   *endpoints
 	credentials *auth.Credentials
 }

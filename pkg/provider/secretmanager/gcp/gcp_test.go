@@ -20,7 +20,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func start(t *testing.T) (*gcp.Cloud, *cloudtest.GCP) {
 	server := cloudtest.StartGCP(t, cloudtest.NewTokens())
 	cloud, err := gcp.New(gcp.Config{
-		Audience: cloudtest.GCPAudience, Endpoint: server.Address,
+		Audience: cloudtest.GCPAudience, Endpoint: server.Address, RegionalEndpoint: server.RegionalAddress,
 		STSURL: server.URL() + "/token", IAMURL: server.URL(), Roots: server.Roots(), RequestTimeout: cloudtest.RequestTimeout,
 	})
 	require.NoError(t, err)
@@ -39,6 +39,20 @@ func TestContract(t *testing.T) {
 		cloud, server := start(t)
 		return cloudtest.Case{
 			Cloud: cloud, Server: server.Server, Reference: reference,
+			Subject:   func(account string) secretmanager.Subject { return subject(server, account) },
+			Principal: func(account string) string { return "ns/" + account },
+			Exchanges: []cloudtest.Step{cloudtest.Exchange},
+		}
+	})
+}
+
+func TestContractOfARegion(t *testing.T) {
+	cloudtest.RunContract(t, func(t *testing.T) cloudtest.Case {
+		cloud, server := start(t)
+		regional := reference
+		regional.Region = cloudtest.Region
+		return cloudtest.Case{
+			Cloud: cloud, Server: server.Server, Reference: regional,
 			Subject:   func(account string) secretmanager.Subject { return subject(server, account) },
 			Principal: func(account string) string { return "ns/" + account },
 			Exchanges: []cloudtest.Step{cloudtest.Exchange},
