@@ -85,5 +85,5 @@ func title(entry envshim.Finding) string {
 	if entry.Env != "" {
 		return entry.Env
 	}
-	return entry.Kind + " " + entry.ID
+	return string(entry.Kind) + " " + entry.ID
 }

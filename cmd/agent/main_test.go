@@ -41,7 +41,7 @@ func newVolume(t testing.TB, entries map[[2]string]string) string {
 		if kind == "connection" {
 			file, env = layout.ConnectionsDir+"/"+filename.Of(id), "AIRFLOW_CONN_"+strings.ToUpper(id)
 		}
-		manifest.Entries = append(manifest.Entries, layout.Entry{Kind: kind, ID: id, State: layout.Delivered, Env: env, File: file})
+		manifest.Entries = append(manifest.Entries, layout.Entry{Kind: layout.Kind(kind), ID: id, State: layout.Delivered, Env: env, File: file})
 		writeFile(t, filepath.Join(dir, "..1", file), []byte(value))
 	}
 	encoded, err := manifest.Encode()

@@ -41,12 +41,12 @@ func bindCheck(flags *flag.FlagSet) cli.Run {
 	raw.files.bind(flags)
 	flags.BoolVar(&raw.grades, "grades", false, "print a table of all connections: valid, runtime (decided when a task runs) or broken, and why")
 	flags.BoolVar(&raw.json, "json", false, "print the grades and the problems as JSON, without values")
-	return func(ctx context.Context, streams cli.Streams, _ []string) error {
-		return check(ctx, streams.Out, raw)
+	return func(_ context.Context, streams cli.Streams, _ []string) error {
+		return check(streams.Out, raw)
 	}
 }
 
-func check(ctx context.Context, out io.Writer, raw checkFlags) error {
+func check(out io.Writer, raw checkFlags) error {
 	files, err := raw.files.read()
 	var exit *cli.ExitError
 	switch {
@@ -56,7 +56,7 @@ func check(ctx context.Context, out io.Writer, raw checkFlags) error {
 		_, _ = fmt.Fprintln(out, err) // one problem a line, as joined
 		return &cli.ExitError{Code: cli.Failure}
 	}
-	shown := newPreview(ctx, files, render.URI, nil)
+	shown := newPreview(files, render.URI, nil)
 	problems := slices.DeleteFunc(slices.Clone(shown.notices), func(n previewNotice) bool { return !n.isProblem() })
 	if err := printCheck(out, raw, shown, problems); err != nil {
 		return err

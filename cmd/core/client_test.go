@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 	"github.com/leoflow/secrets-csi/pkg/provider/core"
 	"github.com/leoflow/secrets-csi/pkg/secret"
@@ -86,15 +87,17 @@ func ask(ctx context.Context, client *core.Client, pod provider.Identity) (strin
 		return "", err
 	}
 	var text strings.Builder
-	for _, c := range result.Connections {
-		uri, err := c.Connection.URI()
-		if err != nil {
-			return "", err
+	for _, e := range result {
+		value := e.Text.Reveal()
+		if e.State != entry.Delivered {
+			continue
 		}
-		fmt.Fprintf(&text, "%s=%s\n", c.Connection.ID, uri)
-	}
-	for _, v := range result.Variables {
-		fmt.Fprintf(&text, "%s=%s\n", v.Key, v.Value.Reveal())
+		if e.Kind == entry.Connection {
+			if value, err = e.Connection.URI(); err != nil {
+				return "", err
+			}
+		}
+		fmt.Fprintf(&text, "%s=%s\n", e.ID, value)
 	}
 	return text.String(), nil
 }

@@ -8,20 +8,19 @@ import (
 	"slices"
 	"text/tabwriter"
 
-	"github.com/leoflow/secrets-csi/pkg/coreserver/entry"
 	"github.com/leoflow/secrets-csi/pkg/coreserver/store"
-	"github.com/leoflow/secrets-csi/pkg/policy"
+	"github.com/leoflow/secrets-csi/pkg/entry"
 )
 
 // previewGrade is what can be said of a connection by looking at it as it is stored.
 type previewGrade struct {
 	ID string `json:"id"`
-	policy.Grade
+	entry.Grade
 	File string `json:"file"`
 	Line int    `json:"line"`
 }
 
-func (p *preview) grade(e store.Entry, grade policy.Grade) {
+func (p *preview) grade(e store.Entry, grade entry.Grade) {
 	if e.Name.Kind == entry.Connection {
 		p.grades = append(p.grades, previewGrade{e.Name.ID, grade, e.Origin.File, e.Origin.Line})
 	}

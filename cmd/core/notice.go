@@ -4,8 +4,8 @@ import (
 	"cmp"
 	"fmt"
 
-	"github.com/leoflow/secrets-csi/pkg/coreserver/entry"
 	"github.com/leoflow/secrets-csi/pkg/coreserver/store"
+	"github.com/leoflow/secrets-csi/pkg/entry"
 )
 
 // Codes of notices, beside those of policy and render.

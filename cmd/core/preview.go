@@ -1,14 +1,12 @@
 package main
 
 import (
-	"context"
-	"errors"
 	"slices"
 
-	"github.com/leoflow/secrets-csi/pkg/coreserver/entry"
 	"github.com/leoflow/secrets-csi/pkg/coreserver/rule"
 	"github.com/leoflow/secrets-csi/pkg/coreserver/store"
 	"github.com/leoflow/secrets-csi/pkg/delivery/render"
+	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/mount/layout"
 	"github.com/leoflow/secrets-csi/pkg/policy"
 	"github.com/leoflow/secrets-csi/pkg/secret"
@@ -20,10 +18,9 @@ type preview struct {
 	notices []previewNotice
 	grades  []previewGrade
 
-	files       *store.Store
-	origins     map[entry.Name]store.Origin
-	connections []render.Connection
-	variables   []render.Variable
+	files   *store.Store
+	origins map[entry.Name]store.Origin
+	decided []entry.Entry
 }
 
 type previewEntry struct {
@@ -33,24 +30,25 @@ type previewEntry struct {
 
 // newPreview decides and renders, as the driver does, what subject may read of files;
 // everything, where subject is nil.
-func newPreview(ctx context.Context, files *store.Store, format render.Format, subject *rule.Subject) preview {
+func newPreview(files *store.Store, format render.Format, subject *rule.Subject) preview {
 	p := preview{files: files, origins: map[entry.Name]store.Origin{}}
 	snapshot := files.Current()
 	for e := range snapshot.All() {
 		if subject == nil || snapshot.Rules.CanRead(*subject, e.Name) {
-			p.add(ctx, e)
+			p.add(e)
 		}
 	}
 	for _, e := range snapshot.Nameless {
 		p.notices = append(p.notices, newNotice(e.Name, e.Origin, codeInvalid, e.Invalid))
 	}
-	p.take(render.Render(format, p.connections, p.variables, nil))
+	render.Render(format, p.decided, nil)
+	p.take()
 	slices.SortStableFunc(p.notices, compareNotices)
 	return p
 }
 
 // add opens an entry and decides on it; what cannot be is a notice.
-func (p *preview) add(ctx context.Context, e store.Entry) {
+func (p *preview) add(e store.Entry) {
 	p.origins[e.Name] = e.Origin
 	for _, loss := range e.Losses {
 		p.notice(e.Name, codeLoss, loss)
@@ -59,48 +57,42 @@ func (p *preview) add(ctx context.Context, e store.Entry) {
 	switch {
 	case err != nil:
 		p.notice(e.Name, codeInvalid, err.Error())
-		p.grade(e, policy.Grade{State: policy.Broken, Reason: err.Error()})
+		p.grade(e, entry.Grade{State: policy.Broken, Reason: err.Error()})
 	case e.Name.Kind == entry.Variable:
-		p.variables = append(p.variables, render.Variable{Key: e.Name.ID, Value: value.Text})
+		p.decided = append(p.decided, entry.OfVariable(e.Name.ID, value.Text, e.Version))
 	default:
-		p.decide(ctx, e, value)
+		p.decide(e, value)
 	}
 }
 
-// errReference stands for the secret of a reference, which only a pod can fetch.
-var errReference = errors.New("a reference is fetched under the pod's own identity")
-
-func (p *preview) decide(ctx context.Context, e store.Entry, value store.Value) {
+func (p *preview) decide(e store.Entry, value store.Value) {
 	p.grade(e, policy.Probe(value.Connection))
-	decided, err := policy.Clouds().Process(ctx, value.Connection, func(context.Context, policy.Reference) (secret.Text, error) {
-		return secret.Text{}, errReference
-	})
-	switch {
-	case errors.Is(err, errReference):
+	decided := entry.OfConnection(value.Connection, e.Version)
+	policy.Apply(&decided)
+	if decided.Reference != nil {
 		p.notice(e.Name, codeReference, "holds a reference, which is fetched under the pod's own identity; the value is not known here")
-	case err != nil:
-		p.notice(e.Name, codeInvalid, err.Error())
-	default:
-		p.connections = append(p.connections, render.Decided(decided, e.Version, ""))
+		return
 	}
+	p.decided = append(p.decided, decided)
 }
 
 func (p *preview) notice(name entry.Name, code, message string) {
 	p.notices = append(p.notices, newNotice(name, p.origins[name], code, message))
 }
 
-func (p *preview) take(output render.Output) {
-	for _, failure := range output.Failures {
-		p.notice(entry.Name{Kind: entry.Kind(failure.Name.Kind), ID: failure.Name.ID}, codeInvalid, failure.Detail)
-	}
-	for _, e := range output.Entries {
-		p.entries = append(p.entries, previewEntry{e.Entry, secret.New(string(e.Value))})
-		name := entry.Name{Kind: entry.Kind(e.Kind), ID: e.ID}
-		for _, notice := range e.Notices {
-			p.notice(name, notice.Code, notice.Message)
+// take sorts what was rendered into what is delivered and what is to be noticed.
+func (p *preview) take() {
+	for _, e := range p.decided {
+		if e.State != entry.Delivered {
+			p.notice(e.Name(), codeInvalid, e.Reason())
+			continue
 		}
-		if e.Grade != nil && e.Grade.State == string(policy.Broken) {
-			p.notice(name, codeBroken, e.Grade.Reason)
+		p.entries = append(p.entries, previewEntry{e.Entry, secret.New(string(e.Value))})
+		for _, notice := range e.Notices {
+			p.notice(e.Name(), notice.Code, notice.Message)
+		}
+		if e.Grade != nil && e.Grade.State == policy.Broken {
+			p.notice(e.Name(), codeBroken, e.Grade.Reason)
 		}
 	}
 }

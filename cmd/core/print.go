@@ -9,7 +9,7 @@ import (
 	"text/tabwriter"
 	"unicode"
 
-	"github.com/leoflow/secrets-csi/pkg/coreserver/entry"
+	"github.com/leoflow/secrets-csi/pkg/entry"
 )
 
 func (p preview) writeJSON(out io.Writer) error {
@@ -19,7 +19,7 @@ func (p preview) writeJSON(out io.Writer) error {
 		Notices     []previewNotice   `json:"notices"`
 	}{map[string]string{}, map[string]string{}, append([]previewNotice{}, p.notices...)}
 	for _, e := range p.entries {
-		if e.Kind == string(entry.Connection) {
+		if e.Kind == entry.Connection {
 			document.Connections[e.ID] = e.value.Reveal()
 		} else {
 			document.Variables[e.ID] = e.value.Reveal()

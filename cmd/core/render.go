@@ -45,12 +45,12 @@ func bindRender(flags *flag.FlagSet) cli.Run {
 	flags.StringVar(&raw.format, "format", string(render.URI), "how connections are written: `uri` or json")
 	flags.BoolVar(&raw.showValues, "show-values", false, "show values in the table")
 	flags.BoolVar(&raw.json, "json", false, "print JSON, values included")
-	return func(ctx context.Context, streams cli.Streams, _ []string) error {
-		return renderFiles(ctx, streams.Out, raw)
+	return func(_ context.Context, streams cli.Streams, _ []string) error {
+		return renderFiles(streams.Out, raw)
 	}
 }
 
-func renderFiles(ctx context.Context, out io.Writer, raw renderFlags) error {
+func renderFiles(out io.Writer, raw renderFlags) error {
 	subject, err := raw.subject()
 	if err != nil {
 		return err
@@ -63,7 +63,7 @@ func renderFiles(ctx context.Context, out io.Writer, raw renderFlags) error {
 	if err != nil {
 		return err
 	}
-	shown := newPreview(ctx, files, format, subject)
+	shown := newPreview(files, format, subject)
 	if raw.json {
 		return shown.writeJSON(out)
 	}

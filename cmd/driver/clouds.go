@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/leoflow/secrets-csi/internal/kube"
+	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 	"github.com/leoflow/secrets-csi/pkg/provider/secretmanager"
 	"github.com/leoflow/secrets-csi/pkg/provider/secretmanager/aws"
@@ -70,7 +71,7 @@ func (c *cloudSettings) check() error {
 	if slices.Contains(names, "gcp") && c.gcp.Audience == "" {
 		return errors.New("--clouds=gcp needs --gcp-audience, the workload identity provider that pods are known by")
 	}
-	if c.aws.Region != "" && !aws.IsRegion(c.aws.Region) {
+	if c.aws.Region != "" && !entry.IsAWSRegion(c.aws.Region) {
 		return fmt.Errorf("--aws-region %q is not a region; write one such as eu-west-1", c.aws.Region)
 	}
 	return c.checkURLs()

@@ -5,15 +5,14 @@ import (
 	"log/slog"
 
 	"github.com/leoflow/secrets-csi/internal/kube"
-	"github.com/leoflow/secrets-csi/pkg/delivery"
-	"github.com/leoflow/secrets-csi/pkg/provider"
+	"github.com/leoflow/secrets-csi/internal/report"
 )
 
-// podEvents is a delivery.Recorder that writes events on pods.
+// podEvents is a report.Recorder that writes events on pods.
 type podEvents struct{ events *kube.Events }
 
-func (p podEvents) Record(pod provider.Identity, reason delivery.EventReason, message string) {
-	p.events.Warn(pod.Namespace, pod.PodName, pod.PodUID, string(reason), message)
+func (p podEvents) Record(volume report.Volume, reason report.EventReason, message string) {
+	p.events.Warn(volume.Namespace, volume.Pod, volume.PodUID, string(reason), message)
 }
 
 // openRecorder adds to the sources what tells pods of their troubles, if anything is to.

@@ -17,9 +17,9 @@ import (
 
 	"github.com/leoflow/secrets-csi/internal/cli"
 	"github.com/leoflow/secrets-csi/internal/metric"
+	"github.com/leoflow/secrets-csi/internal/report"
 	"github.com/leoflow/secrets-csi/pkg/delivery"
 	"github.com/leoflow/secrets-csi/pkg/driver"
-	"github.com/leoflow/secrets-csi/pkg/policy"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 )
 
@@ -68,6 +68,9 @@ func run(ctx context.Context, streams cli.Streams, s settings) error {
 	if err := keepMemoryPrivate(); err != nil {
 		return err
 	}
+	if s.pprofAddress == "" {
+		sampleNoAllocations()
+	}
 	log, level := s.logger(streams.Err)
 	defer level.followSignals(log)()
 	metrics := metric.New()
@@ -90,16 +93,13 @@ func run(ctx context.Context, streams cli.Streams, s settings) error {
 func serve(ctx context.Context, s settings, sources sources, resolver provider.Resolver, metrics *metric.Metrics, log *slog.Logger) error {
 	deliverer := delivery.New(delivery.Config{
 		Providers:  sources.byName,
-		Policy:     policy.Clouds(),
 		Resolver:   resolver,
-		Recorder:   sources.recorder,
 		VolumeSize: int64(s.volumeSize),
 		// The provider gives up first, because it knows what it waited for.
 		FetchTimeout: s.fetchTimeout + time.Second,
 		PollEvery:    s.pollEvery,
 		OfflineGrace: s.offlineGrace,
-		Observer:     metrics.Delivery(),
-		Log:          log,
+		Readers:      report.Readers{Log: log, Observer: metrics.Delivery(), Recorder: sources.recorder},
 	})
 	server := &driver.Server{
 		Endpoint:        socketPath(s.endpoint),

@@ -11,7 +11,7 @@ import (
 
 	"github.com/leoflow/secrets-csi/internal/kube"
 	"github.com/leoflow/secrets-csi/internal/metric"
-	"github.com/leoflow/secrets-csi/pkg/delivery"
+	"github.com/leoflow/secrets-csi/internal/report"
 	"github.com/leoflow/secrets-csi/pkg/driver"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 	"github.com/leoflow/secrets-csi/pkg/provider/core"
@@ -27,7 +27,7 @@ type sources struct {
 	names []string
 	ends  []func() error
 	// recorder tells pods of their troubles; nil tells nobody.
-	recorder delivery.Recorder
+	recorder report.Recorder
 }
 
 func (s *settings) providers(log *slog.Logger, metrics *metric.Metrics) (sources, error) {

@@ -20,6 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"github.com/leoflow/secrets-csi/internal/report"
 	"github.com/leoflow/secrets-csi/internal/testca"
 	"github.com/leoflow/secrets-csi/internal/testwait"
 	"github.com/leoflow/secrets-csi/pkg/delivery"
@@ -81,7 +82,7 @@ func (r *rig) serveDriver(t *testing.T) {
 	r.Endpoint, r.RegistrationDir = filepath.Join(r.dir, "csi.sock"), filepath.Join(r.dir, "registry")
 	log := slog.New(slog.DiscardHandler)
 	server := &driver.Server{Endpoint: r.Endpoint, RegistrationDir: r.RegistrationDir, Driver: driver.Config{
-		NodeID: "node", Deliverer: delivery.New(delivery.Config{Log: log, Providers: map[string]provider.Provider{}}),
+		NodeID: "node", Deliverer: delivery.New(delivery.Config{Readers: report.Readers{Log: log}, Providers: map[string]provider.Provider{}}),
 		Providers: []string{"core"}, Logger: log,
 	}}
 	ctx, cancel := context.WithCancel(context.Background())

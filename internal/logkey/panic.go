@@ -16,6 +16,15 @@ func OfPanic(value any) []slog.Attr {
 	return []slog.Attr{slog.String(Cause, panicText(value)), slog.String(Stack, stack())}
 }
 
+// Panic is the error of a call that ended in a panic on a goroutine of its own, where its
+// caller could not catch it.
+type Panic struct {
+	// About is what OfPanic told there.
+	About []slog.Attr
+}
+
+func (p *Panic) Error() string { return "panic: " + p.About[0].Value.String() }
+
 // panicText quotes what the runtime says; of any other value, which might hold
 // anything, it tells the type.
 func panicText(value any) string {

@@ -6,13 +6,14 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/leoflow/secrets-csi/internal/report"
 	"github.com/leoflow/secrets-csi/pkg/delivery"
 )
 
 // Node is what is asked at every scrape.
 type Node interface {
 	// Census is the state of every live volume.
-	Census() []delivery.State
+	Census() []report.State
 	// Stats measures the volume at path.
 	Stats(path string) (delivery.Usage, error)
 	// Unreachable says why providers, by name, cannot be asked.
@@ -90,7 +91,7 @@ func oneIf(condition bool) float64 {
 }
 
 // bytes leaves out volumes that go while they are measured.
-func (c *census) bytes(states []delivery.State) (sum int64) {
+func (c *census) bytes(states []report.State) (sum int64) {
 	for _, state := range states {
 		if usage, err := c.node.Stats(state.TargetPath); err == nil {
 			sum += usage.Bytes.Used
@@ -110,20 +111,20 @@ type summary struct {
 // ageBounds have 900 among them, the least age at which a volume is stale.
 func ageBounds() []float64 { return []float64{30, 60, 300, 600, 900, 1800, 3600, 21600, 86400} }
 
-func summarize(name string, states []delivery.State, now time.Time) summary {
+func summarize(name string, states []report.State, now time.Time) summary {
 	sum := summary{buckets: map[float64]uint64{}}
 	for _, bound := range ageBounds() {
 		sum.buckets[bound] = 0
 	}
 	for _, state := range states {
-		if state.Provider == name {
+		if state.Source == name {
 			sum.add(state, max(0, now.Sub(state.Confirmed)).Seconds()) // a clock may be stepped
 		}
 	}
 	return sum
 }
 
-func (s *summary) add(state delivery.State, age float64) {
+func (s *summary) add(state report.State, age float64) {
 	s.count++
 	s.ages += age
 	s.oldest = max(s.oldest, age)

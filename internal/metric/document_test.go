@@ -15,9 +15,10 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/leoflow/secrets-csi/internal/report"
 	"github.com/leoflow/secrets-csi/pkg/delivery"
 	"github.com/leoflow/secrets-csi/pkg/driver"
-	"github.com/leoflow/secrets-csi/pkg/provider"
+	"github.com/leoflow/secrets-csi/pkg/entry"
 )
 
 var update = flag.Bool("update", false, "write docs/metrics.md anew")
@@ -27,8 +28,8 @@ const document = "../../docs/metrics.md"
 // oneVolume is a node with a volume that is stale and offline.
 type oneVolume struct{}
 
-func (oneVolume) Census() []delivery.State {
-	return []delivery.State{{Provider: "core", Confirmed: time.Now().Add(-time.Hour), Stale: true, Offline: true}}
+func (oneVolume) Census() []report.State {
+	return []report.State{{Source: "core", Confirmed: time.Now().Add(-time.Hour), Stale: true, Offline: true}}
 }
 func (oneVolume) Stats(string) (delivery.Usage, error) {
 	var usage delivery.Usage
@@ -43,9 +44,9 @@ func everything() *Metrics {
 	m := New()
 	m.Driver().Called(driver.Call{Method: "NodePublishVolume", Code: "OK", Kept: true})
 	m.Driver().Called(driver.Call{Method: "NodeUnpublishVolume", Code: "OK"})
-	m.Delivery().Fetched(delivery.Fetch{Provider: "core", Outcome: "ok", Refusals: map[provider.Reason]int{provider.Denied: 2}})
+	m.Delivery().Fetched(report.Fetch{Source: "core", Outcome: "ok", Refusals: map[entry.State]int{entry.Denied: 2}})
 	m.Delivery().Resolved("gcp", "missing", time.Second)
-	m.Delivery().Delivered(delivery.Delivery{Provider: "core", Cause: "watch", Outcome: "delivered", Rotated: true, Lag: time.Second})
+	m.Delivery().Delivered(report.Report{Volume: report.Volume{Source: "core"}, Cause: "watch", Changed: true, WasLive: true, Lag: time.Second})
 	line := m.Line("core")
 	line.Called("Unavailable")
 	line.WatchHeard()

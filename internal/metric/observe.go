@@ -5,7 +5,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/leoflow/secrets-csi/pkg/delivery"
+	"github.com/leoflow/secrets-csi/internal/report"
 	"github.com/leoflow/secrets-csi/pkg/driver"
 	"github.com/leoflow/secrets-csi/pkg/provider/core"
 )
@@ -14,7 +14,7 @@ import (
 func (m *Metrics) Driver() driver.Observer { return calls{m} }
 
 // Delivery is the observer of pkg/delivery.
-func (m *Metrics) Delivery() delivery.Observer { return deliveries{m} }
+func (m *Metrics) Delivery() report.Observer { return deliveries{m} }
 
 // Line is the observer of a provider that is asked over the network, which name is of.
 func (m *Metrics) Line(name string) core.Observer {
@@ -41,10 +41,10 @@ func (c calls) Called(call driver.Call) {
 
 type deliveries struct{ *Metrics }
 
-func (d deliveries) Fetched(fetch delivery.Fetch) {
-	d.fetch.WithLabelValues(fetch.Provider, fetch.Outcome).Observe(fetch.Took.Seconds())
+func (d deliveries) Fetched(fetch report.Fetch) {
+	d.fetch.WithLabelValues(fetch.Source, fetch.Outcome).Observe(fetch.Took.Seconds())
 	for reason, count := range fetch.Refusals {
-		d.refusals.WithLabelValues(fetch.Provider, string(reason)).Add(float64(count))
+		d.refusals.WithLabelValues(fetch.Source, string(reason)).Add(float64(count))
 	}
 }
 
@@ -52,10 +52,10 @@ func (d deliveries) Resolved(cloud, outcome string, took time.Duration) {
 	d.reference.WithLabelValues(cloud, outcome).Observe(took.Seconds())
 }
 
-func (d deliveries) Delivered(one delivery.Delivery) {
-	d.delivery.WithLabelValues(one.Cause, one.Outcome).Observe(one.Took.Seconds())
-	if one.Rotated {
-		d.rotations.WithLabelValues(one.Provider, one.Cause).Inc()
+func (d deliveries) Delivered(one report.Report) {
+	d.delivery.WithLabelValues(one.Cause, one.Outcome()).Observe(one.Took.Seconds())
+	if one.Rotated() {
+		d.rotations.WithLabelValues(one.Volume.Source, one.Cause).Inc()
 	}
 	if one.Lag > 0 {
 		d.lag.Observe(one.Lag.Seconds())

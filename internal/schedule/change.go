@@ -1,38 +1,67 @@
 package schedule
 
 import (
-	"cmp"
 	"slices"
 	"time"
 
-	"github.com/leoflow/secrets-csi/pkg/provider"
+	"github.com/leoflow/secrets-csi/pkg/mount/layout"
 )
 
 // Set is what a volume wants: names, and kinds of which it wants all.
 type Set struct {
-	kinds []provider.Kind
+	kinds []layout.Kind
 	// names are sorted.
-	names []provider.Name
+	names []layout.Name
 }
 
 // NewSet returns the set of all entries of the kinds and of the names, which it owns.
-func NewSet(kinds []provider.Kind, names []provider.Name) Set {
-	slices.SortFunc(names, compareNames)
+func NewSet(kinds []layout.Kind, names []layout.Name) Set {
+	slices.SortFunc(names, layout.Compare)
 	return Set{kinds, names}
 }
 
-func compareNames(a, b provider.Name) int {
-	return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.ID, b.ID))
-}
-
-func (s Set) has(name provider.Name) bool {
-	_, found := slices.BinarySearchFunc(s.names, name, compareNames)
+func (s Set) has(name layout.Name) bool {
+	_, found := slices.BinarySearchFunc(s.names, name, layout.Compare)
 	return found || slices.Contains(s.kinds, name.Kind)
 }
 
-// Changed makes every volume of the source due that the change may concern, within the time
+// Change names what may have changed.
+type Change struct {
+	// All is set where it is not known what did.
+	All     bool
+	Entries []layout.Name
+	// Namespace is that of the pods that it concerns; empty if it is any.
+	Namespace string
+}
+
+// WatchBegan takes in that the source will tell of changes from here on.
+func (s *Schedule) WatchBegan(source string) { s.watched[source] = true }
+
+// WatchEnded takes in that the source tells of changes no more. If that is new, every volume
+// of it is fetched once, within the time that polling takes.
+func (s *Schedule) WatchEnded(source string, isNew bool, now time.Time) {
+	s.watched[source] = false
+	if isNew {
+		s.changed(source, Change{All: true}, s.PollEvery, now)
+	}
+}
+
+// Notified takes in what the source tells, which is a sign of life besides: an outage is
+// looked into at once. A change of single entries is fetched at once, and after a gap
+// everything is over a while.
+func (s *Schedule) Notified(source string, change Change, now time.Time) {
+	s.watched[source] = true
+	s.outages.probeNow(source, now)
+	within := time.Duration(0)
+	if change.All {
+		within = ResyncSpread
+	}
+	s.changed(source, change, within, now)
+}
+
+// changed makes every volume of the source due that the change may concern, within the time
 // given.
-func (s *Schedule) Changed(source string, change provider.Change, within time.Duration, now time.Time) {
+func (s *Schedule) changed(source string, change Change, within time.Duration, now time.Time) {
 	news := newsOf(change)
 	s.makeDue(within, now, func(v *volume) bool {
 		if v.Source != source || !news.concern(v) {
@@ -48,13 +77,13 @@ func (s *Schedule) Changed(source string, change provider.Change, within time.Du
 
 // news are a change, ready to be looked up: it may have tens of thousands of entries.
 type news struct {
-	provider.Change
-	kinds []provider.Kind
-	names map[provider.Name]struct{}
+	Change
+	kinds []layout.Kind
+	names map[layout.Name]struct{}
 }
 
-func newsOf(change provider.Change) news {
-	made := news{Change: change, names: make(map[provider.Name]struct{}, len(change.Entries))}
+func newsOf(change Change) news {
+	made := news{Change: change, names: make(map[layout.Name]struct{}, len(change.Entries))}
 	for _, name := range change.Entries {
 		made.names[name] = struct{}{}
 		if !slices.Contains(made.kinds, name.Kind) {
@@ -71,19 +100,16 @@ func (n news) concern(v *volume) bool {
 		return true
 	case n.Namespace != "" && n.Namespace != v.Namespace:
 		return false
-	case slices.ContainsFunc(v.Wanted.kinds, func(kind provider.Kind) bool { return slices.Contains(n.kinds, kind) }):
+	case slices.ContainsFunc(v.Wanted.kinds, func(kind layout.Kind) bool { return slices.Contains(n.kinds, kind) }):
 		return true
 	case len(n.Entries) < len(v.Wanted.names):
 		return slices.ContainsFunc(n.Entries, v.Wanted.has)
 	}
-	return slices.ContainsFunc(v.Wanted.names, func(name provider.Name) bool {
+	return slices.ContainsFunc(v.Wanted.names, func(name layout.Name) bool {
 		_, found := n.names[name]
 		return found
 	})
 }
-
-// Watched takes in whether the source tells of changes at present.
-func (s *Schedule) Watched(source string, up bool) { s.watched[source] = up }
 
 // makeDue draws one time for all volumes that can share a call.
 func (s *Schedule) makeDue(within time.Duration, now time.Time, chosen func(*volume) bool) {

@@ -45,6 +45,15 @@ func (o *outages) find(at scope, now time.Time) *outage {
 	return known
 }
 
+// probeNow lets the next probe of the source begin at once.
+func (o *outages) probeNow(source string, now time.Time) {
+	for at, known := range o.known {
+		if at.source == source {
+			known.nextProbe = now
+		}
+	}
+}
+
 func (o *outage) wait(urgent bool, now time.Time) time.Duration {
 	switch {
 	case o.probing:
@@ -160,15 +169,6 @@ func (s *Schedule) recovered(at scope, now time.Time) bool {
 		return concerned && (v.failures > 0 || !now.Before(v.due))
 	})
 	return true
-}
-
-// ProbeNow lets the next probe of the source begin at once: there is a sign of life.
-func (s *Schedule) ProbeNow(source string, now time.Time) {
-	for at, known := range s.outages.known {
-		if at.source == source {
-			known.nextProbe = now
-		}
-	}
 }
 
 // WhyAway is why pods of the namespace cannot ask the source at present, or nil.

@@ -7,8 +7,6 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
-	"github.com/leoflow/secrets-csi/pkg/provider"
 )
 
 // call makes one for a namespace, if it is let through.
@@ -176,7 +174,7 @@ func TestAnotherNamespaceGoesOn(t *testing.T) {
 	n.live(asItIs, "a", "b")
 	n.live(func(v *Volume) { v.Namespace, v.Key = "bank", "bank" }, "c")
 	n.call("airflow", Unanswered)
-	n.Changed("core", provider.Change{All: true}, 0, n.now)
+	n.changed("core", Change{All: true}, 0, n.now)
 	_, ids := n.due()
 	require.Equal(t, [][]string{{"c"}}, ids)
 	n.now = n.now.Add(time.Second)
@@ -190,10 +188,10 @@ func TestASignOfLifeIsLookedInto(t *testing.T) {
 	n := newNode()
 	n.live(asItIs, "a")
 	n.call("airflow", Unreachable)
-	n.ProbeNow("vault", n.now)
+	n.Notified("vault", Change{}, n.now)
 	_, ids := n.due()
 	require.Empty(t, ids)
-	n.ProbeNow("core", n.now)
+	n.Notified("core", Change{}, n.now)
 	_, ids = n.due()
 	assert.Equal(t, [][]string{{"a"}}, ids)
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/leoflow/secrets-csi/pkg/provider"
+	"github.com/leoflow/secrets-csi/pkg/mount/layout"
 )
 
 // node is a schedule at a time that a test moves. Nothing in it is random.
@@ -24,15 +24,15 @@ func newNode() *node {
 }
 
 var (
-	warehouse = provider.Name{Kind: provider.Connection, ID: "warehouse"}
-	region    = provider.Name{Kind: provider.Variable, ID: "region"}
+	warehouse = layout.Name{Kind: layout.Connection, ID: "warehouse"}
+	region    = layout.Name{Kind: layout.Variable, ID: "region"}
 )
 
 // volume is one that wants a connection and a variable.
 func (*node) volume(id string) Volume {
 	return Volume{
 		ID: id, Source: "core", Namespace: "airflow", Key: "airflow",
-		Wanted: NewSet(nil, []provider.Name{warehouse, region}),
+		Wanted: NewSet(nil, []layout.Name{warehouse, region}),
 	}
 }
 
@@ -105,16 +105,16 @@ func TestWhenAVolumeIsFetchedAgain(t *testing.T) {
 			want:   []time.Duration{10 * time.Second, 10 * time.Second, 10 * time.Second},
 		},
 		"watched": {
-			arrange: func(n *node) { n.Watched("core", true) },
+			arrange: func(n *node) { n.WatchBegan("core") },
 			ends:    []Ended{same},
 			want:    []time.Duration{SafetyPoll, SafetyPoll},
 		},
 		"not watched any more": {
-			arrange: func(n *node) { n.Watched("core", true); n.Watched("core", false) },
+			arrange: func(n *node) { n.WatchBegan("core"); n.WatchEnded("core", false, n.now) },
 			want:    []time.Duration{time.Minute},
 		},
 		"another source is watched": {
-			arrange: func(n *node) { n.Watched("vault", true) },
+			arrange: func(n *node) { n.WatchBegan("vault") },
 			want:    []time.Duration{time.Minute},
 		},
 		"failing": {
@@ -203,41 +203,41 @@ func TestVolumesAlikeGoAlongFromTheirEarliestOn(t *testing.T) {
 }
 
 func TestWhomAChangeConcerns(t *testing.T) {
-	all := func(kind provider.Kind) func(*Volume) {
-		return func(v *Volume) { v.Wanted = NewSet([]provider.Kind{kind}, nil) }
+	all := func(kind layout.Kind) func(*Volume) {
+		return func(v *Volume) { v.Wanted = NewSet([]layout.Kind{kind}, nil) }
 	}
 	many := func(v *Volume) {
-		names := []provider.Name{region}
+		names := []layout.Name{region}
 		for i := range 100 {
-			names = append(names, provider.Name{Kind: provider.Connection, ID: fmt.Sprint(i)})
+			names = append(names, layout.Name{Kind: layout.Connection, ID: fmt.Sprint(i)})
 		}
 		v.Wanted = NewSet(nil, names)
 	}
-	entries := func(names ...provider.Name) provider.Change { return provider.Change{Entries: names} }
-	crowd := []provider.Name{{Kind: provider.Connection, ID: "x"}, {Kind: provider.Connection, ID: "y"}}
+	entries := func(names ...layout.Name) Change { return Change{Entries: names} }
+	crowd := []layout.Name{{Kind: layout.Connection, ID: "x"}, {Kind: layout.Connection, ID: "y"}}
 	for name, row := range map[string]struct {
 		change func(*Volume)
-		news   provider.Change
+		news   Change
 		source string
 		want   bool
 	}{
-		"everybody":             {asItIs, provider.Change{All: true}, "core", true},
-		"another source":        {asItIs, provider.Change{All: true}, "vault", false},
+		"everybody":             {asItIs, Change{All: true}, "core", true},
+		"another source":        {asItIs, Change{All: true}, "vault", false},
 		"one of its names":      {asItIs, entries(region), "core", true},
 		"one among many":        {asItIs, entries(append(crowd, warehouse)...), "core", true},
 		"none of its names":     {asItIs, entries(crowd...), "core", false},
-		"the other kind":        {asItIs, entries(provider.Name{Kind: provider.Variable, ID: "warehouse"}), "core", false},
+		"the other kind":        {asItIs, entries(layout.Name{Kind: layout.Variable, ID: "warehouse"}), "core", false},
 		"of many names":         {many, entries(region), "core", true},
 		"of many names, none":   {many, entries(warehouse), "core", false},
-		"all of the kind":       {all(provider.Connection), entries(warehouse), "core", true},
-		"all of the other kind": {all(provider.Variable), entries(warehouse), "core", false},
-		"its namespace":         {asItIs, provider.Change{Namespace: "airflow", Entries: []provider.Name{region}}, "core", true},
-		"another namespace":     {asItIs, provider.Change{Namespace: "bank", Entries: []provider.Name{region}}, "core", false},
+		"all of the kind":       {all(layout.Connection), entries(warehouse), "core", true},
+		"all of the other kind": {all(layout.Variable), entries(warehouse), "core", false},
+		"its namespace":         {asItIs, Change{Namespace: "airflow", Entries: []layout.Name{region}}, "core", true},
+		"another namespace":     {asItIs, Change{Namespace: "bank", Entries: []layout.Name{region}}, "core", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			n := newNode()
 			n.live(row.change, "a")
-			n.Changed(row.source, row.news, 0, n.now)
+			n.changed(row.source, row.news, 0, n.now)
 			begun, ids := n.due()
 			require.Equal(t, row.want, len(ids) == 1)
 			if row.want {
@@ -248,12 +248,38 @@ func TestWhomAChangeConcerns(t *testing.T) {
 	}
 }
 
+func TestWhatAWatchBringsAbout(t *testing.T) {
+	for name, row := range map[string]struct {
+		tell    func(*node)
+		within  time.Duration // 0 for not at all
+		watched bool
+	}{
+		"it begins":            {func(n *node) { n.WatchBegan("core") }, 0, true},
+		"it tells of an entry": {func(n *node) { n.Notified("core", Change{Entries: []layout.Name{region}}, n.now) }, 1, true},
+		"it tells of a gap":    {func(n *node) { n.Notified("core", Change{All: true}, n.now) }, ResyncSpread + 1, true},
+		"it ends":              {func(n *node) { n.WatchEnded("core", true, n.now) }, time.Minute + 1, false},
+		"it is refused again":  {func(n *node) { n.WatchEnded("core", false, n.now) }, 0, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			n := newNode()
+			n.live(asItIs, "a")
+			within := time.Duration(0)
+			n.Random = func(below time.Duration) time.Duration { within = below; return 0 }
+			row.tell(n)
+			assert.Equal(t, row.within, within)
+			assert.Equal(t, row.watched, n.watched["core"])
+			_, ids := n.due()
+			assert.Equal(t, row.within > 0, len(ids) == 1)
+		})
+	}
+}
+
 func TestNewsThatComeDuringADeliveryAreNotLost(t *testing.T) {
 	n := newNode()
 	n.live(asItIs, "a")
-	n.Changed("core", provider.Change{All: true}, 0, n.now)
+	n.changed("core", Change{All: true}, 0, n.now)
 	begun, _ := n.due()
-	n.Changed("core", provider.Change{Entries: []provider.Name{region}}, 0, n.now)
+	n.changed("core", Change{Entries: []layout.Name{region}}, 0, n.now)
 	_, ids := n.due()
 	require.Empty(t, ids, "it is under way")
 	n.Ended(begun[0][0], fresh, n.now)
@@ -271,7 +297,7 @@ func TestVolumesAlikeShareTheTimeThatTheyAreSpreadOver(t *testing.T) {
 		drawn += time.Second
 		return drawn
 	}
-	n.Changed("core", provider.Change{All: true}, ResyncSpread, n.now)
+	n.changed("core", Change{All: true}, ResyncSpread, n.now)
 	assert.Equal(t, 2*time.Second, drawn)
 	assert.Equal(t, n.volumes["a"].due, n.volumes["b"].due)
 	assert.NotEqual(t, n.volumes["a"].due, n.volumes["c"].due)
@@ -281,7 +307,7 @@ func TestNewsThatChangeNothingAreDebounced(t *testing.T) {
 	n := newNode()
 	n.live(asItIs, "a")
 	news := func(end Ended) time.Duration {
-		n.Changed("core", provider.Change{All: true}, 0, n.now)
+		n.changed("core", Change{All: true}, 0, n.now)
 		waited := n.next()
 		require.Equal(t, [][]string{{"a"}}, n.run(end))
 		return waited
@@ -339,17 +365,17 @@ func TestAVolumeThatWasReplacedIsNotTheOldOne(t *testing.T) {
 
 // largeNode has volumes of a thousand ids each, and a change of 50,000 of which they want
 // the last.
-func largeNode() (*node, provider.Change) {
+func largeNode() (*node, Change) {
 	n := newNode()
-	var change provider.Change
+	var change Change
 	for i := range 50_000 {
-		change.Entries = append(change.Entries, provider.Name{Kind: provider.Variable, ID: fmt.Sprint("key", i)})
+		change.Entries = append(change.Entries, layout.Name{Kind: layout.Variable, ID: fmt.Sprint("key", i)})
 	}
 	for i := range 100 {
 		n.live(func(v *Volume) {
-			names := []provider.Name{change.Entries[len(change.Entries)-1]}
+			names := []layout.Name{change.Entries[len(change.Entries)-1]}
 			for j := range 999 {
-				names = append(names, provider.Name{Kind: provider.Variable, ID: fmt.Sprint("own", i, "of", j)})
+				names = append(names, layout.Name{Kind: layout.Variable, ID: fmt.Sprint("own", i, "of", j)})
 			}
 			v.Key, v.Wanted = fmt.Sprint(i), NewSet(nil, names)
 		}, fmt.Sprint(i))
@@ -360,7 +386,7 @@ func largeNode() (*node, provider.Change) {
 func TestAChangeOfManyEntriesIsLookedUp(t *testing.T) {
 	n, change := largeNode()
 	began := time.Now()
-	n.Changed("core", change, 0, n.now)
+	n.changed("core", change, 0, n.now)
 	assert.Less(t, time.Since(began), time.Second, "five thousand million comparisons of ids by ids take longer")
 	work, _ := n.due()
 	assert.Len(t, work, 100)
@@ -369,7 +395,7 @@ func TestAChangeOfManyEntriesIsLookedUp(t *testing.T) {
 func BenchmarkChangeOfManyEntries(b *testing.B) {
 	n, change := largeNode()
 	for b.Loop() {
-		n.Changed("core", change, 0, n.now)
+		n.changed("core", change, 0, n.now)
 	}
 }
 
@@ -377,7 +403,7 @@ func BenchmarkChangeOfOneEntry(b *testing.B) {
 	n, change := largeNode()
 	change.Entries = change.Entries[:1]
 	for b.Loop() {
-		n.Changed("core", change, 0, n.now)
+		n.changed("core", change, 0, n.now)
 	}
 }
 

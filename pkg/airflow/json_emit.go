@@ -3,7 +3,7 @@ package airflow
 import (
 	"strconv"
 
-	"github.com/leoflow/secrets-csi/pkg/airflow/internal/jsontext"
+	"github.com/leoflow/secrets-csi/internal/jsontext"
 )
 
 // JSON is the connection as one JSON object: the value of AIRFLOW_CONN_<ID>, and the
@@ -52,5 +52,5 @@ func appendExtra(out []byte, text string) []byte {
 	if text == "{}" || !isObject(text) {
 		return jsontext.AppendText(out, text)
 	}
-	return appendCanonical(out, text)
+	return jsontext.AppendCompact(out, []byte(text))
 }

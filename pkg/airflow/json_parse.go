@@ -4,7 +4,7 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/leoflow/secrets-csi/pkg/airflow/internal/jsontext"
+	"github.com/leoflow/secrets-csi/internal/jsontext"
 )
 
 // ParseJSON reads a connection from the JSON object that AIRFLOW_CONN_<ID> may hold:

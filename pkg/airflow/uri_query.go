@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/leoflow/secrets-csi/pkg/airflow/internal/jsontext"
+	"github.com/leoflow/secrets-csi/internal/jsontext"
 	"github.com/leoflow/secrets-csi/pkg/secret"
 )
 

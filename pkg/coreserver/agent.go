@@ -11,7 +11,7 @@ import (
 	agentv1 "github.com/leoflow/secrets-csi/api/leoflow/agent/v1"
 	"github.com/leoflow/secrets-csi/pkg/airflow"
 	"github.com/leoflow/secrets-csi/pkg/coreserver/audit"
-	"github.com/leoflow/secrets-csi/pkg/coreserver/entry"
+	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/secret"
 )
 

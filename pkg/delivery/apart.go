@@ -3,9 +3,9 @@ package delivery
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 
+	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 )
 
@@ -60,7 +60,7 @@ func (a *apart) ask(ctx context.Context, asked provider.Request) []provider.Outc
 	}
 	for i, outcome := range outcomes {
 		if isProtocol(outcome) {
-			outcomes[i] = provider.Outcome{Result: provider.Result{Refusals: refuseAll(asked, outcome.Err.Error())}}
+			outcomes[i] = provider.Outcome{Entries: refuseAll(asked, outcome.Err.Error())}
 		}
 	}
 	return outcomes
@@ -68,31 +68,20 @@ func (a *apart) ask(ctx context.Context, asked provider.Request) []provider.Outc
 
 // take leaves out the values that there is no more room for.
 func (a *apart) take(outcomes []provider.Outcome) {
-	for i := range outcomes {
-		result := &outcomes[i].Result
-		size := int64(0)
-		for value := range values(result) {
-			size += int64(value.Len())
+	for i, outcome := range outcomes {
+		size := 0
+		for value := range values(outcome.Entries) {
+			size += value.Len()
 		}
 		if i == 0 {
-			a.room -= size
+			a.room -= int64(size)
 		}
-		if a.room >= 0 {
-			continue
+		for at := range outcome.Entries {
+			if e := &outcome.Entries[at]; a.room < 0 && e.State == entry.Delivered {
+				e.Refuse(entry.Invalid, "all entries together are larger than the volume may be: ask for fewer entries, or give volumes more room")
+			}
 		}
-		for _, entry := range result.Connections {
-			result.Refusals = append(result.Refusals, noRoom(provider.Connection, entry.Connection.ID))
-		}
-		for _, entry := range result.Variables {
-			result.Refusals = append(result.Refusals, noRoom(provider.Variable, entry.Key))
-		}
-		result.Connections, result.Variables = nil, nil
 	}
-}
-
-func noRoom(kind provider.Kind, id string) provider.Refusal {
-	return provider.Refusal{Name: provider.Name{Kind: kind, ID: id}, Reason: provider.Invalid,
-		Detail: "all entries together are larger than the volume may be: ask for fewer entries, or give volumes more room"}
 }
 
 func isProtocol(outcome provider.Outcome) bool { return errors.Is(outcome.Err, provider.ErrProtocol) }
@@ -120,15 +109,13 @@ func split(whole provider.Selection) (a, b provider.Selection) {
 	return provider.Selection{Names: whole.Names[:middle]}, provider.Selection{Names: whole.Names[middle:]}
 }
 
-func refuseAll(asked provider.Request, detail string) (refusals []provider.Refusal) {
-	for kind, selection := range map[provider.Kind]provider.Selection{provider.Connection: asked.Connections, provider.Variable: asked.Variables} {
+func refuseAll(asked provider.Request, why string) (entries []entry.Entry) {
+	for kind, selection := range map[entry.Kind]provider.Selection{entry.Connection: asked.Connections, entry.Variable: asked.Variables} {
 		for _, id := range selection.Names {
-			refusals = append(refusals, provider.Refusal{
-				Name: provider.Name{Kind: kind, ID: id}, Reason: provider.Invalid, Detail: fmt.Sprintf("fetching it alone: %s", detail),
-			})
+			entries = append(entries, entry.Refused(entry.Name{Kind: kind, ID: id}, entry.Invalid, "fetching it alone: "+why))
 		}
 	}
-	return refusals
+	return entries
 }
 
 // merge puts the answers to two parts of a request together; nil if there is not both. A
@@ -142,11 +129,7 @@ func merge(a, b []provider.Outcome) []provider.Outcome {
 		if merged[i].Err = errors.Join(a[i].Err, b[i].Err); merged[i].Err != nil {
 			continue
 		}
-		merged[i].Result = provider.Result{
-			Connections: append(a[i].Result.Connections, b[i].Result.Connections...),
-			Variables:   append(a[i].Result.Variables, b[i].Result.Variables...),
-			Refusals:    append(a[i].Result.Refusals, b[i].Result.Refusals...),
-		}
+		merged[i].Entries = append(a[i].Entries, b[i].Entries...)
 	}
 	return merged
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 	"github.com/leoflow/secrets-csi/pkg/provider/providertest"
 )
@@ -19,17 +20,17 @@ type narrow struct {
 	bytes int
 }
 
-func (n *narrow) Fetch(ctx context.Context, pod provider.Identity, asked provider.Request) (provider.Result, error) {
+func (n *narrow) Fetch(ctx context.Context, pod provider.Identity, asked provider.Request) ([]entry.Entry, error) {
 	outcome := n.FetchGroup(ctx, []provider.Identity{pod}, asked)[0]
-	return outcome.Result, outcome.Err
+	return outcome.Entries, outcome.Err
 }
 
 func (n *narrow) FetchGroup(ctx context.Context, pods []provider.Identity, asked provider.Request) []provider.Outcome {
 	outcomes := n.Fake.FetchGroup(ctx, pods, asked)
 	for i := range outcomes {
 		size := 0
-		for _, entry := range outcomes[i].Result.Variables {
-			size += entry.Value.Len()
+		for _, e := range outcomes[i].Entries {
+			size += e.Text.Len()
 		}
 		if size > n.bytes {
 			outcomes[i] = provider.Outcome{Err: fmt.Errorf("%w: the answer is larger than this node accepts", provider.ErrProtocol)}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/leoflow/secrets-csi/internal/report"
 	"github.com/leoflow/secrets-csi/pkg/airflow"
 	"github.com/leoflow/secrets-csi/pkg/delivery/render"
 	"github.com/leoflow/secrets-csi/pkg/mount"
@@ -28,7 +29,7 @@ func benched(b *testing.B) (*Deliverer, *providertest.Fake, Volume) {
 	}
 	d := New(Config{
 		Providers: map[string]provider.Provider{"core": fake}, VolumeSize: megabyte,
-		FetchTimeout: time.Minute, PollEvery: time.Minute, Log: slog.New(slog.DiscardHandler),
+		FetchTimeout: time.Minute, PollEvery: time.Minute, Readers: report.Readers{Log: slog.New(slog.DiscardHandler)},
 	})
 	return d, fake, Volume{ID: "csi-a", TargetPath: filepath.Join(b.TempDir(), "a"), Mode: 0o440, Format: render.URI, Provider: "core", Connections: wanted,
 		Pod: provider.Identity{Namespace: "airflow", ServiceAccount: "etl", Token: secret.New("token")}}

@@ -35,7 +35,7 @@ func TestAClockThatIsSteppedTakesNothingAway(t *testing.T) {
 			require.NoError(t, after.Publish(t.Context(), v))
 			assert.Equal(t, firstURI, read(t, v, "connections/warehouse"))
 			assert.Equal(t, row.stale, after.Census()[0].Stale)
-			assert.NotContains(t, must(after.Health(v.ID)).age(), "-")
+			assert.NotContains(t, must(after.Health(v.ID)).Age(), "-")
 
 			(&rig{Deliverer: after}).look(t)
 			assert.Equal(t, secondURI, read(t, v, "connections/warehouse"))

@@ -3,11 +3,11 @@ package delivery
 import (
 	"context"
 	"errors"
-	"strings"
+	"fmt"
 	"time"
 
-	"github.com/leoflow/secrets-csi/pkg/delivery/render"
-	"github.com/leoflow/secrets-csi/pkg/mount/layout"
+	"github.com/leoflow/secrets-csi/internal/logkey"
+	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/policy"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 	"github.com/leoflow/secrets-csi/pkg/secret"
@@ -24,153 +24,120 @@ const (
 	patientFailures = 3
 )
 
-// unavailable is the reason of an entry that cannot be asked for now. No provider gives
-// it.
-const unavailable provider.Reason = layout.Unavailable
-
-// decision is the policy's on one connection.
-type decision struct {
-	policy.Outcome
-	err error
-	// fetched has a secret for each reference, "" for one that resolved to nothing.
-	fetched []string
-	// waiting is set while there is no decision yet.
-	waiting bool
-}
-
-// decisions are the policy's on all connections of an answer.
-type decisions struct {
-	connections []render.Connection
-	refusals    []provider.Refusal
-	// unresolved are the connections that were refused for their references, waiting those
-	// that are not decided on yet.
-	unresolved, waiting []string
-}
-
-// decide runs the policy over every connection; a connection that it fails is refused and
-// touches no other. Those with a reference are run once more, side by side. A new volume
-// waits for all of them, and gives up at the first that cannot be had now. A live one waits
-// for none longer than its patience.
-func (d *Deliverer) decide(ctx context.Context, spec Volume, entries []provider.ConnectionEntry, live bool) (decisions, error) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	type numbered struct {
-		at int
-		decision
-	}
-	made := make(chan numbered, len(entries))
-	slots := make(chan struct{}, resolvesAtOnce)
-	all, waiting := make([]decision, len(entries)), 0
-	for i, entry := range entries {
-		all[i] = d.decideOne(ctx, spec, entry, nil)
-		switch {
-		case errors.Is(all[i].err, errPanic):
-			return decisions{}, all[i].err
-		case all[i].waiting:
-			waiting++
-			go func() { made <- numbered{i, d.decideOne(ctx, spec, entry, slots)} }()
+// decide runs the policy over every connection, and resolves what it leaves references of. A
+// connection that it fails is refused and touches no other; only a panic is an error.
+func (d *Deliverer) decide(ctx context.Context, t task, entries []entry.Entry) error {
+	var referring []int
+	for i := range entries {
+		e := &entries[i]
+		if e.State == entry.Delivered {
+			e.Source = t.spec.Provider
+		}
+		if err := d.guard(t.spec, func() error { d.apply(e); return nil }); err != nil {
+			return err
+		}
+		if e.Reference != nil && e.State == entry.Delivered {
+			referring = append(referring, i)
 		}
 	}
+	return d.resolveAll(ctx, t, entries, referring)
+}
+
+// resolved is an entry after its reference has been resolved, or why that ended in a panic.
+type resolved struct {
+	at int
+	entry.Entry
+	err error
+}
+
+// resolveAll resolves references side by side. A new volume waits for all of them, and gives
+// up at the first that cannot be had now. A live one waits for none longer than its
+// patience. What nobody waited for is unavailable, for no reason: see isAwaited.
+func (d *Deliverer) resolveAll(ctx context.Context, t task, entries []entry.Entry, referring []int) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	made := make(chan resolved, len(referring))
+	slots := make(chan struct{}, resolvesAtOnce)
+	for _, i := range referring {
+		one := resolved{at: i, Entry: entries[i]}
+		entries[i].Refuse(entry.Unavailable, "")
+		go func() {
+			one.err = d.guard(t.spec, func() error { return d.resolve(ctx, t.spec.Pod, &one.Entry, slots) })
+			made <- one
+		}()
+	}
 	var waited <-chan time.Time
-	if live {
+	if t.live && len(referring) > 0 {
 		timer := time.NewTimer(patience)
 		defer timer.Stop()
 		waited = timer.C
 	}
-	for range waiting {
+	for range referring {
 		select {
 		case one := <-made:
-			all[one.at] = one.decision
-			switch {
-			case errors.Is(one.err, errPanic):
-				return decisions{}, one.err
-			case !live && errors.Is(one.err, provider.ErrUnavailable):
-				id := entries[one.at].Connection.ID
-				return decisions{}, failf(Unavailable, one.err, "connection %q cannot be completed now: %v", id, one.err)
+			if one.err != nil {
+				return one.err
+			}
+			entries[one.at] = one.Entry
+			if !t.live && one.State == entry.Unavailable {
+				return nil
 			}
 		case <-waited:
-			return d.gather(spec, entries, all), nil
+			giveUp(t, entries)
+			return nil
 		}
 	}
-	return d.gather(spec, entries, all), nil
+	return nil
 }
 
-// decideOne decides on a connection. Without slots no reference is resolved: the decision
-// then is one to wait for.
-func (d *Deliverer) decideOne(ctx context.Context, spec Volume, entry provider.ConnectionEntry, slots chan struct{}) (made decision) {
-	resolve := d.resolve(spec.Pod, slots, &made.fetched)
-	if slots == nil {
-		resolve = func(context.Context, policy.Reference) (secret.Text, error) {
-			made.waiting = true
-			return secret.Text{}, provider.ErrUnavailable
+// giveUp has what was waited for in vain again and again say so.
+func giveUp(t task, entries []entry.Entry) {
+	for i := range entries {
+		if t.failures >= patientFailures && isAwaited(entries[i]) {
+			entries[i].Refuse(entry.Unavailable, fmt.Sprintf("resolving reference: no answer within %v; it is asked again", patience))
 		}
 	}
-	made.err = d.guard(spec, func() (err error) {
-		made.Outcome, err = d.Policy.Process(ctx, entry.Connection, resolve)
+}
+
+// isAwaited tells an entry whose reference is still being resolved.
+func isAwaited(e entry.Entry) bool { return e.State == entry.Unavailable && e.Reason() == "" }
+
+// resolve fetches what an entry's reference points at, under the pod's identity, and has the
+// policy put it in its place. Its error is a panic of the Resolver's.
+func (d *Deliverer) resolve(ctx context.Context, pod provider.Identity, e *entry.Entry, slots chan struct{}) error {
+	reference := *e.Reference
+	value, err := d.fetchSecret(ctx, pod, reference, slots)
+	if ended := (*logkey.Panic)(nil); errors.As(err, &ended) {
 		return err
-	})
-	return made
-}
-
-// gather keeps the order of the answer.
-func (d *Deliverer) gather(spec Volume, entries []provider.ConnectionEntry, all []decision) decisions {
-	made := decisions{connections: make([]render.Connection, 0, len(entries))}
-	for i, one := range all {
-		id := entries[i].Connection.ID
-		switch {
-		case one.waiting:
-			made.waiting = append(made.waiting, id)
-		case one.err != nil:
-			made.refuse(id, one)
-		default:
-			made.connections = append(made.connections, render.Decided(one.Outcome, d.version(entries[i], one.fetched), spec.Provider))
+	}
+	if err != nil {
+		state := entry.Invalid
+		if errors.Is(err, provider.ErrUnavailable) {
+			state = entry.Unavailable
 		}
+		e.Refuse(state, fmt.Sprintf("field %q: resolving reference: %v", reference.Field, err))
+		return nil
 	}
-	return made
+	policy.Complete(e, value)
+	if e.State == entry.Delivered {
+		// The latest may change while the reference to it does not.
+		e.Version += "+" + d.versions.Of(e.Name(), value.Reveal())
+	}
+	return nil
 }
 
-func (d *decisions) refuse(id string, one decision) {
-	reason := provider.Invalid
-	if errors.Is(one.err, provider.ErrUnavailable) {
-		reason = unavailable
+func (d *Deliverer) fetchSecret(ctx context.Context, pod provider.Identity, reference entry.Reference, slots chan struct{}) (secret.Text, error) {
+	if d.Resolver == nil {
+		return secret.Text{}, errors.New("references into " + reference.Cloud + " are not enabled on this node; have them enabled, or go keyless")
 	}
-	d.refusals = append(d.refusals, provider.Refusal{
-		Name: provider.Name{Kind: provider.Connection, ID: id}, Reason: reason, Detail: one.err.Error(),
-	})
-	if len(one.fetched) > 0 {
-		d.unresolved = append(d.unresolved, id)
+	select {
+	case slots <- struct{}{}:
+		defer func() { <-slots }()
+	case <-ctx.Done():
+		return secret.Text{}, provider.ErrUnavailable
 	}
-}
-
-// resolve binds references to the pod's identity, and records each in fetched, also those
-// that resolve to nothing.
-func (d *Deliverer) resolve(pod provider.Identity, slots chan struct{}, fetched *[]string) policy.Resolve {
-	return func(ctx context.Context, reference policy.Reference) (secret.Text, error) {
-		at := len(*fetched)
-		*fetched = append(*fetched, "")
-		if d.Resolver == nil {
-			return secret.Text{}, errors.New("references are not enabled on this node")
-		}
-		select {
-		case slots <- struct{}{}:
-			defer func() { <-slots }()
-		case <-ctx.Done():
-			return secret.Text{}, provider.ErrUnavailable
-		}
-		started := time.Now()
-		value, err := d.Resolver.Resolve(ctx, pod, provider.Reference(reference))
-		d.Observer.Resolved(reference.Cloud, errorWord(err), time.Since(started))
-		(*fetched)[at] = value.Reveal()
-		return value, err
-	}
-}
-
-// version is the provider's, and where secrets were fetched for the entry, theirs too:
-// the latest may change while the reference to it does not.
-func (d *Deliverer) version(entry provider.ConnectionEntry, fetched []string) string {
-	if len(fetched) == 0 {
-		return entry.Version
-	}
-	name := provider.Name{Kind: provider.Connection, ID: entry.Connection.ID}
-	return entry.Version + "+" + d.versions.Of(name, strings.Join(fetched, "\x00"))
+	started := time.Now()
+	value, err := d.Resolver.Resolve(ctx, pod, reference)
+	d.Observer.Resolved(reference.Cloud, errorWord(err), time.Since(started))
+	return value, err
 }

@@ -1,13 +1,11 @@
 package delivery
 
 import (
-	"cmp"
 	"context"
-	"errors"
-	"log/slog"
-	"strings"
+	"slices"
 	"sync"
 
+	"github.com/leoflow/secrets-csi/internal/report"
 	"github.com/leoflow/secrets-csi/pkg/mount"
 )
 
@@ -17,10 +15,12 @@ const volumesAtOnce = 4
 
 // deliver brings a group of volumes, alike in identity and request, up to date:
 //
-//  1. fetch what they ask for, in one call where the provider can; otherwise each volume
-//     goes on as soon as its own call is answered;
-//  2. compose each volume's files: policy, rendering, what is required;
-//  3. place them: the tmpfs if there is none yet, and one swap if anything differs.
+//  1. fetch the entries that they ask for, in one call where the provider can; otherwise
+//     each volume goes on as soon as its own call is answered;
+//  2. run the policy over each volume's entries, and resolve what it leaves references of;
+//  3. render them;
+//  4. decide by their states what the volume is to hold, or that it cannot be made;
+//  5. place that: the tmpfs if there is none yet, and one swap if anything differs.
 //
 // The errors stand in the order of the group. A volume whose delivery fails keeps its
 // files, but for those that were taken away.
@@ -40,39 +40,52 @@ func (d *Deliverer) deliver(ctx context.Context, cause string, group []task) []e
 	return errs
 }
 
-// fill is a delivery from step 2 on, of one volume. Whatever keeps a live volume from what
-// it is to hold, what was taken away leaves.
+// fill is a delivery from step 2 on, of one volume, and its report. Whatever keeps a live
+// volume from what it is to hold, what was taken away leaves.
 func (d *Deliverer) fill(ctx context.Context, cause string, t task, from answer) error {
 	var e ending
 	e.err = d.guard(t.spec, func() (err error) {
-		e.content, e.placement, err = d.composeAndPlace(ctx, cause, t, from)
+		e.content, e.placement, err = d.make(ctx, cause, t, from)
 		return err
 	})
-	if alone := withdrawal(t.spec, from.Result); e.err != nil && t.live && len(alone.entries) > 0 {
-		d.withdraw(t, cause, alone, from, &e)
+	if e.err != nil && t.live {
+		d.withdraw(t, cause, from, &e)
 	}
-	d.record(t, &e)
-	err := d.guard(t.spec, func() error {
-		d.report(t, cause, e)
-		return nil
-	})
-	return cmp.Or(e.err, err)
+	made := d.record(t, cause, e)
+	err := d.guard(t.spec, func() error { made.Tell(d.Readers, &t.events, &d.said); return nil })
+	if made.Failure != nil {
+		return made.Failure
+	}
+	return err
 }
 
-func (d *Deliverer) composeAndPlace(ctx context.Context, cause string, t task, from answer) (content, placement, error) {
-	composed, err := d.compose(ctx, t, from.Outcome) // 2
+// make makes one volume hold what was fetched for it.
+func (d *Deliverer) make(ctx context.Context, cause string, t task, from answer) (content, placement, error) {
+	if from.Err != nil {
+		return content{}, placement{}, providerError(t.spec, from.Err)
+	}
+	entries := slices.Clone(from.Entries)             // the answer may be remembered
+	if err := d.decide(ctx, t, entries); err != nil { // 2
+		return content{}, placement{}, err
+	}
+	d.render(t.spec.Format, entries, deliveredFirst(t, entries)) // 3
+	made, err := contentOf(t, entries)                           // 4
 	if err != nil {
-		return composed, placement{}, err
+		return made, placement{}, err
 	}
 	d.filling <- struct{}{}
 	defer func() { <-d.filling }()
-	placed, err := d.place(t, cause, composed, from) // 3
-	return composed, placed, err
+	placed, err := d.place(t, cause, made, from) // 5
+	return made, placed, err
 }
 
 // withdraw takes away what is to leave, and no more. If that fails, and the volume still
 // shows any of it, that is told.
-func (d *Deliverer) withdraw(t task, cause string, alone content, from answer, e *ending) {
+func (d *Deliverer) withdraw(t task, cause string, from answer, e *ending) {
+	alone := withdrawal(t, from.Entries)
+	if len(alone.entries) == 0 {
+		return
+	}
 	err := d.guard(t.spec, func() (err error) {
 		placed, err := d.place(t, cause, alone, from)
 		if err == nil {
@@ -84,10 +97,9 @@ func (d *Deliverer) withdraw(t task, cause string, alone content, from answer, e
 		return
 	}
 	if shown, reading := mount.Current(t.spec.TargetPath); reading == nil {
-		e.standing = stillShown(shown.Manifest, alone)
-	}
-	if len(e.standing) > 0 {
-		e.pending = err
+		if standing := stillShown(shown.Manifest, alone); len(standing) > 0 {
+			e.pending = report.Pending{Entries: standing, Err: err}
+		}
 	}
 }
 
@@ -95,65 +107,4 @@ func (d *Deliverer) withdraw(t task, cause string, alone content, from answer, e
 func (d *Deliverer) isLive(v *volume) bool {
 	_, health := d.set.look(v)
 	return health.Generation > 0
-}
-
-// ending is how a delivery of one volume ended.
-type ending struct {
-	content
-	placement
-	err error
-	// pending is why what was taken away could not leave, and standing what that is; nil if
-	// it has, or nothing was.
-	pending  error
-	standing []string
-}
-
-// record takes in how a delivery went. Whatever happens, the volume is not under way any
-// more.
-func (d *Deliverer) record(t task, e *ending) {
-	problem := ""
-	if err := d.guard(t.spec, func() error { problem = e.problem(t.spec); return nil }); err != nil {
-		e.err, problem = err, err.Error()
-	}
-	d.set.end(t, outcome{
-		placement: e.placement, failed: e.err != nil || e.offline || e.late, problem: problem,
-		lost: errors.Is(e.err, mount.ErrNotMounted), held: len(e.held()),
-	})
-}
-
-// report tells how a delivery went.
-func (d *Deliverer) report(t task, cause string, e ending) {
-	d.observeDelivery(t, cause, e.placement, e.err)
-	news := d.tell(t, e)
-	d.audit(t, cause, e, e.problem(t.spec), news)
-}
-
-// problem is what is wrong with the volume now; empty if nothing is.
-func (e ending) problem(spec Volume) string {
-	switch {
-	case e.err != nil:
-		return e.err.Error()
-	case e.offline:
-		return servedOffline(spec)
-	}
-	var problems []string
-	for _, text := range []string{e.takenAway(spec), e.heldBack(spec, nil), e.lacking(spec)} {
-		if text != "" {
-			problems = append(problems, text)
-		}
-	}
-	return strings.Join(problems, "; ")
-}
-
-func servedOffline(spec Volume) string {
-	return "the files are what this node was given for a pod like this one before " + spec.Provider + " could not be asked any more"
-}
-
-// levelOf makes an outage one line for the provider, and not one for each volume.
-func levelOf(err error) slog.Level {
-	var failure *Error
-	if errors.As(err, &failure) && failure.Reason == Unavailable {
-		return slog.LevelDebug
-	}
-	return slog.LevelWarn
 }

@@ -2,7 +2,7 @@
 // the first mount, kubelet's republish and a rotation all run the same deliver.
 //
 //	Publish ─┐
-//	         ├─▶ deliver ─▶ fetch ─▶ compose (policy, render) ─▶ place (tmpfs, one swap)
+//	         ├─▶ deliver ─▶ fetch ─▶ policy ─▶ render ─▶ content ─▶ place (tmpfs, one swap)
 //	Run ─────┘
 //
 // It keeps no state but what the kernel and kubelet know: after a restart, kubelet's
@@ -19,7 +19,9 @@ import (
 	"time"
 
 	"github.com/leoflow/secrets-csi/internal/logkey"
+	"github.com/leoflow/secrets-csi/internal/report"
 	"github.com/leoflow/secrets-csi/pkg/delivery/render"
+	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/mount"
 	"github.com/leoflow/secrets-csi/pkg/mount/layout"
 	"github.com/leoflow/secrets-csi/pkg/policy"
@@ -30,8 +32,6 @@ import (
 type Config struct {
 	// Providers by the name that a volume's "provider" attribute gives.
 	Providers map[string]provider.Provider
-	// Policy rewrites every connection before it is rendered. Empty leaves them alone.
-	Policy policy.Chain
 	// Resolver fetches what references point at. Nil refuses every reference.
 	Resolver provider.Resolver
 	// VolumeSize caps each volume's tmpfs, in bytes.
@@ -45,11 +45,8 @@ type Config struct {
 	// namespace, service account and request while the provider cannot be asked. Zero is
 	// never, and nothing is then kept in memory.
 	OfflineGrace time.Duration
-	// Observer is told what happens; optional.
-	Observer Observer
-	// Recorder tells pods what goes wrong; optional.
-	Recorder Recorder
-	Log      *slog.Logger
+	// Readers are told what happens.
+	report.Readers
 }
 
 // Deliverer publishes volumes and keeps them fresh. Make it with New.
@@ -62,10 +59,11 @@ type Deliverer struct {
 	// versions are of what references point at.
 	versions provider.Versions
 	memory   memory
-	// noticed are the notices that were passed on.
-	noticed once
-	// render is render.Render.
-	render func(render.Format, []render.Connection, []render.Variable, map[string]string) render.Output
+	// said are the notices that were passed on.
+	said report.Said
+	// apply is policy.Apply, render render.Render.
+	apply  func(*entry.Entry)
+	render func(render.Format, []entry.Entry, map[string]string)
 	// filling has a place for each volume that may be filled at once.
 	filling chan struct{}
 	// fetching has, by provider, a place for each fetch of a rotation that may be under way.
@@ -74,12 +72,7 @@ type Deliverer struct {
 
 // New returns a Deliverer that has no volumes yet.
 func New(config Config) *Deliverer {
-	if config.Observer == nil {
-		config.Observer = silent{}
-	}
-	if config.Recorder == nil {
-		config.Recorder = deaf{}
-	}
+	config.Readers = report.Complete(config.Readers)
 	fetching := map[string]chan struct{}{}
 	for name := range config.Providers {
 		fetching[name] = make(chan struct{}, rotationWorkers)
@@ -88,9 +81,10 @@ func New(config Config) *Deliverer {
 		Config:   config,
 		set:      newSet(config.PollEvery),
 		targets:  targets{held: map[string]*target{}},
-		memory:   memory{grace: config.OfflineGrace, copies: map[string]*memo{}},
+		memory:   newMemory(config.OfflineGrace),
 		wake:     make(chan struct{}, 1),
 		versions: provider.NewVersions(),
+		apply:    policy.Apply,
 		render:   render.Render,
 		filling:  make(chan struct{}, volumesAtOnce),
 		fetching: fetching,
@@ -177,7 +171,7 @@ func (d *Deliverer) Health(volumeID string) (Health, bool) {
 		health.Problem = providerError(spec, why).Error()
 	}
 	if health.Problem != "" && health.Generation > 0 {
-		health.Problem += "; the files were last confirmed " + health.age() + " ago"
+		health.Problem += "; the files were last confirmed " + health.Age() + " ago"
 	}
 	return health, true
 }
@@ -239,11 +233,5 @@ func mountReason(err error) Reason {
 
 // logger carries who and what a line is about.
 func (d *Deliverer) logger(spec Volume) *slog.Logger {
-	return d.Log.With(
-		logkey.VolumeID, spec.ID,
-		logkey.Namespace, spec.Pod.Namespace,
-		logkey.Pod, spec.Pod.PodName,
-		logkey.PodUID, spec.Pod.PodUID,
-		logkey.ServiceAccount, spec.Pod.ServiceAccount,
-	)
+	return d.Log.With(subject(spec).LogAttrs()...)
 }

@@ -16,10 +16,12 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/leoflow/secrets-csi/internal/report"
 	"github.com/leoflow/secrets-csi/internal/schedule"
 	"github.com/leoflow/secrets-csi/internal/testwait"
 	"github.com/leoflow/secrets-csi/pkg/airflow"
 	"github.com/leoflow/secrets-csi/pkg/delivery/render"
+	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/mount"
 	"github.com/leoflow/secrets-csi/pkg/mount/layout"
 	"github.com/leoflow/secrets-csi/pkg/mount/mounttest"
@@ -52,7 +54,7 @@ func newRig(t *testing.T) *rig {
 			VolumeSize:   megabyte,
 			FetchTimeout: time.Minute,
 			PollEvery:    time.Minute,
-			Log:          slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+			Readers:      report.Readers{Log: slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))},
 		}),
 		fake: fake, log: log, dir: t.TempDir(),
 	}
@@ -63,11 +65,10 @@ func (r *rig) look(t *testing.T) {
 	t.Helper()
 	r.set.plan(func(plan *schedule.Schedule) {
 		for name := range r.Providers {
-			plan.ProbeNow(name, time.Now())
-			plan.Changed(name, provider.Change{All: true}, 0, time.Now())
+			plan.Notified(name, schedule.Change{All: true}, time.Now())
 		}
 	})
-	groups, _ := r.set.takeDue(time.Now().Add(schedule.MaxDebounce)) // those that are debounced, too
+	groups, _ := r.set.takeDue(time.Now().Add(schedule.ResyncSpread + schedule.MaxDebounce)) // when all are due
 	for _, group := range groups {
 		r.deliver(t.Context(), rotating, group)
 	}
@@ -111,7 +112,7 @@ func (r *rig) volume(t *testing.T, pod string) Volume {
 	return Volume{
 		ID: "csi-" + pod, TargetPath: target, Mode: 0o440, Format: render.URI, Provider: "core",
 		Connections: named("warehouse"), Variables: named("region"),
-		Pod: provider.Identity{Namespace: "airflow", ServiceAccount: "etl", PodName: pod, PodUID: "uid-" + pod, Token: secret.New("token-of-" + pod)},
+		Pod: provider.Identity{Namespace: "airflow", ServiceAccount: "etl", PodName: pod, PodUID: "uid-" + pod, Token: providertest.Token("airflow", "etl", "token-of-"+pod)},
 	}
 }
 
@@ -191,7 +192,6 @@ func TestRepublishRestoresAVolumeThatTheKernelLost(t *testing.T) {
 }
 
 func TestAFailedFirstPublishLeavesNothing(t *testing.T) {
-	entry := func(kind provider.Kind, id string) provider.Name { return provider.Name{Kind: kind, ID: id} }
 	for _, row := range []struct {
 		name    string
 		arrange func(*rig, *Volume)
@@ -211,10 +211,10 @@ func TestAFailedFirstPublishLeavesNothing(t *testing.T) {
 		{"several missing", func(_ *rig, v *Volume) { v.Connections, v.Variables = named("x", "warehouse", "y"), named("z") },
 			Missing, `connection "x" does not exist in core; connection "y" does not exist in core; variable "z" does not exist in core (to start without an entry, write its id with a "?" after it)`},
 		{"denied and missing", func(r *rig, v *Volume) {
-			r.fake.Deny("etl", entry(provider.Connection, "warehouse"))
+			r.fake.Deny("etl", connectionName("warehouse"))
 			v.Variables = named("z")
 		}, Denied, `connection "warehouse" is denied to service account airflow/etl by core; variable "z" does not exist in core (to start without an entry, write its id with a "?" after it)`},
-		{"broken", func(r *rig, _ *Volume) { r.fake.Break(entry(provider.Variable, "region"), "its seal is broken") },
+		{"broken", func(r *rig, _ *Volume) { r.fake.Break(variableName("region"), "its seal is broken") },
 			Invalid, `variable "region" cannot be delivered: its seal is broken`},
 		{"cannot be rendered", func(r *rig, _ *Volume) { r.fake.SetVariable("region", "a\x00b") },
 			Invalid, `variable "region" cannot be delivered: the value holds a NUL byte, which no environment variable can carry`},
@@ -232,6 +232,7 @@ func TestAFailedFirstPublishLeavesNothing(t *testing.T) {
 			err := r.Publish(t.Context(), v)
 			assert.Equal(t, row.reason, reasonOf(t, err))
 			assert.Contains(t, err.Error(), row.message)
+			assert.NotContains(t, err.Error(), r.dir, "where on the node that is")
 			mounted, _ := mount.IsMounted(v.TargetPath)
 			assert.False(t, mounted)
 			_, known := r.Health(v.ID)
@@ -246,8 +247,8 @@ func TestAFailedFirstPublishLeavesNothing(t *testing.T) {
 
 func TestOptionalEntriesDoNotFailAVolume(t *testing.T) {
 	r := newRig(t)
-	broken := provider.Name{Kind: provider.Connection, ID: "broken"}
-	denied := provider.Name{Kind: provider.Connection, ID: "denied"}
+	broken := entry.Name{Kind: entry.Connection, ID: "broken"}
+	denied := entry.Name{Kind: entry.Connection, ID: "denied"}
 	r.fake.Break(broken, "its seal is broken")
 	r.fake.Deny("etl", denied)
 	v := r.volume(t, "a")
@@ -258,11 +259,11 @@ func TestOptionalEntriesDoNotFailAVolume(t *testing.T) {
 
 	generation, err := mount.Current(v.TargetPath)
 	require.NoError(t, err)
-	states := map[string]string{}
+	states := map[string]layout.State{}
 	for _, entry := range generation.Manifest.Entries {
 		states[entry.ID] = entry.State
 	}
-	assert.Equal(t, map[string]string{
+	assert.Equal(t, map[string]layout.State{
 		"warehouse": layout.Delivered, "region": layout.Delivered,
 		"absent": "missing", "broken": "invalid", "denied": "denied",
 	}, states)
@@ -294,7 +295,7 @@ func TestAWithdrawnEntryGoesAndTheOthersStay(t *testing.T) {
 	r := newRig(t)
 	v := r.volume(t, "a")
 	require.NoError(t, r.Publish(t.Context(), v))
-	r.fake.Deny("etl", provider.Name{Kind: provider.Connection, ID: "warehouse"})
+	r.fake.Deny("etl", entry.Name{Kind: entry.Connection, ID: "warehouse"})
 	r.look(t)
 
 	assert.NoFileExists(t, filepath.Join(v.TargetPath, "connections/warehouse"))
@@ -310,7 +311,7 @@ func TestAWithdrawnEntryGoesAndTheOthersStay(t *testing.T) {
 	before := len(r.fake.Calls())
 	require.NoError(t, r.Publish(t.Context(), v))
 	assert.Len(t, r.fake.Calls(), before, "it is as it should be: nobody needs to be asked")
-	r.fake.Allow("etl", provider.Name{Kind: provider.Connection, ID: "warehouse"})
+	r.fake.Allow("etl", entry.Name{Kind: entry.Connection, ID: "warehouse"})
 	r.look(t)
 	assert.Equal(t, firstURI, read(t, v, "connections/warehouse"))
 	assert.Empty(t, must(r.Health(v.ID)).Problem)
@@ -336,7 +337,7 @@ func TestABrokenEntryIsHeldAndTheOthersGoOn(t *testing.T) {
 	v := r.volume(t, "a")
 	require.NoError(t, r.Publish(t.Context(), v))
 	r.fake.SetVariable("region", "south")
-	r.fake.Break(provider.Name{Kind: provider.Connection, ID: "warehouse"}, "its seal is broken")
+	r.fake.Break(entry.Name{Kind: entry.Connection, ID: "warehouse"}, "its seal is broken")
 	r.look(t)
 	assert.Equal(t, "south", read(t, v, "variables/region"))
 	assert.Equal(t, firstURI, read(t, v, "connections/warehouse"))

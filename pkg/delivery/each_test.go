@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/leoflow/secrets-csi/internal/schedule"
-	"github.com/leoflow/secrets-csi/pkg/policy"
+	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 	"github.com/leoflow/secrets-csi/pkg/provider/providertest"
 )
@@ -30,14 +30,14 @@ type alone struct {
 	calls    int
 }
 
-func (a *alone) Fetch(ctx context.Context, pod provider.Identity, request provider.Request) (provider.Result, error) {
+func (a *alone) Fetch(ctx context.Context, pod provider.Identity, request provider.Request) ([]entry.Entry, error) {
 	a.mu.Lock()
 	a.calls++
 	silenced, takes := a.silenced[pod.PodName] || a.silenced["*"], a.takes
 	a.mu.Unlock()
 	if silenced {
 		<-ctx.Done()
-		return provider.Result{}, fmt.Errorf("asking: %w: %w", provider.ErrUnavailable, context.Cause(ctx))
+		return nil, fmt.Errorf("asking: %w: %w", provider.ErrUnavailable, context.Cause(ctx))
 	}
 	time.Sleep(takes)
 	return a.fake.Fetch(ctx, pod, request)
@@ -192,7 +192,7 @@ func TestAWatchThatIsRefusedIsAskedForAgainWithoutAWord(t *testing.T) {
 // Sources that have no versions of their own make others in each process.
 func TestARestartIsNoRotation(t *testing.T) {
 	before := newRig(t)
-	before.Policy, before.Resolver = policy.Clouds(), &vault{}
+	before.Resolver = &vault{}
 	before.fake.SetConnection(gcp(`{"key_secret_name":"gcs-key","key_secret_project_id":"p"}`))
 	v := before.volume(t, "a")
 	v.Connections = named("gcs", "warehouse")

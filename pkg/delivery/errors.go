@@ -1,76 +1,28 @@
 package delivery
 
-import (
-	"errors"
-	"fmt"
-)
+import "github.com/leoflow/secrets-csi/internal/report"
 
-// Reason says whose turn it is after a failed delivery.
-type Reason int
+type (
+	// Error is a failed delivery.
+	Error = report.Error
+	// Reason says whose turn it is after one.
+	Reason = report.Reason
+)
 
 // The reasons. Denied, missing and unavailable are never confused.
 const (
-	Internal        Reason = iota // a fault of this node or this program
-	Unavailable                   // the provider cannot be asked now; trying again helps
-	Unauthenticated               // the pod's token is absent, expired or refused
-	Denied                        // a required entry is not for this pod
-	Missing                       // a required entry does not exist
-	Invalid                       // a required entry exists and cannot be delivered
-	NoSpace                       // the values do not fit into the volume
-	BadTarget                     // the target path is not ours to mount on
-	Conflict                      // the volume is live at another target path
-	Busy                          // another call for the volume is under way
+	Internal        = report.Internal
+	Unavailable     = report.Unavailable
+	Unauthenticated = report.Unauthenticated
+	Denied          = report.Denied
+	Missing         = report.Missing
+	Invalid         = report.Invalid
+	NoSpace         = report.NoSpace
+	BadTarget       = report.BadTarget
+	Conflict        = report.Conflict
+	Busy            = report.Busy
 )
 
-// String is the reason as logs and metrics spell it.
-func (r Reason) String() string {
-	switch r {
-	case Unavailable:
-		return "unavailable"
-	case Unauthenticated:
-		return "unauthenticated"
-	case Denied:
-		return "denied"
-	case Missing:
-		return "missing"
-	case Invalid:
-		return "invalid"
-	case NoSpace:
-		return "no_space"
-	case BadTarget:
-		return "bad_target"
-	case Conflict:
-		return "conflict"
-	case Busy:
-		return "busy"
-	case Internal:
-	}
-	return "internal"
-}
-
-// Error is a failed delivery: the reason, and a message for the person whose turn it
-// is. It holds no value.
-type Error struct {
-	Reason  Reason
-	Message string
-	// Full is the message before it was made to fit into an event; empty if it did.
-	Full  string
-	Cause error
-}
-
-func (e *Error) Error() string { return e.Message }
-
-func (e *Error) Unwrap() error { return e.Cause }
-
-// whole is the error's text with all that an event has no room for.
-func whole(err error) string {
-	var failure *Error
-	if errors.As(err, &failure) && failure.Full != "" {
-		return failure.Full
-	}
-	return err.Error()
-}
-
 func failf(reason Reason, cause error, format string, args ...any) *Error {
-	return &Error{Reason: reason, Message: fmt.Sprintf(format, args...), Cause: cause}
+	return report.Failf(reason, cause, format, args...)
 }

@@ -10,9 +10,10 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/leoflow/secrets-csi/internal/report"
 	"github.com/leoflow/secrets-csi/internal/schedule"
 	"github.com/leoflow/secrets-csi/internal/testwait"
-	"github.com/leoflow/secrets-csi/pkg/policy"
+	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 )
 
@@ -22,10 +23,10 @@ type diary struct {
 	lines []string
 }
 
-func (d *diary) Record(pod provider.Identity, reason EventReason, message string) {
+func (d *diary) Record(volume report.Volume, reason report.EventReason, message string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.lines = append(d.lines, pod.PodName+" "+string(reason)+": "+message)
+	d.lines = append(d.lines, volume.Pod+" "+string(reason)+": "+message)
 }
 
 // read returns what was told since it was last read.
@@ -40,7 +41,7 @@ func (d *diary) read() []string {
 func keptDiary(t *testing.T) (*rig, *diary) {
 	t.Helper()
 	r, told := newRig(t), &diary{}
-	r.Recorder, r.Policy, r.Resolver = told, policy.Clouds(), &vault{}
+	r.Recorder, r.Resolver = told, &vault{}
 	return r, told
 }
 
@@ -55,16 +56,16 @@ func TestNothingIsToldOfWhatGoesWell(t *testing.T) {
 }
 
 func TestAPodIsToldWhyItDoesNotStart(t *testing.T) {
-	for reason, spoil := range map[EventReason]func(*rig, *Volume){
-		EventEntryMissing: func(_ *rig, v *Volume) { v.Connections = named("absent") },
-		EventEntryDenied:  func(r *rig, _ *Volume) { r.fake.Deny("etl", provider.Name{Kind: provider.Connection, ID: "warehouse"}) },
-		EventEntryInvalid: func(r *rig, _ *Volume) {
-			r.fake.Break(provider.Name{Kind: provider.Connection, ID: "warehouse"}, "why")
+	for reason, spoil := range map[report.EventReason]func(*rig, *Volume){
+		report.EventEntryMissing: func(_ *rig, v *Volume) { v.Connections = named("absent") },
+		report.EventEntryDenied:  func(r *rig, _ *Volume) { r.fake.Deny("etl", entry.Name{Kind: entry.Connection, ID: "warehouse"}) },
+		report.EventEntryInvalid: func(r *rig, _ *Volume) {
+			r.fake.Break(entry.Name{Kind: entry.Connection, ID: "warehouse"}, "why")
 		},
-		EventTokenRefused:        func(r *rig, v *Volume) { r.fake.RefuseToken(v.Pod.Token) },
-		EventProviderUnavailable: func(r *rig, _ *Volume) { r.fake.Fail(provider.ErrUnavailable) },
-		EventVolumeFailed:        func(r *rig, _ *Volume) { r.fake.SetVariable("region", strings.Repeat("x", 2*megabyte)) },
-		EventReferenceUnresolved: func(r *rig, v *Volume) {
+		report.EventTokenRefused:        func(r *rig, v *Volume) { r.fake.RefuseToken(v.Pod.Token) },
+		report.EventProviderUnavailable: func(r *rig, _ *Volume) { r.fake.Fail(provider.ErrUnavailable) },
+		report.EventVolumeFailed:        func(r *rig, _ *Volume) { r.fake.SetVariable("region", strings.Repeat("x", 2*megabyte)) },
+		report.EventReferenceUnresolved: func(r *rig, v *Volume) {
 			r.fake.SetConnection(gcp(`{"key_secret_name":"nowhere","key_secret_project_id":"p"}`))
 			v.Connections = named("gcs")
 		},
@@ -84,7 +85,7 @@ func TestAPodThatRunsIsToldOnceOfEachFault(t *testing.T) {
 	r, told := keptDiary(t)
 	v := r.volume(t, "a")
 	require.NoError(t, r.Publish(t.Context(), v))
-	entry := provider.Name{Kind: provider.Connection, ID: "warehouse"}
+	entry := entry.Name{Kind: entry.Connection, ID: "warehouse"}
 
 	r.fake.Deny(v.Pod.ServiceAccount, entry)
 	r.look(t)
@@ -132,7 +133,7 @@ func TestAStoredKeyIsToldOncePerVersion(t *testing.T) {
 	r, told := keptDiary(t)
 	const key = "n33dle-key"
 	store := func(project string) {
-		text, err := (&vault{key: key}).Resolve(t.Context(), provider.Identity{}, provider.Reference{Name: "gcs-key"})
+		text, err := (&vault{key: key}).Resolve(t.Context(), provider.Identity{}, entry.Reference{Name: "gcs-key"})
 		require.NoError(t, err)
 		connection := gcp(`{"project":"` + project + `","keyfile_dict":` + text.Reveal() + `}`)
 		r.fake.SetConnection(connection)
@@ -195,15 +196,4 @@ func TestAPodIsToldThatItIsServedFromMemory(t *testing.T) {
 		require.Len(t, lines, 1)
 		assert.Contains(t, lines[0], "second ServedOffline: ")
 	})
-}
-
-func TestWhatWasSaidIsRememberedWithinBounds(t *testing.T) {
-	var said once
-	assert.True(t, said.first("a", "b"))
-	assert.False(t, said.first("a", "b"))
-	assert.True(t, said.first("a\x00", "b"))
-	for i := range 2 * mostNoticed {
-		said.first(string(rune(i)), "x")
-	}
-	assert.LessOrEqual(t, len(said.said), mostNoticed)
 }

@@ -72,9 +72,9 @@ var errNoProvider = errors.New("no such provider is configured on this node")
 // answerOf is what a volume has to go by: what was said just now, or of a new pod, what is
 // remembered.
 func (d *Deliverer) answerOf(t task, outcome provider.Outcome) answer {
-	if errors.Is(outcome.Err, provider.ErrUnavailable) && !d.isLive(t.volume) && !t.spec.Pod.TaskToken {
-		if result, at, found := d.memory.remind(t.key); found {
-			return answer{provider.Outcome{Result: result}, at, outcome.Err}
+	if errors.Is(outcome.Err, provider.ErrUnavailable) && !d.isLive(t.volume) && !t.spec.Pod.TaskToken && t.spec.Pod.IsAttested() {
+		if entries, at, found := d.memory.remind(t.key); found {
+			return answer{provider.Outcome{Entries: entries}, at, outcome.Err}
 		}
 	}
 	return answer{Outcome: outcome, fetched: time.Now()}
@@ -193,6 +193,6 @@ func fetchFrom(ctx context.Context, source provider.Provider, group []task, aske
 	if grouped, ok := source.(provider.GroupFetcher); ok && len(pods) > 1 {
 		return grouped.FetchGroup(ctx, pods, asked)
 	}
-	result, err := source.Fetch(ctx, pods[0], asked)
-	return []provider.Outcome{{Result: result, Err: err}}
+	entries, err := source.Fetch(ctx, pods[0], asked)
+	return []provider.Outcome{{Entries: entries, Err: err}}
 }

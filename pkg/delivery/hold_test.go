@@ -13,11 +13,12 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"github.com/leoflow/secrets-csi/internal/report"
 	"github.com/leoflow/secrets-csi/internal/schedule"
 	"github.com/leoflow/secrets-csi/pkg/airflow"
+	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/mount"
 	"github.com/leoflow/secrets-csi/pkg/mount/layout"
-	"github.com/leoflow/secrets-csi/pkg/policy"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 	"github.com/leoflow/secrets-csi/pkg/secret"
 )
@@ -40,20 +41,20 @@ func entryOf(t *testing.T, v Volume, id string) layout.Entry {
 var neighbours = map[string]struct {
 	spoil func(r *rig, keys *trouble)
 	why   string
-	event EventReason
+	event report.EventReason
 }{
-	"broken in core": {func(r *rig, _ *trouble) { r.fake.Break(connectionName("gcs"), "its seal is broken") }, "its seal is broken", EventEntryInvalid},
+	"broken in core": {func(r *rig, _ *trouble) { r.fake.Break(connectionName("gcs"), "its seal is broken") }, "its seal is broken", report.EventEntryInvalid},
 	"not to be rendered": {func(r *rig, _ *trouble) {
 		r.fake.SetConnection(airflow.Connection{ID: "gcs"})
-	}, "conn_type", EventEntryInvalid},
+	}, "conn_type", report.EventEntryInvalid},
 	"misspelt": {func(r *rig, _ *trouble) {
 		r.fake.SetConnection(gcp(`{"key_secret_name":"nowhere","key_secret_project_id":"p"}`))
-	}, "missing", EventReferenceUnresolved},
-	"unreachable": {func(_ *rig, keys *trouble) { keys.away = true }, "unavailable", EventEntryHeld},
-	"silent":      {func(_ *rig, keys *trouble) { keys.silent = true }, "no answer within 500ms", EventEntryHeld},
+	}, "missing", report.EventReferenceUnresolved},
+	"unreachable": {func(_ *rig, keys *trouble) { keys.away = true }, "unavailable", report.EventEntryHeld},
+	"silent":      {func(_ *rig, keys *trouble) { keys.silent = true }, "no answer within 500ms", report.EventEntryHeld},
 	"too large": {func(r *rig, _ *trouble) {
 		r.fake.SetConnection(airflow.Connection{ID: "gcs", Type: "postgres", Password: new(secret.New(strings.Repeat("x", megabyte)))})
-	}, "do not fit", EventEntryInvalid},
+	}, "do not fit", report.EventEntryInvalid},
 }
 
 // trouble is a vault that may also fall silent.
@@ -62,7 +63,7 @@ type trouble struct {
 	silent bool
 }
 
-func (k *trouble) Resolve(ctx context.Context, pod provider.Identity, ref provider.Reference) (secret.Text, error) {
+func (k *trouble) Resolve(ctx context.Context, pod provider.Identity, ref entry.Reference) (secret.Text, error) {
 	if k.silent {
 		<-ctx.Done()
 		return secret.Text{}, provider.ErrUnavailable
@@ -70,16 +71,16 @@ func (k *trouble) Resolve(ctx context.Context, pod provider.Identity, ref provid
 	return k.vault.Resolve(ctx, pod, ref)
 }
 
-func connectionName(id string) provider.Name { return provider.Name{Kind: provider.Connection, ID: id} }
+func connectionName(id string) entry.Name { return entry.Name{Kind: entry.Connection, ID: id} }
 
-func variableName(id string) provider.Name { return provider.Name{Kind: provider.Variable, ID: id} }
+func variableName(id string) entry.Name { return entry.Name{Kind: entry.Variable, ID: id} }
 
 func TestAWithdrawalWaitsForNoNeighbour(t *testing.T) {
 	for name, row := range neighbours {
 		for _, optional := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, optional %v", name, optional), func(t *testing.T) {
 				keys, told := &trouble{}, &diary{}
-				arrange := func(r *rig) { r.Policy, r.Resolver, r.Recorder = policy.Clouds(), keys, told }
+				arrange := func(r *rig) { r.Resolver, r.Recorder = keys, told }
 				rotated(t, arrange, func(t *testing.T, r *rig) {
 					r.fake.SetConnection(gcp(`{"key_secret_name":"gcs-key","key_secret_project_id":"p"}`))
 					v := r.volume(t, "a")
@@ -128,7 +129,7 @@ func TestAWithdrawalWaitsForNoNeighbour(t *testing.T) {
 // A volume of many with references that hang holds up no other either.
 func TestAWithdrawalWaitsForNoOtherVolume(t *testing.T) {
 	keys := &trouble{}
-	rotated(t, func(r *rig) { r.Policy, r.Resolver = policy.Clouds(), keys }, func(t *testing.T, r *rig) {
+	rotated(t, func(r *rig) { r.Resolver = keys }, func(t *testing.T, r *rig) {
 		r.fake.SetConnection(gcp(`{"key_secret_name":"gcs-key","key_secret_project_id":"p"}`))
 		var volumes []Volume
 		for i := range 60 {
@@ -157,7 +158,7 @@ func TestWhatWasNeverDeliveredCannotBeHeld(t *testing.T) {
 	r.look(t)
 	r.fake.Break(variableName("region"), "its seal is broken")
 	r.look(t)
-	assert.Equal(t, "invalid", entryOf(t, v, "region").State)
+	assert.Equal(t, layout.Invalid, entryOf(t, v, "region").State)
 	assert.NoFileExists(t, filepath.Join(v.TargetPath, "variables/region"), "what was taken away does not come back")
 	assert.Contains(t, must(r.Health(v.ID)).Problem, `variable "region" cannot be delivered: its seal is broken`)
 }
@@ -175,7 +176,7 @@ func TestAnIdThatClashesTakesNothingAway(t *testing.T) {
 	r.fake.SetVariable("region", "south")
 	r.look(t)
 	assert.Equal(t, "south", read(t, v, "variables/region"), "the first goes on")
-	assert.Equal(t, "invalid", entryOf(t, v, "Region").State)
+	assert.Equal(t, layout.Invalid, entryOf(t, v, "Region").State)
 	lines := told.read()
 	require.Len(t, lines, 1)
 	assert.Contains(t, lines[0], `a EntryInvalid: variable "Region": "region" and "Region" both become AIRFLOW_VAR_REGION, and "region" was delivered first`)

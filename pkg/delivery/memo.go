@@ -1,10 +1,10 @@
 package delivery
 
 import (
-	"slices"
+	"iter"
 	"time"
 
-	"github.com/leoflow/secrets-csi/pkg/provider"
+	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/secret"
 )
 
@@ -13,17 +13,15 @@ const entrySize = 512
 
 // memo is one answer, its values apart from the rest so that they can be wiped.
 type memo struct {
-	skeleton provider.Result
+	skeleton []entry.Entry
 	values   [][]byte
 	size     int
 	fetched  time.Time
-	expiry   *time.Timer
 }
 
-func newMemo(result provider.Result, fetched time.Time) *memo {
-	made := &memo{skeleton: clone(result), fetched: fetched}
-	made.size = entrySize * (len(result.Connections) + len(result.Variables) + len(result.Refusals))
-	for value := range values(&made.skeleton) {
+func newMemo(entries []entry.Entry, fetched time.Time) *memo {
+	made := &memo{skeleton: clone(entries), size: entrySize * len(entries), fetched: fetched}
+	for value := range values(made.skeleton) {
 		made.values = append(made.values, []byte(value.Reveal()))
 		made.size += value.Len()
 		*value = secret.Text{}
@@ -31,13 +29,13 @@ func newMemo(result provider.Result, fetched time.Time) *memo {
 	return made
 }
 
-func (m *memo) restore() provider.Result {
-	result, next := clone(m.skeleton), 0
-	for value := range values(&result) {
+func (m *memo) restore() []entry.Entry {
+	entries, next := clone(m.skeleton), 0
+	for value := range values(entries) {
 		*value = secret.New(string(m.values[next]))
 		next++
 	}
-	return result
+	return entries
 }
 
 func (m *memo) wipe() {
@@ -46,39 +44,23 @@ func (m *memo) wipe() {
 	}
 }
 
-// clone shares no memory with result that holds a secret.
-func clone(result provider.Result) provider.Result {
-	result.Connections = slices.Clone(result.Connections)
-	result.Variables = slices.Clone(result.Variables)
-	result.Refusals = slices.Clone(result.Refusals)
-	for i := range result.Connections {
-		c := &result.Connections[i].Connection
-		c.Password, c.Extra = cloneText(c.Password), cloneText(c.Extra)
+// clone shares no memory with entries that holds a secret.
+func clone(entries []entry.Entry) []entry.Entry {
+	cloned := make([]entry.Entry, len(entries))
+	for i, e := range entries {
+		cloned[i] = e.Clone()
 	}
-	return result
+	return cloned
 }
 
-func cloneText(text *secret.Text) *secret.Text {
-	if text == nil {
-		return nil
-	}
-	return new(*text)
-}
-
-// values yields every secret of a result, in an order that depends on its shape alone.
-func values(result *provider.Result) func(yield func(*secret.Text) bool) {
+// values yields every secret of the entries, in an order that depends on their shape alone.
+func values(entries []entry.Entry) iter.Seq[*secret.Text] {
 	return func(yield func(*secret.Text) bool) {
-		for i := range result.Connections {
-			c := &result.Connections[i].Connection
-			for _, text := range []*secret.Text{c.Password, c.Extra} {
-				if text != nil && !yield(text) {
+		for i := range entries {
+			for value := range entries[i].Secrets() {
+				if !yield(value) {
 					return
 				}
-			}
-		}
-		for i := range result.Variables {
-			if !yield(&result.Variables[i].Value) {
-				return
 			}
 		}
 	}

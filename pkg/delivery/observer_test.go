@@ -11,19 +11,21 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/leoflow/secrets-csi/internal/report"
 	"github.com/leoflow/secrets-csi/internal/schedule"
+	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 )
 
 // notebook is an Observer that keeps what it is told.
 type notebook struct {
 	mu         sync.Mutex
-	fetches    []Fetch
-	deliveries []Delivery
+	fetches    []report.Fetch
+	deliveries []report.Report
 	panics     int
 }
 
-func (n *notebook) Fetched(fetch Fetch) {
+func (n *notebook) Fetched(fetch report.Fetch) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.fetches = append(n.fetches, fetch)
@@ -37,14 +39,14 @@ func (n *notebook) Panicked() {
 	n.panics++
 }
 
-func (n *notebook) Delivered(delivery Delivery) {
+func (n *notebook) Delivered(delivery report.Report) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.deliveries = append(n.deliveries, delivery)
 }
 
 // last forgets what was before.
-func (n *notebook) last(t *testing.T) (Fetch, Delivery) {
+func (n *notebook) last(t *testing.T) (report.Fetch, report.Report) {
 	t.Helper()
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -62,16 +64,18 @@ func TestTheObserverHearsHowDeliveriesEnd(t *testing.T) {
 		require.NoError(t, r.Publish(t.Context(), v))
 		fetch, delivery := notes.last(t)
 		assert.Equal(t, "ok", fetch.Outcome)
-		assert.Equal(t, map[provider.Reason]int{provider.Missing: 1}, fetch.Refusals)
-		assert.Equal(t, Delivery{Provider: "core", Cause: "publish", Outcome: "delivered", Took: delivery.Took}, delivery)
+		assert.Equal(t, map[entry.State]int{entry.Missing: 1}, fetch.Refusals)
+		assert.Equal(t, []string{"core", "publish", "delivered"}, []string{delivery.Volume.Source, delivery.Cause, delivery.Outcome()})
+		assert.False(t, delivery.Rotated())
+		assert.Zero(t, delivery.Lag)
 
 		r.fake.SetConnection(warehouse("second"))
 		time.Sleep(time.Second)
 		synctest.Wait()
 		_, delivery = notes.last(t)
 		assert.Equal(t, "watch", delivery.Cause)
-		assert.Equal(t, "delivered", delivery.Outcome)
-		assert.True(t, delivery.Rotated)
+		assert.Equal(t, "delivered", delivery.Outcome())
+		assert.True(t, delivery.Rotated())
 
 		r.fake.Fail(provider.ErrUnavailable)
 		time.Sleep(schedule.SafetyPoll + time.Minute)
@@ -79,14 +83,14 @@ func TestTheObserverHearsHowDeliveriesEnd(t *testing.T) {
 		fetch, delivery = notes.last(t)
 		assert.Equal(t, "unavailable", fetch.Outcome)
 		assert.Equal(t, "retry", delivery.Cause)
-		assert.Equal(t, "unavailable", delivery.Outcome)
-		assert.False(t, delivery.Rotated)
+		assert.Equal(t, "unavailable", delivery.Outcome())
+		assert.False(t, delivery.Rotated())
 		assert.False(t, r.Census()[0].Stale)
 		time.Sleep(schedule.MinStaleAfter)
 		states := r.Census()
 		require.Len(t, states, 1)
 		assert.True(t, states[0].Stale)
-		assert.Equal(t, "core", states[0].Provider)
+		assert.Equal(t, "core", states[0].Source)
 		assert.Equal(t, v.TargetPath, states[0].TargetPath)
 	})
 }

@@ -1,7 +1,6 @@
 package delivery
 
 import (
-	"maps"
 	"strconv"
 	"strings"
 	"testing"
@@ -12,8 +11,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/leoflow/secrets-csi/internal/schedule"
+	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/mount"
 	"github.com/leoflow/secrets-csi/pkg/provider"
+	"github.com/leoflow/secrets-csi/pkg/provider/providertest"
 	"github.com/leoflow/secrets-csi/pkg/secret"
 )
 
@@ -61,7 +62,10 @@ func TestMemoryServesNobodyElse(t *testing.T) {
 	for name, change := range map[string]func(*rig, *Volume){
 		"another service account": func(_ *rig, v *Volume) { v.Pod.ServiceAccount = "report" },
 		"another namespace":       func(_ *rig, v *Volume) { v.Pod.Namespace = "elsewhere" },
-		"another request":         func(_ *rig, v *Volume) { v.Variables = Wanted{} },
+		"another's tokens": func(_ *rig, v *Volume) {
+			v.Pod.Token = providertest.Token(v.Pod.Namespace, "report", "of-another")
+		},
+		"another request": func(_ *rig, v *Volume) { v.Variables = Wanted{} },
 		"after the grace": func(r *rig, _ *Volume) {
 			r.fake.Fail(provider.ErrUnavailable)
 			time.Sleep(grace)
@@ -88,19 +92,10 @@ func TestMemoryServesNobodyElse(t *testing.T) {
 
 func outcomeOf(value string) []provider.Outcome {
 	connection := warehouse(value)
-	return []provider.Outcome{{Result: provider.Result{
-		Connections: []provider.ConnectionEntry{{Connection: connection, Version: "1"}},
-		Variables:   []provider.VariableEntry{{Key: "region", Value: secret.New("north"), Version: "1"}},
+	return []provider.Outcome{{Entries: []entry.Entry{
+		entry.OfConnection(connection, "1"), entry.OfVariable("region", secret.New("north"), "1"),
 	}}}
 }
-
-func copies(m *memory) map[string]*memo {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return maps.Clone(m.copies)
-}
-
-func newMemory() *memory { return &memory{grace: grace, copies: map[string]*memo{}} }
 
 func TestACopyIsWhatWasGivenAndWipedInTheEnd(t *testing.T) {
 	for name, end := range map[string]func(*memory){
@@ -113,13 +108,14 @@ func TestACopyIsWhatWasGivenAndWipedInTheEnd(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				m := newMemory()
+				m := newMemory(grace)
 				m.learn("key", outcomeOf("first"), time.Now())
 				result, _, found := m.remind("key")
 				require.True(t, found)
-				assert.Equal(t, outcomeOf("first")[0].Result, result)
-				held := copies(m)["key"].values
-				end(m)
+				assert.Equal(t, outcomeOf("first")[0].Entries, result)
+				var held [][]byte
+				require.True(t, m.copies.Use("key", func(kept *memo) { held = kept.values }))
+				end(&m)
 				require.Len(t, held, 2)
 				for _, value := range held {
 					assert.Equal(t, make([]byte, len(value)), value)
@@ -131,17 +127,17 @@ func TestACopyIsWhatWasGivenAndWipedInTheEnd(t *testing.T) {
 
 func TestMemoryIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := newMemory()
+		m := newMemory(grace)
 		for i := range 100 {
 			m.learn(strconv.Itoa(i), outcomeOf(strings.Repeat("x", mostRemembered/10)), time.Now())
 			time.Sleep(time.Second)
 		}
-		assert.Len(t, copies(m), 9, "the newest are kept")
+		assert.Equal(t, 9, m.copies.Len())
+		assert.True(t, m.copies.Use("99", func(*memo) {}), "the newest are kept")
 		m.learn("huge", outcomeOf(strings.Repeat("x", mostRemembered)), time.Now())
-		assert.NotContains(t, copies(m), "huge")
+		assert.False(t, m.copies.Use("huge", func(*memo) {}))
 		time.Sleep(grace)
 		synctest.Wait()
-		assert.Empty(t, copies(m))
-		assert.Zero(t, m.size)
+		assert.Zero(t, m.copies.Len())
 	})
 }

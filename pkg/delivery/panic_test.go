@@ -12,10 +12,12 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/leoflow/secrets-csi/internal/logkey"
+	"github.com/leoflow/secrets-csi/internal/report"
 	"github.com/leoflow/secrets-csi/internal/schedule"
 	"github.com/leoflow/secrets-csi/pkg/airflow"
 	"github.com/leoflow/secrets-csi/pkg/delivery/render"
-	"github.com/leoflow/secrets-csi/pkg/policy"
+	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 	"github.com/leoflow/secrets-csi/pkg/provider/providertest"
 	"github.com/leoflow/secrets-csi/pkg/secret"
@@ -30,24 +32,23 @@ type bug struct {
 
 const victim = "account-victim"
 
-func (b *bug) Process(_ context.Context, conn airflow.Connection, _ policy.Resolve) (policy.Outcome, error) {
-	if b.on.Load() && b.policy && conn.ID == "trigger" {
+func (b *bug) apply(e *entry.Entry) {
+	if b.on.Load() && b.policy && e.ID == "trigger" {
 		panic("about n33dle")
 	}
-	return policy.Outcome{Connection: conn}, nil
 }
 
 // render trips over the connection "trigger".
-func (b *bug) render(format render.Format, connections []render.Connection, variables []render.Variable, first map[string]string) render.Output {
-	for _, c := range connections {
-		if b.on.Load() && c.Connection.ID == "trigger" {
-			panic(c)
+func (b *bug) render(format render.Format, entries []entry.Entry, first map[string]string) {
+	for _, e := range entries {
+		if b.on.Load() && e.ID == "trigger" {
+			panic(e)
 		}
 	}
-	return render.Render(format, connections, variables, first)
+	render.Render(format, entries, first)
 }
 
-func (b *bug) Fetch(ctx context.Context, pod provider.Identity, request provider.Request) (provider.Result, error) {
+func (b *bug) Fetch(ctx context.Context, pod provider.Identity, request provider.Request) ([]entry.Entry, error) {
 	if b.on.Load() && b.provider && pod.ServiceAccount == victim {
 		panic(pod) // which has a token
 	}
@@ -64,7 +65,7 @@ type grumpy struct {
 	bug *bug
 }
 
-func (g grumpy) Delivered(delivery Delivery) {
+func (g grumpy) Delivered(delivery report.Report) {
 	if g.bug.on.Load() && g.bug.observer {
 		panic("about n33dle")
 	}
@@ -84,7 +85,7 @@ func TestAPanicStaysWithItsVolume(t *testing.T) {
 			rotated(t, func(r *rig) {
 				arrange(r, faulty)
 				faulty.Provider = r.fake
-				r.Providers["core"], r.Policy, r.Observer = faulty, policy.Chain{faulty}, notes
+				r.Providers["core"], r.apply, r.Observer = faulty, faulty.apply, notes
 			}, func(t *testing.T, r *rig) {
 				r.fake.SetConnection(airflow.Connection{ID: "trigger", Type: "http"})
 				broken := r.volume(t, "broken")
@@ -187,4 +188,27 @@ func TestAPanicOfAWatchEndsItAndNothingElse(t *testing.T) {
 		assert.NotContains(t, r.log.String(), "n33dle")
 		assert.Equal(t, 1, strings.Count(r.log.String(), `"msg":"panic"`))
 	})
+}
+
+// A Resolver shares calls, and so panics where nobody of delivery can catch it.
+func TestAPanicThatAResolverTellsOfEndsItsVolume(t *testing.T) {
+	for name, resolve := range map[string]resolverFunc{
+		"told": func(context.Context, entry.Reference) (secret.Text, error) {
+			return secret.Text{}, &logkey.Panic{About: logkey.OfPanic("about n33dle")}
+		},
+		"here": func(context.Context, entry.Reference) (secret.Text, error) { panic("about n33dle") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			r, notes := newRig(t), &notebook{}
+			r.Resolver, r.Observer = resolve, notes
+			r.fake.SetConnection(gcp(`{"key_secret_name":"gcs-key","key_secret_project_id":"p"}`))
+			v := r.volume(t, "a")
+			v.Connections = named("gcs")
+			err := r.Publish(t.Context(), v)
+			assert.Equal(t, Internal, reasonOf(t, err))
+			assert.Equal(t, 1, notes.panics)
+			assert.NotContains(t, err.Error()+r.log.String(), "n33dle")
+			require.NoError(t, r.Publish(t.Context(), r.volume(t, "b")))
+		})
+	}
 }

@@ -6,7 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
+	"strings"
 	"time"
 
 	"github.com/leoflow/secrets-csi/pkg/mount"
@@ -22,13 +22,10 @@ type placement struct {
 	changed bool
 	// offline is set where the content was remembered.
 	offline bool
+	// superseded is set where a delivery that began later was placed before.
+	superseded bool
 	// lines are those of the manifest, withdrawn those that this delivery took away.
 	lines, withdrawn []layout.Entry
-}
-
-// held are the entries that stand as they were, because they cannot be had now.
-func (p placement) held() []layout.Entry {
-	return slices.DeleteFunc(slices.Clone(p.lines), func(entry layout.Entry) bool { return entry.Held == nil })
 }
 
 // place makes the volume hold the content. What this call created it undoes on
@@ -40,12 +37,12 @@ func (d *Deliverer) place(t task, cause string, c content, from answer) (placeme
 	}
 	if t.begun.Number < t.placed {
 		_, health := d.set.look(t.volume)
-		return placement{generation: health.Generation, confirmed: health.Confirmed, offline: health.Offline}, nil
+		return placement{generation: health.Generation, superseded: true}, nil
 	}
 	target := t.spec.TargetPath
 	created, err := d.mount(target, cause == publishing)
 	if err != nil {
-		return placement{}, failf(placeReason(err), err, "making the volume: %v", err)
+		return placement{}, failAt(target, "making the volume", err)
 	}
 	written, err := mount.Write(target, mount.Content{
 		Entries: c.entries, Rest: c.rest,
@@ -61,7 +58,7 @@ func (d *Deliverer) place(t task, cause string, c content, from answer) (placeme
 		if created {
 			err = errors.Join(err, mount.Unmount(target))
 		}
-		return placement{}, failf(placeReason(err), err, "filling the volume: %v", err)
+		return placement{}, failAt(target, "filling the volume", err)
 	}
 	t.placed = t.begun.Number
 	confirmed := from.fetched
@@ -69,7 +66,10 @@ func (d *Deliverer) place(t task, cause string, c content, from answer) (placeme
 		_, health := d.set.look(t.volume)
 		confirmed = health.Confirmed
 	}
-	return placement{written.Generation, confirmed, written.Changed, from.offline != nil, written.Entries, written.Withdrawn}, nil
+	return placement{
+		generation: written.Generation, confirmed: confirmed, changed: written.Changed, offline: from.offline != nil,
+		lines: written.Entries, withdrawn: written.Withdrawn,
+	}, nil
 }
 
 // mount gives the target its tmpfs, unless a generation is there. To tell whose tmpfs
@@ -87,6 +87,17 @@ func (d *Deliverer) mount(target string, publishing bool) (created bool, err err
 		return false, fmt.Errorf("%w: the next publish brings it back", mount.ErrNotMounted)
 	}
 	return d.mounter.Mount(target, mount.Options{SizeBytes: d.VolumeSize})
+}
+
+// failAt is a failure of mount's. Where on the node a volume is stays out of the message,
+// which the pod's author reads, and in Full, which the log has.
+func failAt(target, doing string, err error) *Error {
+	failure := failf(placeReason(err), err, "%s: %v", doing, err)
+	without := strings.NewReplacer(target, "the target path", filepath.Dir(target)+"/", "").Replace(failure.Message)
+	if without != failure.Message {
+		failure.Message, failure.Full = without, failure.Message
+	}
+	return failure
 }
 
 // placeReason is mountReason where it is an entry that Missing would speak of.

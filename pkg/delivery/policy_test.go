@@ -12,8 +12,8 @@ import (
 
 	"github.com/leoflow/secrets-csi/internal/testwait"
 	"github.com/leoflow/secrets-csi/pkg/airflow"
+	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/mount"
-	"github.com/leoflow/secrets-csi/pkg/policy"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 	"github.com/leoflow/secrets-csi/pkg/secret"
 )
@@ -25,7 +25,7 @@ type vault struct {
 	away  bool
 }
 
-func (v *vault) Resolve(_ context.Context, pod provider.Identity, ref provider.Reference) (secret.Text, error) {
+func (v *vault) Resolve(_ context.Context, pod provider.Identity, ref entry.Reference) (secret.Text, error) {
 	v.asked = append(v.asked, pod)
 	if v.away {
 		return secret.Text{}, provider.ErrUnavailable
@@ -43,7 +43,7 @@ func gcp(extra string) airflow.Connection {
 func TestAReferenceIsResolvedUnderThePodsIdentity(t *testing.T) {
 	r := newRig(t)
 	keys := &vault{}
-	r.Policy, r.Resolver = policy.Clouds(), keys
+	r.Resolver = keys
 	r.fake.SetConnection(gcp(`{"key_secret_name":"gcs-key","key_secret_project_id":"p"}`))
 	v := r.volume(t, "a")
 	v.Connections = named("gcs")
@@ -69,7 +69,7 @@ func TestAReferenceIsResolvedUnderThePodsIdentity(t *testing.T) {
 
 func TestAReferenceThatCannotBeResolvedFailsItsEntryAlone(t *testing.T) {
 	r := newRig(t)
-	r.Policy, r.Resolver = policy.Clouds(), &vault{}
+	r.Resolver = &vault{}
 	r.fake.SetConnection(gcp(`{"key_secret_name":"nowhere","key_secret_project_id":"p"}`))
 	v := r.volume(t, "a")
 	v.Connections = named("gcs", "warehouse")
@@ -86,7 +86,7 @@ func TestAReferenceThatCannotBeResolvedFailsItsEntryAlone(t *testing.T) {
 func TestASecretManagerThatIsAwayTakesNothingAway(t *testing.T) {
 	r := newRig(t)
 	keys := &vault{}
-	r.Policy, r.Resolver = policy.Clouds(), keys
+	r.Resolver = keys
 	r.fake.SetConnection(gcp(`{"key_secret_name":"gcs-key","key_secret_project_id":"p"}`))
 	v := r.volume(t, "a")
 	v.Connections = named("gcs")
@@ -117,10 +117,10 @@ func TestAHeldReferenceIsAskedForAgainSoon(t *testing.T) {
 	var away atomic.Bool
 	var key atomic.Value
 	key.Store("first")
-	keys := resolverFunc(func(ctx context.Context, ref provider.Reference) (secret.Text, error) {
+	keys := resolverFunc(func(ctx context.Context, ref entry.Reference) (secret.Text, error) {
 		return (&vault{away: away.Load(), key: key.Load().(string)}).Resolve(ctx, provider.Identity{}, ref)
 	})
-	arrange := func(r *rig) { r.Policy, r.Resolver = policy.Clouds(), keys }
+	arrange := func(r *rig) { r.Resolver = keys }
 	rotated(t, arrange, func(t *testing.T, r *rig) {
 		r.fake.SetConnection(gcp(`{"key_secret_name":"gcs-key","key_secret_project_id":"p"}`))
 		v := r.volume(t, "a")
@@ -129,7 +129,7 @@ func TestAHeldReferenceIsAskedForAgainSoon(t *testing.T) {
 
 		away.Store(true)
 		key.Store("second")
-		r.fake.Notify(provider.Change{Entries: []provider.Name{{Kind: provider.Connection, ID: "gcs"}}})
+		r.fake.Notify(provider.Change{Entries: []entry.Name{{Kind: entry.Connection, ID: "gcs"}}})
 		synctest.Wait()
 		require.NotEmpty(t, must(r.Health(v.ID)).Problem)
 		away.Store(false)
@@ -141,9 +141,9 @@ func TestAHeldReferenceIsAskedForAgainSoon(t *testing.T) {
 }
 
 // resolverFunc is a secret manager made of a function.
-type resolverFunc func(ctx context.Context, ref provider.Reference) (secret.Text, error)
+type resolverFunc func(ctx context.Context, ref entry.Reference) (secret.Text, error)
 
-func (f resolverFunc) Resolve(ctx context.Context, _ provider.Identity, ref provider.Reference) (secret.Text, error) {
+func (f resolverFunc) Resolve(ctx context.Context, _ provider.Identity, ref entry.Reference) (secret.Text, error) {
 	return f(ctx, ref)
 }
 
@@ -163,7 +163,7 @@ func TestReferencesOfAVolumeAreResolvedAtOnce(t *testing.T) {
 	r := newRig(t)
 	var asked atomic.Int32
 	both := make(chan struct{})
-	r.Policy, r.Resolver = policy.Clouds(), resolverFunc(func(context.Context, provider.Reference) (secret.Text, error) {
+	r.Resolver = resolverFunc(func(context.Context, entry.Reference) (secret.Text, error) {
 		if asked.Add(1) == 2 {
 			close(both)
 		}
@@ -172,33 +172,23 @@ func TestReferencesOfAVolumeAreResolvedAtOnce(t *testing.T) {
 		case <-time.After(testwait.Limit):
 			t.Error("one reference waits for the other")
 		}
-		return (&vault{}).Resolve(t.Context(), provider.Identity{}, provider.Reference{Name: "gcs-key"})
+		return (&vault{}).Resolve(t.Context(), provider.Identity{}, entry.Reference{Name: "gcs-key"})
 	})
 	require.NoError(t, r.Publish(t.Context(), twoReferences(t, r)))
-}
-
-// taking is a policy that takes a second for each connection.
-type taking struct{}
-
-func (taking) Process(_ context.Context, conn airflow.Connection, _ policy.Resolve) (policy.Outcome, error) {
-	time.Sleep(time.Second)
-	return policy.Outcome{Connection: conn}, nil
 }
 
 // A goroutine for each would be one for each entry of each pod that starts.
 func TestWhatRefersToNothingIsDecidedOnInTurn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d, began := &Deliverer{Config: Config{Policy: policy.Chain{taking{}}}}, time.Now()
-		made, err := d.decide(t.Context(), Volume{}, make([]provider.ConnectionEntry, 5), false)
-		require.NoError(t, err)
-		assert.Len(t, made.connections, 5)
+		d, began := &Deliverer{apply: func(*entry.Entry) { time.Sleep(time.Second) }}, time.Now()
+		require.NoError(t, d.decide(t.Context(), task{}, make([]entry.Entry, 5)))
 		assert.Equal(t, 5*time.Second, time.Since(began))
 	})
 }
 
 func TestNobodyWaitsForTheRestOfWhatCannotBeHad(t *testing.T) {
 	r := newRig(t)
-	r.Policy, r.Resolver = policy.Clouds(), resolverFunc(func(ctx context.Context, ref provider.Reference) (secret.Text, error) {
+	r.Resolver = resolverFunc(func(ctx context.Context, ref entry.Reference) (secret.Text, error) {
 		if ref.Name == "one" {
 			<-ctx.Done()
 		}
@@ -215,7 +205,7 @@ type fixed struct {
 	err   error
 }
 
-func (f fixed) Resolve(context.Context, provider.Identity, provider.Reference) (secret.Text, error) {
+func (f fixed) Resolve(context.Context, provider.Identity, entry.Reference) (secret.Text, error) {
 	return secret.New(f.value), f.err
 }
 
@@ -234,7 +224,7 @@ func TestAReferenceThatGoesBadIsHeld(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t)
-			r.Policy, r.Resolver = policy.Clouds(), &vault{}
+			r.Resolver = &vault{}
 			r.fake.SetConnection(gcp(`{"key_secret_name":"gcs-key","key_secret_project_id":"p"}`))
 			v := r.volume(t, "a")
 			v.Connections = named("gcs", "warehouse")

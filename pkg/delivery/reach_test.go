@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/leoflow/secrets-csi/internal/schedule"
+	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 )
 
@@ -91,7 +92,7 @@ func TestASignOfLifeIsLookedIntoAtOnce(t *testing.T) {
 		time.Sleep(5 * time.Minute)
 		synctest.Wait()
 		r.fake.Fail(nil)
-		r.fake.Notify(provider.Change{Entries: []provider.Name{{Kind: provider.Variable, ID: "of nobody here"}}})
+		r.fake.Notify(provider.Change{Entries: []entry.Name{{Kind: entry.Variable, ID: "of nobody here"}}})
 		synctest.Wait()
 		assert.Empty(t, r.Unreachable())
 	})
@@ -168,7 +169,7 @@ type partial struct {
 	release chan struct{}
 }
 
-func (p *partial) Fetch(ctx context.Context, pod provider.Identity, request provider.Request) (provider.Result, error) {
+func (p *partial) Fetch(ctx context.Context, pod provider.Identity, request provider.Request) ([]entry.Entry, error) {
 	if p.blocked.Load() && strings.HasPrefix(pod.ServiceAccount, "account-") {
 		<-p.release
 	}
@@ -207,12 +208,12 @@ func TestVolumesAlikeAreLookedAtTogether(t *testing.T) {
 // crowded does not answer the pods of one namespace.
 type crowded struct{ provider.Provider }
 
-func (c crowded) Fetch(ctx context.Context, pod provider.Identity, request provider.Request) (provider.Result, error) {
+func (c crowded) Fetch(ctx context.Context, pod provider.Identity, request provider.Request) ([]entry.Entry, error) {
 	if pod.Namespace != "evil" {
 		return c.Provider.Fetch(ctx, pod, request)
 	}
 	<-ctx.Done()
-	return provider.Result{}, provider.OfCall(fmt.Errorf("reading namespace evil: %w", provider.ErrUnavailable))
+	return nil, provider.OfCall(fmt.Errorf("reading namespace evil: %w", provider.ErrUnavailable))
 }
 
 func TestASlowNamespaceIsNobodyElsesOutage(t *testing.T) {

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/leoflow/secrets-csi/pkg/provider"
+	"github.com/leoflow/secrets-csi/pkg/entry"
 )
 
 // idsLike are count ids of the same beginning.
@@ -34,7 +34,7 @@ func TestAMessageThatAnEventHasNoRoomForIsMadeToFit(t *testing.T) {
 		"of each kind and reason": {func(r *rig, v *Volume) {
 			v.Connections, v.Variables = named(idsLike("denied", 300)...), named(idsLike("missing", 300)...)
 			for _, id := range idsLike("denied", 300) {
-				r.fake.Deny("etl", provider.Name{Kind: provider.Connection, ID: id})
+				r.fake.Deny("etl", entry.Name{Kind: entry.Connection, ID: id})
 			}
 		}, `300 connections denied to service account airflow/etl by core: "denied000", `},
 		"one very long": {func(_ *rig, v *Volume) { v.Variables = named(strings.Repeat("é", 100), strings.Repeat("\x01", 250)) },
@@ -83,7 +83,7 @@ func TestWithdrawnEntriesAreCountedWhereTheyAreMany(t *testing.T) {
 	v.Variables = named(ids...)
 	require.NoError(t, r.Publish(t.Context(), v))
 	for _, id := range ids {
-		r.fake.Remove(provider.Name{Kind: provider.Variable, ID: id})
+		r.fake.Remove(entry.Name{Kind: entry.Variable, ID: id})
 	}
 	r.look(t)
 	problem := must(r.Health(v.ID)).Problem

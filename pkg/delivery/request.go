@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/leoflow/secrets-csi/internal/schedule"
+	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 )
 
@@ -28,22 +29,22 @@ func request(spec Volume) provider.Request {
 
 // wantedSet is what the volume wants, as the schedule looks changes up in it.
 func wantedSet(spec Volume) schedule.Set {
-	var kinds []provider.Kind
-	var names []provider.Name
-	for _, kind := range []provider.Kind{provider.Connection, provider.Variable} {
+	var kinds []entry.Kind
+	var names []entry.Name
+	for _, kind := range []entry.Kind{entry.Connection, entry.Variable} {
 		wanted := spec.wanted(kind)
 		if wanted.All {
 			kinds = append(kinds, kind)
 		}
 		for _, name := range wanted.Names {
-			names = append(names, provider.Name{Kind: kind, ID: name.ID})
+			names = append(names, entry.Name{Kind: kind, ID: name.ID})
 		}
 	}
 	return schedule.NewSet(kinds, names)
 }
 
-func (v Volume) wanted(kind provider.Kind) Wanted {
-	if kind == provider.Variable {
+func (v Volume) wanted(kind entry.Kind) Wanted {
+	if kind == entry.Variable {
 		return v.Variables
 	}
 	return v.Connections

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/leoflow/secrets-csi/internal/logkey"
+	"github.com/leoflow/secrets-csi/internal/pause"
+	"github.com/leoflow/secrets-csi/internal/report"
 	"github.com/leoflow/secrets-csi/internal/schedule"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 )
@@ -73,16 +75,18 @@ func (d *Deliverer) trigger() {
 // polled until it tells of something.
 func (d *Deliverer) watch(ctx context.Context, name string, watcher provider.Watcher) {
 	var refusing atomic.Bool
-	for ; ctx.Err() == nil; d.sleepFor(ctx, watchRetry) {
-		d.setWatched(name, !refusing.Load())
+	for ; ctx.Err() == nil; pause.Wait(ctx, watchRetry) {
+		if !refusing.Load() {
+			d.replan(func(plan *schedule.Schedule) { plan.WatchBegan(name) })
+		}
 		err := d.guard(Volume{Provider: name}, func() error {
 			return watcher.Watch(ctx, func(change provider.Change) {
 				refusing.Store(false)
-				d.notify(name, change)
+				d.replan(func(plan *schedule.Schedule) { plan.Notified(name, schedule.Change(change), time.Now()) })
 			})
 		})
-		d.setWatched(name, false)
 		unsupported, refused := errors.Is(err, provider.ErrWatchUnsupported), refusing.Load()
+		d.replan(func(plan *schedule.Schedule) { plan.WatchEnded(name, !unsupported || !refused, time.Now()) })
 		switch {
 		case ctx.Err() != nil:
 			return
@@ -91,9 +95,6 @@ func (d *Deliverer) watch(ctx context.Context, name string, watcher provider.Wat
 		case !refused:
 			d.Log.Info("polling for changes, since the provider cannot be watched", logkey.Provider, name, logkey.Error, err)
 		}
-		if !unsupported || !refused { // what changes from here on nobody tells
-			d.changed(name, provider.Change{All: true}, d.PollEvery)
-		}
 		if unsupported && !isForNow(err) {
 			return
 		}
@@ -101,27 +102,9 @@ func (d *Deliverer) watch(ctx context.Context, name string, watcher provider.Wat
 	}
 }
 
-func (d *Deliverer) setWatched(name string, up bool) {
-	d.set.plan(func(plan *schedule.Schedule) { plan.Watched(name, up) })
-}
-
-// notify takes in what a watch tells, which is a sign of life, too. A change of single
-// entries is let through at once; after a gap all volumes of the node are fetched over a
-// while.
-func (d *Deliverer) notify(name string, change provider.Change) {
-	d.set.plan(func(plan *schedule.Schedule) {
-		plan.Watched(name, true)
-		plan.ProbeNow(name, time.Now())
-	})
-	within := time.Duration(0)
-	if change.All {
-		within = schedule.ResyncSpread
-	}
-	d.changed(name, change, within)
-}
-
-func (d *Deliverer) changed(name string, change provider.Change, within time.Duration) {
-	d.set.plan(func(plan *schedule.Schedule) { plan.Changed(name, change, within, time.Now()) })
+// replan changes the schedule, and has the loop look what is due now.
+func (d *Deliverer) replan(do func(plan *schedule.Schedule)) {
+	d.set.plan(do)
 	d.trigger()
 }
 
@@ -131,18 +114,20 @@ func isForNow(err error) bool {
 		errors.Is(err, provider.ErrUnauthenticated) || errors.Is(err, provider.ErrProtocol)
 }
 
-func (*Deliverer) sleepFor(ctx context.Context, wait time.Duration) {
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-timer.C:
-	}
-}
-
 // staleAfter is how old the volume's last confirmation may grow before its readers
 // should doubt it.
-func (d *Deliverer) staleAfter(spec Volume) (after time.Duration) {
-	d.set.plan(func(plan *schedule.Schedule) { after = plan.StaleAfter(spec.Refresh) })
-	return after
+func (d *Deliverer) staleAfter(spec Volume) time.Duration {
+	return d.set.schedule.StaleAfter(spec.Refresh) // which nothing changes
+}
+
+// tellStale tells the pods whose files have just become so old that they are in doubt.
+func (d *Deliverer) tellStale() {
+	for _, v := range d.set.turnedStale(time.Now()) {
+		spec, health := d.set.look(v)
+		message := "the files were last confirmed " + health.Age() + " ago"
+		if full, known := d.Health(spec.ID); known && full.Problem != "" {
+			message = full.Problem
+		}
+		d.Recorder.Record(subject(spec), report.EventVolumeStale, message)
+	}
 }

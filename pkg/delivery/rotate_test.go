@@ -11,8 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/leoflow/secrets-csi/internal/schedule"
+	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/provider"
-	"github.com/leoflow/secrets-csi/pkg/secret"
 )
 
 // rotated runs a test in virtual time with the rotation loop running.
@@ -75,7 +75,7 @@ func TestAChangeInOneNamespaceConcernsNoOther(t *testing.T) {
 		require.NoError(t, r.Publish(t.Context(), there))
 		before := len(r.fake.Calls())
 
-		r.fake.Notify(provider.Change{Namespace: "airflow", Entries: []provider.Name{{Kind: provider.Connection, ID: "warehouse"}}})
+		r.fake.Notify(provider.Change{Namespace: "airflow", Entries: []entry.Name{{Kind: entry.Connection, ID: "warehouse"}}})
 		synctest.Wait()
 		calls := r.fake.Calls()[before:]
 		require.Len(t, calls, 1)
@@ -88,7 +88,7 @@ func TestAPodOfAGroupWhoseTokenIsRefusedGetsNothingOfItsNeighbours(t *testing.T)
 		good, bad := r.volume(t, "good"), r.volume(t, "bad")
 		require.NoError(t, r.Publish(t.Context(), good))
 		require.NoError(t, r.Publish(t.Context(), bad))
-		r.fake.RefuseToken(secret.New("token-of-bad"))
+		r.fake.RefuseToken(r.volume(t, "bad").Pod.Token)
 		r.fake.SetConnection(warehouse("second"))
 		synctest.Wait()
 		assert.Equal(t, secondURI, read(t, good, "connections/warehouse"))

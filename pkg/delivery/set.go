@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/leoflow/secrets-csi/internal/report"
 	"github.com/leoflow/secrets-csi/internal/schedule"
 )
 
@@ -24,11 +25,8 @@ type volume struct {
 	// key is groupKey(spec).
 	key  string
 	gone bool
-	// lastEvents are the events that the pod was told of what still lasts, stale that it
-	// was told it is stale.
-	lastEvents map[EventReason]string
-	stale      bool
-
+	// events is what the pod was told.
+	events report.Events
 	// placed is the number of the delivery whose outcome stands in the volume. One that
 	// began earlier and ends later is dropped: it knows less. The target path's lock
 	// guards it.
@@ -68,9 +66,9 @@ func (s *set) adopt(spec Volume, health Health) (v *volume, differs bool, err er
 	other, taken := s.at[spec.TargetPath]
 	switch {
 	case known && v.spec.TargetPath != spec.TargetPath:
-		return nil, false, failf(Conflict, nil, "volume %s is already published at %s", spec.ID, v.spec.TargetPath)
+		return nil, false, failf(Conflict, nil, "volume %s is already published at another target path", spec.ID)
 	case taken && other != v:
-		return nil, false, failf(Conflict, nil, "another volume, %s, is published at %s", other.spec.ID, spec.TargetPath)
+		return nil, false, failf(Conflict, nil, "another volume, %s, is published at the target path", other.spec.ID)
 	case !known:
 		v = &volume{spec: spec, key: groupKey(spec), health: health}
 		s.live[spec.ID], s.at[spec.TargetPath] = v, v
@@ -124,32 +122,14 @@ func (s *set) takeDue(now time.Time) (groups [][]task, wait time.Duration) {
 	return groups, wait
 }
 
-// outcome is how a delivery ended. Where there is no new generation the files are as they
-// were.
-type outcome struct {
-	placement
-	// failed is set where it is to be tried again soon.
-	failed  bool
-	problem string
-	// lost is set where the volume's mount was found gone.
-	lost bool
-	// held is how many entries stand as they were, because they cannot be had now.
-	held int
-}
-
-// end records a delivery's outcome.
-func (s *set) end(t task, o outcome) {
+// end takes in how a delivery went.
+func (s *set) end(t task, made report.Report) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	health := &t.health
-	health.Problem = o.problem
-	switch {
-	case o.lost: // it waits for Publish again, as one that is new
-		health.Generation = 0
-	case o.generation > 0:
-		*health = Health{o.generation, o.confirmed, o.offline, o.held, o.problem}
-	}
-	s.schedule.Ended(t.begun, schedule.Ended{Failed: o.failed, Changed: o.changed, HasFiles: health.Generation > 0}, time.Now())
+	t.health = t.health.After(made)
+	s.schedule.Ended(t.begun, schedule.Ended{
+		Failed: made.Failure != nil || made.Offline || made.Late, Changed: made.Changed, HasFiles: t.health.Generation > 0,
+	}, time.Now())
 }
 
 func (s *set) find(id string) *volume {
@@ -217,38 +197,19 @@ func (s *set) lose(v *volume) {
 	}
 }
 
-// remember takes in what lasts, and returns the reasons of it that are new. With also set,
-// what was remembered before lasts as well.
-func (s *set) remember(v *volume, lasting map[EventReason]string, also bool) (news []EventReason) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for reason, text := range lasting {
-		if v.lastEvents[reason] != text {
-			news = append(news, reason)
-		}
-	}
-	if also {
-		for reason, text := range v.lastEvents {
-			if _, renewed := lasting[reason]; !renewed {
-				lasting[reason] = text
-			}
-		}
-	}
-	v.lastEvents = lasting
-	slices.Sort(news)
-	return news
-}
-
 // turnedStale are the volumes that have become stale since it was last called.
 func (s *set) turnedStale(now time.Time) (turned []*volume) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, v := range s.live {
-		was := v.stale
-		v.stale = v.health.Generation > 0 && now.Sub(v.health.Confirmed) > s.schedule.StaleAfter(v.spec.Refresh)
-		if v.stale && !was {
+		if v.events.TurnedStale(s.isStale(v, now)) {
 			turned = append(turned, v)
 		}
 	}
 	return turned
+}
+
+// isStale reports whether readers of the volume's files should doubt them.
+func (s *set) isStale(v *volume, now time.Time) bool {
+	return v.health.Generation > 0 && now.Sub(v.health.Confirmed) > s.schedule.StaleAfter(v.spec.Refresh)
 }

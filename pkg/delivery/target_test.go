@@ -24,7 +24,7 @@ func TestATargetHasOneVolume(t *testing.T) {
 
 	err := r.Publish(t.Context(), other)
 	assert.Equal(t, Conflict, reasonOf(t, err))
-	assert.EqualError(t, err, "another volume, csi-a, is published at "+v.TargetPath)
+	assert.EqualError(t, err, "another volume, csi-a, is published at the target path")
 	assert.False(t, r.Holds(other.ID, v.TargetPath), "what is there is not this volume")
 	assert.True(t, r.Holds(v.ID, v.TargetPath))
 	assert.Equal(t, firstURI, read(t, v, "connections/warehouse"))
@@ -198,9 +198,13 @@ func TestAnOlderAnswerThatComesLateIsDropped(t *testing.T) {
 		return begun, answer{Outcome: outcome, fetched: time.Now()}
 	}
 	older, late := ask("older")
+	r.fake.Break(variableName("region"), "its seal is broken")
 	newer, prompt := ask("second")
 	require.NoError(t, r.fill(t.Context(), rotating, newer, prompt))
 	require.NoError(t, r.fill(t.Context(), rotating, older, late))
 	assert.Equal(t, secondURI, read(t, v, "connections/warehouse"))
-	assert.Equal(t, uint64(2), must(r.Health(v.ID)).Generation)
+	health := must(r.Health(v.ID))
+	assert.Equal(t, uint64(2), health.Generation)
+	assert.Equal(t, 1, health.Held, "nor what is known of it")
+	assert.Contains(t, health.Problem, "its seal is broken")
 }

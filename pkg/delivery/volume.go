@@ -3,6 +3,7 @@ package delivery
 import (
 	"time"
 
+	"github.com/leoflow/secrets-csi/internal/report"
 	"github.com/leoflow/secrets-csi/pkg/delivery/render"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 )
@@ -44,22 +45,9 @@ type WantedName struct {
 	Optional bool
 }
 
-// Health is how a volume is.
-type Health struct {
-	// Generation is that of the files now in the volume; zero before the first.
-	Generation uint64
-	// Confirmed is when the provider last said that the files are what they should be.
-	Confirmed time.Time
-	// Offline is set while the files are what the node remembered; see Config.OfflineGrace.
-	Offline bool
-	// Held is how many entries cannot be had now, and stand as they were delivered before.
-	Held int
-	// Problem says what is wrong with the volume, without values; empty if nothing is.
-	Problem string
-}
-
-// age is how long ago the files were confirmed, as a person reads it. A clock that was
-// stepped back has it in the future.
-func (h Health) age() string {
-	return max(0, time.Since(h.Confirmed)).Round(time.Second).String()
-}
+type (
+	// Health is how a volume is.
+	Health = report.Health
+	// State is how a live one is, for whoever counts them.
+	State = report.State
+)

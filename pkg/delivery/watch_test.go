@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/leoflow/secrets-csi/internal/schedule"
+	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 	"github.com/leoflow/secrets-csi/pkg/provider/providertest"
 )
@@ -60,7 +61,7 @@ func TestNewsThatChangesNothingWearsOff(t *testing.T) {
 		v := r.volume(t, "a")
 		require.NoError(t, r.Publish(t.Context(), v))
 		<-r.fake.Watching()
-		news := provider.Change{Entries: []provider.Name{{Kind: provider.Connection, ID: "warehouse"}}}
+		news := provider.Change{Entries: []entry.Name{{Kind: entry.Connection, ID: "warehouse"}}}
 		before := len(r.fake.Calls())
 		for range 60_000 {
 			r.fake.Notify(news)

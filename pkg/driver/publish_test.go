@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 	"github.com/leoflow/secrets-csi/pkg/secret"
 )
@@ -245,8 +246,8 @@ func TestPublishRefusesBadTokens(t *testing.T) {
 
 func TestPublishReportsTheProvider(t *testing.T) {
 	r := newRig(t)
-	r.provider.Deny("worker", provider.Name{Kind: provider.Connection, ID: "payroll"})
-	r.provider.Break(provider.Name{Kind: provider.Variable, ID: "broken"}, "its extra is not JSON")
+	r.provider.Deny("worker", entry.Name{Kind: entry.Connection, ID: "payroll"})
+	r.provider.Break(entry.Name{Kind: entry.Variable, ID: "broken"}, "its extra is not JSON")
 	r.provider.SetVariable("nul", "a\x00b")
 	r.provider.SetVariable("big", strings.Repeat("x", volumeSize))
 	runBreakages(t, r, []breakage{

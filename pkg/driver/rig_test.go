@@ -20,6 +20,7 @@ import (
 	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/credentials/insecure"
 
+	"github.com/leoflow/secrets-csi/internal/report"
 	"github.com/leoflow/secrets-csi/internal/testwait"
 	"github.com/leoflow/secrets-csi/pkg/airflow"
 	"github.com/leoflow/secrets-csi/pkg/delivery"
@@ -86,7 +87,7 @@ func (r *rig) newDeliverer() *delivery.Deliverer {
 		VolumeSize:   volumeSize,
 		FetchTimeout: 5 * time.Second,
 		PollEvery:    time.Minute,
-		Log:          r.server.Driver.Logger,
+		Readers:      report.Readers{Log: r.server.Driver.Logger},
 	})
 }
 

@@ -127,11 +127,15 @@ func (s *Server) paths() []string {
 
 func (s *Server) registrationPath() string { return filepath.Join(s.RegistrationDir, Name+"-reg.sock") }
 
+// workers are goroutines that serve one call after another, so that not each call has to
+// grow a stack of its own. More calls at once are served by goroutines that come and go.
+const workers = 8
+
 // servers are the gRPC servers in the order of paths.
 func (s *Server) servers() []*grpc.Server {
 	config := s.Driver.withDefaults()
 	calls := grpc.UnaryInterceptor(callLog{config.Logger, config.Observer}.intercept)
-	driver := grpc.NewServer(calls)
+	driver := grpc.NewServer(calls, grpc.NumStreamWorkers(workers))
 	csi.RegisterIdentityServer(driver, identity{})
 	csi.RegisterNodeServer(driver, &node{Config: config})
 	if s.RegistrationDir == "" {

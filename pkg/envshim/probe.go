@@ -26,10 +26,10 @@ type Report struct {
 
 // Finding is what a probe found about one entry that was asked for.
 type Finding struct {
-	Kind  string `json:"kind"`
-	ID    string `json:"id"`
-	State string `json:"state"`
-	Env   string `json:"env,omitempty"`
+	Kind  layout.Kind  `json:"kind"`
+	ID    string       `json:"id"`
+	State layout.State `json:"state"`
+	Env   string       `json:"env,omitempty"`
 	// Size is that of the environment string, in bytes, with name and NUL.
 	Size int `json:"size,omitempty"`
 	// Grade is of connections whose type the driver's policy knows.

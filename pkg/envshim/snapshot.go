@@ -24,8 +24,9 @@ var errSwapped = errors.New("the generation was replaced while it was read")
 
 // Entry is one delivered value and the environment variable that carries it.
 type Entry struct {
-	Kind, ID, Env string
-	Value         secret.Text
+	Kind    layout.Kind
+	ID, Env string
+	Value   secret.Text
 }
 
 // Snapshot is one whole generation of a volume.
@@ -40,12 +41,12 @@ type Snapshot struct {
 // backend, what Airflow's file backend serves is in neither: Airflow asks its environment
 // after the file, so a copy there would outlive a withdrawal, and rotations too.
 func (s Snapshot) Environment(withBackend bool) (carried, left []Entry) {
-	lines := make(map[[2]string]layout.Entry, len(s.Manifest.Entries))
+	lines := make(map[layout.Name]layout.Entry, len(s.Manifest.Entries))
 	for _, line := range s.Manifest.Entries {
-		lines[[2]string{line.Kind, line.ID}] = line
+		lines[line.Name()] = line
 	}
 	for _, entry := range s.Entries {
-		switch line := lines[[2]string{entry.Kind, entry.ID}]; {
+		switch line := lines[layout.Name{Kind: entry.Kind, ID: entry.ID}]; {
 		case withBackend && !line.Has(layout.NoticeExtraIsText):
 		case !line.Required && entry.isTooLong():
 			left = append(left, entry)

@@ -23,10 +23,10 @@ func (s *standing) has(files []File, mode fs.FileMode, gid int) bool {
 }
 
 // count is how many values there are; -1 where it cannot be told.
-func (f files) count() int {
+func (f *files) count() int {
 	count := 0
-	for _, dir := range f.values {
-		members, err := dir.members()
+	for i := range f.values {
+		members, err := f.value(i).members()
 		if err != nil {
 			return -1
 		}
@@ -35,7 +35,7 @@ func (f files) count() int {
 	return count
 }
 
-func (f files) has(file File, mode fs.FileMode, gid int) bool {
+func (f *files) has(file File, mode fs.FileMode, gid int) bool {
 	dir, name := f.locate(file.Path)
 	fd, err := dir.open(name, unix.O_RDONLY, 0)
 	if err != nil {

@@ -84,12 +84,12 @@ func (c Content) validate() error {
 	if c.GID < 0 {
 		return fmt.Errorf("%w: group %d", ErrContent, c.GID)
 	}
-	names, paths := make(map[name]bool, len(c.Entries)), make(map[string]bool, len(c.Entries))
+	names, paths := make(map[layout.Name]bool, len(c.Entries)), make(map[string]bool, len(c.Entries))
 	for _, entry := range c.Entries {
 		switch {
 		case layout.AirflowFile(entry.Kind) == "":
 			return fmt.Errorf("%w: %q has the kind %q, which there is not", ErrContent, entry.ID, entry.Kind)
-		case names[nameOf(entry.Entry)]:
+		case names[entry.Name()]:
 			return fmt.Errorf("%w: %s %q is there twice", ErrContent, entry.Kind, entry.ID)
 		case entry.State != layout.Delivered:
 		case !isValueFile(entry.File):
@@ -97,7 +97,7 @@ func (c Content) validate() error {
 		case paths[entry.File]:
 			return fmt.Errorf("%w: %q is there twice", ErrContent, entry.File)
 		}
-		names[nameOf(entry.Entry)], paths[entry.File] = true, true
+		names[entry.Name()], paths[entry.File] = true, true
 	}
 	return nil
 }
@@ -113,8 +113,3 @@ func (c Content) dirMode() fs.FileMode {
 	readable := c.Mode & 0o044
 	return 0o700 | readable | readable>>2
 }
-
-// name names an entry.
-type name struct{ kind, id string }
-
-func nameOf(entry layout.Entry) name { return name{entry.Kind, entry.ID} }

@@ -66,9 +66,9 @@ func (d directory) enter(name string) (directory, error) {
 	return directory(fd), nil
 }
 
-// mkdir makes a directory that root alone can enter, and opens it.
-func (d directory) mkdir(name string) (directory, error) {
-	err := d.do("mkdirat", name, func() error { return unix.Mkdirat(int(d), name, 0o700) })
+// mkdir makes a directory and opens it.
+func (d directory) mkdir(name string, mode fs.FileMode) (directory, error) {
+	err := d.do("mkdirat", name, func() error { return unix.Mkdirat(int(d), name, uint32(mode)) })
 	if err != nil {
 		return closed, err
 	}

@@ -29,46 +29,48 @@ func Current(target string) (Generation, error) {
 		return Generation{}, err
 	}
 	defer volume.close()
-	current, err := volume.current()
+	current, top, err := volume.current()
+	top.close()
 	if err != nil {
 		return Generation{}, fmt.Errorf("reading %s: %w", target, err)
 	}
 	return current, nil
 }
 
-// current finds the generation that the data link names. With an error about its
-// manifest comes its name all the same.
-func (v volume) current() (Generation, error) {
-	name, err := v.readlink(layout.DataLink)
+// current finds the generation that the data link names, and opens it. With an error about
+// its manifest comes its name all the same.
+func (v volume) current() (current Generation, top directory, err error) {
+	current.name, err = v.readlink(layout.DataLink)
 	if errors.Is(err, fs.ErrNotExist) {
-		return Generation{}, ErrNoGeneration
+		err = ErrNoGeneration
 	}
 	if err != nil {
-		return Generation{}, err
+		return Generation{}, closed, err
 	}
-	current := Generation{name: name}
-	generation, err := v.enter(name)
+	top, err = v.enter(current.name)
 	if err != nil {
-		return current, err
+		return current, closed, err
 	}
-	defer generation.close()
-	text, stat, err := generation.read(layout.ManifestFile)
+	text, stat, err := top.read(layout.ManifestFile)
 	if err != nil {
-		return current, err
+		return current, top, err
 	}
 	current.Confirmed = time.Unix(stat.Mtim.Unix())
 	current.Manifest, err = layout.ParseManifest(text)
-	return current, err
+	return current, top, err
 }
 
 // files are the directories of a generation, held open.
 type files struct {
 	top directory
-	// values are in the order of layout.ValueDirs; closed where there is none.
+	// values are in the order of layout.ValueDirs; closed before anything is looked for
+	// there, and where there is none.
 	values [3]directory
 }
 
-func (f files) close() {
+func filesIn(top directory) *files { return &files{top, [3]directory{closed, closed, closed}} }
+
+func (f *files) close() {
 	for _, dir := range f.values {
 		dir.close()
 	}
@@ -76,31 +78,40 @@ func (f files) close() {
 }
 
 // locate returns the directory that a file of the volume is in, and its name there.
-func (f files) locate(path string) (directory, string) {
+func (f *files) locate(path string) (directory, string) {
 	dir, name, found := strings.Cut(path, "/")
 	if !found {
 		return f.top, path
 	}
 	if i := slices.Index(layout.ValueDirs(), dir); i >= 0 {
-		return f.values[i], name
+		return f.value(i), name
 	}
 	return closed, name
 }
 
-func (f files) read(path string) ([]byte, error) {
+// value opens a directory of values where it is not. What is in one that cannot be opened
+// cannot be read either.
+func (f *files) value(i int) directory {
+	if f.values[i] == closed {
+		f.values[i], _ = f.top.enter(layout.ValueDirs()[i])
+	}
+	return f.values[i]
+}
+
+func (f *files) read(path string) ([]byte, error) {
 	dir, name := f.locate(path)
 	data, _, err := dir.read(name)
 	return data, err
 }
 
-func (f files) create(file File, content Content) error {
+func (f *files) create(file File, content Content) error {
 	dir, name := f.locate(file.Path)
 	return dir.create(name, file.Data, content.Mode, content.GID)
 }
 
 // rewrite puts another manifest into the generation that is shown: what stands beside it
 // stays, and no one who watches the volume is woken.
-func (f files) rewrite(manifest []byte, content Content) error {
+func (f *files) rewrite(manifest []byte, content Content) error {
 	if err := f.top.remove(manifestTemp); err != nil { // a killed writer's
 		return err
 	}
@@ -122,7 +133,7 @@ const manifestTemp = layout.ManifestFile + ".next"
 
 // confirm records that the generation was still current at the given time. It changes no
 // content, and wakes no one who watches the volume.
-func (f files) confirm(at time.Time) error { return f.top.touch(layout.ManifestFile, at) }
+func (f *files) confirm(at time.Time) error { return f.top.touch(layout.ManifestFile, at) }
 
 // stage writes a generation that nothing names yet. If that fails, nothing of it
 // stays.
@@ -135,7 +146,7 @@ func (v volume) stage(content Content, all []File) (name string, err error) {
 }
 
 func (v volume) writeGeneration(name string, content Content, all []File) error {
-	made, err := v.mkdirs(name)
+	made, err := v.mkdirs(name, content.dirMode())
 	defer made.close()
 	if err != nil {
 		return err
@@ -153,15 +164,15 @@ func (v volume) writeGeneration(name string, content Content, all []File) error 
 	return made.confirm(content.Manifest.Fetched)
 }
 
-// mkdirs makes the directories of a generation. Those that it made before it failed are
-// open.
-func (v volume) mkdirs(name string) (made files, err error) {
-	made = files{closed, [3]directory{closed, closed, closed}}
-	if made.top, err = v.mkdir(name); err != nil {
+// mkdirs makes the directories of a generation, which root alone can enter for now. Those
+// that it made before it failed are open.
+func (v volume) mkdirs(name string, mode fs.FileMode) (made *files, err error) {
+	made = filesIn(closed)
+	if made.top, err = v.mkdir(name, 0o700); err != nil {
 		return made, err
 	}
 	for i, dir := range layout.ValueDirs() {
-		if made.values[i], err = made.top.mkdir(dir); err != nil {
+		if made.values[i], err = made.top.mkdir(dir, mode); err != nil {
 			return made, err
 		}
 	}

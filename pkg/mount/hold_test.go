@@ -15,7 +15,7 @@ import (
 )
 
 // held is an entry that cannot be had, for the reason given.
-func held(kind, id, why string) Entry {
+func held(kind layout.Kind, id, why string) Entry {
 	return Entry{Entry: layout.Entry{Kind: kind, ID: id, State: layout.Invalid}, Hold: true, Why: why}
 }
 

@@ -1,16 +1,19 @@
 package mount
 
 import (
-	"bufio"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strconv"
+	"syscall"
 	"testing"
+	"unsafe"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"github.com/leoflow/secrets-csi/internal/testwait"
 	"github.com/leoflow/secrets-csi/pkg/mount/layout"
@@ -23,16 +26,44 @@ const (
 	victimWork   = "LEOFLOW_TEST_VICTIM_WORK"
 )
 
-// workUntilKilled does its work over and over, and writes a line each time.
+// workUntilKilled does its work once, and then over and over until the kernel kills it at
+// some point of the next five. That is reckoned in the process's own CPU time, so that it is
+// hit at work however busy the machine is.
 func workUntilKilled(target string) (exitCode int) {
 	work := map[string]func(string, int) error{"rotate": rotate, "cycle": cycle, "hold": holdAndWithdraw}[os.Getenv(victimWork)]
+	var before, after unix.Timespec
 	for i := 0; ; i++ {
-		if err := work(target, i); err != nil {
+		err := errors.Join(unix.ClockGettime(unix.CLOCK_PROCESS_CPUTIME_ID, &before), work(target, i))
+		if i == 0 {
+			err = errors.Join(err, unix.ClockGettime(unix.CLOCK_PROCESS_CPUTIME_ID, &after),
+				killAfter(rand.Int64N(5*(after.Nano()-before.Nano()))))
+		}
+		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			return 1
 		}
-		fmt.Println(i)
 	}
+}
+
+// killAfter has the kernel kill this process once it has worked for so many nanoseconds
+// more. timer_create(2) has no wrapper; the struct is its sigevent.
+func killAfter(nanoseconds int64) error {
+	event := struct {
+		value          uintptr
+		signal, notify int32
+		_              [48]byte
+	}{signal: int32(unix.SIGKILL)}
+	var timer int32
+	if _, _, errno := unix.Syscall(unix.SYS_TIMER_CREATE, unix.CLOCK_PROCESS_CPUTIME_ID,
+		uintptr(unsafe.Pointer(&event)), uintptr(unsafe.Pointer(&timer))); errno != 0 {
+		return errno
+	}
+	at := struct{ every, first unix.Timespec }{first: unix.NsecToTimespec(max(1, nanoseconds))}
+	if _, _, errno := unix.Syscall6(unix.SYS_TIMER_SETTIME, uintptr(timer), 0,
+		uintptr(unsafe.Pointer(&at)), 0, 0, 0); errno != 0 {
+		return errno
+	}
+	return nil
 }
 
 func rotate(target string, number int) error {
@@ -56,7 +87,7 @@ func holdAndWithdraw(target string, number int) error {
 
 func TestKilledWhileEntriesAreHeldAndWithdrawn(t *testing.T) {
 	target := newVolume(t, megabyte)
-	states := map[string]int{}
+	states := map[layout.State]int{}
 	for round := range 60 {
 		killAtWork(t, target, "hold")
 		current, err := Current(target)
@@ -84,7 +115,7 @@ func TestKilledWhileEntriesAreHeldAndWithdrawn(t *testing.T) {
 		require.NoError(t, err)
 		assertShows(t, target, uniform(1_000_000+round))
 	}
-	for _, state := range []string{layout.Delivered, "held", layout.Denied} {
+	for _, state := range []layout.State{layout.Delivered, "held", layout.Denied} {
 		assert.NotZero(t, states[state], "no kill met an entry that is %s: the test tested nothing", state)
 	}
 }
@@ -148,22 +179,15 @@ func TestKilledPublishOrUnpublishIsFinishedByTheNextCall(t *testing.T) {
 	assert.NotZero(t, caught, "no kill hit a volume: the test tested nothing")
 }
 
-// killAtWork starts a child and kills it at some instant after it has done its work a
-// few times.
+// killAtWork has a child work until the kernel kills it.
 func killAtWork(t *testing.T, target, work string) {
 	t.Helper()
 	victim := testwait.Command(t, "/proc/self/exe")
 	victim.Env = append(os.Environ(), victimTarget+"="+target, victimWork+"="+work)
 	victim.Stderr = os.Stderr
-	output, err := victim.StdoutPipe()
-	require.NoError(t, err)
 	require.NoError(t, victim.Start())
-	lines := bufio.NewScanner(output)
-	for range 1 + rand.IntN(5) {
-		require.True(t, lines.Scan(), "the child ended by itself")
-	}
-	require.NoError(t, victim.Process.Kill())
 	_ = victim.Wait() // it says that the child was killed
+	require.True(t, victim.ProcessState.Sys().(syscall.WaitStatus).Signaled(), "the child ended by itself")
 }
 
 // strayNames are the hidden names at a volume's root that no whole write leaves.

@@ -46,9 +46,9 @@ func newContent() Content {
 }
 
 // newEntry is a delivered entry at version 1.
-func newEntry(kind, id, value string) Entry {
+func newEntry(kind layout.Kind, id, value string) Entry {
 	return Entry{
-		Entry: layout.Entry{Kind: kind, ID: id, State: layout.Delivered, Env: "AIRFLOW_" + kind + "_" + id, File: kind + "s/" + id, Version: "1"},
+		Entry: layout.Entry{Kind: kind, ID: id, State: layout.Delivered, Env: "AIRFLOW_" + string(kind) + "_" + id, File: string(kind) + "s/" + id, Version: "1"},
 		Value: []byte(value), JSON: []byte(strconv.Quote(value)),
 	}
 }

@@ -1,13 +1,11 @@
 package mount
 
 import (
-	"bytes"
 	"cmp"
-	"encoding/json"
 	"slices"
-	"strings"
 	"time"
 
+	"github.com/leoflow/secrets-csi/internal/jsontext"
 	"github.com/leoflow/secrets-csi/pkg/mount/layout"
 )
 
@@ -29,13 +27,13 @@ type line struct {
 // newPlan settles content against what the volume shows.
 func newPlan(content Content, stands *standing) plan {
 	p := plan{lines: make([]line, 0, len(content.Entries))}
-	named := map[name]bool{}
+	named := map[layout.Name]bool{}
 	for _, entry := range content.Entries {
 		if made, ok := settle(entry, content.Manifest.Fetched, stands); ok {
 			p.lines = append(p.lines, made)
 		}
 		if content.Rest {
-			named[nameOf(entry.Entry)] = true
+			named[entry.Name()] = true
 		}
 	}
 	for key := range stands.at {
@@ -56,7 +54,7 @@ func settle(entry Entry, now time.Time, stands *standing) (line, bool) {
 		fresh.Version = stands.versionOf(fresh)
 		return fresh, true
 	}
-	held, there := stands.line(nameOf(entry.Entry))
+	held, there := stands.line(entry.Name())
 	switch {
 	case entry.Why == "":
 		return held, there
@@ -92,7 +90,7 @@ func (p plan) files() []File {
 }
 
 // object is a JSON object of the values of one kind, in the order of their lines.
-func (p plan) object(kind string) []byte {
+func (p plan) object(kind layout.Kind) []byte {
 	size, stands := len("{\n\n}\n"), func(l line) bool { return l.Kind == kind && l.State == layout.Delivered && l.json != nil }
 	for _, l := range p.lines {
 		if stands(l) {
@@ -107,24 +105,12 @@ func (p plan) object(kind string) []byte {
 		if len(text) > 1 {
 			text = append(text, ',')
 		}
-		text = append(append(append(append(text, '\n'), quoteJSON(l.ID)...), ": "...), l.json...)
+		text = append(append(jsontext.AppendQuoted(append(text, '\n'), l.ID), ": "...), l.json...)
 	}
 	if len(text) > 1 {
 		text = append(text, '\n')
 	}
 	return append(text, "}\n"...)
-}
-
-// quoteJSON is a JSON string without the escaping that only HTML needs.
-func quoteJSON(s string) []byte {
-	if !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' || r == '"' || r == '\\' }) {
-		return []byte(`"` + s + `"`)
-	}
-	var buffer strings.Builder
-	encoder := json.NewEncoder(&buffer)
-	encoder.SetEscapeHTML(false)
-	_ = encoder.Encode(s) // a string always encodes
-	return bytes.TrimSuffix([]byte(buffer.String()), []byte("\n"))
 }
 
 // entries are the lines of the manifest.
@@ -136,11 +122,9 @@ func (p plan) entries() []layout.Entry {
 	return entries
 }
 
-// manifest encodes the manifest as generation number generation has it.
-func (p plan) manifest(content Content, generation uint64) ([]byte, error) {
-	manifest := content.Manifest
+// encode encodes the manifest of generation number generation.
+func encode(manifest layout.Manifest, generation uint64) ([]byte, error) {
 	manifest.Schema = layout.Schema
 	manifest.Generation = generation
-	manifest.Entries = p.entries()
 	return manifest.Encode()
 }

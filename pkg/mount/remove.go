@@ -22,7 +22,7 @@ func (d directory) members() (all []member, err error) {
 	if _, err := unix.Seek(int(d), 0, io.SeekStart); err != nil {
 		return nil, &fs.PathError{Op: "lseek", Path: ".", Err: err}
 	}
-	var buffer [4 << 10]byte
+	var buffer [2 << 10]byte // on a stack that grows when it has to
 	for {
 		length := 0
 		err := d.do("getdents", ".", func() (err error) {

@@ -90,7 +90,8 @@ func (p plan) mostBytes() int64 {
 
 // all are the plan's files and its manifest, whose number does not matter.
 func (p plan) all(content Content) ([]File, error) {
-	manifest, err := p.manifest(content, 1)
+	content.Manifest.Entries = p.entries()
+	manifest, err := encode(content.Manifest, 1)
 	return append(p.files(), File{Path: layout.ManifestFile, Data: manifest}), err
 }
 
@@ -105,7 +106,7 @@ func (p *plan) shrink(excess int64, content Content, stands *standing) bool {
 		if l.State != layout.Delivered || l.carried {
 			continue
 		}
-		before, _ := stands.line(nameOf(l.Entry))
+		before, _ := stands.line(l.Name())
 		if more := l.size() - before.size(); more > 0 {
 			grown = append(grown, growth{i, more})
 		}
@@ -134,11 +135,11 @@ func (l line) size() int64 {
 func tooLarge(l line, content Content, stands *standing) line {
 	why := fmt.Sprintf("its %d bytes do not fit: %d is the cap of all files of the volume; ask for fewer entries or give volumes more room",
 		len(l.value), content.Cap)
-	if before, there := stands.line(nameOf(l.Entry)); there && before.State == layout.Delivered {
+	if before, there := stands.line(l.Name()); there && before.State == layout.Delivered {
 		return before.hold(content.Manifest.Fetched, why)
 	}
 	return line{carried: true, Entry: layout.Entry{
-		Kind: l.Kind, ID: l.ID, State: layout.Invalid, Required: l.Required, Notices: []layout.Notice{{Code: layout.Invalid, Message: why}},
+		Kind: l.Kind, ID: l.ID, State: layout.Invalid, Required: l.Required, Notices: []layout.Notice{{Code: string(layout.Invalid), Message: why}},
 	}}
 }
 

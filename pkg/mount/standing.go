@@ -14,34 +14,29 @@ type standing struct {
 	files   *files
 	entries []layout.Entry
 	// at is where each of these is.
-	at map[name]int
+	at map[layout.Name]int
 	// airflow are the values for Airflow by kind, once they have been read.
-	airflow map[string]map[string]json.RawMessage
+	airflow map[layout.Kind]map[string]json.RawMessage
 }
 
-// stands opens the current generation. What cannot be read is as good as not there.
-func (v volume) stands(current Generation) *standing {
-	s := &standing{airflow: map[string]map[string]json.RawMessage{}}
+// newStanding takes over top, the current generation's directory. What cannot be read is as
+// good as not there.
+func newStanding(current Generation, top directory) *standing {
+	s := &standing{airflow: map[layout.Kind]map[string]json.RawMessage{}}
 	if current.Manifest.Generation == 0 {
+		top.close()
 		return s
 	}
-	top, err := v.enter(current.name)
-	if err != nil {
-		return s
-	}
-	s.files, s.entries = &files{top: top}, current.Manifest.Entries
-	for i, dir := range layout.ValueDirs() {
-		s.files.values[i], _ = top.enter(dir) // what is in one that is lost cannot be read
-	}
-	s.at = make(map[name]int, len(s.entries))
+	s.files, s.entries = filesIn(top), current.Manifest.Entries
+	s.at = make(map[layout.Name]int, len(s.entries))
 	for i, entry := range s.entries {
-		s.at[nameOf(entry)] = i
+		s.at[entry.Name()] = i
 	}
 	return s
 }
 
 // find is the manifest's line of an entry; false if there is none.
-func (s *standing) find(key name) (layout.Entry, bool) {
+func (s *standing) find(key layout.Name) (layout.Entry, bool) {
 	if i, there := s.at[key]; there {
 		return s.entries[i], true
 	}
@@ -55,7 +50,7 @@ func (s *standing) close() {
 }
 
 // line is what is shown of an entry; false if there is nothing, or nothing whole.
-func (s *standing) line(key name) (line, bool) {
+func (s *standing) line(key layout.Name) (line, bool) {
 	entry, there := s.find(key)
 	if !there {
 		return line{}, false
@@ -73,7 +68,7 @@ func (s *standing) line(key name) (line, bool) {
 }
 
 // members are the values in the file for Airflow of one kind.
-func (s *standing) members(kind string) map[string]json.RawMessage {
+func (s *standing) members(kind layout.Kind) map[string]json.RawMessage {
 	if read, ok := s.airflow[kind]; ok {
 		return read
 	}
@@ -89,14 +84,14 @@ func (s *standing) members(kind string) map[string]json.RawMessage {
 // too, and otherwise the line's own: many sources make other versions of the same value
 // whenever the driver starts.
 func (s *standing) versionOf(fresh line) string {
-	was, there := s.find(nameOf(fresh.Entry))
+	was, there := s.find(fresh.Name())
 	if !there || was.State != layout.Delivered || was.Version == fresh.Version || was.File != fresh.File {
 		return fresh.Version
 	}
 	if value, err := s.files.read(was.File); err != nil || !bytes.Equal(value, fresh.value) {
 		return fresh.Version
 	}
-	if found, whole := s.line(nameOf(fresh.Entry)); whole && bytes.Equal(found.json, fresh.json) {
+	if found, whole := s.line(fresh.Name()); whole && bytes.Equal(found.json, fresh.json) {
 		return was.Version
 	}
 	return fresh.Version
@@ -106,7 +101,7 @@ func (s *standing) versionOf(fresh line) string {
 func (s *standing) missingFrom(lines []line) (missing []layout.Entry) {
 	kept := make([]bool, len(s.entries))
 	for _, l := range lines {
-		if i, there := s.at[nameOf(l.Entry)]; there {
+		if i, there := s.at[l.Name()]; there {
 			kept[i] = l.State == layout.Delivered
 		}
 	}

@@ -55,19 +55,19 @@ func (v volume) empty() error {
 }
 
 // sweep deletes what a killed writer left: the temporary link and every generation
-// but the one named keep.
-func (v volume) sweep(keep string) error {
+// but the one named keep. It returns what was there.
+func (v volume) sweep(keep string) ([]member, error) {
 	members, err := v.members()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for _, one := range members {
 		if !strings.HasPrefix(one.name, "..") || one.name == layout.DataLink || one.name == keep {
 			continue
 		}
 		if err := v.removeMember(one); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	return nil
+	return members, nil
 }

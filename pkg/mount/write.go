@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -60,19 +61,21 @@ func Write(target string, content Content) (Outcome, error) {
 }
 
 func (v volume) write(content Content) (Outcome, error) {
-	current, err := v.current() // 2
+	current, top, err := v.current() // 2
 	if err != nil && !isRepairable(err) {
+		top.close()
 		return Outcome{}, err
 	}
+	stands := newStanding(current, top)
+	defer stands.close()
 	outcome := Outcome{Generation: current.Manifest.Generation}
-	if err := v.sweep(current.name); err != nil { // 3
+	found, err := v.sweep(current.name) // 3
+	if err != nil {
 		return outcome, fmt.Errorf("deleting leftovers: %w", err)
 	}
 	if content.Rest && current.Manifest.Generation > 0 {
 		content.Manifest.Fetched = current.Confirmed.UTC()
 	}
-	stands := v.stands(current)
-	defer stands.close()
 	planned := newPlan(content, stands) // 4
 	files := planned.files()
 	same := stands.has(files, content.Mode, content.GID)
@@ -87,14 +90,15 @@ func (v volume) write(content Content) (Outcome, error) {
 		}
 	}
 	outcome.Entries, outcome.Withdrawn = planned.entries(), stands.missingFrom(planned.lines)
+	content.Manifest.Entries = outcome.Entries
 	if same { // 5
-		return outcome, errors.Join(keep(current, stands, planned, content), v.finish(content))
+		return outcome, errors.Join(keep(current, stands, content), v.finish(content, found))
 	}
-	if err := v.replace(content, planned, files, outcome.Generation+1); err != nil { // 6, 7
+	if err := v.replace(content, files, outcome.Generation+1); err != nil { // 6, 7
 		return outcome, err
 	}
 	outcome.Generation, outcome.Changed = outcome.Generation+1, true
-	if err := v.finish(content); err != nil { // 8
+	if err := v.finish(content, found); err != nil { // 8
 		return outcome, err
 	}
 	return outcome, v.retire(current.name) // 9
@@ -108,10 +112,10 @@ func isRepairable(err error) bool {
 }
 
 // keep confirms the generation, whose files are right. Its manifest says when it was made.
-func keep(current Generation, stands *standing, planned plan, content Content) error {
-	lines := content
-	lines.Manifest.Fetched = current.Manifest.Fetched
-	manifest, err := planned.manifest(lines, current.Manifest.Generation)
+func keep(current Generation, stands *standing, content Content) error {
+	made := content.Manifest
+	made.Fetched = current.Manifest.Fetched
+	manifest, err := encode(made, current.Manifest.Generation)
 	if err != nil {
 		return err
 	}
@@ -121,8 +125,8 @@ func keep(current Generation, stands *standing, planned plan, content Content) e
 	return stands.files.rewrite(manifest, content)
 }
 
-func (v volume) replace(content Content, planned plan, files []File, number uint64) error {
-	manifest, err := planned.manifest(content, number)
+func (v volume) replace(content Content, files []File, number uint64) error {
+	manifest, err := encode(content.Manifest, number)
 	if err != nil {
 		return err
 	}
@@ -148,11 +152,15 @@ func (v volume) swap(name string) error {
 	return nil
 }
 
-func (v volume) finish(content Content) error {
+// finish makes the links that were not found.
+func (v volume) finish(content Content, found []member) error {
 	if err := v.own(content.dirMode(), content.GID); err != nil {
 		return err
 	}
 	for _, name := range append(layout.ValueDirs(), layout.ManifestFile) {
+		if slices.ContainsFunc(found, func(one member) bool { return one.name == name }) {
+			continue
+		}
 		err := v.symlink(layout.DataLink+"/"+name, name)
 		if err != nil && !errors.Is(err, fs.ErrExist) {
 			return err

@@ -1,16 +1,13 @@
 package policy
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
-
-	"github.com/leoflow/secrets-csi/pkg/airflow"
 )
 
-// AWS serves aws. Upstream combines role_arn with whatever the source credentials
+// aws serves aws. Upstream combines role_arn with whatever the source credentials
 // are, so role_arn is no rival of theirs and is never touched.
-type AWS struct{}
+type aws struct{}
 
 const (
 	awsKeyID        = "aws_access_key_id"
@@ -19,16 +16,11 @@ const (
 	awsKwargs       = "session_kwargs"
 )
 
-// Process implements Processor.
-func (a AWS) Process(ctx context.Context, conn airflow.Connection, resolve Resolve) (Outcome, error) {
-	return process(ctx, a, conn, resolve)
-}
+func (aws) serves(connType string) bool { return connType == "aws" }
 
-func (AWS) serves(connType string) bool { return connType == "aws" }
+func (aws) prefix(string) string { return "" }
 
-func (AWS) prefix(string) string { return "" }
-
-func (a AWS) choose(d *draft) (choice, error) {
+func (a aws) choose(d *draft) (choice, error) {
 	if err := refuseUnreadAWS(d); err != nil {
 		return choice{}, err
 	}
@@ -62,7 +54,7 @@ func keylessAWS(d *draft) string {
 	return "keyless: the default credential chain, decided when the task runs"
 }
 
-func (AWS) keep(d *draft, kept awsPair, losers []awsPair) choice {
+func (aws) keep(d *draft, kept awsPair, losers []awsPair) choice {
 	for _, loser := range losers {
 		loser.takeOut(d, kept)
 	}
@@ -82,7 +74,7 @@ var awsSpellings = map[string][]string{
 	awsSessionToken: {awsSessionToken, "SessionToken"},
 }
 
-func (AWS) accept(d *draft, fetched string) error {
+func (aws) accept(d *draft, fetched string) error {
 	parsed, err := parseFields(fetched)
 	if err != nil {
 		return errors.New(notObject(fetched))

@@ -1,19 +1,13 @@
 package policy
 
 import (
-	"regexp"
 	"strings"
+
+	"github.com/leoflow/secrets-csi/pkg/entry"
 )
 
-var (
-	awsRegion  = regexp.MustCompile(`^[a-z]{2,4}(-[a-z]{2,12}){1,2}-[0-9]{1,2}$`)
-	awsSecret  = regexp.MustCompile(`^[A-Za-z0-9/_+=.@!:-]{1,700}$`)
-	awsVersion = regexp.MustCompile(`^[A-Za-z0-9/_+=.@-]{1,256}$`)
-	awsRole    = regexp.MustCompile(`^arn:aws[a-z-]*:iam::[0-9]{12}:role/[A-Za-z0-9/_+=,.@-]{1,576}$`)
-)
-
-func (AWS) chooseReference(d *draft, pairs []awsPair) (choice, error) {
-	ref := Reference{Cloud: "aws"}
+func (aws) chooseReference(d *draft, pairs []awsPair) (choice, error) {
+	ref := entry.Reference{Cloud: "aws", Field: d.at()}
 	err := d.readInto(target{secretName, &ref.Name}, target{secretRegion, &ref.Location},
 		target{secretRole, &ref.Role}, target{secretVersion, &ref.Version})
 	if err != nil {
@@ -23,11 +17,9 @@ func (AWS) chooseReference(d *draft, pairs []awsPair) (choice, error) {
 	if err != nil {
 		return choice{}, err
 	}
-	err = d.checkForm(
-		form{secretName, ref.Name, awsSecret, "is neither the name nor the ARN of a secret; correct it"},
-		form{region, ref.Location, awsRegion, "names no region; write one such as eu-west-1"},
-		form{secretRole, ref.Role, awsRole, "is not the ARN of a role; it reads arn:aws:iam::ACCOUNT:role/NAME"},
-		form{secretVersion, ref.Version, awsVersion, "is neither a version's id nor a stage; correct it"})
+	err = d.checkForm(ref, map[entry.Part]string{
+		entry.NamePart: secretName, entry.LocationPart: region, entry.VersionPart: secretVersion, entry.RolePart: secretRole,
+	})
 	if err != nil {
 		return choice{}, err
 	}
@@ -40,7 +32,7 @@ func (AWS) chooseReference(d *draft, pairs []awsPair) (choice, error) {
 // locateAWS takes the region of an ARN, then that of the reference, then that of the
 // connection, and returns the field that it is from. It may stay empty: a node has a
 // region of its own.
-func locateAWS(d *draft, ref *Reference) (field string, err error) {
+func locateAWS(d *draft, ref *entry.Reference) (field string, err error) {
 	if strings.HasPrefix(ref.Name, "arn:") {
 		return secretName, locateARN(ref)
 	}
@@ -51,7 +43,7 @@ func locateAWS(d *draft, ref *Reference) (field string, err error) {
 	return "region_name", err
 }
 
-func locateARN(ref *Reference) error {
+func locateARN(ref *entry.Reference) error {
 	parts := strings.SplitN(ref.Name, ":", 7)
 	if len(parts) < 7 || parts[2] != "secretsmanager" || parts[3] == "" || parts[5] != "secret" {
 		return refuse("extra."+secretName, "is not the ARN of a secret; it reads arn:aws:secretsmanager:REGION:ACCOUNT:secret:NAME")

@@ -1,17 +1,14 @@
 package policy
 
 import (
-	"context"
 	"errors"
 	"strings"
 	"unicode/utf8"
-
-	"github.com/leoflow/secrets-csi/pkg/airflow"
 )
 
-// Azure serves the connection types whose hooks read a client secret, and read it
+// azure serves the connection types whose hooks read a client secret, and read it
 // from the password alone.
-type Azure struct{}
+type azure struct{}
 
 // azureType is what differs between those hooks.
 type azureType struct {
@@ -52,16 +49,11 @@ const (
 	workloadTenant = "workload_identity_tenant_id"
 )
 
-// Process implements Processor.
-func (a Azure) Process(ctx context.Context, conn airflow.Connection, resolve Resolve) (Outcome, error) {
-	return process(ctx, a, conn, resolve)
-}
+func (azure) serves(connType string) bool { _, served := azureTypes[connType]; return served }
 
-func (Azure) serves(connType string) bool { _, served := azureTypes[connType]; return served }
+func (azure) prefix(connType string) string { return azureTypes[connType].prefix }
 
-func (Azure) prefix(connType string) string { return azureTypes[connType].prefix }
-
-func (a Azure) choose(d *draft) (choice, error) {
+func (a azure) choose(d *draft) (choice, error) {
 	kind := azureTypes[d.conn.Type]
 	if err := moveTenant(d, kind); err != nil {
 		return choice{}, err
@@ -97,7 +89,7 @@ func halfWorkloadIdentity(d *draft) error {
 
 // goKeyless takes out every secret that the hook would prefer to the workload
 // identity.
-func (Azure) goKeyless(d *draft, kind azureType) choice {
+func (azure) goKeyless(d *draft, kind azureType) choice {
 	takeOutStored(d, kind, managedClient)
 	takeOutPassword(d, managedClient)
 	d.drop(kind.tenant)
@@ -108,7 +100,7 @@ func (Azure) goKeyless(d *draft, kind azureType) choice {
 	return choice{grade: runtime("keyless: workload identity, decided when the task runs")}
 }
 
-func (Azure) keepStored(d *draft, kind azureType, stored string) (choice, error) {
+func (azure) keepStored(d *draft, kind azureType, stored string) (choice, error) {
 	if err := refuseUnreadAzure(d, stored); err != nil {
 		return choice{}, err
 	}
@@ -132,7 +124,7 @@ func (Azure) keepStored(d *draft, kind azureType, stored string) (choice, error)
 	return choice{grade: runtime("key_path is read when the task runs")}, nil
 }
 
-func (Azure) keepPassword(d *draft, kind azureType) (choice, error) {
+func (azure) keepPassword(d *draft, kind azureType) (choice, error) {
 	if err := wholePrincipal(d, kind, "password"); err != nil {
 		return choice{}, err
 	}
@@ -158,7 +150,7 @@ func wholePrincipal(d *draft, kind azureType, beside string) error {
 
 // withoutSecret makes the workload identity explicit where a client and a tenant are
 // named and no secret is: the default credential might be another client.
-func (a Azure) withoutSecret(d *draft, kind azureType) (choice, error) {
+func (a azure) withoutSecret(d *draft, kind azureType) (choice, error) {
 	if err := strayReference(d, secretVersion); err != nil {
 		return choice{}, err
 	}
@@ -177,7 +169,7 @@ func (a Azure) withoutSecret(d *draft, kind azureType) (choice, error) {
 	return choice{grade: runtime("keyless: the default credential, decided when the task runs")}, nil
 }
 
-func (Azure) accept(d *draft, fetched string) error {
+func (azure) accept(d *draft, fetched string) error {
 	if fetched == "" {
 		return errors.New("is empty; store the client secret in it")
 	}

@@ -1,15 +1,9 @@
 package policy
 
-import "regexp"
+import "github.com/leoflow/secrets-csi/pkg/entry"
 
-var (
-	azureVault   = regexp.MustCompile(`^https://[0-9A-Za-z-]{1,127}\.vault\.(azure\.net|azure\.cn|usgovcloudapi\.net)/?$`)
-	azureSecret  = regexp.MustCompile(`^[0-9A-Za-z-]{1,127}$`)
-	azureVersion = regexp.MustCompile(`^[0-9A-Za-z]{1,64}$`)
-)
-
-func (Azure) chooseReference(d *draft, kind azureType) (choice, error) {
-	ref := Reference{Cloud: "azure"}
+func (azure) chooseReference(d *draft, kind azureType) (choice, error) {
+	ref := entry.Reference{Cloud: "azure", Field: d.at()}
 	err := d.readInto(target{secretName, &ref.Name}, target{vaultURL, &ref.Location}, target{secretVersion, &ref.Version})
 	if err != nil {
 		return choice{}, err
@@ -20,10 +14,9 @@ func (Azure) chooseReference(d *draft, kind azureType) (choice, error) {
 	if ref.Location == "" {
 		return choice{}, refuse("extra."+vaultURL, "is missing beside "+secretName+"; give the vault's URL")
 	}
-	err = d.checkForm(
-		form{secretName, ref.Name, azureSecret, "is no secret's name; give the name alone, without the vault and the version"},
-		form{vaultURL, ref.Location, azureVault, "is no vault's URL; it reads https://NAME.vault.azure.net"},
-		form{secretVersion, ref.Version, azureVersion, "is no version; correct it"})
+	err = d.checkForm(ref, map[entry.Part]string{
+		entry.NamePart: secretName, entry.LocationPart: vaultURL, entry.VersionPart: secretVersion,
+	})
 	if err != nil {
 		return choice{}, err
 	}

@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -10,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/leoflow/secrets-csi/pkg/airflow"
-	"github.com/leoflow/secrets-csi/pkg/secret"
+	"github.com/leoflow/secrets-csi/pkg/entry"
 )
 
 // needle stands in every value of the rows below; no message may hold it.
@@ -51,7 +50,7 @@ var badRows = []badRow{
 	{"reference is blank", "google_cloud_platform", "", "", `{"key_secret_name":"  "}`, "", "extra.key_secret_name", "write it as a JSON string"},
 	{"reference without a project", "google_cloud_platform", "", "", `{"key_secret_name":"n33dle"}`, "", "extra.key_secret_project_id", "name the project"},
 	{"reference is half a resource name", "google_cloud_platform", "", "", `{"key_secret_name":"projects/n33dle","project":"p"}`, "", "extra.key_secret_name", "projects/PROJECT/secrets/NAME"},
-	{"reference to a regional secret of no region", "google_cloud_platform", "", "", `{"key_secret_name":"projects/p/locations/n33dle.example/secrets/s"}`, "", "extra.key_secret_name", "names no region"},
+	{"reference to a regional secret of no region", "google_cloud_platform", "", "", `{"key_secret_name":"projects/p/locations/n33dle.example/secrets/s"}`, "", "extra.key_secret_name", "or no region"},
 	{"reference to a regional secret of no project", "google_cloud_platform", "", "", `{"key_secret_name":"projects/N33DLE n33dle/locations/europe-west3/secrets/s"}`, "", "extra.key_secret_name", "names no project"},
 	{"reference to a region beside the project", "google_cloud_platform", "", "", `{"key_secret_name":"s","key_secret_project_id":"n33dle/locations/europe-west3"}`, "", "extra.key_secret_project_id", "names no project"},
 	{"reference ends with a slash", "google_cloud_platform", "", "", `{"key_secret_name":"projects/p/secrets/n33dle/"}`, "", "extra.key_secret_name", "projects/PROJECT/secrets/NAME"},
@@ -115,15 +114,15 @@ var badRows = []badRow{
 func TestBadConnectionsFailAlone(t *testing.T) {
 	for _, row := range badRows {
 		t.Run(row.connType+"/"+row.name, func(t *testing.T) {
-			resolve := func(context.Context, Reference) (secret.Text, error) { return secret.New(row.secret), nil }
-
-			outcome, err := Clouds().Process(t.Context(), row.connection(), resolve)
+			outcome, err := process(row.connection(), row.secret)
 
 			require.Error(t, err)
 			assert.Contains(t, err.Error(), fmt.Sprintf("field %q:", row.field))
 			assert.Contains(t, err.Error(), row.remedy)
 			assert.NotContains(t, err.Error()+fmt.Sprintf("%+v %#v", err, outcome), needle)
-			assert.Equal(t, Outcome{}, outcome)
+			assert.Equal(t, entry.Invalid, outcome.State)
+			assert.Equal(t, airflow.Connection{}, outcome.Connection)
+			assert.Nil(t, outcome.Grade)
 			grade := Probe(row.connection())
 			assert.NotContains(t, grade.Reason, needle)
 			if !strings.HasPrefix(row.name, "fetched") {
@@ -147,23 +146,6 @@ func (r badRow) connection() airflow.Connection {
 	return conn
 }
 
-func TestReferenceFailures(t *testing.T) {
-	conn := parse(t, "google_cloud_platform", `{"extra":{"key_secret_name":"projects/p/secrets/s"}}`)
-
-	t.Run("the cause stays visible", func(t *testing.T) {
-		cause := fmt.Errorf("asking: %w", context.DeadlineExceeded)
-		_, err := Clouds().Process(t.Context(), conn, func(context.Context, Reference) (secret.Text, error) {
-			return secret.Text{}, cause
-		})
-		require.ErrorIs(t, err, context.DeadlineExceeded)
-		assert.Contains(t, err.Error(), `field "extra.key_secret_name": resolving reference`)
-	})
-	t.Run("references are not enabled", func(t *testing.T) {
-		_, err := Clouds().Process(t.Context(), conn, nil)
-		require.ErrorContains(t, err, "go keyless")
-	})
-}
-
 func TestNoticesHoldNoValue(t *testing.T) {
 	for _, extra := range []string{
 		`{"keyfile_dict":{"private_key":"n33dle"},"key_path":"/n33dle.json","is_anonymous":"n33dle"}`,
@@ -172,7 +154,7 @@ func TestNoticesHoldNoValue(t *testing.T) {
 	} {
 		for _, connType := range []string{"google_cloud_platform", "aws", "azure", "wasb", "adls"} {
 			conn := badRow{connType: connType, login: needle, password: needle, extra: extra}.connection()
-			outcome, err := Clouds().Process(t.Context(), conn, nil)
+			outcome, err := process(conn, "")
 			assert.NotContains(t, fmt.Sprintf("%v %v", outcome, err), needle)
 		}
 	}

@@ -27,7 +27,7 @@ func TestADocumentedConnectionKeepsItsCredential(t *testing.T) {
 		if err != nil {
 			continue
 		}
-		outcome, err := Clouds().Process(t.Context(), conn, nil)
+		outcome, err := process(conn, "")
 		require.NoError(t, err, line)
 		if cloudOf(conn.Type) == nil {
 			assert.Equal(t, conn, outcome.Connection)
@@ -35,7 +35,7 @@ func TestADocumentedConnectionKeepsItsCredential(t *testing.T) {
 		}
 		types[conn.Type]++
 		assert.Equal(t, uses(conn), uses(outcome.Connection), line)
-		assert.NotEqual(t, Broken, outcome.Grade.State, line)
+		assert.NotEqual(t, Broken, outcome.gradeOf().State, line)
 	}
 	assert.Greater(t, types["aws"], 5)
 	assert.Len(t, types, 6, "all but adls, of which there is no example")

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/leoflow/secrets-csi/pkg/airflow"
+	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/secret"
 )
 
@@ -17,7 +18,7 @@ type draft struct {
 	// prefix is that of the legacy names, such as "extra__wasb__"; empty where the
 	// connection type has none.
 	prefix  string
-	notices []Notice
+	notices []entry.Notice
 }
 
 func open(conn airflow.Connection, prefix string) (*draft, error) {

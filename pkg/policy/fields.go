@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strconv"
 
-	"github.com/leoflow/secrets-csi/pkg/airflow"
+	"github.com/leoflow/secrets-csi/internal/jsontext"
 )
 
 // fields is an extra: a JSON object whose order and whose unread values stay as they
@@ -23,27 +23,27 @@ type field struct {
 var errNotObject = errors.New("not a JSON object")
 
 func parseFields(text string) (fields, error) {
-	object := bytes.TrimSpace([]byte(text))
-	if len(object) == 0 || object[0] != '{' || !airflow.IsJSON(string(object)) {
+	whole := []byte(text)
+	if jsontext.Check(whole) != nil {
 		return nil, errNotObject
 	}
-	return splitFields(object), nil
+	return splitFields(jsontext.Trim(whole).Value)
 }
 
-// splitFields takes apart an object known to be valid.
-func splitFields(valid []byte) fields {
-	var split fields
-	rest := valid[1:]
-	for {
-		rest = skipBetween(rest)
-		if rest[0] == '}' {
-			return split.withoutRepeats()
-		}
-		var name, value []byte
-		name, rest = nextValue(rest)
-		value, rest = nextValue(skipBetween(rest))
-		split = append(split, field{unquote(name), value})
+// splitFields takes apart a value known to be valid.
+func splitFields(valid []byte) (fields, error) {
+	if !jsontext.IsObject(valid) {
+		return nil, errNotObject
 	}
+	members, err := jsontext.Members(valid)
+	if err != nil {
+		return nil, errNotObject
+	}
+	split := make(fields, len(members))
+	for i, member := range members {
+		split[i] = field{member.Key, member.Value}
+	}
+	return split.withoutRepeats(), nil
 }
 
 // withoutRepeats takes one look at each field: whoever writes a connection says how many
@@ -60,54 +60,6 @@ func (f fields) withoutRepeats() fields {
 		kept = append(kept, one)
 	}
 	return kept
-}
-
-// skipBetween skips what stands between the values of an object known to be valid.
-func skipBetween(valid []byte) []byte { return bytes.TrimLeft(valid, " \t\r\n,:") }
-
-// nextValue splits valid JSON after its first value, which starts at once.
-func nextValue(valid []byte) (value, rest []byte) {
-	depth := 0
-	for at := 0; ; at++ {
-		switch valid[at] {
-		case '"':
-			at = endOfString(valid, at)
-		case '{', '[':
-			depth++
-			continue
-		case '}', ']':
-			depth--
-		default:
-			if depth == 0 {
-				end := at + bytes.IndexAny(valid[at:], ",]} \t\r\n")
-				return valid[:end], valid[end:]
-			}
-			continue
-		}
-		if depth == 0 {
-			return valid[:at+1], valid[at+1:]
-		}
-	}
-}
-
-// endOfString returns where the string that starts at a quote ends.
-func endOfString(valid []byte, quote int) int {
-	for at := quote + 1; ; at++ {
-		switch valid[at] {
-		case '\\':
-			at++
-		case '"':
-			return at
-		}
-	}
-}
-
-func unquote(name []byte) string {
-	if bytes.IndexByte(name, '\\') < 0 {
-		return string(name[1 : len(name)-1])
-	}
-	unquoted, _ := text(name)
-	return unquoted
 }
 
 // index finds a name that is written with a prefix. It is asked so often that the two
@@ -179,14 +131,7 @@ func (f fields) encode() string {
 	return out.String()
 }
 
-// quote writes text as JSON and leaves <, > and & alone.
-func quote(text string) json.RawMessage {
-	var out bytes.Buffer
-	encoder := json.NewEncoder(&out)
-	encoder.SetEscapeHTML(false)
-	_ = encoder.Encode(text) // a string always encodes, and a buffer always takes it
-	return bytes.TrimRight(out.Bytes(), "\n")
-}
+func quote(text string) json.RawMessage { return jsontext.AppendQuoted(nil, text) }
 
 // text returns the value of a JSON string.
 func text(value json.RawMessage) (string, bool) {

@@ -1,17 +1,14 @@
 package policy
 
 import (
-	"context"
 	"encoding/json"
 	"slices"
 	"strings"
-
-	"github.com/leoflow/secrets-csi/pkg/airflow"
 )
 
-// GCP serves the connection types whose hook is a GoogleBaseHook. Upstream refuses a connection with two
+// gcp serves the connection types whose hook is a GoogleBaseHook. Upstream refuses a connection with two
 // credentials and knows no order among them; the order here is that of gcpCredentials.
-type GCP struct{}
+type gcp struct{}
 
 const gcpPrefix = "extra__google_cloud_platform__"
 
@@ -32,16 +29,11 @@ var gcpDelivered = []string{
 	"project", "scope", "num_retries", "impersonation_chain",
 }
 
-// Process implements Processor.
-func (g GCP) Process(ctx context.Context, conn airflow.Connection, resolve Resolve) (Outcome, error) {
-	return process(ctx, g, conn, resolve)
-}
+func (gcp) serves(connType string) bool { return slices.Contains(gcpTypes, connType) }
 
-func (GCP) serves(connType string) bool { return slices.Contains(gcpTypes, connType) }
+func (gcp) prefix(string) string { return gcpPrefix }
 
-func (GCP) prefix(string) string { return gcpPrefix }
-
-func (g GCP) choose(d *draft) (choice, error) {
+func (g gcp) choose(d *draft) (choice, error) {
 	if err := joinScopes(d); err != nil {
 		return choice{}, err
 	}
@@ -62,7 +54,7 @@ func (g GCP) choose(d *draft) (choice, error) {
 	return chosen, nil
 }
 
-func (g GCP) grade(d *draft, credential string) (choice, error) {
+func (g gcp) grade(d *draft, credential string) (choice, error) {
 	switch credential {
 	case "keyfile_dict":
 		return g.chooseKeyfile(d)
@@ -84,7 +76,7 @@ func (g GCP) grade(d *draft, credential string) (choice, error) {
 	return choice{grade: runtime("keyless: Application Default Credentials, decided when the task runs")}, nil
 }
 
-func (GCP) chooseKeyfile(d *draft) (choice, error) {
+func (gcp) chooseKeyfile(d *draft) (choice, error) {
 	value, written := d.find("keyfile_dict")
 	key, err := storedKeyfile(value)
 	if err != nil {
@@ -94,7 +86,7 @@ func (GCP) chooseKeyfile(d *draft) (choice, error) {
 	return choice{grade: gradeKeyfile(key)}, nil
 }
 
-func (GCP) chooseKeyPath(d *draft) (choice, error) {
+func (gcp) chooseKeyPath(d *draft) (choice, error) {
 	path, err := d.read("key_path")
 	if err != nil {
 		return choice{}, err
@@ -107,7 +99,7 @@ func (GCP) chooseKeyPath(d *draft) (choice, error) {
 
 // accept delivers the key as text, as forms save it: the helpers that hand it to
 // gcloud write it to a file as it is.
-func (GCP) accept(d *draft, fetched string) error {
+func (gcp) accept(d *draft, fetched string) error {
 	key, err := fetchedKeyfile(fetched)
 	if err != nil {
 		return err

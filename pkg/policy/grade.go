@@ -1,52 +1,18 @@
 package policy
 
-import "github.com/leoflow/secrets-csi/pkg/airflow"
+import "github.com/leoflow/secrets-csi/pkg/entry"
 
-// Grade is what can be said about a connection's credential by looking at it, without
-// a network.
-type Grade struct {
-	State State `json:"state"`
-	// Reason is a sentence for a person, without a value.
-	Reason string `json:"reason"`
-}
-
-// State is one of three grades.
-type State string
-
-// The grades, spelled as in the manifest.
+// The states of a grade, which is what can be said about a connection's credential by
+// looking at it, without a network. They are part of the manifest and do not change.
 const (
 	// Valid: nothing is missing and nothing contradicts itself.
-	Valid State = "valid"
+	Valid = "valid"
 	// Runtime: whether it works is decided when the task runs.
-	Runtime State = "runtime"
+	Runtime = "runtime"
 	// Broken: it cannot work, or would work under an identity that nobody meant.
-	Broken State = "broken"
+	Broken = "broken"
 )
 
-func valid(reason string) Grade   { return Grade{Valid, reason} }
-func runtime(reason string) Grade { return Grade{Runtime, reason} }
-func broken(reason string) Grade  { return Grade{Broken, reason} }
-
-// Probe grades a connection as it is stored, before any reference is resolved.
-func Probe(conn airflow.Connection) Grade {
-	cloud := cloudOf(conn.Type)
-	if cloud == nil {
-		return probeUnserved(conn)
-	}
-	draft, err := begin(cloud, conn)
-	if err != nil {
-		return broken(err.Error())
-	}
-	choice, err := cloud.choose(draft)
-	if err != nil {
-		return broken(err.Error())
-	}
-	return choice.grade
-}
-
-func probeUnserved(conn airflow.Connection) Grade {
-	if err := refuseUnserved(conn); err != nil {
-		return broken(err.Error())
-	}
-	return valid("no cloud credential")
-}
+func valid(reason string) entry.Grade   { return entry.Grade{State: Valid, Reason: reason} }
+func runtime(reason string) entry.Grade { return entry.Grade{State: Runtime, Reason: reason} }
+func broken(reason string) entry.Grade  { return entry.Grade{State: Broken, Reason: reason} }

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"strings"
+
+	"github.com/leoflow/secrets-csi/pkg/entry"
 )
 
 // storedKeyfile reads keyfile_dict: an object, or its text.
@@ -11,10 +13,11 @@ func storedKeyfile(value json.RawMessage) (fields, error) {
 	if inner, ok := text(value); ok {
 		return parseKeyfile(inner)
 	}
-	if value[0] == '{' {
-		return checkKeyfile(splitFields(value))
+	key, err := splitFields(value)
+	if err != nil {
+		return nil, errors.New(notObject(string(value)))
 	}
-	return nil, errors.New(notObject(string(value)))
+	return checkKeyfile(key)
 }
 
 func parseKeyfile(object string) (fields, error) {
@@ -56,7 +59,7 @@ func missingInKeyfile(key fields) string {
 	return ""
 }
 
-func gradeKeyfile(key fields) Grade {
+func gradeKeyfile(key fields) entry.Grade {
 	if missing := missingInKeyfile(key); missing != "" {
 		return broken("keyfile_dict has no " + missing + ", without which Google's library refuses it")
 	}

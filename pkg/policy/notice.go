@@ -1,5 +1,7 @@
 package policy
 
+import "github.com/leoflow/secrets-csi/pkg/entry"
+
 // Codes of notices. They are part of the manifest and do not change.
 const (
 	// KeyStoredInCore: the connection carries a cloud's key, stored in core or wherever the
@@ -13,7 +15,7 @@ const (
 )
 
 func (d *draft) notice(code, message string) {
-	d.notices = append(d.notices, Notice{code, message})
+	d.notices = append(d.notices, entry.Notice{Code: code, Message: message})
 }
 
 func (d *draft) storedKey(field, remedy string) {

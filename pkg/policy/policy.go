@@ -1,76 +1,84 @@
-// Package policy decides which credential of a connection is used, before anything
-// is rendered: keyless first, references resolved under the pod's own identity, keys
-// stored in core last and with a notice. By the time an Airflow hook sees the
-// connection it holds only fields the hook knows.
+// Package policy decides which credential of a connection is used, before anything is
+// rendered: a stored key, which comes with a notice, then a reference, whose secret is
+// fetched under the pod's own identity, then none, so that the task goes keyless. By the
+// time an Airflow hook sees the connection it holds only fields the hook knows.
+//
+// It is pure: it asks nobody, and the same connection is decided the same way.
 package policy
 
 import (
-	"context"
-
 	"github.com/leoflow/secrets-csi/pkg/airflow"
+	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/secret"
 )
 
-// Processor rewrites one connection. It must not change conn's pointees; it replaces
-// them. An error fails that connection and no other; it names the field and the
-// remedy and holds no value.
-type Processor interface {
-	Process(ctx context.Context, conn airflow.Connection, resolve Resolve) (Outcome, error)
-}
-
-// Outcome is the connection to deliver and what the operator should know about it.
-type Outcome struct {
-	Connection airflow.Connection
-	// Grade is that of the connection as it was stored; its State is empty where no
-	// processor knew the connection's type.
-	Grade   Grade
-	Notices []Notice
-}
-
-// Notice is a remark on an entry for the manifest, the log and the pod's events.
-type Notice struct {
-	// Code is stable and short, such as "key-stored-in-core".
-	Code string
-	// Message is a sentence for a person, without a value.
-	Message string
-}
-
-// Reference points at a secret in a cloud's secret manager.
-type Reference struct {
-	// Cloud is "gcp", "aws" or "azure".
-	Cloud string
-	// Name is the secret's name, ARN or resource name, as the user wrote it.
-	Name string
-	// Location is the project (GCP; PROJECT/locations/REGION for a regional secret), region
-	// (AWS) or vault URL (Azure).
-	Location string
-	// Version is empty for the latest.
-	Version string
-	// Role is the ARN of the AWS role to fetch it under, where the connection names
-	// one; otherwise the service account's annotation decides.
-	Role string
-}
-
-// Resolve fetches a reference under the identity of the pod it was bound to.
-type Resolve func(ctx context.Context, ref Reference) (secret.Text, error)
-
-// Chain runs processors in order, each on the outcome of the one before. The zero
-// value delivers connections as they are.
-type Chain []Processor
-
-// Process implements Processor.
-func (c Chain) Process(ctx context.Context, conn airflow.Connection, resolve Resolve) (Outcome, error) {
-	out := Outcome{Connection: conn}
-	for _, processor := range c {
-		next, err := processor.Process(ctx, out.Connection, resolve)
-		if err != nil {
-			return Outcome{}, err
-		}
-		out.Connection = next.Connection
-		if next.Grade.State != "" {
-			out.Grade = next.Grade
-		}
-		out.Notices = append(out.Notices, next.Notices...)
+// Apply rewrites a delivered connection: one credential stays, and what the operator
+// should know is its grade and its notices. Where the credential is to be fetched, the
+// entry is given its Reference instead and awaits Complete. A connection that cannot be
+// decided on is refused, for a reason that names the field and the remedy. What the
+// connection points at is replaced and never changed.
+func Apply(e *entry.Entry) {
+	if e.Kind == entry.Connection && e.State == entry.Delivered {
+		decide(e, nil)
 	}
-	return out, nil
+}
+
+// Complete ends what Apply began for an entry with a Reference, once the secret that it
+// points at has been fetched.
+func Complete(e *entry.Entry, fetched secret.Text) { decide(e, &fetched) }
+
+// decide is the one path of all clouds: choose, and for a reference accept what was
+// fetched, which is nil if nothing was yet.
+func decide(e *entry.Entry, fetched *secret.Text) {
+	rewritten, chosen, err := rewrite(e.Connection, fetched)
+	switch {
+	case err != nil:
+		e.Refuse(entry.Invalid, err.Error())
+	case chosen.reference != nil && fetched == nil:
+		e.Reference = chosen.reference
+	default:
+		e.Connection, e.Reference = rewritten.close(), nil
+		e.Notices = append(e.Notices, rewritten.notices...)
+		if chosen.grade.State != "" {
+			e.Grade = &chosen.grade
+		}
+	}
+}
+
+func rewrite(conn airflow.Connection, fetched *secret.Text) (*draft, choice, error) {
+	c := cloudOf(conn.Type)
+	if c == nil {
+		return &draft{conn: conn}, choice{}, refuseUnserved(conn)
+	}
+	d, err := begin(c, conn)
+	if err != nil {
+		return nil, choice{}, err
+	}
+	chosen, err := c.choose(d)
+	if err == nil && chosen.reference != nil && fetched != nil {
+		err = put(c, d, *chosen.reference, *fetched)
+	}
+	return d, chosen, err
+}
+
+// put has the cloud put a fetched secret in the place of the reference.
+func put(c cloud, d *draft, ref entry.Reference, fetched secret.Text) error {
+	d.drop(referenceFields...)
+	if err := c.accept(d, fetched.Reveal()); err != nil {
+		return refuse(ref.Field, "the fetched secret "+err.Error())
+	}
+	return nil
+}
+
+// Probe grades a connection as it is stored, before any reference is resolved.
+func Probe(conn airflow.Connection) entry.Grade {
+	_, chosen, err := rewrite(conn, nil)
+	switch {
+	case err != nil:
+		return broken(err.Error())
+	case chosen.grade.State == "":
+		return valid("no cloud credential")
+	default:
+		return chosen.grade
+	}
 }

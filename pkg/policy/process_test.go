@@ -18,9 +18,10 @@ func TestOtherTypesPassUntouched(t *testing.T) {
 	extra := `{ "key_secret_name" : "mine", "keyfile_dict": 1.0 }`
 	conn := airflow.Connection{ID: "c", Type: "http", Extra: pointer(extra)}
 
-	outcome, err := Clouds().Process(t.Context(), conn, nil)
+	outcome, err := process(conn, "")
 
 	require.NoError(t, err)
+	assert.Nil(t, outcome.Grade)
 	assert.Same(t, conn.Extra, outcome.Connection.Extra)
 	assert.Empty(t, outcome.Notices)
 	assert.Equal(t, Valid, Probe(conn).State)
@@ -30,7 +31,7 @@ func TestUntouchedExtraKeepsItsBytes(t *testing.T) {
 	extra := `{ "region_name" : "r" , "n": 1e400 }`
 	conn := airflow.Connection{ID: "c", Type: "aws", Extra: pointer(extra)}
 
-	outcome, err := Clouds().Process(t.Context(), conn, nil)
+	outcome, err := process(conn, "")
 
 	require.NoError(t, err)
 	assert.Equal(t, extra, outcome.Connection.Extra.Reveal())
@@ -40,7 +41,7 @@ func TestProcessLeavesTheInputAlone(t *testing.T) {
 	login, extra := "J", `{"key_secret_name":"s","session_kwargs":{"aws_session_token":"old"}}`
 	conn := airflow.Connection{ID: "c", Type: "aws", Login: &login, Extra: pointer(extra)}
 
-	outcome, err := Clouds().Process(t.Context(), conn, fetching(`{"AccessKeyId":"I","SecretAccessKey":"S"}`))
+	outcome, err := process(conn, `{"AccessKeyId":"I","SecretAccessKey":"S"}`)
 
 	require.NoError(t, err)
 	assert.Equal(t, "I", *outcome.Connection.Login)
@@ -56,22 +57,22 @@ func TestAVastExtra(t *testing.T) {
 	}
 	conn := airflow.Connection{ID: "c", Type: "aws", Extra: pointer(`{"role_arn":"r","role_arn":"r"` + extra.String() + `}`)}
 
-	outcome, err := Clouds().Process(t.Context(), conn, nil)
+	outcome, err := process(conn, "")
 
 	require.NoError(t, err)
-	assert.Equal(t, Runtime, outcome.Grade.State)
+	assert.Equal(t, Runtime, outcome.gradeOf().State)
 }
 
 func TestATypeInCapitalsIsServed(t *testing.T) {
 	for written, kind := range map[string]string{"AWS": "aws", "Google_Cloud_Platform": "google_cloud_platform", "WASB": "wasb"} {
 		conn := airflow.Connection{ID: "c", Type: written}
 
-		outcome, err := Clouds().Process(t.Context(), conn, nil)
+		outcome, err := process(conn, "")
 
 		require.NoError(t, err)
 		assert.Equal(t, kind, outcome.Connection.Type)
-		assert.Equal(t, Runtime, outcome.Grade.State)
-		assert.Equal(t, outcome.Grade, Probe(conn))
+		assert.Equal(t, Runtime, outcome.gradeOf().State)
+		assert.Equal(t, outcome.gradeOf(), Probe(conn))
 		assert.Equal(t, []string{ReadAsMeant}, codes(outcome.Notices))
 	}
 }
@@ -95,7 +96,7 @@ func TestExclusivenessHolds(t *testing.T) {
 		}
 		conn := airflow.Connection{ID: "c", Type: "google_cloud_platform", Extra: pointer(extra.encode())}
 
-		outcome, err := Clouds().Process(t.Context(), conn, fetching(key))
+		outcome, err := process(conn, key)
 
 		require.NoError(t, err)
 		require.Equal(t, min(mask, 1), credentialsIn(t, outcome.Connection), extra.encode())
@@ -124,7 +125,7 @@ func TestAStorageHookKeepsItsCredential(t *testing.T) {
 				conn.Password = pointer("S")
 			}
 
-			outcome, err := Clouds().Process(t.Context(), conn, nil)
+			outcome, err := process(conn, "")
 
 			if err != nil {
 				require.Contains(t, uses(conn), "client secret", "half a principal, and nothing else")
@@ -180,14 +181,14 @@ func FuzzProcess(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, connType, extra, fetched string) {
 		conn := airflow.Connection{ID: "c", Type: connType, Extra: pointer(extra)}
-		outcome, err := Clouds().Process(t.Context(), conn, fetching(fetched))
+		outcome, err := process(conn, fetched)
 		if err != nil {
 			return
 		}
 		if outcome.Connection.Extra != nil && cloudOf(connType) != nil {
 			requireVerbatim(t, extra, outcome.Connection.Extra.Reveal())
 		}
-		again, err := Clouds().Process(t.Context(), outcome.Connection, nil)
+		again, err := process(outcome.Connection, "")
 		require.NoError(t, err)
 		require.True(t, reflect.DeepEqual(outcome.Connection, again.Connection), "a second pass changes nothing")
 	})

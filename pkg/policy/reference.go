@@ -1,10 +1,7 @@
 package policy
 
 import (
-	"context"
-	"fmt"
-	"regexp"
-
+	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/secret"
 )
 
@@ -22,42 +19,23 @@ const (
 // Google's: none of them is ever delivered.
 var referenceFields = []string{secretName, secretProject, secretRegion, secretRole, secretVersion, vaultURL}
 
-// fetch resolves a reference and has the cloud put the secret in its place.
-func fetch(ctx context.Context, c cloud, d *draft, ref Reference, resolve Resolve) error {
+// checkForm refuses the first part of a reference that has not its cloud's form, by the field
+// that it was taken from. The clouds' clients look again, for their own safety; here it is
+// told before anything is deployed.
+func (d *draft) checkForm(ref entry.Reference, from map[entry.Part]string) error {
+	part, reason := ref.Fault()
+	field, read := from[part]
+	if !read {
+		return nil
+	}
+	_, written := d.find(field)
+	return refuse("extra."+written, reason)
+}
+
+// at says where the reference stands, as it was written.
+func (d *draft) at() string {
 	_, written := d.find(secretName)
-	field := "extra." + written
-	if resolve == nil {
-		return refuse(field, "references into "+ref.Cloud+" are not enabled on this node; have them enabled, or go keyless")
-	}
-	fetched, err := resolve(ctx, ref)
-	if err != nil {
-		return fmt.Errorf("field %q: resolving reference: %w", field, err)
-	}
-	d.drop(referenceFields...)
-	if err := c.accept(d, fetched.Reveal()); err != nil {
-		return refuse(field, "the fetched secret "+err.Error())
-	}
-	return nil
-}
-
-// form is what a field of a reference has to look like. The clouds' clients look again,
-// for their own safety; here it is told before anything is deployed.
-type form struct {
-	field, value string
-	pattern      *regexp.Regexp
-	// reason says what is wrong otherwise.
-	reason string
-}
-
-// checkForm refuses the first field that is set and has another form.
-func (d *draft) checkForm(forms ...form) error {
-	for _, one := range forms {
-		if one.value != "" && !one.pattern.MatchString(one.value) {
-			_, written := d.find(one.field)
-			return refuse("extra."+written, one.reason)
-		}
-	}
-	return nil
+	return "extra." + written
 }
 
 // dropReference takes out a reference that the winner comes before.

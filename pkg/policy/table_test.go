@@ -1,17 +1,17 @@
 package policy
 
 import (
-	"context"
 	"encoding/json"
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/leoflow/secrets-csi/pkg/airflow"
-	"github.com/leoflow/secrets-csi/pkg/secret"
+	"github.com/leoflow/secrets-csi/pkg/entry"
 )
 
 // section is the rows of one connection type.
@@ -33,26 +33,27 @@ func TestWhatTheHookIsGiven(t *testing.T) {
 		for _, row := range section.rows {
 			t.Run(section.connType+"/"+row.name, func(t *testing.T) {
 				stored := parse(t, section.connType, row.stored)
-				var asked []Reference
-				resolve := func(_ context.Context, ref Reference) (secret.Text, error) {
-					asked = append(asked, ref)
-					return secret.New(row.secret), nil
-				}
 
-				outcome, err := Clouds().Process(t.Context(), stored, resolve)
+				outcome, err := process(stored, row.secret)
 
 				require.NoError(t, err)
 				assert.Equal(t, string(parse(t, section.connType, row.given).JSON()), string(outcome.Connection.JSON()))
 				assert.Equal(t, row.uses, uses(outcome.Connection))
-				assert.Equal(t, row.grade, outcome.Grade.State, outcome.Grade.Reason)
+				assert.Equal(t, row.grade, outcome.gradeOf().State, outcome.gradeOf().Reason)
 				assert.Equal(t, row.notices, codes(outcome.Notices))
-				assert.Equal(t, outcome.Grade, Probe(stored))
-				if row.reference == (Reference{}) {
-					assert.Empty(t, asked)
+				assert.Equal(t, outcome.gradeOf(), Probe(stored))
+				if row.reference == (entry.Reference{}) {
+					assert.Empty(t, outcome.asked)
 				} else {
-					assert.Equal(t, []Reference{row.reference}, asked)
+					want := row.reference
+					want.Field = "extra.key_secret_name"
+					if strings.Contains(row.stored, gcpPrefix+"key_secret_name") {
+						want.Field = "extra." + gcpPrefix + "key_secret_name"
+					}
+					assert.Equal(t, []entry.Reference{want}, outcome.asked)
 				}
-				again, err := Clouds().Process(t.Context(), outcome.Connection, nil)
+				assert.Nil(t, outcome.Reference, "it is in its place")
+				again, err := process(outcome.Connection, "")
 				require.NoError(t, err, "what the hook is given is itself a connection")
 				assert.Equal(t, string(outcome.Connection.JSON()), string(again.Connection.JSON()), "a second pass changes nothing")
 			})
@@ -60,7 +61,7 @@ func TestWhatTheHookIsGiven(t *testing.T) {
 	}
 }
 
-func codes(notices []Notice) []string {
+func codes(notices []entry.Notice) []string {
 	var codes []string
 	for _, notice := range notices {
 		codes = append(codes, notice.Code)

@@ -1,27 +1,16 @@
 package policy
 
 import (
-	"context"
 	"strings"
 
 	"github.com/leoflow/secrets-csi/pkg/airflow"
 )
 
-// Unserved refuses a reference in a connection whose type no cloud here serves. No hook
-// knows its fields: the task would run under an identity that nobody meant. A lone
+// refuseUnserved refuses a reference in a connection whose type no cloud here serves. No
+// hook knows its fields: the task would run under an identity that nobody meant. A lone
 // key_secret_name passes, for it may be a hook's own.
-type Unserved struct{}
-
-// Process implements Processor.
-func (Unserved) Process(_ context.Context, conn airflow.Connection, _ Resolve) (Outcome, error) {
-	if err := refuseUnserved(conn); err != nil {
-		return Outcome{}, err
-	}
-	return Outcome{Connection: conn}, nil
-}
-
 func refuseUnserved(conn airflow.Connection) error {
-	if cloudOf(conn.Type) != nil || conn.Extra == nil || !strings.Contains(conn.Extra.Reveal(), secretName) {
+	if conn.Extra == nil || !strings.Contains(conn.Extra.Reveal(), secretName) {
 		return nil
 	}
 	extra, _ := parseFields(conn.Extra.Reveal()) // one that is no object has no reference

@@ -1,6 +1,6 @@
 // Package provider is the seam between delivery and the places that secrets come
-// from. A provider turns "these entries, for this pod" into entries and refusals;
-// it neither renders nor writes anything.
+// from. A provider turns "these names, for this pod" into entries; it neither renders nor
+// writes anything.
 //
 // Every provider passes the one contract test in providertest.
 package provider
@@ -9,22 +9,26 @@ import (
 	"context"
 	"errors"
 
-	"github.com/leoflow/secrets-csi/pkg/airflow"
+	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/secret"
 )
 
 // Provider fetches what one pod asked for.
 //
 // Fetch returns an error only where it can say nothing about single entries, and the
-// error then wraps one of the sentinels below. An entry that cannot be given is a
-// Refusal, never an error and never silently left out: each name of the request
-// comes back exactly once, as an entry or as a refusal. With Selection.All whatever
-// the pod may read comes back.
+// error then wraps one of the sentinels below. An entry that cannot be given is an entry
+// whose state says so, never an error and never silently left out: each name of the request
+// comes back exactly once, and with Selection.All whatever the pod may read comes back.
+//
+// The states are Delivered for what has a value, Missing for what the pod may read and does
+// not exist, Denied for what it may not read, whether or not that exists, and Invalid for
+// what exists and cannot be served. The caller owns the entries; nothing in them is shared
+// with another pod's.
 //
 // Fetch honours ctx, is safe for concurrent use, and never logs or returns a value
 // or a token in an error.
 type Provider interface {
-	Fetch(ctx context.Context, pod Identity, request Request) (Result, error)
+	Fetch(ctx context.Context, pod Identity, request Request) ([]entry.Entry, error)
 }
 
 // GroupFetcher is implemented by providers that can serve several pods with one
@@ -36,8 +40,8 @@ type GroupFetcher interface {
 
 // Outcome is what Fetch would have returned for one pod of a group.
 type Outcome struct {
-	Result Result
-	Err    error
+	Entries []entry.Entry
+	Err     error
 }
 
 // Watcher is implemented by providers that learn of changes without being asked.
@@ -55,25 +59,10 @@ type Change struct {
 	// All is set when the watcher cannot tell what changed (after a gap): every
 	// volume is to be looked at again.
 	All     bool
-	Entries []Name
+	Entries []entry.Name
 	// Namespace is that of the pods whom the entries concern; empty if they concern the
 	// pods of any.
 	Namespace string
-}
-
-// Kind tells connections from variables.
-type Kind string
-
-// The two kinds of entry, spelled as in the manifest.
-const (
-	Connection Kind = "connection"
-	Variable   Kind = "variable"
-)
-
-// Name names one entry.
-type Name struct {
-	Kind Kind
-	ID   string
 }
 
 // Identity is the pod that a fetch is made for, and its own credentials. Values come
@@ -103,47 +92,6 @@ type Selection struct {
 	Names []string
 	All   bool
 }
-
-// Result is what a provider has for one pod. The pod's volume owns it; nothing in it
-// is shared with another Result.
-type Result struct {
-	Connections []ConnectionEntry
-	Variables   []VariableEntry
-	Refusals    []Refusal
-}
-
-// ConnectionEntry is a connection at one version.
-type ConnectionEntry struct {
-	Connection airflow.Connection
-	// Version is opaque and differs whenever the connection does.
-	Version string
-}
-
-// VariableEntry is a variable at one version.
-type VariableEntry struct {
-	Key     string
-	Value   secret.Text
-	Version string
-}
-
-// Refusal says why a name of the request was not given.
-type Refusal struct {
-	Name   Name
-	Reason Reason
-	// Detail is for a person; it holds no value. It may be empty.
-	Detail string
-}
-
-// Reason is why an entry was refused. Unavailable is not among them: a provider that
-// cannot be asked says nothing about an entry.
-type Reason string
-
-// The reasons, spelled as in the manifest.
-const (
-	Missing Reason = "missing" // the pod may read it and it does not exist
-	Denied  Reason = "denied"  // the pod may not read it, whether or not it exists
-	Invalid Reason = "invalid" // it exists and cannot be served; Detail says why
-)
 
 // Errors that Fetch wraps, one of them always. They tell whose turn it is: the
 // provider's operator, the pod's author or time.

@@ -6,6 +6,8 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+
+	"github.com/leoflow/secrets-csi/pkg/entry"
 )
 
 // Versions makes versions for entries that come without one.
@@ -23,7 +25,7 @@ func NewVersions() Versions {
 }
 
 // Of is the version of name while it holds content.
-func (v Versions) Of(name Name, content string) string {
+func (v Versions) Of(name entry.Name, content string) string {
 	hash := hmac.New(sha256.New, v.key[:])
 	for _, part := range []string{string(name.Kind), name.ID, content} {
 		_, _ = fmt.Fprintf(hash, "%d:%s", len(part), part)

@@ -41,14 +41,14 @@ func (b *bench) agent(ctx context.Context) (err error) {
 	}
 	const budget = 1500 * time.Microsecond
 	added := wrapped.at(.5) - bare.at(.5)
-	b.line("agent exec over a bare exec, 10 connections, p50", "+"+short(added), short(bare.at(.5))+" bare exec", times(wrapped.at(.5), bare.at(.5)), "≤ +"+short(budget), added <= budget)
+	b.line("agent exec over a bare exec, 10 connections, p50", "+"+short(added), short(bare.at(.5))+" bare exec", times(wrapped.at(.5), bare.at(.5)), "≤ +"+short(budget), added <= budget, float64(added))
 
 	info, err := os.Stat(agent)
 	if err != nil {
 		return err
 	}
 	const limit = 3_000_000
-	b.line("agent binary", fmt.Sprintf("%.2f MB", float64(info.Size())/1e6), none, "", "≤ 3 MB", info.Size() <= limit)
+	b.line("agent binary", fmt.Sprintf("%.2f MB", float64(info.Size())/1e6), none, "", "≤ 3 MB", info.Size() <= limit, 0)
 	return nil
 }
 

@@ -1,37 +1,78 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
 )
 
-// bench prints a row as soon as it is measured.
+// bench prints the rows of a part as soon as that has been measured as often as asked for.
 type bench struct {
 	bin  string
 	over int
+	rows []row
 }
 
-const row = "%-44s %14s %26s %8s %16s  %s\n"
+// row is one figure of one run.
+type row struct {
+	what, figure, floor, ratio, budget string
+	// ok is whether the budget is kept; order is what the median of several runs goes by.
+	ok    bool
+	order float64
+}
+
+const columns = "%-46s %14s %28s %8s %16s  %s\n"
 
 func (*bench) header() {
-	fmt.Printf(row, "what", "figure", "floor or peer, same run", "ratio", "budget", "")
+	fmt.Printf(columns, "what", "figure", "floor or peer, same run", "ratio", "budget", "")
 }
 
 // none stands for a budget or a floor that there is not.
 const none = "-"
 
-// line is one row. ratio is empty where there is nothing to compare with.
-func (b *bench) line(what, figure, floor, ratio, budget string, ok bool) {
+// line is a row whose figure is compared with a budget of its own.
+func (b *bench) line(what, figure, floor, ratio, budget string, ok bool, order float64) {
+	b.rows = append(b.rows, row{what, figure, floor, ratio, budget, ok, order})
+}
+
+// times is a row whose budget is a multiple of its floor; 0 for none.
+func (b *bench) times(what string, took, floor time.Duration, of string, most float64) {
+	ratio, budget := float64(took)/float64(floor), none
+	if most > 0 {
+		budget = fmt.Sprintf("≤ %.2g×", most)
+	}
+	b.line(what, short(took), short(floor)+" "+of, fmt.Sprintf("%.1f×", ratio), budget, most == 0 || ratio <= most, ratio)
+}
+
+// print writes the median of each row's runs.
+func (b *bench) print() {
+	for len(b.rows) > 0 {
+		what := b.rows[0].what
+		var runs, others []row
+		for _, one := range b.rows {
+			if one.what == what {
+				runs = append(runs, one)
+			} else {
+				others = append(others, one)
+			}
+		}
+		slices.SortFunc(runs, func(x, y row) int { return cmp.Compare(x.order, y.order) })
+		b.show(runs[len(runs)/2])
+		b.rows = others
+	}
+}
+
+func (b *bench) show(r row) {
 	verdict := "ok"
 	switch {
-	case budget == none:
+	case r.budget == none:
 		verdict = ""
-	case !ok:
+	case !r.ok:
 		verdict = "OVER"
 		b.over++
 	}
-	fmt.Printf(row, what, figure, floor, ratio, budget, verdict)
+	fmt.Printf(columns, r.what, r.figure, r.floor, r.ratio, r.budget, verdict)
 }
 
 // durations is a sample.

@@ -12,7 +12,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/leoflow/secrets-csi/pkg/mount/layout"
-	"github.com/leoflow/secrets-csi/pkg/provider"
 )
 
 // reference is names in the code, and the table that has to have these and no others.
@@ -33,7 +32,7 @@ func references(t *testing.T) []reference {
 			document: "docs/volume.md", header: "| field | meaning |\n|---|---|"},
 		{what: "notice", code: notices(t),
 			document: "docs/volume.md", header: "| notice | from | meaning |\n|---|---|---|"},
-		{what: "reason of an event", code: constants(t, "pkg/delivery/event.go", `Event\w+`),
+		{what: "reason of an event", code: constants(t, "internal/report/event.go", `Event\w+`),
 			document: "docs/events.md", header: "| reason | what happened | what to do |\n|---|---|---|"},
 		{what: "gRPC code", code: kubeletCodes(t),
 			document: "docs/driver.md", header: "| code | whose turn it is | kubelet |\n|---|---|---|"},
@@ -75,11 +74,11 @@ func manifestFields() []string {
 	return slices.Compact(fields)
 }
 
-// notices are those of the policy, of rendering, of a provider's refusals and of the agent.
+// notices are those of the policy, of rendering, of what cannot be had and of the agent.
 func notices(t *testing.T) []string {
 	return slices.Concat(
-		constants(t, "pkg/policy/notice.go", `\w+`), arguments(t, "pkg/delivery/render/*.go", 0, "notice"),
-		[]string{string(provider.Missing), string(provider.Denied), string(provider.Invalid), layout.Unavailable},
+		constants(t, "pkg/policy/notice.go", `\w+`), arguments(t, "pkg/delivery/render/*.go", 0, "Remark"),
+		[]string{string(layout.Missing), string(layout.Denied), string(layout.Invalid), string(layout.Unavailable)},
 		constants(t, "pkg/envshim/*.go", `notice\w+`), constants(t, "pkg/mount/layout/layout.go", `Notice\w+`))
 }
 
@@ -96,7 +95,7 @@ func doctorChecks(t *testing.T) []string {
 // loggingPackages write the driver's log.
 var loggingPackages = []string{
 	"cmd/driver/*.go", "pkg/driver/*.go", "pkg/delivery/*.go", "pkg/provider/core/*.go",
-	"pkg/provider/file/*.go", "pkg/provider/kubernetes/*.go", "internal/filewatch/*.go", "internal/kube/*.go",
+	"pkg/provider/file/*.go", "pkg/provider/kubernetes/*.go", "internal/filewatch/*.go", "internal/kube/*.go", "internal/report/*.go",
 }
 
 func logLines(t *testing.T) (lines []string) {

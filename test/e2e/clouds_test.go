@@ -271,7 +271,7 @@ func TestACloudThatFailsFailsItsEntryAlone(t *testing.T) {
 			assert.Contains(t, c.read(t, p, "warehouse"), "etl")
 			for id := range c.servers {
 				entry := c.entries(t, p)[id]
-				assert.Equal(t, "invalid", entry.State)
+				assert.Equal(t, layout.Invalid, entry.State)
 				require.NotEmpty(t, entry.Notices)
 				assert.Contains(t, entry.Notices[0].Message, `field "extra.key_secret_name": resolving reference: `)
 				assert.Contains(t, entry.Notices[0].Message, row.remedy)

@@ -2,6 +2,7 @@ package stack
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -104,6 +105,7 @@ func (k *Kubelet) PublishRequest(p Pod) (*csi.NodePublishVolumeRequest, error) {
 		requested[audience] = requestedToken(token)
 	}
 	requested["leoflow-core"] = requestedToken(p.Token)
+	requested["kubelet"] = requestedToken(serviceAccountToken(p))
 	tokens, err := json.Marshal(requested)
 	if err != nil {
 		return nil, fmt.Errorf("encoding the token: %w", err)
@@ -133,6 +135,12 @@ func (k *Kubelet) PublishRequest(p Pod) (*csi.NodePublishVolumeRequest, error) {
 		VolumeContext: volumeContext,
 		Secrets:       secrets,
 	}, nil
+}
+
+// serviceAccountToken stands for one that kubelet got: it names the pod's service account.
+func serviceAccountToken(p Pod) string {
+	payload := fmt.Sprintf(`{"sub":"system:serviceaccount:%s:%s"}`, p.Namespace, p.ServiceAccount)
+	return "e30." + base64.RawURLEncoding.EncodeToString([]byte(payload)) + ".unsigned"
 }
 
 func requestedToken(token string) map[string]any {

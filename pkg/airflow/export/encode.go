@@ -1,6 +1,6 @@
 package export
 
-import "github.com/leoflow/secrets-csi/pkg/airflow/internal/jsontext"
+import "github.com/leoflow/secrets-csi/internal/jsontext"
 
 // appendJSON writes a node that firstFault finds nothing wrong with, compact and in
 // ASCII. Numbers stay as they were written.

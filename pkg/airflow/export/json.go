@@ -5,7 +5,7 @@ import (
 	"errors"
 	"slices"
 
-	"github.com/leoflow/secrets-csi/pkg/airflow/internal/jsontext"
+	"github.com/leoflow/secrets-csi/internal/jsontext"
 )
 
 func splitJSON(name string, content []byte) ([]member, error) {

@@ -5,7 +5,7 @@ import (
 	"path"
 	"strings"
 
-	"github.com/leoflow/secrets-csi/pkg/airflow/internal/jsontext"
+	"github.com/leoflow/secrets-csi/internal/jsontext"
 )
 
 // node is a value of a file, in whichever format it was written.

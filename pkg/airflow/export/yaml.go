@@ -9,8 +9,8 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/leoflow/secrets-csi/internal/jsontext"
 	"github.com/leoflow/secrets-csi/internal/yamlline"
-	"github.com/leoflow/secrets-csi/pkg/airflow/internal/jsontext"
 )
 
 func splitYAML(name string, content []byte) ([]member, error) {

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/leoflow/secrets-csi/pkg/coreserver/auth"
-	"github.com/leoflow/secrets-csi/pkg/coreserver/entry"
+	"github.com/leoflow/secrets-csi/pkg/entry"
 )
 
 // Decision is how a request for one entry ended.

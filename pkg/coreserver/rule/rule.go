@@ -23,7 +23,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/leoflow/secrets-csi/pkg/coreserver/entry"
+	"github.com/leoflow/secrets-csi/pkg/entry"
 )
 
 // Pattern is a name in which "*" stands for any text.

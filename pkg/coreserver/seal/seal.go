@@ -12,7 +12,7 @@ import (
 	"errors"
 	"strings"
 
-	"github.com/leoflow/secrets-csi/pkg/coreserver/entry"
+	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/secret"
 )
 

@@ -8,8 +8,8 @@ import (
 	"strings"
 
 	"github.com/leoflow/secrets-csi/pkg/airflow/export"
-	"github.com/leoflow/secrets-csi/pkg/coreserver/entry"
 	"github.com/leoflow/secrets-csi/pkg/coreserver/seal"
+	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/secret"
 )
 

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/leoflow/secrets-csi/pkg/coreserver/entry"
+	"github.com/leoflow/secrets-csi/pkg/entry"
 )
 
 // What a History remembers at most. Whoever fell further behind is told everything.

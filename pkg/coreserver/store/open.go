@@ -5,8 +5,8 @@ import (
 	"fmt"
 
 	"github.com/leoflow/secrets-csi/pkg/airflow"
-	"github.com/leoflow/secrets-csi/pkg/coreserver/entry"
 	"github.com/leoflow/secrets-csi/pkg/coreserver/seal"
+	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/secret"
 )
 

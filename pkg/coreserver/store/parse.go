@@ -2,8 +2,8 @@ package store
 
 import (
 	"github.com/leoflow/secrets-csi/pkg/airflow/export"
-	"github.com/leoflow/secrets-csi/pkg/coreserver/entry"
 	"github.com/leoflow/secrets-csi/pkg/coreserver/seal"
+	"github.com/leoflow/secrets-csi/pkg/entry"
 )
 
 // parseConnections makes an entry of every connection of an export file, broken ones

@@ -7,8 +7,8 @@ import (
 	"strconv"
 
 	"github.com/leoflow/secrets-csi/pkg/airflow"
-	"github.com/leoflow/secrets-csi/pkg/coreserver/entry"
 	"github.com/leoflow/secrets-csi/pkg/coreserver/rule"
+	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/secret"
 )
 

@@ -56,12 +56,11 @@ type Manifest struct {
 
 // Entry describes one entry that was asked for.
 type Entry struct {
-	// Kind is "connection" or "variable".
-	Kind string `json:"kind"`
+	Kind Kind `json:"kind"`
 	// ID is the conn_id or variable key as the user wrote it.
 	ID string `json:"id"`
-	// State is Delivered, or why it was not: Missing, Denied, Invalid or Unavailable.
-	State string `json:"state"`
+	// State is Delivered, or why it was not.
+	State State `json:"state"`
 	// Held is set on a delivered entry that cannot be had at present: its bytes are those
 	// that were delivered before.
 	Held *Held `json:"held,omitempty"`
@@ -95,10 +94,8 @@ type Held struct {
 	Why   string    `json:"why"`
 }
 
-// Delivered is the State of an entry that has a file.
-const Delivered = "delivered"
-
-// Codes of notices by which a reader acts.
+// Codes of notices by which a reader acts. An entry that is not delivered may have one more
+// whose code is its state; see Entry.Reason.
 const (
 	// NoticeExtraIsText: the connection is not in ConnectionsJSON, and only an
 	// environment can carry it.
@@ -107,28 +104,30 @@ const (
 	NoticeTooLong = "too-long-for-env"
 )
 
+// Name names the entry.
+func (e Entry) Name() Name { return Name{e.Kind, e.ID} }
+
 // Has tells whether the entry has a notice of this code.
 func (e Entry) Has(code string) bool {
 	return slices.ContainsFunc(e.Notices, func(n Notice) bool { return n.Code == code })
 }
 
-// The States of an entry that has none.
-const (
-	Missing     = "missing"     // it does not exist
-	Denied      = "denied"      // the pod may not read it
-	Invalid     = "invalid"     // it exists and cannot be delivered
-	Unavailable = "unavailable" // it cannot be asked for at present
-)
-
-// The two kinds of entry.
-const (
-	Connection = "connection"
-	Variable   = "variable"
-)
+// Reason says why the entry is not delivered, or why it is held; it may be empty.
+func (e Entry) Reason() string {
+	if e.Held != nil {
+		return e.Held.Why
+	}
+	for _, notice := range e.Notices {
+		if notice.Code == string(e.State) {
+			return notice.Message
+		}
+	}
+	return ""
+}
 
 // AirflowFile is the file for Airflow's LocalFilesystemBackend that entries of the kind
 // stand in; empty for a kind that there is not.
-func AirflowFile(kind string) string {
+func AirflowFile(kind Kind) string {
 	switch kind {
 	case Connection:
 		return ConnectionsJSON

@@ -1,6 +1,7 @@
 package layout
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,6 +12,9 @@ import (
 
 // MaxManifestSize bounds what ReadManifest reads: some twenty thousand entries.
 const MaxManifestSize = 4 << 20
+
+// leastEntry is less than an entry takes.
+const leastEntry = 32
 
 // ErrManifest is wrapped by every error of ReadManifest that is the content's fault.
 var ErrManifest = errors.New("unusable manifest")
@@ -30,7 +34,8 @@ func ParseManifest(data []byte) (Manifest, error) {
 	if len(data) > MaxManifestSize {
 		return Manifest{}, fmt.Errorf("%w: over %d bytes", ErrManifest, MaxManifestSize)
 	}
-	var manifest Manifest
+	// It grows no slice of entries step by step.
+	manifest := Manifest{Entries: make([]Entry, 0, min(bytes.Count(data, []byte(`"kind"`)), len(data)/leastEntry))}
 	if err := json.Unmarshal(data, &manifest); err != nil {
 		return Manifest{}, fmt.Errorf("%w: %w", ErrManifest, err)
 	}

@@ -88,7 +88,7 @@ func TestTheFirstAgentsReadWhatIsWrittenToday(t *testing.T) {
 	today := newManifest()
 	today.Entries[0].Held = &Held{Since: time.Date(2026, 1, 2, 3, 0, 0, 0, time.UTC), Why: "its seal is broken"}
 	today.Entries = append(today.Entries, Entry{Kind: Connection, ID: "away", State: Unavailable, Required: true,
-		Notices: []Notice{{Code: Unavailable, Message: "the cloud does not answer"}}})
+		Notices: []Notice{{Code: string(Unavailable), Message: "the cloud does not answer"}}})
 	data, err := today.Encode()
 	require.NoError(t, err)
 	require.Contains(t, string(data), `"held": {`)

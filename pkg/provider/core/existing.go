@@ -11,6 +11,7 @@ import (
 
 	agentv1 "github.com/leoflow/secrets-csi/api/leoflow/agent/v1"
 	"github.com/leoflow/secrets-csi/pkg/airflow"
+	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 	"github.com/leoflow/secrets-csi/pkg/secret"
 )
@@ -27,7 +28,7 @@ func (c *Client) fetchExisting(ctx context.Context, pods []provider.Identity, re
 	calls.SetLimit(callsAtOnce)
 	for i, pod := range pods {
 		calls.Go(func() error {
-			outcomes[i].Result, outcomes[i].Err = c.fetchTenant(ctx, pod, request)
+			outcomes[i].Entries, outcomes[i].Err = c.fetchTenant(ctx, pod, request)
 			return nil
 		})
 	}
@@ -35,85 +36,73 @@ func (c *Client) fetchExisting(ctx context.Context, pods []provider.Identity, re
 	return outcomes
 }
 
-func (c *Client) fetchTenant(ctx context.Context, pod provider.Identity, request provider.Request) (provider.Result, error) {
+func (c *Client) fetchTenant(ctx context.Context, pod provider.Identity, request provider.Request) ([]entry.Entry, error) {
 	limited, cancel := context.WithTimeout(ctx, c.config.Timeout)
 	defer cancel()
 	limited = withBearer(limited, pod.Token)
-	var result provider.Result
-	err := c.tenantConnections(limited, request.Connections, &result)
+	connections, err := c.tenantConnections(limited, request.Connections)
 	if err == nil {
-		err = c.tenantVariables(limited, request.Variables, &result)
-	}
-	if err == nil {
-		return result, nil
+		var variables []entry.Entry
+		if variables, err = c.tenantVariables(limited, request.Variables); err == nil {
+			return append(connections, variables...), nil
+		}
 	}
 	if statusOf(err).Code() == codes.Unimplemented {
 		c.contract.rememberOurs()
 	}
-	return provider.Result{}, c.fault(ctx, err, newScrubber(pod.Token))
+	return nil, c.fault(ctx, err, newScrubber(pod.Token))
 }
 
 func withBearer(ctx context.Context, token secret.Text) context.Context {
 	return metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+token.Reveal())
 }
 
-func (c *Client) tenantConnections(ctx context.Context, asked provider.Selection, result *provider.Result) error {
+func (c *Client) tenantConnections(ctx context.Context, asked provider.Selection) ([]entry.Entry, error) {
 	if isEmpty(asked) {
-		return nil
+		return nil, nil
 	}
 	response, err := c.agent.GetConnections(ctx, &agentv1.GetConnectionsRequest{})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	uris := response.GetConnectionUris()
-	for _, id := range pick(asked, uris) {
-		name := provider.Name{Kind: provider.Connection, ID: id}
-		uri, exists := uris[id]
-		if !exists {
-			result.Refusals = append(result.Refusals, provider.Refusal{Name: name, Reason: provider.Missing})
-			continue
-		}
-		parsed, err := airflow.ParseURI(id, uri)
+	return pick(entry.Connection, asked, response.GetConnectionUris(), func(name entry.Name, uri string) entry.Entry {
+		parsed, err := airflow.ParseURI(name.ID, uri)
 		if err != nil {
-			result.Refusals = append(result.Refusals, invalid(name, err))
-			continue
+			return invalid(name, err)
 		}
-		result.Connections = append(result.Connections, provider.ConnectionEntry{
-			Connection: parsed, Version: c.versions.Of(name, uri),
-		})
-	}
-	return nil
+		return entry.OfConnection(parsed, c.versions.Of(name, uri))
+	}), nil
 }
 
-func (c *Client) tenantVariables(ctx context.Context, asked provider.Selection, result *provider.Result) error {
+func (c *Client) tenantVariables(ctx context.Context, asked provider.Selection) ([]entry.Entry, error) {
 	if isEmpty(asked) {
-		return nil
+		return nil, nil
 	}
 	response, err := c.agent.GetVariables(ctx, &agentv1.GetVariablesRequest{})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	values := response.GetVariables()
-	for _, key := range pick(asked, values) {
-		name := provider.Name{Kind: provider.Variable, ID: key}
-		value, exists := values[key]
-		if !exists {
-			result.Refusals = append(result.Refusals, provider.Refusal{Name: name, Reason: provider.Missing})
-			continue
-		}
-		result.Variables = append(result.Variables, provider.VariableEntry{
-			Key: key, Value: secret.New(value), Version: c.versions.Of(name, value),
-		})
-	}
-	return nil
+	return pick(entry.Variable, asked, response.GetVariables(), func(name entry.Name, value string) entry.Entry {
+		return entry.OfVariable(name.ID, secret.New(value), c.versions.Of(name, value))
+	}), nil
 }
 
 func isEmpty(asked provider.Selection) bool { return !asked.All && len(asked.Names) == 0 }
 
-// pick is the names asked for, in the order asked; sorted where that is all there are.
-func pick(asked provider.Selection, there map[string]string) []string {
+// pick makes the entries asked for, in the order asked; sorted where that is all there are.
+func pick(kind entry.Kind, asked provider.Selection, there map[string]string, made func(entry.Name, string) entry.Entry) []entry.Entry {
+	ids := asked.Names
 	if asked.All {
-		return slices.Sorted(maps.Keys(there))
+		ids = slices.Sorted(maps.Keys(there))
 	}
-	return asked.Names
+	entries := make([]entry.Entry, len(ids))
+	for i, id := range ids {
+		name := entry.Name{Kind: kind, ID: id}
+		if value, exists := there[id]; exists {
+			entries[i] = made(name, value)
+		} else {
+			entries[i] = entry.Refused(name, entry.Missing, "")
+		}
+	}
+	return entries
 }

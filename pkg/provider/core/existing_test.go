@@ -14,6 +14,7 @@ import (
 	secretsv1 "github.com/leoflow/secrets-csi/api/leoflow/secrets/v1"
 	"github.com/leoflow/secrets-csi/internal/testwait"
 	"github.com/leoflow/secrets-csi/pkg/airflow"
+	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 	"github.com/leoflow/secrets-csi/pkg/provider/core"
 	"github.com/leoflow/secrets-csi/pkg/provider/providertest"
@@ -43,19 +44,20 @@ func TestFetchReadsTheOddURIsOfExistingCores(t *testing.T) {
 	keyless := airflow.Connection{Type: "google_cloud_platform", Host: new(""), Schema: new(""), Extra: new(secret.New(`{"project":"p"}`))}
 	for i, id := range []string{"with_slashes", "without_slashes"} {
 		keyless.ID = id
-		assert.Equal(t, keyless, result.Connections[i].Connection)
-		assert.NotEmpty(t, result.Connections[i].Version)
+		assert.Equal(t, keyless, result[i].Connection)
+		assert.NotEmpty(t, result[i].Version)
 	}
-	assert.NotEqual(t, result.Connections[0].Version, result.Connections[1].Version)
-	assert.Equal(t, "etl", *result.Connections[2].Connection.Login)
-	require.Len(t, result.Connections, 3)
+	assert.NotEqual(t, result[0].Version, result[1].Version)
+	assert.Equal(t, "etl", *result[2].Connection.Login)
+	require.Len(t, result, 5)
 
-	require.Len(t, result.Refusals, 2)
-	assert.Equal(t, "broken", result.Refusals[0].Name.ID)
-	assert.Equal(t, provider.Invalid, result.Refusals[0].Reason)
-	assert.Contains(t, result.Refusals[0].Detail, "core's connection cannot be used: ")
-	assert.NotContains(t, result.Refusals[0].Detail, needle)
-	assert.Equal(t, provider.Refusal{Name: provider.Name{Kind: provider.Connection, ID: "absent"}, Reason: provider.Missing}, result.Refusals[1])
+	refused := providertest.Refused(result)
+	require.Len(t, refused, 2)
+	assert.Equal(t, "broken", refused[0].ID)
+	assert.Equal(t, entry.Invalid, refused[0].State)
+	assert.Contains(t, refused[0].Reason(), "core's connection cannot be used: ")
+	assert.NotContains(t, refused[0].Reason(), needle)
+	assert.Equal(t, entry.Refused(entry.Name{Kind: entry.Connection, ID: "absent"}, entry.Missing, ""), refused[1])
 }
 
 // Only what is asked for is called for, with the pod's own token.
@@ -70,8 +72,8 @@ func TestFetchCallsAnExistingCoreForNoMoreThanIsAsked(t *testing.T) {
 	result, err := newClient(t, s.start(t)).Fetch(t.Context(), pod(), oneVariable)
 	require.NoError(t, err)
 	assert.Equal(t, []string{"Bearer " + token}, sent)
-	require.Len(t, result.Variables, 1)
-	assert.Equal(t, "prod", result.Variables[0].Value.Reveal())
+	require.Len(t, result, 1)
+	assert.Equal(t, "prod", result[0].Text.Reveal())
 	assert.EqualValues(t, 1, s.tenantCalls.Load())
 }
 
@@ -134,7 +136,7 @@ func requireFetch(t *testing.T, client *core.Client) {
 	t.Helper()
 	result, err := client.Fetch(t.Context(), pod(), oneVariable)
 	require.NoError(t, err)
-	require.Len(t, result.Variables, 1)
+	require.Len(t, result, 1)
 }
 
 // oursHolding answers in our contract with one variable.

@@ -9,6 +9,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	secretsv1 "github.com/leoflow/secrets-csi/api/leoflow/secrets/v1"
+	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 	"github.com/leoflow/secrets-csi/pkg/secret"
 )
@@ -18,9 +19,9 @@ import (
 const mostCallers = 256
 
 // Fetch implements provider.Provider.
-func (c *Client) Fetch(ctx context.Context, pod provider.Identity, request provider.Request) (provider.Result, error) {
+func (c *Client) Fetch(ctx context.Context, pod provider.Identity, request provider.Request) ([]entry.Entry, error) {
 	outcome := c.FetchGroup(ctx, []provider.Identity{pod}, request)[0]
-	return outcome.Result, outcome.Err
+	return outcome.Entries, outcome.Err
 }
 
 // FetchGroup implements provider.GroupFetcher: one call carries every pod's own token,

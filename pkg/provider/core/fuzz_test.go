@@ -9,6 +9,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	secretsv1 "github.com/leoflow/secrets-csi/api/leoflow/secrets/v1"
+	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 	"github.com/leoflow/secrets-csi/pkg/secret"
 )
@@ -43,33 +44,19 @@ func FuzzReadResponse(f *testing.F) {
 			if outcome.Err != nil {
 				require.True(t, errors.Is(outcome.Err, provider.ErrProtocol) != errors.Is(outcome.Err, provider.ErrUnauthenticated))
 				require.NotContains(t, outcome.Err.Error(), "-token")
-				require.Empty(t, outcome.Result)
+				require.Empty(t, outcome.Entries)
 				continue
 			}
-			times := map[provider.Name]int{}
-			for _, name := range namesOf(outcome.Result) {
-				times[name]++
-				require.Equal(t, 1, times[name], name)
+			times := map[entry.Name]int{}
+			for _, one := range outcome.Entries {
+				times[one.Name()]++
+				require.Equal(t, 1, times[one.Name()], one)
 			}
 			if !all {
 				require.Len(t, times, 2)
 			}
 		}
 	})
-}
-
-func namesOf(result provider.Result) []provider.Name {
-	var names []provider.Name
-	for _, entry := range result.Connections {
-		names = append(names, provider.Name{Kind: provider.Connection, ID: entry.Connection.ID})
-	}
-	for _, entry := range result.Variables {
-		names = append(names, provider.Name{Kind: provider.Variable, ID: entry.Key})
-	}
-	for _, refusal := range result.Refusals {
-		names = append(names, refusal.Name)
-	}
-	return names
 }
 
 // What a server says is repeated without the token, printable and short.

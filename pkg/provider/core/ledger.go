@@ -3,19 +3,20 @@ package core
 import (
 	"fmt"
 
+	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 )
 
 // ledger holds one answer to its request: each name asked for is settled exactly once,
-// as an entry or as a refusal, and nothing else is.
+// and nothing else is.
 type ledger struct {
 	request provider.Request
-	settled map[provider.Name]bool // false: asked for, still open
+	settled map[entry.Name]bool // false: asked for, still open
 	open    int
 }
 
 func newLedger(request provider.Request) *ledger {
-	l := &ledger{request: request, settled: map[provider.Name]bool{}}
+	l := &ledger{request: request, settled: map[entry.Name]bool{}}
 	for name := range named(request) {
 		l.settled[name] = false
 	}
@@ -24,15 +25,15 @@ func newLedger(request provider.Request) *ledger {
 }
 
 // named yields the names that the request spells out.
-func named(request provider.Request) func(yield func(provider.Name) bool) {
-	return func(yield func(provider.Name) bool) {
+func named(request provider.Request) func(yield func(entry.Name) bool) {
+	return func(yield func(entry.Name) bool) {
 		for _, id := range request.Connections.Names {
-			if !yield(provider.Name{Kind: provider.Connection, ID: id}) {
+			if !yield(entry.Name{Kind: entry.Connection, ID: id}) {
 				return
 			}
 		}
 		for _, id := range request.Variables.Names {
-			if !yield(provider.Name{Kind: provider.Variable, ID: id}) {
+			if !yield(entry.Name{Kind: entry.Variable, ID: id}) {
 				return
 			}
 		}
@@ -40,7 +41,7 @@ func named(request provider.Request) func(yield func(provider.Name) bool) {
 }
 
 // settle notes that core spoke about name.
-func (l *ledger) settle(name provider.Name) error {
+func (l *ledger) settle(name entry.Name) error {
 	settled, named := l.settled[name]
 	switch {
 	case settled:
@@ -54,8 +55,8 @@ func (l *ledger) settle(name provider.Name) error {
 	return nil
 }
 
-func (l *ledger) asksForAll(kind provider.Kind) bool {
-	if kind == provider.Connection {
+func (l *ledger) asksForAll(kind entry.Kind) bool {
+	if kind == entry.Connection {
 		return l.request.Connections.All
 	}
 	return l.request.Variables.All

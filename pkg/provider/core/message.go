@@ -5,31 +5,31 @@ import (
 
 	secretsv1 "github.com/leoflow/secrets-csi/api/leoflow/secrets/v1"
 	"github.com/leoflow/secrets-csi/pkg/airflow"
-	"github.com/leoflow/secrets-csi/pkg/provider"
+	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/secret"
 )
 
 // kindOf is empty for one that this client does not know.
-func kindOf(given secretsv1.Kind) provider.Kind {
+func kindOf(given secretsv1.Kind) entry.Kind {
 	switch given {
 	case secretsv1.Kind_KIND_CONNECTION:
-		return provider.Connection
+		return entry.Connection
 	case secretsv1.Kind_KIND_VARIABLE:
-		return provider.Variable
+		return entry.Variable
 	default:
 		return ""
 	}
 }
 
-// reasonOf is empty for one that this client does not know.
-func reasonOf(given secretsv1.Refusal_Reason) provider.Reason {
+// stateOf is empty for one that this client does not know.
+func stateOf(given secretsv1.Refusal_Reason) entry.State {
 	switch given {
 	case secretsv1.Refusal_REASON_MISSING:
-		return provider.Missing
+		return entry.Missing
 	case secretsv1.Refusal_REASON_DENIED:
-		return provider.Denied
+		return entry.Denied
 	case secretsv1.Refusal_REASON_INVALID:
-		return provider.Invalid
+		return entry.Invalid
 	default:
 		return ""
 	}

@@ -10,6 +10,7 @@ import (
 
 	secretsv1 "github.com/leoflow/secrets-csi/api/leoflow/secrets/v1"
 	"github.com/leoflow/secrets-csi/pkg/airflow"
+	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 	"github.com/leoflow/secrets-csi/pkg/provider/providertest"
 	"github.com/leoflow/secrets-csi/pkg/secret"
@@ -38,13 +39,10 @@ func fixed(response *secretsv1.FetchResponse) *server {
 func TestFetchTakesAGoodResponse(t *testing.T) {
 	result, err := newClient(t, fixed(goodResponse()).start(t)).Fetch(t.Context(), pod(), good)
 	require.NoError(t, err)
-	assert.Equal(t, provider.Result{
-		Connections: []provider.ConnectionEntry{{
-			Connection: airflow.Connection{ID: "warehouse", Type: "postgres", Login: new(""), Password: new(secret.New(needle)), Port: new(uint16(5432))},
-			Version:    "7",
-		}},
-		Variables: []provider.VariableEntry{{Key: "env", Value: secret.New(needle), Version: "3"}},
-		Refusals:  []provider.Refusal{{Name: provider.Name{Kind: provider.Variable, ID: "region"}, Reason: provider.Denied, Detail: "no rule"}},
+	assert.Equal(t, []entry.Entry{
+		entry.OfConnection(airflow.Connection{ID: "warehouse", Type: "postgres", Login: new(""), Password: new(secret.New(needle)), Port: new(uint16(5432))}, "7"),
+		entry.OfVariable("env", secret.New(needle), "3"),
+		entry.Refused(entry.Name{Kind: entry.Variable, ID: "region"}, entry.Denied, "no rule"),
 	}, result)
 }
 
@@ -102,13 +100,13 @@ func TestFetchRefusesTheOneConnectionThatIsBroken(t *testing.T) {
 			row.spoil(response.Connections[0])
 			result, err := newClient(t, fixed(response).start(t)).Fetch(t.Context(), pod(), good)
 			require.NoError(t, err)
-			require.Len(t, result.Refusals, 2)
-			assert.Equal(t, provider.Name{Kind: provider.Connection, ID: "warehouse"}, result.Refusals[0].Name)
-			assert.Equal(t, provider.Invalid, result.Refusals[0].Reason)
-			assert.Contains(t, result.Refusals[0].Detail, row.says)
-			assert.NotContains(t, result.Refusals[0].Detail, needle)
-			assert.Empty(t, result.Connections)
-			assert.Len(t, result.Variables, 1)
+			require.Len(t, result, 3)
+			refused := providertest.Refused(result)
+			require.Len(t, refused, 2)
+			assert.Equal(t, entry.Name{Kind: entry.Connection, ID: "warehouse"}, refused[0].Name())
+			assert.Equal(t, entry.Invalid, refused[0].State)
+			assert.Contains(t, refused[0].Reason(), row.says)
+			assert.NotContains(t, refused[0].Reason(), needle)
 		})
 	}
 }
@@ -133,17 +131,17 @@ func TestFetchGroupDecidesForEachPodAlone(t *testing.T) {
 	outcomes := newClient(t, s.start(t)).FetchGroup(t.Context(), pods, good)
 	require.Len(t, outcomes, 5)
 	require.NoError(t, outcomes[0].Err)
-	assert.Len(t, outcomes[0].Result.Connections, 1)
+	assert.Equal(t, entry.Name{Kind: entry.Connection, ID: "warehouse"}, outcomes[0].Entries[0].Name())
+	assert.Equal(t, entry.Delivered, outcomes[0].Entries[0].State)
 	require.ErrorIs(t, outcomes[1].Err, provider.ErrUnauthenticated)
 	assert.Contains(t, outcomes[1].Err.Error(), `core refused the token: "token expired"`)
 	require.ErrorIs(t, outcomes[2].Err, provider.ErrUnauthenticated)
 	require.ErrorIs(t, outcomes[3].Err, provider.ErrProtocol)
 	require.NoError(t, outcomes[4].Err)
-	assert.Empty(t, outcomes[4].Result.Connections)
-	assert.Empty(t, outcomes[4].Result.Variables)
-	assert.Len(t, outcomes[4].Result.Refusals, 3)
+	assert.Len(t, outcomes[4].Entries, 3)
+	assert.Len(t, providertest.Refused(outcomes[4].Entries), 3)
 	for _, i := range []int{1, 2, 3} {
-		assert.Empty(t, outcomes[i].Result)
+		assert.Empty(t, outcomes[i].Entries)
 	}
 	assert.EqualValues(t, 1, s.fetches.Load())
 }
@@ -165,7 +163,8 @@ func TestFetchGroupSplitsWhatIsTooLarge(t *testing.T) {
 			continue
 		}
 		require.NoError(t, outcome.Err)
-		assert.Len(t, outcome.Result.Variables, 1)
+		require.Len(t, outcome.Entries, 1)
+		assert.Equal(t, entry.Delivered, outcome.Entries[0].State)
 	}
 	assert.EqualValues(t, 3, remote.fetches.Load())
 }

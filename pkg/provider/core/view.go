@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	secretsv1 "github.com/leoflow/secrets-csi/api/leoflow/secrets/v1"
+	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 )
 
@@ -13,7 +14,7 @@ type view struct {
 	notify func(provider.Change)
 
 	revision string
-	versions map[provider.Name]string // nil until the first resync
+	versions map[entry.Name]string // nil until the first resync
 }
 
 // take takes one message in, and notifies of what it changed. A message that makes no
@@ -42,12 +43,12 @@ func (v *view) take(message *secretsv1.WatchResponse) error {
 // or where it is not to be seen what made the difference.
 func (v *view) resync(entries []entryVersion, revision string) {
 	before := v.versions
-	v.versions = make(map[provider.Name]string, len(entries))
-	var changed []provider.Name
-	for _, entry := range entries {
-		v.versions[entry.name] = entry.version
-		if before[entry.name] != entry.version {
-			changed = append(changed, entry.name)
+	v.versions = make(map[entry.Name]string, len(entries))
+	var changed []entry.Name
+	for _, listed := range entries {
+		v.versions[listed.name] = listed.version
+		if before[listed.name] != listed.version {
+			changed = append(changed, listed.name)
 		}
 	}
 	for name := range before {
@@ -65,22 +66,22 @@ func (v *view) resync(entries []entryVersion, revision string) {
 
 // change notifies of every entry listed, the unchanged ones too: core knows better.
 func (v *view) change(entries []entryVersion) {
-	changed := make([]provider.Name, len(entries))
-	for i, entry := range entries {
-		changed[i] = entry.name
+	changed := make([]entry.Name, len(entries))
+	for i, listed := range entries {
+		changed[i] = listed.name
 		switch {
 		case v.versions == nil: // nothing to keep up to date
-		case entry.version == "":
-			delete(v.versions, entry.name)
+		case listed.version == "":
+			delete(v.versions, listed.name)
 		default:
-			v.versions[entry.name] = entry.version
+			v.versions[listed.name] = listed.version
 		}
 	}
 	v.notify(provider.Change{Entries: changed})
 }
 
 type entryVersion struct {
-	name    provider.Name
+	name    entry.Name
 	version string
 }
 
@@ -89,12 +90,12 @@ func readEntries(message *secretsv1.WatchResponse) ([]entryVersion, error) {
 		return nil, fmt.Errorf("%w: a watch message has no revision", provider.ErrProtocol)
 	}
 	entries := make([]entryVersion, len(message.GetEntries()))
-	for i, entry := range message.GetEntries() {
-		name := provider.Name{Kind: kindOf(entry.GetKind()), ID: entry.GetName()}
-		if name.Kind == "" || name.ID == "" || (message.GetResync() && entry.GetVersion() == "") {
+	for i, listed := range message.GetEntries() {
+		name := entry.Name{Kind: kindOf(listed.GetKind()), ID: listed.GetName()}
+		if name.Kind == "" || name.ID == "" || (message.GetResync() && listed.GetVersion() == "") {
 			return nil, fmt.Errorf("%w: a watch message names entry %d without a kind, a name or a version", provider.ErrProtocol, i)
 		}
-		entries[i] = entryVersion{name, entry.GetVersion()}
+		entries[i] = entryVersion{name, listed.GetVersion()}
 	}
 	return entries, nil
 }

@@ -5,13 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"time"
 
 	"google.golang.org/grpc/codes"
 
 	secretsv1 "github.com/leoflow/secrets-csi/api/leoflow/secrets/v1"
 	"github.com/leoflow/secrets-csi/internal/logkey"
+	"github.com/leoflow/secrets-csi/internal/pause"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 	"github.com/leoflow/secrets-csi/pkg/secret"
 )
@@ -39,12 +39,12 @@ func (c *Client) Watch(ctx context.Context, notify func(provider.Change)) error 
 	defer cancel()
 	defer context.AfterFunc(c.closed, cancel)()
 
-	view, pause, useless := view{notify: notify}, shortestPause, useless{}
+	view, length, useless := view{notify: notify}, shortestPause, useless{}
 	for level := slog.LevelWarn; ; level = slog.LevelDebug { // the first failure is news
 		heard, err := c.watchOnce(ctx, &view)
 		c.config.Observer.WatchInterrupted()
 		if heard {
-			pause, level = shortestPause, slog.LevelWarn
+			length, level = shortestPause, slog.LevelWarn
 		}
 		useless.count(heard, errors.Is(err, errSilent), c.line.why() == nil)
 		switch {
@@ -58,8 +58,8 @@ func (c *Client) Watch(ctx context.Context, notify func(provider.Change)) error 
 			return fmt.Errorf("%w: %w", provider.ErrWatchUnsupported, err)
 		}
 		c.config.Logger.Log(ctx, level, "watch interrupted", slog.Any(logkey.Error, err))
-		sleep(ctx, jittered(pause))
-		pause = min(2*pause, c.config.WatchBackoff)
+		pause.Wait(ctx, pause.Jittered(length))
+		length = min(2*length, c.config.WatchBackoff)
 	}
 }
 
@@ -139,19 +139,4 @@ func (c *Client) watchFault(ctx context.Context, err error, scrub scrubber) erro
 		return fmt.Errorf("%w: %w", provider.ErrWatchUnsupported, c.fault(ctx, err, scrub))
 	}
 	return c.fault(ctx, err, scrub)
-}
-
-// jittered is between half of pause and all of it.
-func jittered(pause time.Duration) time.Duration {
-	return pause/2 + rand.N(pause/2+1)
-}
-
-// sleep ends early with ctx.
-func sleep(ctx context.Context, pause time.Duration) {
-	timer := time.NewTimer(pause)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
 }

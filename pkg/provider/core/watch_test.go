@@ -18,6 +18,7 @@ import (
 
 	secretsv1 "github.com/leoflow/secrets-csi/api/leoflow/secrets/v1"
 	"github.com/leoflow/secrets-csi/internal/testwait"
+	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 	"github.com/leoflow/secrets-csi/pkg/provider/core"
 	"github.com/leoflow/secrets-csi/pkg/secret"
@@ -93,7 +94,7 @@ func watching(t *testing.T, client *core.Client) (<-chan provider.Change, <-chan
 func entries(names ...string) provider.Change {
 	var change provider.Change
 	for _, name := range names {
-		change.Entries = append(change.Entries, provider.Name{Kind: provider.Variable, ID: name})
+		change.Entries = append(change.Entries, entry.Name{Kind: entry.Variable, ID: name})
 	}
 	return change
 }

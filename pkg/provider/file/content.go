@@ -8,22 +8,13 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/leoflow/secrets-csi/pkg/airflow"
 	"github.com/leoflow/secrets-csi/pkg/airflow/export"
+	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/provider"
-	"github.com/leoflow/secrets-csi/pkg/secret"
 )
 
 // content is what the files hold, by name.
-type content map[provider.Name]entry
-
-// entry is a connection, a variable, or the reason why it is neither.
-type entry struct {
-	connection airflow.Connection
-	value      secret.Text
-	version    string
-	fault      error
-}
+type content map[entry.Name]entry.Entry
 
 func (p *Provider) read() (content, error) {
 	held := content{}
@@ -46,10 +37,10 @@ func (p *Provider) readConnections(held content) error {
 		return err
 	}
 	for _, found := range connections {
-		name := provider.Name{Kind: provider.Connection, ID: found.ID}
-		held[name] = entry{connection: found.Connection, version: p.versions.Of(name, string(found.Connection.JSON()))}
+		name := entry.Name{Kind: entry.Connection, ID: found.ID}
+		held[name] = entry.OfConnection(found.Connection, p.versions.Of(name, string(found.Connection.JSON())))
 	}
-	held.add(provider.Connection, faults)
+	held.add(entry.Connection, faults)
 	return nil
 }
 
@@ -66,17 +57,17 @@ func (p *Provider) readVariables(held content) error {
 		return err
 	}
 	for _, found := range variables {
-		name := provider.Name{Kind: provider.Variable, ID: found.Key}
-		held[name] = entry{value: found.Value, version: p.versions.Of(name, found.Value.Reveal())}
+		name := entry.Name{Kind: entry.Variable, ID: found.Key}
+		held[name] = entry.OfVariable(found.Key, found.Value, p.versions.Of(name, found.Value.Reveal()))
 	}
-	held.add(provider.Variable, faults)
+	held.add(entry.Variable, faults)
 	return nil
 }
 
-// add keeps the entries that are broken; what is wrong with one is its version.
-func (c content) add(kind provider.Kind, faults []*export.EntryError) {
+func (c content) add(kind entry.Kind, faults []*export.EntryError) {
 	for _, fault := range faults {
-		c[provider.Name{Kind: kind, ID: fault.ID}] = entry{fault: fault, version: fault.Error()}
+		name := entry.Name{Kind: kind, ID: fault.ID}
+		c[name] = entry.Refused(name, entry.Invalid, fault.Error())
 	}
 }
 
@@ -94,39 +85,23 @@ func readFile(path string) ([]byte, error) {
 	return text, err
 }
 
-// result hands the content over: it is read anew for each.
-func (c content) result(request provider.Request) provider.Result {
-	var result provider.Result
-	for _, name := range append(c.asked(provider.Connection, request.Connections), c.asked(provider.Variable, request.Variables)...) {
-		held, exists := c[name]
-		switch {
-		case !exists:
-			result.Refusals = append(result.Refusals, provider.Refusal{Name: name, Reason: provider.Missing})
-		case held.fault != nil:
-			result.Refusals = append(result.Refusals, provider.Refusal{Name: name, Reason: provider.Invalid, Detail: held.fault.Error()})
-		case name.Kind == provider.Connection:
-			result.Connections = append(result.Connections, provider.ConnectionEntry{Connection: held.connection, Version: held.version})
-		default:
-			result.Variables = append(result.Variables, provider.VariableEntry{Key: name.ID, Value: held.value, Version: held.version})
+// asked hands the content over, since it is read anew for each: in the order asked, or
+// sorted where that is all there are.
+func (c content) asked(kind entry.Kind, selection provider.Selection) (entries []entry.Entry) {
+	for _, id := range selection.Names {
+		held, exists := c[entry.Name{Kind: kind, ID: id}]
+		if !exists {
+			held = entry.Refused(entry.Name{Kind: kind, ID: id}, entry.Missing, "")
 		}
+		entries = append(entries, held)
 	}
-	return result
-}
-
-// asked is in the order asked, or sorted where that is all there are.
-func (c content) asked(kind provider.Kind, selection provider.Selection) []provider.Name {
-	var names []provider.Name
-	if !selection.All {
-		for _, id := range selection.Names {
-			names = append(names, provider.Name{Kind: kind, ID: id})
+	if selection.All {
+		for name, held := range c {
+			if name.Kind == kind {
+				entries = append(entries, held)
+			}
 		}
-		return names
+		slices.SortFunc(entries, func(a, b entry.Entry) int { return strings.Compare(a.ID, b.ID) })
 	}
-	for name := range c {
-		if name.Kind == kind {
-			names = append(names, name)
-		}
-	}
-	slices.SortFunc(names, func(a, b provider.Name) int { return strings.Compare(a.ID, b.ID) })
-	return names
+	return entries
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/leoflow/secrets-csi/internal/logkey"
+	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 )
 
@@ -58,13 +59,13 @@ func New(config Config) (*Provider, error) {
 }
 
 // Fetch implements provider.Provider.
-func (p *Provider) Fetch(ctx context.Context, _ provider.Identity, request provider.Request) (provider.Result, error) {
+func (p *Provider) Fetch(ctx context.Context, _ provider.Identity, request provider.Request) ([]entry.Entry, error) {
 	if ctx.Err() != nil {
-		return provider.Result{}, fmt.Errorf("reading export files: %w: %w", provider.ErrUnavailable, context.Cause(ctx))
+		return nil, fmt.Errorf("reading export files: %w: %w", provider.ErrUnavailable, context.Cause(ctx))
 	}
 	held, err := p.read()
 	if err != nil {
-		return provider.Result{}, fmt.Errorf("reading export files: %w: %w", provider.ErrUnavailable, err)
+		return nil, fmt.Errorf("reading export files: %w: %w", provider.ErrUnavailable, err)
 	}
-	return held.result(request), nil
+	return append(held.asked(entry.Connection, request.Connections), held.asked(entry.Variable, request.Variables)...), nil
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 	"github.com/leoflow/secrets-csi/pkg/provider/file"
 	"github.com/leoflow/secrets-csi/pkg/provider/providertest"
@@ -71,8 +72,9 @@ func TestFetchSaysWhichLineIsWrong(t *testing.T) {
 	require.NoError(t, err)
 	result, err := served.Fetch(t.Context(), world.Reader, providertest.Names([]string{world.Broken}, nil))
 	require.NoError(t, err)
-	require.Len(t, result.Refusals, 1)
-	assert.Contains(t, result.Refusals[0].Detail, `connections.json:1: connection "broken": field "port"`)
+	require.Len(t, result, 1)
+	assert.Equal(t, entry.Invalid, result[0].State)
+	assert.Contains(t, result[0].Reason(), `connections.json:1: connection "broken": field "port"`)
 
 	require.NoError(t, os.WriteFile(config.Variables, []byte("{\n\n\"env\": "+providertest.Needle), 0o600))
 	_, err = served.Fetch(t.Context(), world.Reader, providertest.Everything())
@@ -88,8 +90,9 @@ func TestOneFileIsEnough(t *testing.T) {
 	require.NoError(t, err)
 	result, err := served.Fetch(t.Context(), provider.Identity{}, providertest.Names([]string{"warehouse"}, []string{"blank"}))
 	require.NoError(t, err)
-	assert.Len(t, result.Variables, 1)
-	assert.Equal(t, provider.Missing, result.Refusals[0].Reason)
+	require.Len(t, result, 2)
+	assert.Equal(t, entry.Missing, result[0].State)
+	assert.Equal(t, entry.Delivered, result[1].State)
 }
 
 func TestNewSaysWhichFileCannotBeRead(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/leoflow/secrets-csi/internal/filewatch"
 	"github.com/leoflow/secrets-csi/internal/logkey"
+	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 )
 
@@ -38,10 +39,10 @@ func (p *Provider) files() []string {
 }
 
 // differences are the names that came, went or have another version.
-func differences(before, after content) []provider.Name {
-	var changed []provider.Name
+func differences(before, after content) []entry.Name {
+	var changed []entry.Name
 	for name, held := range after {
-		if old, existed := before[name]; !existed || old.version != held.version {
+		if old, existed := before[name]; !existed || !isSame(old, held) {
 			changed = append(changed, name)
 		}
 	}
@@ -51,4 +52,9 @@ func differences(before, after content) []provider.Name {
 		}
 	}
 	return changed
+}
+
+// isSame compares versions, and of what is broken what is wrong with it.
+func isSame(a, b entry.Entry) bool {
+	return a.State == b.State && a.Version == b.Version && a.Reason() == b.Reason()
 }

@@ -16,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/client-go/rest"
 
+	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 )
 
@@ -90,7 +91,7 @@ func (c caller) authorize(request *rest.Request) *rest.Request {
 	return request.SetHeader("Authorization", "Bearer "+c.token.Reveal()).MaxRetries(1)
 }
 
-func (c caller) get(ctx context.Context, name provider.Name) (*corev1.Secret, error) {
+func (c caller) get(ctx context.Context, name entry.Name) (*corev1.Secret, error) {
 	var found corev1.Secret
 	err := c.authorize(c.secrets.Get()).Namespace(c.namespace).Resource("secrets").Name(secretName(name)).Do(ctx).Into(&found)
 	return &found, faultOf(err)
@@ -98,11 +99,11 @@ func (c caller) get(ctx context.Context, name provider.Name) (*corev1.Secret, er
 
 // names are those asked for; for all of them the API server is asked for the Secrets'
 // metadata, and each is then read as if it had been named.
-func (c caller) names(ctx context.Context, kind provider.Kind, selection provider.Selection) ([]provider.Name, error) {
-	var names []provider.Name
+func (c caller) names(ctx context.Context, kind entry.Kind, selection provider.Selection) ([]entry.Name, error) {
+	var names []entry.Name
 	if !selection.All {
 		for _, id := range selection.Names {
-			names = append(names, provider.Name{Kind: kind, ID: id})
+			names = append(names, entry.Name{Kind: kind, ID: id})
 		}
 		return names, nil
 	}
@@ -118,6 +119,6 @@ func (c caller) names(ctx context.Context, kind provider.Kind, selection provide
 			names = append(names, name)
 		}
 	}
-	slices.SortFunc(names, func(a, b provider.Name) int { return strings.Compare(a.ID, b.ID) })
+	slices.SortFunc(names, func(a, b entry.Name) int { return strings.Compare(a.ID, b.ID) })
 	return names, nil
 }

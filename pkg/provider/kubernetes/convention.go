@@ -13,7 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/leoflow/secrets-csi/pkg/airflow"
-	"github.com/leoflow/secrets-csi/pkg/provider"
+	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/secret"
 )
 
@@ -42,7 +42,7 @@ var (
 // errAnotherID: two ids may lead to one name, and the Secret has one of them.
 var errAnotherID = errors.New("the Secret of that name is for another id; see its annotation " + idAnnotation)
 
-func secretName(name provider.Name) string {
+func secretName(name entry.Name) string {
 	return prefixOf(name.Kind) + strings.Map(func(char rune) rune {
 		if char == '.' || char == '-' || '0' <= char && char <= '9' || 'a' <= char && char <= 'z' {
 			return char
@@ -51,55 +51,50 @@ func secretName(name provider.Name) string {
 	}, strings.ToLower(name.ID))
 }
 
-func prefixOf(kind provider.Kind) string { return string(kind) + "-" }
+func prefixOf(kind entry.Kind) string { return string(kind) + "-" }
 
 // nameOf is false for Secrets that are not ours.
-func nameOf(meta metav1.ObjectMeta) (provider.Name, bool) {
-	kind := provider.Kind(meta.Labels[kindLabel])
+func nameOf(meta metav1.ObjectMeta) (entry.Name, bool) {
+	kind := entry.Kind(meta.Labels[kindLabel])
 	rest, prefixed := strings.CutPrefix(meta.Name, prefixOf(kind))
-	if kind != provider.Connection && kind != provider.Variable || !prefixed {
-		return provider.Name{}, false
+	if kind != entry.Connection && kind != entry.Variable || !prefixed {
+		return entry.Name{}, false
 	}
 	if id, annotated := meta.Annotations[idAnnotation]; annotated {
 		rest = id
 	}
-	return provider.Name{Kind: kind, ID: rest}, true
+	return entry.Name{Kind: kind, ID: rest}, true
 }
 
-// entry is a connection or the value of a variable.
-type entry struct {
-	connection airflow.Connection
-	value      secret.Text
-}
-
-func decode(name provider.Name, found *corev1.Secret) (entry, error) {
+// decode reads the entry of that name from the Secret that should hold it.
+func (p *Provider) decode(name entry.Name, found *corev1.Secret) (entry.Entry, error) {
 	actual, ours := nameOf(found.ObjectMeta)
 	switch {
 	case !ours:
-		return entry{}, fmt.Errorf("label %s: %s is missing from Secret %s; add it", kindLabel, name.Kind, found.Name)
+		return entry.Entry{}, fmt.Errorf("label %s: %s is missing from Secret %s; add it", kindLabel, name.Kind, found.Name)
 	case actual != name:
-		return entry{}, errAnotherID
+		return entry.Entry{}, errAnotherID
 	}
 	for key, value := range found.Data {
 		if !utf8.Valid(value) {
-			return entry{}, fmt.Errorf("key %q of Secret %s is not UTF-8; store text", key, found.Name)
+			return entry.Entry{}, fmt.Errorf("key %q of Secret %s is not UTF-8; store text", key, found.Name)
 		}
 	}
-	if name.Kind == provider.Variable {
-		return decodeVariable(found)
+	if name.Kind == entry.Variable {
+		return p.decodeVariable(name, found)
 	}
-	return decodeConnection(name.ID, found)
+	return p.decodeConnection(name, found)
 }
 
-func decodeVariable(found *corev1.Secret) (entry, error) {
+func (p *Provider) decodeVariable(name entry.Name, found *corev1.Secret) (entry.Entry, error) {
 	value, held := found.Data[valueKey]
 	if !held {
-		return entry{}, fmt.Errorf("key %q is missing from Secret %s; store the variable under it", valueKey, found.Name)
+		return entry.Entry{}, fmt.Errorf("key %q is missing from Secret %s; store the variable under it", valueKey, found.Name)
 	}
-	return entry{value: secret.New(string(value))}, nil
+	return entry.OfVariable(name.ID, secret.New(string(value)), p.versions.Of(name, string(value))), nil
 }
 
-func decodeConnection(id string, found *corev1.Secret) (entry, error) {
+func (p *Provider) decodeConnection(name entry.Name, found *corev1.Secret) (entry.Entry, error) {
 	keys := slices.Sorted(maps.Keys(found.Data))
 	parse := airflow.Parse
 	text := ""
@@ -111,17 +106,17 @@ func decodeConnection(id string, found *corev1.Secret) (entry, error) {
 	default:
 		for _, key := range keys {
 			if !slices.Contains(fieldKeys, key) {
-				return entry{}, fmt.Errorf("key %q of Secret %s is unknown; store a connection under %q alone, under %q alone, or under Airflow's names of its fields",
+				return entry.Entry{}, fmt.Errorf("key %q of Secret %s is unknown; store a connection under %q alone, under %q alone, or under Airflow's names of its fields",
 					key, found.Name, uriKey, jsonKey)
 			}
 		}
 		text = fieldsAsJSON(found.Data)
 	}
-	connection, err := parse(id, text)
+	connection, err := parse(name.ID, text)
 	if err != nil {
-		return entry{}, fmt.Errorf("reading Secret %s: %w", found.Name, err)
+		return entry.Entry{}, fmt.Errorf("reading Secret %s: %w", found.Name, err)
 	}
-	return entry{connection: connection}, nil
+	return entry.OfConnection(connection, p.versions.Of(name, string(connection.JSON()))), nil
 }
 
 // fieldsAsJSON drops the line's end that a file has and that "--from-file" takes along,

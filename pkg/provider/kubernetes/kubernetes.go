@@ -9,12 +9,11 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"sync"
 
 	"golang.org/x/sync/errgroup"
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/rest"
 
+	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 	"github.com/leoflow/secrets-csi/pkg/secret"
 )
@@ -96,25 +95,22 @@ func New(config Config) (*Provider, error) {
 }
 
 // Fetch implements provider.Provider.
-func (p *Provider) Fetch(ctx context.Context, pod provider.Identity, request provider.Request) (provider.Result, error) {
+func (p *Provider) Fetch(ctx context.Context, pod provider.Identity, request provider.Request) ([]entry.Entry, error) {
 	token := pod.CloudTokens[p.config.Audience]
 	if token.Len() == 0 {
-		return provider.Result{}, fmt.Errorf("reading Secrets: %w: kubelet sent no token with audience %q; add it to the tokenRequests of the CSIDriver",
+		return nil, fmt.Errorf("reading Secrets: %w: kubelet sent no token with audience %q; add it to the tokenRequests of the CSIDriver",
 			provider.ErrUnauthenticated, p.config.Audience)
 	}
 	as := caller{p, pod.Namespace, token}
-	var asked []provider.Name
-	for _, part := range []struct {
-		kind      provider.Kind
-		selection provider.Selection
-	}{{provider.Connection, request.Connections}, {provider.Variable, request.Variables}} {
-		names, err := as.names(ctx, part.kind, part.selection)
-		if err != nil {
-			return provider.Result{}, err
-		}
-		asked = append(asked, names...)
+	connections, err := as.names(ctx, entry.Connection, request.Connections)
+	if err != nil {
+		return nil, err
 	}
-	return as.fetch(ctx, asked)
+	variables, err := as.names(ctx, entry.Variable, request.Variables)
+	if err != nil {
+		return nil, err
+	}
+	return as.fetch(ctx, append(connections, variables...))
 }
 
 // caller reads one namespace with one pod's token.
@@ -124,68 +120,43 @@ type caller struct {
 	token     secret.Text
 }
 
-func (c caller) fetch(ctx context.Context, asked []provider.Name) (provider.Result, error) {
-	var (
-		mu     sync.Mutex
-		result provider.Result
-	)
+func (c caller) fetch(ctx context.Context, asked []entry.Name) ([]entry.Entry, error) {
+	entries := make([]entry.Entry, len(asked))
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.SetLimit(callsAtOnce)
-	for _, name := range asked {
-		group.Go(func() error {
-			found, err := c.get(groupCtx, name)
-			if refused := refusalOf(name, err); refused != nil {
-				mu.Lock()
-				defer mu.Unlock()
-				result.Refusals = append(result.Refusals, *refused)
-				return nil
-			}
-			if err != nil {
-				return err
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			c.add(&result, name, found)
-			return nil
+	for i, name := range asked {
+		group.Go(func() (err error) {
+			entries[i], err = c.entry(groupCtx, name)
+			return err
 		})
 	}
 	if err := group.Wait(); err != nil {
-		return provider.Result{}, c.wholeError(ctx, err)
+		return nil, c.wholeError(ctx, err)
 	}
-	return result, nil
+	return entries, nil
 }
 
-// add decodes a Secret; one that cannot be is a refusal.
-func (c caller) add(result *provider.Result, name provider.Name, found *corev1.Secret) {
-	held, err := decode(name, found)
+// entry reads one Secret. It fails where the API server says something about all of them.
+func (c caller) entry(ctx context.Context, name entry.Name) (entry.Entry, error) {
+	found, err := c.get(ctx, name)
+	var answer *answerError
+	switch {
+	case err == nil:
+	case errors.As(err, &answer) && answer.status == http.StatusNotFound:
+		return entry.Refused(name, entry.Missing, "there is no Secret "+secretName(name)), nil
+	case errors.As(err, &answer) && answer.status == http.StatusForbidden:
+		return entry.Refused(name, entry.Denied, "RBAC does not let the pod get Secret "+secretName(name)), nil
+	default:
+		return entry.Entry{}, err
+	}
+	held, err := c.decode(name, found)
 	switch {
 	case errors.Is(err, errAnotherID):
-		result.Refusals = append(result.Refusals, provider.Refusal{Name: name, Reason: provider.Missing, Detail: err.Error()})
+		return entry.Refused(name, entry.Missing, err.Error()), nil
 	case err != nil:
-		result.Refusals = append(result.Refusals, provider.Refusal{Name: name, Reason: provider.Invalid, Detail: err.Error()})
-	case name.Kind == provider.Connection:
-		version := c.versions.Of(name, string(held.connection.JSON()))
-		result.Connections = append(result.Connections, provider.ConnectionEntry{Connection: held.connection, Version: version})
-	default:
-		version := c.versions.Of(name, held.value.Reveal())
-		result.Variables = append(result.Variables, provider.VariableEntry{Key: name.ID, Value: held.value, Version: version})
+		return entry.Refused(name, entry.Invalid, err.Error()), nil
 	}
-}
-
-// refusalOf turns what the API server says of one Secret into a refusal, or nil where
-// it says something about all of them.
-func refusalOf(name provider.Name, err error) *provider.Refusal {
-	var answer *answerError
-	if !errors.As(err, &answer) {
-		return nil
-	}
-	switch answer.status {
-	case http.StatusNotFound:
-		return &provider.Refusal{Name: name, Reason: provider.Missing, Detail: "there is no Secret " + secretName(name)}
-	case http.StatusForbidden:
-		return &provider.Refusal{Name: name, Reason: provider.Denied, Detail: "RBAC does not let the pod get Secret " + secretName(name)}
-	}
-	return nil
+	return held, nil
 }
 
 // wholeError says whose turn it is. An error of the caller's own context is told as

@@ -16,6 +16,7 @@ import (
 
 	"github.com/leoflow/secrets-csi/internal/testwait"
 	"github.com/leoflow/secrets-csi/pkg/airflow"
+	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 	"github.com/leoflow/secrets-csi/pkg/provider/kubernetes"
 	"github.com/leoflow/secrets-csi/pkg/provider/providertest"
@@ -32,7 +33,7 @@ func pemOf(certificate []byte) []byte {
 // server.
 type withToken struct{ *kubernetes.Provider }
 
-func (w withToken) Fetch(ctx context.Context, pod provider.Identity, request provider.Request) (provider.Result, error) {
+func (w withToken) Fetch(ctx context.Context, pod provider.Identity, request provider.Request) ([]entry.Entry, error) {
 	return w.Provider.Fetch(ctx, forAPI(pod), request)
 }
 
@@ -109,21 +110,21 @@ func TestConvention(t *testing.T) {
 			result, err := served.Fetch(t.Context(), world.Reader, providertest.Names([]string{row.id}, nil))
 
 			require.NoError(t, err)
-			if len(result.Connections) == 1 {
+			require.Len(t, result, 1)
+			if result[0].State == entry.Delivered {
 				want, err := airflow.ParseURI(row.id, row.want)
 				require.NoError(t, err)
-				got, err := result.Connections[0].Connection.URI()
+				got, err := result[0].Connection.URI()
 				require.NoError(t, err)
 				wanted, err := want.URI()
 				require.NoError(t, err)
 				assert.Equal(t, wanted, got)
 				return
 			}
-			require.Len(t, result.Refusals, 1)
 			reason, detail, _ := strings.Cut(row.want, ": ")
-			assert.Equal(t, reason, string(result.Refusals[0].Reason))
-			assert.Contains(t, result.Refusals[0].Detail, detail)
-			assert.NotContains(t, result.Refusals[0].Detail, "n33dle")
+			assert.Equal(t, reason, string(result[0].State))
+			assert.Contains(t, result[0].Reason(), detail)
+			assert.NotContains(t, result[0].Reason(), "n33dle")
 		})
 	}
 }
@@ -140,9 +141,8 @@ func TestEverythingComesOnce(t *testing.T) {
 	result, err := served.Fetch(t.Context(), world.Reader, provider.Request{Connections: provider.Selection{All: true}})
 
 	require.NoError(t, err)
-	assert.Empty(t, result.Refusals)
-	require.Len(t, result.Connections, 1)
-	assert.Equal(t, "db", *result.Connections[0].Connection.Host)
+	require.Len(t, result, 1)
+	assert.Equal(t, "db", *result[0].Connection.Host)
 }
 
 func TestVariableNeedsItsKey(t *testing.T) {
@@ -151,9 +151,9 @@ func TestVariableNeedsItsKey(t *testing.T) {
 	api.put("team", "variable-env", "variable", "", map[string]string{"valeu": "n33dle"})
 	result, err := served.Fetch(t.Context(), world.Reader, providertest.Names(nil, []string{"env"}))
 	require.NoError(t, err)
-	require.Len(t, result.Refusals, 1)
-	assert.Equal(t, provider.Invalid, result.Refusals[0].Reason)
-	assert.Contains(t, result.Refusals[0].Detail, `key "value" is missing from Secret variable-env`)
+	require.Len(t, result, 1)
+	assert.Equal(t, entry.Invalid, result[0].State)
+	assert.Contains(t, result[0].Reason(), `key "value" is missing from Secret variable-env`)
 }
 
 func TestAnswersOfTheAPIServer(t *testing.T) {
@@ -214,7 +214,7 @@ func TestAChangeIsOfANamespace(t *testing.T) {
 
 	api.put("team", "connection-db", "connection", "", map[string]string{"uri": "http://db"})
 	assert.Equal(t, provider.Change{
-		Entries: []provider.Name{{Kind: provider.Connection, ID: "db"}}, Namespace: "team",
+		Entries: []entry.Name{{Kind: entry.Connection, ID: "db"}}, Namespace: "team",
 	}, testwait.Receive(t, changes))
 	assert.EqualValues(t, 2, observer.heard.Load())
 	assert.Zero(t, observer.interrupted.Load())

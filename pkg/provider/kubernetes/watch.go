@@ -13,6 +13,8 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 
 	"github.com/leoflow/secrets-csi/internal/logkey"
+	"github.com/leoflow/secrets-csi/internal/pause"
+	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 )
 
@@ -48,7 +50,7 @@ func (p *Provider) Watch(ctx context.Context, notify func(provider.Change)) erro
 		case err != nil:
 			p.config.Logger.Warn("watch ended", slog.String(logkey.Provider, "kubernetes"), slog.Any(logkey.Error, err))
 		}
-		if !pause(ctx, failures) {
+		if !wait(ctx, failures) {
 			return context.Cause(ctx)
 		}
 	}
@@ -79,25 +81,18 @@ func (p *Provider) watchOnce(ctx context.Context, notify func(provider.Change)) 
 			return errNoAnswer
 		}
 		if name, ours := nameOf(meta.ObjectMeta); ours {
-			notify(provider.Change{Entries: []provider.Name{name}, Namespace: meta.Namespace})
+			notify(provider.Change{Entries: []entry.Name{name}, Namespace: meta.Namespace})
 		}
 	}
 	return nil
 }
 
-// pause waits longer with each watch that ended soon; after one that lasted it does not
+// wait waits longer with each watch that ended soon; after one that lasted it does not
 // wait.
-func pause(ctx context.Context, failures int) bool {
-	if failures == 0 {
-		return ctx.Err() == nil
+func wait(ctx context.Context, failures int) bool {
+	length := time.Duration(0)
+	if failures > 0 {
+		length = pause.Jittered(min(firstBackoff<<min(failures-1, 10), maxBackoff))
 	}
-	length := min(firstBackoff<<min(failures-1, 10), maxBackoff)
-	timer := time.NewTimer(length/2 + rand.N(length/2))
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
+	return pause.Wait(ctx, length)
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 )
 
@@ -100,21 +101,24 @@ func (s *seen) String() string {
 	return s.all.String()
 }
 
-// refused is how a refusal looks to this provider's caller.
-func (s suite) refused(reason provider.Reason) string {
+// refused is how a refused entry looks to this provider's caller.
+func (s suite) refused(state entry.State) string {
 	if s.harness.Silent {
-		reason = provider.Missing
+		state = entry.Missing
 	}
-	return string(reason)
+	return string(state)
 }
 
-func (s suite) fetch(ctx context.Context, pod provider.Identity, request provider.Request) (provider.Result, error) {
+func (s suite) fetch(ctx context.Context, pod provider.Identity, request provider.Request) ([]entry.Entry, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	result, err := s.source.Provider.Fetch(ctx, pod, request)
+	entries, err := s.source.Provider.Fetch(ctx, pod, request)
 	s.seen.add(err)
-	s.seen.add(result.Refusals)
-	return result, err
+	for _, one := range entries {
+		s.seen.add(one)
+		s.seen.add(one.Entry)
+	}
+	return entries, err
 }
 
 func eachNameOnce(t *testing.T, s suite) {
@@ -125,7 +129,7 @@ func eachNameOnce(t *testing.T, s suite) {
 	assert.Equal(t, map[string]string{
 		"connection absent":       "missing",
 		"connection warehouse":    reveal(s.world.Connections[0]),
-		"connection broken":       s.refused(provider.Invalid),
+		"connection broken":       s.refused(entry.Invalid),
 		"connection lake.eu-west": reveal(s.world.Connections[1]),
 		"variable env":            s.world.Variables["env"],
 		"variable absent":         "missing",
@@ -174,11 +178,8 @@ func (s suite) versionsOf(t *testing.T, request provider.Request) map[string]str
 	result, err := s.fetch(t.Context(), s.world.Reader, request)
 	require.NoError(t, err)
 	found := map[string]string{}
-	for _, entry := range result.Connections {
-		found["connection "+entry.Connection.ID] = entry.Version
-	}
-	for _, entry := range result.Variables {
-		found["variable "+entry.Key] = entry.Version
+	for _, one := range result {
+		found[string(one.Kind)+" "+one.ID] = one.Version
 	}
 	return found
 }
@@ -186,7 +187,7 @@ func (s suite) versionsOf(t *testing.T, request provider.Request) map[string]str
 func deniedIsNotMissing(t *testing.T, s suite) {
 	result, err := s.fetch(t.Context(), s.world.Reader, Names(nil, []string{s.world.Forbidden, "env", "absent"}))
 	require.NoError(t, err)
-	want := map[string]string{"variable forbidden": s.refused(provider.Denied), "variable env": s.world.Variables["env"], "variable absent": "missing"}
+	want := map[string]string{"variable forbidden": s.refused(entry.Denied), "variable env": s.world.Variables["env"], "variable absent": "missing"}
 	if !s.harness.Denies {
 		want["variable forbidden"] = s.world.Variables["forbidden"]
 	}

@@ -23,7 +23,7 @@ func group(t *testing.T, s suite) {
 			s.seen.add(together[i].Err)
 			alone, err := s.fetch(t.Context(), pod, request)
 			assert.Equal(t, sentinelsOf(err), sentinelsOf(together[i].Err))
-			assert.Equal(t, outcomes(t, alone), outcomes(t, together[i].Result))
+			assert.Equal(t, outcomes(t, alone), outcomes(t, together[i].Entries))
 		}
 	}
 	assert.Empty(t, grouped.FetchGroup(t.Context(), nil, Everything()))
@@ -36,19 +36,19 @@ func ownership(t *testing.T, s suite) {
 		}
 		result, err := s.fetch(t.Context(), s.world.Reader, Everything())
 		again, errAgain := s.fetch(t.Context(), s.world.Twin, Everything())
-		return []provider.Outcome{{Result: result, Err: err}, {Result: again, Err: errAgain}}
+		return []provider.Outcome{{Entries: result, Err: err}, {Entries: again, Err: errAgain}}
 	}
 	pair := fetch()
 	require.NoError(t, pair[0].Err)
 	require.NoError(t, pair[1].Err)
-	want := outcomes(t, pair[1].Result)
-	for i := range pair[0].Result.Connections {
-		scribble(&pair[0].Result.Connections[i].Connection)
+	want := outcomes(t, pair[1].Entries)
+	for i := range pair[0].Entries {
+		scribble(&pair[0].Entries[i].Connection)
+		clear(pair[0].Entries[i].Notices)
 	}
-	clear(pair[0].Result.Variables)
-	clear(pair[0].Result.Refusals)
-	assert.Equal(t, want, outcomes(t, pair[1].Result))
-	assert.Equal(t, want, outcomes(t, fetch()[0].Result), "the source itself was changed")
+	clear(pair[0].Entries)
+	assert.Equal(t, want, outcomes(t, pair[1].Entries))
+	assert.Equal(t, want, outcomes(t, fetch()[0].Entries), "the source itself was changed")
 }
 
 // scribble writes through every pointer of a connection.

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 )
 
@@ -37,7 +38,7 @@ func watch(t *testing.T, s suite) {
 
 // changeIsTold is false where there is no watching.
 func (s suite) changeIsTold(t *testing.T, changes <-chan provider.Change, ended <-chan error) bool {
-	name := provider.Name{Kind: provider.Variable, ID: "env"}
+	name := entry.Name{Kind: entry.Variable, ID: "env"}
 	again := time.NewTicker(50 * time.Millisecond)
 	defer again.Stop()
 	deadline := time.After(patience)

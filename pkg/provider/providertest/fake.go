@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/leoflow/secrets-csi/pkg/airflow"
+	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 	"github.com/leoflow/secrets-csi/pkg/secret"
 )
@@ -16,8 +17,7 @@ import (
 type Fake struct {
 	mu       sync.Mutex
 	version  int
-	entries  map[provider.Name]fakeEntry
-	refusals map[provider.Name]provider.Refusal
+	entries  map[entry.Name]entry.Entry
 	denied   map[grant]bool
 	tokens   map[string]bool // refused ones
 	failure  error
@@ -35,15 +35,9 @@ type Call struct {
 	Request provider.Request
 }
 
-type fakeEntry struct {
-	connection *airflow.Connection
-	value      secret.Text
-	version    string
-}
-
 type grant struct {
 	serviceAccount string
-	name           provider.Name
+	name           entry.Name
 }
 
 var (
@@ -55,8 +49,7 @@ var (
 // NewFake returns a fake that holds nothing.
 func NewFake() *Fake {
 	return &Fake{
-		entries:  map[provider.Name]fakeEntry{},
-		refusals: map[provider.Name]provider.Refusal{},
+		entries:  map[entry.Name]entry.Entry{},
 		denied:   map[grant]bool{},
 		tokens:   map[string]bool{},
 		watches:  map[int]func(provider.Change){},
@@ -66,53 +59,49 @@ func NewFake() *Fake {
 
 // SetConnection adds or replaces a connection, at a new version.
 func (f *Fake) SetConnection(connection airflow.Connection) {
-	owned := clone(connection)
-	f.set(provider.Name{Kind: provider.Connection, ID: connection.ID}, fakeEntry{connection: &owned})
+	f.set(entry.OfConnection(clone(connection), ""))
 }
 
 // SetVariable adds or replaces a variable, at a new version.
 func (f *Fake) SetVariable(key, value string) {
-	f.set(provider.Name{Kind: provider.Variable, ID: key}, fakeEntry{value: secret.New(value)})
+	f.set(entry.OfVariable(key, secret.New(value), ""))
 }
 
-func (f *Fake) set(name provider.Name, entry fakeEntry) {
+func (f *Fake) set(held entry.Entry) {
 	f.mu.Lock()
 	f.version++
-	entry.version = strconv.Itoa(f.version)
-	f.entries[name] = entry
-	delete(f.refusals, name)
+	if held.State == entry.Delivered {
+		held.Version = strconv.Itoa(f.version)
+	}
+	f.entries[held.Name()] = held
 	f.mu.Unlock()
-	f.Notify(provider.Change{Entries: []provider.Name{name}})
+	f.Notify(provider.Change{Entries: []entry.Name{held.Name()}})
 }
 
 // Remove deletes an entry.
-func (f *Fake) Remove(name provider.Name) {
+func (f *Fake) Remove(name entry.Name) {
 	f.mu.Lock()
 	delete(f.entries, name)
-	delete(f.refusals, name)
 	f.mu.Unlock()
-	f.Notify(provider.Change{Entries: []provider.Name{name}})
+	f.Notify(provider.Change{Entries: []entry.Name{name}})
 }
 
 // Break makes an entry exist without being fit to serve.
-func (f *Fake) Break(name provider.Name, detail string) {
-	f.mu.Lock()
-	f.refusals[name] = provider.Refusal{Name: name, Reason: provider.Invalid, Detail: detail}
-	f.mu.Unlock()
-	f.Notify(provider.Change{Entries: []provider.Name{name}})
+func (f *Fake) Break(name entry.Name, detail string) {
+	f.set(entry.Refused(name, entry.Invalid, detail))
 }
 
 // Deny takes an entry from a service account; Allow gives it back.
-func (f *Fake) Deny(serviceAccount string, name provider.Name) { f.grant(serviceAccount, name, true) }
+func (f *Fake) Deny(serviceAccount string, name entry.Name) { f.grant(serviceAccount, name, true) }
 
 // Allow undoes Deny.
-func (f *Fake) Allow(serviceAccount string, name provider.Name) { f.grant(serviceAccount, name, false) }
+func (f *Fake) Allow(serviceAccount string, name entry.Name) { f.grant(serviceAccount, name, false) }
 
-func (f *Fake) grant(serviceAccount string, name provider.Name, denied bool) {
+func (f *Fake) grant(serviceAccount string, name entry.Name, denied bool) {
 	f.mu.Lock()
 	f.denied[grant{serviceAccount, name}] = denied
 	f.mu.Unlock()
-	f.Notify(provider.Change{Entries: []provider.Name{name}})
+	f.Notify(provider.Change{Entries: []entry.Name{name}})
 }
 
 // RefuseToken makes calls with token unauthenticated.

@@ -6,13 +6,14 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 )
 
 // Fetch implements provider.Provider.
-func (f *Fake) Fetch(ctx context.Context, pod provider.Identity, request provider.Request) (provider.Result, error) {
+func (f *Fake) Fetch(ctx context.Context, pod provider.Identity, request provider.Request) ([]entry.Entry, error) {
 	outcome := f.FetchGroup(ctx, []provider.Identity{pod}, request)[0]
-	return outcome.Result, outcome.Err
+	return outcome.Entries, outcome.Err
 }
 
 // FetchGroup implements provider.GroupFetcher.
@@ -28,7 +29,7 @@ func (f *Fake) FetchGroup(ctx context.Context, pods []provider.Identity, request
 		case pod.Token.Len() == 0 || f.tokens[pod.Token.Reveal()]:
 			outcomes[i].Err = fmt.Errorf("asking the fake: %w", provider.ErrUnauthenticated)
 		default:
-			outcomes[i].Result = f.result(pod, request)
+			outcomes[i].Entries = f.answer(pod, request)
 		}
 	}
 	return outcomes
@@ -54,47 +55,40 @@ func (f *Fake) arrive(ctx context.Context, call Call) error {
 	return f.failure
 }
 
-func (f *Fake) result(pod provider.Identity, request provider.Request) provider.Result {
-	var result provider.Result
+func (f *Fake) answer(pod provider.Identity, request provider.Request) []entry.Entry {
+	var entries []entry.Entry
 	for _, name := range f.asked(pod, request) {
-		entry, exists := f.entries[name]
-		refusal, broken := f.refusals[name]
+		held, exists := f.entries[name]
 		switch {
 		case f.denied[grant{pod.ServiceAccount, name}]:
-			result.Refusals = append(result.Refusals, provider.Refusal{Name: name, Reason: provider.Denied})
-		case broken:
-			result.Refusals = append(result.Refusals, refusal)
+			held = entry.Refused(name, entry.Denied, "")
 		case !exists:
-			result.Refusals = append(result.Refusals, provider.Refusal{Name: name, Reason: provider.Missing})
-		case entry.connection != nil:
-			result.Connections = append(result.Connections, provider.ConnectionEntry{Connection: clone(*entry.connection), Version: entry.version})
-		default:
-			result.Variables = append(result.Variables, provider.VariableEntry{Key: name.ID, Value: entry.value, Version: entry.version})
+			held = entry.Refused(name, entry.Missing, "")
 		}
+		held.Connection, held.Notices = clone(held.Connection), slices.Clone(held.Notices)
+		entries = append(entries, held)
 	}
-	return result
+	return entries
 }
 
 // asked spells a request out. With All that is what exists and is not denied: of the
 // rest the pod is not to know.
-func (f *Fake) asked(pod provider.Identity, request provider.Request) []provider.Name {
-	var names []provider.Name
-	for kind, selection := range map[provider.Kind]provider.Selection{provider.Connection: request.Connections, provider.Variable: request.Variables} {
+func (f *Fake) asked(pod provider.Identity, request provider.Request) []entry.Name {
+	var names []entry.Name
+	for kind, selection := range map[entry.Kind]provider.Selection{entry.Connection: request.Connections, entry.Variable: request.Variables} {
 		for _, id := range selection.Names {
-			names = append(names, provider.Name{Kind: kind, ID: id})
+			names = append(names, entry.Name{Kind: kind, ID: id})
 		}
 		if selection.All {
 			names = append(names, f.readable(pod, kind)...)
 		}
 	}
-	slices.SortFunc(names, compareNames)
+	slices.SortFunc(names, entry.Compare)
 	return names
 }
 
-func (f *Fake) readable(pod provider.Identity, kind provider.Kind) []provider.Name {
-	names := slices.Concat(slices.Collect(maps.Keys(f.entries)), slices.Collect(maps.Keys(f.refusals)))
-	slices.SortFunc(names, compareNames)
-	return slices.DeleteFunc(slices.Compact(names), func(name provider.Name) bool {
+func (f *Fake) readable(pod provider.Identity, kind entry.Kind) []entry.Name {
+	return slices.DeleteFunc(slices.SortedFunc(maps.Keys(f.entries), entry.Compare), func(name entry.Name) bool {
 		return name.Kind != kind || f.denied[grant{pod.ServiceAccount, name}]
 	})
 }

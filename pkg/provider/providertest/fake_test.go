@@ -11,6 +11,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/leoflow/secrets-csi/internal/testwait"
+	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 	"github.com/leoflow/secrets-csi/pkg/provider/providertest"
 )
@@ -25,8 +26,8 @@ func fakeOf(world providertest.World) *providertest.Fake {
 	for key, value := range world.Variables {
 		fake.SetVariable(key, value)
 	}
-	fake.Break(provider.Name{Kind: provider.Connection, ID: world.Broken}, "its extra is not JSON")
-	fake.Deny(world.Reader.ServiceAccount, provider.Name{Kind: provider.Variable, ID: world.Forbidden})
+	fake.Break(entry.Name{Kind: entry.Connection, ID: world.Broken}, "its extra is not JSON")
+	fake.Deny(world.Reader.ServiceAccount, entry.Name{Kind: entry.Variable, ID: world.Forbidden})
 	fake.RefuseToken(world.Stranger.Token)
 	return fake
 }

@@ -3,35 +3,42 @@ package providertest
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/leoflow/secrets-csi/pkg/airflow"
+	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 	"github.com/leoflow/secrets-csi/pkg/secret"
 )
 
-// outcomes is what became of each name: its content or its refusal. It fails where a
-// name comes twice.
-func outcomes(t *testing.T, result provider.Result) map[string]string {
+// outcomes is what became of each name: its content or its state. It fails where a name
+// comes twice, or an entry has what is not for its state.
+func outcomes(t *testing.T, entries []entry.Entry) map[string]string {
 	t.Helper()
 	found := map[string]string{}
-	add := func(kind provider.Kind, id, outcome string) {
-		name := string(kind) + " " + id
+	for _, one := range entries {
+		name := string(one.Kind) + " " + one.ID
 		_, twice := found[name]
 		assert.False(t, twice, "%s comes twice", name)
-		found[name] = outcome
-	}
-	for _, entry := range result.Connections {
-		add(provider.Connection, entry.Connection.ID, reveal(entry.Connection))
-	}
-	for _, entry := range result.Variables {
-		add(provider.Variable, entry.Key, entry.Value.Reveal())
-	}
-	for _, refusal := range result.Refusals {
-		add(refusal.Name.Kind, refusal.Name.ID, string(refusal.Reason))
+		delivered := one.State == entry.Delivered
+		assert.Equal(t, delivered, one.Version != "", "the version of %s", name)
+		assert.Nil(t, one.Reference, name)
+		assert.Empty(t, one.Env+one.File+one.Source+string(one.Value)+string(one.JSON), name)
+		switch {
+		case !delivered:
+			assert.Equal(t, airflow.Connection{}, one.Connection, name)
+			assert.Zero(t, one.Text.Len(), name)
+			found[name] = string(one.State)
+		case one.Kind == entry.Connection:
+			assert.Equal(t, one.ID, one.Connection.ID)
+			found[name] = reveal(one.Connection)
+		default:
+			found[name] = one.Text.Reveal()
+		}
 	}
 	return found
 }
@@ -67,4 +74,9 @@ func sentinelsOf(err error) []error {
 func requireSentinel(t *testing.T, err, want error) {
 	t.Helper()
 	require.Equal(t, []error{want}, sentinelsOf(err), "got %v", err)
+}
+
+// Refused are the entries that have no value.
+func Refused(entries []entry.Entry) []entry.Entry {
+	return slices.DeleteFunc(slices.Clone(entries), func(one entry.Entry) bool { return one.State == entry.Delivered })
 }

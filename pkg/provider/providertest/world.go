@@ -3,9 +3,6 @@
 package providertest
 
 import (
-	"cmp"
-	"strings"
-
 	"github.com/leoflow/secrets-csi/pkg/airflow"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 	"github.com/leoflow/secrets-csi/pkg/secret"
@@ -74,10 +71,6 @@ func Names(connections, variables []string) provider.Request {
 // Everything asks for all that the pod may read.
 func Everything() provider.Request {
 	return provider.Request{Connections: provider.Selection{All: true}, Variables: provider.Selection{All: true}}
-}
-
-func compareNames(a, b provider.Name) int {
-	return cmp.Or(strings.Compare(string(a.Kind), string(b.Kind)), strings.Compare(a.ID, b.ID))
 }
 
 // clone copies what a connection points at.

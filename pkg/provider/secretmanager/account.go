@@ -32,7 +32,7 @@ func copyAnnotations(to, from map[string]string, cloud Cloud) {
 // many pods that start at once ask the API server once.
 func (r *Resolver) account(ctx context.Context, pod provider.Identity) (map[string]string, error) {
 	key := r.keyer.account(pod)
-	if known, found := r.accounts.get(key); found {
+	if known, found := r.accounts.Get(key); found {
 		return known, nil
 	}
 	flight := r.flights.DoChan(string(key[:]), func() (any, error) {
@@ -40,7 +40,7 @@ func (r *Resolver) account(ctx context.Context, pod provider.Identity) (map[stri
 		if err != nil {
 			return nil, err
 		}
-		r.accounts.put(key, known, 1, r.config.AnnotationsFor)
+		r.accounts.Put(key, known, 1, r.config.AnnotationsFor)
 		return known, nil
 	})
 	select {

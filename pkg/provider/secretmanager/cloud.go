@@ -7,6 +7,7 @@ package secretmanager
 import (
 	"context"
 
+	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 	"github.com/leoflow/secrets-csi/pkg/secret"
 )
@@ -20,8 +21,6 @@ type Cloud interface {
 	// Open begins a session. It asks nobody yet: a session exchanges the pod's token
 	// when it first needs to.
 	Open(subject Subject) (Session, error)
-	// Validate says whether the cloud could hold what a reference names.
-	Validate(ref provider.Reference) error
 	// Close ends the connections that are idle.
 	Close() error
 }
@@ -29,7 +28,7 @@ type Cloud interface {
 // Session is what one pod may do at a cloud for a while. It is safe for concurrent
 // use, and it asks once: whoever calls it decides what is worth asking again.
 type Session interface {
-	Access(ctx context.Context, ref provider.Reference) (secret.Text, error)
+	Access(ctx context.Context, ref entry.Reference) (secret.Text, error)
 }
 
 // Subject is whom a session is for. Everything that decides its cloud identity is in

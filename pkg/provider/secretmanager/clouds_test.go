@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/leoflow/secrets-csi/internal/testwait"
+	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 	"github.com/leoflow/secrets-csi/pkg/provider/secretmanager"
 	"github.com/leoflow/secrets-csi/pkg/provider/secretmanager/aws"
@@ -92,7 +93,7 @@ func principal(cloud string, pod provider.Identity) string {
 	}[cloud]
 }
 
-var references = []provider.Reference{
+var references = []entry.Reference{
 	{Cloud: "gcp", Name: "s", Location: "project", Version: "7"},
 	{Cloud: "aws", Name: "s", Version: "12345678-1234-1234-1234-123456789012"},
 	{Cloud: "azure", Name: "s", Location: "https://v.vault.azure.net", Version: "0123456789abcdef0123456789abcdef"},
@@ -199,7 +200,7 @@ func TestAMalformedChallengeFailsTheCallAlone(t *testing.T) {
 	c := startClouds(t)
 	read := func(vault, challenge string) error {
 		c.azure.Challenge = challenge
-		_, err := c.resolver.Resolve(t.Context(), c.pod("ns", "sa"), provider.Reference{Cloud: "azure", Name: "s", Location: vault})
+		_, err := c.resolver.Resolve(t.Context(), c.pod("ns", "sa"), entry.Reference{Cloud: "azure", Name: "s", Location: vault})
 		return err
 	}
 	require.ErrorIs(t, read("https://a.vault.azure.net", `Bearer authorization="x" resource="https://vault.azure.net"`), provider.ErrUnavailable)

@@ -7,7 +7,9 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/provider"
+	"github.com/leoflow/secrets-csi/pkg/provider/providertest"
 	"github.com/leoflow/secrets-csi/pkg/secret"
 )
 
@@ -20,7 +22,7 @@ type fakeCloud struct {
 	opens int
 	calls int
 	// access decides what a session gets; it may block, and is called without mu.
-	access func(ctx context.Context, subject Subject, ref provider.Reference) (secret.Text, error)
+	access func(ctx context.Context, subject Subject, ref entry.Reference) (secret.Text, error)
 }
 
 const (
@@ -29,8 +31,6 @@ const (
 )
 
 func (f *fakeCloud) Annotations() []string { return []string{fakeAnnotation} }
-
-func (f *fakeCloud) Validate(provider.Reference) error { return nil }
 
 func (*fakeCloud) Close() error { return nil }
 
@@ -49,7 +49,7 @@ type fakeSession struct {
 	subject Subject
 }
 
-func (s fakeSession) Access(ctx context.Context, ref provider.Reference) (secret.Text, error) {
+func (s fakeSession) Access(ctx context.Context, ref entry.Reference) (secret.Text, error) {
 	s.cloud.mu.Lock()
 	s.cloud.calls++
 	s.cloud.mu.Unlock()
@@ -63,22 +63,22 @@ func (f *fakeCloud) counted() (opens, calls int) {
 }
 
 // tells answers with everything that decides whose answer it is.
-func tells(_ context.Context, subject Subject, ref provider.Reference) (secret.Text, error) {
+func tells(_ context.Context, subject Subject, ref entry.Reference) (secret.Text, error) {
 	return secret.New(owner(subject.Pod, subject.Annotations[fakeAnnotation], ref)), nil
 }
 
-func owner(pod provider.Identity, annotation string, ref provider.Reference) string {
+func owner(pod provider.Identity, annotation string, ref entry.Reference) string {
 	return pod.Namespace + "|" + pod.ServiceAccount + "|" + annotation + "|" + ref.Role + "|" + ref.Location + "|" + ref.Name + "|" + ref.Version
 }
 
 func podOf(namespace, serviceAccount, token string) provider.Identity {
 	return provider.Identity{
 		Namespace: namespace, ServiceAccount: serviceAccount,
-		CloudTokens: map[string]secret.Text{fakeAudience: secret.New(token)},
+		CloudTokens: map[string]secret.Text{fakeAudience: secret.New(token), "kubelet": providertest.Token(namespace, serviceAccount, "s")},
 	}
 }
 
-var aReference = provider.Reference{Cloud: "fake", Name: "s", Location: "l"}
+var aReference = entry.Reference{Cloud: "fake", Name: "s", Location: "l"}
 
 func resolverOf(cloud *fakeCloud) *Resolver {
 	return New(Config{Clouds: map[string]Cloud{"fake": cloud}})

@@ -12,7 +12,9 @@ import (
 
 	"github.com/stretchr/testify/assert"
 
+	"github.com/leoflow/secrets-csi/internal/pause"
 	"github.com/leoflow/secrets-csi/internal/testlong"
+	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 	"github.com/leoflow/secrets-csi/pkg/secret"
 )
@@ -75,7 +77,7 @@ func oneOf(names ...string) string { return names[rand.N(len(names))] }
 
 func (w *world) operate(t *testing.T, resolver *Resolver) error {
 	pod := podOf(oneOf("x", "y", "xy"), oneOf("x", "y", "yx"), oneOf("good", "good", "good", "expired", ""))
-	ref := provider.Reference{
+	ref := entry.Reference{
 		Cloud: "fake", Name: oneOf("x", "y"), Location: oneOf("x", "y", ""), Version: oneOf("", "7"), Role: oneOf("", "", "x"),
 	}
 	if rand.N(10) == 0 {
@@ -94,7 +96,7 @@ func (w *world) operate(t *testing.T, resolver *Resolver) error {
 
 // check compares all but the annotation, which may have changed while the call was
 // under way; access has seen to that part.
-func (w *world) check(t *testing.T, pod provider.Identity, ref provider.Reference, value string) {
+func (w *world) check(t *testing.T, pod provider.Identity, ref entry.Reference, value string) {
 	for generation := range 100 {
 		if value == owner(pod, annotationOf(pod, generation), ref) {
 			return
@@ -128,8 +130,8 @@ func (w *world) annotations(_ context.Context, namespace, serviceAccount string)
 }
 
 // access is a cloud with every kind of failure.
-func (w *world) access(ctx context.Context, subject Subject, ref provider.Reference) (secret.Text, error) {
-	if !sleep(ctx, rand.N(20*time.Millisecond)) {
+func (w *world) access(ctx context.Context, subject Subject, ref entry.Reference) (secret.Text, error) {
+	if !pause.Wait(ctx, rand.N(20*time.Millisecond)) {
 		return secret.Text{}, Unreachable("waiting")
 	}
 	if subject.Pod.CloudTokens[fakeAudience].Reveal() == "expired" {

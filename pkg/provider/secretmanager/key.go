@@ -9,6 +9,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 )
 
@@ -42,7 +43,7 @@ func (k keyer) identity(cloud string, subject Subject) cacheKey {
 	return cacheKey(digest.Sum(nil))
 }
 
-func (k keyer) value(identity cacheKey, ref provider.Reference) cacheKey {
+func (k keyer) value(identity cacheKey, ref entry.Reference) cacheKey {
 	digest := hmac.New(sha256.New, k.salt[:])
 	write(digest, "value", string(identity[:]), ref.Cloud, ref.Name, ref.Location, ref.Version, ref.Role)
 	return cacheKey(digest.Sum(nil))

@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"maps"
-	"math/rand/v2"
 	"sync"
 	"time"
 
+	"github.com/leoflow/secrets-csi/internal/pause"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 	"github.com/leoflow/secrets-csi/pkg/secret"
 )
@@ -55,7 +55,7 @@ func (p *pace) try(ctx context.Context, at spot, call call) (value secret.Text, 
 	for attempt := 1; attempt <= attempts; attempt++ {
 		if attempt > 1 {
 			p.slowDown(at, err, attempt-1)
-			if !sleep(ctx, backoff(attempt-1)) {
+			if !pause.Wait(ctx, backoff(attempt-1)) {
 				return secret.Text{}, err
 			}
 		}
@@ -88,7 +88,7 @@ const (
 )
 
 func (p *pace) once(ctx context.Context, at spot, call call) (outcome, secret.Text, error) {
-	if !sleep(ctx, p.pause(at)) {
+	if !pause.Wait(ctx, p.pause(at)) {
 		return notAsked, secret.Text{}, givenUp(ctx)
 	}
 	lane := p.enter(at)
@@ -197,20 +197,5 @@ func isThrottled(err error) bool {
 // which failed together do not come back together.
 func backoff(attempt int) time.Duration {
 	longest := firstBackoff << (attempt - 1)
-	return longest/2 + rand.N(longest/2)
-}
-
-// sleep says whether it slept to the end.
-func sleep(ctx context.Context, length time.Duration) bool {
-	if length <= 0 {
-		return ctx.Err() == nil
-	}
-	timer := time.NewTimer(length)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
+	return pause.Jittered(longest)
 }

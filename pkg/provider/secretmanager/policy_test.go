@@ -1,7 +1,6 @@
 package secretmanager_test
 
 import (
-	"context"
 	"fmt"
 	"testing"
 
@@ -9,10 +8,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/leoflow/secrets-csi/pkg/airflow"
+	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/policy"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 	"github.com/leoflow/secrets-csi/pkg/provider/secretmanager/cloudtest"
-	"github.com/leoflow/secrets-csi/pkg/secret"
 )
 
 // TestFromReferenceToConnection goes the whole way, through the policy and over each
@@ -42,21 +41,21 @@ func TestFromReferenceToConnection(t *testing.T) {
 			stored, err := airflow.ParseJSON("c", []byte(`{"conn_type":"`+row.connType+`",`+row.fields+`}`))
 			require.NoError(t, err)
 
-			outcome, err := policy.Clouds().Process(t.Context(), stored, c.boundTo(pod))
+			e := entry.OfConnection(stored, "1")
+			policy.Apply(&e)
+			require.NotNil(t, e.Reference, e.Reason())
+			reference := *e.Reference
+			value, err := c.resolver.Resolve(t.Context(), pod, reference)
 			require.NoError(t, err)
-			assert.Equal(t, `{"conn_type":"`+row.connType+`",`+row.given+`}`, string(outcome.Connection.JSON()))
-			assert.NotContains(t, fmt.Sprintf("%v %+v", outcome, outcome), "n33dle")
+			policy.Complete(&e, value)
+			require.Equal(t, entry.Delivered, e.State, e.Reason())
+			assert.Equal(t, `{"conn_type":"`+row.connType+`",`+row.given+`}`, string(e.Connection.JSON()))
+			assert.NotContains(t, fmt.Sprintf("%v %+v %#v", e, e, e), "n33dle")
 
-			_, err = policy.Clouds().Process(t.Context(), stored, c.boundTo(c.pod("ns", "b")))
+			_, err = c.resolver.Resolve(t.Context(), c.pod("ns", "b"), reference)
 			require.ErrorIs(t, err, provider.ErrDenied)
-			assert.Contains(t, err.Error(), `field "extra.key_secret_name": resolving reference: reading the secret`)
+			assert.Contains(t, err.Error(), "reading the secret")
 			assert.NotContains(t, fmt.Sprintf("%v %+v", err, err), "n33dle")
 		})
-	}
-}
-
-func (c clouds) boundTo(pod provider.Identity) policy.Resolve {
-	return func(ctx context.Context, ref policy.Reference) (secret.Text, error) {
-		return c.resolver.Resolve(ctx, pod, provider.Reference(ref))
 	}
 }

@@ -7,9 +7,15 @@ import (
 
 	"golang.org/x/sync/singleflight"
 
+	"github.com/leoflow/secrets-csi/internal/cache"
+	"github.com/leoflow/secrets-csi/internal/logkey"
+	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 	"github.com/leoflow/secrets-csi/pkg/secret"
 )
+
+// overhead is about what a cache takes to keep a value, besides the value.
+const overhead = 256
 
 // maxSessions is more than a node has service accounts in use.
 const maxSessions = 1024
@@ -20,9 +26,9 @@ type Resolver struct {
 	config   Config
 	keyer    keyer
 	paces    map[string]*pace
-	accounts *cache[map[string]string] // annotations by service account
-	sessions *cache[Session]
-	values   *cache[secret.Text]
+	accounts *cache.Cache[cacheKey, map[string]string] // annotations by service account
+	sessions *cache.Cache[cacheKey, Session]
+	values   *cache.Cache[cacheKey, secret.Text]
 	flights  singleflight.Group
 	// apiServer is where annotations are read.
 	apiServer outages
@@ -35,9 +41,9 @@ func New(config Config) *Resolver {
 	config = withDefaults(config)
 	r := &Resolver{
 		config: config, keyer: newKeyer(), paces: map[string]*pace{},
-		accounts: newCache[map[string]string](maxSessions),
-		sessions: newCache[Session](maxSessions),
-		values:   newCache[secret.Text](config.CacheBytes),
+		accounts: cache.New[cacheKey, map[string]string](maxSessions, nil),
+		sessions: cache.New[cacheKey, Session](maxSessions, nil),
+		values:   cache.New[cacheKey, secret.Text](config.CacheBytes, nil),
 	}
 	for name := range config.Clouds {
 		r.paces[name] = newPace(config.CallsAtOnce, config.CallTimeout)
@@ -46,7 +52,7 @@ func New(config Config) *Resolver {
 }
 
 // Resolve implements provider.Resolver.
-func (r *Resolver) Resolve(ctx context.Context, pod provider.Identity, ref provider.Reference) (secret.Text, error) {
+func (r *Resolver) Resolve(ctx context.Context, pod provider.Identity, ref entry.Reference) (secret.Text, error) {
 	cloud := r.config.Clouds[ref.Cloud]
 	if cloud == nil {
 		return secret.Text{}, Unusable("references into " + ref.Cloud + " are not enabled on this node; have them enabled, or go keyless")
@@ -54,8 +60,12 @@ func (r *Resolver) Resolve(ctx context.Context, pod provider.Identity, ref provi
 	if ref.Version == "latest" {
 		ref.Version = ""
 	}
-	if err := cloud.Validate(ref); err != nil {
-		return secret.Text{}, err
+	if part, reason := ref.Fault(); part != "" {
+		return secret.Text{}, Unusable("the reference's " + string(part) + " " + reason)
+	}
+	if !pod.IsAttested() {
+		return secret.Text{}, &Failure{Kind: provider.ErrUnauthenticated, Text: "no token from kubelet is of service account " +
+			pod.Namespace + "/" + pod.ServiceAccount + "; list the cloud's audience in the CSIDriver's tokenRequests, and set podInfoOnMount there"}
 	}
 	subject := Subject{Pod: pod, Role: ref.Role, Location: ref.Location}
 	var err error
@@ -69,7 +79,7 @@ func (r *Resolver) Resolve(ctx context.Context, pod provider.Identity, ref provi
 type request struct {
 	cloud    Cloud
 	subject  Subject
-	ref      provider.Reference
+	ref      entry.Reference
 	identity cacheKey
 }
 
@@ -79,7 +89,7 @@ type request struct {
 func (r *Resolver) share(ctx context.Context, req request) (secret.Text, error) {
 	key := r.keyer.value(req.identity, req.ref)
 	for joined := 0; ; joined++ {
-		if value, found := r.values.get(key); found {
+		if value, found := r.values.Get(key); found {
 			return value, nil
 		}
 		led := false
@@ -101,9 +111,14 @@ func (r *Resolver) share(ctx context.Context, req request) (secret.Text, error) 
 }
 
 // fetch asks the cloud. It outlives the caller that began it, because others may have
-// joined.
-func (r *Resolver) fetch(ctx context.Context, key cacheKey, req request) (any, error) {
-	if value, found := r.values.get(key); found {
+// joined. A panic is the error of all of them: singleflight would have it end the process.
+func (r *Resolver) fetch(ctx context.Context, key cacheKey, req request) (fetched any, err error) {
+	defer func() {
+		if value := recover(); value != nil {
+			fetched, err = nil, &logkey.Panic{About: logkey.OfPanic(value)}
+		}
+	}()
+	if value, found := r.values.Get(key); found {
 		return value, nil
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.config.Timeout)
@@ -118,7 +133,7 @@ func (r *Resolver) fetch(ctx context.Context, key cacheKey, req request) (any, e
 	if pinned.MatchString(req.ref.Version) {
 		lasting = r.config.PinnedFor
 	}
-	r.values.put(key, value, value.Len()+overhead, lasting)
+	r.values.Put(key, value, value.Len()+overhead, lasting)
 	return value, nil
 }
 
@@ -132,15 +147,15 @@ var pinned = regexp.MustCompile(`^([0-9]+|[0-9A-Fa-f-]{32,})$`)
 func (r *Resolver) access(ctx context.Context, req request) (value secret.Text, err error) {
 	defer func() {
 		if recover() != nil {
-			r.sessions.drop(req.identity)
+			r.sessions.Drop(req.identity)
 			value, err = secret.Text{}, Unreachable("making sense of what the cloud answered")
 		}
 	}()
-	session, found := r.sessions.get(req.identity)
+	session, found := r.sessions.Get(req.identity)
 	if found {
 		value, err = session.Access(ctx, req.ref)
 		if ctx.Err() != nil {
-			r.sessions.drop(req.identity)
+			r.sessions.Drop(req.identity)
 		}
 	}
 	if !found || errors.Is(err, provider.ErrUnauthenticated) {
@@ -161,7 +176,7 @@ func (r *Resolver) accessAnew(ctx context.Context, req request) (secret.Text, er
 	}
 	value, err := session.Access(ctx, req.ref)
 	if !errors.Is(err, provider.ErrUnauthenticated) && !errors.Is(err, provider.ErrUnavailable) {
-		r.sessions.put(req.identity, session, 1, r.config.SessionFor)
+		r.sessions.Put(req.identity, session, 1, r.config.SessionFor)
 	}
 	return value, err
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -14,6 +15,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/leoflow/secrets-csi/internal/logkey"
+	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 	"github.com/leoflow/secrets-csi/pkg/secret"
 )
@@ -21,7 +24,7 @@ import (
 func TestPodsOfOneIdentityShareOneCall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		answer := make(chan struct{})
-		cloud := &fakeCloud{access: func(ctx context.Context, subject Subject, ref provider.Reference) (secret.Text, error) {
+		cloud := &fakeCloud{access: func(ctx context.Context, subject Subject, ref entry.Reference) (secret.Text, error) {
 			<-answer
 			return tells(ctx, subject, ref)
 		}}
@@ -53,18 +56,18 @@ func TestNothingIsSharedBeyondAnIdentity(t *testing.T) {
 			return map[string]string{fakeAnnotation: annotation, "another": "ignored"}, nil
 		},
 	})
-	variants := map[string]func(*provider.Identity, *provider.Reference){
-		"the first":       func(*provider.Identity, *provider.Reference) {},
-		"namespace":       func(pod *provider.Identity, _ *provider.Reference) { pod.Namespace = "ns2" },
-		"service account": func(pod *provider.Identity, _ *provider.Reference) { pod.ServiceAccount = "b" },
-		"annotation":      func(*provider.Identity, *provider.Reference) { annotation = "p" },
-		"role":            func(_ *provider.Identity, ref *provider.Reference) { ref.Role = "r" },
-		"location":        func(_ *provider.Identity, ref *provider.Reference) { ref.Location = "m" },
-		"name":            func(_ *provider.Identity, ref *provider.Reference) { ref.Name = "t" },
-		"version":         func(_ *provider.Identity, ref *provider.Reference) { ref.Version = "7" },
-		"cloud":           func(_ *provider.Identity, ref *provider.Reference) { ref.Cloud = "other" },
-		"parts that join up alike": func(pod *provider.Identity, _ *provider.Reference) {
-			pod.Namespace, pod.ServiceAccount = "n", "sa"
+	variants := map[string]func(*provider.Identity, *entry.Reference){
+		"the first":       func(*provider.Identity, *entry.Reference) {},
+		"namespace":       func(pod *provider.Identity, _ *entry.Reference) { *pod = podOf("ns2", "a", "token") },
+		"service account": func(pod *provider.Identity, _ *entry.Reference) { *pod = podOf("ns", "b", "token") },
+		"annotation":      func(*provider.Identity, *entry.Reference) { annotation = "p" },
+		"role":            func(_ *provider.Identity, ref *entry.Reference) { ref.Role = "r" },
+		"location":        func(_ *provider.Identity, ref *entry.Reference) { ref.Location = "m" },
+		"name":            func(_ *provider.Identity, ref *entry.Reference) { ref.Name = "t" },
+		"version":         func(_ *provider.Identity, ref *entry.Reference) { ref.Version = "7" },
+		"cloud":           func(_ *provider.Identity, ref *entry.Reference) { ref.Cloud = "other" },
+		"parts that join up alike": func(pod *provider.Identity, _ *entry.Reference) {
+			*pod = podOf("n", "sa", "token")
 		},
 	}
 	for name, vary := range variants {
@@ -106,7 +109,7 @@ func TestValuesAreKeptForAWhile(t *testing.T) {
 
 func TestFailuresAreNotKept(t *testing.T) {
 	failing := true
-	cloud := &fakeCloud{access: func(ctx context.Context, subject Subject, ref provider.Reference) (secret.Text, error) {
+	cloud := &fakeCloud{access: func(ctx context.Context, subject Subject, ref entry.Reference) (secret.Text, error) {
 		if failing {
 			return secret.Text{}, &Failure{Kind: provider.ErrDenied}
 		}
@@ -121,8 +124,8 @@ func TestFailuresAreNotKept(t *testing.T) {
 }
 
 // onlyToken refuses every token but one.
-func onlyToken(good string) func(context.Context, Subject, provider.Reference) (secret.Text, error) {
-	return func(ctx context.Context, subject Subject, ref provider.Reference) (secret.Text, error) {
+func onlyToken(good string) func(context.Context, Subject, entry.Reference) (secret.Text, error) {
+	return func(ctx context.Context, subject Subject, ref entry.Reference) (secret.Text, error) {
 		if subject.Pod.CloudTokens[fakeAudience].Reveal() != good {
 			return secret.Text{}, &Failure{Kind: provider.ErrUnauthenticated}
 		}
@@ -149,7 +152,7 @@ func TestWhoJoinedABadTokensCallTriesTheirOwn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		first := make(chan struct{})
 		decide := onlyToken("good")
-		cloud := &fakeCloud{access: func(ctx context.Context, subject Subject, ref provider.Reference) (secret.Text, error) {
+		cloud := &fakeCloud{access: func(ctx context.Context, subject Subject, ref entry.Reference) (secret.Text, error) {
 			<-first
 			return decide(ctx, subject, ref)
 		}}
@@ -174,7 +177,7 @@ func TestWhoJoinedABadTokensCallTriesTheirOwn(t *testing.T) {
 func TestACallOutlivesWhoeverBeganIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		answer := make(chan struct{})
-		cloud := &fakeCloud{access: func(ctx context.Context, subject Subject, ref provider.Reference) (secret.Text, error) {
+		cloud := &fakeCloud{access: func(ctx context.Context, subject Subject, ref entry.Reference) (secret.Text, error) {
 			select {
 			case <-answer:
 				return tells(ctx, subject, ref)
@@ -215,7 +218,7 @@ func TestASessionThatIsSilentIsNotUsedAgain(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				calls := 0
 				cloud := &fakeCloud{}
-				cloud.access = func(ctx context.Context, subject Subject, ref provider.Reference) (secret.Text, error) {
+				cloud.access = func(ctx context.Context, subject Subject, ref entry.Reference) (secret.Text, error) {
 					if opens, _ := cloud.counted(); opens > 1 || calls < row.answers {
 						calls++
 						return tells(ctx, subject, ref)
@@ -274,7 +277,7 @@ func TestAnnotationsAreReadOnceForManyPods(t *testing.T) {
 // accounts what a cloud asks for, and of tiny secrets no more than fit.
 func TestWhatIsKeptIsBounded(t *testing.T) {
 	resolver := New(Config{
-		Clouds: map[string]Cloud{"fake": &fakeCloud{access: func(context.Context, Subject, provider.Reference) (secret.Text, error) {
+		Clouds: map[string]Cloud{"fake": &fakeCloud{access: func(context.Context, Subject, entry.Reference) (secret.Text, error) {
 			return secret.New("x"), nil
 		}}},
 		Annotations: func(context.Context, string, string) (map[string]string, error) {
@@ -284,11 +287,11 @@ func TestWhatIsKeptIsBounded(t *testing.T) {
 	})
 	pod := podOf("ns", "a", "token")
 	for i := range 100 {
-		_, err := resolver.Resolve(t.Context(), pod, provider.Reference{Cloud: "fake", Name: strconv.Itoa(i)})
+		_, err := resolver.Resolve(t.Context(), pod, entry.Reference{Cloud: "fake", Name: strconv.Itoa(i)})
 		require.NoError(t, err)
 	}
-	assert.Less(t, len(resolver.values.byKey), 10)
-	known, found := resolver.accounts.get(resolver.keyer.account(pod))
+	assert.Less(t, resolver.values.Len(), 10)
+	known, found := resolver.accounts.Get(resolver.keyer.account(pod))
 	require.True(t, found)
 	assert.Equal(t, map[string]string{fakeAnnotation: "p"}, known)
 }
@@ -326,7 +329,7 @@ func TestBadPayloads(t *testing.T) {
 		"too large": {strings.Repeat("n33dle", 11_000), "larger than 64 KiB"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			cloud := &fakeCloud{access: func(context.Context, Subject, provider.Reference) (secret.Text, error) {
+			cloud := &fakeCloud{access: func(context.Context, Subject, entry.Reference) (secret.Text, error) {
 				return secret.New(row.value), nil
 			}}
 			_, err := resolverOf(cloud).Resolve(t.Context(), podOf("ns", "a", "token"), aReference)
@@ -342,7 +345,7 @@ func TestBadPayloads(t *testing.T) {
 func TestResolveRefusesBeforeItAsks(t *testing.T) {
 	cloud := &fakeCloud{access: tells}
 	t.Run("a cloud that is not enabled", func(t *testing.T) {
-		_, err := resolverOf(cloud).Resolve(t.Context(), podOf("ns", "a", "token"), provider.Reference{Cloud: "aws"})
+		_, err := resolverOf(cloud).Resolve(t.Context(), podOf("ns", "a", "token"), entry.Reference{Cloud: "aws"})
 		require.ErrorContains(t, err, "references into aws are not enabled")
 	})
 	t.Run("annotations that cannot be read", func(t *testing.T) {
@@ -353,6 +356,13 @@ func TestResolveRefusesBeforeItAsks(t *testing.T) {
 		require.ErrorIs(t, err, provider.ErrUnavailable)
 		assert.EqualError(t, err, "reading service account ns/a: why (unavailable); wait, it is tried again")
 	})
+	t.Run("tokens of another service account", func(t *testing.T) {
+		pod := podOf("ns", "b", "token")
+		pod.ServiceAccount = "a"
+		_, err := resolverOf(cloud).Resolve(t.Context(), pod, aReference)
+		require.ErrorIs(t, err, provider.ErrUnauthenticated)
+		assert.ErrorContains(t, err, "no token from kubelet is of service account ns/a; ")
+	})
 	t.Run("no token", func(t *testing.T) {
 		pod := podOf("ns", "a", "")
 		_, err := resolverOf(cloud).Resolve(t.Context(), pod, aReference)
@@ -360,4 +370,33 @@ func TestResolveRefusesBeforeItAsks(t *testing.T) {
 	})
 	_, calls := cloud.counted()
 	assert.Zero(t, calls)
+}
+
+// What was cached for a service account is for who has a token of it, and not for who is
+// said to be it.
+func TestACachedSecretIsForTheAccountsOwn(t *testing.T) {
+	resolver := resolverOf(&fakeCloud{access: tells})
+	_, err := resolver.Resolve(t.Context(), podOf("ns", "a", "token"), aReference)
+	require.NoError(t, err)
+	thief := podOf("ns", "b", "token")
+	thief.ServiceAccount = "a"
+	value, err := resolver.Resolve(t.Context(), thief, aReference)
+	require.ErrorIs(t, err, provider.ErrUnauthenticated)
+	assert.Zero(t, value.Len())
+}
+
+func TestAPanicOfAFlightIsItsCallersError(t *testing.T) {
+	resolver := resolverOf(&fakeCloud{access: tells})
+	resolver.paces = nil // over which the call panics
+	var calls sync.WaitGroup
+	for range 8 {
+		calls.Go(func() {
+			_, err := resolver.Resolve(t.Context(), podOf("ns", "a", "token"), aReference)
+			var ended *logkey.Panic
+			if assert.ErrorAs(t, err, &ended) {
+				assert.Contains(t, ended.About[1].Value.String(), "(*Resolver).fetch")
+			}
+		})
+	}
+	calls.Wait()
 }

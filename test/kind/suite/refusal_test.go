@@ -41,7 +41,7 @@ func TestOptionalEntriesMayBeAbsent(t *testing.T) {
 	assert.Equal(t, "warehouse\n", s.Exec("task", "ls", mountPath+"/connections"))
 	states := map[string]string{}
 	for _, entry := range s.manifest("task").Entries {
-		states[entry.ID] = entry.State
+		states[entry.ID] = string(entry.State)
 	}
 	assert.Equal(t, map[string]string{"warehouse": "delivered", "payroll": "denied", "ghost": "missing"}, states)
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
+	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 	"github.com/leoflow/secrets-csi/pkg/provider/secretmanager"
 	"github.com/leoflow/secrets-csi/pkg/secret"
@@ -28,7 +29,7 @@ const (
 type session struct{ api *secretsmanager.Client }
 
 // Access implements secretmanager.Session.
-func (s *session) Access(ctx context.Context, ref provider.Reference) (secret.Text, error) {
+func (s *session) Access(ctx context.Context, ref entry.Reference) (secret.Text, error) {
 	input := &secretsmanager.GetSecretValueInput{SecretId: &ref.Name}
 	switch {
 	case len(ref.Version) >= versionIDLength:

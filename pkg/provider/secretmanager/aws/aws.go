@@ -6,7 +6,6 @@ package aws
 import (
 	"crypto/x509"
 	"net/http"
-	"regexp"
 	"strings"
 	"time"
 
@@ -15,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
+	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 	"github.com/leoflow/secrets-csi/pkg/provider/secretmanager"
 	"github.com/leoflow/secrets-csi/pkg/secret"
@@ -60,36 +60,6 @@ func (c *Cloud) Close() error {
 // Annotations implements secretmanager.Cloud.
 func (*Cloud) Annotations() []string { return []string{RoleAnnotation} }
 
-var (
-	// region is the form that regions have in all of AWS's partitions, as eu-west-1,
-	// us-gov-east-1, eusc-de-east-1. It becomes part of the host that the pod's token is sent
-	// to: with "s3" that would be a bucket's.
-	region     = regexp.MustCompile(`^[a-z]{2,4}(-[a-z]{2,12}){1,2}-[0-9]{1,2}$`)
-	secretName = regexp.MustCompile(`^[A-Za-z0-9/_+=.@!:-]{1,700}$`)
-	version    = regexp.MustCompile(`^[A-Za-z0-9/_+=.@-]{1,256}$`)
-	role       = regexp.MustCompile(`^arn:aws[a-z-]*:iam::[0-9]{12}:role/[A-Za-z0-9/_+=,.@-]{1,576}$`)
-)
-
-// Validate implements secretmanager.Cloud.
-func (c *Cloud) Validate(ref provider.Reference) error {
-	switch {
-	case c.region(ref.Location) == "":
-		return secretmanager.Unusable("the reference names no region and this node has none; set key_secret_region")
-	case !IsRegion(c.region(ref.Location)):
-		return secretmanager.Unusable("the reference's region is none; correct key_secret_region")
-	case !secretName.MatchString(ref.Name):
-		return secretmanager.Unusable("the reference is neither the name nor the ARN of a secret; correct key_secret_name")
-	case ref.Version != "" && !version.MatchString(ref.Version):
-		return secretmanager.Unusable("the reference's version is neither an id nor a stage; correct key_secret_version")
-	case ref.Role != "" && !role.MatchString(ref.Role):
-		return secretmanager.Unusable("the reference's role is not the ARN of a role; correct key_secret_role_arn")
-	}
-	return nil
-}
-
-// IsRegion tells whether a name has the form of a region's.
-func IsRegion(name string) bool { return region.MatchString(name) }
-
 func (c *Cloud) region(location string) string {
 	if location == "" {
 		return c.config.Region
@@ -108,6 +78,9 @@ func (c *Cloud) Open(subject secretmanager.Subject) (secretmanager.Session, erro
 		return nil, err
 	}
 	at := c.region(subject.Location)
+	if !entry.IsAWSRegion(at) {
+		return nil, secretmanager.Unusable("the reference names no region and this node has none; set key_secret_region")
+	}
 	exchange := sts.New(sts.Options{
 		Region: at, BaseEndpoint: endpoint(c.config.STSEndpoint), HTTPClient: c.http, Retryer: aws.NopRetryer{},
 	})
@@ -130,7 +103,7 @@ func roleOf(subject secretmanager.Subject) (string, error) {
 	switch {
 	case !set:
 		return "", secretmanager.Unusable("no role to assume: annotate " + account + " with " + RoleAnnotation + ", or set key_secret_role_arn")
-	case !role.MatchString(annotated):
+	case !entry.IsAWSRole(annotated):
 		return "", secretmanager.Unusable("annotation " + RoleAnnotation + " of " + account + " is not the ARN of a role; correct it")
 	}
 	return annotated, nil

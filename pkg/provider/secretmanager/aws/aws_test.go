@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 	"github.com/leoflow/secrets-csi/pkg/provider/secretmanager"
 	"github.com/leoflow/secrets-csi/pkg/provider/secretmanager/aws"
@@ -31,7 +32,7 @@ func subject(server *cloudtest.AWS, account string) secretmanager.Subject {
 	}
 }
 
-var reference = provider.Reference{Cloud: "aws", Name: "secret"}
+var reference = entry.Reference{Cloud: "aws", Name: "secret"}
 
 func TestContract(t *testing.T) {
 	cloudtest.RunContract(t, func(t *testing.T) cloudtest.Case {
@@ -127,7 +128,7 @@ func TestVersions(t *testing.T) {
 	session, err := cloud.Open(subject(server, "a"))
 	require.NoError(t, err)
 	for _, version := range []string{"", "AWSPREVIOUS", "12345678-1234-1234-1234-123456789012"} {
-		value, err := session.Access(t.Context(), provider.Reference{Name: "s", Version: version})
+		value, err := session.Access(t.Context(), entry.Reference{Name: "s", Version: version})
 		require.NoError(t, err)
 		assert.Equal(t, "at "+version, value.Reveal())
 	}
@@ -145,33 +146,7 @@ func TestBinarySecret(t *testing.T) {
 	assert.NotContains(t, err.Error(), "n33dle")
 }
 
-// TestARegionIsARegion: it becomes part of a host, to which the pod's token is sent.
-func TestARegionIsARegion(t *testing.T) {
-	for _, good := range []string{
-		"us-east-1", "ap-southeast-7", "mx-central-1", "cn-northwest-1", "us-gov-west-1",
-		"us-iso-east-1", "us-isob-east-1", "eu-isoe-west-1", "us-isof-south-1", "eusc-de-east-1",
-	} {
-		assert.True(t, aws.IsRegion(good), good)
-	}
-	for _, bad := range []string{"", "s3", "s3-us-west-2", "s3-accesspoint", "us-east-1a", "US-EAST-1", "us-east-", "us_east_1", "us-east-1.evil", "-1", "us-east-1\n"} {
-		assert.False(t, aws.IsRegion(bad), bad)
-		assert.ErrorContains(t, aws.New(aws.Config{}).Validate(provider.Reference{Name: "s", Location: bad}), "key_secret_region")
-	}
-}
-
-func TestValidate(t *testing.T) {
-	cloud, _ := start(t)
-	valid := provider.Reference{Name: "arn:aws:secretsmanager:eu-west-1:123456789012:secret:a/b-AbCdEf", Location: "eu-west-1", Version: "AWSCURRENT", Role: role}
-	require.NoError(t, cloud.Validate(valid))
-	for field, breakIt := range map[string]func(*provider.Reference){
-		"key_secret_name":     func(ref *provider.Reference) { ref.Name = "a b" },
-		"key_secret_region":   func(ref *provider.Reference) { ref.Location = "evil.example/" },
-		"key_secret_version":  func(ref *provider.Reference) { ref.Version = "a b" },
-		"key_secret_role_arn": func(ref *provider.Reference) { ref.Role = "reader" },
-	} {
-		ref := valid
-		breakIt(&ref)
-		assert.ErrorContains(t, cloud.Validate(ref), field)
-	}
-	assert.ErrorContains(t, aws.New(aws.Config{}).Validate(reference), "set key_secret_region")
+func TestANodeWithoutARegionNeedsOneInTheReference(t *testing.T) {
+	_, err := aws.New(aws.Config{}).Open(secretmanager.Subject{Pod: cloudtest.NewTokens().Pod("ns", "sa", cloudtest.AWSTokenAudience), Role: role})
+	assert.ErrorContains(t, err, "set key_secret_region")
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets"
 
+	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 	"github.com/leoflow/secrets-csi/pkg/provider/secretmanager"
 	"github.com/leoflow/secrets-csi/pkg/secret"
@@ -26,7 +27,7 @@ const (
 type session struct{ api *azsecrets.Client }
 
 // Access implements secretmanager.Session.
-func (s *session) Access(ctx context.Context, ref provider.Reference) (secret.Text, error) {
+func (s *session) Access(ctx context.Context, ref entry.Reference) (secret.Text, error) {
 	answer, err := s.api.GetSecret(ctx, ref.Name, ref.Version, nil)
 	if err != nil {
 		return secret.Text{}, failure(err)

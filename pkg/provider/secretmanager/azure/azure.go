@@ -7,10 +7,7 @@ import (
 	"context"
 	"crypto/x509"
 	"net/http"
-	"net/url"
 	"regexp"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
@@ -20,7 +17,6 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets"
 
-	"github.com/leoflow/secrets-csi/pkg/provider"
 	"github.com/leoflow/secrets-csi/pkg/provider/secretmanager"
 )
 
@@ -73,38 +69,7 @@ func (c *Cloud) Close() error {
 // Annotations implements secretmanager.Cloud.
 func (*Cloud) Annotations() []string { return []string{ClientAnnotation, TenantAnnotation} }
 
-var (
-	secretName = regexp.MustCompile(`^[0-9A-Za-z-]{1,127}$`)
-	version    = regexp.MustCompile(`^[0-9A-Za-z]{1,64}$`)
-	identifier = regexp.MustCompile(`^[0-9A-Za-z.-]{1,255}$`)
-	// vaultDomains are those of Azure's clouds. A token sent anywhere else would be
-	// given away.
-	vaultDomains = []string{".vault.azure.net", ".vault.azure.cn", ".vault.usgovcloudapi.net"}
-)
-
-// Validate implements secretmanager.Cloud.
-func (c *Cloud) Validate(ref provider.Reference) error {
-	switch {
-	case !isVault(ref.Location):
-		return secretmanager.Unusable("the reference's vault is not of the form https://NAME.vault.azure.net; correct key_vault_url")
-	case !secretName.MatchString(ref.Name):
-		return secretmanager.Unusable("the reference is no name of a secret; correct key_secret_name")
-	case ref.Version != "" && !version.MatchString(ref.Version):
-		return secretmanager.Unusable("the reference's version is none; correct key_secret_version")
-	}
-	return nil
-}
-
-func isVault(location string) bool {
-	parsed, err := url.Parse(location)
-	if err != nil || strings.TrimSuffix(location, "/") != "https://"+parsed.Host {
-		return false
-	}
-	return slices.ContainsFunc(vaultDomains, func(domain string) bool {
-		name, found := strings.CutSuffix(parsed.Host, domain)
-		return found && secretName.MatchString(name)
-	})
-}
+var identifier = regexp.MustCompile(`^[0-9A-Za-z.-]{1,255}$`)
 
 // Open implements secretmanager.Cloud.
 func (c *Cloud) Open(subject secretmanager.Subject) (secretmanager.Session, error) {

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 	"github.com/leoflow/secrets-csi/pkg/provider/secretmanager"
 	"github.com/leoflow/secrets-csi/pkg/provider/secretmanager/azure"
@@ -33,7 +34,7 @@ func subject(server *cloudtest.Azure, account string) secretmanager.Subject {
 	}
 }
 
-var reference = provider.Reference{Cloud: "azure", Name: "secret", Location: "https://v.vault.azure.net/"}
+var reference = entry.Reference{Cloud: "azure", Name: "secret", Location: "https://v.vault.azure.net/"}
 
 func TestContract(t *testing.T) {
 	cloudtest.RunContract(t, func(t *testing.T) cloudtest.Case {
@@ -119,26 +120,4 @@ func TestDisabledSecretIsMissing(t *testing.T) {
 	_, err = session.Access(t.Context(), reference)
 
 	require.ErrorIs(t, err, provider.ErrMissing)
-}
-
-func TestValidate(t *testing.T) {
-	cloud, _ := start(t)
-	require.NoError(t, cloud.Validate(reference))
-	for _, vault := range []string{
-		"", "v", "http://v.vault.azure.net", "https://v.vault.azure.net.evil.example", "https://evil.example/v.vault.azure.net",
-		"https://user@v.vault.azure.net", "https://v.vault.azure.net:444", "https://v.vault.azure.net/x", "https://v.vault.azure.net?x",
-		"https://.vault.azure.net", "https://evil.example#.vault.azure.net",
-	} {
-		ref := reference
-		ref.Location = vault
-		assert.ErrorContains(t, cloud.Validate(ref), "key_vault_url", vault)
-	}
-	for field, breakIt := range map[string]func(*provider.Reference){
-		"key_secret_name":    func(ref *provider.Reference) { ref.Name = "a/b" },
-		"key_secret_version": func(ref *provider.Reference) { ref.Version = "1/2" },
-	} {
-		ref := reference
-		breakIt(&ref)
-		assert.ErrorContains(t, cloud.Validate(ref), field)
-	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 	"github.com/leoflow/secrets-csi/pkg/provider/secretmanager"
 )
@@ -23,7 +24,7 @@ type Case struct {
 	Subject func(serviceAccount string) secretmanager.Subject
 	// Principal is how the server knows that service account.
 	Principal func(serviceAccount string) string
-	Reference provider.Reference
+	Reference entry.Reference
 	// Exchanges are the steps before Access.
 	Exchanges []Step
 }

@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/leoflow/secrets-csi/pkg/provider"
+	"github.com/leoflow/secrets-csi/pkg/provider/providertest"
 	"github.com/leoflow/secrets-csi/pkg/secret"
 )
 
@@ -30,16 +31,16 @@ func (t *Tokens) Pod(namespace, serviceAccount string, audiences ...string) prov
 		CloudTokens: map[string]secret.Text{},
 	}
 	for _, audience := range audiences {
-		pod.CloudTokens[audience] = secret.New(t.issue(namespace+"/"+serviceAccount, audience))
+		pod.CloudTokens[audience] = secret.New(t.issue(namespace, serviceAccount, audience))
 	}
 	return pod
 }
 
-func (t *Tokens) issue(subject, audience string) string {
+func (t *Tokens) issue(namespace, serviceAccount, audience string) string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	made := "n33dle-token-" + rand.Text()
-	t.issued[made] = token{subject: subject, audience: audience}
+	made := providertest.Token(namespace, serviceAccount, "n33dle-token-"+rand.Text()).Reveal()
+	t.issued[made] = token{subject: namespace + "/" + serviceAccount, audience: audience}
 	return made
 }
 

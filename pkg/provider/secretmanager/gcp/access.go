@@ -17,6 +17,7 @@ import (
 	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/status"
 
+	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 	"github.com/leoflow/secrets-csi/pkg/provider/secretmanager"
 	"github.com/leoflow/secrets-csi/pkg/secret"
@@ -28,7 +29,7 @@ const (
 )
 
 // Access implements secretmanager.Session.
-func (s *session) Access(ctx context.Context, ref provider.Reference) (secret.Text, error) {
+func (s *session) Access(ctx context.Context, ref entry.Reference) (secret.Text, error) {
 	token, err := s.credentials.Token(ctx)
 	if err != nil {
 		return secret.Text{}, exchangeFailure(err)
@@ -52,7 +53,7 @@ func (s *session) Access(ctx context.Context, ref provider.Reference) (secret.Te
 }
 
 // resourceName is a full one, since the location of a regional secret has its region.
-func resourceName(ref provider.Reference) string {
+func resourceName(ref entry.Reference) string {
 	return "projects/" + ref.Location + "/secrets/" + ref.Name + "/versions/" + orDefault(ref.Version, "latest")
 }
 

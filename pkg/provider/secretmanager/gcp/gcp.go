@@ -16,7 +16,6 @@ import (
 	"cloud.google.com/go/auth"
 	"cloud.google.com/go/auth/credentials/externalaccount"
 
-	"github.com/leoflow/secrets-csi/pkg/provider"
 	"github.com/leoflow/secrets-csi/pkg/provider/secretmanager"
 	"github.com/leoflow/secrets-csi/pkg/secret"
 )
@@ -110,29 +109,7 @@ func (c *Cloud) Close() error {
 // Annotations implements secretmanager.Cloud.
 func (*Cloud) Annotations() []string { return []string{ServiceAccountAnnotation} }
 
-var (
-	// region becomes part of the host that the pod's token is sent to.
-	region         = regexp.MustCompile(`^[a-z]{2,16}-[a-z]{4,16}[0-9]{1,2}$`)
-	project        = regexp.MustCompile(`^[a-z0-9][a-z0-9.:-]{0,99}$`)
-	secretID       = regexp.MustCompile(`^[A-Za-z0-9_-]{1,255}$`)
-	serviceAccount = regexp.MustCompile(`^[A-Za-z0-9.-]+@[A-Za-z0-9.-]+$`)
-)
-
-// Validate implements secretmanager.Cloud.
-func (*Cloud) Validate(ref provider.Reference) error {
-	in, at, regional := strings.Cut(ref.Location, regions)
-	switch {
-	case regional && !region.MatchString(at):
-		return secretmanager.Unusable("the reference names no region; correct key_secret_name")
-	case !project.MatchString(in):
-		return secretmanager.Unusable("the reference names no project; correct key_secret_project_id")
-	case !secretID.MatchString(ref.Name):
-		return secretmanager.Unusable("the reference is no name of a secret; correct key_secret_name")
-	case ref.Version != "" && !secretID.MatchString(ref.Version):
-		return secretmanager.Unusable("the reference's version is neither a number nor an alias; correct key_secret_version")
-	}
-	return nil
-}
+var serviceAccount = regexp.MustCompile(`^[A-Za-z0-9.-]+@[A-Za-z0-9.-]+$`)
 
 // Open implements secretmanager.Cloud.
 func (c *Cloud) Open(subject secretmanager.Subject) (secretmanager.Session, error) {

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 	"github.com/leoflow/secrets-csi/pkg/provider/secretmanager"
 	"github.com/leoflow/secrets-csi/pkg/provider/secretmanager/cloudtest"
@@ -31,7 +32,7 @@ func subject(server *cloudtest.GCP, account string) secretmanager.Subject {
 	return secretmanager.Subject{Pod: server.Tokens.Pod("ns", account, cloudtest.GCPTokenAudience), Location: "project"}
 }
 
-var reference = provider.Reference{Cloud: "gcp", Name: "secret", Location: "project", Version: "7"}
+var reference = entry.Reference{Cloud: "gcp", Name: "secret", Location: "project", Version: "7"}
 
 func TestContract(t *testing.T) {
 	cloudtest.RunContract(t, func(t *testing.T) cloudtest.Case {
@@ -105,7 +106,7 @@ func TestLatestIsTheDefaultVersion(t *testing.T) {
 	session, err := cloud.Open(subject(server, "a"))
 	require.NoError(t, err)
 
-	value, err := session.Access(t.Context(), provider.Reference{Name: "s", Location: "p"})
+	value, err := session.Access(t.Context(), entry.Reference{Name: "s", Location: "p"})
 
 	require.NoError(t, err)
 	assert.Equal(t, "projects/p/secrets/s at latest", value.Reveal())
@@ -124,22 +125,6 @@ func TestThrottling(t *testing.T) {
 		require.ErrorAs(t, err, &failure)
 		assert.True(t, failure.Throttled, status)
 		assert.Equal(t, 7*time.Second, failure.RetryAfter, status)
-	}
-}
-
-func TestValidate(t *testing.T) {
-	cloud, _ := start(t)
-	require.NoError(t, cloud.Validate(reference))
-	require.NoError(t, cloud.Validate(provider.Reference{Name: "s", Location: "p/locations/northamerica-northeast1"}))
-	for field, breakIt := range map[string]func(*provider.Reference){
-		"key_secret_name":       func(ref *provider.Reference) { ref.Name = "a/b" },
-		"key_secret_project_id": func(ref *provider.Reference) { ref.Location = "../p" },
-		"key_secret_version":    func(ref *provider.Reference) { ref.Version = "7/x" },
-		"names no region":       func(ref *provider.Reference) { ref.Location = "p/locations/evil.example/x" },
-	} {
-		ref := reference
-		breakIt(&ref)
-		assert.ErrorContains(t, cloud.Validate(ref), field)
 	}
 }
 

@@ -5,6 +5,7 @@
 package jsontext
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -93,29 +94,30 @@ func tooDeep(at int) error {
 
 func checkDepth(text []byte) error {
 	depth := 0
-	for at := 0; at < len(text); at++ {
-		switch text[at] {
-		case '"':
-			at = skipString(text, at) - 1
-		case '{', '[':
-			if depth++; depth > MaxDepth {
-				return tooDeep(at)
-			}
-		case '}', ']':
-			depth--
+	for start, end := next(text, 0); start < len(text); start, end = next(text, end) {
+		if depth += nested(text[start]); depth > MaxDepth {
+			return tooDeep(start)
 		}
 	}
 	return nil
 }
 
+// withoutConstants has a number of the same length in place of each constant, so that
+// encoding/json can judge the rest.
+func withoutConstants(text []byte) []byte {
+	out := bytes.Clone(text)
+	for start, end := next(out, 0); start < len(out); start, end = next(out, end) {
+		if IsConstant(out[start:end]) {
+			copy(out[start:end], "111111111")
+		}
+	}
+	return out
+}
+
 // Trim removes white space around text.
 func Trim(text []byte) Item {
-	start := skipSpace(text, 0)
-	end := len(text)
-	for end > start && isSpace(text[end-1]) {
-		end--
-	}
-	return Item{Value: text[start:end], Offset: start}
+	start, _ := next(text, 0)
+	return Item{Value: bytes.TrimRight(text[start:], " \n\t\r"), Offset: start}
 }
 
 // IsObject says whether text is an object.
@@ -125,16 +127,18 @@ func IsObject(text []byte) bool { return len(text) > 0 && text[0] == '{' }
 // come twice.
 func Members(text []byte) ([]Member, error) {
 	members := make([]Member, 0, 8)
-	for at := skipSpace(text, 1); text[at] != '}'; at = skipComma(text, at) {
-		keyEnd := skipString(text, at)
-		key, err := Text(text[at:keyEnd])
+	for at, end := next(text, 1); text[at] != '}'; at, end = next(text, end) {
+		if text[at] == ',' {
+			continue
+		}
+		key, err := Text(text[at:end])
 		if err != nil {
 			return nil, &SyntaxError{at, "key " + err.Error()}
 		}
-		start := skipSpace(text, skipSpace(text, keyEnd)+len(":"))
-		end := skipValue(text, start)
+		_, colon := next(text, end)
+		var start int
+		start, end = value(text, colon)
 		members = append(members, Member{Key: key, KeyOffset: at, Item: Item{text[start:end], start}})
-		at = end
 	}
 	return members, nil
 }
@@ -142,12 +146,27 @@ func Members(text []byte) ([]Member, error) {
 // Items returns the values of the list that text is.
 func Items(text []byte) []Item {
 	var items []Item
-	for at := skipSpace(text, 1); text[at] != ']'; at = skipComma(text, at) {
-		end := skipValue(text, at)
-		items = append(items, Item{text[at:end], at})
-		at = end
+	for at, end := value(text, 1); text[at] != ']'; at, end = value(text, end) {
+		if text[at] != ',' {
+			items = append(items, Item{text[at:end], at})
+		}
 	}
 	return items
+}
+
+// AppendCompact appends the one text that a value has here: without white space between its
+// tokens, and with all beyond ASCII escaped. Escapes and numbers stay as they were written.
+func AppendCompact(out, text []byte) []byte {
+	for start, end := next(text, 0); start < len(text); start, end = next(text, end) {
+		for _, char := range string(text[start:end]) {
+			if char < utf8.RuneSelf {
+				out = append(out, byte(char))
+			} else {
+				out = AppendEscaped(out, char)
+			}
+		}
+	}
+	return out
 }
 
 // Twice returns the first member whose key an earlier one has.

@@ -1,6 +1,11 @@
 package jsontext
 
-import "unicode/utf16"
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+	"unicode/utf16"
+)
 
 // AppendText writes s as a JSON string in ASCII, byte for byte as Python's json.dumps
 // does. It reads the same under every locale.
@@ -43,4 +48,16 @@ func AppendEscaped(out []byte, char rune) []byte {
 func appendUnit(out []byte, unit rune) []byte {
 	const hex = "0123456789abcdef"
 	return append(out, '\\', 'u', hex[unit>>12&15], hex[unit>>8&15], hex[unit>>4&15], hex[unit&15])
+}
+
+// AppendQuoted writes s as a JSON string, without the escapes that only HTML needs.
+func AppendQuoted(out []byte, s string) []byte {
+	if !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' || r == '"' || r == '\\' }) {
+		return append(append(append(out, '"'), s...), '"')
+	}
+	var buffer bytes.Buffer
+	encoder := json.NewEncoder(&buffer)
+	encoder.SetEscapeHTML(false)
+	_ = encoder.Encode(s) // a string always encodes, and a buffer always takes it
+	return append(out, bytes.TrimSuffix(buffer.Bytes(), []byte("\n"))...)
 }

@@ -1,6 +1,4 @@
-// Package entry names what core serves, for every part of core that speaks of an
-// entry without holding its value.
-package entry
+package layout
 
 import (
 	"cmp"
@@ -10,7 +8,7 @@ import (
 // Kind tells connections from variables.
 type Kind string
 
-// The two kinds, spelled as in rules, audit records and sealed values.
+// The two kinds of entry.
 const (
 	Connection Kind = "connection"
 	Variable   Kind = "variable"
@@ -28,3 +26,15 @@ func (n Name) String() string { return string(n.Kind) + " " + strconv.Quote(n.ID
 func Compare(a, b Name) int {
 	return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.ID, b.ID))
 }
+
+// State is what became of an entry.
+type State string
+
+// The states.
+const (
+	Delivered   State = "delivered"   // its value is there
+	Missing     State = "missing"     // it does not exist
+	Denied      State = "denied"      // the pod may not read it
+	Invalid     State = "invalid"     // it exists and cannot be delivered
+	Unavailable State = "unavailable" // it cannot be asked for at present
+)

@@ -1,0 +1,94 @@
+package report
+
+import (
+	"sync"
+
+	"github.com/leoflow/secrets-csi/pkg/mount/layout"
+)
+
+// Recorder tells whoever looks at a pod what goes wrong with its volume. Record returns
+// at once, drops what it has no room for, and is safe for concurrent use.
+type Recorder interface {
+	Record(volume Volume, reason EventReason, message string)
+}
+
+// EventReason is what an event is about, for whoever searches by it.
+type EventReason string
+
+// The reasons of events; docs/events.md tells them.
+const (
+	EventEntryMissing        EventReason = "EntryMissing"
+	EventEntryDenied         EventReason = "EntryDenied"
+	EventEntryInvalid        EventReason = "EntryInvalid"
+	EventEntryHeld           EventReason = "EntryHeld"
+	EventEntryWithdrawn      EventReason = "EntryWithdrawn"
+	EventEntryNotWithdrawn   EventReason = "EntryNotWithdrawn"
+	EventReferenceUnresolved EventReason = "ReferenceUnresolved"
+	EventTokenRefused        EventReason = "TokenRefused"
+	EventProviderUnavailable EventReason = "ProviderUnavailable"
+	EventVolumeFailed        EventReason = "VolumeFailed"
+	EventVolumeStale         EventReason = "VolumeStale"
+	EventServedOffline       EventReason = "ServedOffline"
+	EventKeyStoredInCore     EventReason = "KeyStoredInCore"
+	EventCredentialIgnored   EventReason = "CredentialIgnored"
+	EventReadAsMeant         EventReason = "ReadAsMeant"
+)
+
+// Events is what the pod of one volume was told. It is safe for concurrent use.
+type Events struct {
+	mu sync.Mutex
+	// last are the events of what still lasts, with their keys.
+	last map[EventReason]string
+	// stale is set while the pod knows that its files are.
+	stale bool
+}
+
+// record records what is wrong, unless the pod knows, and reports whether any of it is new.
+// What was wrong before a delivery that failed is so still.
+func (e *Events) record(r Report, recorder Recorder) (news bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	lasting := map[EventReason]string{}
+	for _, one := range r.troubles {
+		if one.event == "" {
+			continue
+		}
+		lasting[one.event] = one.key
+		if known, found := e.last[one.event]; !found || known != one.key {
+			news = true
+			recorder.Record(r.Volume, one.event, one.text)
+		}
+	}
+	if r.Failure != nil {
+		for event, key := range e.last {
+			if _, renewed := lasting[event]; !renewed {
+				lasting[event] = key
+			}
+		}
+	}
+	e.last = lasting
+	return news
+}
+
+// TurnedStale takes in whether the files are stale, and reports whether they have become so.
+func (e *Events) TurnedStale(stale bool) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	was := e.stale
+	e.stale = stale
+	return stale && !was
+}
+
+// recordWithdrawn tells of entries that have just left the files though nobody requires them.
+func (r Report) recordWithdrawn(recorder Recorder) {
+	var left []layout.Entry
+	for _, entry := range r.Withdrawn {
+		if !entry.Required {
+			left = append(left, entry.Why)
+		}
+	}
+	if len(left) > 0 {
+		told, _ := Describe(r.Volume, left)
+		recorder.Record(r.Volume, EventEntryWithdrawn, "withdrawn: "+told)
+	}
+}

@@ -1,0 +1,49 @@
+package report
+
+import (
+	"log/slog"
+
+	"github.com/leoflow/secrets-csi/internal/logkey"
+	"github.com/leoflow/secrets-csi/pkg/mount/layout"
+)
+
+// noticeEvents are the notices that pods hear of, by their codes.
+var noticeEvents = map[string]EventReason{
+	"key-stored-in-core": EventKeyStoredInCore,
+	"credential-ignored": EventCredentialIgnored,
+	"read-as-meant":      EventReadAsMeant,
+}
+
+// notices passes on what the entries' notices say: to the log once per entry and version,
+// and to the first pod of each namespace that gets it.
+func (r Report) notices(log *slog.Logger, recorder Recorder, said *Said) {
+	for _, entry := range r.Entries {
+		for _, notice := range entry.Notices {
+			reason, told := entry.noticeEvent(notice)
+			if !told {
+				continue
+			}
+			key := []string{r.Volume.Source, pathOf(entry.Entry), entry.Version, notice.Code, notice.Message}
+			if said.first(key...) {
+				log.Warn("entry has a notice", logkey.Provider, r.Volume.Source, logkey.Entry, pathOf(entry.Entry),
+					logkey.Version, entry.Version, logkey.Code, notice.Code, logkey.Notice, notice.Message)
+			}
+			if said.first(append(key, r.Volume.Namespace)...) {
+				recorder.Record(r.Volume, reason, entry.Name().String()+": "+notice.Message)
+			}
+		}
+	}
+}
+
+// noticeEvent is the event that a notice makes; false for none. Pods ask for an optional
+// entry whether it exists or not, but not for one that is broken.
+func (e Entry) noticeEvent(notice layout.Notice) (EventReason, bool) {
+	switch {
+	case e.State == layout.Delivered:
+		reason, found := noticeEvents[notice.Code]
+		return reason, found
+	case e.Entry.Required || e.State != layout.Invalid:
+		return "", false
+	}
+	return e.event(), true
+}

@@ -1,0 +1,97 @@
+package entry
+
+import (
+	"regexp"
+)
+
+// Reference points at a secret in a cloud's secret manager.
+type Reference struct {
+	// Cloud is "gcp", "aws" or "azure".
+	Cloud string
+	// Name is the secret's name, or its ARN.
+	Name string
+	// Location is the project (GCP; PROJECT/locations/REGION for a regional secret), region
+	// (AWS) or vault URL (Azure).
+	Location string
+	// Version is empty for the latest.
+	Version string
+	// Role is the ARN of the AWS role to fetch it under, where the connection names
+	// one; otherwise the service account's annotation decides.
+	Role string
+	// Field is the connection's field that the reference stands in, for messages.
+	Field string
+}
+
+// Part is a part of a reference.
+type Part string
+
+// The parts that have a form.
+const (
+	NamePart     Part = "name"
+	LocationPart Part = "location"
+	VersionPart  Part = "version"
+	RolePart     Part = "role"
+)
+
+// form is what a part has to look like, and what to say of one that does not.
+type form struct {
+	pattern *regexp.Regexp
+	reason  string
+	// optional parts may be empty.
+	optional bool
+}
+
+var (
+	gcpID = regexp.MustCompile(`^[A-Za-z0-9_-]{1,255}$`)
+	// The region of a regional secret becomes part of the host that the pod's token is sent to.
+	gcpLocation = regexp.MustCompile(`^[a-z0-9][a-z0-9.:-]{0,99}(/locations/[a-z]{2,16}-[a-z]{4,16}[0-9]{1,2})?$`)
+	awsRegion   = regexp.MustCompile(`^[a-z]{2,4}(-[a-z]{2,12}){1,2}-[0-9]{1,2}$`)
+	awsRole     = regexp.MustCompile(`^arn:aws[a-z-]*:iam::[0-9]{12}:role/[A-Za-z0-9/_+=,.@-]{1,576}$`)
+)
+
+// forms are those of each cloud's references. Parts of them become hosts and paths that a
+// pod's token is sent to: no client is asked with a reference of another form.
+var forms = map[string]map[Part]form{
+	"gcp": {
+		NamePart:     {gcpID, "is neither a secret's name nor projects/PROJECT/secrets/NAME (regional: projects/PROJECT/locations/REGION/secrets/NAME); correct it", false},
+		LocationPart: {gcpLocation, "names no project, or no region; correct it", false},
+		VersionPart:  {gcpID, "is neither a version's number nor its alias; correct it", true},
+	},
+	"aws": {
+		NamePart:     {regexp.MustCompile(`^[A-Za-z0-9/_+=.@!:-]{1,700}$`), "is neither the name nor the ARN of a secret; correct it", false},
+		LocationPart: {awsRegion, "names no region; write one such as eu-west-1", true}, // a node has a region of its own
+		VersionPart:  {regexp.MustCompile(`^[A-Za-z0-9/_+=.@-]{1,256}$`), "is neither a version's id nor a stage; correct it", true},
+		RolePart:     {awsRole, "is not the ARN of a role; it reads arn:aws:iam::ACCOUNT:role/NAME", true},
+	},
+	"azure": {
+		NamePart: {regexp.MustCompile(`^[0-9A-Za-z-]{1,127}$`), "is no secret's name; give the name alone, without the vault and the version", false},
+		LocationPart: {regexp.MustCompile(`^https://[0-9A-Za-z-]{1,127}\.vault\.(azure\.net|azure\.cn|usgovcloudapi\.net)/?$`),
+			"is no vault's URL; it reads https://NAME.vault.azure.net", false},
+		VersionPart: {regexp.MustCompile(`^[0-9A-Za-z]{1,64}$`), "is no version; correct it", true},
+	},
+}
+
+// Fault is the first part that is not of its cloud's form, and what is wrong with it; empty
+// if there is none.
+func (r Reference) Fault() (part Part, reason string) {
+	values := []struct {
+		part  Part
+		value string
+	}{{NamePart, r.Name}, {LocationPart, r.Location}, {VersionPart, r.Version}, {RolePart, r.Role}}
+	for _, one := range values {
+		want, has := forms[r.Cloud][one.part]
+		mayBeEmpty := want.optional && one.value == ""
+		if has && !mayBeEmpty && !want.pattern.MatchString(one.value) {
+			return one.part, want.reason
+		}
+	}
+	return "", ""
+}
+
+// IsAWSRegion tells whether a name has the form that regions have in all of AWS's
+// partitions, as eu-west-1, us-gov-east-1, eusc-de-east-1. It becomes part of the host that
+// the pod's token is sent to: with "s3" that would be a bucket's.
+func IsAWSRegion(name string) bool { return awsRegion.MatchString(name) }
+
+// IsAWSRole tells whether a text is the ARN of a role.
+func IsAWSRole(arn string) bool { return awsRole.MatchString(arn) }

@@ -1,0 +1,14 @@
+package providertest
+
+import (
+	"encoding/base64"
+
+	"github.com/leoflow/secrets-csi/pkg/secret"
+)
+
+// Token has the form of a service account's token from kubelet. It ends with signature,
+// which nobody verifies.
+func Token(namespace, serviceAccount, signature string) secret.Text {
+	payload := `{"sub":"system:serviceaccount:` + namespace + ":" + serviceAccount + `"}`
+	return secret.New("e30." + base64.RawURLEncoding.EncodeToString([]byte(payload)) + "." + signature)
+}

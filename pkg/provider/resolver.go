@@ -1,0 +1,22 @@
+package provider
+
+import (
+	"context"
+	"errors"
+
+	"github.com/leoflow/secrets-csi/pkg/entry"
+	"github.com/leoflow/secrets-csi/pkg/secret"
+)
+
+// Resolver fetches what a reference points at, under the pod's identity and no other.
+//
+// An error wraps one of the sentinels of Fetch, or ErrMissing, or none of them where
+// the secret exists and cannot be used. Like a Fetch, it honours ctx, is safe for
+// concurrent use and never puts a value or a token into an error.
+type Resolver interface {
+	Resolve(ctx context.Context, pod Identity, ref entry.Reference) (secret.Text, error)
+}
+
+// ErrMissing is returned by Resolve alone: the secret, or that version of it, does not
+// exist. Fetch says the same by an entry's state.
+var ErrMissing = errors.New("missing")
