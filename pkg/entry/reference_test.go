@@ -14,7 +14,7 @@ func TestAReferenceHasTheFormOfItsCloud(t *testing.T) {
 	}{
 		{Reference{Cloud: "gcp", Name: "s", Location: "project", Region: "northamerica-northeast1", Version: "7"}, map[Part][]string{
 			NamePart: {"", "a/b", long(256)}, LocationPart: {"", "../p", "p/locations/europe-west3", long(101)},
-			RegionPart: {"evil.example/x", "europe-west"}, VersionPart: {"7/x", long(256)},
+			RegionPart: {"global", "evil.example", "us-central1/x", "europe-west"}, VersionPart: {"7/x", long(256)},
 		}},
 		{Reference{Cloud: "aws", Name: "arn:aws:secretsmanager:eu-west-1:123456789012:secret:a/b-AbCdEf", Location: "eu-west-1",
 			Version: "AWSCURRENT", Role: "arn:aws:iam::123456789012:role/reader"}, map[Part][]string{
