@@ -72,7 +72,7 @@ var errNoProvider = errors.New("no such provider is configured on this node")
 // answerOf is what a volume has to go by: what was said just now, or of a new pod, what is
 // remembered.
 func (d *Deliverer) answerOf(t task, outcome provider.Outcome) answer {
-	if errors.Is(outcome.Err, provider.ErrUnavailable) && !d.isLive(t.volume) && !t.spec.Pod.TaskToken && t.spec.Pod.IsAttested() {
+	if errors.Is(outcome.Err, provider.ErrUnavailable) && !d.isLive(t.volume) && sharesMemory(t.spec) {
 		if entries, at, found := d.memory.remind(t.key); found {
 			return answer{provider.Outcome{Entries: entries}, at, outcome.Err}
 		}
@@ -158,13 +158,17 @@ func handAll(hand func(int, provider.Outcome), group []task, err error) {
 	}
 }
 
-// learn remembers what a group was given, if that may be given to others like it. What a
-// task's own token brings may not: the next pod of the service account is another task.
+// learn remembers what a group was given, if that may be given to others like it.
 func (d *Deliverer) learn(group []task, outcomes []provider.Outcome) {
-	if !group[0].spec.Pod.TaskToken {
+	if d.memory.grace > 0 && !slices.ContainsFunc(group, func(t task) bool { return !sharesMemory(t.spec) }) {
 		d.memory.learn(group[0].key, outcomes, time.Now())
 	}
 }
+
+// sharesMemory tells whether what the volume is given may be given to others like it, and
+// the other way round. What a task's own token brings may not: the next pod of the service
+// account is another task. Nor may what is brought by a pod that only says whose it is.
+func sharesMemory(spec Volume) bool { return !spec.Pod.TaskToken && spec.Pod.IsAttested() }
 
 // call makes one call for the pods. It has a deadline of its own.
 func (d *Deliverer) call(ctx context.Context, group []task) (outcomes []provider.Outcome) {

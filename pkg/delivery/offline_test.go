@@ -90,6 +90,31 @@ func TestMemoryServesNobodyElse(t *testing.T) {
 	}
 }
 
+// A pod that only says that it is of a service account neither fills that one's memory nor
+// ends it.
+func TestNobodyElseFillsOrEndsAMemory(t *testing.T) {
+	for name, trouble := range map[string]func(*rig){
+		"fills": func(r *rig) { r.fake.SetConnection(warehouse("second")) },
+		"ends":  func(r *rig) { r.fake.Fail(provider.ErrDenied) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			graceful(t, func(t *testing.T, r *rig) {
+				require.NoError(t, r.Unpublish(t.Context(), "csi-first", r.volume(t, "first").TargetPath))
+				trouble(r)
+				thief := r.volume(t, "thief")
+				thief.Pod.Token = providertest.Token("airflow", "report", "of-another")
+				_ = r.Publish(t.Context(), thief)
+
+				r.fake.Fail(provider.ErrUnavailable)
+				time.Sleep(time.Second)
+				v := r.volume(t, "second")
+				require.NoError(t, r.Publish(t.Context(), v))
+				assert.Equal(t, firstURI, read(t, v, "connections/warehouse"))
+			})
+		})
+	}
+}
+
 func outcomeOf(value string) []provider.Outcome {
 	connection := warehouse(value)
 	return []provider.Outcome{{Entries: []entry.Entry{

@@ -10,9 +10,10 @@ type Reference struct {
 	Cloud string
 	// Name is the secret's name, or its ARN.
 	Name string
-	// Location is the project (GCP; PROJECT/locations/REGION for a regional secret), region
-	// (AWS) or vault URL (Azure).
+	// Location is the project (GCP), region (AWS) or vault URL (Azure).
 	Location string
+	// Region is that of a regional secret of GCP; empty for all others.
+	Region string
 	// Version is empty for the latest.
 	Version string
 	// Role is the ARN of the AWS role to fetch it under, where the connection names
@@ -29,6 +30,7 @@ type Part string
 const (
 	NamePart     Part = "name"
 	LocationPart Part = "location"
+	RegionPart   Part = "region"
 	VersionPart  Part = "version"
 	RolePart     Part = "role"
 )
@@ -42,11 +44,9 @@ type form struct {
 }
 
 var (
-	gcpID = regexp.MustCompile(`^[A-Za-z0-9_-]{1,255}$`)
-	// The region of a regional secret becomes part of the host that the pod's token is sent to.
-	gcpLocation = regexp.MustCompile(`^[a-z0-9][a-z0-9.:-]{0,99}(/locations/[a-z]{2,16}-[a-z]{4,16}[0-9]{1,2})?$`)
-	awsRegion   = regexp.MustCompile(`^[a-z]{2,4}(-[a-z]{2,12}){1,2}-[0-9]{1,2}$`)
-	awsRole     = regexp.MustCompile(`^arn:aws[a-z-]*:iam::[0-9]{12}:role/[A-Za-z0-9/_+=,.@-]{1,576}$`)
+	gcpID     = regexp.MustCompile(`^[A-Za-z0-9_-]{1,255}$`)
+	awsRegion = regexp.MustCompile(`^[a-z]{2,4}(-[a-z]{2,12}){1,2}-[0-9]{1,2}$`)
+	awsRole   = regexp.MustCompile(`^arn:aws[a-z-]*:iam::[0-9]{12}:role/[A-Za-z0-9/_+=,.@-]{1,576}$`)
 )
 
 // forms are those of each cloud's references. Parts of them become hosts and paths that a
@@ -54,7 +54,8 @@ var (
 var forms = map[string]map[Part]form{
 	"gcp": {
 		NamePart:     {gcpID, "is neither a secret's name nor projects/PROJECT/secrets/NAME (regional: projects/PROJECT/locations/REGION/secrets/NAME); correct it", false},
-		LocationPart: {gcpLocation, "names no project, or no region; correct it", false},
+		LocationPart: {regexp.MustCompile(`^[a-z0-9][a-z0-9.:-]{0,99}$`), "names no project; correct it", false},
+		RegionPart:   {regexp.MustCompile(`^[a-z]{2,16}-[a-z]{4,16}[0-9]{1,2}$`), "names no region; correct it", true},
 		VersionPart:  {gcpID, "is neither a version's number nor its alias; correct it", true},
 	},
 	"aws": {
@@ -77,7 +78,7 @@ func (r Reference) Fault() (part Part, reason string) {
 	values := []struct {
 		part  Part
 		value string
-	}{{NamePart, r.Name}, {LocationPart, r.Location}, {VersionPart, r.Version}, {RolePart, r.Role}}
+	}{{NamePart, r.Name}, {LocationPart, r.Location}, {RegionPart, r.Region}, {VersionPart, r.Version}, {RolePart, r.Role}}
 	for _, one := range values {
 		want, has := forms[r.Cloud][one.part]
 		mayBeEmpty := want.optional && one.value == ""

@@ -11,11 +11,8 @@ func TestAReferenceHasTheFormOfItsCloud(t *testing.T) {
 		good  Reference
 		wrong map[Part][]string
 	}{
-		{Reference{Cloud: "gcp", Name: "s", Location: "project", Version: "7"}, map[Part][]string{
-			NamePart: {"", "a/b"}, LocationPart: {"", "../p"}, VersionPart: {"7/x"},
-		}},
-		{Reference{Cloud: "gcp", Name: "s", Location: "project/locations/northamerica-northeast1"}, map[Part][]string{
-			LocationPart: {"project/locations/", "project/locations/global", "project/locations/evil.example", "project/locations/us-central1/x", "/locations/us-central1", "project/zones/us-central1"},
+		{Reference{Cloud: "gcp", Name: "s", Location: "project", Region: "northamerica-northeast1", Version: "7"}, map[Part][]string{
+			NamePart: {"", "a/b"}, LocationPart: {"", "../p", "p/locations/europe-west3"}, RegionPart: {"evil.example/x", "europe-west"}, VersionPart: {"7/x"},
 		}},
 		{Reference{Cloud: "aws", Name: "arn:aws:secretsmanager:eu-west-1:123456789012:secret:a/b-AbCdEf", Location: "eu-west-1",
 			Version: "AWSCURRENT", Role: "arn:aws:iam::123456789012:role/reader"}, map[Part][]string{
@@ -36,7 +33,7 @@ func TestAReferenceHasTheFormOfItsCloud(t *testing.T) {
 		for wrong, values := range row.wrong {
 			for _, value := range values {
 				ref := row.good
-				*map[Part]*string{NamePart: &ref.Name, LocationPart: &ref.Location, VersionPart: &ref.Version, RolePart: &ref.Role}[wrong] = value
+				*map[Part]*string{NamePart: &ref.Name, LocationPart: &ref.Location, RegionPart: &ref.Region, VersionPart: &ref.Version, RolePart: &ref.Role}[wrong] = value
 				part, reason := ref.Fault()
 				assert.Equal(t, wrong, part, "%s %s %q", ref.Cloud, wrong, value)
 				assert.NotEmpty(t, reason)

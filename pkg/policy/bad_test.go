@@ -50,7 +50,7 @@ var badRows = []badRow{
 	{"reference is blank", "google_cloud_platform", "", "", `{"key_secret_name":"  "}`, "", "extra.key_secret_name", "write it as a JSON string"},
 	{"reference without a project", "google_cloud_platform", "", "", `{"key_secret_name":"n33dle"}`, "", "extra.key_secret_project_id", "name the project"},
 	{"reference is half a resource name", "google_cloud_platform", "", "", `{"key_secret_name":"projects/n33dle","project":"p"}`, "", "extra.key_secret_name", "projects/PROJECT/secrets/NAME"},
-	{"reference to a regional secret of no region", "google_cloud_platform", "", "", `{"key_secret_name":"projects/p/locations/n33dle.example/secrets/s"}`, "", "extra.key_secret_name", "or no region"},
+	{"reference to a regional secret of no region", "google_cloud_platform", "", "", `{"key_secret_name":"projects/p/locations/n33dle.example/secrets/s"}`, "", "extra.key_secret_name", "names no region"},
 	{"reference to a regional secret of no project", "google_cloud_platform", "", "", `{"key_secret_name":"projects/N33DLE n33dle/locations/europe-west3/secrets/s"}`, "", "extra.key_secret_name", "names no project"},
 	{"reference to a region beside the project", "google_cloud_platform", "", "", `{"key_secret_name":"s","key_secret_project_id":"n33dle/locations/europe-west3"}`, "", "extra.key_secret_project_id", "names no project"},
 	{"reference ends with a slash", "google_cloud_platform", "", "", `{"key_secret_name":"projects/p/secrets/n33dle/"}`, "", "extra.key_secret_name", "projects/PROJECT/secrets/NAME"},

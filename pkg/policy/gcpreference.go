@@ -2,14 +2,13 @@ package policy
 
 import (
 	"regexp"
-	"strings"
 
 	"github.com/leoflow/secrets-csi/pkg/entry"
 )
 
-// gcpResource is a full resource name: the project, with its region if the secret is a regional
-// one, the secret, and optionally the version.
-var gcpResource = regexp.MustCompile(`^projects/([^/]+(?:/locations/[^/]+)?)/secrets/([^/]+)(?:/versions/([^/]+))?$`)
+// gcpResource is a full resource name; the region of a regional secret and the version are
+// optional.
+var gcpResource = regexp.MustCompile(`^projects/([^/]+)(?:/locations/([^/]+))?/secrets/([^/]+)(?:/versions/([^/]+))?$`)
 
 func (gcp) chooseReference(d *draft) (choice, error) {
 	ref := entry.Reference{Cloud: "gcp", Field: d.at()}
@@ -21,7 +20,7 @@ func (gcp) chooseReference(d *draft) (choice, error) {
 		return choice{}, err
 	}
 	err = d.checkForm(ref, map[entry.Part]string{
-		entry.NamePart: secretName, entry.LocationPart: located, entry.VersionPart: secretVersion,
+		entry.NamePart: secretName, entry.LocationPart: located, entry.RegionPart: secretName, entry.VersionPart: secretVersion,
 	})
 	if err != nil {
 		return choice{}, err
@@ -43,8 +42,8 @@ func locateGCP(d *draft, ref *entry.Reference) (field string, err error) {
 }
 
 func takeResource(ref *entry.Reference, parts []string) error {
-	ref.Location, ref.Name = parts[1], parts[2]
-	switch version := parts[3]; {
+	ref.Location, ref.Region, ref.Name = parts[1], parts[2], parts[3]
+	switch version := parts[4]; {
 	case version == "":
 	case ref.Version == "":
 		ref.Version = version
@@ -59,12 +58,7 @@ func takeResource(ref *entry.Reference, parts []string) error {
 // connection's project is.
 func secretProjectOf(d *draft) (project, field string, err error) {
 	for _, field := range []string{secretProject, "project"} {
-		project, err := d.read(field)
-		if strings.Contains(project, "/") {
-			_, written := d.find(field)
-			return "", "", refuse("extra."+written, "names no project; correct it")
-		}
-		if err != nil || project != "" {
+		if project, err := d.read(field); err != nil || project != "" {
 			return project, field, err
 		}
 	}

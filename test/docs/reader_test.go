@@ -54,11 +54,11 @@ func publish(t *testing.T, bin string) {
 	for _, dir := range []string{"/run", "/tmp/leoflow"} {
 		require.NoError(t, os.MkdirAll(dir, 0o755))
 		require.NoError(t, unix.Mount("tmpfs", dir, "tmpfs", 0, "mode=0755"))
-		t.Cleanup(func() { require.NoError(t, unix.Unmount(dir, 0)) })
+		t.Cleanup(func() { require.NoError(t, unix.Unmount(dir, unix.MNT_DETACH)) })
 	}
 	require.NoError(t, os.MkdirAll(volume, 0o755))
 	require.NoError(t, unix.Mount(running.Kubelet.Target(pod), volume, "", unix.MS_BIND, ""))
-	t.Cleanup(func() { require.NoError(t, unix.Unmount(volume, 0)) })
+	t.Cleanup(func() { require.NoError(t, unix.Unmount(volume, unix.MNT_DETACH)) })
 }
 
 // checkOut gives a document a checkout of its own to be followed in.

@@ -45,7 +45,7 @@ func (k keyer) identity(cloud string, subject Subject) cacheKey {
 
 func (k keyer) value(identity cacheKey, ref entry.Reference) cacheKey {
 	digest := hmac.New(sha256.New, k.salt[:])
-	write(digest, "value", string(identity[:]), ref.Cloud, ref.Name, ref.Location, ref.Version, ref.Role)
+	write(digest, "value", string(identity[:]), ref.Cloud, ref.Name, ref.Location, ref.Region, ref.Version, ref.Role)
 	return cacheKey(digest.Sum(nil))
 }
 

@@ -123,7 +123,7 @@ func (r *Resolver) fetch(ctx context.Context, key cacheKey, req request) (fetche
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.config.Timeout)
 	defer cancel()
-	value, err := r.paces[req.ref.Cloud].try(ctx, spot{req.identity, req.ref.Location}, func(ctx context.Context) (secret.Text, error) {
+	value, err := r.paces[req.ref.Cloud].try(ctx, spot{req.identity, req.ref.Location + "/" + req.ref.Region}, func(ctx context.Context) (secret.Text, error) {
 		return r.access(ctx, req)
 	})
 	if err != nil {

@@ -6,7 +6,6 @@ import (
 	"hash/crc32"
 	"net"
 	"net/http"
-	"strings"
 	"time"
 
 	"cloud.google.com/go/secretmanager/apiv1/secretmanagerpb"
@@ -34,8 +33,7 @@ func (s *session) Access(ctx context.Context, ref entry.Reference) (secret.Text,
 	if err != nil {
 		return secret.Text{}, exchangeFailure(err)
 	}
-	_, region, _ := strings.Cut(ref.Location, regions)
-	at, err := s.endpoints.at(region)
+	at, err := s.endpoints.at(ref.Region)
 	if err != nil {
 		return secret.Text{}, secretmanager.Unreachable(reading)
 	}
@@ -52,9 +50,12 @@ func (s *session) Access(ctx context.Context, ref entry.Reference) (secret.Text,
 	return secret.New(string(payload.GetData())), nil
 }
 
-// resourceName is a full one, since the location of a regional secret has its region.
 func resourceName(ref entry.Reference) string {
-	return "projects/" + ref.Location + "/secrets/" + ref.Name + "/versions/" + orDefault(ref.Version, "latest")
+	project := "projects/" + ref.Location
+	if ref.Region != "" {
+		project += "/locations/" + ref.Region
+	}
+	return project + "/secrets/" + ref.Name + "/versions/" + orDefault(ref.Version, "latest")
 }
 
 // bearer puts one pod's token into one call.

@@ -16,9 +16,6 @@ import (
 	"google.golang.org/grpc/keepalive"
 )
 
-// regions separates the project from the region in a reference's location.
-const regions = "/locations/"
-
 // maxEndpoints is more than Google has regions. Names of regions come from connections, so
 // that there may be any number of those that do not exist.
 const maxEndpoints = 64

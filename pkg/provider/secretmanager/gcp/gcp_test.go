@@ -50,7 +50,7 @@ func TestContractOfARegion(t *testing.T) {
 	cloudtest.RunContract(t, func(t *testing.T) cloudtest.Case {
 		cloud, server := start(t)
 		regional := reference
-		regional.Location += "/locations/" + cloudtest.Region
+		regional.Region = cloudtest.Region
 		return cloudtest.Case{
 			Cloud: cloud, Server: server.Server, Reference: regional,
 			Subject:   func(account string) secretmanager.Subject { return subject(server, account) },
