@@ -20,10 +20,12 @@ const (
 	// resolvesAtOnce bounds the references of one volume that are resolved at once, because
 	// each takes as long as a cloud does.
 	resolvesAtOnce = 16
-	// patience is how long the delivery of a live volume waits for references, if it takes
-	// nothing away. What has not come by then stays as it is, and is asked for again soon: a
-	// Resolver goes on.
+	// patience is how long the delivery of a live volume waits for references. What has not
+	// come by then stays as it is, and is asked for again soon: a Resolver goes on.
 	patience = 500 * time.Millisecond
+	// haste is the patience of a delivery that takes something away: enough for references
+	// that the Resolver has the answer to.
+	haste = 50 * time.Millisecond
 	// patientFailures is after how many deliveries that waited in vain an entry says so.
 	patientFailures = 3
 )
@@ -56,7 +58,7 @@ type resolved struct {
 
 // resolveAll resolves references side by side. A new volume waits for all of them, and gives
 // up at the first that cannot be had now. A live one waits for none longer than its
-// patience, and for none while it still shows what it is to lose. What nobody waited for is unavailable, for no reason: see isAwaited.
+// patience. What nobody waited for is unavailable, for no reason: see isAwaited.
 func (d *Deliverer) resolveAll(ctx context.Context, t task, entries []entry.Entry, referring []int) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -94,7 +96,7 @@ func (d *Deliverer) resolveAll(ctx context.Context, t task, entries []entry.Entr
 	return nil
 }
 
-// patienceOf is none where the volume still shows what it is to lose.
+// patienceOf is little where the volume still shows what it is to lose.
 func patienceOf(t task, entries []entry.Entry) time.Duration {
 	given := make(map[entry.Name]bool, len(entries))
 	for _, e := range entries {
@@ -103,7 +105,7 @@ func patienceOf(t task, entries []entry.Entry) time.Duration {
 	shown, err := mount.Current(t.spec.TargetPath)
 	leaves := func(line layout.Entry) bool { return line.State == layout.Delivered && !given[line.Name()] }
 	if err == nil && slices.ContainsFunc(shown.Manifest.Entries, leaves) {
-		return 0
+		return haste
 	}
 	return patience
 }

@@ -163,7 +163,7 @@ func TestAWithdrawalWaitsForAReferenceNoSecondTime(t *testing.T) {
 		time.Sleep(patience / 10)
 		synctest.Wait() // for a delivery that waits now
 		r.fake.Remove(connectionName("warehouse"))
-		time.Sleep(patience)
+		time.Sleep(patience + haste)
 		synctest.Wait()
 		assert.NoFileExists(t, filepath.Join(v.TargetPath, "connections/warehouse"))
 		assert.FileExists(t, filepath.Join(v.TargetPath, "connections/gcs"))
