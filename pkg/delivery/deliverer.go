@@ -30,7 +30,7 @@ import (
 
 // Config is what a Deliverer is made of.
 type Config struct {
-	// Providers by the name that a volume's "provider" attribute gives.
+	// Providers by the name that a volume's "source" attribute gives.
 	Providers map[string]provider.Provider
 	// Resolver fetches what references point at. Nil refuses every reference.
 	Resolver provider.Resolver

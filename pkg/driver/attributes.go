@@ -19,7 +19,7 @@ import (
 const (
 	connectionsAttribute = "connections"
 	variablesAttribute   = "variables"
-	providerAttribute    = "provider"
+	sourceAttribute      = "source"
 	formatAttribute      = "format"
 	modeAttribute        = "mode"
 	refreshAttribute     = "refresh"
@@ -66,7 +66,7 @@ func setAttribute(volume *delivery.Volume, name, text string, providers []string
 		volume.Connections, err = parseWanted(text, airflow.ConnectionEnvName)
 	case variablesAttribute:
 		volume.Variables, err = parseWanted(text, airflow.VariableEnvName)
-	case providerAttribute:
+	case sourceAttribute:
 		volume.Provider, err = parseChoice(text, providers)
 	case formatAttribute:
 		var format string
@@ -83,7 +83,10 @@ func setAttribute(volume *delivery.Volume, name, text string, providers []string
 }
 
 func unknownAttribute(name string) error {
-	known := []string{connectionsAttribute, variablesAttribute, providerAttribute, formatAttribute, modeAttribute, refreshAttribute}
+	known := []string{connectionsAttribute, variablesAttribute, sourceAttribute, formatAttribute, modeAttribute, refreshAttribute}
+	if name == "provider" { // what drafts of this driver called it
+		return fmt.Errorf("is not an attribute; it is called %q now", sourceAttribute)
+	}
 	if near, ok := nearest(name, known); ok {
 		return fmt.Errorf("is not an attribute; did you mean %q?", near)
 	}

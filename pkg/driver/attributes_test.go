@@ -35,7 +35,7 @@ func TestParseAttributes(t *testing.T) {
 		{"variables", "variables", "a key", func(v *delivery.Volume) {
 			v.Variables.Names = []delivery.WantedName{{ID: "a key"}}
 		}},
-		{"provider", "provider", "file", func(v *delivery.Volume) { v.Provider = "file" }},
+		{"source", "source", "file", func(v *delivery.Volume) { v.Provider = "file" }},
 		{"format", "format", "json", func(v *delivery.Volume) { v.Format = render.JSON }},
 		{"mode", "mode", "0444", func(v *delivery.Volume) { v.Mode = 0o444 }},
 		{"mode without the zero", "mode", "400", func(v *delivery.Volume) { v.Mode = 0o400 }},

@@ -37,7 +37,7 @@ func (c *clouds) secretsPod(t *testing.T, name, serviceAccount, connections stri
 	require.NoError(t, err)
 	p := c.pod(name, serviceAccount, connections)
 	p.CloudTokens[""] = signed.Reveal()
-	p.Attributes["provider"] = "kubernetes"
+	p.Attributes["source"] = "kubernetes"
 	return p
 }
 
