@@ -83,7 +83,7 @@ func (e *Events) TurnedStale(stale bool) bool {
 func (r Report) recordWithdrawn(recorder Recorder) {
 	var left []layout.Entry
 	for _, entry := range r.Withdrawn {
-		if !entry.Required {
+		if !entry.Needed {
 			left = append(left, entry.Why)
 		}
 	}

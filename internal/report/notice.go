@@ -42,7 +42,7 @@ func (e Entry) noticeEvent(notice layout.Notice) (EventReason, bool) {
 	case e.State == layout.Delivered:
 		reason, found := noticeEvents[notice.Code]
 		return reason, found
-	case e.Entry.Required || e.State != layout.Invalid:
+	case e.Required || e.State != layout.Invalid:
 		return "", false
 	}
 	return e.event(), true

@@ -59,8 +59,8 @@ type Entry struct {
 	// Why is the line that says why it is not as the source has it, or is not there at all.
 	// It has no state if nothing is the matter.
 	Why layout.Entry
-	// Required is set if the pod cannot do without.
-	Required bool
+	// Needed is set if it left, and the pod cannot do without.
+	Needed bool
 	// Unresolved is set if it is for its reference.
 	Unresolved bool
 }

@@ -19,14 +19,14 @@ var volume = Volume{ID: "csi-a", Source: "core", Namespace: "airflow", Pod: "a",
 
 // delivered is an entry of a volume that is as it should be.
 func delivered(id string) Entry {
-	return Entry{Entry: layout.Entry{Kind: layout.Connection, ID: id, State: layout.Delivered, Version: "v1"}, Required: true}
+	return Entry{Entry: layout.Entry{Kind: layout.Connection, ID: id, State: layout.Delivered, Version: "v1"}}
 }
 
 // gone is one that is not there, for that reason.
 func gone(id string, state layout.State) Entry {
 	line := entry.Refused(layout.Name{Kind: layout.Connection, ID: id}, state, "").Entry
 	line.Required = true
-	return Entry{Entry: line, Why: line, Required: true}
+	return Entry{Entry: line, Why: line}
 }
 
 // held is one that stands as it was, for that reason.
@@ -93,11 +93,16 @@ func TestWhatEachReaderMakesOfAReport(t *testing.T) {
 	}{
 		"as it should be": {func(*Report) {}, "delivered", "INFO", "delivered", "", []any{"connection/db@v1"}, nil},
 		"nothing to do":   {func(r *Report) { r.Changed = false }, "unchanged", "DEBUG", "unchanged", "", []any{"connection/db@v1"}, nil},
-		"withdrawn": {func(r *Report) { r.Entries = append(r.Entries, gone("x", layout.Denied)) },
+		"withdrawn": {func(r *Report) {
+			left := gone("x", layout.Denied)
+			r.Entries = append(r.Entries, left)
+			left.Needed = true
+			r.Withdrawn = []Entry{left}
+		},
 			"delivered", "WARN", "delivered", denied, []any{"connection/db@v1", "connection/x@denied"}, []string{"a EntryWithdrawn: " + denied}},
 		"an optional one withdrawn": {func(r *Report) {
 			left := gone("x", layout.Denied)
-			left.Required, left.Entry.Required = false, false
+			left.Required = false
 			r.Withdrawn = []Entry{left}
 		}, "delivered", "INFO", "delivered", "", []any{"connection/db@v1"}, []string{"a EntryWithdrawn: " + denied}},
 		"held, since it is broken": {func(r *Report) { r.Entries = []Entry{held("x", layout.Invalid, "why")} },
@@ -233,7 +238,7 @@ func TestNoticesArePassedOn(t *testing.T) {
 	remarked := delivered("x")
 	remarked.Notices = []layout.Notice{{Code: policy.KeyStoredInCore, Message: "one"}, {Code: layout.NoticeTooLong, Message: "two"}}
 	broken := gone("y", layout.Invalid)
-	broken.Entry.Required, broken.Notices = false, []layout.Notice{{Code: "invalid", Message: "three"}}
+	broken.Required, broken.Notices = false, []layout.Notice{{Code: "invalid", Message: "three"}}
 	r := good()
 	r.Entries = []Entry{remarked, broken}
 	_, told := r.tell(t, new(Events))

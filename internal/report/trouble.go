@@ -36,7 +36,7 @@ func (r *Report) Conclude() {
 }
 
 func (r *Report) concludeOfWithdrawn() {
-	r.concludeOf(EventEntryWithdrawn, "withdrawn: ", func(e Entry) bool { return e.Entry.Required && e.isWithdrawn() })
+	r.concludeOf(EventEntryWithdrawn, "withdrawn: ", func(e Entry) bool { return e.Required && e.isWithdrawn() })
 }
 
 func (r *Report) concludeOfHeld() {
@@ -45,7 +45,7 @@ func (r *Report) concludeOfHeld() {
 	}
 	// What was not there when it broke; its notice makes the event.
 	r.concludeOf("", "", func(e Entry) bool {
-		return e.Entry.Required && e.State != layout.Delivered && !e.isWithdrawn()
+		return e.Required && e.State != layout.Delivered && !e.isWithdrawn()
 	})
 }
 

@@ -107,8 +107,8 @@ type Delivery struct {
 	of *volume
 }
 
-// Begin starts the delivery of one volume, for which a pod waits. One that was removed
-// meanwhile may begin, too: it ends without effect.
+// Begin starts the delivery of one volume, for which a pod waits. That of one which there is
+// not any more ends without effect.
 func (s *Schedule) Begin(id string, now time.Time) Delivery {
 	v, found := s.volumes[id]
 	if !found {

@@ -3,20 +3,21 @@ package delivery
 import (
 	"time"
 
+	"github.com/leoflow/secrets-csi/internal/report"
 	"github.com/leoflow/secrets-csi/pkg/mount"
 )
 
 // Census is the state of every volume that shows files.
-func (d *Deliverer) Census() []State {
+func (d *Deliverer) Census() []report.State {
 	d.set.mu.Lock()
 	defer d.set.mu.Unlock()
 	now := time.Now()
-	states := make([]State, 0, len(d.set.live))
+	states := make([]report.State, 0, len(d.set.live))
 	for _, v := range d.set.live {
 		if v.health.Generation == 0 {
 			continue
 		}
-		states = append(states, State{
+		states = append(states, report.State{
 			Source: v.spec.Provider, TargetPath: v.spec.TargetPath, Confirmed: v.health.Confirmed,
 			Stale: d.set.isStale(v, now), Offline: v.health.Offline, Held: v.health.Held > 0,
 		})

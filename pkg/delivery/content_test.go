@@ -6,6 +6,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/leoflow/secrets-csi/internal/report"
 	"github.com/leoflow/secrets-csi/pkg/entry"
 )
 
@@ -36,7 +37,7 @@ func TestAVolumeFailsForAllItsEntriesAtOnce(t *testing.T) {
 		entry.Refused(variableName("region"), entry.Missing, ""),
 	}
 	_, err := contentOf(task{spec: spec}, entries)
-	assert.Equal(t, Denied, reasonOf(t, err))
+	assert.Equal(t, report.Denied, reasonOf(t, err))
 	for _, id := range []string{"gone", "kept", "region"} {
 		assert.ErrorContains(t, err, id)
 	}
@@ -44,6 +45,6 @@ func TestAVolumeFailsForAllItsEntriesAtOnce(t *testing.T) {
 
 	awaited, away := connectionName("awaited"), connectionName("away")
 	_, err = contentOf(task{spec: spec}, append(entries, entry.Refused(awaited, entry.Unavailable, ""), entry.Refused(away, entry.Unavailable, "the cloud is away")))
-	assert.Equal(t, Unavailable, reasonOf(t, err))
+	assert.Equal(t, report.Unavailable, reasonOf(t, err))
 	require.EqualError(t, err, `connection "away" cannot be completed now: the cloud is away`)
 }

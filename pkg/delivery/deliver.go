@@ -68,13 +68,13 @@ func (d *Deliverer) make(ctx context.Context, cause string, t task, from answer)
 	if err := d.decide(ctx, t, entries); err != nil { // 2
 		return content{}, placement{}, err
 	}
+	d.filling <- struct{}{}
+	defer func() { <-d.filling }()
 	d.render(t.spec.Format, entries, deliveredFirst(t, entries)) // 3
 	made, err := contentOf(t, entries)                           // 4
 	if err != nil {
 		return made, placement{}, err
 	}
-	d.filling <- struct{}{}
-	defer func() { <-d.filling }()
 	placed, err := d.place(t, cause, made, from) // 5
 	return made, placed, err
 }

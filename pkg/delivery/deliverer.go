@@ -129,15 +129,15 @@ func (d *Deliverer) adopt(spec Volume) (v *volume, differs bool, err error) {
 
 // recall tells what a volume shows that this process does not know, from before a
 // restart.
-func (d *Deliverer) recall(spec Volume) Health {
+func (d *Deliverer) recall(spec Volume) report.Health {
 	if d.set.find(spec.ID) != nil {
-		return Health{}
+		return report.Health{}
 	}
 	shown, err := mount.Current(spec.TargetPath)
 	if err != nil {
-		return Health{}
+		return report.Health{}
 	}
-	return Health{Generation: shown.Manifest.Generation, Confirmed: shown.Confirmed, Offline: shown.Manifest.Offline}
+	return report.Health{Generation: shown.Manifest.Generation, Confirmed: shown.Confirmed, Offline: shown.Manifest.Offline}
 }
 
 // Unpublish takes away what is published at the target path, whichever volume that is:
@@ -155,16 +155,16 @@ func (d *Deliverer) Unpublish(_ context.Context, volumeID, targetPath string) er
 		// pod; what may become of the rest is for kubelet, which removes what is at the path.
 		d.Log.Warn("left what is at the target path", logkey.VolumeID, volumeID, logkey.Path, targetPath, logkey.Error, err)
 	case err != nil:
-		return failf(mountReason(err), err, "ending the volume: %v", err)
+		return report.Failf(mountReason(err), err, "ending the volume: %v", err)
 	}
 	return nil
 }
 
 // Health tells how a live volume is; false if this process does not know it.
-func (d *Deliverer) Health(volumeID string) (Health, bool) {
+func (d *Deliverer) Health(volumeID string) (report.Health, bool) {
 	v := d.set.find(volumeID)
 	if v == nil {
-		return Health{}, false
+		return report.Health{}, false
 	}
 	spec, health := d.set.look(v)
 	if why := d.whyAway(spec); why != nil && health.Problem == "" {
@@ -213,21 +213,21 @@ type Usage = mount.Usage
 func (*Deliverer) Stats(path string) (Usage, error) {
 	usage, err := mount.Stats(path)
 	if err != nil {
-		return Usage{}, failf(mountReason(err), err, "measuring the volume: %v", err)
+		return Usage{}, report.Failf(mountReason(err), err, "measuring the volume: %v", err)
 	}
 	return usage, nil
 }
 
-func mountReason(err error) Reason {
+func mountReason(err error) report.Reason {
 	switch {
 	case errors.Is(err, mount.ErrTarget), errors.Is(err, mount.ErrForeign), errors.Is(err, mount.ErrNotEmpty):
-		return BadTarget
+		return report.BadTarget
 	case errors.Is(err, mount.ErrNotMounted):
-		return Missing
+		return report.Missing
 	case errors.Is(err, mount.ErrFull):
-		return NoSpace
+		return report.NoSpace
 	default:
-		return Internal
+		return report.Internal
 	}
 }
 

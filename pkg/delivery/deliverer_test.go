@@ -128,9 +128,9 @@ const (
 	secondURI = "postgres://etl:second@db"
 )
 
-func reasonOf(t *testing.T, err error) Reason {
+func reasonOf(t *testing.T, err error) report.Reason {
 	t.Helper()
-	var failure *Error
+	var failure *report.Error
 	require.ErrorAs(t, err, &failure)
 	return failure.Reason
 }
@@ -155,7 +155,7 @@ func TestPublishDelivers(t *testing.T) {
 	_, known = r.Health(v.ID)
 	assert.False(t, known)
 	_, err = r.Stats(v.TargetPath)
-	assert.Equal(t, Missing, reasonOf(t, err))
+	assert.Equal(t, report.Missing, reasonOf(t, err))
 	require.NoError(t, r.Unpublish(t.Context(), v.ID, v.TargetPath), "unpublish is idempotent")
 }
 
@@ -175,9 +175,9 @@ func TestRepublishOfAFreshVolumeTakesTheTokenAndAsksNobody(t *testing.T) {
 	assert.Equal(t, uint64(1), must(r.Health(v.ID)).Generation, "unchanged content is no new generation")
 }
 
-func must(health Health, known bool) Health {
+func must(health report.Health, known bool) report.Health {
 	if !known {
-		return Health{}
+		return report.Health{}
 	}
 	return health
 }
@@ -195,33 +195,33 @@ func TestAFailedFirstPublishLeavesNothing(t *testing.T) {
 	for _, row := range []struct {
 		name    string
 		arrange func(*rig, *Volume)
-		reason  Reason
+		reason  report.Reason
 		message string
 	}{
 		{"core down", func(r *rig, _ *Volume) { r.fake.Fail(fmt.Errorf("dialling: %w", provider.ErrUnavailable)) },
-			Unavailable, "core cannot be asked now: dialling: unavailable"},
+			report.Unavailable, "core cannot be asked now: dialling: unavailable"},
 		{"token refused", func(r *rig, v *Volume) { r.fake.RefuseToken(v.Pod.Token) },
-			Unauthenticated, "core refused the token of service account airflow/etl: "},
+			report.Unauthenticated, "core refused the token of service account airflow/etl: "},
 		{"pod refused", func(r *rig, _ *Volume) { r.fake.Fail(provider.ErrDenied) },
-			Denied, "core refused service account airflow/etl: denied"},
+			report.Denied, "core refused service account airflow/etl: denied"},
 		{"garbage", func(r *rig, _ *Volume) { r.fake.Fail(provider.ErrProtocol) },
-			Internal, "fetching from core: protocol violated"},
+			report.Internal, "fetching from core: protocol violated"},
 		{"no such provider", func(_ *rig, v *Volume) { v.Provider = "vault" },
-			Internal, "fetching from vault: no such source is configured on this node"},
+			report.Internal, "fetching from vault: no such source is configured on this node"},
 		{"several missing", func(_ *rig, v *Volume) { v.Connections, v.Variables = named("x", "warehouse", "y"), named("z") },
-			Missing, `connection "x" does not exist in core; connection "y" does not exist in core; variable "z" does not exist in core (to start without an entry, write its id with a "?" after it)`},
+			report.Missing, `connection "x" does not exist in core; connection "y" does not exist in core; variable "z" does not exist in core (to start without an entry, write its id with a "?" after it)`},
 		{"denied and missing", func(r *rig, v *Volume) {
 			r.fake.Deny("etl", connectionName("warehouse"))
 			v.Variables = named("z")
-		}, Denied, `connection "warehouse" is denied to service account airflow/etl by core; variable "z" does not exist in core (to start without an entry, write its id with a "?" after it)`},
+		}, report.Denied, `connection "warehouse" is denied to service account airflow/etl by core; variable "z" does not exist in core (to start without an entry, write its id with a "?" after it)`},
 		{"broken", func(r *rig, _ *Volume) { r.fake.Break(variableName("region"), "its seal is broken") },
-			Invalid, `variable "region" cannot be delivered: its seal is broken`},
+			report.Invalid, `variable "region" cannot be delivered: its seal is broken`},
 		{"cannot be rendered", func(r *rig, _ *Volume) { r.fake.SetVariable("region", "a\x00b") },
-			Invalid, `variable "region" cannot be delivered: the value holds a NUL byte, which no environment variable can carry`},
+			report.Invalid, `variable "region" cannot be delivered: the value holds a NUL byte, which no environment variable can carry`},
 		{"too large", func(r *rig, _ *Volume) { r.fake.SetVariable("region", string(bytes.Repeat([]byte("x"), megabyte))) },
-			NoSpace, "filling the volume: "},
+			report.NoSpace, "filling the volume: "},
 		{"target is a file", func(_ *rig, v *Volume) { require.NoError(t, os.WriteFile(v.TargetPath, nil, 0o600)) },
-			BadTarget, "making the volume: "},
+			report.BadTarget, "making the volume: "},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			r := newRig(t)
@@ -238,7 +238,7 @@ func TestAFailedFirstPublishLeavesNothing(t *testing.T) {
 			_, known := r.Health(v.ID)
 			assert.False(t, known)
 			assert.Equal(t, firstURI, read(t, good, "connections/warehouse"), "a good volume stays good")
-			if row.reason == BadTarget {
+			if row.reason == report.BadTarget {
 				require.NoError(t, os.Remove(v.TargetPath))
 			}
 		})
@@ -359,7 +359,7 @@ func TestAVolumeHasOneTarget(t *testing.T) {
 	require.NoError(t, r.Publish(t.Context(), v))
 	elsewhere := v
 	elsewhere.TargetPath += "-elsewhere"
-	assert.Equal(t, Conflict, reasonOf(t, r.Publish(t.Context(), elsewhere)))
+	assert.Equal(t, report.Conflict, reasonOf(t, r.Publish(t.Context(), elsewhere)))
 	require.NoError(t, r.Unpublish(t.Context(), elsewhere.ID, elsewhere.TargetPath))
 	_, known := r.Health(v.ID)
 	assert.True(t, known, "the volume where it is published stays")
@@ -394,7 +394,7 @@ func TestUnpublishDuringAPublishWins(t *testing.T) {
 	require.Eventually(t, func() bool { return len(r.fake.Calls()) == 1 }, testwait.Limit, time.Millisecond)
 	require.NoError(t, r.Unpublish(t.Context(), v.ID, v.TargetPath))
 	release()
-	assert.Equal(t, Busy, reasonOf(t, testwait.Receive(t, published)))
+	assert.Equal(t, report.Busy, reasonOf(t, testwait.Receive(t, published)))
 	assert.NoDirExists(t, v.TargetPath)
 }
 

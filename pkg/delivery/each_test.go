@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/leoflow/secrets-csi/internal/report"
 	"github.com/leoflow/secrets-csi/internal/schedule"
 	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/provider"
@@ -221,11 +222,11 @@ func TestNothingOfATaskIsRemembered(t *testing.T) {
 			v := r.volume(t, "other-"+strings.ReplaceAll(name, " ", "-"))
 			v.Pod.ServiceAccount = "tasks"
 			changed(&v)
-			assert.Equal(t, Unavailable, reasonOf(t, r.Publish(t.Context(), v)), name)
+			assert.Equal(t, report.Unavailable, reasonOf(t, r.Publish(t.Context(), v)), name)
 		}
 		// Nor is a task given what its account was.
 		v := r.volume(t, "late")
 		v.Pod.TaskToken = true
-		assert.Equal(t, Unavailable, reasonOf(t, r.Publish(t.Context(), v)))
+		assert.Equal(t, report.Unavailable, reasonOf(t, r.Publish(t.Context(), v)))
 	})
 }

@@ -113,7 +113,7 @@ func TestAPodThatGoesIsToldNothing(t *testing.T) {
 	require.Eventually(t, func() bool { return len(r.fake.Calls()) > 0 }, testwait.Limit, time.Millisecond)
 	require.NoError(t, r.Unpublish(t.Context(), v.ID, v.TargetPath))
 	release()
-	assert.Equal(t, Busy, reasonOf(t, testwait.Receive(t, failed)))
+	assert.Equal(t, report.Busy, reasonOf(t, testwait.Receive(t, failed)))
 	assert.Empty(t, told.read())
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/leoflow/secrets-csi/internal/report"
 	"github.com/leoflow/secrets-csi/internal/schedule"
 	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/mount"
@@ -84,7 +85,7 @@ func TestMemoryServesNobodyElse(t *testing.T) {
 				change(r, &v)
 				r.fake.Fail(provider.ErrUnavailable)
 				time.Sleep(time.Second)
-				assert.Equal(t, Unavailable, reasonOf(t, r.Publish(t.Context(), v)))
+				assert.Equal(t, report.Unavailable, reasonOf(t, r.Publish(t.Context(), v)))
 			})
 		})
 	}

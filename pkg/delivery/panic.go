@@ -6,6 +6,7 @@ import (
 	"log/slog"
 
 	"github.com/leoflow/secrets-csi/internal/logkey"
+	"github.com/leoflow/secrets-csi/internal/report"
 )
 
 // guard turns a panic of do into an error of the volume that it was for, so that it ends
@@ -29,7 +30,7 @@ func (d *Deliverer) guard(spec Volume, do func() error) (err error) {
 func (d *Deliverer) panicked(spec Volume, about []slog.Attr) error {
 	d.logger(spec).LogAttrs(context.Background(), slog.LevelError, "panic", append(about, slog.String(logkey.Source, spec.Provider))...)
 	d.Observer.Panicked()
-	return failf(Internal, errPanic, "fault of the driver (%s); please report it with the driver's log", about[0].Value)
+	return report.Failf(report.Internal, errPanic, "fault of the driver (%s); please report it with the driver's log", about[0].Value)
 }
 
 // errPanic is the cause of an Error that was a panic.

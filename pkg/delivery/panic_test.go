@@ -115,7 +115,7 @@ func TestAPanicStaysWithItsVolume(t *testing.T) {
 				other := r.volume(t, "other")
 				other.Pod.ServiceAccount, other.Connections = victim, named("trigger")
 				other.Variables = Wanted{}
-				assert.Equal(t, Internal, reasonOf(t, r.Publish(t.Context(), other)))
+				assert.Equal(t, report.Internal, reasonOf(t, r.Publish(t.Context(), other)))
 				require.NoError(t, r.Publish(t.Context(), r.volume(t, "new")))
 
 				synctest.Wait()
@@ -154,7 +154,7 @@ func TestAPanicOnTheWayEndsTheDelivery(t *testing.T) {
 		_, err := r.place(task{spec: v}, rotating, content{}, answer{}) // a nil volume
 		return err
 	})
-	assert.Equal(t, Internal, reasonOf(t, err))
+	assert.Equal(t, report.Internal, reasonOf(t, err))
 }
 
 // tripping is a watcher that panics.
@@ -205,7 +205,7 @@ func TestAPanicThatAResolverTellsOfEndsItsVolume(t *testing.T) {
 			v := r.volume(t, "a")
 			v.Connections = named("gcs")
 			err := r.Publish(t.Context(), v)
-			assert.Equal(t, Internal, reasonOf(t, err))
+			assert.Equal(t, report.Internal, reasonOf(t, err))
 			assert.Equal(t, 1, notes.panics)
 			assert.NotContains(t, err.Error()+r.log.String(), "n33dle")
 			require.NoError(t, r.Publish(t.Context(), r.volume(t, "b")))

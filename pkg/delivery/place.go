@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/leoflow/secrets-csi/internal/report"
 	"github.com/leoflow/secrets-csi/pkg/mount"
 	"github.com/leoflow/secrets-csi/pkg/mount/layout"
 )
@@ -33,7 +34,7 @@ type placement struct {
 func (d *Deliverer) place(t task, cause string, c content, from answer) (placement, error) {
 	defer d.targets.lock(t.spec.TargetPath)()
 	if d.set.isGone(t.volume) {
-		return placement{}, failf(Busy, nil, "volume %s was unpublished meanwhile", t.spec.ID)
+		return placement{}, report.Failf(report.Busy, nil, "volume %s was unpublished meanwhile", t.spec.ID)
 	}
 	if t.begun.Number < t.placed {
 		_, health := d.set.look(t.volume)
@@ -73,7 +74,7 @@ func (d *Deliverer) place(t task, cause string, c content, from answer) (placeme
 }
 
 // mount gives the target its tmpfs, unless a generation is there. To tell whose tmpfs
-// that is takes reading the list of all mounts, which is not for each volume of each
+// that is may take reading the list of all mounts, which is not for each volume of each
 // rotation; nobody else's has a generation, and Write refuses a target without a tmpfs.
 //
 // A rotation mounts nothing: who took the mount away may be done with the path, and
@@ -91,8 +92,8 @@ func (d *Deliverer) mount(target string, publishing bool) (created bool, err err
 
 // failAt is a failure of mount's. Where on the node a volume is stays out of the message,
 // which the pod's author reads, and in Full, which the log has.
-func failAt(target, doing string, err error) *Error {
-	failure := failf(placeReason(err), err, "%s: %v", doing, err)
+func failAt(target, doing string, err error) *report.Error {
+	failure := report.Failf(placeReason(err), err, "%s: %v", doing, err)
 	without := strings.NewReplacer(target, "the target path", filepath.Dir(target)+"/", "").Replace(failure.Message)
 	if without != failure.Message {
 		failure.Message, failure.Full = without, failure.Message
@@ -101,9 +102,9 @@ func failAt(target, doing string, err error) *Error {
 }
 
 // placeReason is mountReason where it is an entry that Missing would speak of.
-func placeReason(err error) Reason {
+func placeReason(err error) report.Reason {
 	if errors.Is(err, mount.ErrNotMounted) {
-		return Internal
+		return report.Internal
 	}
 	return mountReason(err)
 }

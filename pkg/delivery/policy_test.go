@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/leoflow/secrets-csi/internal/report"
 	"github.com/leoflow/secrets-csi/internal/testwait"
 	"github.com/leoflow/secrets-csi/pkg/airflow"
 	"github.com/leoflow/secrets-csi/pkg/entry"
@@ -74,7 +75,7 @@ func TestAReferenceThatCannotBeResolvedFailsItsEntryAlone(t *testing.T) {
 	v := r.volume(t, "a")
 	v.Connections = named("gcs", "warehouse")
 	err := r.Publish(t.Context(), v)
-	assert.Equal(t, Invalid, reasonOf(t, err))
+	assert.Equal(t, report.Invalid, reasonOf(t, err))
 	assert.Contains(t, err.Error(), `connection "gcs" cannot be delivered: `)
 	assert.Contains(t, err.Error(), "key_secret_name")
 
@@ -104,7 +105,7 @@ func TestASecretManagerThatIsAwayTakesNothingAway(t *testing.T) {
 	waiting.Connections = named("gcs")
 	for _, optional := range []bool{false, true} {
 		waiting.Connections.Names[0].Optional = optional
-		assert.Equal(t, Unavailable, reasonOf(t, r.Publish(t.Context(), waiting)), "an outage is not taken for absence")
+		assert.Equal(t, report.Unavailable, reasonOf(t, r.Publish(t.Context(), waiting)), "an outage is not taken for absence")
 	}
 	keys.away = false
 	require.NoError(t, r.Publish(t.Context(), waiting))
@@ -195,7 +196,7 @@ func TestNobodyWaitsForTheRestOfWhatCannotBeHad(t *testing.T) {
 		return secret.Text{}, provider.ErrUnavailable
 	})
 	err := r.Publish(t.Context(), twoReferences(t, r))
-	assert.Equal(t, Unavailable, reasonOf(t, err))
+	assert.Equal(t, report.Unavailable, reasonOf(t, err))
 	assert.Contains(t, err.Error(), `connection "two" cannot be completed now: `)
 }
 

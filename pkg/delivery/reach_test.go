@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/leoflow/secrets-csi/internal/report"
 	"github.com/leoflow/secrets-csi/internal/schedule"
 	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/provider"
@@ -133,7 +134,7 @@ func TestNewPodsShareTheProbesOfAnOutage(t *testing.T) {
 		r.fake.Fail(provider.ErrUnavailable)
 		require.Error(t, r.Publish(t.Context(), r.volume(t, "first")))
 		for i := range 110 {
-			assert.Equal(t, Unavailable, reasonOf(t, r.Publish(t.Context(), r.volume(t, fmt.Sprint("pod-", i)))))
+			assert.Equal(t, report.Unavailable, reasonOf(t, r.Publish(t.Context(), r.volume(t, fmt.Sprint("pod-", i)))))
 		}
 		assert.Len(t, r.fake.Calls(), 1)
 
@@ -158,7 +159,7 @@ func TestACallThatIsGivenUpSaysNothingOfTheProvider(t *testing.T) {
 	defer r.fake.Block()()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	assert.Equal(t, Unavailable, reasonOf(t, r.Publish(ctx, r.volume(t, "a"))))
+	assert.Equal(t, report.Unavailable, reasonOf(t, r.Publish(ctx, r.volume(t, "a"))))
 	assert.Empty(t, r.Unreachable())
 }
 

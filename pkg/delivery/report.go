@@ -20,17 +20,17 @@ type ending struct {
 }
 
 // reportOf makes the report of a delivery; health is how the volume was just now.
-func (e ending) reportOf(t task, cause string, health Health) report.Report {
+func (e ending) reportOf(t task, cause string, health report.Health) report.Report {
 	gone := errors.Is(e.err, mount.ErrNotMounted)
 	made := report.Report{
 		Volume: subject(t.spec), Cause: t.whyNow(cause), Superseded: e.superseded, MountGone: gone,
 		WasLive: t.live, IsLive: e.generation > 0 || health.Generation > 0 && !gone,
 		Generation: e.generation, Confirmed: e.confirmed, Changed: e.changed, Offline: e.offline, Late: e.late,
-		Entries: e.entriesOf(t.spec, e.lines), Withdrawn: e.entriesOf(t.spec, e.withdrawn), Pending: e.pending,
+		Entries: e.entriesOf(t.spec, e.lines, false), Withdrawn: e.entriesOf(t.spec, e.withdrawn, true), Pending: e.pending,
 		Took: time.Since(t.begun.Began),
 	}
 	if e.err != nil && !errors.As(e.err, &made.Failure) {
-		made.Failure = failf(Internal, e.err, "%v", e.err)
+		made.Failure = report.Failf(report.Internal, e.err, "%v", e.err)
 	}
 	if told := t.begun.NotifiedAt; made.Rotated() && !told.IsZero() {
 		made.Lag = time.Since(told)
@@ -47,13 +47,15 @@ func subject(spec Volume) report.Volume {
 	}
 }
 
-func (e ending) entriesOf(spec Volume, lines []layout.Entry) []report.Entry {
+func (e ending) entriesOf(spec Volume, lines []layout.Entry, gone bool) []report.Entry {
 	made := make([]report.Entry, len(lines))
 	for i, line := range lines {
-		made[i] = report.Entry{
-			Entry: line, Why: e.reasonOf(line), Required: spec.wanted(line.Kind).requires(line.ID),
-			Unresolved: line.Kind == layout.Connection && slices.Contains(e.unresolved, line.ID),
+		made[i].Entry = line
+		if gone || line.State != layout.Delivered || line.Held != nil {
+			made[i].Why = e.reasonOf(line)
+			made[i].Unresolved = line.Kind == layout.Connection && slices.Contains(e.unresolved, line.ID)
 		}
+		made[i].Needed = gone && spec.wanted(line.Kind).requires(line.ID)
 	}
 	return made
 }

@@ -21,7 +21,7 @@ type set struct {
 // volume is one live volume.
 type volume struct {
 	spec   Volume
-	health Health
+	health report.Health
 	// key is groupKey(spec).
 	key  string
 	gone bool
@@ -59,16 +59,16 @@ func (s *set) plan(do func(plan *schedule.Schedule)) {
 
 // adopt registers the volume, or takes in the newer spec of a known one and reports
 // whether that asks for something else. An unknown one begins with the health given.
-func (s *set) adopt(spec Volume, health Health) (v *volume, differs bool, err error) {
+func (s *set) adopt(spec Volume, health report.Health) (v *volume, differs bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	v, known := s.live[spec.ID]
 	other, taken := s.at[spec.TargetPath]
 	switch {
 	case known && v.spec.TargetPath != spec.TargetPath:
-		return nil, false, failf(Conflict, nil, "volume %s is already published at another target path", spec.ID)
+		return nil, false, report.Failf(report.Conflict, nil, "volume %s is already published at another target path", spec.ID)
 	case taken && other != v:
-		return nil, false, failf(Conflict, nil, "another volume, %s, is published at the target path", other.spec.ID)
+		return nil, false, report.Failf(report.Conflict, nil, "another volume, %s, is published at the target path", other.spec.ID)
 	case !known:
 		v = &volume{spec: spec, key: groupKey(spec), health: health}
 		s.live[spec.ID], s.at[spec.TargetPath] = v, v
@@ -99,7 +99,11 @@ func sameRequest(a, b Volume) bool {
 func (s *set) begin(v *volume) task {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return v.task(s.schedule.Begin(v.spec.ID, time.Now()))
+	id := v.spec.ID
+	if v.gone { // and another may have its id
+		id = ""
+	}
+	return v.task(s.schedule.Begin(id, time.Now()))
 }
 
 func (v *volume) task(begun schedule.Delivery) task {
@@ -138,7 +142,7 @@ func (s *set) find(id string) *volume {
 	return s.live[id]
 }
 
-func (s *set) look(v *volume) (Volume, Health) {
+func (s *set) look(v *volume) (Volume, report.Health) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return v.spec, v.health

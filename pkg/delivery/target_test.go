@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/leoflow/secrets-csi/internal/report"
 	"github.com/leoflow/secrets-csi/internal/testwait"
 	"github.com/leoflow/secrets-csi/pkg/mount"
 	"github.com/leoflow/secrets-csi/pkg/provider"
@@ -23,7 +24,7 @@ func TestATargetHasOneVolume(t *testing.T) {
 	other.TargetPath, other.Connections = v.TargetPath, named("absent")
 
 	err := r.Publish(t.Context(), other)
-	assert.Equal(t, Conflict, reasonOf(t, err))
+	assert.Equal(t, report.Conflict, reasonOf(t, err))
 	assert.EqualError(t, err, "another volume, csi-a, is published at the target path")
 	assert.False(t, r.Holds(other.ID, v.TargetPath), "what is there is not this volume")
 	assert.True(t, r.Holds(v.ID, v.TargetPath))
@@ -115,7 +116,7 @@ func TestPublishAndUnpublishAtOnce(t *testing.T) {
 		group.Wait()
 		require.NoError(t, unpublished)
 		if published != nil {
-			require.Equal(t, Busy, reasonOf(t, published))
+			require.Equal(t, report.Busy, reasonOf(t, published))
 		}
 		_, known := r.Health(v.ID)
 		require.Equal(t, known, r.Holds(v.ID, v.TargetPath))
@@ -175,7 +176,7 @@ func TestATargetThatIsNotOurs(t *testing.T) {
 			r := newRig(t)
 			v := r.volume(t, "a")
 			require.NoError(t, put(v.TargetPath))
-			assert.Equal(t, BadTarget, reasonOf(t, r.Publish(t.Context(), v)))
+			assert.Equal(t, report.BadTarget, reasonOf(t, r.Publish(t.Context(), v)))
 			require.NoError(t, r.Unpublish(t.Context(), v.ID, v.TargetPath), "an error would keep the pod for ever")
 			_, err := os.Lstat(v.TargetPath)
 			require.NoError(t, err, "it is left as it is")
@@ -183,6 +184,20 @@ func TestATargetThatIsNotOurs(t *testing.T) {
 			require.NoError(t, os.RemoveAll(v.TargetPath))
 		})
 	}
+}
+
+// An unpublish and a publish may come between the beginning of a publish and its delivery.
+func TestADeliveryOfAVolumeThatIsGoneLeavesTheNewOneAlone(t *testing.T) {
+	r := newRig(t)
+	v := r.volume(t, "a")
+	gone, _, err := r.adopt(v)
+	require.NoError(t, err)
+	require.NoError(t, r.Unpublish(t.Context(), v.ID, v.TargetPath))
+	require.NoError(t, r.Publish(t.Context(), v))
+	assert.Equal(t, report.Busy, reasonOf(t, r.deliver(t.Context(), publishing, []task{r.set.begin(gone)})[0]))
+	r.fake.SetConnection(warehouse("second"))
+	r.look(t)
+	assert.Equal(t, secondURI, read(t, v, "connections/warehouse"), "it goes on to rotate")
 }
 
 // A late answer to an older question does not undo a newer one.

@@ -3,7 +3,6 @@ package delivery
 import (
 	"time"
 
-	"github.com/leoflow/secrets-csi/internal/report"
 	"github.com/leoflow/secrets-csi/pkg/delivery/render"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 )
@@ -44,10 +43,3 @@ type WantedName struct {
 	// volume.
 	Optional bool
 }
-
-type (
-	// Health is how a volume is.
-	Health = report.Health
-	// State is how a live one is, for whoever counts them.
-	State = report.State
-)

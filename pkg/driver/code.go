@@ -8,40 +8,40 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
-	"github.com/leoflow/secrets-csi/pkg/delivery"
+	"github.com/leoflow/secrets-csi/internal/report"
 )
 
 // codeOf is the one place where a failed delivery becomes a gRPC code. Kubelet
 // (isFinalError in its CSI client) takes Canceled, DeadlineExceeded, Unavailable,
 // ResourceExhausted and Aborted to mean that the call may still be under way, and
 // every other code to mean that nothing is mounted; it retries after both.
-func codeOf(reason delivery.Reason) codes.Code {
+func codeOf(reason report.Reason) codes.Code {
 	switch reason {
-	case delivery.Unavailable:
+	case report.Unavailable:
 		return codes.Unavailable
-	case delivery.Unauthenticated:
+	case report.Unauthenticated:
 		return codes.Unauthenticated
-	case delivery.Denied:
+	case report.Denied:
 		return codes.PermissionDenied
-	case delivery.Missing:
+	case report.Missing:
 		return codes.NotFound
-	case delivery.Invalid, delivery.BadTarget, delivery.Conflict:
+	case report.Invalid, report.BadTarget, report.Conflict:
 		return codes.FailedPrecondition
-	case delivery.NoSpace:
+	case report.NoSpace:
 		return codes.ResourceExhausted
-	case delivery.Busy:
+	case report.Busy:
 		return codes.Aborted
-	case delivery.Internal:
+	case report.Internal:
 		return codes.Internal
 	}
 	return codes.Internal
 }
 
 // statusOf turns an error of delivery into what kubelet is told. The causes behind a
-// delivery.Error stay behind it; an error of any other kind is not quoted at all,
+// report.Error stay behind it; an error of any other kind is not quoted at all,
 // because nobody vouches for its text.
 func statusOf(err error) error {
-	var failed *delivery.Error
+	var failed *report.Error
 	switch {
 	case err == nil:
 		return nil

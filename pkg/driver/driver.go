@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/leoflow/secrets-csi/internal/report"
 	"github.com/leoflow/secrets-csi/pkg/delivery"
 )
 
@@ -20,7 +21,7 @@ const CoreAudience = "leoflow-core"
 // CoreProvider is the name of the provider that cannot be asked without a token.
 const CoreProvider = "core"
 
-// Deliverer is what the driver needs of delivery. Errors are *delivery.Error.
+// Deliverer is what the driver needs of delivery. Errors are *report.Error.
 type Deliverer interface {
 	// Publish delivers volume, for the first time or again. Where it fails it leaves
 	// what was at volume.TargetPath as it was.
@@ -29,9 +30,9 @@ type Deliverer interface {
 	// there is nothing.
 	Unpublish(ctx context.Context, volumeID, targetPath string) error
 	// Health tells how the last delivery went; false if the volume is not known.
-	Health(volumeID string) (delivery.Health, bool)
+	Health(volumeID string) (report.Health, bool)
 	// Stats measures the volume mounted at path, also one that was published before
-	// this process started. It fails with delivery.Missing for anything else.
+	// this process started. It fails with report.Missing for anything else.
 	Stats(path string) (delivery.Usage, error)
 	// Holds tells whether a complete generation of the volume is at path, also one from
 	// before this process started.

@@ -10,7 +10,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
-	"github.com/leoflow/secrets-csi/pkg/delivery"
+	"github.com/leoflow/secrets-csi/internal/report"
 )
 
 func (n *node) NodeGetVolumeHealth(_ context.Context, request *csi.NodeGetVolumeHealthRequest) (*csi.NodeGetVolumeHealthResponse, error) {
@@ -28,7 +28,7 @@ func (n *node) NodeGetVolumeHealth(_ context.Context, request *csi.NodeGetVolume
 	return &csi.NodeGetVolumeHealthResponse{VolumeHealth: response}, nil
 }
 
-func healthEntry(health delivery.Health) *csi.VolumeHealth_VolumeHealthEntry {
+func healthEntry(health report.Health) *csi.VolumeHealth_VolumeHealthEntry {
 	if health.Generation == 0 {
 		return &csi.VolumeHealth_VolumeHealthEntry{
 			Status: csi.VolumeHealthErrorType_INACCESSIBLE, Reason: "NotDelivered", Message: health.Problem,

@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/leoflow/secrets-csi/internal/report"
 	"github.com/leoflow/secrets-csi/pkg/delivery"
 )
 
@@ -114,20 +115,20 @@ func TestABugStaysWithItsCall(t *testing.T) {
 }
 
 func TestEveryReasonHasItsCode(t *testing.T) {
-	for reason, code := range map[delivery.Reason]codes.Code{
-		delivery.Internal:        codes.Internal,
-		delivery.Unavailable:     codes.Unavailable,
-		delivery.Unauthenticated: codes.Unauthenticated,
-		delivery.Denied:          codes.PermissionDenied,
-		delivery.Missing:         codes.NotFound,
-		delivery.Invalid:         codes.FailedPrecondition,
-		delivery.NoSpace:         codes.ResourceExhausted,
-		delivery.BadTarget:       codes.FailedPrecondition,
-		delivery.Conflict:        codes.FailedPrecondition,
-		delivery.Busy:            codes.Aborted,
-		delivery.Reason(-1):      codes.Internal,
+	for reason, code := range map[report.Reason]codes.Code{
+		report.Internal:        codes.Internal,
+		report.Unavailable:     codes.Unavailable,
+		report.Unauthenticated: codes.Unauthenticated,
+		report.Denied:          codes.PermissionDenied,
+		report.Missing:         codes.NotFound,
+		report.Invalid:         codes.FailedPrecondition,
+		report.NoSpace:         codes.ResourceExhausted,
+		report.BadTarget:       codes.FailedPrecondition,
+		report.Conflict:        codes.FailedPrecondition,
+		report.Busy:            codes.Aborted,
+		report.Reason(-1):      codes.Internal,
 	} {
-		err := statusOf(&delivery.Error{Reason: reason, Message: "told", Cause: errors.New(podToken)})
+		err := statusOf(&report.Error{Reason: reason, Message: "told", Cause: errors.New(podToken)})
 		assert.Equal(t, code, status.Code(err))
 		assert.Equal(t, "told", status.Convert(err).Message())
 	}

@@ -127,15 +127,20 @@ func (s *Server) paths() []string {
 
 func (s *Server) registrationPath() string { return filepath.Join(s.RegistrationDir, Name+"-reg.sock") }
 
-// workers are goroutines that serve one call after another, so that not each call has to
-// grow a stack of its own. More calls at once are served by goroutines that come and go.
-const workers = 8
+const (
+	// workers are goroutines that serve one call after another, so that not each call has
+	// to grow a stack of its own. More calls at once are served by goroutines that come and
+	// go.
+	workers = 8
+	// Kubelet dials for each call, and gRPC would buffer 32 KiB each way.
+	ioBuffer = 4 << 10
+)
 
 // servers are the gRPC servers in the order of paths.
 func (s *Server) servers() []*grpc.Server {
 	config := s.Driver.withDefaults()
 	calls := grpc.UnaryInterceptor(callLog{config.Logger, config.Observer}.intercept)
-	driver := grpc.NewServer(calls, grpc.NumStreamWorkers(workers))
+	driver := grpc.NewServer(calls, grpc.NumStreamWorkers(workers), grpc.ReadBufferSize(ioBuffer), grpc.WriteBufferSize(ioBuffer))
 	csi.RegisterIdentityServer(driver, identity{})
 	csi.RegisterNodeServer(driver, &node{Config: config})
 	if s.RegistrationDir == "" {

@@ -1,6 +1,7 @@
 package entry
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -12,20 +13,22 @@ func TestAReferenceHasTheFormOfItsCloud(t *testing.T) {
 		wrong map[Part][]string
 	}{
 		{Reference{Cloud: "gcp", Name: "s", Location: "project", Region: "northamerica-northeast1", Version: "7"}, map[Part][]string{
-			NamePart: {"", "a/b"}, LocationPart: {"", "../p", "p/locations/europe-west3"}, RegionPart: {"evil.example/x", "europe-west"}, VersionPart: {"7/x"},
+			NamePart: {"", "a/b", long(256)}, LocationPart: {"", "../p", "p/locations/europe-west3", long(101)},
+			RegionPart: {"global", "evil.example", "us-central1/x", "europe-west"}, VersionPart: {"7/x", long(256)},
 		}},
 		{Reference{Cloud: "aws", Name: "arn:aws:secretsmanager:eu-west-1:123456789012:secret:a/b-AbCdEf", Location: "eu-west-1",
 			Version: "AWSCURRENT", Role: "arn:aws:iam::123456789012:role/reader"}, map[Part][]string{
-			NamePart: {"", "a b"}, LocationPart: {"evil.example/"}, VersionPart: {"a b"}, RolePart: {"reader"},
+			NamePart: {"", "a b", long(701)}, LocationPart: {"evil.example/"}, VersionPart: {"a b", long(257)},
+			RolePart: {"reader", "arn:aws:iam::123456789012:role/" + long(610)},
 		}},
 		{Reference{Cloud: "azure", Name: "s", Location: "https://v.vault.azure.net"}, map[Part][]string{
-			NamePart: {"", "a/b"},
+			NamePart: {"", "a/b", long(128)},
 			LocationPart: {
 				"", "v", "http://v.vault.azure.net", "https://v.vault.azure.net.evil.example", "https://evil.example/v.vault.azure.net",
 				"https://user@v.vault.azure.net", "https://v.vault.azure.net:444", "https://v.vault.azure.net/x", "https://v.vault.azure.net?x",
 				"https://.vault.azure.net", "https://evil.example#.vault.azure.net",
 			},
-			VersionPart: {"1/2"},
+			VersionPart: {"1/2", long(65)},
 		}},
 	} {
 		part, reason := row.good.Fault()
@@ -39,6 +42,19 @@ func TestAReferenceHasTheFormOfItsCloud(t *testing.T) {
 				assert.NotEmpty(t, reason)
 			}
 		}
+	}
+}
+
+func long(length int) string { return strings.Repeat("x", length) }
+
+func TestAReferenceMayBeAsLongAsItsCloudAllows(t *testing.T) {
+	for _, good := range []Reference{
+		{Cloud: "gcp", Name: long(255), Location: long(100), Version: long(255)},
+		{Cloud: "aws", Name: long(700), Version: long(256), Role: "arn:aws-us-gov:iam::123456789012:role/" + long(576)},
+		{Cloud: "azure", Name: long(127), Location: "https://" + long(127) + ".vault.usgovcloudapi.net/", Version: long(64)},
+	} {
+		part, reason := good.Fault()
+		assert.Empty(t, string(part)+reason, good.Cloud)
 	}
 }
 

@@ -35,6 +35,13 @@ func TestARowCoversWhatItNames(t *testing.T) {
 	assert.False(t, each.covers(at, difference{"connection port_zero", "host", "null", "0"}))
 	assert.False(t, each.covers(at, difference{"connection host_url", "port", "null", "0"}))
 	assert.False(t, each.covers(newReport().cell("3.3.2", "files; models", "values"), difference{"connection port_zero", "port", "null", "0"}))
+	names := row{"x", "*", "*", "*", "extra", "@names", "*"}
+	assert.True(t, names.covers(at, difference{"connection c", "extra", `{"a":1,"extra__x__a":1,"b":2}`, `{"extra__x__a":1,"b":2}`}))
+	assert.False(t, names.covers(at, difference{"connection c", "extra", `{"a":2,"extra__x__a":1,"b":2}`, `{"extra__x__a":1,"b":2}`}), "another value")
+	assert.False(t, names.covers(at, difference{"connection c", "extra", `{"a":1}`, `{"extra__x__a":1,"b":2}`}), "a field less")
+	text := row{"x", "*", "*", "*", "extra", "@text", "*"}
+	assert.True(t, text.covers(at, difference{"connection c", "extra", `{"a":"5"}`, `{"a":5}`}))
+	assert.False(t, text.covers(at, difference{"connection c", "extra", `{"a":"6"}`, `{"a":5}`}))
 	slashes := row{"x", "*", "*", "*", "host", `"a/b*"`, "*"}
 	assert.True(t, slashes.covers(at, difference{"connection host_slash", "host", `"a/b/c"`, ""}))
 }

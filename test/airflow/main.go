@@ -35,6 +35,7 @@ func run(ctx context.Context) error {
 	changes := flag.Int("changes", 400, "file changes during which entries are looked up")
 	lookups := flag.Int("lookups", 100_000, "look-ups during them, at least")
 	table := flag.String("table", "docs/connections-table.md", "the `file` of what hooks are given and use")
+	wordy := flag.Bool("explained", false, "print every difference that a row explains")
 	flag.Parse()
 	if os.Geteuid() != 0 {
 		return errors.New("mounting needs root; run it by sudo")
@@ -54,6 +55,7 @@ func run(ctx context.Context) error {
 		return fmt.Errorf("--only=%s: no such version here", *only)
 	}
 	report := newReport()
+	report.isWordy = *wordy
 	var failed error
 	for _, each := range chosen {
 		court := &court{version: each, bin: absolute, cache: *cache, report: report, changes: *changes, lookups: *lookups, parts: *parts, table: *table}

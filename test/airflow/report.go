@@ -26,9 +26,12 @@ type report struct {
 	differences map[cell][]difference
 	notes       map[cell]string
 	used        map[string]int
+	explained   []string
 	extra       []string
 	fresh       map[string][]string // by version: the ways, and how soon they saw what changed
 	failures    int
+	// isWordy has every explained difference printed.
+	isWordy bool
 }
 
 // difference is a field that has another value than Airflow's own import gives it.
@@ -49,6 +52,7 @@ func (c cell) differs(entry, field, got, want string) {
 	d := difference{entry, field, got, want}
 	if code := explain(c, d); code != "" {
 		c.report.used[code]++
+		c.report.explained = append(c.report.explained, fmt.Sprintf("%s: %s %s: %s %s: got %.300s, want %.300s", code, c.version, c.way, entry, field, got, want))
 		return
 	}
 	c.report.differences[c] = append(c.report.differences[c], d)
@@ -96,6 +100,10 @@ func (r *report) print(out io.Writer, everything bool) error {
 	}
 	for _, code := range slices.Sorted(maps.Keys(r.used)) {
 		_, _ = fmt.Fprintf(out, "explained: %s, %d fields\n", code, r.used[code])
+	}
+	if r.isWordy {
+		slices.Sort(r.explained)
+		_, _ = fmt.Fprintln(out, strings.Join(r.explained, "\n"))
 	}
 	wrong := r.printDifferences(out)
 	unused := r.unused(everything)

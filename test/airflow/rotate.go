@@ -60,7 +60,7 @@ func (b *bench) rotate(ctx context.Context) error {
 var changedEntries = request{Connections: []string{"rotated", "revoked"}, Variables: []string{"rotated_var", "revoked_var"}}
 
 // learned is how long after the change a station was last told something old, by way and aspect,
-// and when it was first told nothing old.
+// and when it had been told nothing old any more.
 type learned struct {
 	stale   map[string]time.Duration
 	isStale bool
@@ -80,11 +80,12 @@ func (s *seat) learns(ctx context.Context, changed time.Time) (learned, error) {
 		if err != nil {
 			return l, err
 		}
-		l.fresh, l.isStale = time.Unix(0, int64(a.At*1e9)).Sub(changed), false
+		asked := time.Unix(0, int64(a.At*1e9)).Sub(changed)
+		l.fresh, l.isStale = time.Unix(0, int64(a.Until*1e9)).Sub(changed), false
 		for way, look := range looks {
 			for aspect, wrong := range staleAspects(way, look) {
 				if wrong != "" {
-					l.stale[way+"\t"+aspect], l.isStale = l.fresh, true
+					l.stale[way+"\t"+aspect], l.isStale = asked, true
 				} else if _, seen := l.stale[way+"\t"+aspect]; !seen {
 					l.stale[way+"\t"+aspect] = 0
 				}

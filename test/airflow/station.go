@@ -55,9 +55,10 @@ type look struct {
 
 type answer struct {
 	Number int `json:"number"`
-	// At is when the look-ups began, in seconds since 1970.
-	At   float64                    `json:"at"`
-	Ways map[string]json.RawMessage `json:"ways"`
+	// At is when the look-ups began, and Until when they had ended, in seconds since 1970.
+	At    float64                    `json:"at"`
+	Until float64                    `json:"until"`
+	Ways  map[string]json.RawMessage `json:"ways"`
 }
 
 func (a answer) looks() (map[string]look, error) {

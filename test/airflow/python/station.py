@@ -119,7 +119,7 @@ def take(name):
 def give(name, request, ways, at):
     path = os.path.join(os.environ["JUDGE_DIR"], name + ".answer")
     with open(path + ".next", "w", encoding="ascii") as file:
-        json.dump({"number": request["number"], "at": at, "ways": ways}, file)
+        json.dump({"number": request["number"], "at": at, "until": time.time(), "ways": ways}, file)
     os.replace(path + ".next", path)
 
 

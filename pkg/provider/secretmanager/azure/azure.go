@@ -69,7 +69,7 @@ func (c *Cloud) Close() error {
 // Annotations implements secretmanager.Cloud.
 func (*Cloud) Annotations() []string { return []string{ClientAnnotation, TenantAnnotation} }
 
-var identifier = regexp.MustCompile(`^[0-9A-Za-z.-]{1,255}$`)
+var identifier = regexp.MustCompile(`^[0-9A-Za-z.-]+$`)
 
 // Open implements secretmanager.Cloud.
 func (c *Cloud) Open(subject secretmanager.Subject) (secretmanager.Session, error) {
@@ -113,7 +113,7 @@ func annotated(subject secretmanager.Subject, annotation, otherwise string) (str
 	value, set := subject.Annotations[annotation]
 	account := "service account " + subject.Pod.Namespace + "/" + subject.Pod.ServiceAccount
 	switch {
-	case set && !identifier.MatchString(value):
+	case set && (len(value) > 255 || !identifier.MatchString(value)):
 		return "", secretmanager.Unusable("annotation " + annotation + " of " + account + " is not an id; correct it")
 	case set:
 		return value, nil
