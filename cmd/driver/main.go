@@ -68,6 +68,7 @@ func run(ctx context.Context, streams cli.Streams, s settings) error {
 	if err := keepMemoryPrivate(); err != nil {
 		return err
 	}
+	collectEarlier()
 	if s.pprofAddress == "" {
 		sampleNoAllocations()
 	}

@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/leoflow/secrets-csi/internal/logkey"
 	"github.com/leoflow/secrets-csi/pkg/entry"
+	"github.com/leoflow/secrets-csi/pkg/mount"
+	"github.com/leoflow/secrets-csi/pkg/mount/layout"
 	"github.com/leoflow/secrets-csi/pkg/policy"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 	"github.com/leoflow/secrets-csi/pkg/secret"
@@ -17,8 +20,9 @@ const (
 	// resolvesAtOnce bounds the references of one volume that are resolved at once, because
 	// each takes as long as a cloud does.
 	resolvesAtOnce = 16
-	// patience is how long the delivery of a live volume waits for references. What has not
-	// come by then stays as it is, and is asked for again soon: a Resolver goes on.
+	// patience is how long the delivery of a live volume waits for references, if it takes
+	// nothing away. What has not come by then stays as it is, and is asked for again soon: a
+	// Resolver goes on.
 	patience = 500 * time.Millisecond
 	// patientFailures is after how many deliveries that waited in vain an entry says so.
 	patientFailures = 3
@@ -52,7 +56,7 @@ type resolved struct {
 
 // resolveAll resolves references side by side. A new volume waits for all of them, and gives
 // up at the first that cannot be had now. A live one waits for none longer than its
-// patience. What nobody waited for is unavailable, for no reason: see isAwaited.
+// patience, and for none while it still shows what it is to lose. What nobody waited for is unavailable, for no reason: see isAwaited.
 func (d *Deliverer) resolveAll(ctx context.Context, t task, entries []entry.Entry, referring []int) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -68,7 +72,7 @@ func (d *Deliverer) resolveAll(ctx context.Context, t task, entries []entry.Entr
 	}
 	var waited <-chan time.Time
 	if t.live && len(referring) > 0 {
-		timer := time.NewTimer(patience)
+		timer := time.NewTimer(patienceOf(t, entries))
 		defer timer.Stop()
 		waited = timer.C
 	}
@@ -88,6 +92,20 @@ func (d *Deliverer) resolveAll(ctx context.Context, t task, entries []entry.Entr
 		}
 	}
 	return nil
+}
+
+// patienceOf is none where the volume still shows what it is to lose.
+func patienceOf(t task, entries []entry.Entry) time.Duration {
+	given := make(map[entry.Name]bool, len(entries))
+	for _, e := range entries {
+		given[e.Name()] = !isWithdrawal(e.State)
+	}
+	shown, err := mount.Current(t.spec.TargetPath)
+	leaves := func(line layout.Entry) bool { return line.State == layout.Delivered && !given[line.Name()] }
+	if err == nil && slices.ContainsFunc(shown.Manifest.Entries, leaves) {
+		return 0
+	}
+	return patience
 }
 
 // giveUp has what was waited for in vain again and again say so.

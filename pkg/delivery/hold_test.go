@@ -150,6 +150,27 @@ func TestAWithdrawalWaitsForNoOtherVolume(t *testing.T) {
 	})
 }
 
+// News that comes while a delivery waits for references has waited once already.
+func TestAWithdrawalWaitsForAReferenceNoSecondTime(t *testing.T) {
+	keys := &trouble{}
+	rotated(t, func(r *rig) { r.Resolver = keys }, func(t *testing.T, r *rig) {
+		r.fake.SetConnection(gcp(`{"key_secret_name":"gcs-key","key_secret_project_id":"p"}`))
+		v := r.volume(t, "a")
+		v.Connections = named("warehouse", "gcs")
+		require.NoError(t, r.Publish(t.Context(), v))
+		keys.silent = true
+		r.fake.SetVariable("region", "south")
+		time.Sleep(patience / 10)
+		synctest.Wait() // for a delivery that waits now
+		r.fake.Remove(connectionName("warehouse"))
+		time.Sleep(patience)
+		synctest.Wait()
+		assert.NoFileExists(t, filepath.Join(v.TargetPath, "connections/warehouse"))
+		assert.FileExists(t, filepath.Join(v.TargetPath, "connections/gcs"))
+		assert.Equal(t, "south", read(t, v, "variables/region"))
+	})
+}
+
 func TestWhatWasNeverDeliveredCannotBeHeld(t *testing.T) {
 	r := newRig(t)
 	v := r.volume(t, "a")

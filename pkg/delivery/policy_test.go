@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"context"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -21,13 +22,16 @@ import (
 
 // vault is a secret manager that holds one key and notes who asked.
 type vault struct {
+	mu    sync.Mutex
 	asked []provider.Identity
 	key   string
 	away  bool
 }
 
 func (v *vault) Resolve(_ context.Context, pod provider.Identity, ref entry.Reference) (secret.Text, error) {
+	v.mu.Lock()
 	v.asked = append(v.asked, pod)
+	v.mu.Unlock()
 	if v.away {
 		return secret.Text{}, provider.ErrUnavailable
 	}
