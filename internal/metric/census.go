@@ -38,7 +38,7 @@ type census struct {
 const readyTimeout = 3 * time.Second
 
 var (
-	volumesDesc   = prometheus.NewDesc(prefix+"volumes", "Live volumes that show files.", []string{"source"}, nil)
+	volumesDesc   = prometheus.NewDesc(prefix+"volumes", "Live volumes that show files; one with entries of several sources counts for each.", []string{"source"}, nil)
 	staleDesc     = prometheus.NewDesc(prefix+"volumes_stale", "Live volumes whose files have not been confirmed for so long that readers should doubt them.", []string{"source"}, nil)
 	offlineDesc   = prometheus.NewDesc(prefix+"volumes_offline", "Live volumes that were filled from this node's memory while the source could not be asked.", []string{"source"}, nil)
 	heldDesc      = prometheus.NewDesc(prefix+"volumes_held", "Live volumes with an entry that cannot be had at present and stands as it was delivered before.", []string{"source"}, nil)
@@ -92,7 +92,12 @@ func oneIf(condition bool) float64 {
 
 // bytes leaves out volumes that go while they are measured.
 func (c *census) bytes(states []report.State) (sum int64) {
+	measured := map[string]bool{} // a volume of two sources has two states
 	for _, state := range states {
+		if measured[state.TargetPath] {
+			continue
+		}
+		measured[state.TargetPath] = true
 		if usage, err := c.node.Stats(state.TargetPath); err == nil {
 			sum += usage.Bytes.Used
 		}

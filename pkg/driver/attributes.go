@@ -63,9 +63,9 @@ func parseAttributes(attributes map[string]string, providers []string) (delivery
 func setAttribute(volume *delivery.Volume, name, text string, providers []string) (err error) {
 	switch name {
 	case connectionsAttribute:
-		volume.Connections, err = parseWanted(text, airflow.ConnectionEnvName)
+		volume.Connections, err = parseWanted(text, providers, airflow.ConnectionEnvName)
 	case variablesAttribute:
-		volume.Variables, err = parseWanted(text, airflow.VariableEnvName)
+		volume.Variables, err = parseWanted(text, providers, airflow.VariableEnvName)
 	case sourceAttribute:
 		volume.Provider, err = parseChoice(text, providers)
 	case formatAttribute:
