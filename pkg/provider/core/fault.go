@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/status"
 
 	"github.com/leoflow/secrets-csi/pkg/provider"
@@ -104,7 +103,7 @@ func (c *Client) silent(kind error, scrub scrubber) error {
 	switch {
 	case failure != nil:
 		return fmt.Errorf("%w: %s", kind, whyNoConnection(failure, scrub))
-	case c.conn.GetState() != connectivity.Ready:
+	case !c.line.isUp():
 		return fmt.Errorf("%w: core could not be connected to in time", kind)
 	}
 	return provider.OfCall(fmt.Errorf("%w: core did not answer in time", kind))

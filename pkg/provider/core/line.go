@@ -24,6 +24,10 @@ type line struct {
 	mu      sync.Mutex
 	conn    net.Conn
 	failure error
+	// speaks is set once core has said something on the present connection, or at once in
+	// plaintext, where there is no handshake. What gRPC tells of its state may lag behind the
+	// calls that it carries.
+	speaks bool
 	// hungUp is set if core ended the last connection before it said anything, and
 	// verdict is the alert by which it then refused the certificate.
 	hungUp  bool
@@ -43,7 +47,7 @@ func (l *line) dial(ctx context.Context, address string) (net.Conn, error) {
 	l.count.Add(1)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.conn = conn
+	l.conn, l.speaks = conn, l.plaintext
 	if l.plaintext {
 		l.failure = nil
 	}
@@ -88,7 +92,14 @@ func (l *line) judge(end error) {
 func (l *line) heard() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.hungUp, l.verdict = false, nil
+	l.speaks, l.hungUp, l.verdict = true, false, nil
+}
+
+// isUp tells whether core speaks on the present connection.
+func (l *line) isUp() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.speaks
 }
 
 // judged tells whether core has hung up, and its refusal of the client certificate, or nil
