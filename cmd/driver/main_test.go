@@ -44,7 +44,7 @@ func TestMisuse(t *testing.T) {
 		{"kubelet's path alone", "--kubelet-endpoint=/csi.sock", "--kubelet-endpoint is for registering; give --registration-dir too"},
 		{"relative path of kubelet's", "--kubelet-endpoint=csi.sock",
 			`--kubelet-endpoint "csi.sock" is not an absolute path` + "\n" + `--kubelet-endpoint is for registering; give --registration-dir too`},
-		{"no provider", "--core-address=", "there is nowhere to fetch from: give --core-address, --kubernetes-secrets, or --file-connections for development"},
+		{"no source", "--core-address=", "there is nowhere to fetch from: give --core-address, --kubernetes-secrets, or --file-connections for development"},
 		{"no audience", "--core-audience=", "--core-audience must not be empty"},
 		{"volume too small", "--volume-size=4Ki", "--volume-size 4Ki is too small; 64Ki is the least"},
 		{"size", "--volume-size=4M", `invalid value "4M" for flag -volume-size: "4M" is not a size; write it like 4Mi; 'driver --help' lists the flags`},
@@ -87,7 +87,7 @@ func TestStartFailsWhereItCannotServe(t *testing.T) {
 		{"certificate without its key", "--core-cert=" + taken, "a client certificate needs its key: give both files or neither"},
 		{"plaintext to elsewhere", "--core-plaintext-loopback", "plaintext is for loopback addresses only"},
 		{"no such address for probes", "--health-address=nowhere", "--health-address: listen tcp: address nowhere: missing port in address"},
-		{"no such file", "--file-connections=" + filepath.Join(directory, "none"), "configuring the file provider: "},
+		{"no such file", "--file-connections=" + filepath.Join(directory, "none"), "configuring the file source: "},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			var out bytes.Buffer

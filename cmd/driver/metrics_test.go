@@ -64,7 +64,7 @@ func TestSeriesStayAsManyHoweverManyPodsAndSecrets(t *testing.T) {
 	_, after := ask(t, "http://"+address+"/metrics")
 	assert.Equal(t, series(before), series(after))
 	assert.NotContains(t, after, "needle")
-	assert.Contains(t, after, fmt.Sprintf(`leoflow_csi_volumes{provider="file"} %d`+"\n", pods))
+	assert.Contains(t, after, fmt.Sprintf(`leoflow_csi_volumes{source="file"} %d`+"\n", pods))
 	assert.Contains(t, after, fmt.Sprintf(`leoflow_csi_publish_duration_seconds_count{code="NotFound"} %d`+"\n", pods/10))
 	for i := range pods {
 		require.NoError(t, b.kubelet.Unpublish(t.Context(), stack.Pod{UID: fmt.Sprint("needle-uid-", i)}))

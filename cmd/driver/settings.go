@@ -62,10 +62,10 @@ func (s *settings) bind(flags *flag.FlagSet) {
 	flags.StringVar(&s.coreTokenFile, "core-token-file", "", "`file` of the driver's own token, which watches for changes where there is no client certificate; read again for every stream")
 	flags.StringVar(&s.coreAudience, "core-audience", driver.CoreAudience, "the `audience` of the pods' tokens for core, as in tokenRequests of the CSIDriver")
 	flags.BoolVar(&s.corePlaintextLoopback, "core-plaintext-loopback", false, "speak to core without TLS; for development, and refused unless core is on a loopback address")
-	flags.StringVar(&s.fileConnections, "file-connections", "", "a `file` of 'airflow connections export' that the provider \"file\" serves to every pod of the node; for development")
+	flags.StringVar(&s.fileConnections, "file-connections", "", "a `file` of 'airflow connections export' that the source \"file\" serves to every pod of the node; for development")
 	flags.StringVar(&s.fileVariables, "file-variables", "", "a `file` of 'airflow variables export' for the same")
 
-	flags.BoolVar(&s.kubernetesSecrets, "kubernetes-secrets", false, "serve the provider \"kubernetes\": Secrets of the pod's namespace, read with the pod's own token")
+	flags.BoolVar(&s.kubernetesSecrets, "kubernetes-secrets", false, "serve the source \"kubernetes\": Secrets of the pod's namespace, read with the pod's own token")
 	flags.BoolVar(&s.kubernetesWatch, "kubernetes-watch", false, "watch the metadata of those Secrets as the driver; Kubernetes grants that only together with reading them")
 	flags.StringVar(&s.kubeconfig, "kubeconfig", "", "`file` that says how to reach the API server; empty in a pod")
 	flags.BoolVar(&s.events, "events", false, "write events on the pods whose volumes are in trouble; takes the right to create and patch them")

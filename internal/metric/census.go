@@ -38,13 +38,13 @@ type census struct {
 const readyTimeout = 3 * time.Second
 
 var (
-	volumesDesc   = prometheus.NewDesc(prefix+"volumes", "Live volumes that show files.", []string{"provider"}, nil)
-	staleDesc     = prometheus.NewDesc(prefix+"volumes_stale", "Live volumes whose files have not been confirmed for so long that readers should doubt them.", []string{"provider"}, nil)
-	offlineDesc   = prometheus.NewDesc(prefix+"volumes_offline", "Live volumes that were filled from this node's memory while the provider could not be asked.", []string{"provider"}, nil)
-	heldDesc      = prometheus.NewDesc(prefix+"volumes_held", "Live volumes with an entry that cannot be had at present and stands as it was delivered before.", []string{"provider"}, nil)
-	oldestDesc    = prometheus.NewDesc(prefix+"oldest_generation_age_seconds", "How long ago the provider confirmed the files of the volume that waits longest; 0 without volumes.", []string{"provider"}, nil)
-	agesDesc      = prometheus.NewDesc(prefix+"generation_age_seconds", "How long ago the files of each live volume were confirmed, as of this scrape.", []string{"provider"}, nil)
-	upDesc        = prometheus.NewDesc(prefix+"provider_up", "0 while the provider cannot be asked, as far as this node knows: it asks again at least once a minute while it has live volumes, and forgets after three minutes without.", []string{"provider"}, nil)
+	volumesDesc   = prometheus.NewDesc(prefix+"volumes", "Live volumes that show files; one with entries of several sources counts for each.", []string{"source"}, nil)
+	staleDesc     = prometheus.NewDesc(prefix+"volumes_stale", "Live volumes whose files have not been confirmed for so long that readers should doubt them.", []string{"source"}, nil)
+	offlineDesc   = prometheus.NewDesc(prefix+"volumes_offline", "Live volumes that were filled from this node's memory while the source could not be asked.", []string{"source"}, nil)
+	heldDesc      = prometheus.NewDesc(prefix+"volumes_held", "Live volumes with an entry that cannot be had at present and stands as it was delivered before.", []string{"source"}, nil)
+	oldestDesc    = prometheus.NewDesc(prefix+"oldest_generation_age_seconds", "How long ago the source confirmed the files of the volume that waits longest; 0 without volumes.", []string{"source"}, nil)
+	agesDesc      = prometheus.NewDesc(prefix+"generation_age_seconds", "How long ago the files of each live volume were confirmed, as of this scrape.", []string{"source"}, nil)
+	upDesc        = prometheus.NewDesc(prefix+"source_up", "0 while the source cannot be asked, as far as this node knows: it asks again at least once a minute while it has live volumes, and forgets after three minutes without.", []string{"source"}, nil)
 	unclaimedDesc = prometheus.NewDesc(prefix+"volumes_unclaimed", "Volumes of pods that ran before the driver started, and that kubelet has not published again yet, which it does within 90 s. Their files are kept as they are until then.", nil, nil)
 	bytesDesc     = prometheus.NewDesc(prefix+"volume_bytes", "Memory that the live volumes' tmpfs take.", nil, nil)
 	readyDesc     = prometheus.NewDesc(prefix+"ready", "1 while kubelet can call the driver and has registered it, as /readyz says.", nil, nil)
@@ -92,7 +92,12 @@ func oneIf(condition bool) float64 {
 
 // bytes leaves out volumes that go while they are measured.
 func (c *census) bytes(states []report.State) (sum int64) {
+	measured := map[string]bool{} // a volume of two sources has two states
 	for _, state := range states {
+		if measured[state.TargetPath] {
+			continue
+		}
+		measured[state.TargetPath] = true
 		if usage, err := c.node.Stats(state.TargetPath); err == nil {
 			sum += usage.Bytes.Used
 		}

@@ -76,7 +76,7 @@ func writeDocument(t *testing.T) string {
 
 The driver serves them at ` + "`/metrics`" + ` on ` + "`--health-address`" + `, together with the metrics of Go and of
 the process (` + "`go_…`, `process_…`" + `). No label takes the name of a pod, a volume or an entry: how many
-series there are depends on the providers that are configured, and on nothing else. What a
+series there are depends on the sources that are configured, and on nothing else. What a
 driver does not know yet after a restart, kubelet tells it within minutes, volume by volume.
 What to do when one looks wrong: [runbook.md](runbook.md).
 
@@ -130,8 +130,8 @@ func TestANodeIsCountedAtEveryScrape(t *testing.T) {
 		return metric.GetGauge().GetValue() + metric.GetCounter().GetValue()
 	}
 	for name, want := range map[string]float64{
-		"volumes": 1, "volumes_stale": 1, "volumes_offline": 1, "provider_up": 0, "volumes_unclaimed": 3, "volume_bytes": 4096, "ready": 1,
-		"generation_age_seconds": 0, "refusals_total": 2, "rotations_total": 1, "provider_calls_total": 1,
+		"volumes": 1, "volumes_stale": 1, "volumes_offline": 1, "source_up": 0, "volumes_unclaimed": 3, "volume_bytes": 4096, "ready": 1,
+		"generation_age_seconds": 0, "refusals_total": 2, "rotations_total": 1, "source_calls_total": 1,
 		"watch_up": 0, "watch_interruptions_total": 1,
 	} {
 		assert.Equal(t, want, value(name), name)

@@ -25,7 +25,7 @@ const (
 	EventEntryNotWithdrawn   EventReason = "EntryNotWithdrawn"
 	EventReferenceUnresolved EventReason = "ReferenceUnresolved"
 	EventTokenRefused        EventReason = "TokenRefused"
-	EventProviderUnavailable EventReason = "ProviderUnavailable"
+	EventSourceUnavailable   EventReason = "SourceUnavailable"
 	EventVolumeFailed        EventReason = "VolumeFailed"
 	EventVolumeStale         EventReason = "VolumeStale"
 	EventServedOffline       EventReason = "ServedOffline"

@@ -31,13 +31,29 @@ func (h Health) After(r Report) Health {
 	return h
 }
 
+// And is the health of a volume of two parts: as bad as the worse one.
+func (h Health) And(other Health) Health {
+	h.Generation = max(h.Generation, other.Generation)
+	if other.Confirmed.Before(h.Confirmed) {
+		h.Confirmed = other.Confirmed
+	}
+	h.Offline = h.Offline || other.Offline
+	h.Held += other.Held
+	if h.Problem != "" && other.Problem != "" {
+		h.Problem += "; "
+	}
+	h.Problem += other.Problem
+	return h
+}
+
 // Age is how long ago the files were confirmed, as a person reads it. A clock that was
 // stepped back has it in the future.
 func (h Health) Age() string {
 	return max(0, time.Since(h.Confirmed)).Round(time.Second).String()
 }
 
-// State is how one live volume is, for whoever counts them.
+// State is how one live volume is, for whoever counts them. One of several sources has a
+// State for each.
 type State struct {
 	Source     string
 	TargetPath string

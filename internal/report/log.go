@@ -27,7 +27,7 @@ func (r Report) log(log *slog.Logger, news bool) {
 	log = log.With(r.Volume.LogAttrs()...)
 	attributes := []slog.Attr{
 		slog.String(logkey.Cause, r.Cause),
-		slog.String(logkey.Provider, r.Volume.Source),
+		slog.String(logkey.Source, r.Volume.Source),
 		slog.String(logkey.Outcome, r.Outcome()),
 	}
 	switch problem := r.Problem(); {

@@ -25,7 +25,7 @@ func (r Report) notices(log *slog.Logger, recorder Recorder, said *Said) {
 			}
 			key := []string{r.Volume.Source, pathOf(entry.Entry), entry.Version, notice.Code, notice.Message}
 			if said.first(key...) {
-				log.Warn("entry has a notice", logkey.Provider, r.Volume.Source, logkey.Entry, pathOf(entry.Entry),
+				log.Warn("entry has a notice", logkey.Source, r.Volume.Source, logkey.Entry, pathOf(entry.Entry),
 					logkey.Version, entry.Version, logkey.Code, notice.Code, logkey.Notice, notice.Message)
 			}
 			if said.first(append(key, r.Volume.Namespace)...) {

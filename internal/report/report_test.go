@@ -122,7 +122,7 @@ func TestWhatEachReaderMakesOfAReport(t *testing.T) {
 		"overtaken": {func(r *Report) { r.Superseded, r.Changed, r.Entries = true, false, nil }, "unchanged", "DEBUG", "unchanged", "", []any{}, nil},
 
 		"an outage":                     {fail(Unavailable), "unavailable", "DEBUG", "keeping the volume's last good files", "", nil, nil},
-		"an outage for a new pod":       {fresh(fail(Unavailable)), "unavailable", "DEBUG", "not delivered", "", nil, []string{"a ProviderUnavailable: because"}},
+		"an outage for a new pod":       {fresh(fail(Unavailable)), "unavailable", "DEBUG", "not delivered", "", nil, []string{"a SourceUnavailable: because"}},
 		"a token refused":               {fail(Unauthenticated), "unauthenticated", "WARN", "keeping the volume's last good files", "", nil, []string{"a TokenRefused: because"}},
 		"a pod refused":                 {fresh(fail(Denied)), "denied", "INFO", "not delivered", "", nil, []string{"a EntryDenied: because"}},
 		"one entry of many is at fault": {fresh(fail(Missing, gone("x", layout.Missing).Entry)), "missing", "INFO", "not delivered", "", []any{"connection/x"}, []string{"a EntryMissing: because"}},

@@ -95,7 +95,7 @@ func (r *Report) failureEvent() EventReason {
 		if r.IsLive {
 			return ""
 		}
-		return EventProviderUnavailable
+		return EventSourceUnavailable
 	case Unauthenticated:
 		return EventTokenRefused
 	case Denied:

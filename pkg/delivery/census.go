@@ -13,7 +13,7 @@ func (d *Deliverer) Census() []report.State {
 	defer d.set.mu.Unlock()
 	now := time.Now()
 	states := make([]report.State, 0, len(d.set.live))
-	for _, v := range d.set.live {
+	for _, v := range d.set.shares {
 		if v.health.Generation == 0 {
 			continue
 		}

@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/leoflow/secrets-csi/internal/report"
+	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/mount"
 )
 
@@ -51,6 +52,11 @@ func (d *Deliverer) fill(ctx context.Context, cause string, t task, from answer)
 	if e.err != nil && t.live {
 		d.withdraw(t, cause, from, &e)
 	}
+	return d.tell(t, cause, e)
+}
+
+// tell takes in how a delivery ended, and reports it. It returns why it failed.
+func (d *Deliverer) tell(t task, cause string, e ending) error {
 	made := d.record(t, cause, e)
 	err := d.guard(t.spec, func() error { made.Tell(d.Readers, &t.events, &d.said); return nil })
 	if made.Failure != nil {
@@ -61,22 +67,33 @@ func (d *Deliverer) fill(ctx context.Context, cause string, t task, from answer)
 
 // make makes one volume hold what was fetched for it.
 func (d *Deliverer) make(ctx context.Context, cause string, t task, from answer) (content, placement, error) {
-	if from.Err != nil {
-		return content{}, placement{}, providerError(t.spec, from.Err)
-	}
-	entries := slices.Clone(from.Entries)             // the answer may be remembered
-	if err := d.decide(ctx, t, entries); err != nil { // 2
+	entries, err := d.decided(ctx, t, from) // 2
+	if err != nil {
 		return content{}, placement{}, err
 	}
 	d.filling <- struct{}{}
 	defer func() { <-d.filling }()
-	d.render(t.spec.Format, entries, deliveredFirst(t, entries)) // 3
-	made, err := contentOf(t, entries)                           // 4
+	made, err := d.rendered(t, entries) // 3, 4
 	if err != nil {
 		return made, placement{}, err
 	}
 	placed, err := d.place(t, cause, made, from) // 5
 	return made, placed, err
+}
+
+// decided are the entries that were fetched, as the policy has them.
+func (d *Deliverer) decided(ctx context.Context, t task, from answer) ([]entry.Entry, error) {
+	if from.Err != nil {
+		return nil, providerError(t.spec, from.Err)
+	}
+	entries := slices.Clone(from.Entries) // the answer may be remembered
+	return entries, d.decide(ctx, t, entries)
+}
+
+// rendered is what the volume is to hold of the entries.
+func (d *Deliverer) rendered(t task, entries []entry.Entry) (content, error) {
+	d.render(t.spec.Format, entries, deliveredFirst(t, entries))
+	return contentOf(t, entries)
 }
 
 // withdraw takes away what is to leave, and no more. If that fails, and the volume still

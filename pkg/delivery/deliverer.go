@@ -30,7 +30,7 @@ import (
 
 // Config is what a Deliverer is made of.
 type Config struct {
-	// Providers by the name that a volume's "provider" attribute gives.
+	// Providers by the name that a volume's "source" attribute gives.
 	Providers map[string]provider.Provider
 	// Resolver fetches what references point at. Nil refuses every reference.
 	Resolver provider.Resolver
@@ -114,7 +114,11 @@ func (d *Deliverer) Publish(ctx context.Context, spec Volume) error {
 		d.trigger()
 		return nil
 	}
-	err = d.deliver(ctx, publishing, []task{d.set.begin(v)})[0]
+	if tasks := d.set.beginAll(v); len(tasks) == 1 {
+		err = d.deliver(ctx, publishing, tasks)[0]
+	} else {
+		err = d.deliverShares(ctx, tasks)
+	}
 	if err != nil {
 		d.set.forgetUnlessLive(v)
 	}
@@ -166,9 +170,17 @@ func (d *Deliverer) Health(volumeID string) (report.Health, bool) {
 	if v == nil {
 		return report.Health{}, false
 	}
-	spec, health := d.set.look(v)
-	if why := d.whyAway(spec); why != nil && health.Problem == "" {
-		health.Problem = providerError(spec, why).Error()
+	var health report.Health
+	for i, share := range d.set.sharesOf(v) {
+		spec, ofShare := d.set.look(share)
+		if why := d.whyAway(spec); why != nil && ofShare.Problem == "" {
+			ofShare.Problem = providerError(spec, why).Error()
+		}
+		if i == 0 {
+			health = ofShare
+			continue
+		}
+		health = health.And(ofShare)
 	}
 	if health.Problem != "" && health.Generation > 0 {
 		health.Problem += "; the files were last confirmed " + health.Age() + " ago"

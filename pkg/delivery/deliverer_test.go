@@ -207,7 +207,7 @@ func TestAFailedFirstPublishLeavesNothing(t *testing.T) {
 		{"garbage", func(r *rig, _ *Volume) { r.fake.Fail(provider.ErrProtocol) },
 			report.Internal, "fetching from core: protocol violated"},
 		{"no such provider", func(_ *rig, v *Volume) { v.Provider = "vault" },
-			report.Internal, "fetching from vault: no such provider is configured on this node"},
+			report.Internal, "fetching from vault: no such source is configured on this node"},
 		{"several missing", func(_ *rig, v *Volume) { v.Connections, v.Variables = named("x", "warehouse", "y"), named("z") },
 			report.Missing, `connection "x" does not exist in core; connection "y" does not exist in core; variable "z" does not exist in core (to start without an entry, write its id with a "?" after it)`},
 		{"denied and missing", func(r *rig, v *Volume) {

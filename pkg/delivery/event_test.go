@@ -62,9 +62,9 @@ func TestAPodIsToldWhyItDoesNotStart(t *testing.T) {
 		report.EventEntryInvalid: func(r *rig, _ *Volume) {
 			r.fake.Break(entry.Name{Kind: entry.Connection, ID: "warehouse"}, "why")
 		},
-		report.EventTokenRefused:        func(r *rig, v *Volume) { r.fake.RefuseToken(v.Pod.Token) },
-		report.EventProviderUnavailable: func(r *rig, _ *Volume) { r.fake.Fail(provider.ErrUnavailable) },
-		report.EventVolumeFailed:        func(r *rig, _ *Volume) { r.fake.SetVariable("region", strings.Repeat("x", 2*megabyte)) },
+		report.EventTokenRefused:      func(r *rig, v *Volume) { r.fake.RefuseToken(v.Pod.Token) },
+		report.EventSourceUnavailable: func(r *rig, _ *Volume) { r.fake.Fail(provider.ErrUnavailable) },
+		report.EventVolumeFailed:      func(r *rig, _ *Volume) { r.fake.SetVariable("region", strings.Repeat("x", 2*megabyte)) },
 		report.EventReferenceUnresolved: func(r *rig, v *Volume) {
 			r.fake.SetConnection(gcp(`{"key_secret_name":"nowhere","key_secret_project_id":"p"}`))
 			v.Connections = named("gcs")

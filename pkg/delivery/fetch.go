@@ -67,7 +67,7 @@ func (d *Deliverer) leave(cause, name string) {
 	}
 }
 
-var errNoProvider = errors.New("no such provider is configured on this node")
+var errNoProvider = errors.New("no such source is configured on this node")
 
 // answerOf is what a volume has to go by: what was said just now, or of a new pod, what is
 // remembered.

@@ -26,15 +26,15 @@ func (d *Deliverer) settle(ctx context.Context, group []task, call schedule.Call
 	news := false
 	d.set.plan(func(plan *schedule.Schedule) { news = plan.Called(call, verdict, why, time.Now()) })
 	spec := group[0].spec
-	log := d.Log.With(logkey.Provider, spec.Provider)
+	log := d.Log.With(logkey.Source, spec.Provider)
 	switch {
 	case !news:
 	case verdict == schedule.Answered:
-		log.Info("provider can be asked again")
+		log.Info("source can be asked again")
 	case verdict == schedule.Unanswered:
-		log.Warn("provider does not answer a namespace; keeping its files", logkey.Namespace, spec.Pod.Namespace, logkey.Error, why)
+		log.Warn("source does not answer a namespace; keeping its files", logkey.Namespace, spec.Pod.Namespace, logkey.Error, why)
 	default:
-		log.Warn("provider cannot be asked; keeping all files", logkey.Error, why)
+		log.Warn("source cannot be asked; keeping all files", logkey.Error, why)
 	}
 	d.learn(group, outcomes)
 }

@@ -28,7 +28,7 @@ func (d *Deliverer) guard(spec Volume, do func() error) (err error) {
 // panicked logs and counts a panic. Nothing of what it says comes from the value, which
 // may hold anything.
 func (d *Deliverer) panicked(spec Volume, about []slog.Attr) error {
-	d.logger(spec).LogAttrs(context.Background(), slog.LevelError, "panic", append(about, slog.String(logkey.Provider, spec.Provider))...)
+	d.logger(spec).LogAttrs(context.Background(), slog.LevelError, "panic", append(about, slog.String(logkey.Source, spec.Provider))...)
 	d.Observer.Panicked()
 	return report.Failf(report.Internal, errPanic, "fault of the driver (%s); please report it with the driver's log", about[0].Value)
 }

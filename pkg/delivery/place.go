@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -45,10 +46,14 @@ func (d *Deliverer) place(t task, cause string, c content, from answer) (placeme
 	if err != nil {
 		return placement{}, failAt(target, "making the volume", err)
 	}
+	entries := c.entries
+	if !c.rest {
+		entries = slices.Concat(entries, t.carried())
+	}
 	written, err := mount.Write(target, mount.Content{
-		Entries: c.entries, Rest: c.rest,
+		Entries: entries, Rest: c.rest,
 		Manifest: layout.Manifest{
-			Fetched: from.fetched.UTC(), StaleAfter: int64(d.staleAfter(t.spec) / time.Second),
+			Fetched: d.set.confirmedBy(t, from.fetched).UTC(), StaleAfter: int64(d.staleAfter(t.spec) / time.Second),
 			Offline: from.offline != nil,
 		},
 		Cap:  d.VolumeSize,

@@ -43,7 +43,7 @@ func TestTheNodeAsksADeadProviderAsOne(t *testing.T) {
 		calls := len(r.fake.Calls()) - before
 		assert.Greater(t, calls, 10)
 		assert.Less(t, calls, 30+rotationWorkers, "however many volumes wait")
-		assert.Equal(t, 1, strings.Count(r.log.String(), "provider cannot be asked"), "one outage is one line")
+		assert.Equal(t, 1, strings.Count(r.log.String(), "source cannot be asked"), "one outage is one line")
 		for _, v := range all {
 			assert.Equal(t, firstURI, read(t, v, "connections/warehouse"))
 			assert.Regexp(t, `^core cannot be asked now: unavailable; the files were last confirmed 10m0s ago$`, must(r.Health(v.ID)).Problem)
@@ -81,7 +81,7 @@ func TestAnOutageEndsThoughNoVolumeIsDue(t *testing.T) {
 		synctest.Wait()
 		assert.Empty(t, r.Unreachable())
 		assert.Len(t, r.fake.Calls(), before+1, "one call finds out, and nobody else had to wait")
-		assert.Contains(t, r.log.String(), "provider can be asked again")
+		assert.Contains(t, r.log.String(), "source can be asked again")
 	})
 }
 
@@ -244,7 +244,7 @@ func TestASlowNamespaceIsNobodyElsesOutage(t *testing.T) {
 		}
 		assert.Empty(t, r.Unreachable(), "the others are answered")
 		assert.Equal(t, 1, strings.Count(r.log.String(), "does not answer a namespace"))
-		assert.NotContains(t, r.log.String(), "provider cannot be asked")
+		assert.NotContains(t, r.log.String(), "source cannot be asked")
 		stop()
 		evil.Wait()
 		for _, line := range told.read() {

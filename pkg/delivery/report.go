@@ -26,7 +26,7 @@ func (e ending) reportOf(t task, cause string, health report.Health) report.Repo
 		Volume: subject(t.spec), Cause: t.whyNow(cause), Superseded: e.superseded, MountGone: gone,
 		WasLive: t.live, IsLive: e.generation > 0 || health.Generation > 0 && !gone,
 		Generation: e.generation, Confirmed: e.confirmed, Changed: e.changed, Offline: e.offline, Late: e.late,
-		Entries: e.entriesOf(t.spec, e.lines, false), Withdrawn: e.entriesOf(t.spec, e.withdrawn, true), Pending: e.pending,
+		Entries: e.entriesOf(t.spec, t.own(e.lines), false), Withdrawn: e.entriesOf(t.spec, e.withdrawn, true), Pending: e.pending,
 		Took: time.Since(t.begun.Began),
 	}
 	if e.err != nil && !errors.As(e.err, &made.Failure) {

@@ -91,9 +91,9 @@ func (d *Deliverer) watch(ctx context.Context, name string, watcher provider.Wat
 		case ctx.Err() != nil:
 			return
 		case !unsupported:
-			d.Log.Warn("watch ended", logkey.Provider, name, logkey.Error, err)
+			d.Log.Warn("watch ended", logkey.Source, name, logkey.Error, err)
 		case !refused:
-			d.Log.Info("polling for changes, since the provider cannot be watched", logkey.Provider, name, logkey.Error, err)
+			d.Log.Info("polling for changes, since the source cannot be watched", logkey.Source, name, logkey.Error, err)
 		}
 		if unsupported && !isForNow(err) {
 			return

@@ -16,10 +16,18 @@ type set struct {
 	schedule *schedule.Schedule
 	// live are the volumes by id, at by target path.
 	live, at map[string]*volume
+	// shares are the shares of all volumes, by their ids in the schedule.
+	shares map[string]*volume
 }
 
-// volume is one live volume.
+// volume is one live volume, or of one that has several sources what one of them gives. The
+// first share stands for the whole volume.
 type volume struct {
+	// main is the first share, which knows all of them and the whole spec.
+	main   *volume
+	shares []*volume
+	whole  Volume
+
 	spec   Volume
 	health report.Health
 	// key is groupKey(spec).
@@ -40,6 +48,8 @@ type task struct {
 	// spec and key are the volume's as the delivery began.
 	spec Volume
 	key  string
+	// others are the specs of the volume's other shares.
+	others []Volume
 	// live is set if the volume showed files then; failures counts the deliveries that have
 	// failed since the last good one.
 	live     bool
@@ -47,7 +57,7 @@ type task struct {
 }
 
 func newSet(pollEvery time.Duration) set {
-	return set{schedule: schedule.New(pollEvery, randomBelow), live: map[string]*volume{}, at: map[string]*volume{}}
+	return set{schedule: schedule.New(pollEvery, randomBelow), live: map[string]*volume{}, at: map[string]*volume{}, shares: map[string]*volume{}}
 }
 
 // plan calls do with the schedule, which nobody else has meanwhile.
@@ -70,21 +80,58 @@ func (s *set) adopt(spec Volume, health report.Health) (v *volume, differs bool,
 	case taken && other != v:
 		return nil, false, report.Failf(report.Conflict, nil, "another volume, %s, is published at the target path", other.spec.ID)
 	case !known:
-		v = &volume{spec: spec, key: groupKey(spec), health: health}
+		v = &volume{}
 		s.live[spec.ID], s.at[spec.TargetPath] = v, v
-		s.schedule.Add(v.scheduled(), health.Generation > 0)
+		s.share(v, spec, health, false)
 		return v, false, nil
 	}
-	differs = !sameRequest(v.spec, spec)
-	v.spec, v.key = spec, groupKey(spec)
-	s.schedule.Update(v.scheduled(), differs)
+	differs = !sameRequest(v.whole, spec)
+	s.share(v, spec, v.health, differs)
 	return v, differs, nil
+}
+
+// share takes in the volume's newer spec, share by share. A new share begins with the health
+// given.
+func (s *set) share(main *volume, spec Volume, health report.Health, differs bool) {
+	former := main.shares
+	main.main, main.shares, main.whole = main, nil, spec
+	for i, part := range spec.shares() {
+		v := main
+		if i > 0 {
+			v = &volume{main: main}
+			if at := slices.IndexFunc(former, func(v *volume) bool { return v != main && v.spec.Provider == part.Provider }); at >= 0 {
+				v = former[at]
+			}
+		}
+		v.spec, v.key = part, groupKey(part)
+		main.shares = append(main.shares, v)
+		if s.shares[v.id()] == v {
+			s.schedule.Update(v.scheduled(), differs)
+			continue
+		}
+		v.health = health
+		s.shares[v.id()] = v
+		s.schedule.Add(v.scheduled(), health.Generation > 0)
+	}
+	for _, v := range former {
+		if !slices.Contains(main.shares, v) {
+			s.dropShare(v)
+		}
+	}
+}
+
+// id is the share's in the schedule.
+func (v *volume) id() string {
+	if v == v.main {
+		return v.spec.ID
+	}
+	return v.spec.ID + "\x00" + v.spec.Provider
 }
 
 // scheduled is what the schedule has to know of the volume.
 func (v *volume) scheduled() schedule.Volume {
 	return schedule.Volume{
-		ID: v.spec.ID, Source: v.spec.Provider, Namespace: v.spec.Pod.Namespace, Key: v.key,
+		ID: v.id(), Source: v.spec.Provider, Namespace: v.spec.Pod.Namespace, Key: v.key,
 		Refresh: v.spec.Refresh, Wanted: wantedSet(v.spec),
 	}
 }
@@ -99,15 +146,35 @@ func sameRequest(a, b Volume) bool {
 func (s *set) begin(v *volume) task {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	id := v.spec.ID
-	if v.gone { // and another may have its id
+	return s.beginShare(v)
+}
+
+// beginAll starts the delivery of all shares of a volume.
+func (s *set) beginAll(v *volume) (tasks []task) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, share := range v.shares {
+		tasks = append(tasks, s.beginShare(share))
+	}
+	return tasks
+}
+
+func (s *set) beginShare(v *volume) task {
+	id := v.id()
+	if v.main.gone { // and another may have its id
 		id = ""
 	}
 	return v.task(s.schedule.Begin(id, time.Now()))
 }
 
 func (v *volume) task(begun schedule.Delivery) task {
-	return task{volume: v, begun: begun, spec: v.spec, key: v.key, live: begun.HasFiles, failures: begun.Failures}
+	made := task{volume: v, begun: begun, spec: v.spec, key: v.key, live: begun.HasFiles, failures: begun.Failures}
+	for _, other := range v.main.shares {
+		if other != v {
+			made.others = append(made.others, other.spec)
+		}
+	}
+	return made
 }
 
 // takeDue begins the deliveries that are due, in groups that can share one fetch, and tells
@@ -119,7 +186,7 @@ func (s *set) takeDue(now time.Time) (groups [][]task, wait time.Duration) {
 	for _, work := range due {
 		group := make([]task, len(work))
 		for i, begun := range work {
-			group[i] = s.live[begun.ID].task(begun)
+			group[i] = s.shares[begun.ID].task(begun)
 		}
 		groups = append(groups, group)
 	}
@@ -142,6 +209,12 @@ func (s *set) find(id string) *volume {
 	return s.live[id]
 }
 
+func (s *set) sharesOf(v *volume) []*volume {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(v.shares)
+}
+
 func (s *set) look(v *volume) (Volume, report.Health) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -162,9 +235,16 @@ func (s *set) remove(target string) *volume {
 
 func (s *set) drop(v *volume) {
 	v.gone = true
-	s.schedule.Remove(v.spec.ID)
+	for _, share := range v.shares {
+		s.dropShare(share)
+	}
 	delete(s.live, v.spec.ID)
 	delete(s.at, v.spec.TargetPath)
+}
+
+func (s *set) dropShare(v *volume) {
+	s.schedule.Remove(v.id())
+	delete(s.shares, v.id())
 }
 
 // mayBeAt reports whether nothing speaks against the volume of that id being the one at
@@ -188,16 +268,18 @@ func (s *set) forgetUnlessLive(v *volume) {
 func (s *set) isGone(v *volume) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return v.gone
+	return v.main.gone
 }
 
 // lose takes in that the volume shows nothing any more.
 func (s *set) lose(v *volume) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	v.health.Generation, v.health.Held = 0, 0
-	if !v.gone {
-		s.schedule.LostFiles(v.spec.ID)
+	for _, share := range v.shares {
+		share.health.Generation, share.health.Held = 0, 0
+		if !v.gone {
+			s.schedule.LostFiles(share.id())
+		}
 	}
 }
 
@@ -205,7 +287,7 @@ func (s *set) lose(v *volume) {
 func (s *set) turnedStale(now time.Time) (turned []*volume) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, v := range s.live {
+	for _, v := range s.shares {
 		if v.events.TurnedStale(s.isStale(v, now)) {
 			turned = append(turned, v)
 		}

@@ -19,7 +19,7 @@ type Volume struct {
 	// Mode is the permission bits of the files.
 	Mode   uint32
 	Format render.Format
-	// Provider names the provider; see Config.Providers.
+	// Provider names the provider of what names no other; see Config.Providers.
 	Provider    string
 	Connections Wanted
 	Variables   Wanted
@@ -39,6 +39,8 @@ type Wanted struct {
 // WantedName is one id of an attribute.
 type WantedName struct {
 	ID string
+	// Source names the provider that has it; empty is the volume's.
+	Source string
 	// Optional entries ("id?") may be missing, denied or invalid without failing the
 	// volume.
 	Optional bool

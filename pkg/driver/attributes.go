@@ -19,7 +19,7 @@ import (
 const (
 	connectionsAttribute = "connections"
 	variablesAttribute   = "variables"
-	providerAttribute    = "provider"
+	sourceAttribute      = "source"
 	formatAttribute      = "format"
 	modeAttribute        = "mode"
 	refreshAttribute     = "refresh"
@@ -63,10 +63,10 @@ func parseAttributes(attributes map[string]string, providers []string) (delivery
 func setAttribute(volume *delivery.Volume, name, text string, providers []string) (err error) {
 	switch name {
 	case connectionsAttribute:
-		volume.Connections, err = parseWanted(text, airflow.ConnectionEnvName)
+		volume.Connections, err = parseWanted(text, providers, airflow.ConnectionEnvName)
 	case variablesAttribute:
-		volume.Variables, err = parseWanted(text, airflow.VariableEnvName)
-	case providerAttribute:
+		volume.Variables, err = parseWanted(text, providers, airflow.VariableEnvName)
+	case sourceAttribute:
 		volume.Provider, err = parseChoice(text, providers)
 	case formatAttribute:
 		var format string
@@ -83,7 +83,10 @@ func setAttribute(volume *delivery.Volume, name, text string, providers []string
 }
 
 func unknownAttribute(name string) error {
-	known := []string{connectionsAttribute, variablesAttribute, providerAttribute, formatAttribute, modeAttribute, refreshAttribute}
+	known := []string{connectionsAttribute, variablesAttribute, sourceAttribute, formatAttribute, modeAttribute, refreshAttribute}
+	if name == "provider" { // what drafts of this driver called it
+		return fmt.Errorf("is not an attribute; it is called %q now", sourceAttribute)
+	}
 	if near, ok := nearest(name, known); ok {
 		return fmt.Errorf("is not an attribute; did you mean %q?", near)
 	}

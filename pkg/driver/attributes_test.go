@@ -35,7 +35,13 @@ func TestParseAttributes(t *testing.T) {
 		{"variables", "variables", "a key", func(v *delivery.Volume) {
 			v.Variables.Names = []delivery.WantedName{{ID: "a key"}}
 		}},
-		{"provider", "provider", "file", func(v *delivery.Volume) { v.Provider = "file" }},
+		{"source", "source", "file", func(v *delivery.Volume) { v.Provider = "file" }},
+		{"ids with sources", "connections", "a, b@file, c@core?", func(v *delivery.Volume) {
+			v.Connections.Names = []delivery.WantedName{{ID: "a"}, {ID: "b", Source: "file"}, {ID: "c", Source: "core", Optional: true}}
+		}},
+		{"key with an @", "variables", "mail@example.org@file", func(v *delivery.Volume) {
+			v.Variables.Names = []delivery.WantedName{{ID: "mail@example.org", Source: "file"}}
+		}},
 		{"format", "format", "json", func(v *delivery.Volume) { v.Format = render.JSON }},
 		{"mode", "mode", "0444", func(v *delivery.Volume) { v.Mode = 0o444 }},
 		{"mode without the zero", "mode", "400", func(v *delivery.Volume) { v.Mode = 0o400 }},
@@ -72,6 +78,7 @@ func TestNearest(t *testing.T) {
 func FuzzParseAttributes(f *testing.F) {
 	f.Add("connections", "warehouse, gcp_default, reporting?", "variables", "*")
 	f.Add("connections", "a,,b", "mode", "0999")
+	f.Add("connections", "a@file, b@core?", "variables", "a@b@file, @, ?@core")
 	f.Add("refresh", "5m", "format", "json")
 	f.Add("csi.storage.k8s.io/pod.name", "x", "variables", "ünïcode, \x00, a\nb")
 	f.Add("mode", strings.Repeat("\x80", 65), "a\nb", "")
@@ -105,6 +112,7 @@ func checkWanted(t *testing.T, wanted delivery.Wanted) {
 		assert.NotEmpty(t, name.ID)
 		assert.NotContains(t, name.ID, "\x00")
 		assert.NotContains(t, name.ID, ",")
+		assert.Contains(t, []string{"", "core", "file"}, name.Source)
 		assert.False(t, seen[name.ID], "%q twice", name.ID)
 		seen[name.ID] = true
 	}

@@ -65,7 +65,7 @@ func (silent) Called(Call) {}
 type Config struct {
 	NodeID    string
 	Deliverer Deliverer
-	// Providers are the names that the attribute "provider" may have, one at least;
+	// Providers are the names that the attribute "source" may have, one at least;
 	// the first is for volumes that name none.
 	Providers []string
 	// Audience of the pod tokens for core; optional.

@@ -55,6 +55,6 @@ func (n *node) NodeGetStorageHealth(context.Context, *csi.NodeGetStorageHealthRe
 		extent = csi.StorageHealthErrorType_STORAGE_UNREACHABLE
 	}
 	return &csi.NodeGetStorageHealthResponse{BackendHealth: []*csi.NodeGetStorageHealthResponse_StorageBackendHealth{
-		{Status: extent, Reason: "ProviderUnreachable", Message: strings.Join(causes, "; ")},
+		{Status: extent, Reason: "SourceUnreachable", Message: strings.Join(causes, "; ")},
 	}}, nil
 }

@@ -107,7 +107,7 @@ func (n *node) volume(request *csi.NodePublishVolumeRequest) (delivery.Volume, e
 	if volume.Group, err = parseGroup(request.GetVolumeCapability().GetMount().GetVolumeMountGroup()); err != nil {
 		return delivery.Volume{}, err
 	}
-	tokens, err := n.readTokens(request.GetSecrets(), attributes, volume.Provider == CoreProvider)
+	tokens, err := n.readTokens(request.GetSecrets(), attributes, volume.Asks(CoreProvider))
 	if err != nil {
 		return delivery.Volume{}, err
 	}

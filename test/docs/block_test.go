@@ -20,7 +20,7 @@ import (
 var (
 	dataBlock  = regexp.MustCompile("(?ms)^( *)```(yaml|json)\n(.*?)^ *```$")
 	ofThePod   = []string{"containers", "initContainers", "serviceAccountName", "volumes"}
-	attributes = []string{"connections", "variables", "provider", "format", "mode", "refresh"}
+	attributes = []string{"connections", "variables", "source", "format", "mode", "refresh"}
 )
 
 // TestEveryExampleIsWhatItSaysItIs reads the examples of all documents: data is well formed,

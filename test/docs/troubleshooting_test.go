@@ -18,7 +18,7 @@ var (
 	quoted   = regexp.MustCompile("`([^`]+)`")
 	// ownReason is one of an event of ours; a row of docs/events.md begins with it.
 	ownReason = regexp.MustCompile("(?m)^\\| `([A-Za-z]+)` \\|")
-	anyReason = regexp.MustCompile("`((?:Entry|Volume|Token|Provider|Served)[A-Z][a-z]+)`")
+	anyReason = regexp.MustCompile("`((?:Entry|Volume|Token|Source|Served)[A-Z][a-z]+)`")
 )
 
 // What is found in a log is looked up by its words, so they must be the agent's.

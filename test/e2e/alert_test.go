@@ -24,13 +24,13 @@ import (
 // faults cause what each alert of the chart is about, on a sound node. That the alert then
 // fires promtool's unit tests say, which every alert has too (test/alert).
 var faults = map[string]func(*testing.T, *node){
-	"LeoflowDriverDown":          refuseAndKillTheDriver,
-	"LeoflowNoDriverSeen":        killTheDriver,
-	"LeoflowProviderUnreachable": killCore,
-	"LeoflowSecretsStale":        leaveVolumesAlone,
-	"LeoflowPublishErrors":       failToPublish,
-	"LeoflowPublishSlow":         slowCoreDown,
-	"LeoflowWatchFlapping":       killCoreAgainAndAgain,
+	"LeoflowDriverDown":        refuseAndKillTheDriver,
+	"LeoflowNoDriverSeen":      killTheDriver,
+	"LeoflowSourceUnreachable": killCore,
+	"LeoflowSecretsStale":      leaveVolumesAlone,
+	"LeoflowPublishErrors":     failToPublish,
+	"LeoflowPublishSlow":       slowCoreDown,
+	"LeoflowWatchFlapping":     killCoreAgainAndAgain,
 }
 
 func TestEachAlertsFaultMovesItsMetrics(t *testing.T) {
@@ -76,7 +76,7 @@ func soundNode(t *testing.T) *node {
 	n.tellRegistration(t, &registration.RegistrationStatus{PluginRegistered: true})
 	require.NoError(t, n.publish(t, "first"))
 	n.await(t, `leoflow_csi_ready`, 1)
-	n.await(t, `leoflow_csi_watch_up{provider="core"}`, 1)
+	n.await(t, `leoflow_csi_watch_up{source="core"}`, 1)
 	n.before = n.page(t)
 	return n
 }
@@ -124,14 +124,14 @@ func killTheDriver(t *testing.T, n *node) {
 func killCore(t *testing.T, n *node) {
 	n.Core.Kill()
 	require.Error(t, n.publish(t, "early"))
-	n.moves(t, `leoflow_csi_provider_up{provider="core"}`, 0)
-	n.moves(t, `leoflow_csi_fetch_duration_seconds_count{outcome="unavailable",provider="core"}`, 1)
-	n.moves(t, `leoflow_csi_provider_calls_total{code="Unavailable",provider="core"}`, 1)
-	n.moves(t, `leoflow_csi_watch_up{provider="core"}`, 0)
+	n.moves(t, `leoflow_csi_source_up{source="core"}`, 0)
+	n.moves(t, `leoflow_csi_fetch_duration_seconds_count{outcome="unavailable",source="core"}`, 1)
+	n.moves(t, `leoflow_csi_source_calls_total{code="Unavailable",source="core"}`, 1)
+	n.moves(t, `leoflow_csi_watch_up{source="core"}`, 0)
 	require.NoError(t, n.StartCore(t.Context()))
 	require.Eventually(t, func() bool { return n.publish(t, "early") == nil }, testwait.Limit, 100*time.Millisecond)
-	n.await(t, `leoflow_csi_provider_up{provider="core"}`, 1)
-	n.await(t, `leoflow_csi_watch_up{provider="core"}`, 1)
+	n.await(t, `leoflow_csi_source_up{source="core"}`, 1)
+	n.await(t, `leoflow_csi_watch_up{source="core"}`, 1)
 }
 
 // leaveVolumesAlone has the driver come back to a volume that nobody has confirmed for
@@ -144,10 +144,10 @@ func leaveVolumesAlone(t *testing.T, n *node) {
 	require.NoError(t, os.Chtimes(manifest, ago, ago))
 	require.NoError(t, n.StartDriver(t.Context()))
 	require.NoError(t, n.publish(t, "first"), "a live volume is never refused")
-	n.moves(t, `leoflow_csi_volumes_stale{provider="core"}`, 1)
-	n.moves(t, `leoflow_csi_oldest_generation_age_seconds{provider="core"}`, 960)
+	n.moves(t, `leoflow_csi_volumes_stale{source="core"}`, 1)
+	n.moves(t, `leoflow_csi_oldest_generation_age_seconds{source="core"}`, 960)
 	require.NoError(t, n.StartCore(t.Context()))
-	n.await(t, `leoflow_csi_volumes_stale{provider="core"}`, 0)
+	n.await(t, `leoflow_csi_volumes_stale{source="core"}`, 0)
 }
 
 // failToPublish causes each outcome that is the cluster's, but for "internal", which is a
@@ -183,9 +183,9 @@ func killCoreAgainAndAgain(t *testing.T, n *node) {
 	const more = 6 // than the rule allows in fifteen minutes
 	for range more {
 		n.Core.Kill()
-		n.await(t, `leoflow_csi_watch_up{provider="core"}`, 0)
+		n.await(t, `leoflow_csi_watch_up{source="core"}`, 0)
 		require.NoError(t, n.StartCore(context.Background()))
-		n.await(t, `leoflow_csi_watch_up{provider="core"}`, 1)
+		n.await(t, `leoflow_csi_watch_up{source="core"}`, 1)
 	}
-	n.moves(t, `leoflow_csi_watch_interruptions_total{provider="core"}`, more)
+	n.moves(t, `leoflow_csi_watch_interruptions_total{source="core"}`, more)
 }

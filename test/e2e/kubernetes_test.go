@@ -37,8 +37,22 @@ func (c *clouds) secretsPod(t *testing.T, name, serviceAccount, connections stri
 	require.NoError(t, err)
 	p := c.pod(name, serviceAccount, connections)
 	p.CloudTokens[""] = signed.Reveal()
-	p.Attributes["provider"] = "kubernetes"
+	p.Attributes["source"] = "kubernetes"
 	return p
+}
+
+// A volume may have entries of core and of Secrets, each by the id's own word.
+func TestAVolumeOfCoreAndOfKubernetesSecrets(t *testing.T) {
+	c := startClouds(t)
+	password := cloudNeedle + "-password"
+	c.store("a", "discrete", map[string]string{"conn_type": "postgres", "host": "DB", "login": "etl", "password": password})
+	p := c.secretsPod(t, "two", "a", "gcs, discrete@kubernetes", time.Now().Add(time.Hour))
+	p.Attributes["source"] = "core"
+	require.NoError(t, c.Kubelet.Publish(t.Context(), p))
+	assert.Contains(t, c.read(t, p, "gcs"), cloudNeedle)
+	assert.Contains(t, c.read(t, p, "discrete"), password)
+	assert.Equal(t, "core", c.entries(t, p)["gcs"].Source)
+	assert.Equal(t, "kubernetes", c.entries(t, p)["discrete"].Source)
 }
 
 func TestKubernetesSecretsAreReadWithThePodsOwnToken(t *testing.T) {

@@ -41,7 +41,7 @@ var (
 // New fails where the files cannot be read now; later that is a matter of waiting.
 func New(config Config) (*Provider, error) {
 	if config.Connections == "" && config.Variables == "" {
-		return nil, errors.New("configuring the file provider: no file of connections and none of variables")
+		return nil, errors.New("configuring the file source: no file of connections and none of variables")
 	}
 	if config.Poll <= 0 {
 		config.Poll = 30 * time.Second
@@ -51,10 +51,10 @@ func New(config Config) (*Provider, error) {
 	}
 	p := &Provider{config: config, versions: provider.NewVersions()}
 	if _, err := p.read(); err != nil {
-		return nil, fmt.Errorf("configuring the file provider: %w", err)
+		return nil, fmt.Errorf("configuring the file source: %w", err)
 	}
-	config.Logger.Warn("the file provider authorizes nobody: every pod of this node gets what it asks for; use it for development only",
-		slog.String(logkey.Provider, "file"))
+	config.Logger.Warn("the file source authorizes nobody: every pod of this node gets what it asks for; use it for development only",
+		slog.String(logkey.Source, "file"))
 	return p, nil
 }
 

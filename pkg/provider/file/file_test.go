@@ -97,9 +97,9 @@ func TestOneFileIsEnough(t *testing.T) {
 
 func TestNewSaysWhichFileCannotBeRead(t *testing.T) {
 	_, err := file.New(file.Config{})
-	require.EqualError(t, err, "configuring the file provider: no file of connections and none of variables")
+	require.EqualError(t, err, "configuring the file source: no file of connections and none of variables")
 	_, err = file.New(file.Config{Connections: "/absent.json"})
-	require.EqualError(t, err, "configuring the file provider: open /absent.json: no such file or directory")
+	require.EqualError(t, err, "configuring the file source: open /absent.json: no such file or directory")
 	_, err = file.New(file.Config{Variables: "/dev/zero"})
-	require.EqualError(t, err, "configuring the file provider: /dev/zero is larger than 16777216 bytes")
+	require.EqualError(t, err, "configuring the file source: /dev/zero is larger than 16777216 bytes")
 }

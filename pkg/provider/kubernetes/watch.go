@@ -48,7 +48,7 @@ func (p *Provider) Watch(ctx context.Context, notify func(provider.Change)) erro
 		case errors.As(err, &answer) && (answer.status == http.StatusForbidden || answer.status == http.StatusUnauthorized):
 			return fmt.Errorf("watching Secrets: %w: RBAC does not let the driver list and watch them", provider.ErrWatchUnsupported)
 		case err != nil:
-			p.config.Logger.Warn("watch ended", slog.String(logkey.Provider, "kubernetes"), slog.Any(logkey.Error, err))
+			p.config.Logger.Warn("watch ended", slog.String(logkey.Source, "kubernetes"), slog.Any(logkey.Error, err))
 		}
 		if !wait(ctx, failures) {
 			return context.Cause(ctx)
