@@ -110,10 +110,7 @@ func deliveredFirst(t task, entries []entry.Entry) map[string]string {
 	if err != nil {
 		return nil // nothing was
 	}
-	given := make(map[entry.Name]bool, len(entries))
-	for _, e := range entries {
-		given[e.Name()] = !isWithdrawal(e.State)
-	}
+	given := givenOf(entries)
 	first := map[string]string{}
 	for _, line := range shown.Manifest.Entries {
 		if line.State == layout.Delivered && given[line.Name()] {
@@ -121,6 +118,15 @@ func deliveredFirst(t task, entries []entry.Entry) map[string]string {
 		}
 	}
 	return first
+}
+
+// givenOf are the entries that nobody took away.
+func givenOf(entries []entry.Entry) map[entry.Name]bool {
+	given := make(map[entry.Name]bool, len(entries))
+	for _, e := range entries {
+		given[e.Name()] = !isWithdrawal(e.State)
+	}
+	return given
 }
 
 // withdrawal is the content that takes away what is denied or missing, and touches nothing

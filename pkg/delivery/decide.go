@@ -98,13 +98,10 @@ func (d *Deliverer) resolveAll(ctx context.Context, t task, entries []entry.Entr
 
 // patienceOf is little where the volume still shows what it is to lose.
 func patienceOf(t task, entries []entry.Entry) time.Duration {
-	given := make(map[entry.Name]bool, len(entries))
-	for _, e := range entries {
-		given[e.Name()] = !isWithdrawal(e.State)
-	}
+	given := givenOf(entries)
 	shown, err := mount.Current(t.spec.TargetPath)
 	leaves := func(line layout.Entry) bool { return line.State == layout.Delivered && !given[line.Name()] }
-	if err == nil && slices.ContainsFunc(shown.Manifest.Entries, leaves) {
+	if err == nil && slices.ContainsFunc(t.own(shown.Manifest.Entries), leaves) {
 		return haste
 	}
 	return patience

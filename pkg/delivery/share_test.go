@@ -17,6 +17,7 @@ import (
 	"github.com/leoflow/secrets-csi/pkg/mount/layout"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 	"github.com/leoflow/secrets-csi/pkg/provider/providertest"
+	"github.com/leoflow/secrets-csi/pkg/secret"
 )
 
 // second gives the rig another source, "vault", that has the variable "payroll".
@@ -88,6 +89,28 @@ func TestNoSourceStandsInForAnother(t *testing.T) {
 	assert.ErrorContains(t, err, `connection "warehouse" does not exist in core; variable "region" does not exist in core`)
 	assert.ErrorContains(t, err, `variable "absent" does not exist in vault`, "all that is missing is in one message")
 	assert.NoDirExists(t, v.TargetPath)
+}
+
+// What another source gives is not taken for what this one takes away, which would leave
+// references little time.
+func TestAReferenceIsWaitedForBesideAnotherSource(t *testing.T) {
+	keys := &vault{}
+	slow := resolverFunc(func(ctx context.Context, ref entry.Reference) (secret.Text, error) {
+		time.Sleep(patience / 2)
+		return keys.Resolve(ctx, provider.Identity{}, ref)
+	})
+	rotated(t, func(r *rig) { r.second(); r.Resolver = slow }, func(t *testing.T, r *rig) {
+		r.fake.SetConnection(gcp(`{"key_secret_name":"gcs-key","key_secret_project_id":"p"}`))
+		v := r.ofTwo(t, "a")
+		v.Connections = named("gcs")
+		require.NoError(t, r.Publish(t.Context(), v))
+		keys.key = "rotated"
+		r.fake.Notify(provider.Change{Entries: []entry.Name{connectionName("gcs")}})
+		time.Sleep(patience)
+		synctest.Wait()
+		assert.Contains(t, read(t, v, "connections/gcs"), "rotated")
+		assert.Equal(t, uint64(2), must(r.Health(v.ID)).Generation)
+	})
 }
 
 func TestNewsOfASourceConcernItsEntriesOnly(t *testing.T) {
