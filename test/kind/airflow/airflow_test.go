@@ -175,12 +175,5 @@ func (a *installation) explain() {
 		lines := strings.Split(strings.TrimSpace(log), "\n")
 		a.Logf("log of %s:\n%s", container, strings.Join(lines[max(0, len(lines)-40):], "\n"))
 	}
-	events, err := a.Client.CoreV1().Events(a.Namespace).List(ctx, metav1.ListOptions{})
-	if err != nil {
-		a.Logf("there are no events to show: %v", err)
-		return
-	}
-	for _, event := range events.Items {
-		a.Logf("%s %s: %s", event.InvolvedObject.Name, event.Reason, event.Message)
-	}
+	a.TellEvents(ctx)
 }

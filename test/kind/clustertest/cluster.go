@@ -81,3 +81,15 @@ func (c *Cluster) createNamespace(space Space) {
 	_, err = await.ServiceAccount(c.Ctx, c.Client, c.Namespace, "default")
 	require.NoError(c, err)
 }
+
+// TellEvents logs the events of the namespace.
+func (c *Cluster) TellEvents(ctx context.Context) {
+	events, err := c.Client.CoreV1().Events(c.Namespace).List(ctx, metav1.ListOptions{})
+	if err != nil {
+		c.Logf("there are no events to show: %v", err)
+		return
+	}
+	for _, event := range events.Items {
+		c.Logf("%s %s: %s", event.InvolvedObject.Name, event.Reason, event.Message)
+	}
+}

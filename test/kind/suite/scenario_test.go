@@ -52,14 +52,7 @@ func (s *scenario) explain() {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	events, err := s.Client.CoreV1().Events(s.Namespace).List(ctx, metav1.ListOptions{})
-	if err != nil {
-		s.Logf("there are no events to show: %v", err)
-		return
-	}
-	for _, event := range events.Items {
-		s.Logf("%s %s: %s", event.InvolvedObject.Name, event.Reason, event.Message)
-	}
+	s.TellEvents(ctx)
 	for _, component := range []string{"driver", "core"} {
 		s.Logf("log of %s:\n%s", component, s.lastOf(ctx, component))
 	}
