@@ -10,21 +10,13 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"slices"
-	"syscall"
+
+	"github.com/leoflow/secrets-csi/internal/cli"
 )
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
-	err := run(ctx)
-	stop()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "airflow:", err)
-		os.Exit(1)
-	}
-}
+func main() { os.Exit(cli.ExitCode("airflow", run)) }
 
 func run(ctx context.Context) error {
 	bin := flag.String("bin", "bin", "the `directory` of the built binaries")

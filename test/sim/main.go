@@ -10,11 +10,11 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/signal"
 	"path/filepath"
-	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/leoflow/secrets-csi/internal/cli"
 )
 
 // budget is what an idle stream may take of core's memory, in bytes, its TLS connection
@@ -24,15 +24,7 @@ const budget = 64 << 10
 // mostOff is how far a row may be off the line that shows the growth to be linear.
 const mostOff = 0.1
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
-	err := run(ctx)
-	stop()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "sim:", err)
-		os.Exit(1)
-	}
-}
+func main() { os.Exit(cli.ExitCode("sim", run)) }
 
 func run(ctx context.Context) error {
 	bin := flag.String("bin", "bin", "the `directory` of the built binaries")
