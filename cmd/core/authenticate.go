@@ -7,10 +7,10 @@ import (
 	"time"
 
 	"github.com/leoflow/secrets-csi/internal/cli"
+	"github.com/leoflow/secrets-csi/internal/coreserver"
+	"github.com/leoflow/secrets-csi/internal/coreserver/auth"
+	"github.com/leoflow/secrets-csi/internal/coreserver/rule"
 	"github.com/leoflow/secrets-csi/internal/kube"
-	"github.com/leoflow/secrets-csi/pkg/coreserver"
-	"github.com/leoflow/secrets-csi/pkg/coreserver/auth"
-	"github.com/leoflow/secrets-csi/pkg/coreserver/rule"
 )
 
 // Ways to know callers, spelled as the flag's values.

@@ -9,7 +9,7 @@ import (
 	"slices"
 
 	"github.com/leoflow/secrets-csi/internal/cli"
-	"github.com/leoflow/secrets-csi/pkg/delivery/render"
+	"github.com/leoflow/secrets-csi/internal/deliver/render"
 )
 
 func checkCommand() cli.Command {

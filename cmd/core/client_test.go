@@ -8,9 +8,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/leoflow/secrets-csi/internal/source/core"
 	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/provider"
-	"github.com/leoflow/secrets-csi/pkg/provider/core"
 	"github.com/leoflow/secrets-csi/pkg/secret"
 )
 

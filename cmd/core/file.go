@@ -4,7 +4,7 @@ import (
 	"flag"
 
 	"github.com/leoflow/secrets-csi/internal/cli"
-	"github.com/leoflow/secrets-csi/pkg/coreserver/store"
+	"github.com/leoflow/secrets-csi/internal/coreserver/store"
 )
 
 // fileFlags name what check and render read.

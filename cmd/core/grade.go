@@ -8,7 +8,7 @@ import (
 	"slices"
 	"text/tabwriter"
 
-	"github.com/leoflow/secrets-csi/pkg/coreserver/store"
+	"github.com/leoflow/secrets-csi/internal/coreserver/store"
 	"github.com/leoflow/secrets-csi/pkg/entry"
 )
 

@@ -5,7 +5,7 @@ import (
 	"os"
 
 	"github.com/leoflow/secrets-csi/internal/cli"
-	"github.com/leoflow/secrets-csi/pkg/coreserver/seal"
+	"github.com/leoflow/secrets-csi/internal/coreserver/seal"
 	"github.com/leoflow/secrets-csi/pkg/secret"
 )
 

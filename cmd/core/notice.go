@@ -4,7 +4,7 @@ import (
 	"cmp"
 	"fmt"
 
-	"github.com/leoflow/secrets-csi/pkg/coreserver/store"
+	"github.com/leoflow/secrets-csi/internal/coreserver/store"
 	"github.com/leoflow/secrets-csi/pkg/entry"
 )
 

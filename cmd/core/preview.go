@@ -3,12 +3,12 @@ package main
 import (
 	"slices"
 
-	"github.com/leoflow/secrets-csi/pkg/coreserver/rule"
-	"github.com/leoflow/secrets-csi/pkg/coreserver/store"
-	"github.com/leoflow/secrets-csi/pkg/delivery/render"
+	"github.com/leoflow/secrets-csi/internal/coreserver/rule"
+	"github.com/leoflow/secrets-csi/internal/coreserver/store"
+	"github.com/leoflow/secrets-csi/internal/deliver/render"
+	"github.com/leoflow/secrets-csi/internal/policy"
 	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/mount/layout"
-	"github.com/leoflow/secrets-csi/pkg/policy"
 	"github.com/leoflow/secrets-csi/pkg/secret"
 )
 

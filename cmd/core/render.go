@@ -7,8 +7,8 @@ import (
 	"strings"
 
 	"github.com/leoflow/secrets-csi/internal/cli"
-	"github.com/leoflow/secrets-csi/pkg/coreserver/rule"
-	"github.com/leoflow/secrets-csi/pkg/delivery/render"
+	"github.com/leoflow/secrets-csi/internal/coreserver/rule"
+	"github.com/leoflow/secrets-csi/internal/deliver/render"
 )
 
 func renderCommand() cli.Command {

@@ -9,8 +9,8 @@ import (
 	"strings"
 
 	"github.com/leoflow/secrets-csi/internal/cli"
-	"github.com/leoflow/secrets-csi/pkg/coreserver/seal"
-	"github.com/leoflow/secrets-csi/pkg/coreserver/sealfile"
+	"github.com/leoflow/secrets-csi/internal/coreserver/seal"
+	"github.com/leoflow/secrets-csi/internal/coreserver/sealfile"
 	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/secret"
 )

@@ -12,8 +12,8 @@ import (
 	"time"
 
 	"github.com/leoflow/secrets-csi/internal/cli"
-	"github.com/leoflow/secrets-csi/pkg/coreserver"
-	"github.com/leoflow/secrets-csi/pkg/coreserver/rule"
+	"github.com/leoflow/secrets-csi/internal/coreserver"
+	"github.com/leoflow/secrets-csi/internal/coreserver/rule"
 )
 
 func serveCommand() cli.Command {

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/leoflow/secrets-csi/internal/cli"
-	"github.com/leoflow/secrets-csi/pkg/coreserver/auth"
+	"github.com/leoflow/secrets-csi/internal/coreserver/auth"
 )
 
 func tokenCommand() cli.Command {

@@ -11,12 +11,12 @@ import (
 	"strings"
 
 	"github.com/leoflow/secrets-csi/internal/kube"
+	"github.com/leoflow/secrets-csi/internal/source/aws"
+	"github.com/leoflow/secrets-csi/internal/source/azure"
+	"github.com/leoflow/secrets-csi/internal/source/gcp"
+	"github.com/leoflow/secrets-csi/internal/source/secretmanager"
 	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/provider"
-	"github.com/leoflow/secrets-csi/pkg/provider/secretmanager"
-	"github.com/leoflow/secrets-csi/pkg/provider/secretmanager/aws"
-	"github.com/leoflow/secrets-csi/pkg/provider/secretmanager/azure"
-	"github.com/leoflow/secrets-csi/pkg/provider/secretmanager/gcp"
 )
 
 // cloudSettings are the flags about the clouds' secret managers.

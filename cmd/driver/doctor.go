@@ -13,8 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/leoflow/secrets-csi/internal/cli"
+	"github.com/leoflow/secrets-csi/internal/csi"
 	"github.com/leoflow/secrets-csi/internal/doctor"
-	"github.com/leoflow/secrets-csi/pkg/driver"
 )
 
 // doctorSettings are the driver's own flags, and some of how to examine.
@@ -108,7 +108,7 @@ func (s *doctorSettings) node() doctor.Node {
 
 // pods is kubelet's directory of pods: ROOT/pods, of ROOT/plugins/NAME/csi.sock.
 func (s *doctorSettings) pods() string {
-	root, found := strings.CutSuffix(s.kubeletEndpoint, "/plugins/"+driver.Name+"/csi.sock")
+	root, found := strings.CutSuffix(s.kubeletEndpoint, "/plugins/"+csi.Name+"/csi.sock")
 	switch {
 	case s.podsDir != "":
 		return filepath.Clean(s.podsDir)

@@ -11,8 +11,8 @@ import (
 
 	"golang.org/x/sync/singleflight"
 
+	"github.com/leoflow/secrets-csi/internal/csi"
 	"github.com/leoflow/secrets-csi/internal/metric"
-	"github.com/leoflow/secrets-csi/pkg/driver"
 )
 
 const (
@@ -32,7 +32,7 @@ type site struct {
 }
 
 // listenHTTP opens all addresses or none.
-func (s *settings) listenHTTP(ctx context.Context, server *driver.Server, metrics *metric.Metrics, log *slog.Logger) (sites []site, err error) {
+func (s *settings) listenHTTP(ctx context.Context, server *csi.Server, metrics *metric.Metrics, log *slog.Logger) (sites []site, err error) {
 	defer func() {
 		if err != nil {
 			for _, earlier := range sites {
@@ -93,7 +93,7 @@ func (s site) serve(ctx context.Context) error {
 
 // healthPages answer kubelet's probes and Prometheus: /healthz is about the process and
 // mended by a restart, /readyz about being able to serve pods.
-func healthPages(server *driver.Server, metrics *metric.Metrics) http.Handler {
+func healthPages(server *csi.Server, metrics *metric.Metrics) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /healthz", probe(server.Live))
 	mux.Handle("GET /readyz", probe(server.Ready))

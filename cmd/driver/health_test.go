@@ -20,10 +20,10 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/leoflow/secrets-csi/internal/csi"
 	"github.com/leoflow/secrets-csi/internal/metric"
 	"github.com/leoflow/secrets-csi/internal/testport"
 	"github.com/leoflow/secrets-csi/internal/testwait"
-	"github.com/leoflow/secrets-csi/pkg/driver"
 )
 
 // freeAddress is one that nobody listens on.
@@ -123,7 +123,7 @@ func (s slowReader) Write(p []byte) (int, error) {
 
 // TestSlowScrapesKeepNoOtherWaiting has more of them than there are turns.
 func TestSlowScrapesKeepNoOtherWaiting(t *testing.T) {
-	pages := healthPages(&driver.Server{}, metric.New())
+	pages := healthPages(&csi.Server{}, metric.New())
 	request := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/metrics", nil)
 	began, goOn := make(chan struct{}, 1), make(chan struct{})
 	var slow sync.WaitGroup

@@ -16,10 +16,10 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/leoflow/secrets-csi/internal/cli"
+	"github.com/leoflow/secrets-csi/internal/csi"
+	"github.com/leoflow/secrets-csi/internal/deliver"
 	"github.com/leoflow/secrets-csi/internal/metric"
 	"github.com/leoflow/secrets-csi/internal/report"
-	"github.com/leoflow/secrets-csi/pkg/delivery"
-	"github.com/leoflow/secrets-csi/pkg/driver"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 )
 
@@ -92,7 +92,7 @@ func run(ctx context.Context, streams cli.Streams, s settings) error {
 // serve runs until ctx ends, or until one part fails and takes the others with it. What can
 // fail at the start does before anything runs.
 func serve(ctx context.Context, s settings, sources sources, resolver provider.Resolver, metrics *metric.Metrics, log *slog.Logger) error {
-	deliverer := delivery.New(delivery.Config{
+	deliverer := deliver.New(deliver.Config{
 		Providers:  sources.byName,
 		Resolver:   resolver,
 		VolumeSize: int64(s.volumeSize),
@@ -102,12 +102,12 @@ func serve(ctx context.Context, s settings, sources sources, resolver provider.R
 		OfflineGrace: s.offlineGrace,
 		Readers:      report.Readers{Log: log, Observer: metrics.Delivery(), Recorder: sources.recorder},
 	})
-	server := &driver.Server{
+	server := &csi.Server{
 		Endpoint:        socketPath(s.endpoint),
 		RegistrationDir: s.registrationDir,
 		KubeletEndpoint: s.kubeletEndpoint,
 		Grace:           s.shutdownGrace,
-		Driver: driver.Config{
+		Driver: csi.Config{
 			NodeID:    s.nodeID,
 			Deliverer: deliverer,
 			Providers: sources.names,

@@ -205,7 +205,7 @@ func TestMemoryIsPrivate(t *testing.T) {
 }
 
 // What a user reads on the pod when core is not what it should be. Every way for core
-// to fail is a row in pkg/provider/core; these are those of one for each code.
+// to fail is a row in internal/source/core; these are those of one for each code.
 func TestKubeletIsToldWhatIsWrongWithCore(t *testing.T) {
 	for _, row := range []struct {
 		name    string

@@ -9,14 +9,14 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/leoflow/secrets-csi/internal/csi"
 	"github.com/leoflow/secrets-csi/internal/kube"
 	"github.com/leoflow/secrets-csi/internal/metric"
 	"github.com/leoflow/secrets-csi/internal/report"
-	"github.com/leoflow/secrets-csi/pkg/driver"
+	"github.com/leoflow/secrets-csi/internal/source/core"
+	"github.com/leoflow/secrets-csi/internal/source/file"
+	"github.com/leoflow/secrets-csi/internal/source/kubernetes"
 	"github.com/leoflow/secrets-csi/pkg/provider"
-	"github.com/leoflow/secrets-csi/pkg/provider/core"
-	"github.com/leoflow/secrets-csi/pkg/provider/file"
-	"github.com/leoflow/secrets-csi/pkg/provider/kubernetes"
 	"github.com/leoflow/secrets-csi/pkg/secret"
 )
 
@@ -33,11 +33,11 @@ type sources struct {
 func (s *settings) providers(log *slog.Logger, metrics *metric.Metrics) (sources, error) {
 	found := sources{byName: map[string]provider.Provider{}}
 	if s.coreAddress != "" {
-		client, err := core.New(s.coreConfig(log, metrics.Line(driver.CoreProvider)))
+		client, err := core.New(s.coreConfig(log, metrics.Line(csi.CoreProvider)))
 		if err != nil {
 			return sources{}, err
 		}
-		found.add(driver.CoreProvider, client, client.Close)
+		found.add(csi.CoreProvider, client, client.Close)
 	}
 	if s.usesFile() {
 		files, err := file.New(file.Config{Connections: s.fileConnections, Variables: s.fileVariables, Poll: s.pollEvery, Logger: log})

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/leoflow/secrets-csi/internal/cli"
-	"github.com/leoflow/secrets-csi/pkg/driver"
+	"github.com/leoflow/secrets-csi/internal/csi"
 )
 
 // settings are the flags.
@@ -60,7 +60,7 @@ func (s *settings) bind(flags *flag.FlagSet) {
 	flags.StringVar(&s.coreKey, "core-key", "", "`file` of that certificate's key")
 	flags.StringVar(&s.coreServerName, "core-server-name", "", "the `name` that core's certificate must carry, where that is not the host of --core-address")
 	flags.StringVar(&s.coreTokenFile, "core-token-file", "", "`file` of the driver's own token, which watches for changes where there is no client certificate; read again for every stream")
-	flags.StringVar(&s.coreAudience, "core-audience", driver.CoreAudience, "the `audience` of the pods' tokens for core, as in tokenRequests of the CSIDriver")
+	flags.StringVar(&s.coreAudience, "core-audience", csi.CoreAudience, "the `audience` of the pods' tokens for core, as in tokenRequests of the CSIDriver")
 	flags.BoolVar(&s.corePlaintextLoopback, "core-plaintext-loopback", false, "speak to core without TLS; for development, and refused unless core is on a loopback address")
 	flags.StringVar(&s.fileConnections, "file-connections", "", "a `file` of 'airflow connections export' that the source \"file\" serves to every pod of the node; for development")
 	flags.StringVar(&s.fileVariables, "file-variables", "", "a `file` of 'airflow variables export' for the same")

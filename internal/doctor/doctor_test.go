@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
-	"github.com/leoflow/secrets-csi/pkg/driver"
+	"github.com/leoflow/secrets-csi/internal/csi"
 	"github.com/leoflow/secrets-csi/pkg/mount/layout"
 )
 
@@ -54,14 +54,14 @@ func TestTheFaultAndTheRemedyAreNamed(t *testing.T) {
 		{"wrong registry", func(_ *testing.T, r *rig) { r.RegistrationDir = r.dir },
 			"failed kubelet registration: the registration socket ", "kubelet's own plugins_registry"},
 		{"registration socket of a killed driver", func(t *testing.T, r *rig) {
-			path := filepath.Join(r.RegistrationDir, driver.Name+"-reg.sock")
+			path := filepath.Join(r.RegistrationDir, csi.Name+"-reg.sock")
 			require.NoError(t, os.Rename(path, path+"~"))
 			require.NoError(t, os.WriteFile(path, nil, 0o600))
 			r.answerProbes(t, http.StatusOK, "ok")
 		}, "failed kubelet registration: the registration socket ", "kubelet's own plugins_registry"},
 		{"kubelet refused", func(t *testing.T, r *rig) {
 			r.answerProbes(t, http.StatusServiceUnavailable, "kubelet refused the registration: no such version")
-		}, "failed kubelet registration: kubelet refused the registration: no such version", "read kubelet's log for " + driver.Name},
+		}, "failed kubelet registration: kubelet refused the registration: no such version", "read kubelet's log for " + csi.Name},
 		{"core down", func(t *testing.T, r *rig) { require.NoError(t, r.listen.Close()) },
 			"failed core: dial tcp ", "see that core runs"},
 		{"another CA", func(t *testing.T, r *rig) { r.file(t, "ca.crt", newAuthority(t).PEM()) },
@@ -83,7 +83,7 @@ func TestTheFaultAndTheRemedyAreNamed(t *testing.T) {
 		{"another audience", func(t *testing.T, r *rig) { r.showToken(t, "vault", time.Now(), time.Now().Add(time.Hour)) },
 			`failed token: it is for audience ["vault"], and --core-audience is "leoflow-core"`, "tokenRequests of the CSIDriver"},
 		{"clock behind", func(t *testing.T, r *rig) {
-			r.showToken(t, driver.CoreAudience, time.Now().Add(time.Hour+30*time.Second), time.Now().Add(2*time.Hour))
+			r.showToken(t, csi.CoreAudience, time.Now().Add(time.Hour+30*time.Second), time.Now().Add(2*time.Hour))
 		}, "failed clock: this node's is -1h0m", "by NTP"},
 		{"stale volume", func(t *testing.T, r *rig) { r.mountVolume(t, ago(2), layout.Manifest{StaleAfter: 900}) },
 			"failed volume of pod uid: its files were last confirmed 2h0m", "requiresRepublish: true"},

@@ -10,7 +10,7 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/leoflow/secrets-csi/pkg/driver"
+	"github.com/leoflow/secrets-csi/internal/csi"
 	"github.com/leoflow/secrets-csi/pkg/mount"
 )
 
@@ -59,21 +59,21 @@ func socket(ctx context.Context, node Node) []Finding {
 }
 
 func live(ctx context.Context, node Node) error {
-	return (&driver.Server{Endpoint: node.Endpoint}).Live(ctx)
+	return (&csi.Server{Endpoint: node.Endpoint}).Live(ctx)
 }
 
 // registration believes the driver, which kubelet told; without probes it looks whether
 // kubelet could have found it.
 func registration(ctx context.Context, node Node) []Finding {
 	const name = "kubelet registration"
-	const remedy = "make --registration-dir kubelet's own plugins_registry (below its --root-dir), and read kubelet's log for " + driver.Name
+	const remedy = "make --registration-dir kubelet's own plugins_registry (below its --root-dir), and read kubelet's log for " + csi.Name
 	if node.RegistrationDir == "" {
 		return skipped(name, "--registration-dir is not given; something else has to register the driver")
 	}
 	if live(ctx, node) != nil {
 		return skipped(name, "kubelet cannot register a driver that does not answer")
 	}
-	if err := (&driver.Server{RegistrationDir: node.RegistrationDir}).Registrable(ctx); err != nil {
+	if err := (&csi.Server{RegistrationDir: node.RegistrationDir}).Registrable(ctx); err != nil {
 		return failed(name, err.Error(), remedy)
 	}
 	if node.HealthAddress == "" {

@@ -20,11 +20,11 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"github.com/leoflow/secrets-csi/internal/csi"
+	"github.com/leoflow/secrets-csi/internal/deliver"
 	"github.com/leoflow/secrets-csi/internal/report"
 	"github.com/leoflow/secrets-csi/internal/testca"
 	"github.com/leoflow/secrets-csi/internal/testwait"
-	"github.com/leoflow/secrets-csi/pkg/delivery"
-	"github.com/leoflow/secrets-csi/pkg/driver"
 	"github.com/leoflow/secrets-csi/pkg/mount"
 	"github.com/leoflow/secrets-csi/pkg/mount/layout"
 	"github.com/leoflow/secrets-csi/pkg/mount/mounttest"
@@ -52,10 +52,10 @@ func newRig(t *testing.T) *rig {
 	r.shareDirectory(t)
 	r.serveDriver(t)
 	r.serveCore(t, func(*x509.Certificate) {})
-	r.Core.Audience = driver.CoreAudience
+	r.Core.Audience = csi.CoreAudience
 	r.Core.CAFile = r.file(t, "ca.crt", r.ca.PEM())
 	r.showCertificate(t, func(*x509.Certificate) {})
-	r.showToken(t, driver.CoreAudience, time.Now(), time.Now().Add(time.Hour))
+	r.showToken(t, csi.CoreAudience, time.Now(), time.Now().Add(time.Hour))
 	r.mountVolume(t, time.Now(), layout.Manifest{StaleAfter: 900})
 	return r
 }
@@ -81,8 +81,8 @@ func (r *rig) serveDriver(t *testing.T) {
 	t.Helper()
 	r.Endpoint, r.RegistrationDir = filepath.Join(r.dir, "csi.sock"), filepath.Join(r.dir, "registry")
 	log := slog.New(slog.DiscardHandler)
-	server := &driver.Server{Endpoint: r.Endpoint, RegistrationDir: r.RegistrationDir, Driver: driver.Config{
-		NodeID: "node", Deliverer: delivery.New(delivery.Config{Readers: report.Readers{Log: log}, Providers: map[string]provider.Provider{}}),
+	server := &csi.Server{Endpoint: r.Endpoint, RegistrationDir: r.RegistrationDir, Driver: csi.Config{
+		NodeID: "node", Deliverer: deliver.New(deliver.Config{Readers: report.Readers{Log: log}, Providers: map[string]provider.Provider{}}),
 		Providers: []string{"core"}, Logger: log,
 	}}
 	ctx, cancel := context.WithCancel(context.Background())

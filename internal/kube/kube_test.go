@@ -21,7 +21,7 @@ import (
 
 	"github.com/leoflow/secrets-csi/internal/kube"
 	"github.com/leoflow/secrets-csi/internal/kube/kubetest"
-	"github.com/leoflow/secrets-csi/pkg/provider/secretmanager"
+	"github.com/leoflow/secrets-csi/internal/source/secretmanager"
 	"github.com/leoflow/secrets-csi/pkg/secret"
 )
 

@@ -6,8 +6,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/leoflow/secrets-csi/internal/deliver"
 	"github.com/leoflow/secrets-csi/internal/report"
-	"github.com/leoflow/secrets-csi/pkg/delivery"
 )
 
 // Node is what is asked at every scrape.
@@ -15,7 +15,7 @@ type Node interface {
 	// Census is the state of every live volume.
 	Census() []report.State
 	// Stats measures the volume at path.
-	Stats(path string) (delivery.Usage, error)
+	Stats(path string) (deliver.Usage, error)
 	// Unreachable says why providers, by name, cannot be asked.
 	Unreachable() map[string]string
 	// Unclaimed counts the volumes that wait for kubelet since the driver's restart.

@@ -15,9 +15,9 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/leoflow/secrets-csi/internal/csi"
+	"github.com/leoflow/secrets-csi/internal/deliver"
 	"github.com/leoflow/secrets-csi/internal/report"
-	"github.com/leoflow/secrets-csi/pkg/delivery"
-	"github.com/leoflow/secrets-csi/pkg/driver"
 	"github.com/leoflow/secrets-csi/pkg/entry"
 )
 
@@ -31,8 +31,8 @@ type oneVolume struct{}
 func (oneVolume) Census() []report.State {
 	return []report.State{{Source: "core", Confirmed: time.Now().Add(-time.Hour), Stale: true, Offline: true}}
 }
-func (oneVolume) Stats(string) (delivery.Usage, error) {
-	var usage delivery.Usage
+func (oneVolume) Stats(string) (deliver.Usage, error) {
+	var usage deliver.Usage
 	usage.Bytes.Used = 4096
 	return usage, nil
 }
@@ -42,8 +42,8 @@ func (oneVolume) Unclaimed() (int, error)        { return 3, nil }
 // everything has counted one of each.
 func everything() *Metrics {
 	m := New()
-	m.Driver().Called(driver.Call{Method: "NodePublishVolume", Code: "OK", Kept: true})
-	m.Driver().Called(driver.Call{Method: "NodeUnpublishVolume", Code: "OK"})
+	m.Driver().Called(csi.Call{Method: "NodePublishVolume", Code: "OK", Kept: true})
+	m.Driver().Called(csi.Call{Method: "NodeUnpublishVolume", Code: "OK"})
 	m.Delivery().Fetched(report.Fetch{Source: "core", Outcome: "ok", Refusals: map[entry.State]int{entry.Denied: 2}})
 	m.Delivery().Resolved("gcp", "missing", time.Second)
 	m.Delivery().Delivered(report.Report{Volume: report.Volume{Source: "core"}, Cause: "watch", Changed: true, WasLive: true, Lag: time.Second})

@@ -5,15 +5,15 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/leoflow/secrets-csi/internal/csi"
 	"github.com/leoflow/secrets-csi/internal/report"
-	"github.com/leoflow/secrets-csi/pkg/driver"
-	"github.com/leoflow/secrets-csi/pkg/provider/core"
+	"github.com/leoflow/secrets-csi/internal/source/core"
 )
 
-// Driver is the observer of pkg/driver.
-func (m *Metrics) Driver() driver.Observer { return calls{m} }
+// Driver is the observer of internal/csi.
+func (m *Metrics) Driver() csi.Observer { return calls{m} }
 
-// Delivery is the observer of pkg/delivery.
+// Delivery is the observer of internal/deliver.
 func (m *Metrics) Delivery() report.Observer { return deliveries{m} }
 
 // Line is the observer of a provider that is asked over the network, which name is of.
@@ -26,7 +26,7 @@ func (m *Metrics) Line(name string) core.Observer {
 
 type calls struct{ *Metrics }
 
-func (c calls) Called(call driver.Call) {
+func (c calls) Called(call csi.Call) {
 	code := call.Code
 	if call.Kept {
 		code = "kept"

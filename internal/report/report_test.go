@@ -10,9 +10,9 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/leoflow/secrets-csi/internal/policy"
 	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/mount/layout"
-	"github.com/leoflow/secrets-csi/pkg/policy"
 )
 
 var volume = Volume{ID: "csi-a", Source: "core", Namespace: "airflow", Pod: "a", PodUID: "uid-a", ServiceAccount: "etl"}

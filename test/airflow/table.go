@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// documentedRow is a row of docs/connections-table.md. The tests of pkg/policy hold that what is
+// documentedRow is a row of docs/connections-table.md. The tests of internal/policy hold that what is
 // stored becomes what is given; whether a hook then uses what the row says is judged here.
 type documentedRow struct {
 	name          string

@@ -14,7 +14,7 @@ import (
 	"go.yaml.in/yaml/v3"
 	corev1 "k8s.io/api/core/v1"
 
-	"github.com/leoflow/secrets-csi/pkg/driver"
+	"github.com/leoflow/secrets-csi/internal/csi"
 )
 
 var (
@@ -86,7 +86,7 @@ func checkPod(t *testing.T, at string, spec map[string]any) {
 	manifest, err := json.Marshal(map[string]any{"apiVersion": "v1", "kind": "Pod", "spec": spec})
 	require.NoError(t, err, at)
 	for _, volume := range decode(t, at, manifest).(*corev1.Pod).Spec.Volumes {
-		if volume.CSI == nil || volume.CSI.Driver != driver.Name {
+		if volume.CSI == nil || volume.CSI.Driver != csi.Name {
 			continue
 		}
 		assert.True(t, volume.CSI.ReadOnly != nil && *volume.CSI.ReadOnly, at)

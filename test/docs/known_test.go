@@ -121,7 +121,7 @@ func wordsOfCode(t *testing.T) map[string]bool {
 func attributeNames(t *testing.T) map[string]bool {
 	t.Helper()
 	names := map[string]bool{}
-	for _, name := range constants(t, "pkg/driver/*.go", `\w+Attribute`) {
+	for _, name := range constants(t, "internal/csi/*.go", `\w+Attribute`) {
 		names[name] = true
 	}
 	return names

@@ -14,7 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/client-go/kubernetes/scheme"
 
-	"github.com/leoflow/secrets-csi/pkg/driver"
+	"github.com/leoflow/secrets-csi/internal/csi"
 	"github.com/leoflow/secrets-csi/test/console"
 )
 
@@ -30,7 +30,7 @@ func TestEveryPodIsOneThatKubernetesKnows(t *testing.T) {
 			continue
 		}
 		for name, pod := range podsOf(t, step) {
-			assert.True(t, hasVolume(pod), "%s: %s: no volume of %s that is read-only", step.At, name, driver.Name)
+			assert.True(t, hasVolume(pod), "%s: %s: no volume of %s that is read-only", step.At, name, csi.Name)
 			pods++
 		}
 	}
@@ -100,8 +100,8 @@ func airflowPods(t *testing.T, step console.Step) map[string]corev1.PodSpec {
 
 func hasVolume(pod corev1.PodSpec) bool {
 	for _, volume := range pod.Volumes {
-		if csi := volume.CSI; csi != nil && csi.Driver == driver.Name {
-			return csi.ReadOnly != nil && *csi.ReadOnly
+		if inline := volume.CSI; inline != nil && inline.Driver == csi.Name {
+			return inline.ReadOnly != nil && *inline.ReadOnly
 		}
 	}
 	return false

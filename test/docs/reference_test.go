@@ -26,7 +26,7 @@ type reference struct {
 func references(t *testing.T) []reference {
 	t.Helper()
 	return []reference{
-		{what: "attribute of a volume", code: constants(t, "pkg/driver/*.go", `\w+Attribute`),
+		{what: "attribute of a volume", code: constants(t, "internal/csi/*.go", `\w+Attribute`),
 			document: "docs/volume.md", header: "| attribute | default | meaning |\n|---|---|---|"},
 		{what: "field of the manifest", code: manifestFields(),
 			document: "docs/volume.md", header: "| field | meaning |\n|---|---|"},
@@ -77,7 +77,7 @@ func manifestFields() []string {
 // notices are those of the policy, of rendering, of what cannot be had and of the agent.
 func notices(t *testing.T) []string {
 	return slices.Concat(
-		constants(t, "pkg/policy/notice.go", `\w+`), arguments(t, "pkg/delivery/render/*.go", 0, "Remark"),
+		constants(t, "internal/policy/notice.go", `\w+`), arguments(t, "internal/deliver/render/*.go", 0, "Remark"),
 		[]string{string(layout.Missing), string(layout.Denied), string(layout.Invalid), string(layout.Unavailable)},
 		constants(t, "pkg/envshim/*.go", `notice\w+`), constants(t, "pkg/mount/layout/layout.go", `Notice\w+`))
 }
@@ -85,7 +85,7 @@ func notices(t *testing.T) []string {
 // kubeletCodes are those that a publish may fail with. What kubelet gave up it does not
 // hear, and what it never calls needs no row.
 func kubeletCodes(t *testing.T) []string {
-	return without(selected(t, "pkg/driver/*.go", "codes"), "Code", "OK", "Canceled", "Unimplemented")
+	return without(selected(t, "internal/csi/*.go", "codes"), "Code", "OK", "Canceled", "Unimplemented")
 }
 
 func doctorChecks(t *testing.T) []string {
@@ -94,8 +94,8 @@ func doctorChecks(t *testing.T) []string {
 
 // loggingPackages write the driver's log.
 var loggingPackages = []string{
-	"cmd/driver/*.go", "pkg/driver/*.go", "pkg/delivery/*.go", "pkg/provider/core/*.go",
-	"pkg/provider/file/*.go", "pkg/provider/kubernetes/*.go", "internal/filewatch/*.go", "internal/kube/*.go", "internal/report/*.go",
+	"cmd/driver/*.go", "internal/csi/*.go", "internal/deliver/*.go", "internal/source/core/*.go",
+	"internal/source/file/*.go", "internal/source/kubernetes/*.go", "internal/filewatch/*.go", "internal/kube/*.go", "internal/report/*.go",
 }
 
 func logLines(t *testing.T) (lines []string) {

@@ -14,10 +14,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/leoflow/secrets-csi/internal/kube/kubetest"
+	"github.com/leoflow/secrets-csi/internal/source/cloudtest"
 	"github.com/leoflow/secrets-csi/internal/testwait"
 	"github.com/leoflow/secrets-csi/pkg/mount"
 	"github.com/leoflow/secrets-csi/pkg/mount/layout"
-	"github.com/leoflow/secrets-csi/pkg/provider/secretmanager/cloudtest"
 	"github.com/leoflow/secrets-csi/test/stack"
 )
 

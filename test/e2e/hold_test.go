@@ -11,9 +11,9 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/leoflow/secrets-csi/internal/source/cloudtest"
 	"github.com/leoflow/secrets-csi/pkg/mount"
 	"github.com/leoflow/secrets-csi/pkg/mount/layout"
-	"github.com/leoflow/secrets-csi/pkg/provider/secretmanager/cloudtest"
 	"github.com/leoflow/secrets-csi/test/stack"
 )
 

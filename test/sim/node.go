@@ -7,8 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/leoflow/secrets-csi/internal/source/core"
 	"github.com/leoflow/secrets-csi/pkg/provider"
-	"github.com/leoflow/secrets-csi/pkg/provider/core"
 )
 
 // node is a driver as core sees it.

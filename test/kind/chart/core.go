@@ -15,8 +15,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
-	"github.com/leoflow/secrets-csi/pkg/coreserver/seal"
-	"github.com/leoflow/secrets-csi/pkg/coreserver/sealfile"
+	"github.com/leoflow/secrets-csi/internal/coreserver/seal"
+	"github.com/leoflow/secrets-csi/internal/coreserver/sealfile"
 	"github.com/leoflow/secrets-csi/pkg/secret"
 )
 

@@ -1,0 +1,81 @@
+package coreserver
+
+import (
+	"context"
+	"strings"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+
+	agentv1 "github.com/leoflow/secrets-csi/api/leoflow/agent/v1"
+	"github.com/leoflow/secrets-csi/internal/coreserver/audit"
+	"github.com/leoflow/secrets-csi/pkg/airflow"
+	"github.com/leoflow/secrets-csi/pkg/entry"
+	"github.com/leoflow/secrets-csi/pkg/secret"
+)
+
+// agentService is the existing contract: all that the bearer of a token may read. It
+// has no way to tell of an entry that cannot be served; only the audit log does.
+type agentService struct {
+	agentv1.UnimplementedAgentServiceServer
+	*Server
+}
+
+func (s *agentService) GetVariables(ctx context.Context, _ *agentv1.GetVariablesRequest) (*agentv1.GetVariablesResponse, error) {
+	values, err := s.everything(ctx, entry.Variable)
+	if err != nil {
+		return nil, err
+	}
+	return &agentv1.GetVariablesResponse{Variables: values}, nil
+}
+
+func (s *agentService) GetConnections(ctx context.Context, _ *agentv1.GetConnectionsRequest) (*agentv1.GetConnectionsResponse, error) {
+	values, err := s.everything(ctx, entry.Connection)
+	if err != nil {
+		return nil, err
+	}
+	return &agentv1.GetConnectionsResponse{ConnectionUris: values}, nil
+}
+
+func (s *agentService) everything(ctx context.Context, kind entry.Kind) (map[string]string, error) {
+	deciding := s.decide(ctx)
+	deciding.print = s.uri
+	who, refused, err := deciding.caller(ctx, bearer(ctx))
+	if err != nil {
+		return nil, err
+	}
+	values := map[string]string{}
+	for _, name := range deciding.readable(who, kind) {
+		if ruling := deciding.on(who, name); ruling.decision == audit.Allowed {
+			values[name.ID] = ruling.value.Text.Reveal()
+		}
+	}
+	if err := deciding.commit(); err != nil {
+		return nil, err
+	}
+	if refused != "" {
+		return nil, status.Error(codes.Unauthenticated, refused)
+	}
+	return values, nil
+}
+
+// uri is what the contract carries of a connection.
+func (s *agentService) uri(connection airflow.Connection) (secret.Text, error) {
+	if s.config.LegacyURIs {
+		return legacyURI(connection), nil
+	}
+	uri, err := connection.URI()
+	return secret.New(uri), err
+}
+
+// bearer is the token of the call's metadata; empty where there is none.
+func bearer(ctx context.Context) secret.Text {
+	const scheme = "bearer "
+	for _, header := range metadata.ValueFromIncomingContext(ctx, "authorization") {
+		if len(header) > len(scheme) && strings.EqualFold(header[:len(scheme)], scheme) {
+			return secret.New(strings.TrimSpace(header[len(scheme):]))
+		}
+	}
+	return secret.Text{}
+}

@@ -1,0 +1,131 @@
+// Package coreserver is the reference core: a stateless server of both of core's
+// contracts from export files, for the quick start, tests and small installs.
+//
+// The parts stand in packages of their own: store keeps the entries and their history,
+// rule decides who may read them, auth says who asks, seal opens what is encrypted,
+// audit writes it all down. This package joins them behind gRPC.
+package coreserver
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/leoflow/secrets-csi/internal/coreserver/auth"
+	"github.com/leoflow/secrets-csi/internal/coreserver/rule"
+	"github.com/leoflow/secrets-csi/internal/coreserver/seal"
+	"github.com/leoflow/secrets-csi/pkg/secret"
+)
+
+// Contract says which services a core offers.
+type Contract string
+
+// The contracts, spelled as the flag's values.
+const (
+	Both    Contract = "both"
+	Agent   Contract = "agent"   // the existing one alone, as cores in the field do
+	Secrets Contract = "secrets" // ours alone
+)
+
+// Config is all that a Server needs. Rules, Authenticator, Audit and one of the two
+// export files must be given; so must Cert and Key, unless Plaintext is set.
+type Config struct {
+	// Connections, Variables and Rules are files; see package store.
+	Connections, Variables, Rules string
+	// SealKey opens sealed values; nil where there are none.
+	SealKey *seal.Key
+	// VersionSecret is what versions are derived from, so that replicas agree on them.
+	// Where empty it is the seal key, else the TLS private key's file as first read.
+	VersionSecret secret.Text
+
+	Authenticator auth.Authenticator
+	// Audit receives one JSON line for each decision. Nothing is handed out that could
+	// not be written there.
+	Audit io.Writer
+	Log   *slog.Logger
+
+	// Cert and Key are PEM files and read anew when they change, as is ClientCA, which
+	// makes client certificates possible.
+	Cert, Key, ClientCA string
+	// NodeNames are the certificate names that may Watch; any, where empty.
+	NodeNames rule.Patterns
+	// NodeServiceAccounts may Watch by their tokens, which Authenticator must take.
+	// Without them and without ClientCA there is no Watch.
+	NodeServiceAccounts []rule.Subject
+	// Plaintext leaves TLS out. It works on loopback addresses only.
+	Plaintext bool
+
+	// Contract is Both where empty.
+	Contract Contract
+	// LegacyURIs prints connection URIs in the existing contract as cores in the field
+	// do, underscores in schemes included. It is there to test clients against them.
+	LegacyURIs bool
+
+	// Heartbeat is how often a silent Watch says that it lives. Poll is how often files
+	// are read though nothing told of a change. Grace is how long calls in flight may
+	// take once the server stops. Each has a default.
+	Heartbeat, Poll, Grace time.Duration
+	// Now is the clock of audit records; time.Now where nil.
+	Now func() time.Time
+}
+
+func (c Config) withDefaults() Config {
+	if c.Contract == "" {
+		c.Contract = Both
+	}
+	if len(c.NodeNames) == 0 {
+		c.NodeNames = rule.Patterns{"*"}
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	c.Heartbeat = orDefault(c.Heartbeat, 30*time.Second)
+	c.Poll = orDefault(c.Poll, 10*time.Second)
+	c.Grace = orDefault(c.Grace, 10*time.Second)
+	return c
+}
+
+func orDefault(given, otherwise time.Duration) time.Duration {
+	if given > 0 {
+		return given
+	}
+	return otherwise
+}
+
+// waysToWatch tells a stranger what a node has to show.
+func (c Config) waysToWatch() string {
+	const certificate, account = "a client certificate of core's client CA", "the token of a node's service account"
+	switch {
+	case c.ClientCA == "":
+		return account
+	case len(c.NodeServiceAccounts) == 0:
+		return certificate
+	default:
+		return certificate + " or " + account
+	}
+}
+
+func (c Config) validate() error {
+	switch {
+	case c.Contract != Both && c.Contract != Agent && c.Contract != Secrets:
+		return fmt.Errorf("contract %q is not known; want %s, %s or %s", c.Contract, Both, Agent, Secrets)
+	case c.Connections == "" && c.Variables == "":
+		return errors.New("no file to serve: neither connections nor variables")
+	case c.Rules == "":
+		return errors.New("no rules: without a file of them everybody would be denied everything")
+	case c.Authenticator == nil:
+		return errors.New("no authenticator: core would not know who asks")
+	case c.Audit == nil:
+		return errors.New("no audit log: nothing may be handed out unrecorded")
+	case c.Plaintext && (c.Cert != "" || c.Key != "" || c.ClientCA != ""):
+		return errors.New("plaintext and certificates exclude each other")
+	case !c.Plaintext && (c.Cert == "" || c.Key == ""):
+		return errors.New("no certificate and key: core speaks TLS")
+	}
+	return nil
+}

@@ -1,0 +1,57 @@
+package coreserver
+
+import (
+	"context"
+	"errors"
+
+	"golang.org/x/sync/errgroup"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	secretsv1 "github.com/leoflow/secrets-csi/api/leoflow/secrets/v1"
+	"github.com/leoflow/secrets-csi/internal/coreserver/auth"
+	"github.com/leoflow/secrets-csi/pkg/secret"
+)
+
+// identifyAtOnce bounds the tokens of one call that are looked into at a time. A node
+// brings those of all its pods, and each may be a question to Kubernetes.
+const identifyAtOnce = 16
+
+// identity is whom a token speaks for, or the reason why for nobody.
+type identity struct {
+	who     auth.Caller
+	refused string
+}
+
+// identify fails, with a status, where core cannot tell.
+func (s *Server) identify(ctx context.Context, token secret.Text) (identity, error) {
+	who, err := s.config.Authenticator.Authenticate(ctx, token)
+	switch {
+	case err == nil:
+		return identity{who: who}, nil
+	case errors.Is(err, auth.ErrRefused):
+		return identity{refused: err.Error()}, nil
+	default:
+		return identity{}, status.Errorf(codes.Unavailable, "authenticating caller: %v", err)
+	}
+}
+
+// identifyAll keeps the order of callers. Where it cannot tell of one it tells of none:
+// the node asks again, for all.
+func (s *Server) identifyAll(ctx context.Context, callers []*secretsv1.Caller) ([]identity, error) {
+	known := make([]identity, len(callers))
+	one := func(i int) (err error) {
+		defer s.contain(ctx, "authenticate", &err)
+		known[i], err = s.identify(ctx, secret.New(callers[i].GetToken()))
+		return err
+	}
+	if len(callers) == 1 { // whom a goroutine would only make wait
+		return known, one(0)
+	}
+	var all errgroup.Group
+	all.SetLimit(identifyAtOnce)
+	for i := range callers {
+		all.Go(func() error { return one(i) })
+	}
+	return known, all.Wait()
+}

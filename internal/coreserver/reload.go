@@ -1,0 +1,62 @@
+package coreserver
+
+import (
+	"context"
+
+	"github.com/leoflow/secrets-csi/internal/coreserver/store"
+	"github.com/leoflow/secrets-csi/internal/logkey"
+)
+
+// Reload reads all files again. What is wrong is logged, once, and stays as it was.
+func (s *Server) Reload() {
+	var err error
+	defer s.contain(context.Background(), "reload", &err)
+	s.reload()
+}
+
+func (s *Server) reload() {
+	before := s.store.Current()
+	changed, err := s.store.Reload()
+	if err != nil {
+		s.config.Log.Error("keeping what was last read in good order", logkey.Error, err)
+	}
+	if changed {
+		current := s.store.Current()
+		s.config.Log.Info("files have changed", logkey.Entries, current.Len(), logkey.Version, current.Revision)
+		s.logInvalid(current, before)
+	}
+	s.reloadCertificates()
+}
+
+// logInvalid tells core's operator of the entries that nobody will get, once for each
+// version.
+func (s *Server) logInvalid(snapshot, before *store.Snapshot) {
+	for e := range snapshot.All() {
+		if e.Invalid != "" && !before.Has(e) {
+			s.config.Log.Warn("serving an entry as invalid", logkey.Entry, e.Name.String(), logkey.Path, e.Origin.String(), logkey.Cause, e.Invalid)
+		}
+	}
+	for _, e := range snapshot.Nameless {
+		s.config.Log.Warn("ignoring an entry without a name", logkey.Path, e.Origin.String(), logkey.Cause, e.Invalid)
+	}
+}
+
+func (s *Server) reloadCertificates() {
+	if s.certificates == nil {
+		return
+	}
+	switch changed, err := s.certificates.reload(); {
+	case err != nil:
+		s.config.Log.Error("keeping the certificate last read in good order", logkey.Error, err)
+	case changed:
+		s.config.Log.Info("certificates have changed")
+	}
+}
+
+func (s *Server) files() []string {
+	files := s.store.Files()
+	if s.certificates != nil {
+		files = append(files, s.certificates.files()...)
+	}
+	return files
+}

@@ -1,0 +1,168 @@
+package coreserver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/health"
+	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/keepalive"
+
+	agentv1 "github.com/leoflow/secrets-csi/api/leoflow/agent/v1"
+	secretsv1 "github.com/leoflow/secrets-csi/api/leoflow/secrets/v1"
+	"github.com/leoflow/secrets-csi/internal/coreserver/audit"
+	"github.com/leoflow/secrets-csi/internal/coreserver/store"
+	"github.com/leoflow/secrets-csi/internal/filewatch"
+	"github.com/leoflow/secrets-csi/internal/logkey"
+	"github.com/leoflow/secrets-csi/pkg/secret"
+)
+
+const (
+	// MaxRequest is the largest request in bytes: the tokens of a node's pods and the
+	// names they ask for.
+	MaxRequest = 1 << 20
+	// MaxResponse is the largest response in bytes.
+	MaxResponse = 8 << 20
+
+	maxHeaders         = 64 << 10 // a token among them
+	maxConcurrentCalls = 1 << 10  // on one connection
+	handshakeTimeout   = 10 * time.Second
+	minKeepalive       = 5 * time.Second // that a client may ping by
+	keepaliveAfter     = 2 * time.Minute // that core pings a silent client
+	keepaliveTimeout   = 20 * time.Second
+)
+
+// Server is a core. Serve it once.
+type Server struct {
+	config       Config
+	store        *store.Store
+	audit        *audit.Log
+	certificates *certificates // nil in plaintext
+	stopping     chan struct{}
+}
+
+// New reads all files and fails where core could not serve from them.
+func New(config Config) (*Server, error) {
+	config = config.withDefaults()
+	if err := config.validate(); err != nil {
+		return nil, err
+	}
+	s := &Server{config: config, audit: audit.NewLog(config.Audit), stopping: make(chan struct{})}
+	if !config.Plaintext {
+		var err error
+		if s.certificates, err = loadCertificates(config.Cert, config.Key, config.ClientCA); err != nil {
+			return nil, err
+		}
+	}
+	shared, err := s.versionSecret()
+	if err != nil {
+		return nil, err
+	}
+	versioner, err := store.NewVersioner(shared)
+	if err != nil {
+		return nil, err
+	}
+	s.store, err = store.New(store.Config{
+		Connections: config.Connections, Variables: config.Variables, Rules: config.Rules,
+		SealKey: config.SealKey, Versioner: versioner,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *Server) versionSecret() (secret.Text, error) {
+	switch {
+	case s.config.VersionSecret.Len() > 0:
+		return s.config.VersionSecret, nil
+	case s.config.SealKey != nil:
+		return s.config.SealKey.Secret(), nil
+	case s.certificates != nil:
+		return s.certificates.firstKey, nil
+	default:
+		return secret.Text{}, errors.New("no secret to derive versions from: want a version secret, a seal key or a TLS key")
+	}
+}
+
+// Serve answers on listener, which it closes, until ctx ends; then it lets calls in
+// flight finish within the grace period and returns nil.
+func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
+	if s.config.Plaintext && !isLoopback(listener.Addr()) {
+		_ = listener.Close()
+		return fmt.Errorf("plaintext is for loopback addresses only; %s is none", listener.Addr())
+	}
+	server, status := s.build()
+	watching, stopWatching := context.WithCancel(ctx)
+	var background sync.WaitGroup
+	background.Go(func() {
+		filewatch.Watch(watching, s.config.Log, s.files(), s.config.Poll, s.Reload)
+	})
+	background.Go(func() {
+		<-watching.Done()
+		if ctx.Err() != nil {
+			s.config.Log.Info("core is stopping as asked", logkey.Address, listener.Addr().String())
+		}
+		status.Shutdown()
+		close(s.stopping)
+		stopWithin(server, s.config.Grace)
+	})
+	s.config.Log.Info("core is serving", logkey.Address, listener.Addr().String(),
+		logkey.Entries, s.store.Current().Len(), logkey.Contract, string(s.config.Contract), logkey.TLS, !s.config.Plaintext)
+	s.logInvalid(s.store.Current(), nil)
+	err := server.Serve(listener)
+	stopWatching()
+	background.Wait()
+	if err != nil && ctx.Err() == nil {
+		return fmt.Errorf("serving: %w", err)
+	}
+	return nil
+}
+
+func (s *Server) build() (*grpc.Server, *health.Server) {
+	transport := insecure.NewCredentials()
+	if s.certificates != nil {
+		transport = credentials.NewTLS(s.certificates.config())
+	}
+	server := grpc.NewServer(
+		grpc.Creds(transport),
+		grpc.MaxRecvMsgSize(MaxRequest),
+		grpc.MaxSendMsgSize(MaxResponse),
+		grpc.MaxHeaderListSize(maxHeaders),
+		grpc.MaxConcurrentStreams(maxConcurrentCalls),
+		grpc.ConnectionTimeout(handshakeTimeout),
+		grpc.ReadBufferSize(0),  // TLS has one of its own
+		grpc.HeaderTableSize(0), // which would remember tokens, too
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: minKeepalive, PermitWithoutStream: true}),
+		grpc.KeepaliveParams(keepalive.ServerParameters{Time: keepaliveAfter, Timeout: keepaliveTimeout}),
+		grpc.UnaryInterceptor(s.logUnary),
+		grpc.StreamInterceptor(s.logStream),
+	)
+	status := health.NewServer()
+	healthv1.RegisterHealthServer(server, status)
+	if s.config.Contract != Secrets {
+		agentv1.RegisterAgentServiceServer(server, &agentService{Server: s})
+	}
+	if s.config.Contract != Agent {
+		secretsv1.RegisterSecretsServiceServer(server, &secretsService{Server: s})
+	}
+	return server, status
+}
+
+func stopWithin(server *grpc.Server, grace time.Duration) {
+	timer := time.AfterFunc(grace, server.Stop)
+	defer timer.Stop()
+	server.GracefulStop()
+}
+
+func isLoopback(address net.Addr) bool {
+	tcp, ok := address.(*net.TCPAddr)
+	return ok && tcp.IP.IsLoopback()
+}

@@ -1,0 +1,168 @@
+package csi
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/leoflow/secrets-csi/internal/deliver"
+	"github.com/leoflow/secrets-csi/internal/deliver/render"
+	"github.com/leoflow/secrets-csi/pkg/airflow"
+)
+
+// The attributes a user may write under volumes[].csi.volumeAttributes.
+const (
+	connectionsAttribute = "connections"
+	variablesAttribute   = "variables"
+	sourceAttribute      = "source"
+	formatAttribute      = "format"
+	modeAttribute        = "mode"
+	refreshAttribute     = "refresh"
+)
+
+// kubeletPrefix begins the keys that kubelet adds to the volume context.
+const kubeletPrefix = "csi.storage.k8s.io/"
+
+// Bounds of the attribute "refresh": below, one volume would be a load on core by
+// itself; above, the longest a withdrawn entry may outlive a missed notice.
+const (
+	minRefresh = 5 * time.Second
+	maxRefresh = 24 * time.Hour
+)
+
+// defaultMode lets root and the pod's fsGroup read, and nobody else.
+const defaultMode = 0o440
+
+// parseAttributes reads what the user asked for into the fields of a volume that come
+// from there. It names every mistake at once, each by the field as the user wrote it.
+func parseAttributes(attributes map[string]string, providers []string) (deliver.Volume, error) {
+	volume := deliver.Volume{Mode: defaultMode, Format: render.URI, Provider: providers[0]}
+	var mistakes []error
+	for _, name := range slices.Sorted(maps.Keys(attributes)) {
+		if strings.HasPrefix(name, kubeletPrefix) {
+			continue
+		}
+		if err := setAttribute(&volume, name, attributes[name], providers); err != nil {
+			mistakes = append(mistakes, fmt.Errorf("%s: %w", fieldOf(name), err))
+		}
+	}
+	if len(mistakes) == 0 && asksForNothing(volume) {
+		mistakes = append(mistakes, errors.New(`volumes[].csi.volumeAttributes: nothing is asked for; list ids under "connections" or "variables"`))
+	}
+	if len(mistakes) > 0 {
+		return deliver.Volume{}, invalidf("%s", joined(mistakes))
+	}
+	return volume, nil
+}
+
+func setAttribute(volume *deliver.Volume, name, text string, providers []string) (err error) {
+	switch name {
+	case connectionsAttribute:
+		volume.Connections, err = parseWanted(text, providers, airflow.ConnectionEnvName)
+	case variablesAttribute:
+		volume.Variables, err = parseWanted(text, providers, airflow.VariableEnvName)
+	case sourceAttribute:
+		volume.Provider, err = parseChoice(text, providers)
+	case formatAttribute:
+		var format string
+		format, err = parseChoice(text, []string{string(render.URI), string(render.JSON)})
+		volume.Format = render.Format(format)
+	case modeAttribute:
+		volume.Mode, err = parseMode(text)
+	case refreshAttribute:
+		volume.Refresh, err = parseRefresh(text)
+	default:
+		err = unknownAttribute(name)
+	}
+	return err
+}
+
+func unknownAttribute(name string) error {
+	known := []string{connectionsAttribute, variablesAttribute, sourceAttribute, formatAttribute, modeAttribute, refreshAttribute}
+	if name == "provider" { // what drafts of this driver called it
+		return fmt.Errorf("is not an attribute; it is called %q now", sourceAttribute)
+	}
+	if near, ok := nearest(name, known); ok {
+		return fmt.Errorf("is not an attribute; did you mean %q?", near)
+	}
+	return fmt.Errorf("is not an attribute; there are %s", strings.Join(known, ", "))
+}
+
+func parseChoice(text string, choices []string) (string, error) {
+	if slices.Contains(choices, text) {
+		return text, nil
+	}
+	return "", fmt.Errorf("%q cannot be had here; there is %s", shorten(text), strings.Join(choices, ", "))
+}
+
+// parseMode reads permission bits as a user writes them elsewhere in Kubernetes YAML:
+// octal digits, with or without the zero in front.
+func parseMode(text string) (uint32, error) {
+	mode, err := strconv.ParseUint(text, 8, 32)
+	switch {
+	case err != nil || len(text) < 3 || len(text) > 4:
+		return 0, fmt.Errorf("%q is not an octal mode; write it like \"0440\"", shorten(text))
+	case mode > 0o777:
+		return 0, fmt.Errorf("%q has bits other than permissions; write it like \"0440\"", text)
+	case mode&0o444 == 0:
+		return 0, fmt.Errorf("%q lets nobody read; write it like \"0440\"", text)
+	}
+	return uint32(mode), nil
+}
+
+func parseRefresh(text string) (time.Duration, error) {
+	refresh, err := time.ParseDuration(text)
+	switch {
+	case err != nil:
+		return 0, fmt.Errorf("%q is not a duration; write it like \"90s\" or \"5m\"", shorten(text))
+	case refresh < minRefresh || refresh > maxRefresh:
+		return 0, fmt.Errorf("%q is out of range; it may be %v to %v", shorten(text), minRefresh, maxRefresh)
+	}
+	return refresh, nil
+}
+
+func asksForNothing(volume deliver.Volume) bool {
+	return !volume.Connections.All && len(volume.Connections.Names) == 0 &&
+		!volume.Variables.All && len(volume.Variables.Names) == 0
+}
+
+// fieldOf is the attribute's path in the pod, as kubectl writes such paths.
+func fieldOf(attribute string) string {
+	const parent = "volumes[].csi.volumeAttributes"
+	if strings.ContainsFunc(attribute, isOutsideHeader) {
+		return parent + "[" + quote(attribute) + "]"
+	}
+	return parent + "." + shorten(attribute)
+}
+
+// joined is errors in one line, since kubelet's events are lines, and short ones.
+func joined(errs []error) string {
+	const most = 20
+	var texts []string
+	for _, err := range errs[:min(most, len(errs))] {
+		texts = append(texts, err.Error())
+	}
+	if more := len(errs) - most; more > 0 {
+		texts = append(texts, fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(texts, "; ")
+}
+
+// shorten keeps a message readable when the text it quotes is not.
+func shorten(text string) string { return cutTo(64, text) }
+
+func cutTo(most int, text string) string {
+	if len(text) <= most {
+		return text
+	}
+	cut := most
+	for cut > 0 && !utf8.RuneStart(text[cut]) {
+		cut--
+	}
+	return text[:cut] + "…"
+}

@@ -1,0 +1,92 @@
+package csi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// maxSocketPath is what fits into sockaddr_un with its closing NUL.
+const maxSocketPath = 107
+
+// listenUnix serves a unix socket that only root can connect to:
+//
+//  1. make the directory and lock it, so that two drivers that start at once take
+//     turns; the lock is not needed once the socket answers;
+//  2. clear away what a killed driver left, and refuse to take a live one's place;
+//  3. bind, with the mode set before there is a name to connect to.
+//
+// Closing the listener leaves the file to the caller.
+func listenUnix(ctx context.Context, path string) (*net.UnixListener, error) {
+	if len(path) > maxSocketPath {
+		return nil, fmt.Errorf("socket path %s has %d bytes; the kernel allows %d", path, len(path), maxSocketPath)
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil { // 1
+		return nil, fmt.Errorf("making the socket's directory: %w", err)
+	}
+	unlock, err := lockDirectory(filepath.Dir(path))
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	if err := clearStale(ctx, path); err != nil { // 2
+		return nil, err
+	}
+	// 3: Linux gives the bound file the mode of the socket.
+	config := net.ListenConfig{Control: func(_, _ string, conn syscall.RawConn) error {
+		var err error
+		controlErr := conn.Control(func(fd uintptr) { err = unix.Fchmod(int(fd), 0o600) })
+		return errors.Join(controlErr, err)
+	}}
+	listener, err := config.Listen(ctx, "unix", path)
+	if err != nil {
+		return nil, fmt.Errorf("listening: %w", err)
+	}
+	made := listener.(*net.UnixListener)
+	made.SetUnlinkOnClose(false)
+	return made, nil
+}
+
+func lockDirectory(directory string) (unlock func(), err error) {
+	handle, err := os.Open(directory)
+	if err != nil {
+		return nil, fmt.Errorf("opening the socket's directory: %w", err)
+	}
+	if err := unix.Flock(int(handle.Fd()), unix.LOCK_EX); err != nil {
+		_ = handle.Close()
+		return nil, fmt.Errorf("locking %s: %w", directory, err)
+	}
+	return func() { _ = handle.Close() }, nil
+}
+
+// clearStale removes a socket that nobody listens on.
+func clearStale(ctx context.Context, path string) error {
+	info, err := os.Lstat(path)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return nil
+	case err != nil:
+		return fmt.Errorf("looking for an earlier socket: %w", err)
+	case info.Mode().Type() != os.ModeSocket:
+		return fmt.Errorf("%s exists and is not a socket; remove it or choose another path", path)
+	}
+	conn, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "unix", path)
+	switch {
+	case err == nil:
+		_ = conn.Close()
+		return fmt.Errorf("another driver serves %s; stop it first", path)
+	case !errors.Is(err, syscall.ECONNREFUSED):
+		return fmt.Errorf("asking whether another driver serves %s: %w", path, err)
+	}
+	if err := os.Remove(path); err != nil {
+		return fmt.Errorf("removing the socket of an earlier driver: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,128 @@
+package csi
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/leoflow/secrets-csi/internal/deliver"
+)
+
+// maxWanted bounds the entries of one kind in one volume. It is far above what a task
+// needs and keeps a volume's files, pages and requests within reason.
+const maxWanted = 1000
+
+// maxWantedBytes bounds the text of one attribute, so that what both ask for, with the
+// pod's token, is one message to core: 1000 ids of 250 letters fit.
+const maxWantedBytes = 256 << 10
+
+// wantAll is the item that asks for everything.
+const wantAll = "*"
+
+// parseWanted reads a list of ids:
+//
+//	list = "" | "*" | item *( "," item )
+//	item = id [ "@" source ] [ "?" ]
+//
+// with white space around items allowed. The last "@" begins the source, since Airflow lets
+// a variable's key have one. Nothing asks for nothing of this kind, as
+// templates write it that have no ids. envName knows which ids can be delivered, and
+// which two become the same environment variable.
+func parseWanted(text string, sources []string, envName func(id string) (string, error)) (deliver.Wanted, error) {
+	switch strings.TrimSpace(text) {
+	case "":
+		return deliver.Wanted{}, nil
+	case wantAll:
+		return deliver.Wanted{All: true}, nil
+	}
+	if len(text) > maxWantedBytes {
+		return deliver.Wanted{}, fmt.Errorf("has %d bytes; %d is the most: ask for fewer entries, or give them shorter ids", len(text), maxWantedBytes)
+	}
+	items := strings.Split(text, ",")
+	if len(items) > maxWanted {
+		return deliver.Wanted{}, fmt.Errorf("lists %d ids; %d is the most", len(items), maxWanted)
+	}
+	var wanted deliver.Wanted
+	var mistakes []error
+	seen := ids{}
+	for i, item := range items {
+		name, env, err := parseItem(item, sources, envName)
+		if err == nil {
+			err = seen.add(name, env)
+		}
+		if err != nil {
+			mistakes = append(mistakes, fmt.Errorf("item %d: %w", i+1, err))
+			continue
+		}
+		wanted.Names = append(wanted.Names, name)
+	}
+	if len(mistakes) > 0 {
+		return deliver.Wanted{}, errors.New(joined(mistakes))
+	}
+	return wanted, nil
+}
+
+func parseItem(item string, sources []string, envName func(id string) (string, error)) (name deliver.WantedName, env string, err error) {
+	name.ID, name.Optional = strings.CutSuffix(strings.TrimSpace(item), "?")
+	if strings.Contains(name.ID, "://") {
+		// Whoever pastes a connection here has put its password into the pod spec; it
+		// need not go into events and logs as well.
+		return name, "", errors.New("it looks like a connection; write its id, and change the password if there was one")
+	}
+	if at := strings.LastIndexByte(name.ID, '@'); at >= 0 {
+		written := name.ID
+		name.ID, name.Source = written[:at], written[at+1:]
+		if id, misplaced := strings.CutSuffix(name.ID, "?"); misplaced {
+			return name, "", fmt.Errorf(`%s has the "?" before the source; write %s`, quote(written), quote(id+"@"+name.Source+"?"))
+		}
+		if name.ID == wantAll {
+			return name, "", fmt.Errorf(`"*" asks for everything that the volume's source has, and names no other; write "*" with the attribute %q`, sourceAttribute)
+		}
+		if !slices.Contains(sources, name.Source) {
+			return name, "", fmt.Errorf("%s: the source %s cannot be had here; there is %s", quote(written), quote(name.Source), strings.Join(sources, ", "))
+		}
+	}
+	switch {
+	case name.ID == "":
+		return name, "", errors.New(`it is empty; write ids with one comma between them`)
+	case name.ID == wantAll:
+		return name, "", errors.New(`"*" asks for everything and stands alone, without ids and without "?"`)
+	case strings.ContainsRune(name.ID, '?'):
+		return name, "", fmt.Errorf(`%s has a "?" inside; one "?" at the end makes an id optional`, quote(name.ID))
+	}
+	env, err = envName(name.ID)
+	if err != nil {
+		return name, "", err
+	}
+	return name, env, nil
+}
+
+// ids are the ids seen so far, by the environment variable each becomes.
+type ids map[string]deliver.WantedName
+
+func (seen ids) add(name deliver.WantedName, env string) error {
+	earlier, clash := seen[env]
+	switch {
+	case clash && earlier.ID == name.ID && earlier.Source == name.Source:
+		return fmt.Errorf("%s is listed before", quote(asWritten(name)))
+	case clash && earlier.ID == name.ID:
+		return fmt.Errorf("%s and %s are the same id; a pod has it from one source", quote(asWritten(earlier)), quote(asWritten(name)))
+	case clash:
+		return fmt.Errorf("%s and %s both become %s; a pod can have one of them", quote(asWritten(earlier)), quote(asWritten(name)), env)
+	}
+	seen[env] = name
+	return nil
+}
+
+// asWritten is the id with the source that it names.
+func asWritten(name deliver.WantedName) string {
+	if name.Source == "" {
+		return name.ID
+	}
+	return name.ID + "@" + name.Source
+}
+
+// quote shows an id with whatever is odd about it made visible.
+func quote(id string) string { return strconv.QuoteToASCII(shorten(id)) }

@@ -1,0 +1,135 @@
+package deliver
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/leoflow/secrets-csi/pkg/entry"
+	"github.com/leoflow/secrets-csi/pkg/provider"
+)
+
+// mostParts bounds the calls that one fetch is split into.
+const mostParts = 32
+
+// apart asks for the names of a request in parts.
+type apart struct {
+	source provider.Provider
+	group  []task
+	// calls and room are how many calls and how many bytes of values are left.
+	calls int
+	room  int64
+	// answered is set once any part was.
+	answered bool
+}
+
+// fetchApart asks again, part by part, where the provider answered all of a request in a
+// way that it must not: most often with more than one message holds. One entry that is too
+// large then is an entry that cannot be delivered, and hides nothing of the others, such
+// as that they were taken away. If that leads nowhere, whole stands.
+func (d *Deliverer) fetchApart(ctx context.Context, group []task, whole []provider.Outcome) []provider.Outcome {
+	a := apart{source: d.Providers[group[0].spec.Provider], group: group, calls: mostParts, room: d.VolumeSize}
+	first, second, ok := halves(request(group[0].spec))
+	if !ok {
+		return whole
+	}
+	outcomes := merge(a.ask(ctx, first), a.ask(ctx, second))
+	if outcomes == nil || !a.answered {
+		return whole
+	}
+	return outcomes
+}
+
+// ask is nil where the request cannot be answered in the calls that are left.
+func (a *apart) ask(ctx context.Context, asked provider.Request) []provider.Outcome {
+	if a.calls == 0 {
+		return nil
+	}
+	a.calls--
+	outcomes := fetchFrom(ctx, a.source, a.group, asked)
+	if !slices.ContainsFunc(outcomes, isProtocol) {
+		a.answered = true
+		a.take(outcomes)
+		return outcomes
+	}
+	if first, second, ok := halves(asked); ok {
+		return merge(a.ask(ctx, first), a.ask(ctx, second))
+	}
+	if asked.Connections.All || asked.Variables.All {
+		return nil
+	}
+	for i, outcome := range outcomes {
+		if isProtocol(outcome) {
+			outcomes[i] = provider.Outcome{Entries: refuseAll(asked, outcome.Err.Error())}
+		}
+	}
+	return outcomes
+}
+
+// take leaves out the values that there is no more room for.
+func (a *apart) take(outcomes []provider.Outcome) {
+	for i, outcome := range outcomes {
+		size := 0
+		for value := range values(outcome.Entries) {
+			size += value.Len()
+		}
+		if i == 0 {
+			a.room -= int64(size)
+		}
+		for at := range outcome.Entries {
+			if e := &outcome.Entries[at]; a.room < 0 && e.State == entry.Delivered {
+				e.Refuse(entry.Invalid, "all entries together are larger than the volume may be: ask for fewer entries, or give volumes more room")
+			}
+		}
+	}
+}
+
+func isProtocol(outcome provider.Outcome) bool { return errors.Is(outcome.Err, provider.ErrProtocol) }
+
+// halves splits a request by kind, or else by names.
+func halves(whole provider.Request) (first, second provider.Request, ok bool) {
+	connections, variables := whole.Connections, whole.Variables
+	switch {
+	case !isEmpty(connections) && !isEmpty(variables):
+		return provider.Request{Connections: connections}, provider.Request{Variables: variables}, true
+	case len(connections.Names) > 1:
+		a, b := split(connections)
+		return provider.Request{Connections: a}, provider.Request{Connections: b}, true
+	case len(variables.Names) > 1:
+		a, b := split(variables)
+		return provider.Request{Variables: a}, provider.Request{Variables: b}, true
+	}
+	return provider.Request{}, provider.Request{}, false
+}
+
+func isEmpty(selection provider.Selection) bool { return !selection.All && len(selection.Names) == 0 }
+
+func split(whole provider.Selection) (a, b provider.Selection) {
+	middle := len(whole.Names) / 2
+	return provider.Selection{Names: whole.Names[:middle]}, provider.Selection{Names: whole.Names[middle:]}
+}
+
+func refuseAll(asked provider.Request, why string) (entries []entry.Entry) {
+	for kind, selection := range map[entry.Kind]provider.Selection{entry.Connection: asked.Connections, entry.Variable: asked.Variables} {
+		for _, id := range selection.Names {
+			entries = append(entries, entry.Refused(entry.Name{Kind: kind, ID: id}, entry.Invalid, "fetching it alone: "+why))
+		}
+	}
+	return entries
+}
+
+// merge puts the answers to two parts of a request together; nil if there is not both. A
+// pod that was refused in one part is refused.
+func merge(a, b []provider.Outcome) []provider.Outcome {
+	if a == nil || b == nil {
+		return nil
+	}
+	merged := make([]provider.Outcome, len(a))
+	for i := range a {
+		if merged[i].Err = errors.Join(a[i].Err, b[i].Err); merged[i].Err != nil {
+			continue
+		}
+		merged[i].Entries = append(a[i].Entries, b[i].Entries...)
+	}
+	return merged
+}

@@ -1,0 +1,97 @@
+package deliver
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/leoflow/secrets-csi/pkg/entry"
+	"github.com/leoflow/secrets-csi/pkg/provider"
+	"github.com/leoflow/secrets-csi/pkg/provider/providertest"
+)
+
+// narrow is a provider whose messages hold so many bytes of variables, and no more.
+type narrow struct {
+	*providertest.Fake
+	bytes int
+}
+
+func (n *narrow) Fetch(ctx context.Context, pod provider.Identity, asked provider.Request) ([]entry.Entry, error) {
+	outcome := n.FetchGroup(ctx, []provider.Identity{pod}, asked)[0]
+	return outcome.Entries, outcome.Err
+}
+
+func (n *narrow) FetchGroup(ctx context.Context, pods []provider.Identity, asked provider.Request) []provider.Outcome {
+	outcomes := n.Fake.FetchGroup(ctx, pods, asked)
+	for i := range outcomes {
+		size := 0
+		for _, e := range outcomes[i].Entries {
+			size += e.Text.Len()
+		}
+		if size > n.bytes {
+			outcomes[i] = provider.Outcome{Err: fmt.Errorf("%w: the answer is larger than this node accepts", provider.ErrProtocol)}
+		}
+	}
+	return outcomes
+}
+
+// narrowly is a live volume with ten variables before a provider whose messages hold 100
+// bytes.
+func narrowly(t *testing.T) (*rig, Volume) {
+	t.Helper()
+	r := newRig(t)
+	r.Providers["core"] = &narrow{r.fake, 100}
+	v := r.volume(t, "a")
+	v.Variables = named(idsLike("key", 10)...)
+	for _, name := range v.Variables.Names {
+		r.fake.SetVariable(name.ID, "first")
+	}
+	require.NoError(t, r.Publish(t.Context(), v))
+	return r, v
+}
+
+func TestAnEntryThatNoMessageHoldsIsHeldAlone(t *testing.T) {
+	r, v := narrowly(t)
+	r.fake.SetVariable("key003", fmt.Sprintf("%0200d", 0))
+	r.fake.SetVariable("key004", "second")
+	r.fake.Deny("etl", connectionName("warehouse"))
+	r.look(t)
+	assert.NoFileExists(t, filepath.Join(v.TargetPath, "connections/warehouse"))
+	assert.Equal(t, "second", read(t, v, "variables/key004"))
+	assert.Equal(t, "first", read(t, v, "variables/key003"))
+	assert.Contains(t, entryOf(t, v, "key003").Held.Why, "the answer is larger than this node accepts")
+}
+
+func TestEntriesThatTogetherFitNoMessageComeInParts(t *testing.T) {
+	r, v := narrowly(t)
+	for _, name := range v.Variables.Names {
+		r.fake.SetVariable(name.ID, fmt.Sprintf("%050d", 0))
+	}
+	r.look(t)
+	assert.Equal(t, fmt.Sprintf("%050d", 0), read(t, v, "variables/key009"))
+	assert.Empty(t, must(r.Health(v.ID)).Problem)
+
+	r.VolumeSize = 200 // of values, all parts together
+	r.look(t)
+	assert.Contains(t, entryOf(t, v, "key009").Held.Why, "all entries together are larger than the volume may be")
+	assert.Equal(t, fmt.Sprintf("%050d", 0), read(t, v, "variables/key009"))
+}
+
+func TestAProviderThatAnswersNothingRightIsTakenAtItsWord(t *testing.T) {
+	r, v := narrowly(t)
+	r.fake.Fail(provider.ErrProtocol)
+	before := len(r.fake.Calls())
+	r.look(t)
+	assert.LessOrEqual(t, len(r.fake.Calls())-before, mostParts+1)
+	assert.Contains(t, must(r.Health(v.ID)).Problem, "fetching from core: protocol violated")
+	assert.Equal(t, "first", read(t, v, "variables/key003"))
+
+	refused := r.volume(t, "b")
+	before = len(r.fake.Calls())
+	require.Error(t, r.Publish(t.Context(), refused))
+	assert.Len(t, r.fake.Calls(), before+1, "a new pod is told at once")
+}

@@ -1,0 +1,139 @@
+package deliver
+
+import (
+	"slices"
+
+	"github.com/leoflow/secrets-csi/pkg/entry"
+	"github.com/leoflow/secrets-csi/pkg/mount"
+	"github.com/leoflow/secrets-csi/pkg/mount/layout"
+)
+
+// content is what a volume is to hold. What of it is held, mount settles.
+type content struct {
+	entries []mount.Entry
+	// rest keeps what the volume shows besides.
+	rest bool
+	// reasons are the lines of the entries that are not fresh, by name; unresolved are the
+	// connections among them whose references failed.
+	reasons    map[entry.Name]layout.Entry
+	unresolved []string
+	// late is set if any of these may be had soon.
+	late bool
+}
+
+// fate is what becomes of an entry in the volume.
+type fate int
+
+const (
+	deliver fate = iota // its file is there
+	hold                // its file stays as it is
+	leave               // it has no file
+	fail                // the volume is not made
+)
+
+// fateOf is the one table by which a volume is made:
+//
+//	the source says           new volume, required   new volume, optional   live volume
+//	a value                   deliver                deliver                deliver
+//	denied, missing           fail                   leave                  leave
+//	unavailable (reference)   fail                   fail                   hold
+//	invalid                   fail                   leave                  hold
+//
+// On a live volume no entry waits for another, and none is taken away for another's sake.
+func fateOf(state entry.State, required, live bool) fate {
+	switch {
+	case state == entry.Delivered:
+		return deliver
+	case live && isWithdrawal(state):
+		return leave
+	case live:
+		return hold
+	case required, state == entry.Unavailable:
+		return fail
+	default:
+		return leave
+	}
+}
+
+// isWithdrawal tells what somebody took away from what somebody broke.
+func isWithdrawal(state entry.State) bool {
+	return state == entry.Denied || state == entry.Missing
+}
+
+// contentOf makes the volume's content of the entries, or fails for all that keep it from
+// being made.
+func contentOf(t task, entries []entry.Entry) (content, error) {
+	made := content{entries: make([]mount.Entry, 0, len(entries)), reasons: map[entry.Name]layout.Entry{}}
+	var failed []layout.Entry
+	for _, e := range entries {
+		if e.Reference != nil {
+			made.late = t.live
+			if e.Reason() != "" {
+				made.unresolved = append(made.unresolved, e.ID)
+			}
+		}
+		required := t.spec.wanted(e.Kind).requires(e.ID)
+		// Who needs it in the environment has to be told of one that is too long.
+		e.Required = required && (e.State != entry.Delivered || e.Has(layout.NoticeTooLong))
+		message := mount.Entry{Entry: e.Entry, Value: e.Value, JSON: e.JSON}
+		switch fateOf(e.State, required, t.live) {
+		case fail:
+			failed = append(failed, e.Entry)
+		case hold:
+			message.Hold, message.Why = true, e.Reason()
+			if e.State == entry.Invalid && message.Why == "" {
+				message.Why = "it cannot be delivered"
+			}
+		case deliver, leave:
+		}
+		made.entries = append(made.entries, message)
+		if e.State != entry.Delivered && !isAwaited(e) {
+			made.reasons[e.Name()] = e.Entry
+		}
+	}
+	if len(failed) > 0 {
+		failure := failureOf(t.spec, failed)
+		failure.Unresolved = len(made.unresolved) > 0
+		return content{}, failure
+	}
+	return made, nil
+}
+
+// deliveredFirst says for each environment variable which entry the volume delivers and
+// goes on to, of what the provider speaks of. Only "*" brings ids that clash: of the others
+// the attributes allow none.
+func deliveredFirst(t task, entries []entry.Entry) map[string]string {
+	if !t.live || !t.spec.Connections.All && !t.spec.Variables.All {
+		return nil
+	}
+	shown, err := mount.Current(t.spec.TargetPath)
+	if err != nil {
+		return nil // nothing was
+	}
+	given := givenOf(entries)
+	first := map[string]string{}
+	for _, line := range shown.Manifest.Entries {
+		if line.State == layout.Delivered && given[line.Name()] {
+			first[line.Env] = line.ID
+		}
+	}
+	return first
+}
+
+// givenOf are the entries that nobody took away.
+func givenOf(entries []entry.Entry) map[entry.Name]bool {
+	given := make(map[entry.Name]bool, len(entries))
+	for _, e := range entries {
+		given[e.Name()] = !isWithdrawal(e.State)
+	}
+	return given
+}
+
+// withdrawal is the content that takes away what is denied or missing, and touches nothing
+// else: it needs no policy, no rendering and no room. Empty if nothing is.
+func withdrawal(t task, entries []entry.Entry) content {
+	taken := slices.DeleteFunc(slices.Clone(entries), func(e entry.Entry) bool { return !isWithdrawal(e.State) })
+	made, _ := contentOf(t, taken) // on a live volume nothing fails
+	made.rest = true
+	return made
+}

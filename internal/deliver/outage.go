@@ -1,0 +1,93 @@
+package deliver
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/leoflow/secrets-csi/internal/logkey"
+	"github.com/leoflow/secrets-csi/internal/schedule"
+	"github.com/leoflow/secrets-csi/pkg/provider"
+)
+
+// admit lets the group be asked for, unless the provider cannot be asked and it is not its
+// turn to find out whether that is still so.
+func (d *Deliverer) admit(cause string, group []task) (call schedule.Call, err error) {
+	spec := group[0].spec
+	d.set.plan(func(plan *schedule.Schedule) {
+		call, err = plan.Admit(spec.Provider, spec.Pod.Namespace, cause == publishing, time.Now())
+	})
+	return call, err
+}
+
+// settle takes in what the group was told, and logs where an outage begins or ends.
+func (d *Deliverer) settle(ctx context.Context, group []task, call schedule.Call, outcomes []provider.Outcome) {
+	verdict, why := judge(ctx, outcomes)
+	news := false
+	d.set.plan(func(plan *schedule.Schedule) { news = plan.Called(call, verdict, why, time.Now()) })
+	spec := group[0].spec
+	log := d.Log.With(logkey.Source, spec.Provider)
+	switch {
+	case !news:
+	case verdict == schedule.Answered:
+		log.Info("source can be asked again")
+	case verdict == schedule.Unanswered:
+		log.Warn("source does not answer a namespace; keeping its files", logkey.Namespace, spec.Pod.Namespace, logkey.Error, why)
+	default:
+		log.Warn("source cannot be asked; keeping all files", logkey.Error, why)
+	}
+	d.learn(group, outcomes)
+}
+
+// judge is what a call says of its provider, and why it was not answered. What was given
+// up here, and what panicked, says nothing.
+func judge(ctx context.Context, outcomes []provider.Outcome) (verdict schedule.Verdict, why error) {
+	why = unanswered(outcomes)
+	switch {
+	case ctx.Err() != nil, errors.Is(outcomes[0].Err, errPanic):
+		verdict = schedule.Undecided
+	case why == nil:
+		verdict = schedule.Answered
+	case provider.IsOfCall(why):
+		verdict = schedule.Unanswered
+	default:
+		verdict = schedule.Unreachable
+	}
+	return verdict, why
+}
+
+// unanswered is why the provider could not be asked, or nil if any pod has an answer. That
+// nobody can is said before that one cannot.
+func unanswered(outcomes []provider.Outcome) error {
+	why := outcomes[0].Err
+	for _, o := range outcomes {
+		if !errors.Is(o.Err, provider.ErrUnavailable) {
+			return nil
+		}
+		if !provider.IsOfCall(o.Err) {
+			why = o.Err
+		}
+	}
+	return why
+}
+
+// whyAway is why the volume's provider cannot be asked for it at present, or nil.
+func (d *Deliverer) whyAway(spec Volume) (err error) {
+	d.set.plan(func(plan *schedule.Schedule) {
+		err = plan.WhyAway(spec.Provider, spec.Pod.Namespace, time.Now())
+	})
+	return err
+}
+
+// Unreachable names the providers that cannot be asked at present, and says why.
+func (d *Deliverer) Unreachable() map[string]string {
+	found := map[string]string{}
+	d.set.plan(func(plan *schedule.Schedule) {
+		for name := range d.Providers {
+			if err := plan.Away(name, time.Now()); err != nil {
+				found[name] = err.Error()
+			}
+		}
+	})
+	return found
+}

@@ -1,0 +1,115 @@
+package deliver
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/leoflow/secrets-csi/internal/report"
+	"github.com/leoflow/secrets-csi/pkg/mount"
+	"github.com/leoflow/secrets-csi/pkg/mount/layout"
+)
+
+// placement is what stands in a volume after a good delivery.
+type placement struct {
+	generation uint64
+	// confirmed is when the provider said that it is right.
+	confirmed time.Time
+	// changed is false when the same content stood there already.
+	changed bool
+	// offline is set where the content was remembered.
+	offline bool
+	// superseded is set where a delivery that began later was placed before.
+	superseded bool
+	// lines are those of the manifest, withdrawn those that this delivery took away.
+	lines, withdrawn []layout.Entry
+}
+
+// place makes the volume hold the content. What this call created it undoes on
+// failure, and nothing else.
+func (d *Deliverer) place(t task, cause string, c content, from answer) (placement, error) {
+	defer d.targets.lock(t.spec.TargetPath)()
+	if d.set.isGone(t.volume) {
+		return placement{}, report.Failf(report.Busy, nil, "volume %s was unpublished meanwhile", t.spec.ID)
+	}
+	if t.begun.Number < t.placed {
+		_, health := d.set.look(t.volume)
+		return placement{generation: health.Generation, superseded: true}, nil
+	}
+	target := t.spec.TargetPath
+	created, err := d.mount(target, cause == publishing)
+	if err != nil {
+		return placement{}, failAt(target, "making the volume", err)
+	}
+	entries := c.entries
+	if !c.rest {
+		entries = slices.Concat(entries, t.carried())
+	}
+	written, err := mount.Write(target, mount.Content{
+		Entries: entries, Rest: c.rest,
+		Manifest: layout.Manifest{
+			Fetched: d.set.confirmedBy(t, from.fetched).UTC(), StaleAfter: int64(d.staleAfter(t.spec) / time.Second),
+			Offline: from.offline != nil,
+		},
+		Cap:  d.VolumeSize,
+		Mode: fs.FileMode(t.spec.Mode),
+		GID:  int(t.spec.Group),
+	})
+	if err != nil {
+		if created {
+			err = errors.Join(err, mount.Unmount(target))
+		}
+		return placement{}, failAt(target, "filling the volume", err)
+	}
+	t.placed = t.begun.Number
+	confirmed := from.fetched
+	if c.rest {
+		_, health := d.set.look(t.volume)
+		confirmed = health.Confirmed
+	}
+	return placement{
+		generation: written.Generation, confirmed: confirmed, changed: written.Changed, offline: from.offline != nil,
+		lines: written.Entries, withdrawn: written.Withdrawn,
+	}, nil
+}
+
+// mount gives the target its tmpfs, unless a generation is there. To tell whose tmpfs
+// that is may take reading the list of all mounts, which is not for each volume of each
+// rotation; nobody else's has a generation, and Write refuses a target without a tmpfs.
+//
+// A rotation mounts nothing: who took the mount away may be done with the path, and
+// values would stand there that nobody unpublishes.
+func (d *Deliverer) mount(target string, publishing bool) (created bool, err error) {
+	_, err = os.Lstat(filepath.Join(target, layout.DataLink))
+	switch {
+	case err == nil:
+		return false, nil
+	case !publishing:
+		return false, fmt.Errorf("%w: the next publish brings it back", mount.ErrNotMounted)
+	}
+	return d.mounter.Mount(target, mount.Options{SizeBytes: d.VolumeSize})
+}
+
+// failAt is a failure of mount's. Where on the node a volume is stays out of the message,
+// which the pod's author reads, and in Full, which the log has.
+func failAt(target, doing string, err error) *report.Error {
+	failure := report.Failf(placeReason(err), err, "%s: %v", doing, err)
+	without := strings.NewReplacer(target, "the target path", filepath.Dir(target)+"/", "").Replace(failure.Message)
+	if without != failure.Message {
+		failure.Message, failure.Full = without, failure.Message
+	}
+	return failure
+}
+
+// placeReason is mountReason where it is an entry that Missing would speak of.
+func placeReason(err error) report.Reason {
+	if errors.Is(err, mount.ErrNotMounted) {
+		return report.Internal
+	}
+	return mountReason(err)
+}

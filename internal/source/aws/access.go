@@ -1,0 +1,113 @@
+package aws
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"github.com/leoflow/secrets-csi/internal/source/secretmanager"
+	"github.com/leoflow/secrets-csi/pkg/entry"
+	"github.com/leoflow/secrets-csi/pkg/provider"
+	"github.com/leoflow/secrets-csi/pkg/secret"
+)
+
+const (
+	exchangingToken = "exchanging the pod's token for AWS credentials"
+	reading         = "reading the secret from Secrets Manager"
+	// versionIDLength is the least that an id has; a stage's label is shorter.
+	versionIDLength = 32
+)
+
+// session is one pod's under one role; the credentials exchange the token once and
+// renew by themselves.
+type session struct{ api *secretsmanager.Client }
+
+// Access implements secretmanager.Session.
+func (s *session) Access(ctx context.Context, ref entry.Reference) (secret.Text, error) {
+	input := &secretsmanager.GetSecretValueInput{SecretId: &ref.Name}
+	switch {
+	case len(ref.Version) >= versionIDLength:
+		input.VersionId = &ref.Version
+	case ref.Version != "":
+		input.VersionStage = &ref.Version
+	}
+	answer, err := s.api.GetSecretValue(ctx, input)
+	if err != nil {
+		return secret.Text{}, failure(reading, err)
+	}
+	if answer.SecretString == nil {
+		return secret.Text{}, secretmanager.Unusable("the secret is binary; store the key pair as text")
+	}
+	return secret.New(*answer.SecretString), nil
+}
+
+// exchanging gives the failures of an exchange their own text and kind, before the SDK
+// wraps them into those of the call that needed the credentials.
+type exchanging struct{ aws.CredentialsProvider }
+
+func (e exchanging) Retrieve(ctx context.Context) (aws.Credentials, error) {
+	credentials, err := e.CredentialsProvider.Retrieve(ctx)
+	if err != nil {
+		return aws.Credentials{}, failure(exchangingToken, err)
+	}
+	return credentials, nil
+}
+
+// codes of AWS's errors by what they mean here. The HTTP status says less: an expired
+// token and a throttled call are both 400.
+var codes = map[error][]string{
+	provider.ErrMissing: {"ResourceNotFoundException", "InvalidRequestException"}, // the latter: marked for deletion
+	provider.ErrDenied:  {"AccessDeniedException", "AccessDenied"},
+	provider.ErrUnauthenticated: {
+		"ExpiredToken", "ExpiredTokenException", "InvalidIdentityToken", "InvalidIdentityTokenException", "IDPRejectedClaim",
+		"UnrecognizedClientException", "InvalidClientTokenId", "InvalidSignatureException", "IncompleteSignature",
+	},
+	nil: {"DecryptionFailure", "InvalidParameterException", "ValidationException", "ValidationError", "RegionDisabledException", "OptInRequired"},
+	provider.ErrUnavailable: append([]string{
+		"InternalServiceError", "InternalServiceErrorException", "InternalFailure", "ServiceUnavailable", "IDPCommunicationError",
+	}, throttling...),
+}
+
+var throttling = []string{
+	"Throttling", "ThrottlingException", "ThrottledException", "TooManyRequestsException", "RequestLimitExceeded", "LimitExceededException",
+}
+
+func failure(doing string, err error) error {
+	var already *secretmanager.Failure
+	if errors.As(err, &already) {
+		return already
+	}
+	if named := ofCode(doing, err); named != nil {
+		return named
+	}
+	var answer *smithyhttp.ResponseError
+	if !errors.As(err, &answer) || answer.HTTPStatusCode() < http.StatusBadRequest {
+		return secretmanager.Unreachable(doing)
+	}
+	if doing == exchangingToken {
+		return secretmanager.ExchangeFailed(doing, answer.HTTPStatusCode(), answer.HTTPResponse().Header)
+	}
+	return secretmanager.AccessFailed(doing, answer.HTTPStatusCode(), answer.HTTPResponse().Header)
+}
+
+func ofCode(doing string, err error) error {
+	var answer smithy.APIError
+	if !errors.As(err, &answer) {
+		return nil
+	}
+	for kind, names := range codes {
+		if slices.Contains(names, answer.ErrorCode()) {
+			return &secretmanager.Failure{
+				Kind: kind, Text: doing + ": " + answer.ErrorCode(),
+				Throttled: slices.Contains(throttling, answer.ErrorCode()),
+			}
+		}
+	}
+	return nil
+}

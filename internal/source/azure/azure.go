@@ -1,0 +1,133 @@
+// Package azure reads Azure Key Vault under a pod's identity: the pod's token is the
+// client assertion of the application, or managed identity, that the service
+// account's annotations name.
+package azure
+
+import (
+	"context"
+	"crypto/x509"
+	"net/http"
+	"regexp"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/cloud"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/log"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
+	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets"
+
+	"github.com/leoflow/secrets-csi/internal/source/secretmanager"
+)
+
+// The annotations of a service account that workload identity on Azure documents.
+const (
+	ClientAnnotation = "azure.workload.identity/client-id"
+	TenantAnnotation = "azure.workload.identity/tenant-id"
+)
+
+// Config says where Azure is.
+type Config struct {
+	// Tenant is that of service accounts whose annotations name none.
+	Tenant string
+	// TokenAudience is that of the pod's token; "api://AzureADTokenExchange" by default.
+	TokenAudience string
+	// AuthorityHost is where tokens are exchanged, a URL; that of the public cloud where
+	// empty.
+	AuthorityHost string
+	// VaultEndpoint is a URL that stands for every vault; for tests and emulators.
+	VaultEndpoint string
+	// Roots verify both; those of the system where nil.
+	Roots *x509.CertPool
+	// RequestTimeout bounds one request over HTTP; five seconds by default.
+	RequestTimeout time.Duration
+}
+
+// Cloud implements secretmanager.Cloud.
+type Cloud struct {
+	config Config
+	http   *http.Client
+}
+
+// New returns a Cloud; it asks nobody yet.
+func New(config Config) *Cloud {
+	if config.TokenAudience == "" {
+		config.TokenAudience = "api://AzureADTokenExchange"
+	}
+	// The SDK's log is the whole process's and is turned on by the environment; it prints
+	// what servers answer, and that may be a token.
+	log.SetListener(nil)
+	return &Cloud{config, secretmanager.NewHTTPClient(config.Roots, config.RequestTimeout, nil)}
+}
+
+// Close closes the connections that are idle.
+func (c *Cloud) Close() error {
+	c.http.CloseIdleConnections()
+	return nil
+}
+
+// Annotations implements secretmanager.Cloud.
+func (*Cloud) Annotations() []string { return []string{ClientAnnotation, TenantAnnotation} }
+
+var identifier = regexp.MustCompile(`^[0-9A-Za-z.-]+$`)
+
+// Open implements secretmanager.Cloud.
+func (c *Cloud) Open(subject secretmanager.Subject) (secretmanager.Session, error) {
+	token, err := subject.Token(c.config.TokenAudience)
+	if err != nil {
+		return nil, err
+	}
+	client, err := annotated(subject, ClientAnnotation, "")
+	if err != nil {
+		return nil, err
+	}
+	tenant, err := annotated(subject, TenantAnnotation, c.config.Tenant)
+	if err != nil {
+		return nil, err
+	}
+	assert := func(context.Context) (string, error) { return token.Reveal(), nil }
+	made, err := azidentity.NewClientAssertionCredential(tenant, client, assert, &azidentity.ClientAssertionCredentialOptions{
+		ClientOptions: c.options(),
+		// The configured authority is trusted because the operator named it.
+		DisableInstanceDiscovery: c.config.AuthorityHost != "",
+	})
+	if err != nil {
+		return nil, secretmanager.Unusable("the driver's authority for Azure cannot be used; correct it")
+	}
+	api, err := c.vault(subject.Location, inTenant{made, tenant})
+	if err != nil {
+		return nil, secretmanager.Unusable("the vault cannot be used; correct key_vault_url")
+	}
+	return &session{api}, nil
+}
+
+func (c *Cloud) vault(location string, credential azcore.TokenCredential) (*azsecrets.Client, error) {
+	options := azsecrets.ClientOptions{ClientOptions: c.options()}
+	if c.config.VaultEndpoint != "" {
+		location, options.DisableChallengeResourceVerification = c.config.VaultEndpoint, true
+	}
+	return azsecrets.NewClient(location, credential, &options)
+}
+
+func annotated(subject secretmanager.Subject, annotation, otherwise string) (string, error) {
+	value, set := subject.Annotations[annotation]
+	account := "service account " + subject.Pod.Namespace + "/" + subject.Pod.ServiceAccount
+	switch {
+	case set && (len(value) > 255 || !identifier.MatchString(value)):
+		return "", secretmanager.Unusable("annotation " + annotation + " of " + account + " is not an id; correct it")
+	case set:
+		return value, nil
+	case otherwise == "":
+		return "", secretmanager.Unusable(account + " lacks the annotation " + annotation + "; add it")
+	}
+	return otherwise, nil
+}
+
+// options leave retrying to whoever calls a session.
+func (c *Cloud) options() azcore.ClientOptions {
+	options := azcore.ClientOptions{Transport: c.http, Retry: policy.RetryOptions{MaxRetries: -1}}
+	if c.config.AuthorityHost != "" {
+		options.Cloud = cloud.Configuration{ActiveDirectoryAuthorityHost: c.config.AuthorityHost}
+	}
+	return options
+}

@@ -1,0 +1,136 @@
+package gcp
+
+import (
+	"context"
+	"errors"
+	"hash/crc32"
+	"net"
+	"net/http"
+	"time"
+
+	"cloud.google.com/go/secretmanager/apiv1/secretmanagerpb"
+	"github.com/googleapis/gax-go/v2"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/connectivity"
+	"google.golang.org/grpc/status"
+
+	"github.com/leoflow/secrets-csi/internal/source/secretmanager"
+	"github.com/leoflow/secrets-csi/pkg/entry"
+	"github.com/leoflow/secrets-csi/pkg/provider"
+	"github.com/leoflow/secrets-csi/pkg/secret"
+)
+
+const (
+	exchanging = "exchanging the pod's token for Google Cloud's"
+	reading    = "reading the secret from Secret Manager"
+)
+
+// Access implements secretmanager.Session.
+func (s *session) Access(ctx context.Context, ref entry.Reference) (secret.Text, error) {
+	token, err := s.credentials.Token(ctx)
+	if err != nil {
+		return secret.Text{}, exchangeFailure(err)
+	}
+	at, err := s.endpoints.at(ref.Region)
+	if err != nil {
+		return secret.Text{}, secretmanager.Unreachable(reading)
+	}
+	answer, err := at.api.AccessSecretVersion(ctx,
+		&secretmanagerpb.AccessSecretVersionRequest{Name: resourceName(ref)},
+		gax.WithRetry(nil), gax.WithGRPCOptions(grpc.PerRPCCredentials(bearer{secret.New(token.Value)})))
+	if err != nil {
+		return secret.Text{}, at.failure(ctx, err)
+	}
+	payload := answer.GetPayload()
+	if sum := payload.DataCrc32C; sum != nil && *sum != int64(crc32.Checksum(payload.GetData(), crc32.MakeTable(crc32.Castagnoli))) {
+		return secret.Text{}, secretmanager.Unreachable(reading)
+	}
+	return secret.New(string(payload.GetData())), nil
+}
+
+func resourceName(ref entry.Reference) string {
+	project := "projects/" + ref.Location
+	if ref.Region != "" {
+		project += "/locations/" + ref.Region
+	}
+	return project + "/secrets/" + ref.Name + "/versions/" + orDefault(ref.Version, "latest")
+}
+
+// bearer puts one pod's token into one call.
+type bearer struct{ token secret.Text }
+
+func (b bearer) GetRequestMetadata(context.Context, ...string) (map[string]string, error) {
+	return map[string]string{"authorization": "Bearer " + b.token.Reveal()}, nil
+}
+
+func (bearer) RequireTransportSecurity() bool { return true }
+
+// keepStatus keeps the status of a failed exchange, which the SDK would melt into a
+// text along with the answer.
+func keepStatus(response *http.Response) error {
+	if response.StatusCode < http.StatusMultipleChoices {
+		return nil
+	}
+	return secretmanager.ExchangeFailed(exchanging, response.StatusCode, response.Header)
+}
+
+func exchangeFailure(err error) error {
+	var failure *secretmanager.Failure
+	if errors.As(err, &failure) {
+		return failure
+	}
+	return secretmanager.Unreachable(exchanging)
+}
+
+// kinds of the codes that Secret Manager answers with; any other says that the
+// reference cannot be used.
+var kinds = map[codes.Code]error{
+	codes.NotFound: provider.ErrMissing,
+	// The version is disabled or destroyed.
+	codes.FailedPrecondition: provider.ErrMissing,
+	codes.PermissionDenied:   provider.ErrDenied,
+	codes.Unauthenticated:    provider.ErrUnauthenticated,
+	codes.ResourceExhausted:  provider.ErrUnavailable,
+	codes.Unavailable:        provider.ErrUnavailable,
+	codes.DeadlineExceeded:   provider.ErrUnavailable,
+	codes.Canceled:           provider.ErrUnavailable,
+	codes.Aborted:            provider.ErrUnavailable,
+	codes.Internal:           provider.ErrUnavailable,
+	codes.Unknown:            provider.ErrUnavailable,
+}
+
+func (e *endpoint) failure(ctx context.Context, err error) error {
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+		return secretmanager.Unreachable(reading)
+	}
+	answer := status.Convert(err)
+	isUnreached := answer.Code() == codes.Unavailable && e.conn.GetState() == connectivity.TransientFailure
+	if isUnreached && !e.isHost(ctx) {
+		return secretmanager.NoSuchHost(e.host)
+	}
+	return &secretmanager.Failure{
+		Kind: kinds[answer.Code()], Text: reading + ": " + answer.Code().String(),
+		Throttled:  answer.Code() == codes.ResourceExhausted,
+		RetryAfter: retryDelay(answer),
+		Unreached:  isUnreached,
+	}
+}
+
+// isHost is false where the DNS says that it has no such host, which gRPC does not tell from
+// one that does not answer.
+func (e *endpoint) isHost(ctx context.Context) bool {
+	_, err := net.DefaultResolver.LookupHost(ctx, e.host)
+	var name *net.DNSError
+	return !errors.As(err, &name) || !name.IsNotFound
+}
+
+func retryDelay(answer *status.Status) time.Duration {
+	for _, detail := range answer.Details() {
+		if info, is := detail.(*errdetails.RetryInfo); is {
+			return info.GetRetryDelay().AsDuration()
+		}
+	}
+	return 0
+}
