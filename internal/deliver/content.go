@@ -13,8 +13,8 @@ type content struct {
 	entries []mount.Entry
 	// rest keeps what the volume shows besides.
 	rest bool
-	// reasons are the lines of the entries that are not fresh, by name; unresolved are the
-	// connections among them whose references failed.
+	// reasons are the lines of the entries that are not fresh, by name: awaited ones may give
+	// none. unresolved are the connections among them whose references failed.
 	reasons    map[entry.Name]layout.Entry
 	unresolved []string
 	// late is set if any of these may be had soon.
@@ -87,7 +87,7 @@ func contentOf(t task, entries []entry.Entry) (content, error) {
 		case deliver, leave:
 		}
 		made.entries = append(made.entries, message)
-		if e.State != entry.Delivered && !isAwaited(e) {
+		if e.State != entry.Delivered {
 			made.reasons[e.Name()] = e.Entry
 		}
 	}

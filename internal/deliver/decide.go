@@ -110,14 +110,18 @@ func patienceOf(t task, entries []entry.Entry) time.Duration {
 // giveUp has what was waited for in vain again and again say so.
 func giveUp(t task, entries []entry.Entry) {
 	for i := range entries {
-		if t.failures >= patientFailures && isAwaited(entries[i]) {
-			entries[i].Refuse(entry.Unavailable, fmt.Sprintf("resolving reference: no answer within %v; it is asked again", patience))
+		if t.failures >= patientFailures && isAwaited(entries[i].Entry) {
+			entries[i].Refuse(entry.Unavailable, noAnswer)
 		}
 	}
 }
 
-// isAwaited tells an entry whose reference is still being resolved.
-func isAwaited(e entry.Entry) bool { return e.State == entry.Unavailable && e.Reason() == "" }
+var noAnswer = "resolving reference: no answer within " + patience.String() + "; it is asked again"
+
+// isAwaited tells the line of an entry whose reference is still being resolved.
+func isAwaited(line layout.Entry) bool {
+	return line.State == entry.Unavailable && (line.Reason() == "" || line.Reason() == noAnswer)
+}
 
 // resolve fetches what an entry's reference points at, under the pod's identity, and has the
 // policy put it in its place. Its error is a panic of the Resolver's.

@@ -53,6 +53,7 @@ func (e ending) entriesOf(spec Volume, lines []layout.Entry, gone bool) []report
 		made[i].Entry = line
 		if gone || line.State != layout.Delivered || line.Held != nil {
 			made[i].Why = e.reasonOf(line)
+			made[i].Awaited = isAwaited(e.reasons[line.Name()])
 			made[i].Unresolved = line.Kind == layout.Connection && slices.Contains(e.unresolved, line.ID)
 		}
 		made[i].Needed = gone && spec.wanted(line.Kind).requires(line.ID)
@@ -64,9 +65,12 @@ func (e ending) entriesOf(spec Volume, lines []layout.Entry, gone bool) []report
 // at all.
 func (e ending) reasonOf(line layout.Entry) layout.Entry {
 	known, found := e.reasons[line.Name()]
+	isUnexplained := isAwaited(known) && known.Reason() == ""
 	switch {
-	case found:
+	case found && !isUnexplained:
 		return known
+	case line.Held != nil && isUnexplained:
+		return entry.Refused(line.Name(), entry.Unavailable, line.Held.Why).Entry
 	case line.Held != nil: // by mount, for want of room, or since before
 		return entry.Refused(line.Name(), entry.Invalid, line.Held.Why).Entry
 	case line.State == layout.Delivered: // it was, and "*" has it no more
