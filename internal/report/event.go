@@ -118,7 +118,7 @@ func (r Report) recordWithdrawn(recorder Recorder) {
 		}
 	}
 	if len(left) > 0 {
-		told, _ := Describe(r.Volume, left)
-		recorder.Record(r.Volume, EventEntryWithdrawn, "withdrawn: "+told)
+		short, _ := Describe(r.Volume, left)
+		recorder.Record(r.Volume, EventEntryWithdrawn, "withdrawn: "+short)
 	}
 }

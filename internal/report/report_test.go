@@ -65,7 +65,7 @@ func (r Report) tell(t *testing.T, events *Events) (line map[string]any, recorde
 	var told diary
 	to := Complete(Readers{Log: slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})), Recorder: &told})
 	r.Conclude()
-	r.Tell(to, events, &Said{})
+	r.Send(to, events, &Said{})
 	require.NoError(t, json.NewDecoder(&log).Decode(&line))
 	return line, told
 }

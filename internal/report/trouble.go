@@ -75,8 +75,8 @@ func (r *Report) concludeOf(event EventReason, intro string, chosen func(Entry) 
 	if len(why) == 0 {
 		return
 	}
-	told, _ := Describe(r.Volume, why)
-	one.text = intro + told
+	short, _ := Describe(r.Volume, why)
+	one.text = intro + short
 	r.troubles = append(r.troubles, one)
 }
 
