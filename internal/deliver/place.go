@@ -50,7 +50,7 @@ func (d *Deliverer) place(tasks []task, cause string, c content, from answer) (p
 	entries, confirmed, offline := c.entries, from.fetched, from.offline != nil
 	if c.rest {
 		_, health := d.set.look(t.share)
-		confirmed = health.Confirmed
+		confirmed, offline = health.Confirmed, health.Offline
 	} else {
 		entries = slices.Concat(entries, t.carried())
 	}

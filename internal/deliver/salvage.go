@@ -9,10 +9,14 @@ import (
 	"github.com/leoflow/secrets-csi/pkg/mount/layout"
 )
 
-// salvage carries out what a delivery that failed can do all the same: what was taken away leaves.
+// salvage carries out what a delivery that failed can do all the same: what was taken away leaves,
+// and the manifest of a volume that is stale says of its entries since when and why they are held.
 // If a withdrawal fails, and the volume still shows any of it, that is told.
 func (d *Deliverer) salvage(t task, cause string, from answer, e *ending) {
 	alone := withdrawal(t, from.Entries)
+	if from.Err != nil && d.set.isStale(t.share) {
+		alone = heldAsItStands(t, e.err.Error())
+	}
 	if len(alone.entries) == 0 {
 		return
 	}
@@ -50,4 +54,22 @@ func stillShown(shown layout.Manifest, alone content) (lines []layout.Entry) {
 		}
 	}
 	return lines
+}
+
+// heldAsItStands is the content that holds every entry which the share delivers, and touches
+// nothing else.
+func heldAsItStands(t task, why string) content {
+	made := content{rest: true, reasons: map[entry.Name]layout.Entry{}}
+	shown, err := mount.Current(t.spec.TargetPath)
+	if err != nil {
+		return made
+	}
+	for _, line := range t.own(shown.Manifest.Entries) {
+		if line.State == layout.Delivered {
+			refused := entry.Refused(line.Name(), entry.Unavailable, why).Entry
+			made.entries = append(made.entries, mount.Entry{Entry: refused, Hold: true, Why: why})
+			made.reasons[line.Name()] = refused
+		}
+	}
+	return made
 }

@@ -1,14 +1,22 @@
 package deliver
 
 import (
+	"context"
 	"time"
 
 	"github.com/leoflow/secrets-csi/internal/report"
+	"github.com/leoflow/secrets-csi/pkg/provider"
 )
 
 // staleAfter is how old the share's last confirmation may grow before its readers should doubt
 // it. Nothing changes that.
 func (s *set) staleAfter(spec Volume) time.Duration { return s.schedule.StaleAfter(spec.Refresh) }
+
+func (s *set) isStale(one *share) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.staleAt(one, time.Now())
+}
 
 // staleAt reports whether readers of the share's files should doubt them.
 func (s *set) staleAt(one *share, now time.Time) bool {
@@ -40,8 +48,10 @@ func (s *set) confirmedBy(t task, at time.Time) time.Time {
 	return at
 }
 
-// reportStale tells the pods whose files have just become so old that they are in doubt.
-func (d *Deliverer) reportStale() {
+// reportStale tells the pods whose files have just become so old that they are in doubt, and has
+// their manifests say so where their source cannot be asked. One that answers, and refuses, has
+// them say so when it next does.
+func (d *Deliverer) reportStale(ctx context.Context) {
 	for _, one := range d.set.turnedStale(time.Now()) {
 		spec, health := d.set.look(one)
 		message := "the files were last confirmed " + health.Age() + " ago"
@@ -49,5 +59,21 @@ func (d *Deliverer) reportStale() {
 			message = full.Problem
 		}
 		d.Recorder.Record(subject(spec), report.EventVolumeStale, message)
+		if why := d.fetcher.whyAway(spec); why != nil {
+			if begun, idle := d.set.beginIdle(one); idle {
+				from := answer{Outcome: provider.Outcome{Err: why}, fetched: time.Now()}
+				_ = d.fill(ctx, rotating, []task{begun}, []answer{from}) // which reports it
+			}
+		}
 	}
+}
+
+// beginIdle starts a delivery of the share, unless one is under way, which knows more.
+func (s *set) beginIdle(one *share) (begun task, idle bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if one.of.gone || !s.schedule.IsIdle(one.id()) {
+		return task{}, false
+	}
+	return one.task(s.schedule.Begin(one.id(), time.Now())), true
 }
