@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"github.com/leoflow/secrets-csi/internal/jsontext"
+	"github.com/leoflow/secrets-csi/pkg/airflow"
 )
 
 // fields is an extra: a JSON object whose order and whose unread values stay as they
@@ -20,30 +21,31 @@ type field struct {
 	value json.RawMessage
 }
 
-var errNotObject = errors.New("not a JSON object")
-
-func parseFields(text string) (fields, error) {
-	whole := []byte(text)
-	if jsontext.Check(whole) != nil {
-		return nil, errNotObject
+// parseFields says in its error what stands where an object should, and what to do.
+func parseFields(object string) (fields, error) {
+	whole := []byte(object)
+	if jsontext.Check(whole) != nil || !jsontext.IsObject(jsontext.Trim(whole).Value) {
+		return nil, notObject(object)
 	}
-	return splitFields(jsontext.Trim(whole).Value)
-}
-
-// splitFields takes apart a value known to be valid.
-func splitFields(valid []byte) (fields, error) {
-	if !jsontext.IsObject(valid) {
-		return nil, errNotObject
-	}
-	members, err := jsontext.Members(valid)
+	members, err := jsontext.Members(jsontext.Trim(whole).Value)
 	if err != nil {
-		return nil, errNotObject
+		return nil, notObject(object)
 	}
 	split := make(fields, len(members))
 	for i, member := range members {
 		split[i] = field{member.Key, member.Value}
 	}
 	return split.withoutRepeats(), nil
+}
+
+func notObject(written string) error {
+	if inner, ok := text(json.RawMessage(written)); ok && airflow.IsJSON(inner) {
+		return errors.New("is JSON text inside a JSON string; store the object itself")
+	}
+	if airflow.IsJSON(written) {
+		return errors.New("is JSON but not an object; hooks read named fields, so store an object")
+	}
+	return errors.New("is not JSON; store a JSON object")
 }
 
 // withoutRepeats takes one look at each field: whoever writes a connection says how many
