@@ -68,19 +68,6 @@ func put(c cloud, d *draft, ref entry.Reference, fetched secret.Text) error {
 	return nil
 }
 
-// Probe grades a connection as it is stored, before any reference is resolved.
-func Probe(conn airflow.Connection) entry.Grade {
-	_, chosen, err := rewrite(conn, nil)
-	switch {
-	case err != nil:
-		return broken(err.Error())
-	case chosen.grade.State == "":
-		return valid("no cloud credential")
-	default:
-		return chosen.grade
-	}
-}
-
 // cloud is what differs from one cloud to the next. A new cloud is one type with these
 // methods and a place in clouds.
 type cloud interface {
@@ -142,4 +129,32 @@ func refuseUnserved(conn airflow.Connection) error {
 		}
 	}
 	return nil
+}
+
+// The states of a grade, which is what can be said about a connection's credential by
+// looking at it, without a network. They are part of the manifest and do not change.
+const (
+	// Valid: nothing is missing and nothing contradicts itself.
+	Valid = "valid"
+	// Runtime: whether it works is decided when the task runs.
+	Runtime = "runtime"
+	// Broken: it cannot work, or would work under an identity that nobody meant.
+	Broken = "broken"
+)
+
+func valid(reason string) entry.Grade   { return entry.Grade{State: Valid, Reason: reason} }
+func runtime(reason string) entry.Grade { return entry.Grade{State: Runtime, Reason: reason} }
+func broken(reason string) entry.Grade  { return entry.Grade{State: Broken, Reason: reason} }
+
+// Probe grades a connection as it is stored, before any reference is resolved.
+func Probe(conn airflow.Connection) entry.Grade {
+	_, chosen, err := rewrite(conn, nil)
+	switch {
+	case err != nil:
+		return broken(err.Error())
+	case chosen.grade.State == "":
+		return valid("no cloud credential")
+	default:
+		return chosen.grade
+	}
 }
