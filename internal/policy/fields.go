@@ -8,7 +8,6 @@ import (
 	"strconv"
 
 	"github.com/leoflow/secrets-csi/internal/jsontext"
-	"github.com/leoflow/secrets-csi/pkg/airflow"
 )
 
 // fields is an extra: a JSON object whose order and whose unread values stay as they
@@ -23,11 +22,11 @@ type field struct {
 
 // parseFields says in its error what stands where an object should, and what to do.
 func parseFields(object string) (fields, error) {
-	whole := []byte(object)
-	if jsontext.Check(whole) != nil || !jsontext.IsObject(jsontext.Trim(whole).Value) {
+	whole, err := jsontext.Parse([]byte(object))
+	if err != nil || !whole.IsObject() {
 		return nil, notObject(object)
 	}
-	members, err := jsontext.Members(jsontext.Trim(whole).Value)
+	members, err := whole.Members()
 	if err != nil {
 		return nil, notObject(object)
 	}
@@ -39,10 +38,12 @@ func parseFields(object string) (fields, error) {
 }
 
 func notObject(written string) error {
-	if inner, ok := text(json.RawMessage(written)); ok && airflow.IsJSON(inner) {
+	isJSON := func(text string) bool { _, err := jsontext.Parse([]byte(text)); return err == nil }
+	inner, isText := text(json.RawMessage(written))
+	switch {
+	case isText && isJSON(inner):
 		return errors.New("is JSON text inside a JSON string; store the object itself")
-	}
-	if airflow.IsJSON(written) {
+	case isJSON(written):
 		return errors.New("is JSON but not an object; hooks read named fields, so store an object")
 	}
 	return errors.New("is not JSON; store a JSON object")
@@ -133,7 +134,7 @@ func (f fields) encode() string {
 	return out.String()
 }
 
-func quote(text string) json.RawMessage { return jsontext.AppendQuoted(nil, text) }
+func quote(text string) json.RawMessage { return jsontext.AppendText(nil, text) }
 
 // text returns the value of a JSON string.
 func text(value json.RawMessage) (string, bool) {

@@ -83,7 +83,8 @@ func (c Connection) Validate() error {
 		if !utf8.ValidString(c.Extra.Reveal()) {
 			return &FieldError{Field: "extra", Reason: "is not UTF-8; Airflow holds text only"}
 		}
-		return checkExtra(c.Extra.Reveal())
+		_, _, err := readExtra(c.Extra.Reveal())
+		return err
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package airflow
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -37,20 +38,25 @@ func ParseJSON(id string, text []byte) (Connection, error) {
 	return conn, nil
 }
 
+// maxMembers is more than there are fields, so that what has more holds an unknown one.
+const maxMembers = 16
+
 func connectionMembers(text []byte) ([]jsontext.Member, error) {
-	if err := jsontext.Check(text); err != nil {
-		return nil, err
-	}
-	object := jsontext.Trim(text)
-	if !jsontext.IsObject(object.Value) {
-		return nil, errors.New("it must be an object")
-	}
-	members, err := jsontext.Members(object.Value)
+	object, err := jsontext.Parse(text)
 	if err != nil {
 		return nil, err
 	}
-	if member, twice := jsontext.Twice(members); twice {
-		return nil, fieldError(member, "is given twice; remove one")
+	if !object.IsObject() {
+		return nil, errors.New("it must be an object")
+	}
+	members, err := object.Members()
+	if err != nil {
+		return nil, err
+	}
+	for i, member := range members[:min(len(members), maxMembers)] {
+		if slices.ContainsFunc(members[:i], func(earlier jsontext.Member) bool { return earlier.Key == member.Key }) {
+			return nil, fieldError(member, "is given twice; remove one")
+		}
 	}
 	return members, nil
 }
@@ -177,17 +183,16 @@ func (c *Connection) takeExtra(held *values, member jsontext.Member) error {
 	case text == "null" || text == "false" || text == `""` || isEmptyJSON(text):
 		return nil
 	case text[0] == '{':
-		object, err := canonicalExtra(text)
-		if err != nil {
-			return atMember(member, err)
+		if member.HasLoneSurrogate() {
+			return fieldError(member, surrogateReason)
 		}
-		held.extra = secret.New(object)
+		held.extra = secret.New(canonical(member.Item))
 	case text[0] == '"':
 		if err := held.takeExtraText(member); err != nil {
 			return err
 		}
 	default:
-		return fieldError(member, extraReason)
+		return fieldError(member, "must be a JSON object, such as {\"key\": \"value\"}, or text")
 	}
 	c.Extra = &held.extra
 	return nil
@@ -225,7 +230,7 @@ func memberText(member jsontext.Member) (text string, present bool, err error) {
 	if member.Value[0] != '"' {
 		return "", false, fieldError(member, "must be a string; put it in quotes")
 	}
-	text, err = jsontext.Text(member.Value)
+	text, err = member.Text()
 	if err != nil {
 		return "", false, fieldError(member, err.Error())
 	}
