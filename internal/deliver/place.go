@@ -32,7 +32,7 @@ type placement struct {
 
 // place makes the volume hold the content, which is that of all tasks: of one, or of all shares
 // of a new volume. What this call created it undoes on failure, and nothing else.
-func (d *Deliverer) place(tasks []task, cause string, c content, from answer) (placement, error) {
+func (d *Deliverer) place(tasks []task, c content, from answer) (placement, error) {
 	t := tasks[0]
 	defer d.targets.lock(t.spec.TargetPath)()
 	health, gone, ofAll := d.set.known(t, from.fetched)
@@ -43,14 +43,14 @@ func (d *Deliverer) place(tasks []task, cause string, c content, from answer) (p
 		return placement{generation: health.Generation, superseded: true}, nil
 	}
 	target := t.spec.TargetPath
-	created, err := d.mount(target, cause == publishing)
+	created, err := d.mount(target, t.podWaits)
 	if err != nil {
 		return placement{}, failAt(target, "making the volume", err)
 	}
 	entries, confirmed, offline := c.entries, from.fetched, from.offline != nil
 	if c.rest {
 		confirmed, offline = health.Confirmed, health.Offline
-	} else {
+	} else if len(tasks) == 1 {
 		entries = slices.Concat(entries, t.carried())
 	}
 	written, err := mount.Write(target, mount.Content{
@@ -84,12 +84,12 @@ func (d *Deliverer) place(tasks []task, cause string, c content, from answer) (p
 //
 // A rotation mounts nothing: who took the mount away may be done with the path, and
 // values would stand there that nobody unpublishes.
-func (d *Deliverer) mount(target string, publishing bool) (created bool, err error) {
+func (d *Deliverer) mount(target string, podWaits bool) (created bool, err error) {
 	_, err = os.Lstat(filepath.Join(target, layout.DataLink))
 	switch {
 	case err == nil:
 		return false, nil
-	case !publishing:
+	case !podWaits:
 		return false, fmt.Errorf("%w: the next publish brings it back", mount.ErrNotMounted)
 	}
 	return d.mounter.Mount(target, mount.Options{SizeBytes: d.VolumeSize})

@@ -20,10 +20,10 @@ type ending struct {
 }
 
 // reportOf makes the report of a delivery; health is how the volume was just now.
-func (e ending) reportOf(t task, cause string, health report.Health) report.Report {
+func (e ending) reportOf(t task, health report.Health) report.Report {
 	gone := errors.Is(e.err, mount.ErrNotMounted)
 	made := report.Report{
-		Volume: subject(t.spec), Cause: t.whyNow(cause), Superseded: e.superseded, MountGone: gone,
+		Volume: subject(t.spec), Cause: t.cause(), Superseded: e.superseded, MountGone: gone,
 		WasLive: t.live, IsLive: e.generation > 0 || health.Generation > 0 && !gone,
 		Generation: e.generation, Confirmed: e.confirmed, Changed: e.changed, Offline: e.offline, Late: e.late,
 		Entries: e.entriesOf(t.spec, t.own(e.lines), false), Withdrawn: e.entriesOf(t.spec, e.withdrawn, true), Pending: e.pending,
@@ -83,13 +83,11 @@ func (e ending) reasonOf(line layout.Entry) layout.Entry {
 	return line
 }
 
-// whyNow is why the delivery began.
-func (t task) whyNow(cause string) string {
+// cause is why the delivery began.
+func (t task) cause() string {
 	switch {
-	case cause == publishing && t.live:
-		return "republish"
-	case cause == publishing:
-		return publishing
+	case t.podWaits:
+		return "publish"
 	case !t.begun.NotifiedAt.IsZero():
 		return "watch"
 	case t.begun.Failures > 0:
@@ -101,12 +99,12 @@ func (t task) whyNow(cause string) string {
 
 // report makes the report of a delivery, takes it in and sends it to whoever reads it. It returns
 // why the delivery failed. Whatever happens, the share is not under way any more.
-func (d *Deliverer) report(t task, cause string, e ending) error {
+func (d *Deliverer) report(t task, e ending) error {
 	_, health := d.set.look(t.share)
 	var made report.Report
-	err := d.guard.run(t.spec, func() error { made = e.reportOf(t, cause, health); return nil })
+	err := d.guard.run(t.spec, func() error { made = e.reportOf(t, health); return nil })
 	if err != nil {
-		made = ending{err: err}.reportOf(t, cause, health)
+		made = ending{err: err}.reportOf(t, health)
 	}
 	d.set.end(t, made)
 	err = d.guard.run(t.spec, func() error { made.Send(d.Readers, &t.events, &d.said); return nil })

@@ -12,7 +12,7 @@ import (
 // salvage carries out what a delivery that failed can do all the same: what was taken away leaves,
 // and the manifest of a volume that is stale says of its entries since when and why they are held.
 // If a withdrawal fails, and the volume still shows any of it, that is told.
-func (d *Deliverer) salvage(t task, cause string, from answer, e *ending) {
+func (d *Deliverer) salvage(t task, from answer, e *ending) {
 	alone := withdrawal(t, from.Entries)
 	if from.Err != nil && d.set.isStale(t.share) {
 		alone = heldAsItStands(t, e.err.Error())
@@ -21,7 +21,7 @@ func (d *Deliverer) salvage(t task, cause string, from answer, e *ending) {
 		return
 	}
 	err := d.guard.run(t.spec, func() (err error) {
-		placed, err := d.place([]task{t}, cause, alone, from)
+		placed, err := d.place([]task{t}, alone, from)
 		if err == nil {
 			e.placement, e.reasons = placed, alone.reasons
 		}
