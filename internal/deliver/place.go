@@ -17,17 +17,13 @@ import (
 
 // placement is what stands in a volume after a good delivery.
 type placement struct {
-	generation uint64
+	mount.Outcome
 	// confirmed is when the provider said that it is right.
 	confirmed time.Time
-	// changed is false when the same content stood there already.
-	changed bool
 	// offline is set where the content was remembered.
 	offline bool
 	// superseded is set where a delivery that began later was placed before.
 	superseded bool
-	// lines are those of the manifest, withdrawn those that this delivery took away.
-	lines, withdrawn []layout.Entry
 }
 
 // place makes the volume hold the content, which is that of all tasks: of one, or of all shares
@@ -40,7 +36,7 @@ func (d *Deliverer) place(tasks []task, c content, from answer) (placement, erro
 	case gone:
 		return placement{}, report.Failf(report.Busy, nil, "volume %s was unpublished meanwhile", t.spec.ID)
 	case t.begun.Number < t.placed:
-		return placement{generation: health.Generation, superseded: true}, nil
+		return placement{Outcome: mount.Outcome{Generation: health.Generation}, superseded: true}, nil
 	}
 	target := t.spec.TargetPath
 	created, err := d.mount(target, t.podWaits)
@@ -72,10 +68,7 @@ func (d *Deliverer) place(tasks []task, c content, from answer) (placement, erro
 	for _, t := range tasks {
 		t.placed = max(t.placed, t.begun.Number)
 	}
-	return placement{
-		generation: written.Generation, confirmed: confirmed, changed: written.Changed, offline: offline,
-		lines: written.Entries, withdrawn: written.Withdrawn,
-	}, nil
+	return placement{Outcome: written, confirmed: confirmed, offline: offline}, nil
 }
 
 // mount gives the target its tmpfs, unless a generation is there. To tell whose tmpfs

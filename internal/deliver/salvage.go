@@ -59,7 +59,7 @@ func stillShown(shown layout.Manifest, alone content) (lines []layout.Entry) {
 // heldAsItStands is the content that holds every entry which the share delivers, and touches
 // nothing else.
 func heldAsItStands(t task, why string) content {
-	made := content{rest: true, reasons: map[entry.Name]layout.Entry{}}
+	made := content{rest: true, reasons: map[entry.Name]reason{}}
 	shown, err := mount.Current(t.spec.TargetPath)
 	if err != nil {
 		return made
@@ -68,7 +68,7 @@ func heldAsItStands(t task, why string) content {
 		if line.State == layout.Delivered {
 			refused := entry.Refused(line.Name(), entry.Unavailable, why).Entry
 			made.entries = append(made.entries, mount.Entry{Entry: refused, Hold: true, Why: why})
-			made.reasons[line.Name()] = refused
+			made.reasons[line.Name()] = reason{Entry: refused}
 		}
 	}
 	return made
