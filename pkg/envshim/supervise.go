@@ -2,6 +2,7 @@ package envshim
 
 import (
 	"context"
+	"fmt"
 	"hash/maphash"
 	"os"
 	"os/signal"
@@ -76,7 +77,9 @@ func (s Supervisor) Run(snapshot Snapshot) (int, error) {
 	run := &supervision{Supervisor: s, fingerprinter: fingerprinter{maphash.MakeSeed()}, foreground: isForeground()}
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
-	changed := Watcher{Dir: s.Dir, Poll: slowPoll, Warn: func(err error) { s.Tell(describeDeaf(err)) }}.Watch(ctx)
+	changed := watchGenerations(ctx, s.Dir, slowPoll, func(err error) {
+		s.Tell(fmt.Sprintf("no notice of changes from the kernel, so looking every second instead: %v", err))
+	})
 	program, err := s.Build(snapshot)
 	if err == nil {
 		err = run.start(program, run.of(snapshot.Entries))

@@ -24,7 +24,7 @@ func watch(t *testing.T, dir string, poll time.Duration) (changed <-chan struct{
 	t.Helper()
 	warnings = new([]error)
 	ctx, stop := context.WithCancel(context.Background())
-	changed = Watcher{Dir: dir, Poll: poll, Warn: func(err error) { *warnings = append(*warnings, err) }}.Watch(ctx)
+	changed = watchGenerations(ctx, dir, poll, func(err error) { *warnings = append(*warnings, err) })
 	t.Cleanup(func() {
 		stop()
 		ended := make(chan struct{})
