@@ -7,8 +7,9 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"path/filepath"
+	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -22,16 +23,16 @@ func envCommand() cli.Command {
 	return cli.Command{
 		Name:    "env",
 		Summary: "Prints the names that 'agent exec' would set, or writes the values down.",
-		Details: `Every format but "names" holds values. They are written to a pipe or a file, and to a
-terminal only with --show-values. A format refuses a value that its readers would not
-give back byte for byte. A file is replaced in one step, and only in memory (a tmpfs, such
-as an emptyDir of medium Memory) unless --allow-disk is given.`,
+		Details: `The formats "json" and "export" hold values. They are written to a pipe or a file, and to a
+terminal only with --show-values. A format refuses a value that it cannot give back byte
+for byte. A file is replaced in one step, and only in memory (a tmpfs, such as an emptyDir
+of medium Memory) unless --allow-disk is given.`,
 		Examples: `agent env
 # for a shell; it stops at names that no shell can set
 eval "$(agent env --format export)"
 agent env --format json | jq -r .AIRFLOW_VAR_REGION
-# for a program that reads a file again by itself
-agent env --watch --format dotenv --output /run/app/.env`,
+# for a program that takes a file
+agent env --format json --output /run/app/env.json`,
 		Bind: bindEnv,
 	}
 }
@@ -42,35 +43,25 @@ type envFlags struct {
 	show      *bool
 	output    *string
 	allowDisk *bool
-	watch     *bool
 }
 
 func bindEnv(flags *flag.FlagSet) cli.Run {
 	f := envFlags{
 		dir:       bindDir(flags),
-		format:    flags.String("format", formatNames, "the `format`: names, plain, dotenv, json or export"),
+		format:    flags.String("format", formatNames, "the `format`: names, json or export"),
 		show:      flags.Bool("show-values", false, "write values even to a terminal"),
 		output:    flags.String("output", "", "write this `file` instead, readable by its owner alone"),
 		allowDisk: flags.Bool("allow-disk", false, "write --output even where it may reach a disk"),
-		watch:     flags.Bool("watch", false, "stay, and write --output again after every rotation"),
 	}
-	return func(ctx context.Context, streams cli.Streams, _ []string) error {
+	return func(_ context.Context, streams cli.Streams, _ []string) error {
 		if err := f.check(streams.Out); err != nil {
 			return err
 		}
-		if !*f.watch {
-			snapshot, err := envshim.Read(*f.dir)
-			if err != nil {
-				return err
-			}
-			return f.write(streams.Out, snapshot)
+		snapshot, err := envshim.Read(*f.dir)
+		if err != nil {
+			return err
 		}
-		ctx, stop := signal.NotifyContext(ctx, unix.SIGINT, unix.SIGTERM)
-		defer stop()
-		tell := func(line string) { _, _ = fmt.Fprintln(streams.Err, "agent: "+line) }
-		return envshim.Follow(ctx, *f.dir, tell, func(snapshot envshim.Snapshot) error {
-			return f.write(streams.Out, snapshot)
-		})
+		return f.write(streams.Out, snapshot.Entries)
 	}
 }
 
@@ -78,9 +69,7 @@ func (f envFlags) check(out io.Writer) error {
 	holdsValues := *f.format != formatNames
 	switch {
 	case holdsValues && !envshim.Format(*f.format).IsKnown():
-		return cli.Usagef("--format %s is not known; want names, plain, dotenv, json or export", *f.format)
-	case *f.watch && *f.output == "":
-		return cli.Usagef("--watch needs --output, the file to write again")
+		return cli.Usagef("--format %s is not known; want names, json or export", *f.format)
 	case *f.output == "" && holdsValues && isTerminal(out) && !*f.show:
 		return cli.Usagef("--format %s would print values to the terminal; add --show-values if you mean it", *f.format)
 	case *f.output != "" && holdsValues && !*f.allowDisk:
@@ -89,12 +78,12 @@ func (f envFlags) check(out io.Writer) error {
 	return nil
 }
 
-func (f envFlags) write(out io.Writer, snapshot envshim.Snapshot) error {
+func (f envFlags) write(out io.Writer, entries []envshim.Entry) error {
 	write := func(out io.Writer) error {
 		if *f.format == formatNames {
-			return writeNames(out, snapshot.Entries)
+			return writeNames(out, entries)
 		}
-		return envshim.Format(*f.format).Write(out, snapshot.Entries)
+		return envshim.Format(*f.format).Write(out, entries)
 	}
 	if *f.output == "" {
 		return write(out)
@@ -105,10 +94,20 @@ func (f envFlags) write(out io.Writer, snapshot envshim.Snapshot) error {
 func writeNames(out io.Writer, entries []envshim.Entry) error {
 	var faults []error
 	for _, entry := range entries {
-		_, err := fmt.Fprintln(out, entry.Env)
+		_, err := fmt.Fprintln(out, onOneLine(entry.Env))
 		faults = append(faults, err)
 	}
 	return errors.Join(faults...)
+}
+
+// onOneLine quotes a name that a terminal would obey or that some reader would take for two
+// lines, such as one with U+2028: a key of Airflow may hold nearly anything.
+func onOneLine(name string) string {
+	isUnprintable := func(char rune) bool { return !strconv.IsPrint(char) }
+	if strings.ContainsFunc(name, isUnprintable) {
+		return strconv.Quote(name)
+	}
+	return name
 }
 
 func isTerminal(out io.Writer) bool {

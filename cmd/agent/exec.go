@@ -49,7 +49,6 @@ type execFlags struct {
 	debounce       *time.Duration
 	splay          *time.Duration
 	grace          *time.Duration
-	readyFile      *string
 }
 
 func bindExec(flags *flag.FlagSet) cli.Run {
@@ -62,7 +61,6 @@ func bindExec(flags *flag.FlagSet) cli.Run {
 		debounce:       flags.Duration("debounce", time.Second, "with --on-rotate, gather changes this long"),
 		splay:          flags.Duration("splay", 0, "with --on-rotate, wait up to this much longer, at random"),
 		grace:          flags.Duration("grace", 30*time.Second, "with --on-rotate=restart, kill a program that does not end within this time"),
-		readyFile:      flags.String("ready-file", "", "with --on-rotate, a `file` that exists while the program runs"),
 	}
 	return func(ctx context.Context, streams cli.Streams, args []string) error {
 		if len(args) == 0 {
@@ -102,9 +100,6 @@ func (f execFlags) misuse() error {
 			return cli.Usagef("--%s=%s: want 0 or more", row.name, row.given)
 		}
 	}
-	if *f.readyFile != "" && *f.onRotate == "" {
-		return cli.Usagef("--ready-file=%s: nobody would write it; it goes with --on-rotate", *f.readyFile)
-	}
 	if *f.keepExisting && *f.airflowBackend {
 		return cli.Usagef("--keep-existing does not go with --airflow-backend: Airflow asks the volume before its environment")
 	}
@@ -131,14 +126,13 @@ func (f execFlags) program(args []string, snapshot envshim.Snapshot) (envshim.Pr
 
 func (f execFlags) supervise(out io.Writer, args []string, onRotate envshim.Rotation, snapshot envshim.Snapshot) error {
 	code, err := envshim.Supervisor{
-		Dir:       *f.dir,
-		Build:     func(snapshot envshim.Snapshot) (envshim.Program, error) { return f.program(args, snapshot) },
-		OnRotate:  onRotate,
-		Debounce:  *f.debounce,
-		Splay:     *f.splay,
-		Grace:     *f.grace,
-		ReadyFile: *f.readyFile,
-		Tell:      func(line string) { _, _ = fmt.Fprintln(out, "agent: "+line) },
+		Dir:      *f.dir,
+		Build:    func(snapshot envshim.Snapshot) (envshim.Program, error) { return f.program(args, snapshot) },
+		OnRotate: onRotate,
+		Debounce: *f.debounce,
+		Splay:    *f.splay,
+		Grace:    *f.grace,
+		Tell:     func(line string) { _, _ = fmt.Fprintln(out, "agent: "+line) },
 	}.Run(snapshot)
 	if err != nil {
 		return startFailure(err)

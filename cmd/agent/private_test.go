@@ -54,7 +54,7 @@ func TestWhoHoldsValuesIsPrivate(t *testing.T) {
 		private bool
 	}{
 		{[]string{"sh", "-c", "echo; cat"}, false},
-		{[]string{"agent", "env", "--format=plain", "--dir", volume}, true},
+		{[]string{"agent", "env", "--format=export", "--dir", volume}, true},
 		{[]string{"agent", "exec", "--on-rotate=restart", "--dir", small, "--", "sh", "-c", "echo; cat"}, true},
 		{[]string{"agent", "exec", "--dir", small, "--", "sh", "-c", "echo; cat"}, false}, // the program itself
 	} {

@@ -305,54 +305,6 @@ func TestAGenerationThatNobodyCanStartWithIsNotUsed(t *testing.T) {
 	s.says("start good")
 }
 
-func TestReadyFile(t *testing.T) {
-	ready := filepath.Join(t.TempDir(), "ready")
-	s := supervise(t, "--on-rotate=restart --grace=1h --ready-file="+ready, "slow")
-	s.says("start 0")
-	s.send(unix.SIGUSR2)
-	s.says("SIGUSR2")
-	assert.FileExists(t, ready)
-	s.deliver("1")
-	s.says("SIGTERM")
-	assert.NoFileExists(t, ready)
-	s.send(unix.SIGUSR1)
-	s.says("SIGUSR1")
-	s.says("start 1")
-	s.send(unix.SIGUSR2)
-	s.says("SIGUSR2")
-	assert.FileExists(t, ready)
-	s.send(unix.SIGUSR1)
-	s.says("SIGUSR1")
-	s.ends(5)
-	assert.NoFileExists(t, ready)
-}
-
-// A directory that is full or gone ends no program that was restarted.
-func TestAReadyFileThatCannotBeMade(t *testing.T) {
-	ready := filepath.Join(t.TempDir(), "dir", "ready")
-	require.NoError(t, os.Mkdir(filepath.Dir(ready), 0o700))
-	s := supervise(t, "--on-rotate=restart --ready-file="+ready)
-	s.says("start 0")
-	s.send(unix.SIGUSR2)
-	s.says("SIGUSR2")
-	require.NoError(t, os.RemoveAll(filepath.Dir(ready)))
-	s.deliver("1")
-	s.says("SIGTERM")
-	s.says("start 1")
-	s.tells("generation 1: restarting the program")
-	s.tells("the program runs, and its ready file cannot be made: replacing ")
-	s.send(unix.SIGTERM)
-	s.says("SIGTERM")
-	s.ends(3)
-}
-
-func TestAReadyFileOfAnAgentThatWasKilledGoes(t *testing.T) {
-	ready := filepath.Join(t.TempDir(), "ready")
-	writeFile(t, ready, []byte("1"))
-	superviseProgram(t, "--on-rotate=restart --ready-file="+ready, "nosuchprogram").ends(127)
-	assert.NoFileExists(t, ready)
-}
-
 // TestCtrlCReachesTheProgramOnce starts the agent at a terminal, whose Ctrl-C goes to
 // the group in the foreground.
 func TestCtrlCReachesTheProgramOnce(t *testing.T) {

@@ -6,13 +6,14 @@ import (
 	"time"
 
 	"github.com/leoflow/secrets-csi/internal/logkey"
+	"github.com/leoflow/secrets-csi/internal/outage"
 	"github.com/leoflow/secrets-csi/internal/schedule"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 )
 
 // admit lets the group be asked for, unless the provider cannot be asked and it is not its
 // turn to find out whether that is still so.
-func (d *Deliverer) admit(cause string, group []task) (call schedule.Call, err error) {
+func (d *Deliverer) admit(cause string, group []task) (call outage.Call, err error) {
 	spec := group[0].spec
 	d.set.plan(func(plan *schedule.Schedule) {
 		call, err = plan.Admit(spec.Provider, spec.Pod.Namespace, cause == publishing, time.Now())
@@ -21,7 +22,7 @@ func (d *Deliverer) admit(cause string, group []task) (call schedule.Call, err e
 }
 
 // settle takes in what the group was told, and logs where an outage begins or ends.
-func (d *Deliverer) settle(ctx context.Context, group []task, call schedule.Call, outcomes []provider.Outcome) {
+func (d *Deliverer) settle(ctx context.Context, group []task, call outage.Call, outcomes []provider.Outcome) {
 	verdict, why := judge(ctx, outcomes)
 	news := false
 	d.set.plan(func(plan *schedule.Schedule) { news = plan.Called(call, verdict, why, time.Now()) })
@@ -29,9 +30,9 @@ func (d *Deliverer) settle(ctx context.Context, group []task, call schedule.Call
 	log := d.Log.With(logkey.Source, spec.Provider)
 	switch {
 	case !news:
-	case verdict == schedule.Answered:
+	case verdict == outage.Answered:
 		log.Info("source can be asked again")
-	case verdict == schedule.Unanswered:
+	case verdict == outage.Unanswered:
 		log.Warn("source does not answer a namespace; keeping its files", logkey.Namespace, spec.Pod.Namespace, logkey.Error, why)
 	default:
 		log.Warn("source cannot be asked; keeping all files", logkey.Error, why)
@@ -41,17 +42,17 @@ func (d *Deliverer) settle(ctx context.Context, group []task, call schedule.Call
 
 // judge is what a call says of its provider, and why it was not answered. What was given
 // up here, and what panicked, says nothing.
-func judge(ctx context.Context, outcomes []provider.Outcome) (verdict schedule.Verdict, why error) {
+func judge(ctx context.Context, outcomes []provider.Outcome) (verdict outage.Verdict, why error) {
 	why = unanswered(outcomes)
 	switch {
 	case ctx.Err() != nil, errors.Is(outcomes[0].Err, errPanic):
-		verdict = schedule.Undecided
+		verdict = outage.Undecided
 	case why == nil:
-		verdict = schedule.Answered
+		verdict = outage.Answered
 	case provider.IsOfCall(why):
-		verdict = schedule.Unanswered
+		verdict = outage.Unanswered
 	default:
-		verdict = schedule.Unreachable
+		verdict = outage.Unreachable
 	}
 	return verdict, why
 }

@@ -51,7 +51,7 @@ func (s *Schedule) WatchEnded(source string, isNew bool, now time.Time) {
 // everything is over a while.
 func (s *Schedule) Notified(source string, change Change, now time.Time) {
 	s.watched[source] = true
-	s.outages.probeNow(source, now)
+	s.outages.ProbeNow(source, now)
 	within := time.Duration(0)
 	if change.All {
 		within = ResyncSpread

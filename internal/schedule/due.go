@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/leoflow/secrets-csi/internal/outage"
 )
 
 // Work is deliveries that can share one call.
@@ -59,20 +61,20 @@ func (s *Schedule) candidates(now time.Time) (all []*volume, wait time.Duration)
 	for source, byNamespace := range bySource {
 		var those []*volume
 		for namespace, volumes := range byNamespace {
-			those = append(those, s.admissible(scope{source, namespace}, volumes, now, &wait)...)
+			those = append(those, s.admissible(of(source, namespace), volumes, now, &wait)...)
 		}
-		all = append(all, s.admissible(scope{source, everybody}, those, now, &wait)...)
+		all = append(all, s.admissible(of(source, ""), those, now, &wait)...)
 	}
 	return all, wait
 }
 
 // admissible are the volumes, or one of them to find out whether the outage is over, or none.
-func (s *Schedule) admissible(at scope, volumes []*volume, now time.Time, wait *time.Duration) []*volume {
-	known := s.outages.find(at, now)
-	if known == nil || len(volumes) == 0 {
+func (s *Schedule) admissible(at outage.Scope, volumes []*volume, now time.Time, wait *time.Duration) []*volume {
+	left, away := s.outages.Wait(at, now)
+	switch {
+	case !away || len(volumes) == 0:
 		return volumes
-	}
-	if left := known.wait(false, now); left > 0 {
+	case left > 0: // the end of a probe wakes the caller
 		*wait = min(*wait, left)
 		return nil
 	}

@@ -7,10 +7,12 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/leoflow/secrets-csi/internal/outage"
 )
 
 // call makes one for a namespace, if it is let through.
-func (n *node) call(namespace string, verdict Verdict) (made, news bool) {
+func (n *node) call(namespace string, verdict outage.Verdict) (made, news bool) {
 	admitted, err := n.Admit("core", namespace, true, n.now)
 	if err != nil {
 		return false, false
@@ -20,13 +22,13 @@ func (n *node) call(namespace string, verdict Verdict) (made, news bool) {
 
 func TestWhoseAnOutageIs(t *testing.T) {
 	for name, row := range map[string]struct {
-		verdict                     Verdict
+		verdict                     outage.Verdict
 		news, ours, theirs, another bool // who cannot ask
 	}{
-		"answered":    {verdict: Answered},
-		"given up":    {verdict: Undecided},
-		"unreachable": {Unreachable, true, true, true, false},
-		"unanswered":  {Unanswered, true, true, false, false},
+		"answered":    {verdict: outage.Answered},
+		"given up":    {verdict: outage.Undecided},
+		"unreachable": {outage.Unreachable, true, true, true, false},
+		"unanswered":  {outage.Unanswered, true, true, false, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			n := newNode()
@@ -50,13 +52,13 @@ func TestASlowNamespaceHoldsUpNoOther(t *testing.T) {
 		slow, err := n.Admit("core", "slow", true, n.now)
 		for range 20 { // meanwhile
 			n.now = n.now.Add(UrgentPause)
-			made, news := n.call("bank", Answered)
+			made, news := n.call("bank", outage.Answered)
 			require.True(t, made)
 			require.False(t, news)
 			require.NoError(t, n.WhyAway("core", "bank", n.now))
 		}
 		if err == nil {
-			n.Called(slow, Unanswered, errAway, n.now)
+			n.Called(slow, outage.Unanswered, errAway, n.now)
 		}
 		require.NoError(t, n.Away("core", n.now), "others were answered since")
 	}
@@ -64,13 +66,13 @@ func TestASlowNamespaceHoldsUpNoOther(t *testing.T) {
 
 func TestASourceIsAwayWhereNobodyIsAnswered(t *testing.T) {
 	n := newNode()
-	n.call("a", Answered)
+	n.call("a", outage.Answered)
 	n.now = n.now.Add(time.Second)
-	n.call("a", Unanswered)
+	n.call("a", outage.Unanswered)
 	require.ErrorIs(t, n.Away("core", n.now), errAway, "as far as this node knows")
 	require.NoError(t, n.Away("vault", n.now))
 	n.now = n.now.Add(time.Second)
-	n.call("b", Answered)
+	n.call("b", outage.Answered)
 	require.NoError(t, n.Away("core", n.now))
 	require.Error(t, n.WhyAway("core", "a", n.now))
 	require.NoError(t, n.WhyAway("core", "b", n.now))
@@ -78,7 +80,7 @@ func TestASourceIsAwayWhereNobodyIsAnswered(t *testing.T) {
 
 func TestOneCallAtATimeProbes(t *testing.T) {
 	n := newNode()
-	n.call("a", Unreachable)
+	n.call("a", outage.Unreachable)
 	_, err := n.Admit("core", "b", true, n.now)
 	require.EqualError(t, err, "away for a")
 	_, err = n.Admit("core", "b", false, n.now.Add(UrgentPause-1))
@@ -90,10 +92,10 @@ func TestOneCallAtATimeProbes(t *testing.T) {
 	_, err = n.Admit("core", "c", true, n.now.Add(time.Hour))
 	require.Error(t, err, "a probe is under way")
 
-	n.Called(probe, Undecided, nil, n.now)
+	n.Called(probe, outage.Undecided, nil, n.now)
 	probe, err = n.Admit("core", "c", true, n.now)
 	require.NoError(t, err, "one that found nothing out is followed by another at once")
-	assert.True(t, n.Called(probe, Answered, nil, n.now), "it is over")
+	assert.True(t, n.Called(probe, outage.Answered, nil, n.now), "it is over")
 	other, err := n.Admit("core", "d", false, n.now)
 	require.NoError(t, err)
 	assert.False(t, other.IsProbe())
@@ -102,42 +104,42 @@ func TestOneCallAtATimeProbes(t *testing.T) {
 // A connection that is there again, and a call that is slow.
 func TestAProbeMayFindAnotherOutage(t *testing.T) {
 	n := newNode()
-	n.call("a", Unreachable)
+	n.call("a", outage.Unreachable)
 	n.now = n.now.Add(UrgentPause)
-	made, news := n.call("b", Unanswered)
+	made, news := n.call("b", outage.Unanswered)
 	require.True(t, made)
 	assert.True(t, news)
 	assert.NoError(t, n.WhyAway("core", "a", n.now))
 	assert.EqualError(t, n.WhyAway("core", "b", n.now), "away for b")
 
 	n.now = n.now.Add(UrgentPause)
-	made, news = n.call("b", Unreachable)
+	made, news = n.call("b", outage.Unreachable)
 	require.True(t, made)
 	assert.True(t, news)
 	assert.Error(t, n.WhyAway("core", "a", n.now))
 	n.now = n.now.Add(UrgentPause)
-	made, _ = n.call("b", Answered)
+	made, _ = n.call("b", outage.Answered)
 	require.True(t, made, "neither waits for the other's probe")
 	assert.NoError(t, n.WhyAway("core", "b", n.now))
 }
 
 func TestACallFromBeforeAnOutageAddsNothingToIt(t *testing.T) {
-	for _, verdict := range []Verdict{Unreachable, Unanswered} {
+	for _, verdict := range []outage.Verdict{outage.Unreachable, outage.Unanswered} {
 		n := newNode()
 		late, err := n.Admit("core", "a", true, n.now)
 		require.NoError(t, err)
 		n.call("a", verdict)
-		next := n.outages.find(scope{"core", map[Verdict]string{Unreachable: everybody, Unanswered: "a"}[verdict]}, n.now).nextProbe
-		n.now = n.now.Add(time.Minute)
+		left, away := n.outages.Wait(of("core", map[outage.Verdict]string{outage.Unreachable: "", outage.Unanswered: "a"}[verdict]), n.now)
+		require.True(t, away)
+		n.now = n.now.Add(left)
 		assert.False(t, n.Called(late, verdict, errAway, n.now))
-		assert.False(t, n.now.Before(next))
 		_, err = n.Admit("core", "a", false, n.now)
 		assert.NoError(t, err)
 	}
 }
 
 // probes are how long after an outage began live volumes look into it.
-func (n *node) probes(t *testing.T, verdict Verdict, count int) (waits []time.Duration) {
+func (n *node) probes(t *testing.T, verdict outage.Verdict, count int) (waits []time.Duration) {
 	t.Helper()
 	for range count {
 		work, wait := n.Due(n.now)
@@ -157,7 +159,7 @@ func (n *node) probes(t *testing.T, verdict Verdict, count int) (waits []time.Du
 }
 
 func TestLiveVolumesProbeLessAndLess(t *testing.T) {
-	for _, verdict := range []Verdict{Unreachable, Unanswered} {
+	for _, verdict := range []outage.Verdict{outage.Unreachable, outage.Unanswered} {
 		n := newNode()
 		n.live(func(v *Volume) { v.Key = v.ID }, "a", "b", "c")
 		call, err := n.Admit("core", "airflow", true, n.now)
@@ -173,7 +175,7 @@ func TestAnotherNamespaceGoesOn(t *testing.T) {
 	n := newNode()
 	n.live(asItIs, "a", "b")
 	n.live(func(v *Volume) { v.Namespace, v.Key = "bank", "bank" }, "c")
-	n.call("airflow", Unanswered)
+	n.call("airflow", outage.Unanswered)
 	n.changed("core", Change{All: true}, 0, n.now)
 	_, ids := n.due()
 	require.Equal(t, [][]string{{"c"}}, ids)
@@ -187,7 +189,7 @@ func TestAnotherNamespaceGoesOn(t *testing.T) {
 func TestASignOfLifeIsLookedInto(t *testing.T) {
 	n := newNode()
 	n.live(asItIs, "a")
-	n.call("airflow", Unreachable)
+	n.call("airflow", outage.Unreachable)
 	n.Notified("vault", Change{}, n.now)
 	_, ids := n.due()
 	require.Empty(t, ids)
@@ -198,11 +200,11 @@ func TestASignOfLifeIsLookedInto(t *testing.T) {
 
 func TestWhatWaitedIsDueOnceTheOutageIsOver(t *testing.T) {
 	for name, row := range map[string]struct {
-		verdict Verdict
+		verdict outage.Verdict
 		want    [][]string
 	}{
-		"everybody's":   {Unreachable, [][]string{{"a"}, {"b"}}},
-		"a namespace's": {Unanswered, [][]string{{"a"}}},
+		"everybody's":   {outage.Unreachable, [][]string{{"a"}, {"b"}}},
+		"a namespace's": {outage.Unanswered, [][]string{{"a"}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			n := newNode()
@@ -215,7 +217,7 @@ func TestWhatWaitedIsDueOnceTheOutageIsOver(t *testing.T) {
 			}
 			n.call("airflow", row.verdict)
 			n.now = n.now.Add(UrgentPause)
-			made, news := n.call("airflow", Answered)
+			made, news := n.call("airflow", outage.Answered)
 			require.True(t, made)
 			require.True(t, news)
 			_, ids := n.due()
@@ -226,11 +228,10 @@ func TestWhatWaitedIsDueOnceTheOutageIsOver(t *testing.T) {
 
 func TestAnOutageThatNobodyLooksIntoIsForgotten(t *testing.T) {
 	n := newNode()
-	n.call("gone", Unanswered)
-	n.call("gone", Unreachable)
+	n.call("gone", outage.Unanswered)
+	n.call("gone", outage.Unreachable)
 	n.now = n.now.Add(believedFor)
 	require.Error(t, n.Away("core", n.now))
 	n.now = n.now.Add(1)
 	require.NoError(t, n.Away("core", n.now))
-	assert.Empty(t, n.outages.known)
 }

@@ -5,7 +5,11 @@
 // time to every call, and keeps calls apart.
 package schedule
 
-import "time"
+import (
+	"time"
+
+	"github.com/leoflow/secrets-csi/internal/outage"
+)
 
 // Schedule is the volumes of a node and the outages of their sources. Make it with New.
 type Schedule struct {
@@ -18,17 +22,24 @@ type Schedule struct {
 	volumes map[string]*volume
 	// watched has the sources that tell of changes at present.
 	watched map[string]bool
-	outages outages
+	outages outage.Outages
+	// answered is when a call to a source last was.
+	answered map[string]time.Time
 	// begun numbers the deliveries.
 	begun uint64
 }
 
 // New returns a Schedule without volumes.
 func New(pollEvery time.Duration, random func(n time.Duration) time.Duration) *Schedule {
-	return &Schedule{
-		PollEvery: pollEvery, Random: random, volumes: map[string]*volume{}, watched: map[string]bool{},
-		outages: outages{known: map[scope]*outage{}, answered: map[string]time.Time{}},
+	s := &Schedule{
+		PollEvery: pollEvery, Random: random,
+		volumes: map[string]*volume{}, watched: map[string]bool{}, answered: map[string]time.Time{},
 	}
+	s.outages = outage.Outages{
+		Pause:       func(failures int) time.Duration { return s.halfJitter(backoff(failures)) },
+		UrgentPause: UrgentPause, ForgetAfter: believedFor,
+	}
+	return s
 }
 
 // Volume is what the schedule has to know of a volume.

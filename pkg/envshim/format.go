@@ -12,13 +12,8 @@ import (
 // Format is a way to write entries down, values included.
 type Format string
 
-// Formats. Each refuses what its readers would not read back byte for byte.
+// The formats have in common that no byte of a value or a name can end its quotation.
 const (
-	// Plain is NAME=value without quotes, as Airflow's own .env files, docker
-	// --env-file and env(1) have it.
-	Plain Format = "plain"
-	// Dotenv is NAME='value', within what the common dotenv readers agree on.
-	Dotenv Format = "dotenv"
 	// JSON is one object of names and values.
 	JSON Format = "json"
 	// Export is what a POSIX shell evaluates.
@@ -26,17 +21,13 @@ const (
 )
 
 // IsKnown tells whether Write can write in the format.
-func (f Format) IsKnown() bool {
-	return f == Plain || f == Dotenv || f == JSON || f == Export
-}
+func (f Format) IsKnown() bool { return f == JSON || f == Export }
 
-// Write writes entries down, or, where one does not fit the format, nothing.
+// Write writes entries down, or nothing if the format cannot give one of them back byte for
+// byte.
 func (f Format) Write(out io.Writer, entries []Entry) error {
-	if faults := Faults(entries); len(faults) > 0 {
-		return errors.Join(faults...)
-	}
-	var lines []string
-	var faults []error
+	faults := Faults(entries)
+	lines := make([]string, 0, len(entries))
 	for _, entry := range entries {
 		line, err := f.line(entry.Env, entry.Value.Reveal())
 		if err != nil {
@@ -60,16 +51,6 @@ func (f Format) join(lines []string) string {
 
 func (f Format) line(name, value string) (string, error) {
 	switch f {
-	case Plain:
-		if strings.ContainsAny(value, "\r\n") {
-			return "", errors.New("a value of several lines does not fit the format plain; use json")
-		}
-		return name + "=" + value, nil
-	case Dotenv:
-		if !isCommonDotenv(value) {
-			return "", errors.New("dotenv readers disagree on a value with a quote, a carriage return, ${ or a doubled or final backslash; use json")
-		}
-		return name + "='" + value + "'", nil
 	case Export:
 		if !isShellName(name) {
 			return "", fmt.Errorf("no shell can set %s; use json, or 'agent exec'", name)
@@ -78,14 +59,7 @@ func (f Format) line(name, value string) (string, error) {
 	case JSON:
 		return jsonMember(name, value)
 	}
-	return "", fmt.Errorf("format %q is not known: plain, dotenv, json or export", string(f))
-}
-
-// isCommonDotenv tells whether the readers for Python, Node, Ruby and Compose give back
-// value from between single quotes: Python's expands ${ and halves \\ even there.
-func isCommonDotenv(value string) bool {
-	return !strings.ContainsAny(value, "'\r") && !strings.Contains(value, `\\`) &&
-		!strings.Contains(value, "${") && !strings.HasSuffix(value, `\`)
+	return "", fmt.Errorf("format %q is not known: json or export", string(f))
 }
 
 func jsonMember(name, value string) (string, error) {

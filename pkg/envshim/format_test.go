@@ -3,9 +3,12 @@ package envshim
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -14,26 +17,70 @@ import (
 	"github.com/leoflow/secrets-csi/internal/testwait"
 )
 
-func TestFormats(t *testing.T) {
-	entries := []Entry{variable("region", "no'rth $x `y` \\n\n\"z\""), variable("uri", "a://u:p%40@h/?q=<&>#")}
-	write := func(format Format, entries []Entry) string {
-		var out bytes.Buffer
-		require.NoError(t, format.Write(&out, entries))
-		return out.String()
+// lineEnds are what some reader of text takes for the end of a line: the shell's and Docker's, and
+// Python's str.splitlines, by which Airflow reads its own files.
+var lineEnds = []string{"\n", "\r", "\r\n", "\v", "\f", "\x1c", "\x1d", "\x1e", "\u0085", "\u2028", "\u2029"}
+
+// hostile are values that try to be more than one variable.
+func hostile() (entries []Entry) {
+	for number, end := range lineEnds {
+		for at, value := range []string{
+			"north" + end + "AIRFLOW_CONN_WAREHOUSE=postgres://attacker",
+			"no'rth" + end + "export AIRFLOW_CONN_WAREHOUSE=attacker #",
+			`no"rth",` + end + `"AIRFLOW_CONN_WAREHOUSE": "attacker`,
+			end, "north\\" + end,
+		} {
+			entries = append(entries, variable(fmt.Sprintf("v%d_%d", number, at), value))
+		}
 	}
-	assert.Equal(t, "AIRFLOW_VAR_URI=a://u:p%40@h/?q=<&>#\n", write(Plain, entries[1:]))
-	assert.Equal(t, "AIRFLOW_VAR_URI='a://u:p%40@h/?q=<&>#'\n", write(Dotenv, entries[1:]))
-	assert.Empty(t, write(Dotenv, nil))
+	return append(entries, variable("region", "no'rth $x `y` $(z) \\n\n\"z\""), variable("uri", "a://u:p%40@h/?q=<&>#"), variable("empty", ""))
+}
 
-	read := map[string]string{}
-	require.NoError(t, json.Unmarshal([]byte(write(JSON, entries)), &read))
-	assert.Equal(t, map[string]string{"AIRFLOW_VAR_REGION": entries[0].Value.Reveal(), "AIRFLOW_VAR_URI": entries[1].Value.Reveal()}, read)
-	assert.JSONEq(t, "{}", write(JSON, nil))
+func write(t *testing.T, format Format, entries []Entry) string {
+	t.Helper()
+	var out bytes.Buffer
+	require.NoError(t, format.Write(&out, entries))
+	return out.String()
+}
 
-	shell := testwait.Command(t, "sh", "-c", write(Export, entries)+`printf %s "$AIRFLOW_VAR_REGION"`)
-	out, err := shell.Output()
-	require.NoError(t, err)
-	assert.Equal(t, entries[0].Value.Reveal(), string(out))
+func TestJSONGivesBackEveryValue(t *testing.T) {
+	want, read := map[string]string{}, map[string]string{}
+	for _, entry := range hostile() {
+		want[entry.Env] = entry.Value.Reveal()
+	}
+	for _, end := range lineEnds { // in a name
+		want["AIRFLOW_VAR_X"+end+"LD_PRELOAD"] = "x"
+	}
+	entries := hostile()
+	for _, end := range lineEnds {
+		entries = append(entries, variable("x"+end+"ld_preload", "x"))
+	}
+	require.NoError(t, json.Unmarshal([]byte(write(t, JSON, entries)), &read))
+	assert.Equal(t, want, read)
+	assert.JSONEq(t, "{}", write(t, JSON, nil))
+}
+
+func TestAShellSetsEveryValueAndNothingElse(t *testing.T) {
+	entries := hostile()
+	want := "HOME=/\x00"
+	for _, entry := range entries {
+		want += entry.Env + "=" + entry.Value.Reveal() + "\x00"
+	}
+	for _, shell := range []string{"sh", "bash"} {
+		command := testwait.Command(t, shell, "-c", write(t, Export, entries)+`cat /proc/self/environ`)
+		command.Env = []string{"HOME=/"}
+		out, err := command.Output()
+		require.NoError(t, err)
+		assert.ElementsMatch(t, strings.Split(want, "\x00"), withoutShells(strings.Split(string(out), "\x00")), shell)
+	}
+	assert.Empty(t, write(t, Export, nil))
+}
+
+// withoutShells leaves out what a shell sets by itself.
+func withoutShells(environ []string) []string {
+	return slices.DeleteFunc(environ, func(variable string) bool {
+		return slices.Contains([]string{"PWD", "OLDPWD", "SHLVL", "_"}, variableName(variable)) && variable != ""
+	})
 }
 
 func TestFormatsRefuseWhatTheyCannotCarry(t *testing.T) {
@@ -42,15 +89,12 @@ func TestFormatsRefuseWhatTheyCannotCarry(t *testing.T) {
 		entry   Entry
 		message string
 	}{
-		{Plain, variable("a", "needle\nneedle"), `variable "a": a value of several lines does not fit the format plain; use json`},
-		{Dotenv, variable("a", "needle'"), `variable "a": dotenv readers disagree on a value with a quote, a carriage return, ${ or a doubled or final backslash; use json`},
-		{Dotenv, variable("a", "needle${HOME}"), "dotenv readers disagree"},
-		{Dotenv, variable("a", `needle\\`), "dotenv readers disagree"},
-		{Dotenv, variable("a", `needle\`), "dotenv readers disagree"},
 		{Export, variable("my-key", "needle"), `variable "my-key": no shell can set AIRFLOW_VAR_MY-KEY; use json, or 'agent exec'`},
+		{Export, variable("x\nLD_PRELOAD", "needle"), "no shell can set "},
+		{Export, variable("x\u2028LD_PRELOAD", "needle"), "no shell can set "},
 		{JSON, variable("a", "needle\xff"), `variable "a": a value that is not UTF-8 does not fit the format json`},
 		{JSON, variable("a", "needle\x00"), `variable "a": the value holds a NUL byte`},
-		{"toml", variable("a", "needle"), `format "toml" is not known: plain, dotenv, json or export`},
+		{"toml", variable("a", "needle"), `format "toml" is not known: json or export`},
 	} {
 		var out bytes.Buffer
 		err := row.format.Write(&out, []Entry{variable("good", "good"), row.entry})

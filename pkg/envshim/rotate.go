@@ -81,7 +81,6 @@ func (r *supervision) restart(snapshot Snapshot, now fingerprint) {
 	}
 	r.Tell(fmt.Sprintf("generation %d: restarting the program", snapshot.Manifest.Generation))
 	r.next, r.nextIs, r.deadline, r.complaint = &program, now, time.After(r.Grace), ""
-	r.unready()
 	r.child.send(unix.SIGTERM)
 }
 

@@ -30,9 +30,6 @@ type Supervisor struct {
 	Splay time.Duration
 	// Grace is how long a child may take to end before a restart kills it.
 	Grace time.Duration
-	// ReadyFile exists while the program runs, and not while it is restarted. Empty for
-	// none.
-	ReadyFile string
 	// Tell is given a line for each thing the supervisor does. It holds no value.
 	Tell func(line string)
 }
@@ -62,8 +59,7 @@ type supervision struct {
 
 	abandoned bool // its group will not go
 
-	unwritten <-chan time.Time // when to try again to make the ready file
-	complaint string           // what was told last of what goes on failing
+	complaint string // what was told last of what goes on failing
 }
 
 // Run starts the program with snapshot and returns its exit code, or 128 and the number
@@ -81,18 +77,13 @@ func (s Supervisor) Run(snapshot Snapshot) (int, error) {
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
 	changed := Watcher{Dir: s.Dir, Poll: slowPoll, Warn: func(err error) { s.Tell(describeDeaf(err)) }}.Watch(ctx)
-	run.unready() // where an earlier run was killed
 	program, err := s.Build(snapshot)
 	if err == nil {
 		err = run.start(program, run.of(snapshot.Entries))
 	}
-	if err == nil {
-		err = run.writeReady()
-	}
 	if err != nil {
 		return 0, err
 	}
-	defer run.unready()
 	return run.loop(signals, ended, changed)
 }
 
@@ -114,8 +105,6 @@ func (r *supervision) loop(signals, ended <-chan os.Signal, changed <-chan struc
 			r.reap()
 		case <-r.outlived:
 			r.resume()
-		case <-r.unwritten:
-			r.ready()
 		case <-r.clearing:
 		}
 		if over, err := r.settle(); over || err != nil {
@@ -161,7 +150,6 @@ func (r *supervision) settle() (over bool, err error) {
 	if err := r.start(program, r.nextIs); err != nil {
 		return true, err
 	}
-	r.ready()
 	r.schedule(r.delay()) // what changed meanwhile
 	return false, nil
 }

@@ -15,10 +15,9 @@ import (
 
 // exampleElsewhere are the examples that do not run on this machine, each with the reason.
 var exampleElsewhere = map[string]string{
-	"agent env --watch --format dotenv --output /run/app/.env":    "it stays and says nothing; output.txtar of cmd/agent runs it",
-	"agent install /leoflow":                                      "it is for an init container; README's quick start runs it in one",
+	"agent install /leoflow": "it is for an init container; README's quick start runs it in one",
 	"kubectl -n leoflow exec ds/leoflow-driver -- /driver doctor": "it needs a cluster; docs/runbook.md has it, and test/kind/manual runs that",
-	"driver doctor --json":                                        "it is for the driver's own container; test/e2e and test/kind/suite run it",
+	"driver doctor --json": "it is for the driver's own container; test/e2e and test/kind/suite run it",
 	`kubectl create secret generic task-token --from-literal=token="$(core token --jwt-key-file jwt.key --tenant acme --dag billing)"`:                                                                          "it needs a cluster; test/kind/suite makes such a Secret",
 	"driver --node-id=$(NODE_NAME) --core-address=core.leoflow:9443 --core-ca=/etc/leoflow/ca.crt --registration-dir=/registration --kubelet-endpoint=/var/lib/kubelet/plugins/secrets.csi.leoflow.io/csi.sock": asInChart,
 	"core serve --connections connections.json --rules rules.yaml --cert tls.crt --key tls.key --auth tokenreview --node-service-accounts leoflow/leoflow-driver":                                               asInChart,

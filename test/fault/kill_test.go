@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -14,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/leoflow/secrets-csi/pkg/mount"
+	"github.com/leoflow/secrets-csi/pkg/mount/layout"
 	"github.com/leoflow/secrets-csi/test/stack"
 )
 
@@ -135,5 +137,63 @@ func TestDriverKilledInUnpublish(t *testing.T) {
 		r.converge(t, row)
 	}
 	assert.Positive(t, caught, "no kill hit an unpublish: the test tested nothing")
+	row.record(t)
+}
+
+func TestDriverKilledInHold(t *testing.T) {
+	r := newRig(t)
+	row := r.row("driver killed (SIGKILL) while it holds one entry and rotates the others", "real process, random instant")
+	for range *kills {
+		r.rotate(t, broken)
+		r.reader.awaitFirst(r.mark, 200*time.Millisecond)
+		r.killWithin(t, 2*time.Millisecond)
+		r.republish(t, row)
+		r.converge(t, row)
+		for _, p := range r.pods {
+			assert.Equal(t, []string{first}, held(t, r.Kubelet.Target(p)))
+		}
+		r.rotate(t)
+		r.converge(t, row)
+	}
+	row.times /= 2
+	row.record(t)
+}
+
+// held are the ids of what the volume only carries over.
+func held(t *testing.T, target string) (ids []string) {
+	t.Helper()
+	shown, err := mount.Current(target)
+	require.NoError(t, err)
+	for _, line := range shown.Manifest.Entries {
+		if line.Held != nil {
+			ids = append(ids, line.ID)
+		}
+	}
+	return ids
+}
+
+func TestDriverKilledInWithdrawal(t *testing.T) {
+	r := newRig(t)
+	row := r.row("driver killed (SIGKILL) while it withdraws one entry and rotates the others", "real process, random instant")
+	halfway := 0
+	for range *kills {
+		r.reader.withdrawn.Store(true)
+		r.rotate(t, without)
+		r.reader.awaitFirst(r.mark, 200*time.Millisecond)
+		r.killWithin(t, 2*time.Millisecond)
+		if behind := r.reader.behind(r.mark); behind > 0 && behind < len(r.pods) {
+			halfway++
+		}
+		r.republish(t, row)
+		r.converge(t, row)
+		for _, p := range r.pods {
+			assert.NoFileExists(t, filepath.Join(r.Kubelet.Target(p), layout.ConnectionsDir, first))
+		}
+		r.rotate(t)
+		r.converge(t, row)
+		r.reader.withdrawn.Store(false)
+	}
+	t.Logf("%d of %d kills left some volumes without the entry and some with it", halfway, *kills)
+	row.times /= 2
 	row.record(t)
 }

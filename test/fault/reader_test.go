@@ -21,6 +21,8 @@ type reader struct {
 	reads  atomic.Int64
 	wrong  atomic.Int64
 	back   atomic.Bool // older values are right: core serves them
+	// withdrawn is set while core may serve one entry less.
+	withdrawn atomic.Bool
 
 	mu    sync.Mutex
 	shown map[string]int
@@ -64,7 +66,10 @@ func (r *reader) allow(mark int) { r.newest.Store(int64(mark)) }
 // volume reads one generation. It must be whole, of values that core has served, and no
 // older than what was seen before.
 func (r *reader) volume(target string) {
-	mark, err := markOf(target)
+	mark, entries, err := read(target)
+	if err == nil && entries != entriesPerPod && !(r.withdrawn.Load() && entries == entriesPerPod-1) {
+		err = errMissing
+	}
 	r.reads.Add(1)
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -87,37 +92,47 @@ func (r *reader) fault(what string) {
 	}
 }
 
-var errMixed = errors.New("two generations in one snapshot")
+var (
+	errMixed   = errors.New("two generations in one snapshot")
+	errMissing = errors.New("entries are missing")
+)
 
-// markOf is the one mark that all values of the volume carry; those that are held may carry
-// an older one.
+// markOf is the mark of a volume that has all entries.
 func markOf(target string) (int, error) {
+	mark, entries, err := read(target)
+	if err == nil && entries != entriesPerPod {
+		err = errMissing
+	}
+	return mark, err
+}
+
+// read returns the one mark that all values of the volume carry, and how many they are; those
+// that are held may carry an older mark.
+func read(target string) (mark, entries int, err error) {
 	snapshot, err := envshim.Read(target)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	held := map[string]bool{}
 	for _, line := range snapshot.Manifest.Entries {
 		held[line.ID] = line.Held != nil
 	}
-	mark, carried := -1, -1
+	carried := -1
+	mark = -1
 	for _, entry := range snapshot.Entries {
 		switch found := passwordOf(entry.Value.Reveal()); {
 		case held[entry.ID]:
 			carried = max(carried, found)
 		case mark >= 0 && found != mark:
-			return 0, errMixed
+			return 0, 0, errMixed
 		default:
 			mark = found
 		}
 	}
 	if mark < 0 || carried > mark {
-		return 0, errMixed
+		return 0, 0, errMixed
 	}
-	if len(snapshot.Entries) != entriesPerPod {
-		return 0, errors.New("entries are missing")
-	}
-	return mark, nil
+	return mark, len(snapshot.Entries), nil
 }
 
 // passwordOf reads "postgres://etl:MARK@db".

@@ -38,6 +38,12 @@ func newRig(t *testing.T, driverArgs ...string) *rig {
 
 func newRigFrom(t *testing.T, options stack.Options) *rig {
 	t.Helper()
+	return newRigOf(t, options, "*")
+}
+
+// newRigOf has pods that ask for these connections.
+func newRigOf(t *testing.T, options stack.Options, asked string) *rig {
+	t.Helper()
 	options.Connections, options.Variables, options.Rules = connections(1), "{}", allowAll
 	// The stack outlives the test's context, which ends before the clean-up.
 	s, err := stack.Start(context.Background(), options)
@@ -48,6 +54,7 @@ func newRigFrom(t *testing.T, options stack.Options) *rig {
 	require.NoError(t, err)
 	for i := range podsPerRig {
 		r.pods = append(r.pods, pod(fmt.Sprint("live-", i), token))
+		r.pods[i].Attributes = map[string]string{"connections": asked}
 		require.NoError(t, s.Kubelet.Publish(t.Context(), r.pods[i]))
 	}
 	r.reader = startReader(t, r)
@@ -61,22 +68,32 @@ func pod(name, token string) stack.Pod {
 	}
 }
 
-// connections are ten, each with the mark for a password.
-func connections(mark int) string {
+// connections are ten, each with the mark for a password, and changed.
+func connections(mark int, change ...func(all map[string]any)) string {
 	all := map[string]any{}
 	for i := range entriesPerPod {
 		all["conn_"+strconv.Itoa(i)] = map[string]any{"conn_type": "postgres", "host": "db", "login": "etl", "password": strconv.Itoa(mark)}
+	}
+	for _, change := range change {
+		change(all)
 	}
 	text, _ := json.Marshal(all)
 	return string(text)
 }
 
+// first is the entry that is broken and withdrawn.
+const first = "conn_0"
+
+func broken(all map[string]any) { all[first] = map[string]any{"conn_type": "postgres", "port": "none"} }
+
+func without(all map[string]any) { delete(all, first) }
+
 // rotate has core serve the next mark, as soon as core can.
-func (r *rig) rotate(t *testing.T) {
+func (r *rig) rotate(t *testing.T, change ...func(all map[string]any)) {
 	t.Helper()
 	r.mark++
 	r.reader.allow(r.mark)
-	require.NoError(t, r.WriteConnections(connections(r.mark)))
+	require.NoError(t, r.WriteConnections(connections(r.mark, change...)))
 }
 
 // republish is what kubelet does about once a minute. It must never fail: a kubelet

@@ -41,10 +41,12 @@ type Stack struct {
 	// Connections and Variables are core's files.
 	Connections, Variables string
 	Core, Driver           *Process
-	Kubelet                *Kubelet
-	PKI                    *PKI
-	options                Options
-	address, profiles      string
+	// DriverBin is where StartDriver finds the driver; Options.Bin at first.
+	DriverBin         string
+	Kubelet           *Kubelet
+	PKI               *PKI
+	options           Options
+	address, profiles string
 	// started are all processes, those too that others have replaced.
 	started []*Process
 }
@@ -59,7 +61,7 @@ func Start(ctx context.Context, options Options) (s *Stack, err error) {
 		return nil, err
 	}
 	s = &Stack{
-		Dir: dir, options: options,
+		Dir: dir, options: options, DriverBin: options.Bin,
 		Connections: filepath.Join(dir, cmp.Or(options.ConnectionsName, "connections.json")), Variables: filepath.Join(dir, "variables.json"),
 	}
 	defer func() {
@@ -115,7 +117,7 @@ func (s *Stack) StartCore(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	s.Core, err = s.run("core", append([]string{
+	s.Core, err = s.run(s.program("core"), append([]string{
 		"serve", "--listen=" + s.address, "--connections=" + s.Connections, "--variables=" + s.Variables,
 		"--rules=" + s.path("rules.yaml"), "--cert=" + s.path("core.crt"), "--key=" + s.path("core.key"),
 		"--client-ca=" + s.PKI.CA(), "--jwt-key-file=" + s.path("jwt.key"), "--log-format=json",
@@ -130,7 +132,7 @@ func (s *Stack) StartCore(ctx context.Context) (err error) {
 }
 
 func (s *Stack) run(program string, args ...string) (*Process, error) {
-	process, err := Run(s.program(program), args...)
+	process, err := Run(program, args...)
 	if err == nil {
 		s.started = append(s.started, process)
 	}
@@ -144,7 +146,7 @@ func (s *Stack) StartDriver(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	s.Driver, err = s.run("driver", append([]string{
+	s.Driver, err = s.run(filepath.Join(s.DriverBin, "driver"), append([]string{
 		"--node-id=demo", "--endpoint=unix://" + s.socket(), "--core-address=" + s.address, "--core-server-name=core",
 		"--core-ca=" + s.PKI.CA(), "--core-cert=" + s.path("node.crt"), "--core-key=" + s.path("node.key"),
 		"--pprof-address=" + s.profiles,

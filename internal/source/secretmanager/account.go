@@ -3,6 +3,7 @@ package secretmanager
 import (
 	"context"
 
+	"github.com/leoflow/secrets-csi/internal/outage"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 )
 
@@ -54,8 +55,8 @@ func (r *Resolver) account(ctx context.Context, pod provider.Identity) (map[stri
 
 // readAccount outlives the caller that began it, because others may have joined.
 func (r *Resolver) readAccount(ctx context.Context, pod provider.Identity) (map[string]string, error) {
-	at := spot{identity: r.keyer.account(provider.Identity{Namespace: pod.Namespace})}
-	probe, why := r.apiServer.admit(at)
+	at := outage.Scope{Caller: pod.Namespace}
+	call, why := r.apiServer.admit(at)
 	if why != nil { // which names somebody else's service account
 		return nil, &Failure{Kind: provider.ErrUnavailable,
 			Text: "reading service account " + pod.Namespace + "/" + pod.ServiceAccount + ": the API server does not answer"}
@@ -64,16 +65,14 @@ func (r *Resolver) readAccount(ctx context.Context, pod provider.Identity) (map[
 	defer cancel()
 	all, err := r.config.Annotations(ctx, pod.Namespace, pod.ServiceAccount)
 	if err != nil {
-		failure := &Failure{Kind: provider.ErrUnavailable, Text: err.Error()}
-		if ctx.Err() != nil {
-			probe.end(notAsked, failure)
-			r.apiServer.giveUp(at, failure)
-		} else {
-			probe.end(answered, nil) // with whatever it says of this service account
+		failure, verdict := &Failure{Kind: provider.ErrUnavailable, Text: err.Error()}, outage.Answered
+		if ctx.Err() != nil { // otherwise it says something of this service account
+			verdict = outage.Unanswered
 		}
+		r.apiServer.called(call, verdict, failure)
 		return nil, failure
 	}
-	probe.end(answered, nil)
+	r.apiServer.called(call, outage.Answered, nil)
 	// Others may be long: a service account has room for 256 KiB.
 	known := map[string]string{}
 	for _, cloud := range r.config.Clouds {

@@ -34,7 +34,7 @@ func TestOneCallFindsOutWhetherASilentPlaceIsBack(t *testing.T) {
 		ended := make(chan time.Duration, callsOfOne)
 		for range callsOfOne {
 			go func() {
-				assert.ErrorIs(t, try(t.Context(), pace, spotOf(1, "a"), place.call), provider.ErrUnavailable)
+				assert.ErrorIs(t, try(t.Context(), pace, scopeOf(1, "a"), place.call), provider.ErrUnavailable)
 				ended <- time.Since(began)
 			}()
 		}
@@ -42,21 +42,21 @@ func TestOneCallFindsOutWhetherASilentPlaceIsBack(t *testing.T) {
 			assert.Less(t, <-ended, patience+time.Second, "one is enough to go on")
 		}
 		waited := time.Now()
-		require.ErrorIs(t, try(t.Context(), pace, spotOf(1, "a"), place.call), provider.ErrUnavailable)
+		require.ErrorIs(t, try(t.Context(), pace, scopeOf(1, "a"), place.call), provider.ErrUnavailable)
 		assert.Zero(t, time.Since(waited), "who comes later does not wait")
-		require.NoError(t, try(t.Context(), pace, spotOf(1, "b"), succeeds), "elsewhere all is well")
-		require.NoError(t, try(t.Context(), pace, spotOf(2, "a"), succeeds), "another identity is answered")
+		require.NoError(t, try(t.Context(), pace, scopeOf(1, "b"), succeeds), "elsewhere all is well")
+		require.NoError(t, try(t.Context(), pace, scopeOf(2, "a"), succeeds), "another identity is answered")
 		assert.Less(t, <-ended, 2*patience+time.Second)
 		assert.EqualValues(t, callsOfOne+1, place.asked.Load())
 
-		require.Error(t, try(t.Context(), pace, spotOf(1, "a"), place.call), "nobody asks for a while")
+		require.Error(t, try(t.Context(), pace, scopeOf(1, "a"), place.call), "nobody asks for a while")
 		assert.EqualValues(t, callsOfOne+1, place.asked.Load())
-		time.Sleep(rest)
-		require.NoError(t, try(t.Context(), pace, spotOf(1, "a"), func(context.Context) error {
-			require.Error(t, try(t.Context(), pace, spotOf(1, "a"), place.call), "another one finds out")
+		time.Sleep(retryAway)
+		require.NoError(t, try(t.Context(), pace, scopeOf(1, "a"), func(context.Context) error {
+			require.Error(t, try(t.Context(), pace, scopeOf(1, "a"), place.call), "another one finds out")
 			return nil
 		}))
-		require.NoError(t, try(t.Context(), pace, spotOf(1, "a"), succeeds))
+		require.NoError(t, try(t.Context(), pace, scopeOf(1, "a"), succeeds))
 	})
 }
 
@@ -68,18 +68,18 @@ func TestAPlaceWithoutAnybodyIsAwayForAll(t *testing.T) {
 			asked++
 			return &Failure{Kind: provider.ErrUnavailable, Unreached: true}
 		}
-		require.Error(t, try(t.Context(), pace, spotOf(1, "a"), nobody))
+		require.Error(t, try(t.Context(), pace, scopeOf(1, "a"), nobody))
 		assert.Equal(t, 2, asked)
-		require.Error(t, try(t.Context(), pace, spotOf(2, "a"), succeeds))
-		require.NoError(t, try(t.Context(), pace, spotOf(2, "b"), succeeds))
+		require.Error(t, try(t.Context(), pace, scopeOf(2, "a"), succeeds))
+		require.NoError(t, try(t.Context(), pace, scopeOf(2, "b"), succeeds))
 
-		time.Sleep(rest)
+		time.Sleep(retryAway)
 		var once sync.Once
-		require.Error(t, try(t.Context(), pace, spotOf(1, "a"), func(ctx context.Context) error {
-			once.Do(func() { require.Error(t, try(ctx, pace, spotOf(2, "a"), succeeds), "another one finds out") })
+		require.Error(t, try(t.Context(), pace, scopeOf(1, "a"), func(ctx context.Context) error {
+			once.Do(func() { require.Error(t, try(ctx, pace, scopeOf(2, "a"), succeeds), "another one finds out") })
 			return (&deaf{}).call(ctx)
 		}))
-		require.NoError(t, try(t.Context(), pace, spotOf(2, "a"), succeeds), "somebody accepted, and was silent to the other")
+		require.NoError(t, try(t.Context(), pace, scopeOf(2, "a"), succeeds), "somebody accepted, and was silent to the other")
 	})
 }
 
@@ -97,11 +97,11 @@ func TestWhatEndsAnOutage(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				pace := newPace(1, patience)
-				require.Error(t, try(t.Context(), pace, spotOf(1, "a"), (&deaf{}).call))
-				time.Sleep(rest)
-				require.Equal(t, row.then, try(t.Context(), pace, spotOf(1, "a"), func(context.Context) error { return row.then }))
+				require.Error(t, try(t.Context(), pace, scopeOf(1, "a"), (&deaf{}).call))
+				time.Sleep(retryAway)
+				require.Equal(t, row.then, try(t.Context(), pace, scopeOf(1, "a"), func(context.Context) error { return row.then }))
 				time.Sleep(time.Second) // a throttled place wants that
-				err := try(t.Context(), pace, spotOf(1, "a"), succeeds)
+				err := try(t.Context(), pace, scopeOf(1, "a"), succeeds)
 				assert.Equal(t, row.over, err == nil)
 			})
 		})
@@ -113,23 +113,36 @@ func TestWhatEndsAnOutage(t *testing.T) {
 func TestAProbeThatIsNotMadeLeavesItToAnother(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pace := newPace(1, patience)
-		require.Error(t, try(t.Context(), pace, spotOf(1, "a"), (&deaf{}).call))
-		time.Sleep(rest)
+		require.Error(t, try(t.Context(), pace, scopeOf(1, "a"), (&deaf{}).call))
+		time.Sleep(retryAway)
 		pace.slots <- struct{}{}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		require.Error(t, try(ctx, pace, spotOf(1, "a"), succeeds))
+		require.Error(t, try(ctx, pace, scopeOf(1, "a"), succeeds))
 		<-pace.slots
-		require.NoError(t, try(t.Context(), pace, spotOf(1, "a"), succeeds))
+		require.NoError(t, try(t.Context(), pace, scopeOf(1, "a"), succeeds))
 	})
 }
 
-func TestOutagesAreForgotten(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		pace := newPace(1, time.Millisecond)
-		require.Error(t, try(t.Context(), pace, spotOf(1, "a"), (&deaf{}).call))
-		time.Sleep(2 * forgotten)
-		require.Error(t, try(t.Context(), pace, spotOf(1, "b"), (&deaf{}).call))
-		assert.Len(t, pace.outages.known, 1)
-	})
+func TestAnOutageThatNobodyLooksIntoIsForgotten(t *testing.T) {
+	for _, row := range []struct {
+		after time.Duration
+		asked int32
+	}{{retryAway, 1}, {2 * forgetAway, callsOfOne}} {
+		synctest.Test(t, func(t *testing.T) {
+			pace, place := newPace(16, time.Millisecond), &deaf{}
+			require.Error(t, try(t.Context(), pace, scopeOf(1, "a"), place.call))
+			time.Sleep(row.after)
+			place.asked.Store(0)
+			ended := make(chan error)
+			for range callsOfOne {
+				go func() { ended <- try(t.Context(), pace, scopeOf(1, "a"), place.call) }()
+			}
+			synctest.Wait()
+			assert.Equal(t, row.asked, place.asked.Load(), row.after)
+			for range callsOfOne {
+				require.Error(t, <-ended)
+			}
+		})
+	}
 }

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/leoflow/secrets-csi/internal/outage"
 	"github.com/leoflow/secrets-csi/internal/pause"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 	"github.com/leoflow/secrets-csi/pkg/secret"
@@ -24,34 +25,38 @@ const (
 // is silent to it keeps no other waiting for a turn.
 const callsOfOne = 8
 
-// pace limits the calls to one cloud: so many at a time, and none to a spot that wants to
-// be left alone.
+// pace limits the calls to one cloud: so many at a time, and none to a place that wants
+// to be left alone.
 type pace struct {
 	slots chan struct{}
 	// patience is for one attempt.
 	patience time.Duration
-	outages  outages
+	outages  *outages
 	mu       sync.Mutex
-	lanes    map[spot]*lane     // of spots where calls are under way, or wait for a turn
-	until    map[spot]time.Time // those that have passed are dropped
+	turns    map[outage.Scope]*turns    // where calls are under way, or wait for a turn
+	until    map[outage.Scope]time.Time // those that have passed are dropped
 }
 
-// lane holds the turns of one spot.
-type lane struct {
+// turns are those of one identity at a place.
+type turns struct {
 	slots chan struct{}
 	users int
 }
 
 func newPace(atOnce int, patience time.Duration) *pace {
-	return &pace{slots: make(chan struct{}, atOnce), patience: patience, lanes: map[spot]*lane{}, until: map[spot]time.Time{}}
+	return &pace{
+		slots: make(chan struct{}, atOnce), patience: patience,
+		outages: newOutages(0), // a lost packet is enough for the first that fails
+		turns:   map[outage.Scope]*turns{}, until: map[outage.Scope]time.Time{},
+	}
 }
 
 // call is one attempt, which returns what it was made for.
 type call func(context.Context) (secret.Text, error)
 
 // try calls until it succeeds, fails in a way that asking again does not mend, or has
-// failed often enough. Where a spot does not answer one call at a time goes on.
-func (p *pace) try(ctx context.Context, at spot, call call) (value secret.Text, err error) {
+// failed often enough. Where a place does not answer one call at a time goes on.
+func (p *pace) try(ctx context.Context, at outage.Scope, call call) (value secret.Text, err error) {
 	for attempt := 1; attempt <= attempts; attempt++ {
 		if attempt > 1 {
 			p.slowDown(at, err, attempt-1)
@@ -59,73 +64,62 @@ func (p *pace) try(ctx context.Context, at spot, call call) (value secret.Text, 
 				return secret.Text{}, err
 			}
 		}
-		probe, why := p.outages.admit(at)
+		admitted, why := p.outages.admit(at)
 		if why != nil {
 			return secret.Text{}, why
 		}
-		var found outcome
-		found, value, err = p.once(ctx, at, call)
-		probe.end(found, err)
-		if found == answered || found == notAsked {
+		var verdict outage.Verdict
+		verdict, value, err = p.once(ctx, at, call)
+		if verdict == outage.Reached && attempt == attempts && !isThrottled(err) {
+			verdict = outage.Unanswered
+		}
+		p.outages.called(admitted, verdict, err)
+		if verdict == outage.Answered || verdict == outage.Undecided {
 			return value, err
 		}
-	}
-	if !isThrottled(err) {
-		p.outages.giveUp(at, err)
 	}
 	return secret.Text{}, err
 }
 
-// outcome is what an attempt says of the spot.
-type outcome int
-
-const (
-	answered outcome = iota
-	unavailable
-	silent    // unavailable, for it let the time pass
-	unreached // nobody is there, for any identity
-	notAsked  // it says nothing
-)
-
-func (p *pace) once(ctx context.Context, at spot, call call) (outcome, secret.Text, error) {
+func (p *pace) once(ctx context.Context, at outage.Scope, call call) (outage.Verdict, secret.Text, error) {
 	if !pause.Wait(ctx, p.pause(at)) {
-		return notAsked, secret.Text{}, givenUp(ctx)
+		return outage.Undecided, secret.Text{}, givenUp(ctx)
 	}
-	lane := p.enter(at)
-	defer p.leave(at, lane)
-	for _, slots := range []chan struct{}{lane.slots, p.slots} {
+	entered := p.enter(at)
+	defer p.leave(at, entered)
+	for _, slots := range []chan struct{}{entered.slots, p.slots} {
 		select {
 		case slots <- struct{}{}:
 			defer func() { <-slots }()
 		case <-ctx.Done():
-			return notAsked, secret.Text{}, givenUp(ctx)
+			return outage.Undecided, secret.Text{}, givenUp(ctx)
 		}
 	}
 	return p.attempt(ctx, call)
 }
 
-func (p *pace) enter(at spot) *lane {
+func (p *pace) enter(at outage.Scope) *turns {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	entered := p.lanes[at]
+	entered := p.turns[at]
 	if entered == nil {
-		entered = &lane{slots: make(chan struct{}, callsOfOne)}
-		p.lanes[at] = entered
+		entered = &turns{slots: make(chan struct{}, callsOfOne)}
+		p.turns[at] = entered
 	}
 	entered.users++
 	return entered
 }
 
-func (p *pace) leave(at spot, entered *lane) {
+func (p *pace) leave(at outage.Scope, entered *turns) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if entered.users--; entered.users == 0 {
-		delete(p.lanes, at)
+		delete(p.turns, at)
 	}
 }
 
 // attempt leaves a call that does not heed its deadline, as where an SDK waits for a lock.
-func (p *pace) attempt(ctx context.Context, call call) (outcome, secret.Text, error) {
+func (p *pace) attempt(ctx context.Context, call call) (outage.Verdict, secret.Text, error) {
 	ctx, cancel := context.WithTimeout(ctx, p.patience)
 	defer cancel()
 	type result struct {
@@ -139,7 +133,7 @@ func (p *pace) attempt(ctx context.Context, call call) (outcome, secret.Text, er
 	}()
 	select {
 	case got := <-done:
-		return outcomeOf(ctx, got.err), got.value, got.err
+		return verdictOf(ctx, got.err), got.value, got.err
 	case <-ctx.Done():
 	}
 	// Whoever heeds the deadline has better words for it.
@@ -147,33 +141,33 @@ func (p *pace) attempt(ctx context.Context, call call) (outcome, secret.Text, er
 	defer timer.Stop()
 	select {
 	case got := <-done:
-		return outcomeOf(ctx, got.err), got.value, got.err
+		return verdictOf(ctx, got.err), got.value, got.err
 	case <-timer.C:
-		return silent, secret.Text{}, Unreachable("waiting for the secret manager")
+		return outage.Unanswered, secret.Text{}, Unreachable("waiting for the secret manager")
 	}
 }
 
-func outcomeOf(ctx context.Context, err error) outcome {
+func verdictOf(ctx context.Context, err error) outage.Verdict {
 	var failure *Failure
 	switch {
 	case !errors.Is(err, provider.ErrUnavailable):
-		return answered
+		return outage.Answered
 	case errors.As(err, &failure) && failure.Unreached:
-		return unreached
+		return outage.Unreachable
 	case ctx.Err() != nil:
-		return silent
+		return outage.Unanswered
 	}
-	return unavailable
+	return outage.Reached
 }
 
-func (p *pace) pause(at spot) time.Duration {
+func (p *pace) pause(at outage.Scope) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return time.Until(p.until[at])
 }
 
-// slowDown holds back every call to a spot that throttled one.
-func (p *pace) slowDown(at spot, err error, attempt int) {
+// slowDown holds back every call of an identity to a place that throttled one.
+func (p *pace) slowDown(at outage.Scope, err error, attempt int) {
 	var failure *Failure
 	if !errors.As(err, &failure) || !failure.Throttled {
 		return
@@ -182,7 +176,7 @@ func (p *pace) slowDown(at spot, err error, attempt int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := time.Now()
-	maps.DeleteFunc(p.until, func(_ spot, until time.Time) bool { return !now.Before(until) })
+	maps.DeleteFunc(p.until, func(_ outage.Scope, until time.Time) bool { return !now.Before(until) })
 	if until := now.Add(min(pause, maxPause)); until.After(p.until[at]) {
 		p.until[at] = until
 	}

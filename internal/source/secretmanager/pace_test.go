@@ -9,15 +9,18 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/leoflow/secrets-csi/internal/outage"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 	"github.com/leoflow/secrets-csi/pkg/secret"
 )
 
-// spotOf is a place as an identity sees it.
-func spotOf(identity byte, place string) spot { return spot{cacheKey{identity}, place} }
+// scopeOf is a place as an identity sees it.
+func scopeOf(identity byte, place string) outage.Scope {
+	return outage.Scope{Place: place, Caller: string([]byte{identity})}
+}
 
 // try is for calls that bring no value.
-func try(ctx context.Context, pace *pace, at spot, call func(context.Context) error) error {
+func try(ctx context.Context, pace *pace, at outage.Scope, call func(context.Context) error) error {
 	_, err := pace.try(ctx, at, func(ctx context.Context) (secret.Text, error) { return secret.Text{}, call(ctx) })
 	return err
 }
@@ -39,7 +42,7 @@ func TestTry(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				calls := 0
-				err := try(t.Context(), newPace(1, time.Minute), spotOf(1, "a"), func(context.Context) error {
+				err := try(t.Context(), newPace(1, time.Minute), scopeOf(1, "a"), func(context.Context) error {
 					calls++
 					if calls <= len(row.failures) {
 						return row.failures[calls-1]
@@ -72,7 +75,7 @@ func TestThrottlingHoldsBackWhoeverAsksThere(t *testing.T) {
 		throttled := make(chan struct{})
 		go func() {
 			calls := 0
-			_ = try(t.Context(), pace, spotOf(1, "a"), func(context.Context) error {
+			_ = try(t.Context(), pace, scopeOf(1, "a"), func(context.Context) error {
 				if calls++; calls == 1 {
 					return &Failure{Kind: provider.ErrUnavailable, Throttled: true, RetryAfter: 7 * time.Second}
 				}
@@ -81,10 +84,10 @@ func TestThrottlingHoldsBackWhoeverAsksThere(t *testing.T) {
 			close(throttled)
 		}()
 		synctest.Wait()
-		require.NoError(t, try(t.Context(), pace, spotOf(1, "b"), func(context.Context) error { return nil }))
-		require.NoError(t, try(t.Context(), pace, spotOf(2, "a"), func(context.Context) error { return nil }))
+		require.NoError(t, try(t.Context(), pace, scopeOf(1, "b"), func(context.Context) error { return nil }))
+		require.NoError(t, try(t.Context(), pace, scopeOf(2, "a"), func(context.Context) error { return nil }))
 		assert.Zero(t, time.Since(began))
-		require.NoError(t, try(t.Context(), pace, spotOf(1, "a"), func(context.Context) error { return nil }))
+		require.NoError(t, try(t.Context(), pace, scopeOf(1, "a"), func(context.Context) error { return nil }))
 		assert.GreaterOrEqual(t, time.Since(began), 7*time.Second)
 		<-throttled
 	})
@@ -97,7 +100,7 @@ func TestCallsAtOnceAreBounded(t *testing.T) {
 		underway := make(chan struct{}, 10)
 		for range 10 {
 			go func() {
-				done <- try(t.Context(), pace, spotOf(1, "a"), func(context.Context) error {
+				done <- try(t.Context(), pace, scopeOf(1, "a"), func(context.Context) error {
 					underway <- struct{}{}
 					<-release
 					return nil
@@ -118,17 +121,17 @@ func TestOneIdentityLeavesRoomForOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pace, hangs, done := newPace(2*callsOfOne, time.Minute), &deaf{}, make(chan error)
 		for range 100 {
-			go func() { done <- try(t.Context(), pace, spotOf(1, "a"), hangs.call) }()
+			go func() { done <- try(t.Context(), pace, scopeOf(1, "a"), hangs.call) }()
 		}
 		synctest.Wait()
 		assert.EqualValues(t, callsOfOne, hangs.asked.Load())
 		began := time.Now()
-		require.NoError(t, try(t.Context(), pace, spotOf(2, "a"), func(context.Context) error { return nil }))
+		require.NoError(t, try(t.Context(), pace, scopeOf(2, "a"), func(context.Context) error { return nil }))
 		assert.Zero(t, time.Since(began))
 		for range 100 {
 			require.Error(t, <-done)
 		}
-		assert.Empty(t, pace.lanes)
+		assert.Empty(t, pace.turns)
 	})
 }
 
@@ -136,10 +139,10 @@ func TestOneIdentityLeavesRoomForOthers(t *testing.T) {
 func TestACallThatHeedsNoDeadlineIsLeft(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pace, unlock, began := newPace(1, patience), make(chan struct{}), time.Now()
-		err := try(t.Context(), pace, spotOf(1, "a"), func(context.Context) error { <-unlock; return nil })
+		err := try(t.Context(), pace, scopeOf(1, "a"), func(context.Context) error { <-unlock; return nil })
 		require.ErrorIs(t, err, provider.ErrUnavailable)
 		assert.Less(t, time.Since(began), 2*(patience+time.Second))
-		require.NoError(t, try(t.Context(), pace, spotOf(2, "a"), func(context.Context) error { return nil }), "its slot is free")
+		require.NoError(t, try(t.Context(), pace, scopeOf(2, "a"), func(context.Context) error { return nil }), "its slot is free")
 		close(unlock)
 	})
 }
@@ -147,11 +150,11 @@ func TestACallThatHeedsNoDeadlineIsLeft(t *testing.T) {
 func TestWaitingEndsWithTheCaller(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pace := newPace(1, time.Minute)
-		pace.slowDown(spotOf(1, "a"), &Failure{Throttled: true, RetryAfter: time.Hour}, 1)
+		pace.slowDown(scopeOf(1, "a"), &Failure{Throttled: true, RetryAfter: time.Hour}, 1)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		began := time.Now()
-		require.ErrorIs(t, try(ctx, pace, spotOf(1, "a"), func(context.Context) error { return nil }), provider.ErrUnavailable)
+		require.ErrorIs(t, try(ctx, pace, scopeOf(1, "a"), func(context.Context) error { return nil }), provider.ErrUnavailable)
 		assert.Equal(t, time.Second, time.Since(began))
 	})
 }

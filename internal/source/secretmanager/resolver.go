@@ -9,6 +9,7 @@ import (
 
 	"github.com/leoflow/secrets-csi/internal/cache"
 	"github.com/leoflow/secrets-csi/internal/logkey"
+	"github.com/leoflow/secrets-csi/internal/outage"
 	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 	"github.com/leoflow/secrets-csi/pkg/secret"
@@ -31,7 +32,7 @@ type Resolver struct {
 	values   *cache.Cache[cacheKey, secret.Text]
 	flights  singleflight.Group
 	// apiServer is where annotations are read.
-	apiServer outages
+	apiServer *outages
 }
 
 var _ provider.Resolver = (*Resolver)(nil)
@@ -41,9 +42,10 @@ func New(config Config) *Resolver {
 	config = withDefaults(config)
 	r := &Resolver{
 		config: config, keyer: newKeyer(), paces: map[string]*pace{},
-		accounts: cache.New[cacheKey, map[string]string](maxSessions, nil),
-		sessions: cache.New[cacheKey, Session](maxSessions, nil),
-		values:   cache.New[cacheKey, secret.Text](config.CacheBytes, nil),
+		accounts:  cache.New[cacheKey, map[string]string](maxSessions, nil),
+		sessions:  cache.New[cacheKey, Session](maxSessions, nil),
+		values:    cache.New[cacheKey, secret.Text](config.CacheBytes, nil),
+		apiServer: newOutages(retryAway),
 	}
 	for name := range config.Clouds {
 		r.paces[name] = newPace(config.CallsAtOnce, config.CallTimeout)
@@ -123,7 +125,8 @@ func (r *Resolver) fetch(ctx context.Context, key cacheKey, req request) (fetche
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.config.Timeout)
 	defer cancel()
-	value, err := r.paces[req.ref.Cloud].try(ctx, spot{req.identity, req.ref.Location + "/" + req.ref.Region}, func(ctx context.Context) (secret.Text, error) {
+	at := outage.Scope{Place: req.ref.Location + "/" + req.ref.Region, Caller: string(req.identity[:])}
+	value, err := r.paces[req.ref.Cloud].try(ctx, at, func(ctx context.Context) (secret.Text, error) {
 		return r.access(ctx, req)
 	})
 	if err != nil {
