@@ -30,8 +30,7 @@ type placement struct {
 	lines, withdrawn []layout.Entry
 }
 
-// place makes the volume hold the content. What this call created it undoes on
-// failure, and nothing else.
+// place makes the volume hold the content.
 func (d *Deliverer) place(t task, cause string, c content, from answer) (placement, error) {
 	defer d.targets.lock(t.spec.TargetPath)()
 	if d.set.isGone(t.volume) {
@@ -41,16 +40,11 @@ func (d *Deliverer) place(t task, cause string, c content, from answer) (placeme
 		_, health := d.set.look(t.volume)
 		return placement{generation: health.Generation, superseded: true}, nil
 	}
-	target := t.spec.TargetPath
-	created, err := d.mount(target, cause == publishing)
-	if err != nil {
-		return placement{}, failAt(target, "making the volume", err)
-	}
 	entries := c.entries
 	if !c.rest {
 		entries = slices.Concat(entries, t.carried())
 	}
-	written, err := mount.Write(target, mount.Content{
+	written, err := d.write(t, cause, mount.Content{
 		Entries: entries, Rest: c.rest,
 		Manifest: layout.Manifest{
 			Fetched: d.set.confirmedBy(t, from.fetched).UTC(), StaleAfter: int64(d.staleAfter(t.spec) / time.Second),
@@ -61,10 +55,7 @@ func (d *Deliverer) place(t task, cause string, c content, from answer) (placeme
 		GID:  int(t.spec.Group),
 	})
 	if err != nil {
-		if created {
-			err = errors.Join(err, mount.Unmount(target))
-		}
-		return placement{}, failAt(target, "filling the volume", err)
+		return placement{}, err
 	}
 	t.placed = t.begun.Number
 	confirmed := from.fetched
@@ -78,21 +69,44 @@ func (d *Deliverer) place(t task, cause string, c content, from answer) (placeme
 	}, nil
 }
 
-// mount gives the target its tmpfs, unless a generation is there. To tell whose tmpfs
-// that is may take reading the list of all mounts, which is not for each volume of each
-// rotation; nobody else's has a generation, and Write refuses a target without a tmpfs.
+// write makes the volume show the content. A new one is filled before it is mounted, so that
+// whoever finds it finds it whole, and a failure leaves nothing.
+//
+// Whether a volume is there is told by its files. To tell whose mount that is may take
+// reading the list of all mounts, which is not for each volume of each rotation; nobody
+// else's has a generation, and Write refuses a target without a tmpfs.
 //
 // A rotation mounts nothing: who took the mount away may be done with the path, and
 // values would stand there that nobody unpublishes.
-func (d *Deliverer) mount(target string, publishing bool) (created bool, err error) {
-	_, err = os.Lstat(filepath.Join(target, layout.DataLink))
+func (d *Deliverer) write(t task, cause string, content mount.Content) (mount.Outcome, error) {
+	target, made := t.spec.TargetPath, mount.Outcome{}
+	_, err := os.Lstat(filepath.Join(target, layout.DataLink))
+	mounted := err == nil
 	switch {
-	case err == nil:
-		return false, nil
-	case !publishing:
-		return false, fmt.Errorf("%w: the next publish brings it back", mount.ErrNotMounted)
+	case mounted:
+	case cause != publishing:
+		return mount.Outcome{}, failAt(target, "making the volume", fmt.Errorf("%w: the next publish brings it back", mount.ErrNotMounted))
+	default:
+		blank, err := d.mounter.Blank(mount.Options{SizeBytes: d.VolumeSize})
+		if err != nil {
+			return mount.Outcome{}, failAt(target, "making the volume", err)
+		}
+		defer blank.Close()
+		if made, err = blank.Fill(content); err != nil {
+			return mount.Outcome{}, failAt(target, "filling the volume", err)
+		}
+		created, err := blank.Mount(target)
+		if err != nil {
+			return mount.Outcome{}, failAt(target, "making the volume", err)
+		}
+		mounted = !created
 	}
-	return d.mounter.Mount(target, mount.Options{SizeBytes: d.VolumeSize})
+	if mounted {
+		if made, err = mount.Write(target, content); err != nil {
+			return mount.Outcome{}, failAt(target, "filling the volume", err)
+		}
+	}
+	return made, nil
 }
 
 // failAt is a failure of mount's. Where on the node a volume is stays out of the message,
