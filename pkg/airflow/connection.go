@@ -83,8 +83,9 @@ func (c Connection) Validate() error {
 		if !utf8.ValidString(c.Extra.Reveal()) {
 			return &FieldError{Field: "extra", Reason: "is not UTF-8; Airflow holds text only"}
 		}
-		_, _, err := readExtra(c.Extra.Reveal())
-		return err
+		if _, _, fault := readExtra(c.Extra.Reveal()); fault != "" {
+			return &FieldError{Field: "extra", Reason: fault}
+		}
 	}
 	return nil
 }
