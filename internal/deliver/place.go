@@ -35,11 +35,11 @@ type placement struct {
 func (d *Deliverer) place(tasks []task, cause string, c content, from answer) (placement, error) {
 	t := tasks[0]
 	defer d.targets.lock(t.spec.TargetPath)()
-	if d.set.isGone(t.of) {
+	health, gone, ofAll := d.set.known(t, from.fetched)
+	switch {
+	case gone:
 		return placement{}, report.Failf(report.Busy, nil, "volume %s was unpublished meanwhile", t.spec.ID)
-	}
-	if t.begun.Number < t.placed {
-		_, health := d.set.look(t.share)
+	case t.begun.Number < t.placed:
 		return placement{generation: health.Generation, superseded: true}, nil
 	}
 	target := t.spec.TargetPath
@@ -49,7 +49,6 @@ func (d *Deliverer) place(tasks []task, cause string, c content, from answer) (p
 	}
 	entries, confirmed, offline := c.entries, from.fetched, from.offline != nil
 	if c.rest {
-		_, health := d.set.look(t.share)
 		confirmed, offline = health.Confirmed, health.Offline
 	} else {
 		entries = slices.Concat(entries, t.carried())
@@ -57,7 +56,7 @@ func (d *Deliverer) place(tasks []task, cause string, c content, from answer) (p
 	written, err := mount.Write(target, mount.Content{
 		Entries: entries, Rest: c.rest,
 		Manifest: layout.Manifest{
-			Fetched: d.set.confirmedBy(t, from.fetched).UTC(), StaleAfter: int64(d.set.staleAfter(t.spec) / time.Second),
+			Fetched: ofAll.UTC(), StaleAfter: int64(d.set.staleAfter(t.spec) / time.Second),
 			Offline: offline,
 		},
 		Cap:  d.VolumeSize,

@@ -87,6 +87,13 @@ func (d *Deliverer) Unpublish(_ context.Context, volumeID, targetPath string) er
 	return nil
 }
 
+// IsPublished tells whether a complete generation of the volume is at path, also if it was the
+// process before this one that put it there.
+func (d *Deliverer) IsPublished(volumeID, path string) bool {
+	has, err := hasFiles(path)
+	return err == nil && has && d.set.isAt(volumeID, path)
+}
+
 // hasLostFiles reports whether the files that a volume is known to have had are gone. If it cannot
 // be told, for want of file descriptors say, they stand still.
 func hasLostFiles(path string) bool {

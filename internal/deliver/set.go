@@ -166,9 +166,3 @@ func (s *set) isLive(v *volume) bool {
 }
 
 func (v *volume) isLive() bool { return v.shares[0].health.Generation > 0 }
-
-func (s *set) isGone(v *volume) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return v.gone
-}

@@ -47,6 +47,16 @@ func (s *set) begin(v *volume) (tasks []task) {
 	return tasks
 }
 
+// beginIdle starts a delivery of the share, unless one is under way, which knows more.
+func (s *set) beginIdle(one *share) (begun task, idle bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if one.of.gone || !s.schedule.IsIdle(one.id()) {
+		return task{}, false
+	}
+	return one.task(s.schedule.Begin(one.id(), time.Now())), true
+}
+
 // takeDue begins the deliveries that are due, in groups that can share one fetch, and tells
 // how long until the next are.
 func (s *set) takeDue(now time.Time) (groups [][]task, wait time.Duration) {
@@ -78,6 +88,20 @@ func (s *set) plan(do func(plan *schedule.Schedule)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	do(s.schedule)
+}
+
+// known is what is known of a share just before it is placed: how it is, whether its volume was
+// unpublished meanwhile, and when all of the volume was last known to be right, if the share was at
+// the time given.
+func (s *set) known(t task, fetched time.Time) (health report.Health, gone bool, confirmed time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, other := range t.of.shares {
+		if other != t.share && other.health.Generation > 0 && other.health.Confirmed.Before(fetched) {
+			fetched = other.health.Confirmed
+		}
+	}
+	return t.health, t.of.gone, fetched
 }
 
 // own leaves out the lines of the other shares, which report them.

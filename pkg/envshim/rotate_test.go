@@ -15,6 +15,30 @@ import (
 	"github.com/leoflow/secrets-csi/internal/testwait"
 )
 
+func TestParseRotation(t *testing.T) {
+	for text, rotation := range map[string]Rotation{
+		"": {}, "restart": {restart: true},
+		"signal:HUP": {signal: unix.SIGHUP}, "signal:SIGUSR1": {signal: unix.SIGUSR1}, "signal:term": {signal: unix.SIGTERM},
+	} {
+		parsed, err := ParseRotation(text)
+		assert.NoError(t, err)
+		assert.Equal(t, rotation, parsed)
+	}
+	for _, text := range []string{"reload", "signal", "signal:", "signal:KILL", "signal:SIGSTOP", "signal:HANGUP", "signal:1", " restart"} {
+		_, err := ParseRotation(text)
+		assert.ErrorContains(t, err, text)
+	}
+}
+
+func TestFingerprintsTellEntriesApart(t *testing.T) {
+	fingerprints := fingerprinter{maphash.MakeSeed()}
+	a, b := variable("a", "1"), variable("b", "2")
+	assert.Equal(t, fingerprints.of([]Entry{a, b}), fingerprints.of([]Entry{b, a}))
+	for _, other := range [][]Entry{nil, {a}, {variable("a", "12")}, {a, variable("b", "")}, {variable("a", "2"), variable("b", "1")}} {
+		assert.NotEqual(t, fingerprints.of([]Entry{a, b}), fingerprints.of(other))
+	}
+}
+
 func TestChangesAreGatheredAndNotPutOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := &supervision{Supervisor: Supervisor{OnRotate: Rotation{signal: unix.SIGHUP}, Debounce: 5 * time.Second}}
@@ -23,8 +47,8 @@ func TestChangesAreGatheredAndNotPutOff(t *testing.T) {
 			r.schedule(r.delay())
 			time.Sleep(time.Second)
 		}
-		assert.Equal(t, 5*time.Second, (<-r.due).Sub(began), "five seconds after the first change, however many follow")
-		assert.Empty(t, r.due, "one look for all of them")
+		assert.Equal(t, 5*time.Second, (<-r.debounceTimer).Sub(began), "five seconds after the first change, however many follow")
+		assert.Empty(t, r.debounceTimer, "one look for all of them")
 	})
 }
 
@@ -35,7 +59,7 @@ func TestNothingIsScheduledForWhoWantsNothing(t *testing.T) {
 		"the program is restarted": {Supervisor: Supervisor{OnRotate: Rotation{restart: true}}, next: &Program{}},
 	} {
 		r.schedule(0)
-		assert.Nil(t, r.due, name)
+		assert.Nil(t, r.debounceTimer, name)
 	}
 }
 
@@ -74,13 +98,13 @@ func TestWhatFailsIsToldOnceAndTriedAgain(t *testing.T) {
 		for range 3 {
 			began := time.Now()
 			r.rotate()
-			require.NotNil(t, r.again)
-			assert.Equal(t, slowPoll, (<-r.again).Sub(began))
+			require.NotNil(t, r.retryTimer)
+			assert.Equal(t, slowPoll, (<-r.retryTimer).Sub(began))
 		}
 		assert.Equal(t, []string{"keeping the program as it is: generation 1: no such file"}, lines)
 		present = true
 		r.rotate()
-		assert.Nil(t, r.again)
+		assert.Nil(t, r.retryTimer)
 		assert.NotNil(t, r.next)
 		assert.Equal(t, "generation 1: restarting the program", lines[1])
 	})
@@ -106,8 +130,8 @@ func TestAProgramWithoutAHandlerIsLookedAtEverMoreSeldom(t *testing.T) {
 		began, looks := time.Now(), 0
 		for ; time.Since(began) < 10*time.Minute; looks++ {
 			r.rotate()
-			require.NotNil(t, r.again)
-			<-r.again
+			require.NotNil(t, r.retryTimer)
+			<-r.retryTimer
 		}
 		assert.Less(t, looks, 70)
 	})

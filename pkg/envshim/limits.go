@@ -57,9 +57,8 @@ func (l Limits) Faults(p Program) []error {
 	return faults
 }
 
-func (e Entry) isTooLong() bool {
-	return len(e.Env)+len("=")+e.Value.Len()+len("\x00") > CurrentLimits().String
-}
+// size is that of the entry's environment string.
+func (e Entry) size() int { return len(e.Env) + len("=") + e.Value.Len() + len("\x00") }
 
 // largest names the count largest variables and their sizes.
 func largest(environ []string, count int) string {
