@@ -12,6 +12,9 @@ const surrogateReason = "holds half of a surrogate pair, which is no character; 
 // what no version of Airflow stores, and what begins as JSON and for a mistake in it is
 // none: as text, no hook could use it. The fault completes `field "extra": …`.
 func readExtra(text string) (object jsontext.Item, isObject bool, fault string) {
+	if text == "" {
+		return object, false, ""
+	}
 	object, err := jsontext.Parse([]byte(text))
 	isJSON := err == nil
 	switch {
@@ -27,11 +30,8 @@ func readExtra(text string) (object jsontext.Item, isObject bool, fault string) 
 // such a connection with a warning, and so does the worker of Airflow 3; what else reads
 // connections in Airflow 3, its file backend among it, refuses it.
 func (c Connection) HasPlainExtra() bool {
-	if c.Extra == nil || c.Extra.Len() == 0 {
-		return false
-	}
-	_, isObject, _ := readExtra(c.Extra.Reveal())
-	return !isObject
+	_, isObject, _ := readExtra(revealed(c.Extra))
+	return revealed(c.Extra) != "" && !isObject
 }
 
 // canonicalExtra makes an object canonical, see readExtra.
