@@ -49,7 +49,7 @@ func (d *Deliverer) reportStale(ctx context.Context) {
 		if why := d.fetcher.whyAway(spec); why != nil {
 			if begun, idle := d.set.beginIdle(one); idle {
 				from := answer{Outcome: provider.Outcome{Err: why}, fetched: time.Now()}
-				_ = d.fill(ctx, rotating, []task{begun}, []answer{from}) // which reports it
+				_ = d.fill(ctx, []task{begun}, []answer{from}) // which reports it
 			}
 		}
 	}

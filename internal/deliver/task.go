@@ -19,8 +19,8 @@ type task struct {
 	spec   Volume
 	key    string
 	others []Volume
-	// live is set if the volume showed files then.
-	live bool
+	// live is set if the volume showed files then, podWaits if a pod that starts waits for it.
+	live, podWaits bool
 }
 
 func (s *share) task(begun schedule.Delivery) task {
@@ -33,7 +33,7 @@ func (s *share) task(begun schedule.Delivery) task {
 	return made
 }
 
-// begin starts the delivery of all shares of a volume. Each one's end must be recorded.
+// begin starts the delivery of all shares of a volume, for which a pod waits. Each one's end must be recorded.
 func (s *set) begin(v *volume) (tasks []task) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -42,7 +42,9 @@ func (s *set) begin(v *volume) (tasks []task) {
 		if v.gone { // and another may have its id
 			id = ""
 		}
-		tasks = append(tasks, one.task(s.schedule.Begin(id, time.Now())))
+		begun := one.task(s.schedule.Begin(id, time.Now()))
+		begun.podWaits = true
+		tasks = append(tasks, begun)
 	}
 	return tasks
 }
@@ -113,10 +115,10 @@ func (t task) own(lines []layout.Entry) []layout.Entry {
 	return slices.DeleteFunc(slices.Clone(lines), func(line layout.Entry) bool { return others.Has(line.Name()) })
 }
 
-// carried are the entries of the volume's other shares, which stay as they stand in a live
-// volume. The target path is locked, so that no other share is being placed.
+// carried are the entries of the volume's other shares, which stay as they stand. The target
+// path is locked, so that no other share is being placed.
 func (t task) carried() (entries []mount.Entry) {
-	if len(t.others) == 0 || !t.live {
+	if len(t.others) == 0 {
 		return nil
 	}
 	shown, err := mount.Current(t.spec.TargetPath)
