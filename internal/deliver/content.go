@@ -1,8 +1,6 @@
 package deliver
 
 import (
-	"slices"
-
 	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/mount"
 	"github.com/leoflow/secrets-csi/pkg/mount/layout"
@@ -13,8 +11,8 @@ type content struct {
 	entries []mount.Entry
 	// rest keeps what the volume shows besides.
 	rest bool
-	// reasons are the lines of the entries that are not fresh, by name; unresolved are the
-	// connections among them whose references failed.
+	// reasons are the lines of the entries that are not fresh, by name: awaited ones may give
+	// none. unresolved are the connections among them whose references failed.
 	reasons    map[entry.Name]layout.Entry
 	unresolved []string
 	// late is set if any of these may be had soon.
@@ -65,6 +63,7 @@ func isWithdrawal(state entry.State) bool {
 func contentOf(t task, entries []entry.Entry) (content, error) {
 	made := content{entries: make([]mount.Entry, 0, len(entries)), reasons: map[entry.Name]layout.Entry{}}
 	var failed []layout.Entry
+	requires := t.spec.required()
 	for _, e := range entries {
 		if e.Reference != nil {
 			made.late = t.live
@@ -72,7 +71,7 @@ func contentOf(t task, entries []entry.Entry) (content, error) {
 				made.unresolved = append(made.unresolved, e.ID)
 			}
 		}
-		required := t.spec.wanted(e.Kind).requires(e.ID)
+		required := requires[e.Name()]
 		// Who needs it in the environment has to be told of one that is too long.
 		e.Required = required && (e.State != entry.Delivered || e.Has(layout.NoticeTooLong))
 		message := mount.Entry{Entry: e.Entry, Value: e.Value, JSON: e.JSON}
@@ -87,7 +86,7 @@ func contentOf(t task, entries []entry.Entry) (content, error) {
 		case deliver, leave:
 		}
 		made.entries = append(made.entries, message)
-		if e.State != entry.Delivered && !isAwaited(e) {
+		if e.State != entry.Delivered {
 			made.reasons[e.Name()] = e.Entry
 		}
 	}
@@ -127,13 +126,4 @@ func givenOf(entries []entry.Entry) map[entry.Name]bool {
 		given[e.Name()] = !isWithdrawal(e.State)
 	}
 	return given
-}
-
-// withdrawal is the content that takes away what is denied or missing, and touches nothing
-// else: it needs no policy, no rendering and no room. Empty if nothing is.
-func withdrawal(t task, entries []entry.Entry) content {
-	taken := slices.DeleteFunc(slices.Clone(entries), func(e entry.Entry) bool { return !isWithdrawal(e.State) })
-	made, _ := contentOf(t, taken) // on a live volume nothing fails
-	made.rest = true
-	return made
 }

@@ -86,6 +86,12 @@ func (l *lockedBuffer) Write(p []byte) (int, error) {
 	return l.written.Write(p)
 }
 
+func (l *lockedBuffer) reset() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.written.Reset()
+}
+
 func (l *lockedBuffer) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()

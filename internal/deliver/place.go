@@ -30,15 +30,16 @@ type placement struct {
 	lines, withdrawn []layout.Entry
 }
 
-// place makes the volume hold the content. What this call created it undoes on
-// failure, and nothing else.
-func (d *Deliverer) place(t task, cause string, c content, from answer) (placement, error) {
+// place makes the volume hold the content, which is that of all tasks: of one, or of all shares
+// of a new volume. What this call created it undoes on failure, and nothing else.
+func (d *Deliverer) place(tasks []task, cause string, c content, from answer) (placement, error) {
+	t := tasks[0]
 	defer d.targets.lock(t.spec.TargetPath)()
-	if d.set.isGone(t.volume) {
+	if d.set.isGone(t.of) {
 		return placement{}, report.Failf(report.Busy, nil, "volume %s was unpublished meanwhile", t.spec.ID)
 	}
 	if t.begun.Number < t.placed {
-		_, health := d.set.look(t.volume)
+		_, health := d.set.look(t.share)
 		return placement{generation: health.Generation, superseded: true}, nil
 	}
 	target := t.spec.TargetPath
@@ -46,15 +47,18 @@ func (d *Deliverer) place(t task, cause string, c content, from answer) (placeme
 	if err != nil {
 		return placement{}, failAt(target, "making the volume", err)
 	}
-	entries := c.entries
-	if !c.rest {
+	entries, confirmed, offline := c.entries, from.fetched, from.offline != nil
+	if c.rest {
+		_, health := d.set.look(t.share)
+		confirmed, offline = health.Confirmed, health.Offline
+	} else {
 		entries = slices.Concat(entries, t.carried())
 	}
 	written, err := mount.Write(target, mount.Content{
 		Entries: entries, Rest: c.rest,
 		Manifest: layout.Manifest{
-			Fetched: d.set.confirmedBy(t, from.fetched).UTC(), StaleAfter: int64(d.staleAfter(t.spec) / time.Second),
-			Offline: from.offline != nil,
+			Fetched: d.set.confirmedBy(t, from.fetched).UTC(), StaleAfter: int64(d.set.staleAfter(t.spec) / time.Second),
+			Offline: offline,
 		},
 		Cap:  d.VolumeSize,
 		Mode: fs.FileMode(t.spec.Mode),
@@ -66,14 +70,11 @@ func (d *Deliverer) place(t task, cause string, c content, from answer) (placeme
 		}
 		return placement{}, failAt(target, "filling the volume", err)
 	}
-	t.placed = t.begun.Number
-	confirmed := from.fetched
-	if c.rest {
-		_, health := d.set.look(t.volume)
-		confirmed = health.Confirmed
+	for _, t := range tasks {
+		t.placed = max(t.placed, t.begun.Number)
 	}
 	return placement{
-		generation: written.Generation, confirmed: confirmed, changed: written.Changed, offline: from.offline != nil,
+		generation: written.Generation, confirmed: confirmed, changed: written.Changed, offline: offline,
 		lines: written.Entries, withdrawn: written.Withdrawn,
 	}, nil
 }

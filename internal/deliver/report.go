@@ -32,8 +32,8 @@ func (e ending) reportOf(t task, cause string, health report.Health) report.Repo
 	if e.err != nil && !errors.As(e.err, &made.Failure) {
 		made.Failure = report.Failf(report.Internal, e.err, "%v", e.err)
 	}
-	if told := t.begun.NotifiedAt; made.Rotated() && !told.IsZero() {
-		made.Lag = time.Since(told)
+	if notified := t.begun.NotifiedAt; made.Rotated() && !notified.IsZero() {
+		made.Lag = time.Since(notified)
 	}
 	made.Conclude()
 	return made
@@ -49,13 +49,18 @@ func subject(spec Volume) report.Volume {
 
 func (e ending) entriesOf(spec Volume, lines []layout.Entry, gone bool) []report.Entry {
 	made := make([]report.Entry, len(lines))
+	var requires map[entry.Name]bool
+	if gone && len(lines) > 0 {
+		requires = spec.required()
+	}
 	for i, line := range lines {
 		made[i].Entry = line
 		if gone || line.State != layout.Delivered || line.Held != nil {
 			made[i].Why = e.reasonOf(line)
+			made[i].Awaited = isAwaited(e.reasons[line.Name()])
 			made[i].Unresolved = line.Kind == layout.Connection && slices.Contains(e.unresolved, line.ID)
 		}
-		made[i].Needed = gone && spec.wanted(line.Kind).requires(line.ID)
+		made[i].Needed = requires[line.Name()]
 	}
 	return made
 }
@@ -64,25 +69,18 @@ func (e ending) entriesOf(spec Volume, lines []layout.Entry, gone bool) []report
 // at all.
 func (e ending) reasonOf(line layout.Entry) layout.Entry {
 	known, found := e.reasons[line.Name()]
+	isUnexplained := isAwaited(known) && known.Reason() == ""
 	switch {
-	case found:
+	case found && !isUnexplained:
 		return known
+	case line.Held != nil && isUnexplained:
+		return entry.Refused(line.Name(), entry.Unavailable, line.Held.Why).Entry
 	case line.Held != nil: // by mount, for want of room, or since before
 		return entry.Refused(line.Name(), entry.Invalid, line.Held.Why).Entry
 	case line.State == layout.Delivered: // it was, and "*" has it no more
 		return entry.Refused(line.Name(), entry.Missing, "").Entry
 	}
 	return line
-}
-
-// stillShown are the entries of content that the volume at target delivers.
-func stillShown(shown layout.Manifest, alone content) (lines []layout.Entry) {
-	for _, line := range shown.Entries {
-		if _, taken := alone.reasons[line.Name()]; taken && line.State == layout.Delivered {
-			lines = append(lines, line)
-		}
-	}
-	return lines
 }
 
 // whyNow is why the delivery began.
@@ -94,21 +92,26 @@ func (t task) whyNow(cause string) string {
 		return publishing
 	case !t.begun.NotifiedAt.IsZero():
 		return "watch"
-	case t.failures > 0:
+	case t.begun.Failures > 0:
 		return "retry"
 	default:
 		return "poll"
 	}
 }
 
-// record makes the report of a delivery and takes it in. Whatever happens, the volume is not
-// under way any more.
-func (d *Deliverer) record(t task, cause string, e ending) (made report.Report) {
-	_, health := d.set.look(t.volume)
-	err := d.guard(t.spec, func() error { made = e.reportOf(t, cause, health); return nil })
+// report makes the report of a delivery, takes it in and sends it to whoever reads it. It returns
+// why the delivery failed. Whatever happens, the share is not under way any more.
+func (d *Deliverer) report(t task, cause string, e ending) error {
+	_, health := d.set.look(t.share)
+	var made report.Report
+	err := d.guard.run(t.spec, func() error { made = e.reportOf(t, cause, health); return nil })
 	if err != nil {
 		made = ending{err: err}.reportOf(t, cause, health)
 	}
 	d.set.end(t, made)
-	return made
+	err = d.guard.run(t.spec, func() error { made.Send(d.Readers, &t.events, &d.said); return nil })
+	if made.Failure != nil {
+		return made.Failure
+	}
+	return err
 }

@@ -25,7 +25,7 @@ func (r *rig) second() *providertest.Fake {
 	other := providertest.NewFake()
 	other.SetVariable("payroll", "monthly")
 	r.Providers["vault"] = other
-	r.fetching["vault"] = make(chan struct{}, rotationWorkers)
+	r.fetcher.rotations["vault"] = make(chan struct{}, rotationsAtOnce)
 	return other
 }
 

@@ -24,7 +24,7 @@ const grace = time.Hour
 // graceful is a rig with an offline grace that has served one pod.
 func graceful(t *testing.T, test func(t *testing.T, r *rig)) {
 	t.Helper()
-	rotated(t, func(r *rig) { r.memory.grace = grace }, func(t *testing.T, r *rig) {
+	rotated(t, func(r *rig) { r.fetcher.memory.grace = grace }, func(t *testing.T, r *rig) {
 		require.NoError(t, r.Publish(t.Context(), r.volume(t, "first")))
 		test(t, r)
 	})
@@ -77,7 +77,7 @@ func TestMemoryServesNobodyElse(t *testing.T) {
 			time.Sleep(schedule.ResyncSpread)
 			synctest.Wait()
 		},
-		"with the grace off": func(r *rig, _ *Volume) { r.memory.grace = 0 },
+		"with the grace off": func(r *rig, _ *Volume) { r.fetcher.memory.grace = 0 },
 	} {
 		t.Run(name, func(t *testing.T) {
 			graceful(t, func(t *testing.T, r *rig) {
@@ -126,17 +126,17 @@ func outcomeOf(value string) []provider.Outcome {
 func TestACopyIsWhatWasGivenAndWipedInTheEnd(t *testing.T) {
 	for name, end := range map[string]func(*memory){
 		"expired":  func(*memory) { time.Sleep(grace); synctest.Wait() },
-		"replaced": func(m *memory) { m.learn("key", outcomeOf("second"), time.Now()) },
-		"refused":  func(m *memory) { m.learn("key", []provider.Outcome{{Err: provider.ErrDenied}}, time.Now()) },
+		"replaced": func(m *memory) { m.put("key", outcomeOf("second"), time.Now()) },
+		"refused":  func(m *memory) { m.put("key", []provider.Outcome{{Err: provider.ErrDenied}}, time.Now()) },
 		"one of a group refused": func(m *memory) {
-			m.learn("key", append(outcomeOf("second"), provider.Outcome{Err: provider.ErrUnauthenticated}), time.Now())
+			m.put("key", append(outcomeOf("second"), provider.Outcome{Err: provider.ErrUnauthenticated}), time.Now())
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				m := newMemory(grace)
-				m.learn("key", outcomeOf("first"), time.Now())
-				result, _, found := m.remind("key")
+				m.put("key", outcomeOf("first"), time.Now())
+				result, _, found := m.get("key")
 				require.True(t, found)
 				assert.Equal(t, outcomeOf("first")[0].Entries, result)
 				var held [][]byte
@@ -155,12 +155,12 @@ func TestMemoryIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMemory(grace)
 		for i := range 100 {
-			m.learn(strconv.Itoa(i), outcomeOf(strings.Repeat("x", mostRemembered/10)), time.Now())
+			m.put(strconv.Itoa(i), outcomeOf(strings.Repeat("x", mostRemembered/10)), time.Now())
 			time.Sleep(time.Second)
 		}
 		assert.Equal(t, 9, m.copies.Len())
 		assert.True(t, m.copies.Use("99", func(*memo) {}), "the newest are kept")
-		m.learn("huge", outcomeOf(strings.Repeat("x", mostRemembered)), time.Now())
+		m.put("huge", outcomeOf(strings.Repeat("x", mostRemembered)), time.Now())
 		assert.False(t, m.copies.Use("huge", func(*memo) {}))
 		time.Sleep(grace)
 		synctest.Wait()

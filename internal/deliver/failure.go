@@ -1,6 +1,7 @@
 package deliver
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -18,8 +19,8 @@ const howToStart = ` (to start without an entry, write its id with a "?" after i
 func failureOf(spec Volume, failed []layout.Entry) *report.Error {
 	away := slices.DeleteFunc(slices.Clone(failed), func(line layout.Entry) bool { return line.State != layout.Unavailable })
 	if len(away) > 0 {
-		told := max(0, slices.IndexFunc(away, func(line layout.Entry) bool { return line.Reason() != "" }))
-		message, _ := report.Describe(subject(spec), away[told:told+1])
+		first := max(0, slices.IndexFunc(away, func(line layout.Entry) bool { return line.Reason() != "" }))
+		message, _ := report.Describe(subject(spec), away[first:first+1])
 		failure := report.Failf(report.Unavailable, provider.ErrUnavailable, "%s", message)
 		failure.Entries = away
 		return failure
@@ -37,10 +38,10 @@ func failureOf(spec Volume, failed []layout.Entry) *report.Error {
 	if has(layout.Invalid) {
 		remedy = ""
 	}
-	told, full := report.Describe(subject(spec), failed)
-	failure := report.Failf(reason, nil, "%s%s", told, remedy)
+	short, full := report.Describe(subject(spec), failed)
+	failure := report.Failf(reason, nil, "%s%s", short, remedy)
 	failure.Entries = failed
-	if told != full {
+	if short != full {
 		failure.Full = full + remedy
 	}
 	return failure
@@ -60,4 +61,34 @@ func providerError(spec Volume, err error) error {
 	default:
 		return report.Failf(report.Internal, err, "fetching from %s: %v", spec.Provider, err)
 	}
+}
+
+// failureOfShares is that of a share which cannot be had now, or else what all shares say that
+// failed; nil if none did.
+func failureOfShares(ends []ending) error {
+	var all *report.Error
+	for _, one := range ends {
+		if one.err == nil {
+			continue
+		}
+		failure := report.Failf(report.Internal, one.err, "%v", one.err)
+		_ = errors.As(one.err, &failure)
+		switch {
+		case failure.Reason == report.Unavailable:
+			return failure
+		case all == nil:
+			all = failure
+		default:
+			joined := report.Failf(all.Reason, errors.Join(all, failure), "%s; %s", all.Message, failure.Message)
+			if all.Full != "" || failure.Full != "" {
+				joined.Full = cmp.Or(all.Full, all.Message) + "; " + cmp.Or(failure.Full, failure.Message)
+			}
+			joined.Entries = slices.Concat(all.Entries, failure.Entries)
+			all = joined
+		}
+	}
+	if all == nil {
+		return nil
+	}
+	return all
 }

@@ -85,7 +85,7 @@ func TestAPanicStaysWithItsVolume(t *testing.T) {
 			rotated(t, func(r *rig) {
 				arrange(r, faulty)
 				faulty.Provider = r.fake
-				r.Providers["core"], r.apply, r.Observer = faulty, faulty.apply, notes
+				r.Providers["core"], r.decider.apply, r.Observer = faulty, faulty.apply, notes
 			}, func(t *testing.T, r *rig) {
 				r.fake.SetConnection(airflow.Connection{ID: "trigger", Type: "http"})
 				broken := r.volume(t, "broken")
@@ -120,7 +120,7 @@ func TestAPanicStaysWithItsVolume(t *testing.T) {
 
 				synctest.Wait()
 				assert.Positive(t, notes.panics)
-				assert.Contains(t, r.logged(t, "panic", "stack"), "panic_test.go")
+				assert.Contains(t, r.logged(t, "panic", "stack"), "guard_test.go")
 				assert.NotContains(t, r.log.String(), "n33dle")
 
 				faulty.on.Store(false)
@@ -150,8 +150,8 @@ func TestAPanicOnTheWayEndsTheDelivery(t *testing.T) {
 	r.look(t)
 	assert.Equal(t, firstURI, read(t, v, "connections/warehouse"))
 
-	err := r.guard(v, func() error {
-		_, err := r.place(task{spec: v}, rotating, content{}, answer{}) // a nil volume
+	err := r.guard.run(v, func() error {
+		_, err := r.place([]task{{spec: v}}, rotating, content{}, answer{}) // a nil volume
 		return err
 	})
 	assert.Equal(t, report.Internal, reasonOf(t, err))

@@ -30,23 +30,38 @@ const (
 	patientFailures = 3
 )
 
-// decide runs the policy over every connection, and resolves what it leaves references of. A
-// connection that it fails is refused and touches no other; only a panic is an error.
-func (d *Deliverer) decide(ctx context.Context, t task, entries []entry.Entry) error {
+// decider has the policy decide on entries, and resolves the references that it leaves.
+type decider struct {
+	*Config
+	guard guard
+	// apply is policy.Apply.
+	apply func(*entry.Entry)
+	// versions are of what references point at.
+	versions provider.Versions
+}
+
+// decide runs the policy over every connection of an answer, and resolves what it leaves
+// references of. A connection that it fails is refused and touches no other; only an answer
+// without entries and a panic are errors.
+func (d decider) decide(ctx context.Context, t task, from provider.Outcome) ([]entry.Entry, error) {
+	if from.Err != nil {
+		return nil, providerError(t.spec, from.Err)
+	}
+	entries := slices.Clone(from.Entries) // the answer may be remembered
 	var referring []int
 	for i := range entries {
 		e := &entries[i]
 		if e.State == entry.Delivered {
 			e.Source = t.spec.Provider
 		}
-		if err := d.guard(t.spec, func() error { d.apply(e); return nil }); err != nil {
-			return err
+		if err := d.guard.run(t.spec, func() error { d.apply(e); return nil }); err != nil {
+			return nil, err
 		}
 		if e.Reference != nil && e.State == entry.Delivered {
 			referring = append(referring, i)
 		}
 	}
-	return d.resolveAll(ctx, t, entries, referring)
+	return entries, d.resolveAll(ctx, t, entries, referring)
 }
 
 // resolved is an entry after its reference has been resolved, or why that ended in a panic.
@@ -59,7 +74,7 @@ type resolved struct {
 // resolveAll resolves references side by side. A new volume waits for all of them, and gives
 // up at the first that cannot be had now. A live one waits for none longer than its
 // patience. What nobody waited for is unavailable, for no reason: see isAwaited.
-func (d *Deliverer) resolveAll(ctx context.Context, t task, entries []entry.Entry, referring []int) error {
+func (d decider) resolveAll(ctx context.Context, t task, entries []entry.Entry, referring []int) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	made := make(chan resolved, len(referring))
@@ -68,7 +83,7 @@ func (d *Deliverer) resolveAll(ctx context.Context, t task, entries []entry.Entr
 		one := resolved{at: i, Entry: entries[i]}
 		entries[i].Refuse(entry.Unavailable, "")
 		go func() {
-			one.err = d.guard(t.spec, func() error { return d.resolve(ctx, t.spec.Pod, &one.Entry, slots) })
+			one.err = d.guard.run(t.spec, func() error { return d.resolve(ctx, t.spec.Pod, &one.Entry, slots) })
 			made <- one
 		}()
 	}
@@ -110,18 +125,22 @@ func patienceOf(t task, entries []entry.Entry) time.Duration {
 // giveUp has what was waited for in vain again and again say so.
 func giveUp(t task, entries []entry.Entry) {
 	for i := range entries {
-		if t.failures >= patientFailures && isAwaited(entries[i]) {
-			entries[i].Refuse(entry.Unavailable, fmt.Sprintf("resolving reference: no answer within %v; it is asked again", patience))
+		if t.begun.Failures >= patientFailures && isAwaited(entries[i].Entry) {
+			entries[i].Refuse(entry.Unavailable, noAnswer)
 		}
 	}
 }
 
-// isAwaited tells an entry whose reference is still being resolved.
-func isAwaited(e entry.Entry) bool { return e.State == entry.Unavailable && e.Reason() == "" }
+var noAnswer = "resolving reference: no answer within " + patience.String() + "; it is asked again"
+
+// isAwaited tells the line of an entry whose reference is still being resolved.
+func isAwaited(line layout.Entry) bool {
+	return line.State == entry.Unavailable && (line.Reason() == "" || line.Reason() == noAnswer)
+}
 
 // resolve fetches what an entry's reference points at, under the pod's identity, and has the
 // policy put it in its place. Its error is a panic of the Resolver's.
-func (d *Deliverer) resolve(ctx context.Context, pod provider.Identity, e *entry.Entry, slots chan struct{}) error {
+func (d decider) resolve(ctx context.Context, pod provider.Identity, e *entry.Entry, slots chan struct{}) error {
 	reference := *e.Reference
 	value, err := d.fetchSecret(ctx, pod, reference, slots)
 	if ended := (*logkey.Panic)(nil); errors.As(err, &ended) {
@@ -143,7 +162,7 @@ func (d *Deliverer) resolve(ctx context.Context, pod provider.Identity, e *entry
 	return nil
 }
 
-func (d *Deliverer) fetchSecret(ctx context.Context, pod provider.Identity, reference entry.Reference, slots chan struct{}) (secret.Text, error) {
+func (d decider) fetchSecret(ctx context.Context, pod provider.Identity, reference entry.Reference, slots chan struct{}) (secret.Text, error) {
 	if d.Resolver == nil {
 		return secret.Text{}, errors.New("references into " + reference.Cloud + " are not enabled on this node; have them enabled, or go keyless")
 	}
