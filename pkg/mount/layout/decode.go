@@ -12,11 +12,12 @@ import (
 // examines its types by reflection: of the 1.5 ms that 'agent exec' may add to a program's start,
 // that took 0.1.
 func decode(data []byte) (Manifest, error) {
-	if err := jsontext.Check(data); err != nil {
+	value, err := jsontext.Parse(data)
+	if err != nil {
 		return Manifest{}, err
 	}
 	var fault error
-	o := asObject(&fault, "the manifest", jsontext.Trim(data).Value)
+	o := asObject(&fault, "the manifest", value)
 	manifest := Manifest{Schema: int(o.number("schema")), Generation: uint64(o.number("generation"))}
 	if manifest.Schema > Schema {
 		return manifest, nil // whatever else is in it: validate says that it is newer
@@ -25,7 +26,7 @@ func decode(data []byte) (Manifest, error) {
 	entries := o.list("entries")
 	manifest.Entries = make([]Entry, len(entries))
 	for i, each := range entries {
-		manifest.Entries[i] = asObject(&fault, "one of entries", each.Value).entry()
+		manifest.Entries[i] = asObject(&fault, "one of entries", each).entry()
 	}
 	return manifest, fault
 }
@@ -35,16 +36,16 @@ func (o object) entry() Entry {
 		Kind: Kind(o.text("kind")), ID: o.text("id"), State: State(o.text("state")), Required: o.flag("required"),
 		Env: o.text("env"), File: o.text("file"), Version: o.text("version"), Source: o.text("source"),
 	}
-	if text := o.value("held"); text != nil {
-		held := asObject(o.fault, "held", text)
+	if value, isThere := o.value("held"); isThere {
+		held := asObject(o.fault, "held", value)
 		entry.Held = &Held{held.time("since"), held.text("why")}
 	}
-	if text := o.value("grade"); text != nil {
-		grade := asObject(o.fault, "grade", text)
+	if value, isThere := o.value("grade"); isThere {
+		grade := asObject(o.fault, "grade", value)
 		entry.Grade = &Grade{grade.text("state"), grade.text("reason")}
 	}
 	for _, each := range o.list("notices") {
-		notice := asObject(o.fault, "one of notices", each.Value)
+		notice := asObject(o.fault, "one of notices", each)
 		entry.Notices = append(entry.Notices, Notice{notice.text("code"), notice.text("message")})
 	}
 	return entry
@@ -57,14 +58,14 @@ type object struct {
 	members []jsontext.Member
 }
 
-func asObject(fault *error, name string, text []byte) (o object) {
+func asObject(fault *error, name string, value jsontext.Item) (o object) {
 	o.fault = fault
-	if !jsontext.IsObject(text) {
+	if !value.IsObject() {
 		o.fail(name, "an object")
 		return o
 	}
 	var err error
-	if o.members, err = jsontext.Members(text); err != nil {
+	if o.members, err = value.Members(); err != nil {
 		o.fail("a key of "+name, "text")
 	}
 	return o
@@ -76,23 +77,23 @@ func (o object) fail(name, wanted string) {
 	}
 }
 
-// value is a member's JSON text.
-func (o object) value(name string) []byte {
+func (o object) value(name string) (value jsontext.Item, isThere bool) {
 	for _, member := range o.members {
 		if member.Key == name && string(member.Value) != "null" {
-			return member.Value
+			return member.Item, true
 		}
 	}
-	return nil
+	return value, false
 }
 
-func (o object) text(name string) string {
-	value := o.value(name)
-	if value == nil {
+func (o object) text(name string) (text string) {
+	value, isThere := o.value(name)
+	if !isThere {
 		return ""
 	}
-	if value[0] == '"' {
-		if text, err := jsontext.Text(value); err == nil {
+	if value.Value[0] == '"' {
+		var err error
+		if text, err = value.Text(); err == nil {
 			return text
 		}
 	}
@@ -101,19 +102,20 @@ func (o object) text(name string) string {
 }
 
 func (o object) flag(name string) bool {
-	value := string(o.value(name))
-	if value != "" && value != "true" && value != "false" {
+	value, isThere := o.value(name)
+	isTrue := isThere && string(value.Value) == "true"
+	if isThere && !isTrue && string(value.Value) != "false" {
 		o.fail(name, "true or false")
 	}
-	return value == "true"
+	return isTrue
 }
 
 func (o object) number(name string) int64 {
-	value := o.value(name)
-	if value == nil {
+	value, isThere := o.value(name)
+	if !isThere {
 		return 0
 	}
-	number, err := strconv.ParseUint(string(value), 10, 63)
+	number, err := strconv.ParseUint(string(value.Value), 10, 63)
 	if err != nil {
 		o.fail(name, "a count")
 	}
@@ -121,20 +123,20 @@ func (o object) number(name string) int64 {
 }
 
 func (o object) time(name string) (at time.Time) {
-	if text := o.text(name); o.value(name) != nil && at.UnmarshalText([]byte(text)) != nil {
+	if _, isThere := o.value(name); isThere && at.UnmarshalText([]byte(o.text(name))) != nil {
 		o.fail(name, "a time as in RFC 3339")
 	}
 	return at
 }
 
 func (o object) list(name string) []jsontext.Item {
-	value := o.value(name)
-	if value == nil {
+	value, isThere := o.value(name)
+	if !isThere {
 		return nil
 	}
-	if value[0] != '[' {
+	if value.Value[0] != '[' {
 		o.fail(name, "a list")
 		return nil
 	}
-	return jsontext.Items(value)
+	return value.Items()
 }
