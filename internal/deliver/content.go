@@ -106,13 +106,9 @@ func deliveredFirst(t task, entries []entry.Entry) map[string]string {
 	if !t.live || !t.spec.Connections.All && !t.spec.Variables.All {
 		return nil
 	}
-	shown, err := mount.Current(t.spec.TargetPath)
-	if err != nil {
-		return nil // nothing was
-	}
 	given := givenOf(entries)
 	first := map[string]string{}
-	for _, line := range shown.Manifest.Entries {
+	for _, line := range t.shown() {
 		if line.State == layout.Delivered && given[line.Name()] {
 			first[line.Env] = line.ID
 		}
