@@ -13,8 +13,8 @@ import (
 const podsAtOnce = 16
 
 // askOnce asks for the whole group in one call.
-func (f *fetcher) askOnce(ctx context.Context, cause string, group []task, hand func(int, provider.Outcome)) {
-	call, err := f.admit(cause, group)
+func (f *fetcher) askOnce(ctx context.Context, group []task, hand func(int, provider.Outcome)) {
+	call, err := f.admit(group)
 	if err != nil {
 		refuseGroup(group, err, hand)
 		return
@@ -28,8 +28,8 @@ func (f *fetcher) askOnce(ctx context.Context, cause string, group []task, hand 
 
 // askEach asks for one pod after another, several at once. Once the first is told that
 // the provider is away, those that have not been asked for are not.
-func (f *fetcher) askEach(ctx context.Context, cause string, group []task, hand func(int, provider.Outcome)) {
-	call, err := f.admit(cause, group)
+func (f *fetcher) askEach(ctx context.Context, group []task, hand func(int, provider.Outcome)) {
+	call, err := f.admit(group)
 	if err != nil {
 		refuseGroup(group, err, hand)
 		return

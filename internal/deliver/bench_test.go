@@ -69,6 +69,6 @@ func BenchmarkRotation(b *testing.B) {
 		for _, v := range volumes {
 			group = append(group, d.set.begin(v)...)
 		}
-		d.deliver(b.Context(), rotating, group)
+		d.deliver(b.Context(), group)
 	}
 }

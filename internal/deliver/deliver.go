@@ -12,7 +12,7 @@ import (
 // more files in memory for no gain. None waits for anybody while it is being filled.
 const volumesAtOnce = 4
 
-// deliver brings a group of shares, alike in source, identity and request, up to date:
+// deliver brings a group of live shares, alike in source, identity and request, up to date:
 //
 //  1. fetch the entries that they ask for, in one call where the provider can; otherwise
 //     each volume goes on as soon as its own call is answered;
@@ -21,69 +21,47 @@ const volumesAtOnce = 4
 //  4. decide by their states what the volume is to hold, or that it cannot be made;
 //  5. place that: the tmpfs if there is none yet, and one swap if anything differs.
 //
-// The errors stand in the order of the group. A volume whose delivery fails keeps its
-// files, but for those that were taken away.
-func (d *Deliverer) deliver(ctx context.Context, cause string, group []task) []error {
-	errs := make([]error, len(group))
+// A volume whose delivery fails keeps its files, but for those that were taken away.
+func (d *Deliverer) deliver(ctx context.Context, group []task) {
 	var fills sync.WaitGroup
-	d.fetcher.fetch(ctx, cause, group, func(i int, from answer) { // 1
-		fill := func() { errs[i] = d.fill(ctx, cause, group[i:i+1], []answer{from}) }
-		if cause == publishing {
-			fill()
-			return
-		}
-		fills.Go(fill) // and the fetch does not wait for it
+	d.fetcher.fetch(ctx, group, func(i int, from answer) { // 1
+		fills.Go(func() { _ = d.fill(ctx, group[i:i+1], []answer{from}) }) // it is reported
 	})
 	fills.Wait()
 	d.trigger()
-	return errs
 }
 
 // deliverNew makes a volume that a pod waits for, of all its shares in one swap.
 func (d *Deliverer) deliverNew(ctx context.Context, tasks []task) error {
 	answers := make([]answer, len(tasks))
-	sideBySide(len(tasks), func(i int) {
-		d.fetcher.fetch(ctx, publishing, tasks[i:i+1], func(_ int, from answer) { answers[i] = from }) // 1
-	})
+	fetch := func(i int) {
+		d.fetcher.fetch(ctx, tasks[i:i+1], func(_ int, from answer) { answers[i] = from }) // 1
+	}
+	var others sync.WaitGroup
+	for i := range tasks[1:] {
+		others.Go(func() { fetch(i + 1) })
+	}
+	fetch(0)
+	others.Wait()
 	defer d.trigger()
-	return d.fill(ctx, publishing, tasks, answers)
-}
-
-// deliverLive has each share of a live volume delivered on its own.
-func (d *Deliverer) deliverLive(ctx context.Context, tasks []task) error {
-	ends := make([]ending, len(tasks))
-	sideBySide(len(tasks), func(i int) { ends[i].err = d.deliver(ctx, publishing, tasks[i:i+1])[0] })
-	return failureOfShares(ends)
-}
-
-// sideBySide does count things at once, and one alone where it is called.
-func sideBySide(count int, do func(i int)) {
-	if count == 1 {
-		do(0)
-		return
-	}
-	var sides sync.WaitGroup
-	for i := range count {
-		sides.Go(func() { do(i) })
-	}
-	sides.Wait()
+	return d.fill(ctx, tasks, answers)
 }
 
 // fill is a delivery from step 2 on, and its reports: of one share of a live volume, or of all
 // shares of a new one. Whatever keeps a live volume from what it is to hold, what was taken away
 // leaves. Shares of a new volume that are not at fault report nothing of one that is not made.
-func (d *Deliverer) fill(ctx context.Context, cause string, tasks []task, answers []answer) error {
-	ends := d.make(ctx, cause, tasks, answers)
+func (d *Deliverer) fill(ctx context.Context, tasks []task, answers []answer) error {
+	ends := d.make(ctx, tasks, answers)
 	failure := failureOfShares(ends)
 	for i, t := range tasks {
 		switch {
 		case ends[i].err != nil && t.live:
-			d.salvage(t, cause, answers[i], &ends[i])
+			d.salvage(t, answers[i], &ends[i])
 		case ends[i].err == nil && failure != nil:
 			d.set.end(t, report.Report{Superseded: true})
 			continue
 		}
-		if err := d.report(t, cause, ends[i]); failure == nil {
+		if err := d.report(t, ends[i]); failure == nil {
 			failure = err
 		}
 	}
@@ -91,7 +69,7 @@ func (d *Deliverer) fill(ctx context.Context, cause string, tasks []task, answer
 }
 
 // make makes the volume hold what was fetched for its shares, and returns how that ended for each.
-func (d *Deliverer) make(ctx context.Context, cause string, tasks []task, answers []answer) []ending {
+func (d *Deliverer) make(ctx context.Context, tasks []task, answers []answer) []ending {
 	ends, decided := make([]ending, len(tasks)), make([][]entry.Entry, len(tasks))
 	for i, t := range tasks { // 2
 		ends[i].err = d.guard.run(t.spec, func() (err error) {
@@ -111,13 +89,13 @@ func (d *Deliverer) make(ctx context.Context, cause string, tasks []task, answer
 		}
 	}
 	if failureOfShares(ends) == nil {
-		d.placeAll(tasks, cause, answers, ends) // 5
+		d.placeAll(tasks, answers, ends) // 5
 	}
 	return ends
 }
 
 // placeAll places the contents of all shares in one swap. A failure is that of the first.
-func (d *Deliverer) placeAll(tasks []task, cause string, answers []answer, ends []ending) {
+func (d *Deliverer) placeAll(tasks []task, answers []answer, ends []ending) {
 	whole, from := content{}, answers[0]
 	for i := range tasks {
 		whole.entries = append(whole.entries, ends[i].entries...)
@@ -125,7 +103,7 @@ func (d *Deliverer) placeAll(tasks []task, cause string, answers []answer, ends 
 	}
 	var placed placement
 	ends[0].err = d.guard.run(tasks[0].spec, func() (err error) {
-		placed, err = d.place(tasks, cause, whole, from)
+		placed, err = d.place(tasks, whole, from)
 		return err
 	})
 	if ends[0].err != nil {

@@ -70,7 +70,7 @@ func (r *rig) look(t *testing.T) {
 	})
 	groups, _ := r.set.takeDue(time.Now().Add(schedule.ResyncSpread + schedule.MaxDebounce)) // when all are due
 	for _, group := range groups {
-		r.deliver(t.Context(), rotating, group)
+		r.deliver(t.Context(), group)
 	}
 }
 

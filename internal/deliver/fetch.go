@@ -50,31 +50,31 @@ type answer struct {
 
 // fetch asks the group's provider, and hands on the answer for each volume as it comes,
 // each exactly once. What it cannot be asked for a new pod may be remembered.
-func (f *fetcher) fetch(ctx context.Context, cause string, group []task, hand func(i int, from answer)) {
-	if err := f.guard.run(group[0].spec, func() error { return f.enter(ctx, cause, group) }); err != nil {
+func (f *fetcher) fetch(ctx context.Context, group []task, hand func(i int, from answer)) {
+	if err := f.guard.run(group[0].spec, func() error { return f.enter(ctx, group) }); err != nil {
 		for i := range group {
 			hand(i, answer{Outcome: provider.Outcome{Err: err}, fetched: time.Now()})
 		}
 		return
 	}
-	defer f.leave(cause, group[0].spec.Provider)
+	defer f.leave(group)
 	ask := f.askEach
 	if _, grouped := f.Providers[group[0].spec.Provider].(provider.GroupFetcher); grouped || len(group) == 1 {
 		ask = f.askOnce
 	}
-	ask(ctx, cause, group, func(i int, outcome provider.Outcome) { hand(i, f.answerOf(group[i], outcome)) })
+	ask(ctx, group, func(i int, outcome provider.Outcome) { hand(i, f.answerOf(group[i], outcome)) })
 }
 
 // enter waits for a place among the fetches of rotations under way. A new pod waits for
 // none.
-func (f *fetcher) enter(ctx context.Context, cause string, group []task) error {
+func (f *fetcher) enter(ctx context.Context, group []task) error {
 	name := group[0].spec.Provider
 	if f.Providers[name] == nil {
 		// The driver checks the attribute; a volume from before a restart may name a
 		// provider that is configured no more.
 		return errors.New("no such source is configured on this node")
 	}
-	if cause != rotating {
+	if group[0].podWaits {
 		return nil
 	}
 	select {
@@ -85,9 +85,9 @@ func (f *fetcher) enter(ctx context.Context, cause string, group []task) error {
 	}
 }
 
-func (f *fetcher) leave(cause, name string) {
-	if cause == rotating {
-		<-f.rotations[name]
+func (f *fetcher) leave(group []task) {
+	if !group[0].podWaits {
+		<-f.rotations[group[0].spec.Provider]
 	}
 }
 

@@ -151,7 +151,7 @@ func TestAPanicOnTheWayEndsTheDelivery(t *testing.T) {
 	assert.Equal(t, firstURI, read(t, v, "connections/warehouse"))
 
 	err := r.guard.run(v, func() error {
-		_, err := r.place([]task{{spec: v}}, rotating, content{}, answer{}) // a nil volume
+		_, err := r.place([]task{{spec: v}}, content{}, answer{}) // a nil volume
 		return err
 	})
 	assert.Equal(t, report.Internal, reasonOf(t, err))

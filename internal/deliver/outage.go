@@ -13,10 +13,10 @@ import (
 
 // admit lets the group be asked for, unless the provider cannot be asked and it is not its
 // turn to find out whether that is still so.
-func (f *fetcher) admit(cause string, group []task) (call outage.Call, err error) {
+func (f *fetcher) admit(group []task) (call outage.Call, err error) {
 	spec := group[0].spec
 	f.set.plan(func(plan *schedule.Schedule) {
-		call, err = plan.Admit(spec.Provider, spec.Pod.Namespace, cause == publishing, time.Now())
+		call, err = plan.Admit(spec.Provider, spec.Pod.Namespace, group[0].podWaits, time.Now())
 	})
 	return call, err
 }

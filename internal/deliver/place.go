@@ -17,47 +17,42 @@ import (
 
 // placement is what stands in a volume after a good delivery.
 type placement struct {
-	generation uint64
+	mount.Outcome
 	// confirmed is when the provider said that it is right.
 	confirmed time.Time
-	// changed is false when the same content stood there already.
-	changed bool
 	// offline is set where the content was remembered.
 	offline bool
 	// superseded is set where a delivery that began later was placed before.
 	superseded bool
-	// lines are those of the manifest, withdrawn those that this delivery took away.
-	lines, withdrawn []layout.Entry
 }
 
 // place makes the volume hold the content, which is that of all tasks: of one, or of all shares
 // of a new volume. What this call created it undoes on failure, and nothing else.
-func (d *Deliverer) place(tasks []task, cause string, c content, from answer) (placement, error) {
+func (d *Deliverer) place(tasks []task, c content, from answer) (placement, error) {
 	t := tasks[0]
 	defer d.targets.lock(t.spec.TargetPath)()
-	if d.set.isGone(t.of) {
+	health, gone, ofAll := d.set.known(t, from.fetched)
+	switch {
+	case gone:
 		return placement{}, report.Failf(report.Busy, nil, "volume %s was unpublished meanwhile", t.spec.ID)
-	}
-	if t.begun.Number < t.placed {
-		_, health := d.set.look(t.share)
-		return placement{generation: health.Generation, superseded: true}, nil
+	case t.begun.Number < t.placed:
+		return placement{Outcome: mount.Outcome{Generation: health.Generation}, superseded: true}, nil
 	}
 	target := t.spec.TargetPath
-	created, err := d.mount(target, cause == publishing)
+	created, err := d.mount(target, t.podWaits)
 	if err != nil {
 		return placement{}, failAt(target, "making the volume", err)
 	}
 	entries, confirmed, offline := c.entries, from.fetched, from.offline != nil
 	if c.rest {
-		_, health := d.set.look(t.share)
 		confirmed, offline = health.Confirmed, health.Offline
-	} else {
+	} else if len(tasks) == 1 {
 		entries = slices.Concat(entries, t.carried())
 	}
 	written, err := mount.Write(target, mount.Content{
 		Entries: entries, Rest: c.rest,
 		Manifest: layout.Manifest{
-			Fetched: d.set.confirmedBy(t, from.fetched).UTC(), StaleAfter: int64(d.set.staleAfter(t.spec) / time.Second),
+			Fetched: ofAll.UTC(), StaleAfter: int64(d.set.staleAfter(t.spec) / time.Second),
 			Offline: offline,
 		},
 		Cap:  d.VolumeSize,
@@ -73,10 +68,7 @@ func (d *Deliverer) place(tasks []task, cause string, c content, from answer) (p
 	for _, t := range tasks {
 		t.placed = max(t.placed, t.begun.Number)
 	}
-	return placement{
-		generation: written.Generation, confirmed: confirmed, changed: written.Changed, offline: offline,
-		lines: written.Entries, withdrawn: written.Withdrawn,
-	}, nil
+	return placement{Outcome: written, confirmed: confirmed, offline: offline}, nil
 }
 
 // mount gives the target its tmpfs, unless a generation is there. To tell whose tmpfs
@@ -85,12 +77,12 @@ func (d *Deliverer) place(tasks []task, cause string, c content, from answer) (p
 //
 // A rotation mounts nothing: who took the mount away may be done with the path, and
 // values would stand there that nobody unpublishes.
-func (d *Deliverer) mount(target string, publishing bool) (created bool, err error) {
+func (d *Deliverer) mount(target string, podWaits bool) (created bool, err error) {
 	_, err = os.Lstat(filepath.Join(target, layout.DataLink))
 	switch {
 	case err == nil:
 		return false, nil
-	case !publishing:
+	case !podWaits:
 		return false, fmt.Errorf("%w: the next publish brings it back", mount.ErrNotMounted)
 	}
 	return d.mounter.Mount(target, mount.Options{SizeBytes: d.VolumeSize})

@@ -13,35 +13,24 @@ import (
 	"github.com/leoflow/secrets-csi/pkg/mount/layout"
 )
 
-// publishing is the cause of deliveries that a pod waits for, rotating of all others.
-const (
-	publishing = "publish"
-	rotating   = "rotation"
-)
-
 // Publish makes the volume hold what it asks for. It is a level trigger: called again
-// for a live volume that asks for the same it takes in the fresher token, has Run look
-// where there is reason to, and returns nil. The pods that wait for their files go first.
+// for a live volume it takes in what is newer, the token mostly, has Run look where there is
+// reason to, and returns nil. The pods that wait for their files go first.
 //
 // Errors are *Error, and leave what the volume shows as it was.
 func (d *Deliverer) Publish(ctx context.Context, spec Volume) error {
-	v, differs, err := d.adopt(spec)
+	v, err := d.adopt(spec)
 	if err != nil {
 		return err
 	}
-	switch live := d.set.isLive(v); {
-	case live && hasLostFiles(spec.TargetPath):
+	if d.set.isLive(v) {
+		if !hasLostFiles(spec.TargetPath) {
+			d.trigger()
+			return nil
+		}
 		d.set.lose(v)
-	case live && !differs:
-		d.trigger()
-		return nil
 	}
-	tasks := d.set.begin(v)
-	if tasks[0].live {
-		err = d.deliverLive(ctx, tasks)
-	} else {
-		err = d.deliverNew(ctx, tasks)
-	}
+	err = d.deliverNew(ctx, d.set.begin(v))
 	if err != nil {
 		d.set.forgetUnlessLive(v)
 	}
@@ -49,7 +38,7 @@ func (d *Deliverer) Publish(ctx context.Context, spec Volume) error {
 }
 
 // adopt holds the target path, so that what it recalls is not being taken away.
-func (d *Deliverer) adopt(spec Volume) (v *volume, differs bool, err error) {
+func (d *Deliverer) adopt(spec Volume) (*volume, error) {
 	defer d.targets.lock(spec.TargetPath)()
 	return d.set.adopt(spec, d.recall(spec))
 }
@@ -85,6 +74,13 @@ func (d *Deliverer) Unpublish(_ context.Context, volumeID, targetPath string) er
 		return report.Failf(mountReason(err), err, "ending the volume: %v", err)
 	}
 	return nil
+}
+
+// IsPublished tells whether a complete generation of the volume is at path, also if it was the
+// process before this one that put it there.
+func (d *Deliverer) IsPublished(volumeID, path string) bool {
+	has, err := hasFiles(path)
+	return err == nil && has && d.set.isAt(volumeID, path)
 }
 
 // hasLostFiles reports whether the files that a volume is known to have had are gone. If it cannot

@@ -2,7 +2,6 @@ package deliver
 
 import (
 	"errors"
-	"slices"
 	"time"
 
 	"github.com/leoflow/secrets-csi/internal/report"
@@ -20,13 +19,13 @@ type ending struct {
 }
 
 // reportOf makes the report of a delivery; health is how the volume was just now.
-func (e ending) reportOf(t task, cause string, health report.Health) report.Report {
+func (e ending) reportOf(t task, health report.Health) report.Report {
 	gone := errors.Is(e.err, mount.ErrNotMounted)
 	made := report.Report{
-		Volume: subject(t.spec), Cause: t.whyNow(cause), Superseded: e.superseded, MountGone: gone,
-		WasLive: t.live, IsLive: e.generation > 0 || health.Generation > 0 && !gone,
-		Generation: e.generation, Confirmed: e.confirmed, Changed: e.changed, Offline: e.offline, Late: e.late,
-		Entries: e.entriesOf(t.spec, t.own(e.lines), false), Withdrawn: e.entriesOf(t.spec, e.withdrawn, true), Pending: e.pending,
+		Volume: subject(t.spec), Cause: t.cause(), Superseded: e.superseded, MountGone: gone,
+		WasLive: t.live, IsLive: e.Generation > 0 || health.Generation > 0 && !gone,
+		Generation: e.Generation, Confirmed: e.confirmed, Changed: e.Changed, Offline: e.offline, Late: e.late,
+		Entries: e.entriesOf(t.spec, t.own(e.Entries), false), Withdrawn: e.entriesOf(t.spec, e.Withdrawn, true), Pending: e.pending,
 		Took: time.Since(t.begun.Began),
 	}
 	if e.err != nil && !errors.As(e.err, &made.Failure) {
@@ -56,23 +55,21 @@ func (e ending) entriesOf(spec Volume, lines []layout.Entry, gone bool) []report
 	for i, line := range lines {
 		made[i].Entry = line
 		if gone || line.State != layout.Delivered || line.Held != nil {
-			made[i].Why = e.reasonOf(line)
-			made[i].Awaited = isAwaited(e.reasons[line.Name()])
-			made[i].Unresolved = line.Kind == layout.Connection && slices.Contains(e.unresolved, line.ID)
+			why := e.reasons[line.Name()]
+			made[i].Why, made[i].Unresolved, made[i].Awaited = why.of(line), why.unresolved, isAwaited(why.Entry)
 		}
 		made[i].Needed = requires[line.Name()]
 	}
 	return made
 }
 
-// reasonOf is the line that says why an entry is not as the provider has it, or is not there
-// at all.
-func (e ending) reasonOf(line layout.Entry) layout.Entry {
-	known, found := e.reasons[line.Name()]
-	isUnexplained := isAwaited(known) && known.Reason() == ""
+// of is the line that says why an entry is not as the provider has it, or is not there at all,
+// where that is its line of the manifest.
+func (r reason) of(line layout.Entry) layout.Entry {
+	isUnexplained := isAwaited(r.Entry) && r.Reason() == ""
 	switch {
-	case found && !isUnexplained:
-		return known
+	case r.State != "" && !isUnexplained:
+		return r.Entry
 	case line.Held != nil && isUnexplained:
 		return entry.Refused(line.Name(), entry.Unavailable, line.Held.Why).Entry
 	case line.Held != nil: // by mount, for want of room, or since before
@@ -83,13 +80,11 @@ func (e ending) reasonOf(line layout.Entry) layout.Entry {
 	return line
 }
 
-// whyNow is why the delivery began.
-func (t task) whyNow(cause string) string {
+// cause is why the delivery began.
+func (t task) cause() string {
 	switch {
-	case cause == publishing && t.live:
-		return "republish"
-	case cause == publishing:
-		return publishing
+	case t.podWaits:
+		return "publish"
 	case !t.begun.NotifiedAt.IsZero():
 		return "watch"
 	case t.begun.Failures > 0:
@@ -101,12 +96,12 @@ func (t task) whyNow(cause string) string {
 
 // report makes the report of a delivery, takes it in and sends it to whoever reads it. It returns
 // why the delivery failed. Whatever happens, the share is not under way any more.
-func (d *Deliverer) report(t task, cause string, e ending) error {
+func (d *Deliverer) report(t task, e ending) error {
 	_, health := d.set.look(t.share)
 	var made report.Report
-	err := d.guard.run(t.spec, func() error { made = e.reportOf(t, cause, health); return nil })
+	err := d.guard.run(t.spec, func() error { made = e.reportOf(t, health); return nil })
 	if err != nil {
-		made = ending{err: err}.reportOf(t, cause, health)
+		made = ending{err: err}.reportOf(t, health)
 	}
 	d.set.end(t, made)
 	err = d.guard.run(t.spec, func() error { made.Send(d.Readers, &t.events, &d.said); return nil })

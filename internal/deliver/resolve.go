@@ -42,7 +42,7 @@ type decider struct {
 
 // decide runs the policy over every connection of an answer, and resolves what it leaves
 // references of. A connection that it fails is refused and touches no other; only an answer
-// without entries and a panic are errors.
+// without entries and a panic of the Resolver's are errors.
 func (d decider) decide(ctx context.Context, t task, from provider.Outcome) ([]entry.Entry, error) {
 	if from.Err != nil {
 		return nil, providerError(t.spec, from.Err)
@@ -54,9 +54,7 @@ func (d decider) decide(ctx context.Context, t task, from provider.Outcome) ([]e
 		if e.State == entry.Delivered {
 			e.Source = t.spec.Provider
 		}
-		if err := d.guard.run(t.spec, func() error { d.apply(e); return nil }); err != nil {
-			return nil, err
-		}
+		d.apply(e)
 		if e.Reference != nil && e.State == entry.Delivered {
 			referring = append(referring, i)
 		}

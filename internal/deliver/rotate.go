@@ -29,7 +29,7 @@ func (d *Deliverer) Run(ctx context.Context) error {
 	for {
 		groups, wait := d.set.takeDue(time.Now())
 		for _, group := range groups {
-			owned.Go(func() { d.deliver(ctx, rotating, group) })
+			owned.Go(func() { d.deliver(ctx, group) })
 		}
 		_ = d.guard.run(Volume{}, func() error { d.reportStale(ctx); return nil }) // it is logged
 		if !d.sleep(ctx, wait) {

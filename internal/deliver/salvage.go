@@ -12,7 +12,7 @@ import (
 // salvage carries out what a delivery that failed can do all the same: what was taken away leaves,
 // and the manifest of a volume that is stale says of its entries since when and why they are held.
 // If a withdrawal fails, and the volume still shows any of it, that is told.
-func (d *Deliverer) salvage(t task, cause string, from answer, e *ending) {
+func (d *Deliverer) salvage(t task, from answer, e *ending) {
 	alone := withdrawal(t, from.Entries)
 	if from.Err != nil && d.set.isStale(t.share) {
 		alone = heldAsItStands(t, e.err.Error())
@@ -21,7 +21,7 @@ func (d *Deliverer) salvage(t task, cause string, from answer, e *ending) {
 		return
 	}
 	err := d.guard.run(t.spec, func() (err error) {
-		placed, err := d.place([]task{t}, cause, alone, from)
+		placed, err := d.place([]task{t}, alone, from)
 		if err == nil {
 			e.placement, e.reasons = placed, alone.reasons
 		}
@@ -59,7 +59,7 @@ func stillShown(shown layout.Manifest, alone content) (lines []layout.Entry) {
 // heldAsItStands is the content that holds every entry which the share delivers, and touches
 // nothing else.
 func heldAsItStands(t task, why string) content {
-	made := content{rest: true, reasons: map[entry.Name]layout.Entry{}}
+	made := content{rest: true, reasons: map[entry.Name]reason{}}
 	shown, err := mount.Current(t.spec.TargetPath)
 	if err != nil {
 		return made
@@ -68,7 +68,7 @@ func heldAsItStands(t task, why string) content {
 		if line.State == layout.Delivered {
 			refused := entry.Refused(line.Name(), entry.Unavailable, why).Entry
 			made.entries = append(made.entries, mount.Entry{Entry: refused, Hold: true, Why: why})
-			made.reasons[line.Name()] = refused
+			made.reasons[line.Name()] = reason{Entry: refused}
 		}
 	}
 	return made

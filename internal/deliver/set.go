@@ -37,18 +37,19 @@ func newSet(pollEvery time.Duration) *set {
 	}
 }
 
-// adopt registers the volume, or takes in the newer spec of a known one and reports
-// whether that asks for something else. An unknown one begins with the health given.
-func (s *set) adopt(spec Volume, health report.Health) (v *volume, differs bool, err error) {
+// adopt registers the volume, or takes in the newer spec of a known one, which is due if that
+// asks for something else. An unknown one begins with the health given.
+func (s *set) adopt(spec Volume, health report.Health) (*volume, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	v, known := s.byID[spec.ID]
 	other, taken := s.byTarget[spec.TargetPath]
+	differs := false
 	switch {
 	case known && v.spec.TargetPath != spec.TargetPath:
-		return nil, false, report.Failf(report.Conflict, nil, "volume %s is already published at another target path", spec.ID)
+		return nil, report.Failf(report.Conflict, nil, "volume %s is already published at another target path", spec.ID)
 	case taken && other != v:
-		return nil, false, report.Failf(report.Conflict, nil, "another volume, %s, is published at the target path", other.spec.ID)
+		return nil, report.Failf(report.Conflict, nil, "another volume, %s, is published at the target path", other.spec.ID)
 	case known:
 		differs, health = !sameRequest(v.spec, spec), v.shares[0].health
 	default:
@@ -56,7 +57,7 @@ func (s *set) adopt(spec Volume, health report.Health) (v *volume, differs bool,
 		s.byID[spec.ID], s.byTarget[spec.TargetPath] = v, v
 	}
 	s.take(v, spec, health, differs)
-	return v, differs, nil
+	return v, nil
 }
 
 // take takes in the volume's newer spec, share by share. A new share begins with the health
@@ -166,9 +167,3 @@ func (s *set) isLive(v *volume) bool {
 }
 
 func (v *volume) isLive() bool { return v.shares[0].health.Generation > 0 }
-
-func (s *set) isGone(v *volume) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return v.gone
-}

@@ -35,19 +35,6 @@ func (s *set) turnedStale(now time.Time) (turned []*share) {
 	return turned
 }
 
-// confirmedBy is when all of the volume was last known to be right, if the share was at the
-// time given.
-func (s *set) confirmedBy(t task, at time.Time) time.Time {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, other := range t.of.shares {
-		if other != t.share && other.health.Generation > 0 && other.health.Confirmed.Before(at) {
-			at = other.health.Confirmed
-		}
-	}
-	return at
-}
-
 // reportStale tells the pods whose files have just become so old that they are in doubt, and has
 // their manifests say so where their source cannot be asked. One that answers, and refuses, has
 // them say so when it next does.
@@ -62,18 +49,8 @@ func (d *Deliverer) reportStale(ctx context.Context) {
 		if why := d.fetcher.whyAway(spec); why != nil {
 			if begun, idle := d.set.beginIdle(one); idle {
 				from := answer{Outcome: provider.Outcome{Err: why}, fetched: time.Now()}
-				_ = d.fill(ctx, rotating, []task{begun}, []answer{from}) // which reports it
+				_ = d.fill(ctx, []task{begun}, []answer{from}) // which reports it
 			}
 		}
 	}
-}
-
-// beginIdle starts a delivery of the share, unless one is under way, which knows more.
-func (s *set) beginIdle(one *share) (begun task, idle bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if one.of.gone || !s.schedule.IsIdle(one.id()) {
-		return task{}, false
-	}
-	return one.task(s.schedule.Begin(one.id(), time.Now())), true
 }

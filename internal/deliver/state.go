@@ -32,13 +32,6 @@ func (d *Deliverer) Health(volumeID string) (report.Health, bool) {
 	return health, true
 }
 
-// IsPublished tells whether a complete generation of the volume is at path, also if it was the
-// process before this one that put it there.
-func (d *Deliverer) IsPublished(volumeID, path string) bool {
-	has, err := hasFiles(path)
-	return err == nil && has && d.set.isAt(volumeID, path)
-}
-
 // Usage is what a volume takes up.
 type Usage = mount.Usage
 

@@ -19,8 +19,8 @@ type task struct {
 	spec   Volume
 	key    string
 	others []Volume
-	// live is set if the volume showed files then.
-	live bool
+	// live is set if the volume showed files then, podWaits if a pod that starts waits for it.
+	live, podWaits bool
 }
 
 func (s *share) task(begun schedule.Delivery) task {
@@ -33,7 +33,7 @@ func (s *share) task(begun schedule.Delivery) task {
 	return made
 }
 
-// begin starts the delivery of all shares of a volume. Each one's end must be recorded.
+// begin starts the delivery of all shares of a volume, for which a pod waits. Each one's end must be recorded.
 func (s *set) begin(v *volume) (tasks []task) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -42,9 +42,21 @@ func (s *set) begin(v *volume) (tasks []task) {
 		if v.gone { // and another may have its id
 			id = ""
 		}
-		tasks = append(tasks, one.task(s.schedule.Begin(id, time.Now())))
+		begun := one.task(s.schedule.Begin(id, time.Now()))
+		begun.podWaits = true
+		tasks = append(tasks, begun)
 	}
 	return tasks
+}
+
+// beginIdle starts a delivery of the share, unless one is under way, which knows more.
+func (s *set) beginIdle(one *share) (begun task, idle bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if one.of.gone || !s.schedule.IsIdle(one.id()) {
+		return task{}, false
+	}
+	return one.task(s.schedule.Begin(one.id(), time.Now())), true
 }
 
 // takeDue begins the deliveries that are due, in groups that can share one fetch, and tells
@@ -80,6 +92,20 @@ func (s *set) plan(do func(plan *schedule.Schedule)) {
 	do(s.schedule)
 }
 
+// known is what is known of a share just before it is placed: how it is, whether its volume was
+// unpublished meanwhile, and when all of the volume was last known to be right, if the share was at
+// the time given.
+func (s *set) known(t task, fetched time.Time) (health report.Health, gone bool, confirmed time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, other := range t.of.shares {
+		if other != t.share && other.health.Generation > 0 && other.health.Confirmed.Before(fetched) {
+			fetched = other.health.Confirmed
+		}
+	}
+	return t.health, t.of.gone, fetched
+}
+
 // own leaves out the lines of the other shares, which report them.
 func (t task) own(lines []layout.Entry) []layout.Entry {
 	if len(t.others) == 0 {
@@ -89,10 +115,10 @@ func (t task) own(lines []layout.Entry) []layout.Entry {
 	return slices.DeleteFunc(slices.Clone(lines), func(line layout.Entry) bool { return others.Has(line.Name()) })
 }
 
-// carried are the entries of the volume's other shares, which stay as they stand in a live
-// volume. The target path is locked, so that no other share is being placed.
+// carried are the entries of the volume's other shares, which stay as they stand. The target
+// path is locked, so that no other share is being placed.
 func (t task) carried() (entries []mount.Entry) {
-	if len(t.others) == 0 || !t.live {
+	if len(t.others) == 0 {
 		return nil
 	}
 	shown, err := mount.Current(t.spec.TargetPath)

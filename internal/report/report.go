@@ -14,7 +14,7 @@ import (
 type Report struct {
 	Volume Volume
 	// Cause is why it began: "publish" for a pod that waits for it, and for a live volume
-	// "republish", "watch", "retry" or "poll".
+	// "watch", "retry" or "poll".
 	Cause string
 	// WasLive is set if the volume showed files before, IsLive if it shows some now.
 	WasLive, IsLive bool
