@@ -63,7 +63,8 @@ func (e Entry) size() int { return len(e.Env) + len("=") + e.Value.Len() + len("
 // largest names the count largest variables and their sizes.
 func largest(environ []string, count int) string {
 	bySize := func(a, b string) int { return cmp.Compare(len(b), len(a)) }
-	sorted := slices.SortedStableFunc(slices.Values(environ), bySize)
+	sorted := slices.Clone(environ)
+	slices.SortStableFunc(sorted, bySize)
 	var names []string
 	for _, variable := range sorted[:min(count, len(sorted))] {
 		names = append(names, fmt.Sprintf("%s (%d)", OnOneLine(variableName(variable)), len(variable)+1))
