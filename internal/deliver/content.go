@@ -101,7 +101,7 @@ func contentOf(t task, entries []entry.Entry) (content, error) {
 
 // deliveredFirst says for each environment variable which entry the volume delivers and
 // goes on to, of what the provider speaks of. Only "*" brings ids that clash: of the others
-// the attributes allow none.
+// the attributes allow none, and beside "*" no id of another source.
 func deliveredFirst(t task, entries []entry.Entry) map[string]string {
 	if !t.live || !t.spec.Connections.All && !t.spec.Variables.All {
 		return nil
