@@ -18,11 +18,10 @@ func longVolume(t *testing.T, required bool) string {
 	t.Helper()
 	dir := newVolume(t, map[[2]string]string{{"variable", "big"}: strings.Repeat("x", 140_000), {"variable", "region"}: "north"})
 	manifest := filepath.Join(dir, "..1", layout.ManifestFile)
-	file, err := os.Open(manifest)
+	text, err := os.ReadFile(manifest)
 	require.NoError(t, err)
-	read, err := layout.ReadManifest(file)
+	read, err := layout.ParseManifest(text)
 	require.NoError(t, err)
-	require.NoError(t, file.Close())
 	for i, entry := range read.Entries {
 		if entry.ID == "big" {
 			read.Entries[i].Required = required

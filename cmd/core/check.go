@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"flag"
@@ -9,6 +10,7 @@ import (
 	"slices"
 
 	"github.com/leoflow/secrets-csi/internal/cli"
+	"github.com/leoflow/secrets-csi/internal/coreserver/store"
 	"github.com/leoflow/secrets-csi/internal/deliver/render"
 )
 
@@ -58,53 +60,36 @@ func check(out io.Writer, raw checkFlags) error {
 	}
 	shown := newPreview(files, render.URI, nil)
 	problems := slices.DeleteFunc(slices.Clone(shown.notices), func(n previewNotice) bool { return !n.isProblem() })
-	if err := printCheck(out, raw, shown, problems); err != nil {
-		return err
+	sortGrades(shown.grades)
+	if raw.json {
+		err = writeReport(out, shown.grades, problems)
+	} else {
+		_, err = out.Write(checked(files, shown, problems, raw.grades))
 	}
-	if err := printLosses(out, raw, shown); err != nil {
-		return err
-	}
-	if len(problems) > 0 {
+	if err == nil && len(problems) > 0 {
 		return &cli.ExitError{Code: cli.Failure}
 	}
-	if raw.json {
-		return nil
-	}
-	_, err = fmt.Fprintf(out, "ok: %d entries, %d rules\n", len(shown.origins), len(files.Current().Rules.Rules))
 	return err
 }
 
-// printLosses tells what is served otherwise than it is written. That is Airflow's own way
-// and no problem of the file, so the check may pass all the same.
-func printLosses(out io.Writer, raw checkFlags, shown preview) error {
-	if raw.json {
-		return nil
-	}
-	for _, notice := range shown.notices {
-		if notice.Code != codeLoss {
-			continue
-		}
-		if _, err := fmt.Fprintf(out, "%s (%s)\n", notice, codeLoss); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func printCheck(out io.Writer, raw checkFlags, shown preview, problems []previewNotice) error {
-	sortGrades(shown.grades)
-	if raw.json {
-		return writeReport(out, shown.grades, problems)
-	}
-	if raw.grades {
-		if err := writeGrades(out, shown.grades); err != nil {
-			return err
-		}
+// checked is what a check tells people. What is served otherwise than it is written is told
+// too; that is Airflow's own way and no problem of the file, so the check may pass all the
+// same.
+func checked(files *store.Store, shown preview, problems []previewNotice, grades bool) []byte {
+	var text bytes.Buffer
+	if grades {
+		writeGrades(&text, shown.grades)
 	}
 	for _, problem := range problems {
-		if _, err := fmt.Fprintln(out, problem); err != nil {
-			return err
+		fmt.Fprintln(&text, problem)
+	}
+	for _, notice := range shown.notices {
+		if notice.Code == codeLoss {
+			fmt.Fprintf(&text, "%s (%s)\n", notice, codeLoss)
 		}
 	}
-	return nil
+	if len(problems) == 0 {
+		fmt.Fprintf(&text, "ok: %d entries, %d rules\n", len(shown.origins), len(files.Current().Rules.Rules))
+	}
+	return text.Bytes()
 }

@@ -2,9 +2,13 @@ package main
 
 import (
 	"flag"
+	"fmt"
+	"os"
 
 	"github.com/leoflow/secrets-csi/internal/cli"
+	"github.com/leoflow/secrets-csi/internal/coreserver/seal"
 	"github.com/leoflow/secrets-csi/internal/coreserver/store"
+	"github.com/leoflow/secrets-csi/pkg/secret"
 )
 
 // fileFlags name what check and render read.
@@ -28,4 +32,52 @@ func (f *fileFlags) read() (*store.Store, error) {
 		return nil, err
 	}
 	return store.New(store.Config{Connections: f.connections, Variables: f.variables, Rules: f.rules, SealKey: key})
+}
+
+// Keys come from a file or from these, never from the command line, which every user
+// of the machine can read.
+const (
+	jwtKeyEnv  = "LEOFLOW_JWT_KEY"
+	sealKeyEnv = "LEOFLOW_SEAL_KEY"
+)
+
+// readKey reads a key from file or, where that is empty, from the environment. It is
+// empty where neither is there.
+func readKey(file, environment string) (secret.Text, error) {
+	if file == "" {
+		return secret.New(os.Getenv(environment)), nil
+	}
+	content, err := os.ReadFile(file)
+	if err != nil {
+		return secret.Text{}, fmt.Errorf("reading key: %w", err)
+	}
+	return secret.New(string(content)), nil
+}
+
+// readSealKey is nil where there is no key.
+func readSealKey(file string) (*seal.Key, error) {
+	text, err := readKey(file, sealKeyEnv)
+	if err != nil || (file == "" && text.Len() == 0) {
+		return nil, err
+	}
+	key, err := seal.ParseKey(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", keyOrigin(file, sealKeyEnv), err)
+	}
+	return key, nil
+}
+
+func readJWTKey(file string) (secret.Text, error) {
+	text, err := readKey(file, jwtKeyEnv)
+	if err == nil && text.Len() == 0 {
+		return secret.Text{}, cli.Usagef("no JWT key; give --jwt-key-file or set %s", jwtKeyEnv)
+	}
+	return text, err
+}
+
+func keyOrigin(file, environment string) string {
+	if file != "" {
+		return file
+	}
+	return "environment variable " + environment
 }

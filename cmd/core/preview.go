@@ -1,6 +1,8 @@
 package main
 
 import (
+	"cmp"
+	"fmt"
 	"slices"
 
 	"github.com/leoflow/secrets-csi/internal/coreserver/rule"
@@ -95,4 +97,57 @@ func (p *preview) take() {
 			p.notice(e.Name(), codeBroken, e.Grade.Reason)
 		}
 	}
+}
+
+// previewGrade is what can be said of a connection by looking at it as it is stored.
+type previewGrade struct {
+	ID string `json:"id"`
+	entry.Grade
+	File string `json:"file"`
+	Line int    `json:"line"`
+}
+
+func (p *preview) grade(e store.Entry, grade entry.Grade) {
+	if e.Name.Kind == entry.Connection {
+		p.grades = append(p.grades, previewGrade{e.Name.ID, grade, e.Origin.File, e.Origin.Line})
+	}
+}
+
+func sortGrades(grades []previewGrade) {
+	slices.SortFunc(grades, func(a, b previewGrade) int {
+		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.ID, b.ID))
+	})
+}
+
+// Codes of notices, beside those of policy and render.
+const (
+	codeInvalid   = "invalid"                // the entry is not delivered
+	codeBroken    = "broken"                 // it is, and will not work
+	codeLoss      = "lost-in-reading"        // it is delivered, and less than what is written
+	codeReference = "fetched-when-delivered" // its value is not known here
+)
+
+// previewNotice is a remark on an entry, with the place where that stands.
+type previewNotice struct {
+	Kind    string `json:"kind"`
+	ID      string `json:"id"`
+	Code    string `json:"code"`
+	Message string `json:"message"`
+	File    string `json:"file"`
+	Line    int    `json:"line"`
+}
+
+func newNotice(name entry.Name, at store.Origin, code, message string) previewNotice {
+	return previewNotice{string(name.Kind), name.ID, code, message, at.File, at.Line}
+}
+
+func (n previewNotice) String() string {
+	return fmt.Sprintf("%s:%d: %s %q: %s", n.File, n.Line, n.Kind, n.ID, n.Message)
+}
+
+// isProblem tells whether something has to be mended.
+func (n previewNotice) isProblem() bool { return n.Code == codeInvalid || n.Code == codeBroken }
+
+func compareNotices(a, b previewNotice) int {
+	return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Code, b.Code))
 }

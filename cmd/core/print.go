@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -25,6 +26,10 @@ func (p preview) writeJSON(out io.Writer) error {
 			document.Variables[e.ID] = e.value.Reveal()
 		}
 	}
+	return writeIndented(out, document)
+}
+
+func writeIndented(out io.Writer, document any) error {
 	encoder := json.NewEncoder(out)
 	encoder.SetEscapeHTML(false)
 	encoder.SetIndent("", "  ")
@@ -60,4 +65,21 @@ func printable(text string) string {
 		return strconv.Quote(text)
 	}
 	return text
+}
+
+func writeGrades(out *bytes.Buffer, grades []previewGrade) {
+	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	_, _ = fmt.Fprintln(table, "CONNECTION\tGRADE\tREASON")
+	for _, grade := range grades {
+		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\n", printable(grade.ID), grade.State, printable(grade.Reason))
+	}
+	_ = table.Flush() // a buffer takes it
+}
+
+// writeReport is all of a check for programs. It holds no values.
+func writeReport(out io.Writer, grades []previewGrade, problems []previewNotice) error {
+	return writeIndented(out, struct {
+		Connections []previewGrade  `json:"connections"`
+		Problems    []previewNotice `json:"problems"`
+	}{append([]previewGrade{}, grades...), append([]previewNotice{}, problems...)})
 }

@@ -127,7 +127,7 @@ func fill(config *coreserver.Config, raw serveFlags, logOutput io.Writer) (err e
 	if err := misuse(*config, raw); err != nil {
 		return err
 	}
-	if config.Log, err = newLogger(logOutput, raw.logFormat, raw.logLevel); err != nil {
+	if config.Log, _, err = cli.NewLogger(logOutput, raw.logFormat, raw.logLevel); err != nil {
 		return err
 	}
 	if config.SealKey, err = readSealKey(raw.sealKeyFile); err != nil {

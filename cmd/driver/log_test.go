@@ -11,26 +11,29 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/leoflow/secrets-csi/internal/cli"
 	"github.com/leoflow/secrets-csi/internal/testwait"
 )
 
 func TestASignalSwitchesTheLogLevelAndBack(t *testing.T) {
 	out := newOutput("log level switched")
-	log, level := (&settings{logLevel: "info"}).logger(out)
-	stop := level.followSignals(log)
+	log, level, err := cli.NewLogger(out, "json", "info")
+	require.NoError(t, err)
+	stop := followSignals(log, level)
 	defer stop()
 	assert.False(t, log.Enabled(t.Context(), slog.LevelDebug))
 	require.NoError(t, syscall.Kill(os.Getpid(), syscall.SIGUSR1))
 	testwait.Closed(t, out.seen)
 	assert.True(t, log.Enabled(t.Context(), slog.LevelDebug))
-	level.toggle()
+	toggle(level, slog.LevelInfo)
 	assert.False(t, log.Enabled(t.Context(), slog.LevelDebug))
 	assert.True(t, log.Enabled(t.Context(), slog.LevelInfo))
 }
 
 func TestADriverStartedForDebuggingStaysSo(t *testing.T) {
-	log, level := (&settings{logLevel: "debug"}).logger(newOutput(""))
-	level.toggle()
+	log, level, err := cli.NewLogger(newOutput(""), "json", "debug")
+	require.NoError(t, err)
+	toggle(level, slog.LevelDebug)
 	assert.True(t, log.Enabled(t.Context(), slog.LevelDebug))
 }
 

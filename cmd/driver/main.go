@@ -6,11 +6,8 @@ import (
 	"context"
 	"errors"
 	"flag"
-	"fmt"
 	"log/slog"
 	"os"
-	"os/signal"
-	"syscall"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -23,17 +20,7 @@ import (
 	"github.com/leoflow/secrets-csi/pkg/provider"
 )
 
-func main() {
-	if err := dropCapabilities(); err != nil {
-		fmt.Fprintln(os.Stderr, "driver:", err)
-		os.Exit(cli.Failure)
-	}
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
-	streams := cli.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}
-	code := program().Execute(ctx, os.Args[1:], streams)
-	stop()
-	os.Exit(code)
-}
+func main() { os.Exit(program().Run(dropCapabilities)) }
 
 func program() cli.Program {
 	return cli.Program{
@@ -65,15 +52,15 @@ func run(ctx context.Context, streams cli.Streams, s settings) error {
 	if err := s.check(); err != nil {
 		return err
 	}
-	if err := keepMemoryPrivate(); err != nil {
+	if err := cli.KeepMemoryPrivate(); err != nil {
 		return err
 	}
-	collectEarlier()
-	if s.pprofAddress == "" {
-		sampleNoAllocations()
+	s.spareMemory()
+	log, level, err := cli.NewLogger(streams.Err, s.logFormat, s.logLevel)
+	if err != nil {
+		return err
 	}
-	log, level := s.logger(streams.Err)
-	defer level.followSignals(log)()
+	defer followSignals(log, level)()
 	metrics := metric.New()
 	sources, err := s.providers(log, metrics)
 	if err != nil {

@@ -56,8 +56,8 @@ func TestMisuse(t *testing.T) {
 		{"profiles by name", "--pprof-address=localhost:6060", `--pprof-address "localhost:6060" is not a loopback address; profiles are for nobody else`},
 		{"cloud in the clear", "--aws-endpoint=http://aws:4566", `--aws-endpoint "http://aws:4566" is not an https URL, and pods' tokens go there`},
 		{"no region", "--aws-region=s3", `--aws-region "s3" is not a region; write one such as eu-west-1`},
-		{"log format", "--log-format=xml", `--log-format "xml" is neither json nor text`},
-		{"log level", "--log-level=loud", `--log-level "loud" is none of debug, info, warn and error`},
+		{"log format", "--log-format=xml", "--log-format=xml: want text or json"},
+		{"log level", "--log-level=loud", "--log-level=loud: want debug, info, warn or error"},
 		{"misspelt", "--nodeid=n", "flag provided but not defined: -nodeid; 'driver --help' lists the flags"},
 	} {
 		t.Run(row.name, func(t *testing.T) {

@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"net/http/pprof"
 	"net/netip"
-	"runtime"
 )
 
 // profilePages are Go's profiles. They show function names, and in a heap's or a
@@ -17,12 +16,6 @@ func profilePages() http.Handler {
 	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
 	return mux
-}
-
-// sampleNoAllocations is for a driver that nobody asks for profiles. The samples' table alone
-// takes a megabyte and a half.
-func sampleNoAllocations() {
-	runtime.MemProfileRate = 0 //nolint:reassign // which is how it is set
 }
 
 // isLoopback takes numbers alone: what a name leads to can change.

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"flag"
+	"io"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -110,9 +111,9 @@ func (s *settings) check() error {
 	refuse(s.pollEvery < time.Second, "--poll-every must be 1s at least")
 	refuse(s.offlineGrace < 0, "--offline-grace must not be negative")
 	refuse(s.shutdownGrace < 0, "--shutdown-grace must not be negative")
-	refuse(s.logFormat != "json" && s.logFormat != "text", "--log-format %q is neither json nor text", s.logFormat)
-	_, known := levels[s.logLevel]
-	refuse(!known, "--log-level %q is none of debug, info, warn and error", s.logLevel)
+	if _, _, err := cli.NewLogger(io.Discard, s.logFormat, s.logLevel); err != nil {
+		refuse(true, "%v", err)
+	}
 	if len(mistakes) == 0 {
 		return nil
 	}

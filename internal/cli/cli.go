@@ -1,6 +1,6 @@
 // Package cli is the face the three binaries share: commands with flags, an
-// environment twin for every flag, help with examples, and exit codes. It stays at
-// the standard library, because the agent does.
+// environment twin for every flag, help with examples, exit codes, and what the daemons
+// share besides. It imports little, because the agent does.
 package cli
 
 import (

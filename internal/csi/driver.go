@@ -34,9 +34,9 @@ type Deliverer interface {
 	// Stats measures the volume mounted at path, also one that was published before
 	// this process started. It fails with report.Missing for anything else.
 	Stats(path string) (deliver.Usage, error)
-	// Holds tells whether a complete generation of the volume is at path, also one from
+	// IsPublished tells whether a complete generation of the volume is at path, also one from
 	// before this process started.
-	Holds(volumeID, path string) bool
+	IsPublished(volumeID, path string) bool
 	// Unreachable says why providers, by name, could not be asked when last tried.
 	Unreachable() map[string]string
 }

@@ -21,14 +21,12 @@ func (r *rig) stats(t *testing.T, volumeID, path string) (*csi.NodeGetVolumeStat
 	return r.node.NodeGetVolumeStats(t.Context(), &csi.NodeGetVolumeStatsRequest{VolumeId: volumeID, VolumePath: path})
 }
 
-// breakProvider publishes a volume, takes the provider away and has it asked again.
+// breakProvider publishes a volume, takes the provider away and has it asked for another pod.
 func breakProvider(t *testing.T, r *rig) {
 	t.Helper()
 	stillGood := r.publishGood(t, "good")
 	r.provider.Fail(fmt.Errorf("asking core at core:9443: %w", provider.ErrUnavailable))
-	again := r.publishRequest("good")
-	again.VolumeContext["mode"] = "0400"
-	require.NoError(t, r.publish(t, again))
+	require.Error(t, r.publish(t, r.publishRequest("waits")))
 	stillGood()
 }
 

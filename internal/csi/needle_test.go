@@ -75,7 +75,7 @@ func (r *rig) searchDisk(t *testing.T) {
 		switch {
 		case err != nil:
 			return err
-		case entry.IsDir() && r.server.Driver.Deliverer.Holds(filepath.Base(filepath.Dir(path)), path):
+		case entry.IsDir() && r.server.Driver.Deliverer.IsPublished(filepath.Base(filepath.Dir(path)), path):
 			return fs.SkipDir
 		case entry.Type().IsRegular():
 			content, err := os.ReadFile(path)

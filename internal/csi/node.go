@@ -37,11 +37,11 @@ func (n *node) NodePublishVolume(ctx context.Context, request *csi.NodePublishVo
 	if err := checkPublish(request); err != nil {
 		return nil, err
 	}
-	if n.Deliverer.Holds(request.GetVolumeId(), request.GetTargetPath()) { // kubelet asks again every minute; where it leads to new files, the delivery has a line
+	if n.Deliverer.IsPublished(request.GetVolumeId(), request.GetTargetPath()) { // kubelet asks again every minute; where it leads to new files, the delivery has a line
 		isRoutine(ctx)
 	}
 	err := n.publish(ctx, request)
-	if err != nil && n.Deliverer.Holds(request.GetVolumeId(), request.GetTargetPath()) {
+	if err != nil && n.Deliverer.IsPublished(request.GetVolumeId(), request.GetTargetPath()) {
 		// A failed republish breaks a running pod for good on kubelets before 1.37
 		// (kubernetes issue 121271), and its files are as good as they were.
 		noteOn(ctx, "kept the live volume as it is: "+status.Convert(err).Message())

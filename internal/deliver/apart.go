@@ -27,8 +27,8 @@ type apart struct {
 // way that it must not: most often with more than one message holds. One entry that is too
 // large then is an entry that cannot be delivered, and hides nothing of the others, such
 // as that they were taken away. If that leads nowhere, whole stands.
-func (d *Deliverer) fetchApart(ctx context.Context, group []task, whole []provider.Outcome) []provider.Outcome {
-	a := apart{source: d.Providers[group[0].spec.Provider], group: group, calls: mostParts, room: d.VolumeSize}
+func fetchApart(ctx context.Context, source provider.Provider, group []task, whole []provider.Outcome, room int64) []provider.Outcome {
+	a := apart{source: source, group: group, calls: mostParts, room: room}
 	first, second, ok := halves(request(group[0].spec))
 	if !ok {
 		return whole

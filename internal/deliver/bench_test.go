@@ -67,8 +67,8 @@ func BenchmarkRotation(b *testing.B) {
 		fake.SetConnection(numbered(5, fmt.Sprint("secret", round)))
 		var group []task
 		for _, v := range volumes {
-			group = append(group, d.set.begin(v))
+			group = append(group, d.set.begin(v)...)
 		}
-		d.deliver(b.Context(), rotating, group)
+		d.deliver(b.Context(), group)
 	}
 }

@@ -1,8 +1,6 @@
 package deliver
 
 import (
-	"slices"
-
 	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/mount"
 	"github.com/leoflow/secrets-csi/pkg/mount/layout"
@@ -13,12 +11,17 @@ type content struct {
 	entries []mount.Entry
 	// rest keeps what the volume shows besides.
 	rest bool
-	// reasons are the lines of the entries that are not fresh, by name; unresolved are the
-	// connections among them whose references failed.
-	reasons    map[entry.Name]layout.Entry
-	unresolved []string
+	// reasons say of the entries that are not fresh why.
+	reasons map[entry.Name]reason
 	// late is set if any of these may be had soon.
 	late bool
+}
+
+// reason is the line that an entry would have if it were not held. An awaited one may give none.
+type reason struct {
+	layout.Entry
+	// unresolved is set if it is for the entry's reference.
+	unresolved bool
 }
 
 // fate is what becomes of an entry in the volume.
@@ -63,18 +66,18 @@ func isWithdrawal(state entry.State) bool {
 // contentOf makes the volume's content of the entries, or fails for all that keep it from
 // being made.
 func contentOf(t task, entries []entry.Entry) (content, error) {
-	made := content{entries: make([]mount.Entry, 0, len(entries)), reasons: map[entry.Name]layout.Entry{}}
+	made := content{entries: make([]mount.Entry, 0, len(entries)), reasons: map[entry.Name]reason{}}
 	var failed []layout.Entry
+	unresolved, requires := false, t.spec.required()
 	for _, e := range entries {
-		if e.Reference != nil {
-			made.late = t.live
-			if e.Reason() != "" {
-				made.unresolved = append(made.unresolved, e.ID)
-			}
-		}
-		required := t.spec.wanted(e.Kind).requires(e.ID)
+		required := requires[e.Name()]
 		// Who needs it in the environment has to be told of one that is too long.
 		e.Required = required && (e.State != entry.Delivered || e.Has(layout.NoticeTooLong))
+		made.late = made.late || t.live && e.Reference != nil
+		if e.State != entry.Delivered {
+			why := reason{e.Entry, e.Reference != nil && e.Reason() != ""}
+			made.reasons[e.Name()], unresolved = why, unresolved || why.unresolved
+		}
 		message := mount.Entry{Entry: e.Entry, Value: e.Value, JSON: e.JSON}
 		switch fateOf(e.State, required, t.live) {
 		case fail:
@@ -87,13 +90,10 @@ func contentOf(t task, entries []entry.Entry) (content, error) {
 		case deliver, leave:
 		}
 		made.entries = append(made.entries, message)
-		if e.State != entry.Delivered && !isAwaited(e) {
-			made.reasons[e.Name()] = e.Entry
-		}
 	}
 	if len(failed) > 0 {
 		failure := failureOf(t.spec, failed)
-		failure.Unresolved = len(made.unresolved) > 0
+		failure.Unresolved = unresolved
 		return content{}, failure
 	}
 	return made, nil
@@ -127,13 +127,4 @@ func givenOf(entries []entry.Entry) map[entry.Name]bool {
 		given[e.Name()] = !isWithdrawal(e.State)
 	}
 	return given
-}
-
-// withdrawal is the content that takes away what is denied or missing, and touches nothing
-// else: it needs no policy, no rendering and no room. Empty if nothing is.
-func withdrawal(t task, entries []entry.Entry) content {
-	taken := slices.DeleteFunc(slices.Clone(entries), func(e entry.Entry) bool { return !isWithdrawal(e.State) })
-	made, _ := contentOf(t, taken) // on a live volume nothing fails
-	made.rest = true
-	return made
 }

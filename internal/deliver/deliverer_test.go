@@ -70,7 +70,7 @@ func (r *rig) look(t *testing.T) {
 	})
 	groups, _ := r.set.takeDue(time.Now().Add(schedule.ResyncSpread + schedule.MaxDebounce)) // when all are due
 	for _, group := range groups {
-		r.deliver(t.Context(), rotating, group)
+		r.deliver(t.Context(), group)
 	}
 }
 
@@ -84,6 +84,12 @@ func (l *lockedBuffer) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.written.Write(p)
+}
+
+func (l *lockedBuffer) reset() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.written.Reset()
 }
 
 func (l *lockedBuffer) String() string {

@@ -5,15 +5,39 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
 	"time"
 
+	"github.com/leoflow/secrets-csi/internal/report"
+	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 )
 
-// podsAtOnce bounds the calls of one group that are under way at once, where a provider
-// takes one pod at a time.
-const podsAtOnce = 16
+// rotationsAtOnce bounds the fetches of rotations that are under way at once, for each
+// provider: one that is slow holds up no other. A Publish does not wait for them: a new
+// pod comes before a refresh.
+const rotationsAtOnce = 8
+
+// fetcher asks providers, unless they are known to be away, and remembers what they said as
+// long as it may.
+type fetcher struct {
+	*Config
+	guard  guard
+	set    *set
+	memory memory
+	// rotations has, by provider, a place for each fetch of a rotation that may be under way.
+	rotations map[string]chan struct{}
+}
+
+func newFetcher(config *Config, set *set) fetcher {
+	made := fetcher{
+		Config: config, guard: guard{config}, set: set,
+		memory: newMemory(config.OfflineGrace), rotations: map[string]chan struct{}{},
+	}
+	for name := range config.Providers {
+		made.rotations[name] = make(chan struct{}, rotationsAtOnce)
+	}
+	return made
+}
 
 // answer is what a delivery has to go by for one volume.
 type answer struct {
@@ -26,142 +50,62 @@ type answer struct {
 
 // fetch asks the group's provider, and hands on the answer for each volume as it comes,
 // each exactly once. What it cannot be asked for a new pod may be remembered.
-func (d *Deliverer) fetch(ctx context.Context, cause string, group []task, hand func(i int, from answer)) {
-	if err := d.guard(group[0].spec, func() error { return d.enter(ctx, cause, group) }); err != nil {
+func (f *fetcher) fetch(ctx context.Context, group []task, hand func(i int, from answer)) {
+	if err := f.guard.run(group[0].spec, func() error { return f.enter(ctx, group) }); err != nil {
 		for i := range group {
 			hand(i, answer{Outcome: provider.Outcome{Err: err}, fetched: time.Now()})
 		}
 		return
 	}
-	defer d.leave(cause, group[0].spec.Provider)
-	ask := d.askEach
-	if _, grouped := d.Providers[group[0].spec.Provider].(provider.GroupFetcher); grouped {
-		ask = d.askAll
+	defer f.leave(group)
+	ask := f.askEach
+	if _, grouped := f.Providers[group[0].spec.Provider].(provider.GroupFetcher); grouped || len(group) == 1 {
+		ask = f.askOnce
 	}
-	ask(ctx, cause, group, func(i int, outcome provider.Outcome) { hand(i, d.answerOf(group[i], outcome)) })
+	ask(ctx, group, func(i int, outcome provider.Outcome) { hand(i, f.answerOf(group[i], outcome)) })
 }
 
 // enter waits for a place among the fetches of rotations under way. A new pod waits for
 // none.
-func (d *Deliverer) enter(ctx context.Context, cause string, group []task) error {
+func (f *fetcher) enter(ctx context.Context, group []task) error {
 	name := group[0].spec.Provider
-	if d.Providers[name] == nil {
+	if f.Providers[name] == nil {
 		// The driver checks the attribute; a volume from before a restart may name a
 		// provider that is configured no more.
-		return errNoProvider
+		return errors.New("no such source is configured on this node")
 	}
-	if cause != rotating {
+	if group[0].podWaits {
 		return nil
 	}
 	select {
-	case d.fetching[name] <- struct{}{}:
+	case f.rotations[name] <- struct{}{}:
 		return nil
 	case <-ctx.Done():
 		return fmt.Errorf("%w: %w", provider.ErrUnavailable, context.Cause(ctx))
 	}
 }
 
-func (d *Deliverer) leave(cause, name string) {
-	if cause == rotating {
-		<-d.fetching[name]
+func (f *fetcher) leave(group []task) {
+	if !group[0].podWaits {
+		<-f.rotations[group[0].spec.Provider]
 	}
 }
 
-var errNoProvider = errors.New("no such source is configured on this node")
-
 // answerOf is what a volume has to go by: what was said just now, or of a new pod, what is
 // remembered.
-func (d *Deliverer) answerOf(t task, outcome provider.Outcome) answer {
-	if errors.Is(outcome.Err, provider.ErrUnavailable) && !d.isLive(t.volume) && sharesMemory(t.spec) {
-		if entries, at, found := d.memory.remind(t.key); found {
+func (f *fetcher) answerOf(t task, outcome provider.Outcome) answer {
+	if errors.Is(outcome.Err, provider.ErrUnavailable) && !f.set.isLive(t.of) && sharesMemory(t.spec) {
+		if entries, at, found := f.memory.get(t.key); found {
 			return answer{provider.Outcome{Entries: entries}, at, outcome.Err}
 		}
 	}
 	return answer{Outcome: outcome, fetched: time.Now()}
 }
 
-// askAll asks for the whole group in one call.
-func (d *Deliverer) askAll(ctx context.Context, cause string, group []task, hand func(int, provider.Outcome)) {
-	call, err := d.admit(cause, group)
-	if err != nil {
-		handAll(hand, group, err)
-		return
-	}
-	outcomes := d.call(ctx, group)
-	d.settle(ctx, group, call, outcomes)
-	for i, outcome := range outcomes {
-		hand(i, outcome)
-	}
-}
-
-// askEach asks for one pod after another, several at once. Once the first is told that
-// the provider is away, those that have not been asked for are not.
-func (d *Deliverer) askEach(ctx context.Context, cause string, group []task, hand func(int, provider.Outcome)) {
-	call, err := d.admit(cause, group)
-	if err != nil {
-		handAll(hand, group, err)
-		return
-	}
-	var calls sync.WaitGroup
-	var said hearsay
-	outcomes := make([]provider.Outcome, len(group))
-	slots := make(chan struct{}, podsAtOnce)
-	for i := range group {
-		slots <- struct{}{}
-		calls.Go(func() {
-			defer func() { <-slots }()
-			if outcomes[i].Err = said.away(); outcomes[i].Err == nil {
-				outcomes[i] = d.call(ctx, group[i:i+1])[0]
-				said.add(outcomes[i].Err)
-			}
-			hand(i, outcomes[i])
-		})
-		if call.IsProbe() && i == 0 {
-			calls.Wait() // one call finds out
-		}
-	}
-	calls.Wait()
-	d.settle(ctx, group, call, outcomes)
-}
-
-// hearsay is what the pods of a group were told so far.
-type hearsay struct {
-	mu       sync.Mutex
-	answered bool
-	err      error
-}
-
-func (h *hearsay) add(err error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if errors.Is(err, provider.ErrUnavailable) {
-		h.err = err
-	} else {
-		h.answered = true
-	}
-}
-
-// away is why the provider cannot be asked, as far as any pod was told; nil once one was
-// answered.
-func (h *hearsay) away() error {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.answered {
-		return nil
-	}
-	return h.err
-}
-
-func handAll(hand func(int, provider.Outcome), group []task, err error) {
-	for i := range group {
-		hand(i, provider.Outcome{Err: err})
-	}
-}
-
-// learn remembers what a group was given, if that may be given to others like it.
-func (d *Deliverer) learn(group []task, outcomes []provider.Outcome) {
-	if d.memory.grace > 0 && !slices.ContainsFunc(group, func(t task) bool { return !sharesMemory(t.spec) }) {
-		d.memory.learn(group[0].key, outcomes, time.Now())
+// remember keeps what a group was given, if that may be given to others like it.
+func (f *fetcher) remember(group []task, outcomes []provider.Outcome) {
+	if !slices.ContainsFunc(group, func(t task) bool { return !sharesMemory(t.spec) }) {
+		f.memory.put(group[0].key, outcomes, time.Now())
 	}
 }
 
@@ -171,16 +115,16 @@ func (d *Deliverer) learn(group []task, outcomes []provider.Outcome) {
 func sharesMemory(spec Volume) bool { return !spec.Pod.TaskToken && spec.Pod.IsAttested() }
 
 // call makes one call for the pods. It has a deadline of its own.
-func (d *Deliverer) call(ctx context.Context, group []task) (outcomes []provider.Outcome) {
-	err := d.guard(group[0].spec, func() error {
-		limited, cancel := context.WithTimeout(ctx, d.FetchTimeout)
+func (f *fetcher) call(ctx context.Context, group []task) (outcomes []provider.Outcome) {
+	err := f.guard.run(group[0].spec, func() error {
+		limited, cancel := context.WithTimeout(ctx, f.FetchTimeout)
 		defer cancel()
-		source, started := group[0].spec.Provider, time.Now()
-		outcomes = fetchFrom(limited, d.Providers[source], group, request(group[0].spec))
+		name, started := group[0].spec.Provider, time.Now()
+		outcomes = fetchFrom(limited, f.Providers[name], group, request(group[0].spec))
 		if group[0].live && slices.ContainsFunc(outcomes, isProtocol) {
-			outcomes = d.fetchApart(limited, group, outcomes)
+			outcomes = fetchApart(limited, f.Providers[name], group, outcomes, f.VolumeSize)
 		}
-		d.observeFetch(source, outcomes, started)
+		f.Observer.Fetched(fetchOf(name, outcomes, started))
 		return nil
 	})
 	if err != nil {
@@ -199,4 +143,20 @@ func fetchFrom(ctx context.Context, source provider.Provider, group []task, aske
 	}
 	entries, err := source.Fetch(ctx, pods[0], asked)
 	return []provider.Outcome{{Entries: entries, Err: err}}
+}
+
+// fetchOf is what is counted of a fetch that took from started until now.
+func fetchOf(name string, outcomes []provider.Outcome, started time.Time) report.Fetch {
+	fetch := report.Fetch{Source: name, Outcome: "ok", Took: time.Since(started), Refusals: map[entry.State]int{}}
+	for _, o := range outcomes {
+		if fetch.Outcome == "ok" {
+			fetch.Outcome = errorWord(o.Err)
+		}
+		for _, e := range o.Entries {
+			if e.State != entry.Delivered {
+				fetch.Refusals[e.State]++
+			}
+		}
+	}
+	return fetch
 }

@@ -126,6 +126,43 @@ func TestAWithdrawalWaitsForNoNeighbour(t *testing.T) {
 	}
 }
 
+// Of an entry that is held nothing new is known while its reference is awaited, and nobody is
+// told of it again.
+func TestAReferenceThatIsAwaitedIsNoNews(t *testing.T) {
+	for _, name := range []string{"misspelt", "unreachable", "broken in core"} {
+		t.Run(name, func(t *testing.T) {
+			row, keys, told := neighbours[name], &trouble{}, &diary{}
+			rotated(t, func(r *rig) { r.Resolver, r.Recorder = keys, told }, func(t *testing.T, r *rig) {
+				r.fake.SetConnection(gcp(`{"key_secret_name":"gcs-key","key_secret_project_id":"p"}`))
+				v := r.volume(t, "a")
+				v.Connections = named("gcs")
+				require.NoError(t, r.Publish(t.Context(), v))
+				row.spoil(r, keys)
+				r.fake.Notify(provider.Change{All: true})
+				time.Sleep(schedule.MaxBackoff)
+				synctest.Wait()
+				lines := told.read()
+				require.Len(t, lines, 1)
+				require.Contains(t, lines[0], "a "+string(row.event)+": held as delivered before: ")
+
+				r.log.reset()
+				for range 5 {
+					for _, silent := range []bool{true, false} {
+						keys.silent = silent
+						r.fake.Notify(provider.Change{All: true})
+						time.Sleep(2 * schedule.MaxBackoff)
+						synctest.Wait()
+						assert.Empty(t, told.read())
+						assert.Contains(t, must(r.Health(v.ID)).Problem, `held as delivered before: connection "gcs" cannot be `)
+						assert.NotNil(t, entryOf(t, v, "gcs").Held)
+					}
+				}
+				assert.NotContains(t, r.log.String(), `"level":"WARN"`)
+			})
+		})
+	}
+}
+
 // A volume of many with references that hang holds up no other either.
 func TestAWithdrawalWaitsForNoOtherVolume(t *testing.T) {
 	keys := &trouble{}

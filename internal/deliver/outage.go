@@ -13,21 +13,21 @@ import (
 
 // admit lets the group be asked for, unless the provider cannot be asked and it is not its
 // turn to find out whether that is still so.
-func (d *Deliverer) admit(cause string, group []task) (call outage.Call, err error) {
+func (f *fetcher) admit(group []task) (call outage.Call, err error) {
 	spec := group[0].spec
-	d.set.plan(func(plan *schedule.Schedule) {
-		call, err = plan.Admit(spec.Provider, spec.Pod.Namespace, cause == publishing, time.Now())
+	f.set.plan(func(plan *schedule.Schedule) {
+		call, err = plan.Admit(spec.Provider, spec.Pod.Namespace, group[0].podWaits, time.Now())
 	})
 	return call, err
 }
 
-// settle takes in what the group was told, and logs where an outage begins or ends.
-func (d *Deliverer) settle(ctx context.Context, group []task, call outage.Call, outcomes []provider.Outcome) {
-	verdict, why := judge(ctx, outcomes)
+// called takes in what the group was told, and logs where an outage begins or ends.
+func (f *fetcher) called(ctx context.Context, group []task, call outage.Call, outcomes []provider.Outcome) {
+	verdict, why := verdictOf(ctx, outcomes)
 	news := false
-	d.set.plan(func(plan *schedule.Schedule) { news = plan.Called(call, verdict, why, time.Now()) })
+	f.set.plan(func(plan *schedule.Schedule) { news = plan.Called(call, verdict, why, time.Now()) })
 	spec := group[0].spec
-	log := d.Log.With(logkey.Source, spec.Provider)
+	log := f.Log.With(logkey.Source, spec.Provider)
 	switch {
 	case !news:
 	case verdict == outage.Answered:
@@ -37,12 +37,12 @@ func (d *Deliverer) settle(ctx context.Context, group []task, call outage.Call, 
 	default:
 		log.Warn("source cannot be asked; keeping all files", logkey.Error, why)
 	}
-	d.learn(group, outcomes)
+	f.remember(group, outcomes)
 }
 
-// judge is what a call says of its provider, and why it was not answered. What was given
+// verdictOf is what a call says of its provider, and why it was not answered. What was given
 // up here, and what panicked, says nothing.
-func judge(ctx context.Context, outcomes []provider.Outcome) (verdict outage.Verdict, why error) {
+func verdictOf(ctx context.Context, outcomes []provider.Outcome) (verdict outage.Verdict, why error) {
 	why = unanswered(outcomes)
 	switch {
 	case ctx.Err() != nil, errors.Is(outcomes[0].Err, errPanic):
@@ -73,22 +73,29 @@ func unanswered(outcomes []provider.Outcome) error {
 }
 
 // whyAway is why the volume's provider cannot be asked for it at present, or nil.
-func (d *Deliverer) whyAway(spec Volume) (err error) {
-	d.set.plan(func(plan *schedule.Schedule) {
+func (f *fetcher) whyAway(spec Volume) (err error) {
+	f.set.plan(func(plan *schedule.Schedule) {
 		err = plan.WhyAway(spec.Provider, spec.Pod.Namespace, time.Now())
 	})
 	return err
 }
 
-// Unreachable names the providers that cannot be asked at present, and says why.
-func (d *Deliverer) Unreachable() map[string]string {
-	found := map[string]string{}
-	d.set.plan(func(plan *schedule.Schedule) {
-		for name := range d.Providers {
-			if err := plan.Away(name, time.Now()); err != nil {
-				found[name] = err.Error()
-			}
-		}
-	})
-	return found
+// errorWord names what a provider's or a resolver's error wraps.
+func errorWord(err error) string {
+	switch {
+	case err == nil:
+		return "ok"
+	case errors.Is(err, provider.ErrUnavailable), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		return "unavailable"
+	case errors.Is(err, provider.ErrUnauthenticated):
+		return "unauthenticated"
+	case errors.Is(err, provider.ErrDenied):
+		return "denied"
+	case errors.Is(err, provider.ErrMissing):
+		return "missing"
+	case errors.Is(err, provider.ErrProtocol):
+		return "protocol"
+	default:
+		return "error"
+	}
 }

@@ -17,38 +17,38 @@ import (
 
 // placement is what stands in a volume after a good delivery.
 type placement struct {
-	generation uint64
+	mount.Outcome
 	// confirmed is when the provider said that it is right.
 	confirmed time.Time
-	// changed is false when the same content stood there already.
-	changed bool
 	// offline is set where the content was remembered.
 	offline bool
 	// superseded is set where a delivery that began later was placed before.
 	superseded bool
-	// lines are those of the manifest, withdrawn those that this delivery took away.
-	lines, withdrawn []layout.Entry
 }
 
-// place makes the volume hold the content.
-func (d *Deliverer) place(t task, cause string, c content, from answer) (placement, error) {
+// place makes the volume hold the content, which is that of all tasks: of one, or of all shares
+// of a new volume.
+func (d *Deliverer) place(tasks []task, c content, from answer) (placement, error) {
+	t := tasks[0]
 	defer d.targets.lock(t.spec.TargetPath)()
-	if d.set.isGone(t.volume) {
+	health, gone, ofAll := d.set.known(t, from.fetched)
+	switch {
+	case gone:
 		return placement{}, report.Failf(report.Busy, nil, "volume %s was unpublished meanwhile", t.spec.ID)
+	case t.begun.Number < t.placed:
+		return placement{Outcome: mount.Outcome{Generation: health.Generation}, superseded: true}, nil
 	}
-	if t.begun.Number < t.placed {
-		_, health := d.set.look(t.volume)
-		return placement{generation: health.Generation, superseded: true}, nil
-	}
-	entries := c.entries
-	if !c.rest {
+	entries, confirmed, offline := c.entries, from.fetched, from.offline != nil
+	if c.rest {
+		confirmed, offline = health.Confirmed, health.Offline
+	} else if len(tasks) == 1 {
 		entries = slices.Concat(entries, t.carried())
 	}
-	written, err := d.write(t, cause, mount.Content{
+	written, err := d.write(t, mount.Content{
 		Entries: entries, Rest: c.rest,
 		Manifest: layout.Manifest{
-			Fetched: d.set.confirmedBy(t, from.fetched).UTC(), StaleAfter: int64(d.staleAfter(t.spec) / time.Second),
-			Offline: from.offline != nil,
+			Fetched: ofAll.UTC(), StaleAfter: int64(d.set.staleAfter(t.spec) / time.Second),
+			Offline: offline,
 		},
 		Cap:  d.VolumeSize,
 		Mode: fs.FileMode(t.spec.Mode),
@@ -57,54 +57,44 @@ func (d *Deliverer) place(t task, cause string, c content, from answer) (placeme
 	if err != nil {
 		return placement{}, err
 	}
-	t.placed = t.begun.Number
-	confirmed := from.fetched
-	if c.rest {
-		_, health := d.set.look(t.volume)
-		confirmed = health.Confirmed
+	for _, t := range tasks {
+		t.placed = max(t.placed, t.begun.Number)
 	}
-	return placement{
-		generation: written.Generation, confirmed: confirmed, changed: written.Changed, offline: from.offline != nil,
-		lines: written.Entries, withdrawn: written.Withdrawn,
-	}, nil
+	return placement{Outcome: written, confirmed: confirmed, offline: offline}, nil
 }
 
 // write makes the volume show the content. A new one is filled before it is mounted, so that
 // whoever finds it finds it whole, and a failure leaves nothing.
 //
-// Whether a volume is there is told by its files. To tell whose mount that is may take
-// reading the list of all mounts, which is not for each volume of each rotation; nobody
-// else's has a generation, and Write refuses a target without a tmpfs.
-//
-// A rotation mounts nothing: who took the mount away may be done with the path, and
-// values would stand there that nobody unpublishes.
-func (d *Deliverer) write(t task, cause string, content mount.Content) (mount.Outcome, error) {
-	target, made := t.spec.TargetPath, mount.Outcome{}
-	_, err := os.Lstat(filepath.Join(target, layout.DataLink))
-	mounted := err == nil
-	switch {
-	case mounted:
-	case cause != publishing:
-		return mount.Outcome{}, failAt(target, "making the volume", fmt.Errorf("%w: the next publish brings it back", mount.ErrNotMounted))
-	default:
+// A rotation mounts nothing: who took the mount away may be done with the path, and values
+// would stand there that nobody unpublishes. Whether the mount is there it takes from the
+// files: to tell whose mount that is may take reading the list of all mounts, which is not
+// for each volume of each rotation; nobody else's has a generation, and Write refuses a
+// target without a tmpfs.
+func (d *Deliverer) write(t task, content mount.Content) (mount.Outcome, error) {
+	target := t.spec.TargetPath
+	if _, err := os.Lstat(filepath.Join(target, layout.DataLink)); err != nil {
+		if !t.podWaits {
+			return mount.Outcome{}, failAt(target, "making the volume", fmt.Errorf("%w: the next publish brings it back", mount.ErrNotMounted))
+		}
 		blank, err := d.mounter.Blank(mount.Options{SizeBytes: d.VolumeSize})
 		if err != nil {
 			return mount.Outcome{}, failAt(target, "making the volume", err)
 		}
 		defer blank.Close()
-		if made, err = blank.Fill(content); err != nil {
-			return mount.Outcome{}, failAt(target, "filling the volume", err)
-		}
-		created, err := blank.Mount(target)
+		made, err := blank.Fill(content)
 		if err != nil {
-			return mount.Outcome{}, failAt(target, "making the volume", err)
-		}
-		mounted = !created
-	}
-	if mounted {
-		if made, err = mount.Write(target, content); err != nil {
 			return mount.Outcome{}, failAt(target, "filling the volume", err)
 		}
+		if mounted, err := blank.Mount(target); err != nil {
+			return mount.Outcome{}, failAt(target, "making the volume", err)
+		} else if mounted {
+			return made, nil
+		}
+	}
+	made, err := mount.Write(target, content)
+	if err != nil {
+		return mount.Outcome{}, failAt(target, "filling the volume", err)
 	}
 	return made, nil
 }

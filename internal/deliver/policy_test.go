@@ -185,8 +185,9 @@ func TestReferencesOfAVolumeAreResolvedAtOnce(t *testing.T) {
 // A goroutine for each would be one for each entry of each pod that starts.
 func TestWhatRefersToNothingIsDecidedOnInTurn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d, began := &Deliverer{apply: func(*entry.Entry) { time.Sleep(time.Second) }}, time.Now()
-		require.NoError(t, d.decide(t.Context(), task{}, make([]entry.Entry, 5)))
+		d, began := decider{apply: func(*entry.Entry) { time.Sleep(time.Second) }}, time.Now()
+		_, err := d.decide(t.Context(), task{}, provider.Outcome{Entries: make([]entry.Entry, 5)})
+		require.NoError(t, err)
 		assert.Equal(t, 5*time.Second, time.Since(began))
 	})
 }

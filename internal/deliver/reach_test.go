@@ -42,7 +42,7 @@ func TestTheNodeAsksADeadProviderAsOne(t *testing.T) {
 		synctest.Wait()
 		calls := len(r.fake.Calls()) - before
 		assert.Greater(t, calls, 10)
-		assert.Less(t, calls, 30+rotationWorkers, "however many volumes wait")
+		assert.Less(t, calls, 30+rotationsAtOnce, "however many volumes wait")
 		assert.Equal(t, 1, strings.Count(r.log.String(), "source cannot be asked"), "one outage is one line")
 		for _, v := range all {
 			assert.Equal(t, firstURI, read(t, v, "connections/warehouse"))
@@ -184,7 +184,7 @@ func TestANewPodComesBeforeEveryRefresh(t *testing.T) {
 		r.Providers["core"] = slow
 		r.set.schedule.PollEvery = time.Second
 	}, func(t *testing.T, r *rig) {
-		strangers(t, r, 3*rotationWorkers)
+		strangers(t, r, 3*rotationsAtOnce)
 		slow.blocked.Store(true)
 		time.Sleep(time.Minute) // every worker has a refresh in hand, and more are due
 		synctest.Wait()

@@ -2,7 +2,6 @@ package deliver
 
 import (
 	"errors"
-	"slices"
 	"time"
 
 	"github.com/leoflow/secrets-csi/internal/report"
@@ -20,20 +19,20 @@ type ending struct {
 }
 
 // reportOf makes the report of a delivery; health is how the volume was just now.
-func (e ending) reportOf(t task, cause string, health report.Health) report.Report {
+func (e ending) reportOf(t task, health report.Health) report.Report {
 	gone := errors.Is(e.err, mount.ErrNotMounted)
 	made := report.Report{
-		Volume: subject(t.spec), Cause: t.whyNow(cause), Superseded: e.superseded, MountGone: gone,
-		WasLive: t.live, IsLive: e.generation > 0 || health.Generation > 0 && !gone,
-		Generation: e.generation, Confirmed: e.confirmed, Changed: e.changed, Offline: e.offline, Late: e.late,
-		Entries: e.entriesOf(t.spec, t.own(e.lines), false), Withdrawn: e.entriesOf(t.spec, e.withdrawn, true), Pending: e.pending,
+		Volume: subject(t.spec), Cause: t.cause(), Superseded: e.superseded, MountGone: gone,
+		WasLive: t.live, IsLive: e.Generation > 0 || health.Generation > 0 && !gone,
+		Generation: e.Generation, Confirmed: e.confirmed, Changed: e.Changed, Offline: e.offline, Late: e.late,
+		Entries: e.entriesOf(t.spec, t.own(e.Entries), false), Withdrawn: e.entriesOf(t.spec, e.Withdrawn, true), Pending: e.pending,
 		Took: time.Since(t.begun.Began),
 	}
 	if e.err != nil && !errors.As(e.err, &made.Failure) {
 		made.Failure = report.Failf(report.Internal, e.err, "%v", e.err)
 	}
-	if told := t.begun.NotifiedAt; made.Rotated() && !told.IsZero() {
-		made.Lag = time.Since(told)
+	if notified := t.begun.NotifiedAt; made.Rotated() && !notified.IsZero() {
+		made.Lag = time.Since(notified)
 	}
 	made.Conclude()
 	return made
@@ -49,24 +48,30 @@ func subject(spec Volume) report.Volume {
 
 func (e ending) entriesOf(spec Volume, lines []layout.Entry, gone bool) []report.Entry {
 	made := make([]report.Entry, len(lines))
+	var requires map[entry.Name]bool
+	if gone && len(lines) > 0 {
+		requires = spec.required()
+	}
 	for i, line := range lines {
 		made[i].Entry = line
 		if gone || line.State != layout.Delivered || line.Held != nil {
-			made[i].Why = e.reasonOf(line)
-			made[i].Unresolved = line.Kind == layout.Connection && slices.Contains(e.unresolved, line.ID)
+			why := e.reasons[line.Name()]
+			made[i].Why, made[i].Unresolved, made[i].Awaited = why.of(line), why.unresolved, isAwaited(why.Entry)
 		}
-		made[i].Needed = gone && spec.wanted(line.Kind).requires(line.ID)
+		made[i].Needed = requires[line.Name()]
 	}
 	return made
 }
 
-// reasonOf is the line that says why an entry is not as the provider has it, or is not there
-// at all.
-func (e ending) reasonOf(line layout.Entry) layout.Entry {
-	known, found := e.reasons[line.Name()]
+// of is the line that says why an entry is not as the provider has it, or is not there at all,
+// where that is its line of the manifest.
+func (r reason) of(line layout.Entry) layout.Entry {
+	isUnexplained := isAwaited(r.Entry) && r.Reason() == ""
 	switch {
-	case found:
-		return known
+	case r.State != "" && !isUnexplained:
+		return r.Entry
+	case line.Held != nil && isUnexplained:
+		return entry.Refused(line.Name(), entry.Unavailable, line.Held.Why).Entry
 	case line.Held != nil: // by mount, for want of room, or since before
 		return entry.Refused(line.Name(), entry.Invalid, line.Held.Why).Entry
 	case line.State == layout.Delivered: // it was, and "*" has it no more
@@ -75,40 +80,33 @@ func (e ending) reasonOf(line layout.Entry) layout.Entry {
 	return line
 }
 
-// stillShown are the entries of content that the volume at target delivers.
-func stillShown(shown layout.Manifest, alone content) (lines []layout.Entry) {
-	for _, line := range shown.Entries {
-		if _, taken := alone.reasons[line.Name()]; taken && line.State == layout.Delivered {
-			lines = append(lines, line)
-		}
-	}
-	return lines
-}
-
-// whyNow is why the delivery began.
-func (t task) whyNow(cause string) string {
+// cause is why the delivery began.
+func (t task) cause() string {
 	switch {
-	case cause == publishing && t.live:
-		return "republish"
-	case cause == publishing:
-		return publishing
+	case t.podWaits:
+		return "publish"
 	case !t.begun.NotifiedAt.IsZero():
 		return "watch"
-	case t.failures > 0:
+	case t.begun.Failures > 0:
 		return "retry"
 	default:
 		return "poll"
 	}
 }
 
-// record makes the report of a delivery and takes it in. Whatever happens, the volume is not
-// under way any more.
-func (d *Deliverer) record(t task, cause string, e ending) (made report.Report) {
-	_, health := d.set.look(t.volume)
-	err := d.guard(t.spec, func() error { made = e.reportOf(t, cause, health); return nil })
+// report makes the report of a delivery, takes it in and sends it to whoever reads it. It returns
+// why the delivery failed. Whatever happens, the share is not under way any more.
+func (d *Deliverer) report(t task, e ending) error {
+	_, health := d.set.look(t.share)
+	var made report.Report
+	err := d.guard.run(t.spec, func() error { made = e.reportOf(t, health); return nil })
 	if err != nil {
-		made = ending{err: err}.reportOf(t, cause, health)
+		made = ending{err: err}.reportOf(t, health)
 	}
 	d.set.end(t, made)
-	return made
+	err = d.guard.run(t.spec, func() error { made.Send(d.Readers, &t.events, &d.said); return nil })
+	if made.Failure != nil {
+		return made.Failure
+	}
+	return err
 }

@@ -3,28 +3,18 @@ package deliver
 import (
 	"context"
 	"errors"
-	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/leoflow/secrets-csi/internal/logkey"
 	"github.com/leoflow/secrets-csi/internal/pause"
-	"github.com/leoflow/secrets-csi/internal/report"
 	"github.com/leoflow/secrets-csi/internal/schedule"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 )
 
-const (
-	// rotationWorkers bounds the fetches of rotations that are under way at once, for each
-	// provider: one that is slow holds up no other. A Publish does not wait for them: a new
-	// pod comes before a refresh.
-	rotationWorkers = 8
-	// watchRetry is how often to see whether the provider has learnt to be watched.
-	watchRetry = 5 * time.Minute
-)
-
-func randomBelow(n time.Duration) time.Duration { return rand.N(n) }
+// watchRetry is how often to see whether the provider has learnt to be watched.
+const watchRetry = 5 * time.Minute
 
 // Run keeps the live volumes fresh until ctx ends: it fetches again what a provider's
 // watch says has changed, and polls where there is no watch.
@@ -39,9 +29,9 @@ func (d *Deliverer) Run(ctx context.Context) error {
 	for {
 		groups, wait := d.set.takeDue(time.Now())
 		for _, group := range groups {
-			owned.Go(func() { d.deliver(ctx, rotating, group) })
+			owned.Go(func() { d.deliver(ctx, group) })
 		}
-		_ = d.guard(Volume{}, func() error { d.tellStale(); return nil }) // it is logged
+		_ = d.guard.run(Volume{}, func() error { d.reportStale(ctx); return nil }) // it is logged
 		if !d.sleep(ctx, wait) {
 			return nil
 		}
@@ -79,7 +69,7 @@ func (d *Deliverer) watch(ctx context.Context, name string, watcher provider.Wat
 		if !refusing.Load() {
 			d.replan(func(plan *schedule.Schedule) { plan.WatchBegan(name) })
 		}
-		err := d.guard(Volume{Provider: name}, func() error {
+		err := d.guard.run(Volume{Provider: name}, func() error {
 			return watcher.Watch(ctx, func(change provider.Change) {
 				refusing.Store(false)
 				d.replan(func(plan *schedule.Schedule) { plan.Notified(name, schedule.Change(change), time.Now()) })
@@ -112,22 +102,4 @@ func (d *Deliverer) replan(do func(plan *schedule.Schedule)) {
 func isForNow(err error) bool {
 	return errors.Is(err, provider.ErrUnavailable) || errors.Is(err, provider.ErrDenied) ||
 		errors.Is(err, provider.ErrUnauthenticated) || errors.Is(err, provider.ErrProtocol)
-}
-
-// staleAfter is how old the volume's last confirmation may grow before its readers
-// should doubt it.
-func (d *Deliverer) staleAfter(spec Volume) time.Duration {
-	return d.set.schedule.StaleAfter(spec.Refresh) // which nothing changes
-}
-
-// tellStale tells the pods whose files have just become so old that they are in doubt.
-func (d *Deliverer) tellStale() {
-	for _, v := range d.set.turnedStale(time.Now()) {
-		spec, health := d.set.look(v)
-		message := "the files were last confirmed " + health.Age() + " ago"
-		if full, known := d.Health(spec.ID); known && full.Problem != "" {
-			message = full.Problem
-		}
-		d.Recorder.Record(subject(spec), report.EventVolumeStale, message)
-	}
 }

@@ -3,6 +3,7 @@ package deliver
 import (
 	"context"
 	"fmt"
+	"os"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -41,6 +42,26 @@ func TestAWatchedChangeReachesTheFilesAtOnce(t *testing.T) {
 		assert.Equal(t, secondURI, read(t, v, "connections/warehouse"))
 		assert.Equal(t, uint64(2), must(r.Health(v.ID)).Generation)
 		assert.Zero(t, time.Since(start), "no timer had to run out")
+	})
+}
+
+// A driver that reads the attributes in another way than the one before it: the files follow, and
+// kubelet waits for nothing.
+func TestALiveVolumeThatAsksForElseIsRotated(t *testing.T) {
+	rotated(t, func(*rig) {}, func(t *testing.T, r *rig) {
+		v := r.volume(t, "a")
+		require.NoError(t, r.Publish(t.Context(), v))
+		synctest.Wait()
+		release := r.fake.Block()
+		v.Mode, v.Variables = 0o400, Wanted{}
+		require.NoError(t, r.Publish(t.Context(), v))
+		release()
+		synctest.Wait()
+		assert.NoFileExists(t, v.TargetPath+"/variables/region")
+		info, err := os.Stat(v.TargetPath + "/connections/warehouse")
+		require.NoError(t, err)
+		assert.Equal(t, os.FileMode(0o400), info.Mode())
+		assert.Equal(t, uint64(2), must(r.Health(v.ID)).Generation)
 	})
 }
 

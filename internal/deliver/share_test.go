@@ -25,7 +25,7 @@ func (r *rig) second() *providertest.Fake {
 	other := providertest.NewFake()
 	other.SetVariable("payroll", "monthly")
 	r.Providers["vault"] = other
-	r.fetching["vault"] = make(chan struct{}, rotationWorkers)
+	r.fetcher.rotations["vault"] = make(chan struct{}, rotationsAtOnce)
 	return other
 }
 
@@ -231,6 +231,9 @@ func TestANewVolumeWaitsForAllItsSources(t *testing.T) {
 		_, known := r.Health(v.ID)
 		assert.False(t, known)
 
+		assert.NotContains(t, r.log.String(), `"source":"core","outcome"`, "core is not at fault, and nothing was made of what it gave")
+		assert.Contains(t, r.log.String(), `"source":"vault","outcome":"unavailable"`)
+
 		r.fake.Deny("etl", connectionName("warehouse"))
 		assert.Equal(t, report.Unavailable, reasonOf(t, r.Publish(t.Context(), v)), "of an outage nothing is known")
 
@@ -241,6 +244,22 @@ func TestANewVolumeWaitsForAllItsSources(t *testing.T) {
 		require.NoError(t, r.Publish(t.Context(), v))
 		assert.Equal(t, "monthly", read(t, v, "variables/payroll"))
 	})
+}
+
+// kubelet gives a call up that takes long, and makes another.
+func TestANewVolumeOfTwoSourcesIsPublishedTwiceAtOnce(t *testing.T) {
+	r := newRig(t)
+	vault := r.second()
+	v := r.ofTwo(t, "a")
+	adopted, err := r.adopt(v)
+	require.NoError(t, err)
+	earlier, later := r.set.begin(adopted), r.set.begin(adopted)
+	require.NoError(t, r.deliverNew(t.Context(), earlier))
+	vault.SetVariable("payroll", "weekly")
+	require.NoError(t, r.deliverNew(t.Context(), later))
+	assert.Equal(t, "weekly", read(t, v, "variables/payroll"))
+	assert.Equal(t, firstURI, read(t, v, "connections/warehouse"))
+	assert.Len(t, linesOf(t, v), 3)
 }
 
 // With "*" the volume's own source says what there is of a kind, and another source keeps

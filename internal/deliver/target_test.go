@@ -26,8 +26,8 @@ func TestATargetHasOneVolume(t *testing.T) {
 	err := r.Publish(t.Context(), other)
 	assert.Equal(t, report.Conflict, reasonOf(t, err))
 	assert.EqualError(t, err, "another volume, csi-a, is published at the target path")
-	assert.False(t, r.Holds(other.ID, v.TargetPath), "what is there is not this volume")
-	assert.True(t, r.Holds(v.ID, v.TargetPath))
+	assert.False(t, r.IsPublished(other.ID, v.TargetPath), "what is there is not this volume")
+	assert.True(t, r.IsPublished(v.ID, v.TargetPath))
 	assert.Equal(t, firstURI, read(t, v, "connections/warehouse"))
 	_, known := r.Health(other.ID)
 	assert.False(t, known)
@@ -119,7 +119,7 @@ func TestPublishAndUnpublishAtOnce(t *testing.T) {
 			require.Equal(t, report.Busy, reasonOf(t, published))
 		}
 		_, known := r.Health(v.ID)
-		require.Equal(t, known, r.Holds(v.ID, v.TargetPath))
+		require.Equal(t, known, r.IsPublished(v.ID, v.TargetPath))
 		require.NoError(t, r.Unpublish(t.Context(), v.ID, v.TargetPath))
 	}
 }
@@ -147,8 +147,8 @@ func TestADeliveryWaitsForThePath(t *testing.T) {
 	r.fake.SetConnection(warehouse("second"))
 	unlock := r.targets.lock(v.TargetPath)
 	delivered := make(chan error)
-	begun := []task{r.set.begin(r.set.find(v.ID))}
-	go func() { delivered <- r.deliver(t.Context(), rotating, begun)[0] }()
+	begun := r.set.begin(r.set.find(v.ID))
+	go func() { delivered <- r.deliverNew(t.Context(), begun) }()
 	require.Eventually(t, func() bool { return r.targets.waiting(v.TargetPath) == 2 }, testwait.Limit, time.Millisecond)
 	assert.Equal(t, firstURI, read(t, v, "connections/warehouse"))
 	unlock()
@@ -190,11 +190,11 @@ func TestATargetThatIsNotOurs(t *testing.T) {
 func TestADeliveryOfAVolumeThatIsGoneLeavesTheNewOneAlone(t *testing.T) {
 	r := newRig(t)
 	v := r.volume(t, "a")
-	gone, _, err := r.adopt(v)
+	gone, err := r.adopt(v)
 	require.NoError(t, err)
 	require.NoError(t, r.Unpublish(t.Context(), v.ID, v.TargetPath))
 	require.NoError(t, r.Publish(t.Context(), v))
-	assert.Equal(t, report.Busy, reasonOf(t, r.deliver(t.Context(), publishing, []task{r.set.begin(gone)})[0]))
+	assert.Equal(t, report.Busy, reasonOf(t, r.deliverNew(t.Context(), r.set.begin(gone))))
 	r.fake.SetConnection(warehouse("second"))
 	r.look(t)
 	assert.Equal(t, secondURI, read(t, v, "connections/warehouse"), "it goes on to rotate")
@@ -208,15 +208,15 @@ func TestAnOlderAnswerThatComesLateIsDropped(t *testing.T) {
 	live := r.set.find(v.ID)
 	ask := func(password string) (task, answer) {
 		r.fake.SetConnection(warehouse(password))
-		begun := r.set.begin(live)
+		begun := r.set.begin(live)[0]
 		outcome := r.fake.FetchGroup(t.Context(), []provider.Identity{v.Pod}, request(v))[0]
 		return begun, answer{Outcome: outcome, fetched: time.Now()}
 	}
 	older, late := ask("older")
 	r.fake.Break(variableName("region"), "its seal is broken")
 	newer, prompt := ask("second")
-	require.NoError(t, r.fill(t.Context(), rotating, newer, prompt))
-	require.NoError(t, r.fill(t.Context(), rotating, older, late))
+	require.NoError(t, r.fill(t.Context(), []task{newer}, []answer{prompt}))
+	require.NoError(t, r.fill(t.Context(), []task{older}, []answer{late}))
 	assert.Equal(t, secondURI, read(t, v, "connections/warehouse"))
 	health := must(r.Health(v.ID))
 	assert.Equal(t, uint64(2), health.Generation)

@@ -1,9 +1,14 @@
 package deliver
 
 import (
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/leoflow/secrets-csi/internal/deliver/render"
+	"github.com/leoflow/secrets-csi/internal/schedule"
+	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 )
 
@@ -44,4 +49,79 @@ type WantedName struct {
 	// Optional entries ("id?") may be missing, denied or invalid without failing the
 	// volume.
 	Optional bool
+}
+
+func (w Wanted) isEmpty() bool { return !w.All && len(w.Names) == 0 }
+
+func (w Wanted) selection() provider.Selection {
+	selection := provider.Selection{All: w.All}
+	for _, name := range w.Names {
+		selection.Names = append(selection.Names, name.ID)
+	}
+	return selection
+}
+
+// ofKind is what is wanted of one kind.
+type ofKind struct {
+	Wanted
+	kind entry.Kind
+}
+
+func (v Volume) wanted() [2]ofKind {
+	return [2]ofKind{{v.Connections, entry.Connection}, {v.Variables, entry.Variable}}
+}
+
+// required are the entries that the volume cannot do without.
+func (v Volume) required() map[entry.Name]bool {
+	required := map[entry.Name]bool{}
+	for _, wanted := range v.wanted() {
+		for _, name := range wanted.Names {
+			if !name.Optional {
+				required[entry.Name{Kind: wanted.kind, ID: name.ID}] = true
+			}
+		}
+	}
+	return required
+}
+
+// setOf is what the volumes ask for, to look names up in.
+func setOf(volumes ...Volume) schedule.Set {
+	var kinds []entry.Kind
+	var names []entry.Name
+	for _, v := range volumes {
+		for _, wanted := range v.wanted() {
+			if wanted.All {
+				kinds = append(kinds, wanted.kind)
+			}
+			for _, name := range wanted.Names {
+				names = append(names, entry.Name{Kind: wanted.kind, ID: name.ID})
+			}
+		}
+	}
+	return schedule.NewSet(kinds, names)
+}
+
+func request(spec Volume) provider.Request {
+	return provider.Request{Connections: spec.Connections.selection(), Variables: spec.Variables.selection()}
+}
+
+// groupKey is equal for volumes that can share one fetch: same provider, same
+// identity, same names in whatever order.
+func groupKey(spec Volume) string {
+	// No part can hold a NUL: attributes refuse it and Kubernetes names cannot.
+	const end = "\x00"
+	parts := []string{spec.Provider, spec.Pod.Namespace, spec.Pod.ServiceAccount, strconv.FormatBool(spec.Pod.TaskToken)}
+	for _, wanted := range []Wanted{spec.Connections, spec.Variables} {
+		ids := wanted.selection().Names
+		slices.Sort(ids)
+		parts = append(parts, strconv.FormatBool(wanted.All), strconv.Itoa(len(ids)))
+		parts = append(parts, ids...)
+	}
+	return strings.Join(parts, end)
+}
+
+// sameRequest reports whether two specs of one volume ask for the same files.
+func sameRequest(a, b Volume) bool {
+	return a.Group == b.Group && a.Mode == b.Mode && a.Format == b.Format && groupKey(a) == groupKey(b) &&
+		slices.Equal(a.Connections.Names, b.Connections.Names) && slices.Equal(a.Variables.Names, b.Variables.Names)
 }

@@ -2,6 +2,7 @@ package filewatch_test
 
 import (
 	"context"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -58,5 +59,49 @@ func TestWatchPollsWhereItIsNotNotified(t *testing.T) {
 	looks := watching(t, time.Millisecond, filepath.Join(t.TempDir(), "absent", "variables.json"))
 	for range 3 {
 		testwait.Receive(t, looks)
+	}
+}
+
+// A directory that came, or that another one replaced, is watched from then on.
+func TestHintsFollowADirectory(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "dir")
+	file := filepath.Join(dir, "file")
+	var warnings []error
+	ctx, cancel := context.WithCancel(t.Context())
+	hints := filewatch.Hints{
+		Files: []string{file}, Poll: time.Hour, Unwatched: time.Millisecond,
+		Warn: func(err error) { warnings = append(warnings, err) },
+	}.Listen(ctx)
+	require.Len(t, warnings, 1)
+	require.ErrorIs(t, warnings[0], fs.ErrNotExist)
+	for range 3 {
+		require.NoError(t, os.Mkdir(dir, 0o700))
+		for number := range 100 { // all but the first ones are noticed by the watch alone
+			require.NoError(t, os.WriteFile(file, []byte{byte(number)}, 0o600))
+			testwait.Receive(t, hints)
+		}
+		require.NoError(t, os.Rename(dir, filepath.Join(t.TempDir(), "away")))
+		testwait.Receive(t, hints)
+	}
+	cancel()
+	for range hints {
+		continue
+	}
+}
+
+func TestHintsNeedNoWarningWhereAllIsWell(t *testing.T) {
+	dir := t.TempDir()
+	ctx, cancel := context.WithCancel(t.Context())
+	hints := filewatch.Hints{
+		Files: []string{filepath.Join(dir, "a"), filepath.Join(dir, "b")}, Poll: time.Hour,
+		Warn: func(err error) { t.Error(err) },
+	}.Listen(ctx)
+	testwait.Receive(t, hints) // at once
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "other"), nil, 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "b"), nil, 0o600))
+	testwait.Receive(t, hints)
+	cancel()
+	for range hints {
+		continue
 	}
 }

@@ -1,7 +1,9 @@
 // Package jsontext takes JSON apart without losing anything: the order of members,
-// where they stand, and their values as they were written. Unlike encoding/json it
-// tells keys apart by case, and refuses what that repairs in silence: text that is not
-// UTF-8 and halves of surrogate pairs.
+// where they stand, and their values as they were written.
+//
+// encoding/json checks what is read here and undoes escapes, but its Decoder could not take
+// the text apart: it puts U+FFFD for half of a surrogate pair without a word, has no NaN and
+// no Infinity, which Python writes and reads, and makes a Go value of every token.
 package jsontext
 
 import (
@@ -17,19 +19,19 @@ import (
 // thousand.
 const MaxDepth = 200
 
-// Member is one key of an object and its value.
-type Member struct {
-	Key string
-	Item
-	// KeyOffset is where the key stands, from 0.
-	KeyOffset int
-}
-
 // Item is one value: its JSON text, a part of the text it was read from, and where in
-// that it stands, from 0.
+// that it stands, from 0. Parse makes it.
 type Item struct {
 	Value  []byte
 	Offset int
+}
+
+// Member is one key of an object and its value.
+type Member struct {
+	Key string
+	// KeyOffset is where the key stands, as Offset is of the value.
+	KeyOffset int
+	Item
 }
 
 // SyntaxError says where text stops to be what it should be. It quotes nothing, as the
@@ -41,23 +43,25 @@ type SyntaxError struct {
 
 func (e *SyntaxError) Error() string { return fmt.Sprintf("byte %d: %s", e.Offset+1, e.Reason) }
 
-// Check refuses text that is not one JSON value, or
-// that nests too deep. The error is a *SyntaxError. The functions below are for text
-// that it accepted and Trim trimmed.
+// Parse returns the one JSON value that text is, without the white space around it. The
+// error is a *SyntaxError, also where values nest too deep.
 //
 // JSON is what Python reads and writes by that name, so NaN, Infinity and -Infinity are
 // values too.
-func Check(text []byte) error {
+func Parse(text []byte) (Item, error) {
 	if at := OffsetOfInvalid(text); at < len(text) {
-		return &SyntaxError{at, "not UTF-8"}
+		return Item{}, &SyntaxError{at, "not UTF-8"}
 	}
 	if !json.Valid(text) {
-		text = withoutConstants(text)
-		if !json.Valid(text) {
-			return syntaxError(text)
+		if numbers := withoutConstants(text); !json.Valid(numbers) {
+			return Item{}, syntaxError(numbers)
 		}
 	}
-	return checkDepth(text)
+	if err := checkDepth(text); err != nil {
+		return Item{}, err
+	}
+	start, _ := next(text, 0)
+	return Item{bytes.TrimRight(text[start:], " \n\t\r"), start}, nil
 }
 
 // OffsetOfInvalid is the place of the first byte that is not UTF-8, or the length of
@@ -107,90 +111,45 @@ func checkDepth(text []byte) error {
 func withoutConstants(text []byte) []byte {
 	out := bytes.Clone(text)
 	for start, end := next(out, 0); start < len(out); start, end = next(out, end) {
-		if IsConstant(out[start:end]) {
+		if isConstant(out[start:end]) {
 			copy(out[start:end], "111111111")
 		}
 	}
 	return out
 }
 
-// Trim removes white space around text.
-func Trim(text []byte) Item {
-	start, _ := next(text, 0)
-	return Item{Value: bytes.TrimRight(text[start:], " \n\t\r"), Offset: start}
-}
+// IsObject says whether the value is an object.
+func (i Item) IsObject() bool { return i.Value[0] == '{' }
 
-// IsObject says whether text is an object.
-func IsObject(text []byte) bool { return len(text) > 0 && text[0] == '{' }
-
-// Members returns the members of the object that text is, in their order. A key may
-// come twice.
-func Members(text []byte) ([]Member, error) {
+// Members returns the members of an object, in their order. A key may come twice.
+func (i Item) Members() ([]Member, error) {
 	members := make([]Member, 0, 8)
-	for at, end := next(text, 1); text[at] != '}'; at, end = next(text, end) {
-		if text[at] == ',' {
+	for at, end := next(i.Value, 1); i.Value[at] != '}'; at, end = next(i.Value, end) {
+		if i.Value[at] == ',' {
 			continue
 		}
-		key, err := Text(text[at:end])
+		key := i.part(at, end)
+		name, err := key.Text()
 		if err != nil {
-			return nil, &SyntaxError{at, "key " + err.Error()}
+			return nil, &SyntaxError{key.Offset, "key " + err.Error()}
 		}
-		_, colon := next(text, end)
+		_, colon := next(i.Value, end)
 		var start int
-		start, end = value(text, colon)
-		members = append(members, Member{Key: key, KeyOffset: at, Item: Item{text[start:end], start}})
+		start, end = value(i.Value, colon)
+		members = append(members, Member{name, key.Offset, i.part(start, end)})
 	}
 	return members, nil
 }
 
-// Items returns the values of the list that text is.
-func Items(text []byte) []Item {
+// Items returns the values of a list.
+func (i Item) Items() []Item {
 	var items []Item
-	for at, end := value(text, 1); text[at] != ']'; at, end = value(text, end) {
-		if text[at] != ',' {
-			items = append(items, Item{text[at:end], at})
+	for at, end := value(i.Value, 1); i.Value[at] != ']'; at, end = value(i.Value, end) {
+		if i.Value[at] != ',' {
+			items = append(items, i.part(at, end))
 		}
 	}
 	return items
 }
 
-// AppendCompact appends the one text that a value has here: without white space between its
-// tokens, and with all beyond ASCII escaped. Escapes and numbers stay as they were written.
-func AppendCompact(out, text []byte) []byte {
-	for start, end := next(text, 0); start < len(text); start, end = next(text, end) {
-		for _, char := range string(text[start:end]) {
-			if char < utf8.RuneSelf {
-				out = append(out, byte(char))
-			} else {
-				out = AppendEscaped(out, char)
-			}
-		}
-	}
-	return out
-}
-
-// Twice returns the first member whose key an earlier one has.
-func Twice(members []Member) (Member, bool) {
-	if len(members) > 16 {
-		return twiceOfMany(members)
-	}
-	for i, member := range members {
-		for _, earlier := range members[:i] {
-			if earlier.Key == member.Key {
-				return member, true
-			}
-		}
-	}
-	return Member{}, false
-}
-
-func twiceOfMany(members []Member) (Member, bool) {
-	seen := make(map[string]struct{}, len(members))
-	for _, member := range members {
-		if _, ok := seen[member.Key]; ok {
-			return member, true
-		}
-		seen[member.Key] = struct{}{}
-	}
-	return Member{}, false
-}
+func (i Item) part(start, end int) Item { return Item{i.Value[start:end], i.Offset + start} }

@@ -11,40 +11,28 @@ import (
 
 func TestMembersKeepOrderPlaceAndWriting(t *testing.T) {
 	text := []byte(" {\"b\" : 1.50, \"a\":\"\\u0041\" ,\n\"b\":[ {\"c\":\"]}\"}, null ],\"\":{}} ")
-	require.NoError(t, Check(text))
-	members, err := Members(Trim(text).Value)
+	object, err := Parse(text)
+	require.NoError(t, err)
+	assert.Equal(t, 1, object.Offset)
+	assert.True(t, object.IsObject())
+	members, err := object.Members()
 	require.NoError(t, err)
 	var got []string
 	for _, member := range members {
-		assert.Equal(t, byte('"'), text[1+member.KeyOffset])
-		assert.True(t, strings.HasPrefix(string(text[1+member.Offset:]), string(member.Value)))
+		assert.Equal(t, byte('"'), text[member.KeyOffset])
+		assert.True(t, strings.HasPrefix(string(text[member.Offset:]), string(member.Value)))
 		got = append(got, member.Key+"="+string(member.Value))
 	}
 	assert.Equal(t, []string{"b=1.50", `a="\u0041"`, `b=[ {"c":"]}"}, null ]`, "={}"}, got)
 
-	twice, found := Twice(members)
-	assert.True(t, found)
-	assert.Equal(t, members[2].KeyOffset, twice.KeyOffset)
-
-	items := Items(members[2].Value)
+	items := members[2].Items()
 	require.Len(t, items, 2)
 	assert.Equal(t, `{"c":"]}"}`, string(items[0].Value))
 	assert.Equal(t, "null", string(items[1].Value))
-	assert.Equal(t, byte('n'), members[2].Value[items[1].Offset])
+	assert.Equal(t, byte('n'), text[items[1].Offset])
 }
 
-func TestTwiceOfMany(t *testing.T) {
-	var members []Member
-	for i := range 20 {
-		members = append(members, Member{Key: strings.Repeat("k", i)})
-	}
-	_, found := Twice(members)
-	assert.False(t, found)
-	_, found = Twice(append(members, Member{Key: "kkk"}))
-	assert.True(t, found)
-}
-
-func TestCheckRefuses(t *testing.T) {
+func TestParseRefuses(t *testing.T) {
 	for text, want := range map[string]string{
 		"":                       "byte 1: not JSON from here on",
 		"{":                      "byte 1: not JSON from here on",
@@ -52,23 +40,29 @@ func TestCheckRefuses(t *testing.T) {
 		"{\"a\":\"n33dle\xff\"}": "byte 13: not UTF-8",
 		strings.Repeat("[", 201) + strings.Repeat("]", 201): "byte 201: nested deeper than 200 levels",
 	} {
-		err := Check([]byte(text))
+		_, err := Parse([]byte(text))
 		require.EqualError(t, err, want)
 	}
-	assert.NoError(t, Check([]byte(`["[[["]`)))
+	_, err := Parse([]byte(`["[[["]`))
+	assert.NoError(t, err)
 }
 
 // TestPythonsConstants has what Python's json.dumps writes of a float that is no number.
 func TestPythonsConstants(t *testing.T) {
 	for _, text := range []string{"NaN", " -Infinity ", `{"a":NaN,"b": [Infinity,-Infinity ]}`, `{"NaN":"NaN, \"NaN"}`} {
-		assert.NoError(t, Check([]byte(text)), text)
+		_, err := Parse([]byte(text))
+		assert.NoError(t, err, text)
 	}
 	for _, text := range []string{"nan", "1NaN", "NaN1", "+Infinity", "--Infinity", "{NaN:1}", "[NaN NaN]", `{"a":NaN`, `["NaN`, `["NaN\`, "Inf"} {
-		assert.Error(t, Check([]byte(text)), text)
+		_, err := Parse([]byte(text))
+		assert.Error(t, err, text)
 	}
-	members, err := Members([]byte(`{"a":NaN,"b":-Infinity}`))
+	object, err := Parse([]byte(`{"a":NaN,"b":-Infinity}`))
 	require.NoError(t, err)
-	assert.True(t, IsConstant(members[0].Value) && IsConstant(members[1].Value))
+	members, err := object.Members()
+	require.NoError(t, err)
+	assert.Equal(t, "NaN", string(members[0].Value))
+	assert.Equal(t, "-Infinity", string(members[1].Value))
 }
 
 // FuzzText holds the strings and members found here against encoding/json.
@@ -82,10 +76,11 @@ func FuzzText(f *testing.F) {
 		f.Add([]byte(text))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
-		if Check(text) != nil || !IsObject(Trim(text).Value) {
+		object, err := Parse(text)
+		if err != nil || !object.IsObject() {
 			return
 		}
-		members, err := Members(Trim(text).Value)
+		members, err := object.Members()
 		if err != nil {
 			return // a key of half a pair, which encoding/json repairs
 		}
@@ -96,19 +91,19 @@ func FuzzText(f *testing.F) {
 		got := map[string]json.RawMessage{}
 		for _, member := range members {
 			got[member.Key] = member.Value
-			assertSameText(t, member.Value)
+			assertSameText(t, member.Item)
 		}
 		assert.Equal(t, want, got)
 	})
 }
 
-func assertSameText(t *testing.T, value []byte) {
+func assertSameText(t *testing.T, item Item) {
 	t.Helper()
 	var want string
-	if value[0] != '"' || json.Unmarshal(value, &want) != nil {
+	if item.Value[0] != '"' || json.Unmarshal(item.Value, &want) != nil {
 		return
 	}
-	got, err := Text(value)
+	got, err := item.Text()
 	if err != nil {
 		assert.Contains(t, want, "\ufffd", "encoding/json repaired it")
 		return
@@ -116,7 +111,7 @@ func assertSameText(t *testing.T, value []byte) {
 	assert.Equal(t, want, got)
 
 	quoted := AppendText(nil, want)
-	again, err := Text(quoted)
+	again, err := Item{Value: quoted}.Text()
 	require.NoError(t, err)
 	assert.Equal(t, want, again)
 	for _, char := range quoted {

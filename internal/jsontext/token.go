@@ -1,7 +1,7 @@
 package jsontext
 
 // The functions below are the one way through JSON text. They take any text; what they make
-// of text that Check refuses means nothing, but they end.
+// of text that Parse refuses means nothing, but they end.
 
 // next is where the first token from at on starts and ends: a bracket, a comma, a colon, a
 // whole string, or the letters of anything else. Both are the length of text if there is
@@ -72,15 +72,12 @@ func value(text []byte, at int) (start, end int) {
 	return start, end
 }
 
-// constants are the numbers that Python's json writes and RFC 8259 has no word for.
-var constants = [...]string{"NaN", "Infinity", "-Infinity"}
-
-// IsConstant says whether a value is one of them.
-func IsConstant(value []byte) bool {
-	for _, constant := range constants {
-		if string(value) == constant {
-			return true
-		}
+// isConstant says whether a value is one of the numbers that Python's json writes and
+// RFC 8259 has no word for.
+func isConstant(value []byte) bool {
+	switch string(value) {
+	case "NaN", "Infinity", "-Infinity":
+		return true
 	}
 	return false
 }

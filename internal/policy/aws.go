@@ -3,6 +3,11 @@ package policy
 import (
 	"encoding/json"
 	"errors"
+	"slices"
+	"strings"
+
+	"github.com/leoflow/secrets-csi/pkg/entry"
+	"github.com/leoflow/secrets-csi/pkg/secret"
 )
 
 // aws serves aws. Upstream combines role_arn with whatever the source credentials
@@ -16,12 +21,10 @@ const (
 	awsKwargs       = "session_kwargs"
 )
 
-func (aws) serves(connType string) bool { return connType == "aws" }
-
-func (aws) prefix(string) string { return "" }
+func (aws) serves(connType string) (prefix string, served bool) { return "", connType == "aws" }
 
 func (a aws) choose(d *draft) (choice, error) {
-	if err := refuseUnreadAWS(d); err != nil {
+	if err := checkAWSFields(d); err != nil {
 		return choice{}, err
 	}
 	pairs := awsPairs(d)
@@ -37,7 +40,7 @@ func (a aws) choose(d *draft) (choice, error) {
 		return choice{}, err
 	}
 	for _, pair := range pairs {
-		if pair.half() {
+		if pair.hasID != pair.hasSecret {
 			return choice{}, refuse(pair.missing(), "is missing beside the other half of the key pair; set both, or neither to go keyless")
 		}
 	}
@@ -45,6 +48,20 @@ func (a aws) choose(d *draft) (choice, error) {
 		return choice{}, refuse(field, "belongs to a key pair, and there is none; set the pair, or remove it to go keyless")
 	}
 	return choice{grade: runtime(keylessAWS(d))}, nil
+}
+
+var assumeRoleMethods = []string{"assume_role", "assume_role_with_saml", "assume_role_with_web_identity"}
+
+// checkAWSFields refuses fields over which the hook raises, whatever the credential is.
+func checkAWSFields(d *draft) error {
+	if kwargs := d.extra.get(awsKwargs); isTrue(kwargs) && kwargs[0] != '{' {
+		return refuse("extra."+awsKwargs, "is not an object, and the hook reads fields of it; write an object")
+	}
+	method := d.extra.get("assume_role_method")
+	if written, _ := text(method); method != nil && d.has("role_arn") && !slices.Contains(assumeRoleMethods, written) {
+		return refuse("extra.assume_role_method", "is none that the hook knows; write "+strings.Join(assumeRoleMethods, " or "))
+	}
+	return nil
 }
 
 func keylessAWS(d *draft) string {
@@ -66,6 +83,134 @@ func (aws) keep(d *draft, kept awsPair, losers []awsPair) choice {
 	return choice{grade: valid("a stored key pair")}
 }
 
+// awsPair is one of the places where upstream looks for a key pair.
+type awsPair struct {
+	idField, secretField string
+	hasID, hasSecret     bool
+	// remove takes the pair out of the connection.
+	remove func(d *draft)
+}
+
+// awsPairs are the places in the order in which upstream looks.
+func awsPairs(d *draft) []awsPair {
+	kwargs := sessionKwargs(d)
+	return []awsPair{
+		{"login", "password", hasLogin(d.conn), hasPassword(d.conn),
+			func(d *draft) { d.conn.Login, d.conn.Password = nil, nil }},
+		{"extra." + awsKeyID, "extra." + awsSecretKey, d.has(awsKeyID), d.has(awsSecretKey),
+			func(d *draft) { d.drop(awsKeyID, awsSecretKey) }},
+		{"extra." + awsKwargs + "." + awsKeyID, "extra." + awsKwargs + "." + awsSecretKey,
+			isTrue(kwargs.get(awsKeyID)), isTrue(kwargs.get(awsSecretKey)),
+			func(d *draft) { takeOutOfKwargs(d, awsKeyID, awsSecretKey) }},
+	}
+}
+
+func (p awsPair) whole() bool { return p.hasID && p.hasSecret }
+
+func (p awsPair) missing() string {
+	if p.hasID {
+		return p.secretField
+	}
+	return p.idField
+}
+
+// takeOut removes what there is of a pair that comes after the winner.
+func (p awsPair) takeOut(d *draft, winner awsPair) {
+	if p.hasID || p.hasSecret {
+		d.ignored(p.secretField, winner.secretField)
+		p.remove(d)
+	}
+}
+
+// sessionKwargs are the fields of session_kwargs; nil where that is not there, or no object.
+func sessionKwargs(d *draft) fields {
+	written := d.extra.get(awsKwargs)
+	if written == nil {
+		return nil
+	}
+	kwargs, _ := parseFields(string(written))
+	return kwargs
+}
+
+// strayToken is the field of a session token, or "". Without a key pair the hook does not fall
+// back to the default chain: it signs with the token and no key, and fails.
+func strayToken(d *draft) (field string) {
+	kwargs := sessionKwargs(d)
+	switch {
+	case d.has(awsSessionToken):
+		return "extra." + awsSessionToken
+	case isTrue(kwargs.get(awsSessionToken)):
+		return "extra." + awsKwargs + "." + awsSessionToken
+	}
+	return ""
+}
+
+// takeOutOfKwargs removes names from session_kwargs, and session_kwargs with its last
+// name.
+func takeOutOfKwargs(d *draft, names ...string) {
+	kwargs := sessionKwargs(d)
+	if kwargs == nil {
+		return
+	}
+	for _, name := range names {
+		if kwargs.remove("", name) {
+			d.put(awsKwargs, json.RawMessage(kwargs.encode()))
+		}
+	}
+	if len(kwargs) == 0 {
+		d.drop(awsKwargs)
+	}
+}
+
+func (aws) chooseReference(d *draft, pairs []awsPair) (choice, error) {
+	ref := entry.Reference{Cloud: "aws", Field: d.at()}
+	err := d.readInto(target{secretName, &ref.Name}, target{secretRegion, &ref.Location},
+		target{secretRole, &ref.Role}, target{secretVersion, &ref.Version})
+	if err != nil {
+		return choice{}, err
+	}
+	region, err := locateAWS(d, &ref)
+	if err != nil {
+		return choice{}, err
+	}
+	err = d.checkForm(ref, map[entry.Part]string{
+		entry.NamePart: secretName, entry.LocationPart: region, entry.VersionPart: secretVersion, entry.RolePart: secretRole,
+	})
+	if err != nil {
+		return choice{}, err
+	}
+	for _, pair := range pairs {
+		pair.takeOut(d, awsPair{secretField: "extra." + secretName})
+	}
+	return choice{runtime("the key pair is fetched from Secrets Manager under the pod's identity"), &ref}, nil
+}
+
+// locateAWS takes the region of an ARN, then that of the reference, then that of the
+// connection, and returns the field that it is from. It may stay empty: a node has a
+// region of its own.
+func locateAWS(d *draft, ref *entry.Reference) (field string, err error) {
+	if strings.HasPrefix(ref.Name, "arn:") {
+		return secretName, locateARN(ref)
+	}
+	if ref.Location != "" {
+		return secretRegion, nil
+	}
+	ref.Location, err = d.read("region_name")
+	return "region_name", err
+}
+
+func locateARN(ref *entry.Reference) error {
+	parts := strings.SplitN(ref.Name, ":", 7)
+	if len(parts) < 7 || parts[2] != "secretsmanager" || parts[3] == "" || parts[5] != "secret" {
+		return refuse("extra."+secretName, "is not the ARN of a secret; it reads arn:aws:secretsmanager:REGION:ACCOUNT:secret:NAME")
+	}
+	if ref.Location != "" && ref.Location != parts[3] {
+		return refuse("extra."+secretRegion, "is another region than that of the ARN in "+secretName+"; remove it")
+	}
+	ref.Location = parts[3]
+	return nil
+}
+
 // awsSpellings are the names under which a secret may hold the parts of a key pair:
 // those of the extra, and those in which AWS's API hands keys out.
 var awsSpellings = map[string][]string{
@@ -77,7 +222,7 @@ var awsSpellings = map[string][]string{
 func (aws) accept(d *draft, fetched string) error {
 	parsed, err := parseFields(fetched)
 	if err != nil {
-		return errors.New(notObject(fetched))
+		return err
 	}
 	keys := map[string]string{}
 	for name, spellings := range awsSpellings {
@@ -91,7 +236,7 @@ func (aws) accept(d *draft, fetched string) error {
 		return errors.New("has no key pair; store an object with " + awsKeyID + " and " + awsSecretKey)
 	}
 	id := keys[awsKeyID]
-	d.conn.Login, d.conn.Password = &id, pointer(keys[awsSecretKey])
+	d.conn.Login, d.conn.Password = &id, new(secret.New(keys[awsSecretKey]))
 	// A token of another session would spoil the pair.
 	takeOutOfKwargs(d, awsSessionToken)
 	d.drop(awsSessionToken)
@@ -99,21 +244,4 @@ func (aws) accept(d *draft, fetched string) error {
 		d.put(awsSessionToken, quote(token))
 	}
 	return nil
-}
-
-// takeOutOfKwargs removes names from session_kwargs, and session_kwargs with its last
-// name.
-func takeOutOfKwargs(d *draft, names ...string) {
-	kwargs, err := parseFields(string(d.extra.get(awsKwargs)))
-	if err != nil {
-		return
-	}
-	for _, name := range names {
-		if kwargs.remove("", name) {
-			d.put(awsKwargs, json.RawMessage(kwargs.encode()))
-		}
-	}
-	if len(kwargs) == 0 {
-		d.drop(awsKwargs)
-	}
 }

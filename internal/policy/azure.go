@@ -4,6 +4,9 @@ import (
 	"errors"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/leoflow/secrets-csi/pkg/entry"
+	"github.com/leoflow/secrets-csi/pkg/secret"
 )
 
 // azure serves the connection types whose hooks read a client secret, and read it
@@ -49,9 +52,10 @@ const (
 	workloadTenant = "workload_identity_tenant_id"
 )
 
-func (azure) serves(connType string) bool { _, served := azureTypes[connType]; return served }
-
-func (azure) prefix(connType string) string { return azureTypes[connType].prefix }
+func (azure) serves(connType string) (prefix string, served bool) {
+	kind, served := azureTypes[connType]
+	return kind.prefix, served
+}
 
 func (a azure) choose(d *draft) (choice, error) {
 	kind := azureTypes[d.conn.Type]
@@ -79,6 +83,53 @@ func (a azure) choose(d *draft) (choice, error) {
 	return a.withoutSecret(d, kind)
 }
 
+// moveTenant brings the tenant under the name that the hook reads.
+func moveTenant(d *draft, kind azureType) error {
+	for _, name := range append([]string{kind.tenant}, azureTenants...) {
+		if !d.has(name) {
+			continue
+		}
+		if _, err := d.read(name); err != nil {
+			return err
+		}
+		if _, written := d.find(name); name != kind.tenant {
+			d.notice(ReadAsMeant, "extra."+written+" is not where this hook looks for the tenant; it was delivered as "+kind.tenant)
+		}
+		d.respell(name, kind.tenant)
+		break
+	}
+	for _, name := range azureTenants {
+		if name != kind.tenant {
+			d.drop(name)
+		}
+	}
+	return nil
+}
+
+// moveClientSecret brings a client secret, and its client id, from the extra to where
+// the hook reads them.
+func moveClientSecret(d *draft) error {
+	clientSecret, err := d.read("client_secret")
+	if err != nil || clientSecret == "" {
+		return err
+	}
+	clientID, err := d.read("client_id")
+	if err != nil {
+		return err
+	}
+	d.drop("client_secret", "client_id")
+	if hasPassword(d.conn) {
+		d.ignored("extra.client_secret", "password")
+		return nil
+	}
+	d.conn.Password = new(secret.New(clientSecret))
+	if !hasLogin(d.conn) && clientID != "" {
+		d.conn.Login = &clientID
+	}
+	d.notice(ReadAsMeant, "extra.client_secret is not where the hook looks for the secret; it was delivered as the password")
+	return nil
+}
+
 func halfWorkloadIdentity(d *draft) error {
 	missing, present := managedClient, workloadTenant
 	if d.has(managedClient) {
@@ -101,7 +152,7 @@ func (azure) goKeyless(d *draft, kind azureType) choice {
 }
 
 func (azure) keepStored(d *draft, kind azureType, stored string) (choice, error) {
-	if err := refuseUnreadAzure(d, stored); err != nil {
+	if err := checkStored(d, stored); err != nil {
 		return choice{}, err
 	}
 	d.dropReference(stored)
@@ -118,10 +169,19 @@ func (azure) keepStored(d *draft, kind azureType, stored string) (choice, error)
 		d.storedKey("extra."+stored, "prefer workload identity, or a reference in "+secretName)
 		return choice{grade: valid("a stored credential")}, nil
 	}
-	if path, _ := d.read(stored); !strings.HasSuffix(path, ".json") {
-		return choice{}, refuse("extra.key_path", "does not end in .json, and the hook reads no other key file; give the JSON key's path")
+	return keepKeyPath(d)
+}
+
+// checkStored refuses a credential over which the hook raises.
+func checkStored(d *draft, stored string) error {
+	if stored != "key_json" {
+		_, err := d.read(stored)
+		return err
 	}
-	return choice{grade: runtime("key_path is read when the task runs")}, nil
+	if value, written := d.find(stored); value[0] != '{' {
+		return refuse("extra."+written, "is not an object; store the JSON itself, and not its text")
+	}
+	return nil
 }
 
 func (azure) keepPassword(d *draft, kind azureType) (choice, error) {
@@ -137,12 +197,11 @@ func (azure) keepPassword(d *draft, kind azureType) (choice, error) {
 // wholePrincipal refuses a client secret that lacks its client or its tenant. The hook
 // would go on without a word, under the default credential.
 func wholePrincipal(d *draft, kind azureType, beside string) error {
-	if !kind.storage || d.has(kind.tenant) {
-		if !hasLogin(d.conn) {
-			return refuse("login", "is missing beside "+beside+"; set the client id")
-		}
-	}
-	if !kind.storage && !d.has(kind.tenant) {
+	switch hasTenant := d.has(kind.tenant); {
+	case kind.storage && !hasTenant: // it is the key of an account
+	case !hasLogin(d.conn):
+		return refuse("login", "is missing beside "+beside+"; set the client id")
+	case !hasTenant:
 		return refuse("extra."+kind.tenant, "is missing beside "+beside+"; set the tenant's id")
 	}
 	return nil
@@ -154,7 +213,6 @@ func (a azure) withoutSecret(d *draft, kind azureType) (choice, error) {
 	if err := strayReference(d, secretVersion); err != nil {
 		return choice{}, err
 	}
-	d.drop(referenceFields...)
 	named := hasLogin(d.conn) && d.has(kind.tenant)
 	switch {
 	case named && (!kind.storage || hasHost(d.conn)):
@@ -169,6 +227,82 @@ func (a azure) withoutSecret(d *draft, kind azureType) (choice, error) {
 	return choice{grade: runtime("keyless: the default credential, decided when the task runs")}, nil
 }
 
+// fields are those stored credentials that are fields of the extra.
+func (k azureType) fields() []string {
+	var fields []string
+	for _, name := range k.stored {
+		if name != principal && name != accountKey {
+			fields = append(fields, name)
+		}
+	}
+	return fields
+}
+
+// first is the credential that the hook comes to first; "" if none is stored. Half a
+// principal is none.
+func (k azureType) first(d *draft) string {
+	for _, name := range k.stored {
+		if k.holds(d, name) {
+			return name
+		}
+	}
+	return ""
+}
+
+func (k azureType) holds(d *draft, name string) bool {
+	switch name {
+	case principal:
+		return hasLogin(d.conn) && hasPassword(d.conn) && d.has(k.tenant)
+	case accountKey:
+		return hasPassword(d.conn)
+	}
+	return d.has(name)
+}
+
+// takeOutStored leaves the winner alone of the extra's credentials.
+func takeOutStored(d *draft, kind azureType, winner string) {
+	for _, name := range kind.fields() {
+		if name == winner {
+			continue
+		}
+		if d.has(name) {
+			d.ignored("extra."+name, winner)
+		}
+		d.drop(name)
+	}
+}
+
+func takeOutPassword(d *draft, winner string) {
+	if hasPassword(d.conn) {
+		d.ignored("password", winner)
+	}
+	d.conn.Password = nil
+}
+
+func (azure) chooseReference(d *draft, kind azureType) (choice, error) {
+	ref := entry.Reference{Cloud: "azure", Field: d.at()}
+	err := d.readInto(target{secretName, &ref.Name}, target{vaultURL, &ref.Location}, target{secretVersion, &ref.Version})
+	if err != nil {
+		return choice{}, err
+	}
+	if ref.Name == "" {
+		return choice{}, refuse("extra."+secretName, "is missing beside "+vaultURL+"; name the secret")
+	}
+	if ref.Location == "" {
+		return choice{}, refuse("extra."+vaultURL, "is missing beside "+secretName+"; give the vault's URL")
+	}
+	err = d.checkForm(ref, map[entry.Part]string{
+		entry.NamePart: secretName, entry.LocationPart: vaultURL, entry.VersionPart: secretVersion,
+	})
+	if err != nil {
+		return choice{}, err
+	}
+	if err := wholePrincipal(d, kind, secretName); err != nil {
+		return choice{}, err
+	}
+	return choice{runtime("the client secret is fetched from Key Vault under the pod's identity"), &ref}, nil
+}
+
 func (azure) accept(d *draft, fetched string) error {
 	if fetched == "" {
 		return errors.New("is empty; store the client secret in it")
@@ -176,6 +310,6 @@ func (azure) accept(d *draft, fetched string) error {
 	if !utf8.ValidString(fetched) || strings.ContainsRune(fetched, 0) {
 		return errors.New("is binary; store the client secret as text")
 	}
-	d.conn.Password = pointer(fetched)
+	d.conn.Password = new(secret.New(fetched))
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/leoflow/secrets-csi/pkg/airflow"
 	"github.com/leoflow/secrets-csi/pkg/entry"
+	"github.com/leoflow/secrets-csi/pkg/secret"
 )
 
 // needle stands in every value of the rows below; no message may hold it.
@@ -138,10 +139,10 @@ func (r badRow) connection() airflow.Connection {
 		conn.Login = &r.login
 	}
 	if r.password != "" {
-		conn.Password = pointer(r.password)
+		conn.Password = new(secret.New(r.password))
 	}
 	if r.extra != "" {
-		conn.Extra = pointer(r.extra)
+		conn.Extra = new(secret.New(r.extra))
 	}
 	return conn
 }

@@ -29,7 +29,7 @@ func TestADocumentedConnectionKeepsItsCredential(t *testing.T) {
 		}
 		outcome, err := process(conn, "")
 		require.NoError(t, err, line)
-		if cloudOf(conn.Type) == nil {
+		if c, _, _ := begin(conn); c == nil {
 			assert.Equal(t, conn, outcome.Connection)
 			continue
 		}

@@ -28,21 +28,10 @@ func open(conn airflow.Connection, prefix string) (*draft, error) {
 	}
 	parsed, err := parseFields(conn.Extra.Reveal())
 	if err != nil {
-		return nil, refuse("extra", notObject(conn.Extra.Reveal()))
+		return nil, refuse("extra", err.Error())
 	}
 	d.extra = parsed
 	return d, nil
-}
-
-// notObject says what stands where an object should, and what to do.
-func notObject(extra string) string {
-	if inner, ok := text(json.RawMessage(extra)); ok && airflow.IsJSON(inner) {
-		return "is JSON text inside a JSON string; store the object itself"
-	}
-	if airflow.IsJSON(extra) {
-		return "is JSON but not an object; hooks read named fields, so store an object"
-	}
-	return "is not JSON; store a JSON object"
 }
 
 // close returns the connection to deliver. An untouched extra keeps its bytes.
@@ -87,6 +76,23 @@ func (d *draft) read(name string) (string, error) {
 		return "", refuse("extra."+written, "is not a text with something in it; write it as a JSON string")
 	}
 	return parsed, nil
+}
+
+type target struct {
+	field string
+	to    *string
+}
+
+// readInto reads text fields in order, up to the first that is not text.
+func (d *draft) readInto(targets ...target) error {
+	for _, one := range targets {
+		value, err := d.read(one.field)
+		if err != nil {
+			return err
+		}
+		*one.to = value
+	}
+	return nil
 }
 
 // drop deletes fields in both spellings.
@@ -136,27 +142,16 @@ func (d *draft) spellBoth(name string) {
 	d.changed = true
 }
 
-// readInto reads text fields in order, up to the first that is not text.
-func (d *draft) readInto(targets ...target) error {
-	for _, one := range targets {
-		value, err := d.read(one.field)
-		if err != nil {
-			return err
-		}
-		*one.to = value
+// keepKeyPath is for a key file in the container, of which hooks read JSON alone.
+func keepKeyPath(d *draft) (choice, error) {
+	path, err := d.read("key_path")
+	if err != nil {
+		return choice{}, err
 	}
-	return nil
-}
-
-type target struct {
-	field string
-	to    *string
-}
-
-// refuse fails the connection. Like every error about a field it leaves the conn_id to
-// whoever reports it.
-func refuse(field, reason string) error {
-	return &airflow.FieldError{Field: field, Reason: reason}
+	if _, written := d.find("key_path"); !strings.HasSuffix(path, ".json") {
+		return choice{}, refuse("extra."+written, "does not end in .json, and the hook reads no other key file; give the JSON key's path")
+	}
+	return choice{grade: runtime("key_path is read when the task runs")}, nil
 }
 
 func hasLogin(conn airflow.Connection) bool { return conn.Login != nil && *conn.Login != "" }

@@ -20,30 +20,33 @@ type field struct {
 	value json.RawMessage
 }
 
-var errNotObject = errors.New("not a JSON object")
-
-func parseFields(text string) (fields, error) {
-	whole := []byte(text)
-	if jsontext.Check(whole) != nil {
-		return nil, errNotObject
+// parseFields says in its error what stands where an object should, and what to do.
+func parseFields(object string) (fields, error) {
+	whole, err := jsontext.Parse([]byte(object))
+	if err != nil || !whole.IsObject() {
+		return nil, notObject(object)
 	}
-	return splitFields(jsontext.Trim(whole).Value)
-}
-
-// splitFields takes apart a value known to be valid.
-func splitFields(valid []byte) (fields, error) {
-	if !jsontext.IsObject(valid) {
-		return nil, errNotObject
-	}
-	members, err := jsontext.Members(valid)
+	members, err := whole.Members()
 	if err != nil {
-		return nil, errNotObject
+		return nil, notObject(object)
 	}
 	split := make(fields, len(members))
 	for i, member := range members {
 		split[i] = field{member.Key, member.Value}
 	}
 	return split.withoutRepeats(), nil
+}
+
+func notObject(written string) error {
+	isJSON := func(text string) bool { _, err := jsontext.Parse([]byte(text)); return err == nil }
+	inner, isText := text(json.RawMessage(written))
+	switch {
+	case isText && isJSON(inner):
+		return errors.New("is JSON text inside a JSON string; store the object itself")
+	case isJSON(written):
+		return errors.New("is JSON but not an object; hooks read named fields, so store an object")
+	}
+	return errors.New("is not JSON; store a JSON object")
 }
 
 // withoutRepeats takes one look at each field: whoever writes a connection says how many
@@ -131,7 +134,7 @@ func (f fields) encode() string {
 	return out.String()
 }
 
-func quote(text string) json.RawMessage { return jsontext.AppendQuoted(nil, text) }
+func quote(text string) json.RawMessage { return jsontext.AppendText(nil, text) }
 
 // text returns the value of a JSON string.
 func text(value json.RawMessage) (string, bool) {

@@ -1,6 +1,9 @@
 package policy
 
-import "github.com/leoflow/secrets-csi/pkg/entry"
+import (
+	"github.com/leoflow/secrets-csi/pkg/airflow"
+	"github.com/leoflow/secrets-csi/pkg/entry"
+)
 
 // Codes of notices. They are part of the manifest and do not change.
 const (
@@ -24,4 +27,10 @@ func (d *draft) storedKey(field, remedy string) {
 
 func (d *draft) ignored(field, winner string) {
 	d.notice(CredentialIgnored, field+" was taken out, because "+winner+" comes first; remove one of them")
+}
+
+// refuse fails the connection. Like every error about a field it leaves the conn_id to
+// whoever reports it.
+func refuse(field, reason string) error {
+	return &airflow.FieldError{Field: field, Reason: reason}
 }

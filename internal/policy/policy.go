@@ -7,6 +7,8 @@
 package policy
 
 import (
+	"strings"
+
 	"github.com/leoflow/secrets-csi/pkg/airflow"
 	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/secret"
@@ -46,13 +48,9 @@ func decide(e *entry.Entry, fetched *secret.Text) {
 }
 
 func rewrite(conn airflow.Connection, fetched *secret.Text) (*draft, choice, error) {
-	c := cloudOf(conn.Type)
-	if c == nil {
-		return &draft{conn: conn}, choice{}, refuseUnserved(conn)
-	}
-	d, err := begin(c, conn)
-	if err != nil {
-		return nil, choice{}, err
+	c, d, err := begin(conn)
+	if err != nil || c == nil {
+		return d, choice{}, err
 	}
 	chosen, err := c.choose(d)
 	if err == nil && chosen.reference != nil && fetched != nil {
@@ -69,6 +67,84 @@ func put(c cloud, d *draft, ref entry.Reference, fetched secret.Text) error {
 	}
 	return nil
 }
+
+// cloud is what differs from one cloud to the next. A new cloud is one type with these
+// methods and a place in clouds.
+type cloud interface {
+	// serves says whether the type is this cloud's, and what the legacy names of its extra
+	// fields begin with, if it has such.
+	serves(connType string) (prefix string, served bool)
+	// choose takes one credential of those that the connection has, takes the others
+	// out and leaves the fields as the hook reads them.
+	choose(d *draft) (choice, error)
+	// accept puts a fetched secret where the hook reads it. Its error completes "the
+	// fetched secret …".
+	accept(d *draft, fetched string) error
+}
+
+// choice is the credential that a connection is delivered with.
+type choice struct {
+	grade entry.Grade
+	// reference is to be fetched and handed to accept; nil if there is none.
+	reference *entry.Reference
+}
+
+func clouds() []cloud { return []cloud{gcp{}, aws{}, azure{}} }
+
+// begin opens a connection for the cloud that serves its type; there is no cloud where none
+// does. Airflow keeps capitals in a type that comes as JSON, and hooks go on with no more
+// than a warning.
+func begin(conn airflow.Connection) (cloud, *draft, error) {
+	kind := strings.ToLower(conn.Type)
+	for _, one := range clouds() {
+		prefix, served := one.serves(kind)
+		if !served {
+			continue
+		}
+		d, err := open(conn, prefix)
+		if err == nil && conn.Type != kind {
+			d.conn.Type = kind
+			d.notice(ReadAsMeant, "conn_type was delivered in small letters, as hooks are found by them; write it so")
+		}
+		return one, d, err
+	}
+	return nil, &draft{conn: conn}, refuseUnserved(conn)
+}
+
+// refuseUnserved refuses a reference in a connection whose type no cloud here serves. No
+// hook knows its fields: the task would run under an identity that nobody meant. A lone
+// key_secret_name passes, for it may be a hook's own.
+func refuseUnserved(conn airflow.Connection) error {
+	if conn.Extra == nil || !strings.Contains(conn.Extra.Reveal(), secretName) {
+		return nil
+	}
+	extra, _ := parseFields(conn.Extra.Reveal()) // one that is no object has no reference
+	if !isTrue(extra.get(secretName)) {
+		return nil
+	}
+	for _, companion := range referenceFields {
+		if companion != secretName && isTrue(extra.get(companion)) {
+			return refuse("extra."+secretName, "is a reference beside "+companion+", and references are for the types "+strings.Join(gcpTypes, ", ")+
+				", aws, azure, wasb, adls and azure_data_lake; use one of those, or remove it")
+		}
+	}
+	return nil
+}
+
+// The states of a grade, which is what can be said about a connection's credential by
+// looking at it, without a network. They are part of the manifest and do not change.
+const (
+	// Valid: nothing is missing and nothing contradicts itself.
+	Valid = "valid"
+	// Runtime: whether it works is decided when the task runs.
+	Runtime = "runtime"
+	// Broken: it cannot work, or would work under an identity that nobody meant.
+	Broken = "broken"
+)
+
+func valid(reason string) entry.Grade   { return entry.Grade{State: Valid, Reason: reason} }
+func runtime(reason string) entry.Grade { return entry.Grade{State: Runtime, Reason: reason} }
+func broken(reason string) entry.Grade  { return entry.Grade{State: Broken, Reason: reason} }
 
 // Probe grades a connection as it is stored, before any reference is resolved.
 func Probe(conn airflow.Connection) entry.Grade {

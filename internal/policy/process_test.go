@@ -12,11 +12,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/leoflow/secrets-csi/pkg/airflow"
+	"github.com/leoflow/secrets-csi/pkg/secret"
 )
 
 func TestOtherTypesPassUntouched(t *testing.T) {
 	extra := `{ "key_secret_name" : "mine", "keyfile_dict": 1.0 }`
-	conn := airflow.Connection{ID: "c", Type: "http", Extra: pointer(extra)}
+	conn := airflow.Connection{ID: "c", Type: "http", Extra: new(secret.New(extra))}
 
 	outcome, err := process(conn, "")
 
@@ -29,7 +30,7 @@ func TestOtherTypesPassUntouched(t *testing.T) {
 
 func TestUntouchedExtraKeepsItsBytes(t *testing.T) {
 	extra := `{ "region_name" : "r" , "n": 1e400 }`
-	conn := airflow.Connection{ID: "c", Type: "aws", Extra: pointer(extra)}
+	conn := airflow.Connection{ID: "c", Type: "aws", Extra: new(secret.New(extra))}
 
 	outcome, err := process(conn, "")
 
@@ -39,7 +40,7 @@ func TestUntouchedExtraKeepsItsBytes(t *testing.T) {
 
 func TestProcessLeavesTheInputAlone(t *testing.T) {
 	login, extra := "J", `{"key_secret_name":"s","session_kwargs":{"aws_session_token":"old"}}`
-	conn := airflow.Connection{ID: "c", Type: "aws", Login: &login, Extra: pointer(extra)}
+	conn := airflow.Connection{ID: "c", Type: "aws", Login: &login, Extra: new(secret.New(extra))}
 
 	outcome, err := process(conn, `{"AccessKeyId":"I","SecretAccessKey":"S"}`)
 
@@ -55,7 +56,7 @@ func TestAVastExtra(t *testing.T) {
 	for i := range 300_000 {
 		fmt.Fprintf(&extra, `,"%x":1`, i)
 	}
-	conn := airflow.Connection{ID: "c", Type: "aws", Extra: pointer(`{"role_arn":"r","role_arn":"r"` + extra.String() + `}`)}
+	conn := airflow.Connection{ID: "c", Type: "aws", Extra: new(secret.New(`{"role_arn":"r","role_arn":"r"` + extra.String() + `}`))}
 
 	outcome, err := process(conn, "")
 
@@ -94,7 +95,7 @@ func TestExclusivenessHolds(t *testing.T) {
 				extra.set(gcpPrefix+name, json.RawMessage(values[name]))
 			}
 		}
-		conn := airflow.Connection{ID: "c", Type: "google_cloud_platform", Extra: pointer(extra.encode())}
+		conn := airflow.Connection{ID: "c", Type: "google_cloud_platform", Extra: new(secret.New(extra.encode()))}
 
 		outcome, err := process(conn, key)
 
@@ -117,12 +118,12 @@ func TestAStorageHookKeepsItsCredential(t *testing.T) {
 					extra.set(name, quote(name))
 				}
 			}
-			conn.Extra = pointer(extra.encode())
+			conn.Extra = new(secret.New(extra.encode()))
 			if mask&1 != 0 {
 				conn.Login = new("C")
 			}
 			if mask&2 != 0 {
-				conn.Password = pointer("S")
+				conn.Password = new(secret.New("S"))
 			}
 
 			outcome, err := process(conn, "")
@@ -180,12 +181,12 @@ func FuzzProcess(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, connType, extra, fetched string) {
-		conn := airflow.Connection{ID: "c", Type: connType, Extra: pointer(extra)}
+		conn := airflow.Connection{ID: "c", Type: connType, Extra: new(secret.New(extra))}
 		outcome, err := process(conn, fetched)
 		if err != nil {
 			return
 		}
-		if outcome.Connection.Extra != nil && cloudOf(connType) != nil {
+		if c, _, _ := begin(conn); c != nil && outcome.Connection.Extra != nil {
 			requireVerbatim(t, extra, outcome.Connection.Extra.Reveal())
 		}
 		again, err := process(outcome.Connection, "")

@@ -2,7 +2,6 @@ package policy
 
 import (
 	"github.com/leoflow/secrets-csi/pkg/entry"
-	"github.com/leoflow/secrets-csi/pkg/secret"
 )
 
 // The fields of a reference, the same in every cloud; each cloud adds where.
@@ -56,9 +55,4 @@ func strayReference(d *draft, companions ...string) error {
 	}
 	d.drop(referenceFields...)
 	return nil
-}
-
-func pointer(value string) *secret.Text {
-	wrapped := secret.New(value)
-	return &wrapped
 }

@@ -11,26 +11,26 @@ import (
 )
 
 const (
-	// mostTold is what a message may take of the 1024 bytes that Kubernetes leaves of an
+	// mostInEvent is what a message may take of the 1024 bytes that Kubernetes leaves of an
 	// event's: kubelet puts the volume's name before it.
-	mostTold = 800
+	mostInEvent = 800
 	// mostOfID is what an id may take where there is no room for all.
 	mostOfID = 100
 )
 
-// Describe says all that there is to say of each entry, and what of it there is
-// room to tell: all, or ids alone, as many as fit, by what is the matter with them.
-func Describe(volume Volume, refused []layout.Entry) (told, full string) {
+// Describe says all that there is to say of each entry, and in short what an event has room for:
+// all, or ids alone, as many as fit, by what is the matter with them.
+func Describe(volume Volume, refused []layout.Entry) (short, full string) {
 	lines := make([]string, len(refused))
 	for i, line := range refused {
 		lines[i] = describe(volume, line)
 	}
 	full = strings.Join(lines, "; ")
-	if len(full) <= mostTold {
+	if len(full) <= mostInEvent {
 		return full, full
 	}
 	groups := alike(refused)
-	left := mostTold
+	left := mostInEvent
 	texts := make([]string, len(groups))
 	for i, group := range groups {
 		texts[i] = describeAlike(volume, group, left/(len(groups)-i))

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"maps"
 	"sync"
 
 	"github.com/leoflow/secrets-csi/pkg/mount/layout"
@@ -37,10 +38,16 @@ const (
 // Events is what the pod of one volume was told. It is safe for concurrent use.
 type Events struct {
 	mu sync.Mutex
-	// last are the events of what still lasts, with their keys.
-	last map[EventReason]string
+	// last are what still lasts.
+	last map[eventKey]bool
 	// stale is set while the pod knows that its files are.
 	stale bool
+}
+
+// eventKey is one thing that an event tells of.
+type eventKey struct {
+	event EventReason
+	about string
 }
 
 // record records what is wrong, unless the pod knows, and reports whether any of it is new.
@@ -48,26 +55,49 @@ type Events struct {
 func (e *Events) record(r Report, recorder Recorder) (news bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	lasting := map[EventReason]string{}
+	lasting := map[eventKey]bool{}
+	if r.Failure != nil {
+		maps.Copy(lasting, e.last)
+	}
 	for _, one := range r.troubles {
 		if one.event == "" {
 			continue
 		}
-		lasting[one.event] = one.key
-		if known, found := e.last[one.event]; !found || known != one.key {
+		isNew := false
+		for _, about := range one.keys {
+			key := eventKey{one.event, about}
+			isNew = isNew || !e.last[key]
+			lasting[key] = true
+		}
+		for _, about := range one.awaited {
+			isNew = !e.keep(about, lasting) || isNew
+		}
+		if isNew {
 			news = true
 			recorder.Record(r.Volume, one.event, one.text)
 		}
 	}
-	if r.Failure != nil {
-		for event, key := range e.last {
-			if _, renewed := lasting[event]; !renewed {
-				lasting[event] = key
-			}
-		}
-	}
 	e.last = lasting
 	return news
+}
+
+// keep keeps what the pod was told of an entry that is held, while its reference is awaited. It
+// reports false if that is nothing.
+func (e *Events) keep(about string, lasting map[eventKey]bool) (told bool) {
+	for _, event := range heldEvents() {
+		if key := (eventKey{event, about}); e.last[key] {
+			lasting[key], told = true, true
+		}
+	}
+	if !told {
+		lasting[eventKey{EventEntryHeld, about}] = true
+	}
+	return told
+}
+
+// heldEvents are the reasons of events that tell of entries which are held.
+func heldEvents() []EventReason {
+	return []EventReason{EventEntryHeld, EventReferenceUnresolved, EventEntryInvalid}
 }
 
 // TurnedStale takes in whether the files are stale, and reports whether they have become so.
@@ -88,7 +118,7 @@ func (r Report) recordWithdrawn(recorder Recorder) {
 		}
 	}
 	if len(left) > 0 {
-		told, _ := Describe(r.Volume, left)
-		recorder.Record(r.Volume, EventEntryWithdrawn, "withdrawn: "+told)
+		short, _ := Describe(r.Volume, left)
+		recorder.Record(r.Volume, EventEntryWithdrawn, "withdrawn: "+short)
 	}
 }

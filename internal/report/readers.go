@@ -25,9 +25,9 @@ func Complete(to Readers) Readers {
 	return to
 }
 
-// Tell tells the readers of a report. events are what the volume's pod was told before, and
+// Send hands the report to its readers. events are what the volume's pod was told before, and
 // said are the notices that were passed on.
-func (r Report) Tell(to Readers, events *Events, said *Said) {
+func (r Report) Send(to Readers, events *Events, said *Said) {
 	to.Observer.Delivered(r)
 	news := false
 	if !r.Superseded {

@@ -14,7 +14,7 @@ import (
 type Report struct {
 	Volume Volume
 	// Cause is why it began: "publish" for a pod that waits for it, and for a live volume
-	// "republish", "watch", "retry" or "poll".
+	// "watch", "retry" or "poll".
 	Cause string
 	// WasLive is set if the volume showed files before, IsLive if it shows some now.
 	WasLive, IsLive bool
@@ -61,8 +61,9 @@ type Entry struct {
 	Why layout.Entry
 	// Needed is set if it left, and the pod cannot do without.
 	Needed bool
-	// Unresolved is set if it is for its reference.
-	Unresolved bool
+	// Unresolved is set if it is for its reference, and Awaited while that is being resolved:
+	// then nothing new is known of the entry.
+	Unresolved, Awaited bool
 }
 
 // Pending is a withdrawal that was not carried out.

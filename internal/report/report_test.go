@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
@@ -64,7 +65,7 @@ func (r Report) tell(t *testing.T, events *Events) (line map[string]any, recorde
 	var told diary
 	to := Complete(Readers{Log: slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})), Recorder: &told})
 	r.Conclude()
-	r.Tell(to, events, &Said{})
+	r.Send(to, events, &Said{})
 	require.NoError(t, json.NewDecoder(&log).Decode(&line))
 	return line, told
 }
@@ -225,6 +226,40 @@ func TestAPodIsToldWhatIsNew(t *testing.T) {
 	overtaken.tell(t, events)
 	_, told := broken("one reason").tell(t, events)
 	assert.Empty(t, told, "what is overtaken says nothing")
+}
+
+// Of what is held nothing new is known while its reference is awaited, and what is held no more
+// makes no news of the rest.
+func TestAnAwaitedEntryIsNoNews(t *testing.T) {
+	awaited := func(id string) Entry {
+		e := held(id, layout.Unavailable, "why")
+		e.Awaited = true
+		return e
+	}
+	unresolvedOf := func(id string) Entry { return unresolved(held(id, layout.Invalid, "why")) }
+	events := new(Events)
+	for i, step := range []struct {
+		entries []Entry
+		told    []string
+	}{
+		{[]Entry{unresolvedOf("x"), held("y", layout.Unavailable, "why")}, []string{"EntryHeld", "ReferenceUnresolved"}},
+		{[]Entry{awaited("x"), awaited("y")}, nil},
+		{[]Entry{unresolvedOf("x"), awaited("y")}, nil},
+		{[]Entry{delivered("x"), held("y", layout.Unavailable, "why")}, nil},
+		{[]Entry{awaited("x"), awaited("y")}, []string{"EntryHeld"}}, // x since a while ago
+		{[]Entry{awaited("x"), unresolvedOf("y")}, []string{"ReferenceUnresolved"}},
+		{[]Entry{unresolvedOf("x"), unresolvedOf("y")}, []string{"ReferenceUnresolved"}},
+		{[]Entry{unresolvedOf("x")}, nil},
+	} {
+		r := good()
+		r.Changed, r.Entries = false, step.entries
+		_, recorded := r.tell(t, events)
+		var told []string
+		for _, line := range recorded {
+			told = append(told, strings.TrimSuffix(strings.Fields(line)[1], ":"))
+		}
+		assert.Equal(t, step.told, told, i)
+	}
 }
 
 func TestVolumesTurnStaleOnce(t *testing.T) {

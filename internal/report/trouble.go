@@ -1,34 +1,33 @@
 package report
 
 import (
-	"strings"
-
 	"github.com/leoflow/secrets-csi/pkg/mount/layout"
 )
 
 // trouble is one thing that is wrong with a volume, for as long as it is.
 type trouble struct {
-	// event is the reason of the event that tells of it, if one does. Two of one event and
-	// key are the same.
+	// event is the reason of the event that tells of it, if one does.
 	event EventReason
-	key   string
 	text  string
+	// keys are what it is about. Of one event each key is told once.
+	keys []string
+	// awaited are the keys of which nothing new is known.
+	awaited []string
 }
 
 // Conclude finds out what is wrong with the volume. Whoever makes a report calls it once.
 func (r *Report) Conclude() {
 	if r.Pending.Err != nil {
-		r.conclude(EventEntryNotWithdrawn, strings.Join(paths(r.Pending.Entries), ","),
-			"taken away, and still in the files: "+r.Pending.Err.Error())
+		r.conclude(EventEntryNotWithdrawn, "taken away, and still in the files: "+r.Pending.Err.Error(), paths(r.Pending.Entries)...)
 	}
 	switch {
 	case r.Superseded:
 	case r.Failure != nil:
-		r.conclude(r.failureEvent(), r.failureKey(), r.Failure.Message)
+		r.conclude(r.failureEvent(), r.Failure.Message, r.failureKey())
 		r.concludeOfWithdrawn()
 	case r.Offline:
-		r.conclude(EventServedOffline, "", "the files are what this node was given for a pod like this one before "+
-			r.Volume.Source+" could not be asked any more")
+		r.conclude(EventServedOffline, "the files are what this node was given for a pod like this one before "+
+			r.Volume.Source+" could not be asked any more", "")
 	default:
 		r.concludeOfWithdrawn()
 		r.concludeOfHeld()
@@ -40,7 +39,7 @@ func (r *Report) concludeOfWithdrawn() {
 }
 
 func (r *Report) concludeOfHeld() {
-	for _, event := range []EventReason{EventEntryHeld, EventReferenceUnresolved, EventEntryInvalid} {
+	for _, event := range heldEvents() {
 		r.concludeOf(event, "held as delivered before: ", func(e Entry) bool { return e.Held != nil && e.event() == event })
 	}
 	// What was not there when it broke; its notice makes the event.
@@ -49,28 +48,36 @@ func (r *Report) concludeOfHeld() {
 	})
 }
 
-func (r *Report) conclude(event EventReason, key, text string) {
-	r.troubles = append(r.troubles, trouble{event, key, text})
+func (r *Report) conclude(event EventReason, text string, keys ...string) {
+	r.troubles = append(r.troubles, trouble{event: event, text: text, keys: keys})
 }
 
 // concludeOf concludes something of the volume's entries that are chosen, if any is. Why they
-// are held is no part of the key, since a cloud finds other words each time.
+// are held is no part of their keys, since a cloud finds other words each time.
 func (r *Report) concludeOf(event EventReason, intro string, chosen func(Entry) bool) {
+	one := trouble{event: event}
 	var why []layout.Entry
 	for _, entry := range r.Entries {
-		if chosen(entry) {
-			why = append(why, entry.Why)
+		if !chosen(entry) {
+			continue
 		}
+		key := pathOf(entry.Entry)
+		if event == EventEntryWithdrawn {
+			key += "@" + string(entry.Why.State)
+		}
+		if entry.Awaited {
+			one.awaited = append(one.awaited, key)
+		} else {
+			one.keys = append(one.keys, key)
+		}
+		why = append(why, entry.Why)
 	}
 	if len(why) == 0 {
 		return
 	}
-	told, _ := Describe(r.Volume, why)
-	key := strings.Join(paths(why), ",")
-	if event == EventEntryWithdrawn {
-		key = told
-	}
-	r.conclude(event, key, intro+told)
+	short, _ := Describe(r.Volume, why)
+	one.text = intro + short
+	r.troubles = append(r.troubles, one)
 }
 
 // event is the reason of the event that tells of an entry which is not fresh.

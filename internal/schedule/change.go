@@ -20,7 +20,8 @@ func NewSet(kinds []layout.Kind, names []layout.Name) Set {
 	return Set{kinds, names}
 }
 
-func (s Set) has(name layout.Name) bool {
+// Has reports whether the name is in the set.
+func (s Set) Has(name layout.Name) bool {
 	_, found := slices.BinarySearchFunc(s.names, name, layout.Compare)
 	return found || slices.Contains(s.kinds, name.Kind)
 }
@@ -103,7 +104,7 @@ func (n news) concern(v *volume) bool {
 	case slices.ContainsFunc(v.Wanted.kinds, func(kind layout.Kind) bool { return slices.Contains(n.kinds, kind) }):
 		return true
 	case len(n.Entries) < len(v.Wanted.names):
-		return slices.ContainsFunc(n.Entries, v.Wanted.has)
+		return slices.ContainsFunc(n.Entries, v.Wanted.Has)
 	}
 	return slices.ContainsFunc(v.Wanted.names, func(name layout.Name) bool {
 		_, found := n.names[name]

@@ -78,6 +78,12 @@ type volume struct {
 // isIdle reports whether the volume has files and no delivery under way.
 func (v *volume) isIdle() bool { return v.hasFiles && v.underWay == 0 }
 
+// IsIdle reports whether the volume has files and no delivery under way.
+func (s *Schedule) IsIdle(id string) bool {
+	v := s.volumes[id]
+	return v != nil && v.isIdle()
+}
+
 // Add takes in a volume, with the files of a process before this one or without.
 func (s *Schedule) Add(added Volume, hasFiles bool) {
 	s.volumes[added.ID] = &volume{Volume: added, hasFiles: hasFiles}

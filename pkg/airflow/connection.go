@@ -3,8 +3,11 @@
 package airflow
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/leoflow/secrets-csi/pkg/secret"
 )
@@ -30,4 +33,89 @@ type Connection struct {
 // Format prints the id and the type and nothing else, whatever the verb.
 func (c Connection) Format(f fmt.State, _ rune) {
 	_, _ = io.WriteString(f, "connection "+c.ID+" ("+c.Type+")")
+}
+
+// ErrNotURI is returned by Connection.URI when the connection is sound and yet no URI
+// reads back as it. JSON carries it.
+var ErrNotURI = errors.New("no URI can carry this connection")
+
+// FieldError says which field of a connection is wrong and why. It holds no value,
+// and no conn_id: whoever knows where the connection came from says so.
+type FieldError struct {
+	// Field is Airflow's name of the field, as in JSON: "conn_type", "extra".
+	Field string
+	// Position is the byte of the URI or JSON text, from 1, where the field stands;
+	// 0 where it is not known.
+	Position int
+	// Reason says what is wrong and what to do.
+	Reason string
+}
+
+func (e *FieldError) Error() string {
+	if e.Position > 0 {
+		return fmt.Sprintf("field %q at byte %d: %s", e.Field, e.Position, e.Reason)
+	}
+	return fmt.Sprintf("field %q: %s", e.Field, e.Reason)
+}
+
+// NormalizeType spells a conn_type as Airflow does after it has read one: dashes
+// become underscores, and "postgresql" is "postgres". Case is left alone, as Airflow
+// leaves it; only URI schemes are lower-cased, in ParseURI.
+func NormalizeType(connType string) string {
+	if connType == "postgresql" {
+		return "postgres"
+	}
+	return strings.ReplaceAll(connType, "-", "_")
+}
+
+// Validate says whether Airflow can hold the connection at all: it has a type, and its
+// text is UTF-8, escapes in its extra included. The error is a *FieldError.
+func (c Connection) Validate() error {
+	if err := c.checkType(); err != nil {
+		return err
+	}
+	for _, field := range c.textFields() {
+		if !utf8.ValidString(field.text) {
+			return &FieldError{Field: field.name, Reason: "is not UTF-8; Airflow holds text only"}
+		}
+	}
+	if c.Extra != nil {
+		if !utf8.ValidString(c.Extra.Reveal()) {
+			return &FieldError{Field: "extra", Reason: "is not UTF-8; Airflow holds text only"}
+		}
+		_, _, err := readExtra(c.Extra.Reveal())
+		return err
+	}
+	return nil
+}
+
+func (c Connection) checkType() error {
+	if c.Type == "" {
+		return &FieldError{Field: "conn_type", Reason: "is missing; every connection needs a type"}
+	}
+	return nil
+}
+
+type textField struct{ name, text string }
+
+func (c Connection) textFields() [6]textField {
+	fields := [6]textField{
+		{"conn_type", c.Type},
+		{"description", orEmpty(c.Description)},
+		{"host", orEmpty(c.Host)},
+		{"login", orEmpty(c.Login)},
+		{"schema", orEmpty(c.Schema)},
+		{"password", ""},
+	}
+	if c.Password != nil {
+		fields[5].text = c.Password.Reveal()
+	}
+	return fields
+}
+
+func orEmpty(text *string) string {
+	if text == nil {
+		return ""
+	}
+	return *text
 }

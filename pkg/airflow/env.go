@@ -6,6 +6,9 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"golang.org/x/text/cases"
+	"golang.org/x/text/language"
 )
 
 // Prefixes of the environment variables that Airflow looks in.
@@ -65,4 +68,14 @@ func checkName(name string) error {
 // Python's: what is a letter or a number in Unicode, and the underscore.
 func isIDCharacter(char rune) bool {
 	return unicode.IsLetter(char) || unicode.IsNumber(char) || strings.ContainsRune(`_#!()-.:/\`, char)
+}
+
+// upper is Python's str.upper, by which Airflow makes the names of environment
+// variables. Unlike strings.ToUpper it maps one character to several where Unicode's
+// SpecialCasing says so: "straße" is "STRASSE".
+func upper(text string) string {
+	if isASCII := !strings.ContainsFunc(text, func(char rune) bool { return char >= utf8.RuneSelf }); isASCII {
+		return strings.ToUpper(text)
+	}
+	return cases.Upper(language.Und).String(text)
 }

@@ -49,8 +49,9 @@ func appendField(out []byte, name string, text *string) []byte {
 // appendExtra writes an object as an object, with its native types. Airflow drops an
 // empty one and keeps the text "{}", so that stays text.
 func appendExtra(out []byte, text string) []byte {
-	if text == "{}" || !isObject(text) {
+	object, isObject, _ := readExtra(text)
+	if text == "{}" || !isObject {
 		return jsontext.AppendText(out, text)
 	}
-	return jsontext.AppendCompact(out, []byte(text))
+	return object.AppendCompact(out)
 }

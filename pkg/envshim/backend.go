@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -62,4 +63,94 @@ func lookUp(environ []string, name, wanted string) (isSet bool, err error) {
 		}
 	}
 	return isSet, nil
+}
+
+// backendOptions are where airflow.cfg names a secrets backend, by section; "_kwargs" after it
+// are its arguments. Each may also be given by a command or by a secret.
+var backendOptions = []struct{ section, name string }{{"secrets", "backend"}, {"workers", "secrets_backend"}}
+
+// HiddenBackends names the options of Airflow's configuration file that say something else than
+// what AddBackend sets for a volume. The environment goes before the file, so they are hidden.
+// A file that is not there or cannot be read has none, as for Airflow.
+func HiddenBackends(environ []string, dir string) (path string, options []string) {
+	path = configPath(environ)
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return path, nil
+	}
+	ours, _ := AddBackend(nil, dir)
+	wanted, written := settings(ours), readConfig(string(text))
+	hidden := func(section, name string) (options []string) {
+		option := "[" + section + "] " + name
+		if value := written[option]; value != "" && value != wanted["AIRFLOW__"+strings.ToUpper(section+"__"+name)] {
+			options = append(options, option)
+		}
+		for _, suffix := range []string{"_cmd", "_secret"} {
+			if written[option+suffix] != "" {
+				options = append(options, option+suffix)
+			}
+		}
+		return options
+	}
+	for _, option := range backendOptions {
+		found := hidden(option.section, option.name)
+		if len(found) == 0 { // the same backend, with other files
+			found = hidden(option.section, option.name+"_kwargs")
+		}
+		options = append(options, found...)
+	}
+	return path, options
+}
+
+// readConfig is what Python's configparser makes of a file, as far as it matters here: values by
+// "[section] option". A value may go on in lines that are indented.
+func readConfig(text string) map[string]string {
+	values := map[string]string{}
+	section, option := "", ""
+	for line := range strings.Lines(text) {
+		trimmed := strings.TrimSpace(line)
+		isIndented := trimmed != strings.TrimRight(line, " \t\r\n")
+		switch {
+		case trimmed == "", trimmed[0] == '#', trimmed[0] == ';':
+		case isIndented && option != "":
+			values[option] = strings.TrimSpace(values[option] + "\n" + trimmed)
+		case trimmed[0] == '[':
+			section, _, _ = strings.Cut(trimmed[1:], "]")
+			option = ""
+		default:
+			end := max(0, strings.IndexAny(trimmed, "=:"))
+			option = "[" + section + "] " + strings.ToLower(strings.TrimSpace(trimmed[:end]))
+			values[option] = strings.TrimSpace(trimmed[min(end+1, len(trimmed)):])
+		}
+	}
+	return values
+}
+
+// configPath is where Airflow looks for its configuration. It expands what it is told.
+func configPath(environ []string) string {
+	set := settings(environ)
+	expand := func(path string) string {
+		if rest, isHome := strings.CutPrefix(path, "~/"); isHome {
+			path = "$HOME/" + rest
+		}
+		return os.Expand(path, func(name string) string { return set[name] })
+	}
+	switch {
+	case set["AIRFLOW_CONFIG"] != "":
+		return expand(set["AIRFLOW_CONFIG"])
+	case set["AIRFLOW_HOME"] != "":
+		return filepath.Join(expand(set["AIRFLOW_HOME"]), "airflow.cfg")
+	default:
+		return filepath.Join(set["HOME"], "airflow", "airflow.cfg")
+	}
+}
+
+// settings are an environment's variables by name.
+func settings(environ []string) map[string]string {
+	set := map[string]string{}
+	for _, variable := range environ {
+		name, value, _ := strings.Cut(variable, "=")
+		set[name] = value
+	}
+	return set
 }

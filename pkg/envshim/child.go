@@ -74,8 +74,8 @@ func (c child) survives(number syscall.Signal) bool {
 // pass to the child.
 func adoptOrphans() { _ = unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) }
 
-// reap collects every process that ended: the child and orphans. Nothing else in this program waits for processes, so no exit code
-// can get lost between two who wait.
+// reap collects every process that ended: the child and orphans. Nothing else in this program
+// waits for processes, so no exit code can get lost between two who wait.
 func reap(c child) (status unix.WaitStatus, ended bool) {
 	for {
 		var each unix.WaitStatus

@@ -51,5 +51,6 @@ func content(variables map[string]string) mount.Content {
 }
 
 func variable(key, value string) Entry {
-	return Entry{Kind: "variable", ID: key, Env: "AIRFLOW_VAR_" + strings.ToUpper(key), Value: secret.New(value)}
+	line := layout.Entry{Kind: layout.Variable, ID: key, State: layout.Delivered, Env: "AIRFLOW_VAR_" + strings.ToUpper(key)}
+	return Entry{line, secret.New(value)}
 }

@@ -69,7 +69,7 @@ func (r *Report) findings(snapshot Snapshot, differing []string) {
 		found := Finding{entry.Kind, entry.ID, entry.State, entry.Env, 0, entry.Grade, slices.Clone(entry.Notices)}
 		switch {
 		case entry.State == layout.Delivered:
-			found.Size = len(entry.Env) + len("=") + delivered[0].Value.Len() + len("\x00")
+			found.Size = delivered[0].size()
 			found.remark(slices.Contains(differing, entry.Env))
 			delivered = delivered[1:]
 		case entry.Required:

@@ -49,7 +49,8 @@ func TestReplaceTakesUpWhatAKilledProcessLeft(t *testing.T) {
 	assert.Equal(t, "new", string(content))
 }
 
-func TestReplaceRefusesATemporaryFileOfSomebodyElse(t *testing.T) {
+// What another user put in the temporary file's place, to read along, is not written to.
+func TestReplaceWritesToNobodyElsesFile(t *testing.T) {
 	for name, plant := range map[string]func(temp, other string) error{
 		"a link":             func(temp, other string) error { return os.Symlink(other, temp) },
 		"another name of it": func(temp, other string) error { return os.Link(other, temp) },
@@ -59,12 +60,22 @@ func TestReplaceRefusesATemporaryFileOfSomebodyElse(t *testing.T) {
 		path, other := filepath.Join(dir, "out"), filepath.Join(dir, "other")
 		require.NoError(t, os.WriteFile(other, []byte("kept"), 0o600))
 		require.NoError(t, plant(filepath.Join(dir, ".out.leoflow-tmp"), other))
-		assert.ErrorContains(t, Replace(path, 0o600, writes("needle")), "replacing "+path+": ", name)
-		content, err := os.ReadFile(other)
+		require.NoError(t, Replace(path, 0o600, writes("needle")), name)
+		for file, want := range map[string]string{other: "kept", path: "needle"} {
+			content, err := os.ReadFile(file)
+			require.NoError(t, err)
+			assert.Equal(t, want, string(content), name)
+		}
+		info, err := os.Lstat(path)
 		require.NoError(t, err)
-		assert.Equal(t, "kept", string(content), name)
-		assert.NoFileExists(t, path, name)
+		assert.Equal(t, os.FileMode(0o600), info.Mode(), name)
+		assert.Equal(t, []string{"other", "out"}, listed(t, dir), name)
 	}
+	// One that cannot be removed is not written to either.
+	dir := t.TempDir()
+	require.NoError(t, os.MkdirAll(filepath.Join(dir, ".out.leoflow-tmp", "full"), 0o700))
+	assert.ErrorContains(t, Replace(filepath.Join(dir, "out"), 0o600, writes("needle")), "replacing "+filepath.Join(dir, "out")+": remove ")
+	assert.NoFileExists(t, filepath.Join(dir, "out"))
 }
 
 func TestReplaceAtOnceShowsOneWhole(t *testing.T) {

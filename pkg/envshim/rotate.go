@@ -1,12 +1,48 @@
 package envshim
 
 import (
+	"cmp"
 	"fmt"
+	"hash/maphash"
 	"math/rand/v2"
+	"slices"
+	"strings"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
+
+// Rotation is what a supervisor does to its child when delivered values changed. The
+// zero value is to do nothing.
+type Rotation struct {
+	restart bool
+	signal  syscall.Signal
+}
+
+// ParseRotation reads "restart", "signal:HUP" with the name of any signal that a
+// program can handle, or nothing.
+func ParseRotation(text string) (Rotation, error) {
+	name, isSignal := strings.CutPrefix(text, "signal:")
+	switch {
+	case text == "":
+		return Rotation{}, nil
+	case text == "restart":
+		return Rotation{restart: true}, nil
+	case !isSignal:
+		return Rotation{}, fmt.Errorf("%q is neither restart nor signal:NAME", text)
+	}
+	number := unix.SignalNum("SIG" + strings.TrimPrefix(strings.ToUpper(name), "SIG"))
+	if number == 0 || number == unix.SIGKILL || number == unix.SIGSTOP {
+		return Rotation{}, fmt.Errorf("%q is no signal that a program can handle, such as signal:HUP", text)
+	}
+	return Rotation{signal: number}, nil
+}
+
+// isStop tells whether a signal asks a program to end, so that ending is no accident.
+func isStop(signal syscall.Signal) bool {
+	return signal == unix.SIGTERM || signal == unix.SIGINT || signal == unix.SIGQUIT
+}
 
 // signalRetry is how soon to look whether the child handles the signal by now; each look
 // after it takes twice as long to come, up to slowPoll.
@@ -22,15 +58,15 @@ func (r *supervision) delay() time.Duration {
 // schedule sets the time of the next look. The first change sets it; those that follow
 // are seen by the same look, so a stream of changes cannot put it off.
 func (r *supervision) schedule(delay time.Duration) {
-	if r.due == nil && r.next == nil && !r.stopping && r.OnRotate != (Rotation{}) {
-		r.due = time.After(delay)
+	if r.debounceTimer == nil && r.next == nil && !r.stopping && r.OnRotate != (Rotation{}) {
+		r.debounceTimer = time.After(delay)
 	}
 }
 
 // rotate compares what is delivered with what the child knows, and acts on a difference.
 // A child that has ended by itself meanwhile is not started again.
 func (r *supervision) rotate() {
-	r.due, r.again = nil, nil
+	r.debounceTimer, r.retryTimer = nil, nil
 	if r.reap(); r.gone {
 		return
 	}
@@ -42,7 +78,7 @@ func (r *supervision) rotate() {
 	now := r.of(snapshot.Entries)
 	switch {
 	case now == r.current:
-		r.waited, r.complaint = 0, ""
+		r.retryDelay, r.lastComplaint = 0, ""
 	case r.OnRotate.restart:
 		r.restart(snapshot, now)
 	default:
@@ -53,14 +89,14 @@ func (r *supervision) rotate() {
 func (r *supervision) signal(snapshot Snapshot, now fingerprint) {
 	number := r.OnRotate.signal
 	if !isStop(number) && !r.child.survives(number) {
-		if r.waited == 0 {
+		if r.retryDelay == 0 {
 			r.Tell(fmt.Sprintf("the program does not handle %s yet and would be killed by it; it is sent once the program does", unix.SignalName(number)))
 		}
-		r.waited = min(max(signalRetry, 2*r.waited), slowPoll)
-		r.again = time.After(r.waited)
+		r.retryDelay = min(max(signalRetry, 2*r.retryDelay), slowPoll)
+		r.retryTimer = time.After(r.retryDelay)
 		return
 	}
-	r.waited, r.current, r.complaint = 0, now, ""
+	r.retryDelay, r.current, r.lastComplaint = 0, now, ""
 	r.Tell(fmt.Sprintf("generation %d: sending %s", snapshot.Manifest.Generation, unix.SignalName(number)))
 	r.child.send(number)
 }
@@ -69,7 +105,7 @@ func (r *supervision) signal(snapshot Snapshot, now fingerprint) {
 // program's file, and no notice of the kernel tells of either.
 func (r *supervision) keep(err error) {
 	r.complain(fmt.Sprintf("keeping the program as it is: %v", err))
-	r.again = time.After(slowPoll)
+	r.retryTimer = time.After(slowPoll)
 }
 
 // restart asks the child to end, having made sure that there is something to start.
@@ -80,7 +116,7 @@ func (r *supervision) restart(snapshot Snapshot, now fingerprint) {
 		return
 	}
 	r.Tell(fmt.Sprintf("generation %d: restarting the program", snapshot.Manifest.Generation))
-	r.next, r.nextIs, r.deadline, r.complaint = &program, now, time.After(r.Grace), ""
+	r.next, r.nextFingerprint, r.killTimer, r.lastComplaint = &program, now, time.After(r.Grace), ""
 	r.child.send(unix.SIGTERM)
 }
 
@@ -101,6 +137,23 @@ func (r *supervision) refresh() {
 		return
 	}
 	if program, err := r.build(snapshot); err == nil {
-		r.next, r.nextIs = &program, r.of(snapshot.Entries)
+		r.next, r.nextFingerprint = &program, r.of(snapshot.Entries)
 	}
+}
+
+// fingerprint is equal for equal entries, and tells nothing about them: its seed does
+// not leave the process.
+type fingerprint uint64
+
+type fingerprinter struct{ seed maphash.Seed }
+
+func (f fingerprinter) of(entries []Entry) fingerprint {
+	byName := func(a, b Entry) int { return cmp.Compare(a.Env, b.Env) }
+	var hash maphash.Hash
+	hash.SetSeed(f.seed)
+	for _, entry := range slices.SortedFunc(slices.Values(entries), byName) {
+		// No name holds "=", and no value that an environment can carry holds NUL.
+		_, _ = hash.WriteString(entry.Env + "=" + entry.Value.Reveal() + "\x00")
+	}
+	return fingerprint(hash.Sum64())
 }

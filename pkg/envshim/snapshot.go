@@ -1,13 +1,13 @@
 // Package envshim is what happens in the container: it reads one generation of a
-// volume, turns it into environment variables, and becomes the program that wants them,
-// or stands over that program and tells it of rotations.
+// volume (snapshot.go), turns it into environment variables (environ.go), and becomes the
+// program that wants them (program.go), or stands over that program and tells it of
+// rotations (supervise.go).
 package envshim
 
 import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"strings"
 
 	"github.com/leoflow/secrets-csi/pkg/mount/layout"
@@ -22,11 +22,10 @@ var ErrNotDelivered = errors.New("nothing is delivered yet")
 // deleted. Reading again cures it.
 var errSwapped = errors.New("the generation was replaced while it was read")
 
-// Entry is one delivered value and the environment variable that carries it.
+// Entry is a delivered entry and its value.
 type Entry struct {
-	Kind    layout.Kind
-	ID, Env string
-	Value   secret.Text
+	layout.Entry
+	Value secret.Text
 }
 
 // Snapshot is one whole generation of a volume.
@@ -41,14 +40,11 @@ type Snapshot struct {
 // backend, what Airflow's file backend serves is in neither: Airflow asks its environment
 // after the file, so a copy there would outlive a withdrawal, and rotations too.
 func (s Snapshot) Environment(withBackend bool) (carried, left []Entry) {
-	lines := make(map[layout.Name]layout.Entry, len(s.Manifest.Entries))
-	for _, line := range s.Manifest.Entries {
-		lines[line.Name()] = line
-	}
+	longest := CurrentLimits().String
 	for _, entry := range s.Entries {
-		switch line := lines[layout.Name{Kind: entry.Kind, ID: entry.ID}]; {
-		case withBackend && !line.Has(layout.NoticeExtraIsText):
-		case !line.Required && entry.isTooLong():
+		switch {
+		case withBackend && !entry.Has(layout.NoticeExtraIsText):
+		case entry.size() > longest && !entry.Required:
 			left = append(left, entry)
 		default:
 			carried = append(carried, entry)
@@ -57,19 +53,19 @@ func (s Snapshot) Environment(withBackend bool) (carried, left []Entry) {
 	return carried, left
 }
 
-// Read returns the present generation of the volume at dir. It resolves "..data" once
+// Read reads the generation that the volume at dir shows at present. It resolves "..data" once
 // and reads everything beneath that one directory, so two entries never come from two
 // generations; where the writer deleted that directory meanwhile, it starts over.
 func Read(dir string) (Snapshot, error) {
 	const attempts = 1000
-	volume, err := os.OpenRoot(dir)
+	volume, err := openVolume(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return Snapshot{}, fmt.Errorf("%w: %s does not exist: is the volume mounted there (volumeMounts[].mountPath), or elsewhere (--dir)?", ErrNotDelivered, dir)
 	}
 	if err != nil {
 		return Snapshot{}, unreadable(dir, err)
 	}
-	defer func() { _ = volume.Close() }()
+	defer volume.close()
 	for range attempts {
 		snapshot, err := readCurrent(volume)
 		switch {
@@ -90,24 +86,19 @@ func unreadable(dir string, err error) error {
 	return fmt.Errorf("reading volume %s: %w", dir, err)
 }
 
-func readCurrent(volume *os.Root) (Snapshot, error) {
+func readCurrent(volume directory) (Snapshot, error) {
 	target, err := currentTarget(volume)
 	if err != nil {
 		return Snapshot{}, err
 	}
-	generation, err := volume.OpenRoot(target)
-	if err != nil {
-		return Snapshot{}, orSwapped(volume, target, err)
-	}
-	defer func() { _ = generation.Close() }()
-	snapshot, err := readGeneration(generation)
+	snapshot, err := readGeneration(volume, target)
 	return snapshot, orSwapped(volume, target, err)
 }
 
 // currentTarget is the name of the directory that holds the present generation. The
 // writer makes it a sibling of the link; anything else is not the writer's work.
-func currentTarget(volume *os.Root) (string, error) {
-	target, err := volume.Readlink(layout.DataLink)
+func currentTarget(volume directory) (string, error) {
+	target, err := volume.readlink(layout.DataLink)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return "", fmt.Errorf("%w: it has no %s: is it a Leoflow volume, and mounted without subPath?", ErrNotDelivered, layout.DataLink)
@@ -121,7 +112,7 @@ func currentTarget(volume *os.Root) (string, error) {
 
 // orSwapped tells a file that is missing because its generation went away from one
 // that the manifest promises and the volume lacks.
-func orSwapped(volume *os.Root, target string, err error) error {
+func orSwapped(volume directory, target string, err error) error {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
@@ -129,4 +120,43 @@ func orSwapped(volume *os.Root, target string, err error) error {
 		return err
 	}
 	return errSwapped
+}
+
+// What a reader accepts, so that nothing in a volume can exhaust its memory. A driver
+// stays far below.
+const (
+	maxValueSize = 4 << 20
+	maxTotalSize = 64 << 20
+)
+
+// readGeneration reads everything beneath one handle.
+func readGeneration(volume directory, name string) (Snapshot, error) {
+	top, err := volume.open(name)
+	if err != nil {
+		return Snapshot{}, cannotOpen(name, err)
+	}
+	files := files{top: top}
+	defer files.close()
+	text, err := files.read(layout.ManifestFile, layout.MaxManifestSize)
+	if err != nil {
+		return Snapshot{}, fmt.Errorf("%s: %w", layout.ManifestFile, err)
+	}
+	manifest, err := layout.ParseManifest(text)
+	if err != nil {
+		return Snapshot{}, fmt.Errorf("%s: %w", layout.ManifestFile, err)
+	}
+	snapshot := Snapshot{Manifest: manifest, Entries: make([]Entry, 0, len(manifest.Entries))}
+	remaining := maxTotalSize
+	for _, entry := range manifest.Entries {
+		if entry.State != layout.Delivered {
+			continue
+		}
+		value, err := files.read(entry.File, min(maxValueSize, remaining))
+		if err != nil {
+			return Snapshot{}, fmt.Errorf("%s %q: %w", entry.Kind, entry.ID, err)
+		}
+		remaining -= len(value)
+		snapshot.Entries = append(snapshot.Entries, Entry{entry, secret.New(string(value))})
+	}
+	return snapshot, nil
 }

@@ -27,7 +27,15 @@ func TestRead(t *testing.T) {
 	snapshot, err := Read(volume)
 	require.NoError(t, err)
 	assert.EqualValues(t, 1, snapshot.Manifest.Generation)
-	assert.Equal(t, []Entry{variable("a/b", "slash"), variable("empty", ""), variable("region", "north\n")}, snapshot.Entries)
+	assert.Equal(t, []string{"variable a/b AIRFLOW_VAR_A/B=slash", "variable empty AIRFLOW_VAR_EMPTY=", "variable region AIRFLOW_VAR_REGION=north\n"}, revealed(snapshot))
+}
+
+// revealed are the entries of a snapshot with their values.
+func revealed(snapshot Snapshot) (entries []string) {
+	for _, entry := range snapshot.Entries {
+		entries = append(entries, fmt.Sprintf("%s %s %s=%s", entry.Kind, entry.ID, entry.Env, entry.Value.Reveal()))
+	}
+	return entries
 }
 
 // newDirectory is a volume of one variable in a plain directory, for tests to break.
@@ -81,7 +89,13 @@ func TestReadRefuses(t *testing.T) {
 		"missing file": {replace(func(string) error { return nil }),
 			`reading volume DIR: variable "region": openat variables/region: no such file or directory`, false},
 		"link out of the volume": {replace(func(path string) error { return os.Symlink("/etc/hostname", path) }),
-			`reading volume DIR: variable "region": openat variables/region: path escapes from parent`, false},
+			`reading volume DIR: variable "region": variables/region is not a regular file`, false},
+		"link within the volume": {replace(func(path string) error { return os.Symlink("../manifest.json", path) }),
+			`reading volume DIR: variable "region": variables/region is not a regular file`, false},
+		"linked directory": {func(t *testing.T, dir string) {
+			require.NoError(t, os.Rename(filepath.Join(dir, "..1/variables"), filepath.Join(dir, "elsewhere")))
+			require.NoError(t, os.Symlink("../elsewhere", filepath.Join(dir, "..1/variables")))
+		}, `reading volume DIR: variable "region": openat variables/region: not a directory`, false},
 		"pipe": {replace(func(path string) error { return unix.Mkfifo(path, 0o600) }),
 			`reading volume DIR: variable "region": variables/region is not a regular file`, false},
 		"directory": {replace(func(path string) error { return os.Mkdir(path, 0o700) }),
@@ -94,7 +108,7 @@ func TestReadRefuses(t *testing.T) {
 			dir := newDirectory(t)
 			snapshot, err := Read(dir)
 			require.NoError(t, err)
-			require.Equal(t, []Entry{variable("region", "north")}, snapshot.Entries)
+			require.Equal(t, []string{"variable region AIRFLOW_VAR_REGION=north"}, revealed(snapshot))
 
 			row.spoil(t, dir)
 			snapshot, err = Read(dir)

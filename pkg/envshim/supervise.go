@@ -2,6 +2,7 @@ package envshim
 
 import (
 	"context"
+	"fmt"
 	"hash/maphash"
 	"os"
 	"os/signal"
@@ -46,20 +47,20 @@ type supervision struct {
 	gone    bool            // the child has ended
 	status  unix.WaitStatus // how
 
-	due      <-chan time.Time // when to look at a change
-	again    <-chan time.Time // when to look once more at what could not be acted upon
-	stopping bool             // the child was asked to end for good
-	outlived <-chan time.Time // when it is taken not to
-	waited   time.Duration    // since the last look at a child that does not handle the signal yet
+	debounceTimer <-chan time.Time // when to look at a change
+	retryTimer    <-chan time.Time // when to look once more at what could not be acted upon
+	retryDelay    time.Duration    // since the last look at a child that does not handle the signal yet
 
-	next     *Program // what replaces the child once it has ended
-	nextIs   fingerprint
-	deadline <-chan time.Time // when to kill a child that next waits for
-	clearing <-chan time.Time // when to look whether its group is gone
+	stopping  bool             // the child was asked to end for good
+	stopTimer <-chan time.Time // when it is taken not to
 
-	abandoned bool // its group will not go
+	next            *Program // what replaces the child once it has ended
+	nextFingerprint fingerprint
+	killTimer       <-chan time.Time // when to kill a child that next waits for
+	clearTimer      <-chan time.Time // when to look whether its group is gone
+	groupAbandoned  bool             // its group will not go
 
-	complaint string // what was told last of what goes on failing
+	lastComplaint string // what was told last of what goes on failing
 }
 
 // Run starts the program with snapshot and returns its exit code, or 128 and the number
@@ -76,7 +77,9 @@ func (s Supervisor) Run(snapshot Snapshot) (int, error) {
 	run := &supervision{Supervisor: s, fingerprinter: fingerprinter{maphash.MakeSeed()}, foreground: isForeground()}
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
-	changed := Watcher{Dir: s.Dir, Poll: slowPoll, Warn: func(err error) { s.Tell(describeDeaf(err)) }}.Watch(ctx)
+	changed := watchGenerations(ctx, s.Dir, slowPoll, func(err error) {
+		s.Tell(fmt.Sprintf("no notice of changes from the kernel, so looking every second instead: %v", err))
+	})
 	program, err := s.Build(snapshot)
 	if err == nil {
 		err = run.start(program, run.of(snapshot.Entries))
@@ -95,17 +98,17 @@ func (r *supervision) loop(signals, ended <-chan os.Signal, changed <-chan struc
 			r.forward(number.(syscall.Signal))
 		case <-changed:
 			r.schedule(r.delay())
-		case <-r.due:
+		case <-r.debounceTimer:
 			r.rotate()
-		case <-r.again:
+		case <-r.retryTimer:
 			r.rotate()
-		case <-r.deadline:
+		case <-r.killTimer:
 			r.expire()
 		case <-ended:
 			r.reap()
-		case <-r.outlived:
+		case <-r.stopTimer:
 			r.resume()
-		case <-r.clearing:
+		case <-r.clearTimer:
 		}
 		if over, err := r.settle(); over || err != nil {
 			return exitCode(r.status), err
@@ -118,12 +121,12 @@ func (r *supervision) loop(signals, ended <-chan os.Signal, changed <-chan struc
 func (r *supervision) expire() {
 	if r.gone {
 		r.Tell("what the program left behind has not gone; starting it all the same")
-		r.abandoned = true
+		r.groupAbandoned = true
 		return
 	}
 	r.Tell("the program did not end within the grace period; killing it")
 	r.child.killGroup()
-	r.deadline = time.After(r.Grace)
+	r.killTimer = time.After(r.Grace)
 }
 
 func (r *supervision) reap() {
@@ -140,14 +143,14 @@ func (r *supervision) settle() (over bool, err error) {
 		return false, nil
 	case r.next == nil:
 		return true, nil
-	case !r.abandoned && r.child.killGroup():
-		r.clearing = time.After(clearRetry)
+	case !r.groupAbandoned && r.child.killGroup():
+		r.clearTimer = time.After(clearRetry)
 		return false, nil
 	}
 	r.refresh()
 	program := *r.next
-	r.next, r.deadline, r.clearing = nil, nil, nil
-	if err := r.start(program, r.nextIs); err != nil {
+	r.next, r.killTimer, r.clearTimer = nil, nil, nil
+	if err := r.start(program, r.nextFingerprint); err != nil {
 		return true, err
 	}
 	r.schedule(r.delay()) // what changed meanwhile
@@ -159,19 +162,52 @@ func (r *supervision) start(program Program, is fingerprint) (err error) {
 	if err != nil {
 		return err
 	}
-	r.current, r.gone, r.abandoned = is, false, false
+	r.current, r.gone, r.groupAbandoned = is, false, false
 	return nil
 }
 
 // complain tells once of what goes on failing.
 func (r *supervision) complain(line string) {
-	if line != r.complaint {
+	if line != r.lastComplaint {
 		r.Tell(line)
 	}
-	r.complaint = line
+	r.lastComplaint = line
 }
 
 func isForeground() bool {
 	group, err := unix.IoctlGetInt(0, unix.TIOCGPGRP)
 	return err == nil && group == unix.Getpgrp()
+}
+
+// forward hands a signal on. One that asks to end is the last word: no rotation starts
+// the program again after it. Where a restart has asked already, the child is not asked
+// twice, since many programs take the second for "at once".
+func (r *supervision) forward(number syscall.Signal) {
+	asked := r.next != nil && number == unix.SIGTERM
+	if isStop(number) {
+		r.stop(number)
+	}
+	if !asked && !r.gone {
+		r.child.send(number)
+	}
+}
+
+// stop lets no rotation act any more. Not all programs end at INT and QUIT, at which a
+// Java runtime tells of its threads; one that has not within the grace period goes on.
+func (r *supervision) stop(number syscall.Signal) {
+	switch {
+	case number == unix.SIGTERM:
+		r.stopTimer = nil
+	case !r.stopping, r.stopTimer != nil:
+		r.stopTimer = time.After(r.Grace)
+	}
+	r.stopping, r.next = true, nil
+	r.debounceTimer, r.retryTimer, r.killTimer = nil, nil, nil
+}
+
+// resume looks for what changed while the program was taken to end.
+func (r *supervision) resume() {
+	r.stopping, r.stopTimer = false, nil
+	r.Tell("the program goes on after a signal to end; acting on rotations again")
+	r.schedule(0)
 }

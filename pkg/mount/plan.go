@@ -105,7 +105,7 @@ func (p plan) object(kind layout.Kind) []byte {
 		if len(text) > 1 {
 			text = append(text, ',')
 		}
-		text = append(append(jsontext.AppendQuoted(append(text, '\n'), l.ID), ": "...), l.json...)
+		text = append(append(jsontext.AppendText(append(text, '\n'), l.ID), ": "...), l.json...)
 	}
 	if len(text) > 1 {
 		text = append(text, '\n')

@@ -67,7 +67,7 @@ func (r *reader) allow(mark int) { r.newest.Store(int64(mark)) }
 // older than what was seen before.
 func (r *reader) volume(target string) {
 	mark, entries, err := read(target)
-	if err == nil && entries != entriesPerPod && !(r.withdrawn.Load() && entries == entriesPerPod-1) {
+	if err == nil && entries != entriesPerPod && (!r.withdrawn.Load() || entries != entriesPerPod-1) {
 		err = errMissing
 	}
 	r.reads.Add(1)

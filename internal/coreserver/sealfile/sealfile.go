@@ -2,6 +2,7 @@
 package sealfile
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"path"
@@ -74,7 +75,7 @@ func put(sealed map[spot]string, key *seal.Key, name entry.Name, field string, t
 func rewrite(file string, content []byte, sealed map[spot]string, read readFile) (rewritten []byte, err error) {
 	switch suffix := strings.ToLower(path.Ext(file)); suffix {
 	case ".json":
-		rewritten, err = rewriteJSON(export.TrimMark(content), sealed)
+		rewritten, err = rewriteJSON(bytes.TrimPrefix(content, []byte("\ufeff")), sealed)
 	case ".yaml", ".yml":
 		rewritten, err = rewriteYAML(content, sealed)
 	default:

@@ -39,6 +39,7 @@ func TestSealingTouchesSecretsAlone(t *testing.T) {
 		"c.yaml":       {"# top\na: x://u:n33dle@h # tail\nb:\n  conn_type: x\n  password: n33dle\n", "# top\na: S # tail\nb:\n  conn_type: x\n  password: S\n"},
 		"block.yml":    {"b:\n  conn_type: x\n  extra: >-\n    {\"k\":\n    \"n33dle\"}\n  host: h\n", "b:\n  conn_type: x\n  extra: S\n  host: h\n"},
 		"empty.json":   {"{}", "{}"},
+		"python.json":  {`{"b": {"conn_type": "x", "port": 1, "extra": {"k": [NaN, "n33dle"]}}}`, `{"b": {"conn_type": "x", "port": 1, "extra": S}}`},
 		"mark.json":    {"\ufeff{\"a\": \"n33dle://h\"}", `{"a": S}`},
 		"mark.yaml":    {"\ufeffa: n33dle://h\n", "a: S\n"},
 	} {

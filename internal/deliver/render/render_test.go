@@ -68,12 +68,12 @@ func (r rendered) lines() (lines []layout.Entry) {
 }
 
 func TestRenderGivesTheBytesOfEachEntry(t *testing.T) {
-	out := rendering(URI, nil, connection("warehouse"), connection("a.b-c"), text("region", "north\n"))
+	out := rendering(URI, nil, connection("warehouse"), connection("a.b-c"), text("region", "nörd😀\n"))
 
 	assert.Empty(t, out.failures(t))
 	assert.Equal(t, "postgres://ada:p%40ss@db:5432", string(out.of(t, "warehouse").Value))
-	assert.Equal(t, "north\n", string(out.of(t, "region").Value), "a variable is delivered byte for byte")
-	assert.Equal(t, `"north\n"`, string(out.of(t, "region").JSON))
+	assert.Equal(t, "nörd😀\n", string(out.of(t, "region").Value), "a variable is delivered byte for byte")
+	assert.Equal(t, `"n\u00f6rd\ud83d\ude00\n"`, string(out.of(t, "region").JSON), "ASCII, which every locale reads")
 	const object = `{"conn_type": "postgres", "host": "db", "login": "ada", "password": "p@ss", "port": 5432}`
 	assert.JSONEq(t, object, string(out.of(t, "warehouse").JSON))
 	assert.JSONEq(t, object, string(out.of(t, "a.b-c").JSON))

@@ -62,7 +62,7 @@ func (f Format) connection(e *entry.Entry) error {
 
 func variable(e *entry.Entry) error {
 	e.Value = []byte(e.Text.Reveal())
-	e.JSON = jsontext.AppendQuoted(nil, e.Text.Reveal())
+	e.JSON = jsontext.AppendText(nil, e.Text.Reveal())
 	return nil
 }
 

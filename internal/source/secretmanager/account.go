@@ -36,7 +36,7 @@ func (r *Resolver) account(ctx context.Context, pod provider.Identity) (map[stri
 	if known, found := r.accounts.Get(key); found {
 		return known, nil
 	}
-	flight := r.flights.DoChan(string(key[:]), func() (any, error) {
+	read, _, err := r.flights.join(ctx, key, func() (any, error) {
 		known, err := r.readAccount(ctx, pod)
 		if err != nil {
 			return nil, err
@@ -44,37 +44,33 @@ func (r *Resolver) account(ctx context.Context, pod provider.Identity) (map[stri
 		r.accounts.Put(key, known, 1, r.config.AnnotationsFor)
 		return known, nil
 	})
-	select {
-	case <-ctx.Done():
-		return nil, givenUp(ctx)
-	case result := <-flight:
-		known, _ := result.Val.(map[string]string)
-		return known, result.Err
-	}
+	known, _ := read.(map[string]string)
+	return known, err
 }
 
 // readAccount outlives the caller that began it, because others may have joined.
-func (r *Resolver) readAccount(ctx context.Context, pod provider.Identity) (map[string]string, error) {
+func (r *Resolver) readAccount(ctx context.Context, pod provider.Identity) (known map[string]string, err error) {
 	at := outage.Scope{Caller: pod.Namespace}
 	call, why := r.apiServer.admit(at)
 	if why != nil { // which names somebody else's service account
 		return nil, &Failure{Kind: provider.ErrUnavailable,
 			Text: "reading service account " + pod.Namespace + "/" + pod.ServiceAccount + ": the API server does not answer"}
 	}
+	verdict := outage.Undecided // of a panic
+	defer func() { r.apiServer.called(call, verdict, err) }()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.config.CallTimeout)
 	defer cancel()
 	all, err := r.config.Annotations(ctx, pod.Namespace, pod.ServiceAccount)
-	if err != nil {
-		failure, verdict := &Failure{Kind: provider.ErrUnavailable, Text: err.Error()}, outage.Answered
-		if ctx.Err() != nil { // otherwise it says something of this service account
-			verdict = outage.Unanswered
-		}
-		r.apiServer.called(call, verdict, failure)
-		return nil, failure
+	if err != nil && ctx.Err() != nil {
+		verdict = outage.Unanswered
+	} else {
+		verdict = outage.Answered // with whatever it says of this service account
 	}
-	r.apiServer.called(call, outage.Answered, nil)
+	if err != nil {
+		return nil, &Failure{Kind: provider.ErrUnavailable, Text: err.Error()}
+	}
 	// Others may be long: a service account has room for 256 KiB.
-	known := map[string]string{}
+	known = map[string]string{}
 	for _, cloud := range r.config.Clouds {
 		copyAnnotations(known, all, cloud)
 	}

@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/binary"
-	"hash"
 	"maps"
 	"slices"
 
@@ -28,33 +27,28 @@ func newKeyer() keyer {
 
 // account covers what a service account is called.
 func (k keyer) account(pod provider.Identity) cacheKey {
-	digest := hmac.New(sha256.New, k.salt[:])
-	write(digest, "account", pod.Namespace, pod.ServiceAccount)
-	return cacheKey(digest.Sum(nil))
+	return k.key("account", pod.Namespace, pod.ServiceAccount)
 }
 
 // identity covers everything that decides under which cloud identity a session acts.
 func (k keyer) identity(cloud string, subject Subject) cacheKey {
-	digest := hmac.New(sha256.New, k.salt[:])
-	write(digest, "identity", cloud, subject.Pod.Namespace, subject.Pod.ServiceAccount, subject.Role, subject.Location)
+	parts := []string{"identity", cloud, subject.Pod.Namespace, subject.Pod.ServiceAccount, subject.Role, subject.Location}
 	for _, name := range slices.Sorted(maps.Keys(subject.Annotations)) {
-		write(digest, name, subject.Annotations[name])
+		parts = append(parts, name, subject.Annotations[name])
 	}
-	return cacheKey(digest.Sum(nil))
+	return k.key(parts...)
 }
 
 func (k keyer) value(identity cacheKey, ref entry.Reference) cacheKey {
-	digest := hmac.New(sha256.New, k.salt[:])
-	write(digest, "value", string(identity[:]), ref.Cloud, ref.Name, ref.Location, ref.Region, ref.Version, ref.Role)
-	return cacheKey(digest.Sum(nil))
+	return k.key("value", string(identity[:]), ref.Cloud, ref.Name, ref.Location, ref.Region, ref.Version, ref.Role)
 }
 
-// write puts each part's length before it, so that no two lists of parts look alike.
-func write(digest hash.Hash, parts ...string) {
-	var length [8]byte
+// key puts each part's length before it, so that no two lists of parts look alike.
+func (k keyer) key(parts ...string) cacheKey {
+	digest := hmac.New(sha256.New, k.salt[:])
 	for _, part := range parts {
-		binary.BigEndian.PutUint64(length[:], uint64(len(part)))
-		digest.Write(length[:])
+		_ = binary.Write(digest, binary.BigEndian, uint64(len(part)))
 		digest.Write([]byte(part))
 	}
+	return cacheKey(digest.Sum(nil))
 }

@@ -16,10 +16,10 @@ import (
 
 const patience = 5 * time.Second
 
-// deaf is a place that answers nobody, and counts who asks.
-type deaf struct{ asked atomic.Int32 }
+// silentPlace answers nobody, and counts who asks.
+type silentPlace struct{ asked atomic.Int32 }
 
-func (d *deaf) call(ctx context.Context) error {
+func (d *silentPlace) call(ctx context.Context) error {
 	d.asked.Add(1)
 	<-ctx.Done()
 	return Unreachable("waiting")
@@ -30,7 +30,7 @@ func succeeds(context.Context) error { return nil }
 // TestOneCallFindsOutWhetherASilentPlaceIsBack has ten calls begin before anybody knows.
 func TestOneCallFindsOutWhetherASilentPlaceIsBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		pace, place, began := newPace(16, patience), &deaf{}, time.Now()
+		pace, place, began := newPace(16, patience), &silentPlace{}, time.Now()
 		ended := make(chan time.Duration, callsOfOne)
 		for range callsOfOne {
 			go func() {
@@ -77,7 +77,7 @@ func TestAPlaceWithoutAnybodyIsAwayForAll(t *testing.T) {
 		var once sync.Once
 		require.Error(t, try(t.Context(), pace, scopeOf(1, "a"), func(ctx context.Context) error {
 			once.Do(func() { require.Error(t, try(ctx, pace, scopeOf(2, "a"), succeeds), "another one finds out") })
-			return (&deaf{}).call(ctx)
+			return (&silentPlace{}).call(ctx)
 		}))
 		require.NoError(t, try(t.Context(), pace, scopeOf(2, "a"), succeeds), "somebody accepted, and was silent to the other")
 	})
@@ -97,7 +97,7 @@ func TestWhatEndsAnOutage(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				pace := newPace(1, patience)
-				require.Error(t, try(t.Context(), pace, scopeOf(1, "a"), (&deaf{}).call))
+				require.Error(t, try(t.Context(), pace, scopeOf(1, "a"), (&silentPlace{}).call))
 				time.Sleep(retryAway)
 				require.Equal(t, row.then, try(t.Context(), pace, scopeOf(1, "a"), func(context.Context) error { return row.then }))
 				time.Sleep(time.Second) // a throttled place wants that
@@ -113,7 +113,7 @@ func TestWhatEndsAnOutage(t *testing.T) {
 func TestAProbeThatIsNotMadeLeavesItToAnother(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pace := newPace(1, patience)
-		require.Error(t, try(t.Context(), pace, scopeOf(1, "a"), (&deaf{}).call))
+		require.Error(t, try(t.Context(), pace, scopeOf(1, "a"), (&silentPlace{}).call))
 		time.Sleep(retryAway)
 		pace.slots <- struct{}{}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
@@ -130,7 +130,7 @@ func TestAnOutageThatNobodyLooksIntoIsForgotten(t *testing.T) {
 		asked int32
 	}{{retryAway, 1}, {2 * forgetAway, callsOfOne}} {
 		synctest.Test(t, func(t *testing.T) {
-			pace, place := newPace(16, time.Millisecond), &deaf{}
+			pace, place := newPace(16, time.Millisecond), &silentPlace{}
 			require.Error(t, try(t.Context(), pace, scopeOf(1, "a"), place.call))
 			time.Sleep(row.after)
 			place.asked.Store(0)

@@ -17,8 +17,8 @@ const (
 	attempts     = 4
 	firstBackoff = 200 * time.Millisecond
 	maxPause     = 30 * time.Second
-	// lastWords is how long a call whose time is over may take to say so.
-	lastWords = 100 * time.Millisecond
+	// deadlineGrace is how long a call whose time is over may take to say so.
+	deadlineGrace = 100 * time.Millisecond
 )
 
 // callsOfOne bounds the calls of one identity that are under way at a place: a place that
@@ -29,12 +29,12 @@ const callsOfOne = 8
 // to be left alone.
 type pace struct {
 	slots chan struct{}
-	// patience is for one attempt.
-	patience time.Duration
-	outages  *outages
-	mu       sync.Mutex
-	turns    map[outage.Scope]*turns    // where calls are under way, or wait for a turn
-	until    map[outage.Scope]time.Time // those that have passed are dropped
+	// callTimeout is for one attempt.
+	callTimeout time.Duration
+	outages     *outages
+	mu          sync.Mutex
+	turns       map[outage.Scope]*turns    // where calls are under way, or wait for a turn
+	until       map[outage.Scope]time.Time // those that have passed are dropped
 }
 
 // turns are those of one identity at a place.
@@ -43,9 +43,9 @@ type turns struct {
 	users int
 }
 
-func newPace(atOnce int, patience time.Duration) *pace {
+func newPace(atOnce int, callTimeout time.Duration) *pace {
 	return &pace{
-		slots: make(chan struct{}, atOnce), patience: patience,
+		slots: make(chan struct{}, atOnce), callTimeout: callTimeout,
 		outages: newOutages(0), // a lost packet is enough for the first that fails
 		turns:   map[outage.Scope]*turns{}, until: map[outage.Scope]time.Time{},
 	}
@@ -120,7 +120,7 @@ func (p *pace) leave(at outage.Scope, entered *turns) {
 
 // attempt leaves a call that does not heed its deadline, as where an SDK waits for a lock.
 func (p *pace) attempt(ctx context.Context, call call) (outage.Verdict, secret.Text, error) {
-	ctx, cancel := context.WithTimeout(ctx, p.patience)
+	ctx, cancel := context.WithTimeout(ctx, p.callTimeout)
 	defer cancel()
 	type result struct {
 		value secret.Text
@@ -137,7 +137,7 @@ func (p *pace) attempt(ctx context.Context, call call) (outage.Verdict, secret.T
 	case <-ctx.Done():
 	}
 	// Whoever heeds the deadline has better words for it.
-	timer := time.NewTimer(lastWords)
+	timer := time.NewTimer(deadlineGrace)
 	defer timer.Stop()
 	select {
 	case got := <-done:

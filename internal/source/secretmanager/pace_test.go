@@ -119,7 +119,7 @@ func TestCallsAtOnceAreBounded(t *testing.T) {
 // TestOneIdentityLeavesRoomForOthers has a hundred calls of one identity hang.
 func TestOneIdentityLeavesRoomForOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		pace, hangs, done := newPace(2*callsOfOne, time.Minute), &deaf{}, make(chan error)
+		pace, hangs, done := newPace(2*callsOfOne, time.Minute), &silentPlace{}, make(chan error)
 		for range 100 {
 			go func() { done <- try(t.Context(), pace, scopeOf(1, "a"), hangs.call) }()
 		}

@@ -5,10 +5,7 @@ import (
 	"errors"
 	"regexp"
 
-	"golang.org/x/sync/singleflight"
-
 	"github.com/leoflow/secrets-csi/internal/cache"
-	"github.com/leoflow/secrets-csi/internal/logkey"
 	"github.com/leoflow/secrets-csi/internal/outage"
 	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/provider"
@@ -30,7 +27,7 @@ type Resolver struct {
 	accounts *cache.Cache[cacheKey, map[string]string] // annotations by service account
 	sessions *cache.Cache[cacheKey, Session]
 	values   *cache.Cache[cacheKey, secret.Text]
-	flights  singleflight.Group
+	flights  flights
 	// apiServer is where annotations are read.
 	apiServer *outages
 }
@@ -90,36 +87,22 @@ type request struct {
 // else's: whoever joined it then tries with their own, once.
 func (r *Resolver) share(ctx context.Context, req request) (secret.Text, error) {
 	key := r.keyer.value(req.identity, req.ref)
-	for joined := 0; ; joined++ {
+	for again := false; ; again = true {
 		if value, found := r.values.Get(key); found {
 			return value, nil
 		}
-		led := false
-		flight := r.flights.DoChan(string(key[:]), func() (any, error) {
-			led = true
-			return r.fetch(ctx, key, req)
-		})
-		select {
-		case <-ctx.Done():
-			return secret.Text{}, givenUp(ctx)
-		case result := <-flight:
-			if errors.Is(result.Err, provider.ErrUnauthenticated) && !led && joined == 0 {
-				continue
-			}
-			value, _ := result.Val.(secret.Text)
-			return value, result.Err
+		fetched, led, err := r.flights.join(ctx, key, func() (any, error) { return r.fetch(ctx, key, req) })
+		if errors.Is(err, provider.ErrUnauthenticated) && !led && !again {
+			continue
 		}
+		value, _ := fetched.(secret.Text)
+		return value, err
 	}
 }
 
 // fetch asks the cloud. It outlives the caller that began it, because others may have
-// joined. A panic is the error of all of them: singleflight would have it end the process.
-func (r *Resolver) fetch(ctx context.Context, key cacheKey, req request) (fetched any, err error) {
-	defer func() {
-		if value := recover(); value != nil {
-			fetched, err = nil, &logkey.Panic{About: logkey.OfPanic(value)}
-		}
-	}()
+// joined.
+func (r *Resolver) fetch(ctx context.Context, key cacheKey, req request) (any, error) {
 	if value, found := r.values.Get(key); found {
 		return value, nil
 	}

@@ -400,3 +400,33 @@ func TestAPanicOfAFlightIsItsCallersError(t *testing.T) {
 	}
 	calls.Wait()
 }
+
+// Nor is a probe of the API server under way for ever that ended in a panic.
+func TestAPanicOverAServiceAccountIsItsCallersError(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ways := []func(ctx context.Context) (map[string]string, error){
+			func(ctx context.Context) (map[string]string, error) { <-ctx.Done(); return nil, ctx.Err() },
+			func(context.Context) (map[string]string, error) { panic("n33dle") },
+			func(context.Context) (map[string]string, error) { return nil, nil },
+		}
+		asked := 0
+		resolver := New(Config{
+			Clouds: map[string]Cloud{"fake": &fakeCloud{access: tells}},
+			Annotations: func(ctx context.Context, _, _ string) (map[string]string, error) {
+				asked++
+				return ways[asked-1](ctx)
+			},
+		})
+		resolve := func() error {
+			_, err := resolver.Resolve(t.Context(), podOf("ns", "a", "token"), aReference)
+			return err
+		}
+		require.ErrorIs(t, resolve(), provider.ErrUnavailable)
+		time.Sleep(retryAway)
+		var ended *logkey.Panic
+		err := resolve()
+		require.ErrorAs(t, err, &ended)
+		assert.NotContains(t, fmt.Sprint(err, ended.About), "n33dle")
+		require.NoError(t, resolve(), "another call finds out")
+	})
+}

@@ -7,17 +7,12 @@
 package export
 
 import (
-	"bytes"
-
 	"github.com/leoflow/secrets-csi/pkg/airflow"
 	"github.com/leoflow/secrets-csi/pkg/secret"
 )
 
 // MaxSize bounds a file, in bytes. A Kubernetes Secret holds a sixteenth of it.
 const MaxSize = 16 << 20
-
-// TrimMark takes away the byte order mark that some editors put before UTF-8.
-func TrimMark(content []byte) []byte { return bytes.TrimPrefix(content, []byte("\ufeff")) }
 
 // Sealed says whether a text of a file is to be kept as it stands, because only its
 // owner can open it. Nil seals nothing.

@@ -10,11 +10,11 @@ import (
 
 func splitJSON(name string, content []byte) ([]member, error) {
 	reader := jsonReader{lineStarts: lineStarts(content)}
-	if err := jsontext.Check(content); err != nil {
+	whole, err := jsontext.Parse(content)
+	if err != nil {
 		return nil, reader.fileError(name, err)
 	}
-	whole := jsontext.Trim(content)
-	if !jsontext.IsObject(whole.Value) {
+	if !whole.IsObject() {
 		return nil, &FileError{name, reader.line(whole.Offset), mappingReason}
 	}
 	root := reader.node(whole)
@@ -57,7 +57,6 @@ func (r jsonReader) fileError(name string, err error) error {
 	return &FileError{File: name, Reason: err.Error()}
 }
 
-// node reads an item whose Offset is its place in the file.
 func (r jsonReader) node(item jsontext.Item) node {
 	n := node{line: r.line(item.Offset)}
 	switch item.Value[0] {
@@ -65,14 +64,13 @@ func (r jsonReader) node(item jsontext.Item) node {
 		return r.object(n, item)
 	case '[':
 		n.kind = list
-		for _, each := range jsontext.Items(item.Value) {
-			each.Offset += item.Offset
+		for _, each := range item.Items() {
 			n.items = append(n.items, r.node(each))
 		}
 	case '"':
 		n.kind = text
 		var err error
-		if n.text, err = jsontext.Text(item.Value); err != nil {
+		if n.text, err = item.Text(); err != nil {
 			n.kind, n.text = broken, err.Error()
 		}
 	case 'n':
@@ -85,16 +83,13 @@ func (r jsonReader) node(item jsontext.Item) node {
 
 func (r jsonReader) object(n node, item jsontext.Item) node {
 	n.kind = object
-	members, err := jsontext.Members(item.Value)
+	members, err := item.Members()
 	if err != nil {
 		n.kind, n.text = broken, "holds a key that "+keyReason
 		return n
 	}
 	for _, each := range members {
-		each.Offset += item.Offset
-		n.members = append(n.members, member{
-			key: each.Key, line: r.line(item.Offset + each.KeyOffset), value: r.node(each.Item),
-		})
+		n.members = append(n.members, member{key: each.Key, line: r.line(each.KeyOffset), value: r.node(each.Item)})
 	}
 	return n
 }

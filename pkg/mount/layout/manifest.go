@@ -5,31 +5,21 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"strings"
 )
 
-// MaxManifestSize bounds what ReadManifest reads: some twenty thousand entries.
+// MaxManifestSize bounds what ParseManifest reads: some twenty thousand entries.
 const MaxManifestSize = 4 << 20
 
 // leastEntry is less than an entry takes.
 const leastEntry = 32
 
-// ErrManifest is wrapped by every error of ReadManifest that is the content's fault.
+// ErrManifest is wrapped by every error of ParseManifest.
 var ErrManifest = errors.New("unusable manifest")
 
-// ReadManifest decodes a manifest and makes sure that a reader can rely on it: this
+// ParseManifest decodes a manifest and makes sure that a reader can rely on it: this
 // code knows its schema, and every file it names lies beneath the volume.
-func ReadManifest(r io.Reader) (Manifest, error) {
-	data, err := io.ReadAll(io.LimitReader(r, MaxManifestSize+1))
-	if err != nil {
-		return Manifest{}, fmt.Errorf("reading manifest: %w", err)
-	}
-	return ParseManifest(data)
-}
-
-// ParseManifest is ReadManifest of what was read already.
 func ParseManifest(data []byte) (Manifest, error) {
 	if len(data) > MaxManifestSize {
 		return Manifest{}, fmt.Errorf("%w: over %d bytes", ErrManifest, MaxManifestSize)

@@ -1,0 +1,90 @@
+package deliver
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"github.com/leoflow/secrets-csi/pkg/provider"
+)
+
+// podsAtOnce bounds the calls of one group that are under way at once, where a provider
+// takes one pod at a time.
+const podsAtOnce = 16
+
+// askOnce asks for the whole group in one call.
+func (f *fetcher) askOnce(ctx context.Context, group []task, hand func(int, provider.Outcome)) {
+	call, err := f.admit(group)
+	if err != nil {
+		refuseGroup(group, err, hand)
+		return
+	}
+	outcomes := f.call(ctx, group)
+	f.called(ctx, group, call, outcomes)
+	for i, outcome := range outcomes {
+		hand(i, outcome)
+	}
+}
+
+// askEach asks for one pod after another, several at once. Once the first is told that
+// the provider is away, those that have not been asked for are not.
+func (f *fetcher) askEach(ctx context.Context, group []task, hand func(int, provider.Outcome)) {
+	call, err := f.admit(group)
+	if err != nil {
+		refuseGroup(group, err, hand)
+		return
+	}
+	var calls sync.WaitGroup
+	var answers answersSoFar
+	outcomes := make([]provider.Outcome, len(group))
+	slots := make(chan struct{}, podsAtOnce)
+	for i := range group {
+		slots <- struct{}{}
+		calls.Go(func() {
+			defer func() { <-slots }()
+			if outcomes[i].Err = answers.away(); outcomes[i].Err == nil {
+				outcomes[i] = f.call(ctx, group[i:i+1])[0]
+				answers.add(outcomes[i].Err)
+			}
+			hand(i, outcomes[i])
+		})
+		if call.IsProbe() && i == 0 {
+			calls.Wait() // one call finds out
+		}
+	}
+	calls.Wait()
+	f.called(ctx, group, call, outcomes)
+}
+
+// answersSoFar are those to the pods of a group that were asked for.
+type answersSoFar struct {
+	mu       sync.Mutex
+	answered bool
+	err      error
+}
+
+func (a *answersSoFar) add(err error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if errors.Is(err, provider.ErrUnavailable) {
+		a.err = err
+	} else {
+		a.answered = true
+	}
+}
+
+// away is why the provider cannot be asked, as far as is known; nil once a pod was answered.
+func (a *answersSoFar) away() error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.answered {
+		return nil
+	}
+	return a.err
+}
+
+func refuseGroup(group []task, err error, hand func(int, provider.Outcome)) {
+	for i := range group {
+		hand(i, provider.Outcome{Err: err})
+	}
+}

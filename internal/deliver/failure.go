@@ -1,0 +1,94 @@
+package deliver
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/leoflow/secrets-csi/internal/report"
+	"github.com/leoflow/secrets-csi/pkg/mount/layout"
+	"github.com/leoflow/secrets-csi/pkg/provider"
+)
+
+// howToStart is the remedy for what is denied or missing.
+const howToStart = ` (to start without an entry, write its id with a "?" after it)`
+
+// failureOf is what keeps a volume from being made: the lines of all the entries that do, in
+// one message. While one cannot be asked for, nothing is known of the volume.
+func failureOf(spec Volume, failed []layout.Entry) *report.Error {
+	away := slices.DeleteFunc(slices.Clone(failed), func(line layout.Entry) bool { return line.State != layout.Unavailable })
+	if len(away) > 0 {
+		first := max(0, slices.IndexFunc(away, func(line layout.Entry) bool { return line.Reason() != "" }))
+		message, _ := report.Describe(subject(spec), away[first:first+1])
+		failure := report.Failf(report.Unavailable, provider.ErrUnavailable, "%s", message)
+		failure.Entries = away
+		return failure
+	}
+	has := func(state layout.State) bool {
+		return slices.ContainsFunc(failed, func(line layout.Entry) bool { return line.State == state })
+	}
+	remedy, reason := howToStart, report.Invalid
+	switch {
+	case has(layout.Denied):
+		reason = report.Denied
+	case has(layout.Missing):
+		reason = report.Missing
+	}
+	if has(layout.Invalid) {
+		remedy = ""
+	}
+	short, full := report.Describe(subject(spec), failed)
+	failure := report.Failf(reason, nil, "%s%s", short, remedy)
+	failure.Entries = failed
+	if short != full {
+		failure.Full = full + remedy
+	}
+	return failure
+}
+
+// providerError says of a whole failed fetch whose turn it is.
+func providerError(spec Volume, err error) error {
+	switch {
+	case errors.Is(err, provider.ErrUnauthenticated):
+		return report.Failf(report.Unauthenticated, err, "%s refused the token of service account %s/%s: %v",
+			spec.Provider, spec.Pod.Namespace, spec.Pod.ServiceAccount, err)
+	case errors.Is(err, provider.ErrDenied):
+		return report.Failf(report.Denied, err, "%s refused service account %s/%s: %v",
+			spec.Provider, spec.Pod.Namespace, spec.Pod.ServiceAccount, err)
+	case errors.Is(err, provider.ErrUnavailable), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		return report.Failf(report.Unavailable, err, "%s cannot be asked now: %v", spec.Provider, err)
+	default:
+		return report.Failf(report.Internal, err, "fetching from %s: %v", spec.Provider, err)
+	}
+}
+
+// failureOfShares is that of a share which cannot be had now, or else what all shares say that
+// failed; nil if none did.
+func failureOfShares(ends []ending) error {
+	var all *report.Error
+	for _, one := range ends {
+		if one.err == nil {
+			continue
+		}
+		failure := report.Failf(report.Internal, one.err, "%v", one.err)
+		_ = errors.As(one.err, &failure)
+		switch {
+		case failure.Reason == report.Unavailable:
+			return failure
+		case all == nil:
+			all = failure
+		default:
+			joined := report.Failf(all.Reason, errors.Join(all, failure), "%s; %s", all.Message, failure.Message)
+			if all.Full != "" || failure.Full != "" {
+				joined.Full = cmp.Or(all.Full, all.Message) + "; " + cmp.Or(failure.Full, failure.Message)
+			}
+			joined.Entries = slices.Concat(all.Entries, failure.Entries)
+			all = joined
+		}
+	}
+	if all == nil {
+		return nil
+	}
+	return all
+}

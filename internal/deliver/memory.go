@@ -1,0 +1,106 @@
+package deliver
+
+import (
+	"iter"
+	"slices"
+	"time"
+
+	"github.com/leoflow/secrets-csi/internal/cache"
+	"github.com/leoflow/secrets-csi/pkg/entry"
+	"github.com/leoflow/secrets-csi/pkg/provider"
+	"github.com/leoflow/secrets-csi/pkg/secret"
+)
+
+// mostRemembered bounds the copies of a node, in bytes.
+const mostRemembered = 8 << 20
+
+// memory is what this node was lately given, by identity and request (groupKey), so
+// that a new pod can be given the same while the provider cannot be asked. A copy's
+// values are overwritten when it expires or is replaced.
+type memory struct {
+	grace  time.Duration
+	copies *cache.Cache[string, *memo]
+}
+
+func newMemory(grace time.Duration) memory {
+	return memory{grace, cache.New[string](mostRemembered, (*memo).wipe)}
+}
+
+// put takes in the answers to one call, which was for pods of one identity. A refusal
+// of any of them ends the copy: what the identity may have is then for the provider
+// alone to say.
+func (m *memory) put(key string, outcomes []provider.Outcome, fetched time.Time) {
+	if m.grace == 0 || unanswered(outcomes) != nil {
+		return
+	}
+	if slices.ContainsFunc(outcomes, func(o provider.Outcome) bool { return o.Err != nil }) {
+		m.copies.Drop(key)
+		return
+	}
+	made := newMemo(outcomes[0].Entries, fetched)
+	m.copies.Put(key, made, made.size, m.grace)
+}
+
+// get returns a copy that has not expired, and when it was fetched.
+func (m *memory) get(key string) (entries []entry.Entry, fetched time.Time, found bool) {
+	found = m.grace > 0 && m.copies.Use(key, func(kept *memo) { entries, fetched = kept.restore(), kept.fetched })
+	return entries, fetched, found
+}
+
+// entrySize is what an entry of a memo is reckoned to take besides its values, in bytes.
+const entrySize = 512
+
+// memo is one answer, its values apart from the rest so that they can be wiped.
+type memo struct {
+	skeleton []entry.Entry
+	values   [][]byte
+	size     int
+	fetched  time.Time
+}
+
+func newMemo(entries []entry.Entry, fetched time.Time) *memo {
+	made := &memo{skeleton: clone(entries), size: entrySize * len(entries), fetched: fetched}
+	for value := range values(made.skeleton) {
+		made.values = append(made.values, []byte(value.Reveal()))
+		made.size += value.Len()
+		*value = secret.Text{}
+	}
+	return made
+}
+
+func (m *memo) restore() []entry.Entry {
+	entries, next := clone(m.skeleton), 0
+	for value := range values(entries) {
+		*value = secret.New(string(m.values[next]))
+		next++
+	}
+	return entries
+}
+
+func (m *memo) wipe() {
+	for _, value := range m.values {
+		clear(value)
+	}
+}
+
+// clone shares no memory with entries that holds a secret.
+func clone(entries []entry.Entry) []entry.Entry {
+	cloned := make([]entry.Entry, len(entries))
+	for i, e := range entries {
+		cloned[i] = e.Clone()
+	}
+	return cloned
+}
+
+// values yields every secret of the entries, in an order that depends on their shape alone.
+func values(entries []entry.Entry) iter.Seq[*secret.Text] {
+	return func(yield func(*secret.Text) bool) {
+		for i := range entries {
+			for value := range entries[i].Secrets() {
+				if !yield(value) {
+					return
+				}
+			}
+		}
+	}
+}

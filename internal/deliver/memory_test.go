@@ -1,0 +1,169 @@
+package deliver
+
+import (
+	"strconv"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/leoflow/secrets-csi/internal/report"
+	"github.com/leoflow/secrets-csi/internal/schedule"
+	"github.com/leoflow/secrets-csi/pkg/entry"
+	"github.com/leoflow/secrets-csi/pkg/mount"
+	"github.com/leoflow/secrets-csi/pkg/provider"
+	"github.com/leoflow/secrets-csi/pkg/provider/providertest"
+	"github.com/leoflow/secrets-csi/pkg/secret"
+)
+
+const grace = time.Hour
+
+// graceful is a rig with an offline grace that has served one pod.
+func graceful(t *testing.T, test func(t *testing.T, r *rig)) {
+	t.Helper()
+	rotated(t, func(r *rig) { r.fetcher.memory.grace = grace }, func(t *testing.T, r *rig) {
+		require.NoError(t, r.Publish(t.Context(), r.volume(t, "first")))
+		test(t, r)
+	})
+}
+
+func TestANewPodIsServedFromMemoryWhileTheProviderIsAway(t *testing.T) {
+	graceful(t, func(t *testing.T, r *rig) {
+		given := time.Now()
+		time.Sleep(5 * time.Minute)
+		r.fake.Fail(provider.ErrUnavailable)
+		v := r.volume(t, "second")
+		require.NoError(t, r.Publish(t.Context(), v))
+
+		assert.Equal(t, firstURI, read(t, v, "connections/warehouse"))
+		assert.Equal(t, "north", read(t, v, "variables/region"))
+		shown, err := mount.Current(v.TargetPath)
+		require.NoError(t, err)
+		assert.True(t, shown.Manifest.Offline)
+		assert.WithinDuration(t, given, shown.Manifest.Fetched, time.Minute, "not when the pod was served")
+		assert.WithinDuration(t, given, shown.Confirmed, time.Minute)
+		health := must(r.Health(v.ID))
+		assert.True(t, health.Offline)
+		assert.Contains(t, health.Problem, "the files are what this node was given for a pod like this one")
+
+		r.fake.Fail(nil)
+		time.Sleep(2*schedule.MaxBackoff + schedule.ResyncSpread)
+		synctest.Wait()
+		shown, err = mount.Current(v.TargetPath)
+		require.NoError(t, err)
+		assert.False(t, shown.Manifest.Offline)
+		assert.Empty(t, must(r.Health(v.ID)).Problem)
+	})
+}
+
+func TestMemoryServesNobodyElse(t *testing.T) {
+	for name, change := range map[string]func(*rig, *Volume){
+		"another service account": func(_ *rig, v *Volume) { v.Pod.ServiceAccount = "report" },
+		"another namespace":       func(_ *rig, v *Volume) { v.Pod.Namespace = "elsewhere" },
+		"another's tokens": func(_ *rig, v *Volume) {
+			v.Pod.Token = providertest.Token(v.Pod.Namespace, "report", "of-another")
+		},
+		"another request": func(_ *rig, v *Volume) { v.Variables = Wanted{} },
+		"after the grace": func(r *rig, _ *Volume) {
+			r.fake.Fail(provider.ErrUnavailable)
+			time.Sleep(grace)
+		},
+		"after a refusal": func(r *rig, _ *Volume) {
+			r.fake.Fail(provider.ErrDenied)
+			r.fake.Notify(provider.Change{All: true})
+			time.Sleep(schedule.ResyncSpread)
+			synctest.Wait()
+		},
+		"with the grace off": func(r *rig, _ *Volume) { r.fetcher.memory.grace = 0 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			graceful(t, func(t *testing.T, r *rig) {
+				v := r.volume(t, "second")
+				change(r, &v)
+				r.fake.Fail(provider.ErrUnavailable)
+				time.Sleep(time.Second)
+				assert.Equal(t, report.Unavailable, reasonOf(t, r.Publish(t.Context(), v)))
+			})
+		})
+	}
+}
+
+// A pod that only says that it is of a service account neither fills that one's memory nor
+// ends it.
+func TestNobodyElseFillsOrEndsAMemory(t *testing.T) {
+	for name, trouble := range map[string]func(*rig){
+		"fills": func(r *rig) { r.fake.SetConnection(warehouse("second")) },
+		"ends":  func(r *rig) { r.fake.Fail(provider.ErrDenied) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			graceful(t, func(t *testing.T, r *rig) {
+				require.NoError(t, r.Unpublish(t.Context(), "csi-first", r.volume(t, "first").TargetPath))
+				trouble(r)
+				thief := r.volume(t, "thief")
+				thief.Pod.Token = providertest.Token("airflow", "report", "of-another")
+				_ = r.Publish(t.Context(), thief)
+
+				r.fake.Fail(provider.ErrUnavailable)
+				time.Sleep(time.Second)
+				v := r.volume(t, "second")
+				require.NoError(t, r.Publish(t.Context(), v))
+				assert.Equal(t, firstURI, read(t, v, "connections/warehouse"))
+			})
+		})
+	}
+}
+
+func outcomeOf(value string) []provider.Outcome {
+	connection := warehouse(value)
+	return []provider.Outcome{{Entries: []entry.Entry{
+		entry.OfConnection(connection, "1"), entry.OfVariable("region", secret.New("north"), "1"),
+	}}}
+}
+
+func TestACopyIsWhatWasGivenAndWipedInTheEnd(t *testing.T) {
+	for name, end := range map[string]func(*memory){
+		"expired":  func(*memory) { time.Sleep(grace); synctest.Wait() },
+		"replaced": func(m *memory) { m.put("key", outcomeOf("second"), time.Now()) },
+		"refused":  func(m *memory) { m.put("key", []provider.Outcome{{Err: provider.ErrDenied}}, time.Now()) },
+		"one of a group refused": func(m *memory) {
+			m.put("key", append(outcomeOf("second"), provider.Outcome{Err: provider.ErrUnauthenticated}), time.Now())
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				m := newMemory(grace)
+				m.put("key", outcomeOf("first"), time.Now())
+				result, _, found := m.get("key")
+				require.True(t, found)
+				assert.Equal(t, outcomeOf("first")[0].Entries, result)
+				var held [][]byte
+				require.True(t, m.copies.Use("key", func(kept *memo) { held = kept.values }))
+				end(&m)
+				require.Len(t, held, 2)
+				for _, value := range held {
+					assert.Equal(t, make([]byte, len(value)), value)
+				}
+			})
+		})
+	}
+}
+
+func TestMemoryIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMemory(grace)
+		for i := range 100 {
+			m.put(strconv.Itoa(i), outcomeOf(strings.Repeat("x", mostRemembered/10)), time.Now())
+			time.Sleep(time.Second)
+		}
+		assert.Equal(t, 9, m.copies.Len())
+		assert.True(t, m.copies.Use("99", func(*memo) {}), "the newest are kept")
+		m.put("huge", outcomeOf(strings.Repeat("x", mostRemembered)), time.Now())
+		assert.False(t, m.copies.Use("huge", func(*memo) {}))
+		time.Sleep(grace)
+		synctest.Wait()
+		assert.Zero(t, m.copies.Len())
+	})
+}

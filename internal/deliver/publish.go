@@ -1,0 +1,120 @@
+package deliver
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/leoflow/secrets-csi/internal/logkey"
+	"github.com/leoflow/secrets-csi/internal/report"
+	"github.com/leoflow/secrets-csi/pkg/mount"
+	"github.com/leoflow/secrets-csi/pkg/mount/layout"
+)
+
+// Publish makes the volume hold what it asks for. It is a level trigger: called again
+// for a live volume it takes in what is newer, the token mostly, has Run look where there is
+// reason to, and returns nil. The pods that wait for their files go first.
+//
+// Errors are *Error, and leave what the volume shows as it was.
+func (d *Deliverer) Publish(ctx context.Context, spec Volume) error {
+	v, err := d.adopt(spec)
+	if err != nil {
+		return err
+	}
+	if d.set.isLive(v) {
+		if !hasLostFiles(spec.TargetPath) {
+			d.trigger()
+			return nil
+		}
+		d.set.lose(v)
+	}
+	err = d.deliverNew(ctx, d.set.begin(v))
+	if err != nil {
+		d.set.forgetUnlessLive(v)
+	}
+	return err
+}
+
+// adopt holds the target path, so that what it recalls is not being taken away.
+func (d *Deliverer) adopt(spec Volume) (*volume, error) {
+	defer d.targets.lock(spec.TargetPath)()
+	return d.set.adopt(spec, d.recall(spec))
+}
+
+// recall tells what a volume shows that this process does not know, from before a
+// restart.
+func (d *Deliverer) recall(spec Volume) report.Health {
+	if d.set.find(spec.ID) != nil {
+		return report.Health{}
+	}
+	shown, err := mount.Current(spec.TargetPath)
+	if err != nil {
+		return report.Health{}
+	}
+	return report.Health{Generation: shown.Manifest.Generation, Confirmed: shown.Confirmed, Offline: shown.Manifest.Offline}
+}
+
+// Unpublish takes away what is published at the target path, whichever volume that is:
+// its files, its mount and its directory. It is idempotent, and needs no more than the
+// path for a volume that this process has never seen.
+func (d *Deliverer) Unpublish(_ context.Context, volumeID, targetPath string) error {
+	defer d.targets.lock(targetPath)()
+	if v := d.set.remove(targetPath); v != nil && v.spec.ID != volumeID {
+		d.Log.With(subject(v.spec).LogAttrs()...).Warn("unpublished under another id", logkey.Path, targetPath)
+	}
+	err := mount.Unmount(targetPath)
+	switch {
+	case errors.Is(err, mount.ErrNotEmpty), errors.Is(err, mount.ErrTarget):
+		// Nothing of ours is there. An error would have kubelet ask for ever, and keep the
+		// pod; what may become of the rest is for kubelet, which removes what is at the path.
+		d.Log.Warn("left what is at the target path", logkey.VolumeID, volumeID, logkey.Path, targetPath, logkey.Error, err)
+	case err != nil:
+		return report.Failf(mountReason(err), err, "ending the volume: %v", err)
+	}
+	return nil
+}
+
+// IsPublished tells whether a complete generation of the volume is at path, also if it was the
+// process before this one that put it there.
+func (d *Deliverer) IsPublished(volumeID, path string) bool {
+	has, err := hasFiles(path)
+	return err == nil && has && d.set.isAt(volumeID, path)
+}
+
+// hasLostFiles reports whether the files that a volume is known to have had are gone. If it cannot
+// be told, for want of file descriptors say, they stand still.
+func hasLostFiles(path string) bool {
+	has, err := hasFiles(path)
+	return !has && err == nil
+}
+
+// hasFiles reports whether a complete generation is at path.
+func hasFiles(path string) (bool, error) {
+	mounted, err := mount.IsMounted(path)
+	if errors.Is(err, mount.ErrForeign) || errors.Is(err, mount.ErrTarget) {
+		return false, nil
+	}
+	if err != nil || !mounted {
+		return false, err
+	}
+	_, err = os.Lstat(filepath.Join(path, layout.DataLink))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+func mountReason(err error) report.Reason {
+	switch {
+	case errors.Is(err, mount.ErrTarget), errors.Is(err, mount.ErrForeign), errors.Is(err, mount.ErrNotEmpty):
+		return report.BadTarget
+	case errors.Is(err, mount.ErrNotMounted):
+		return report.Missing
+	case errors.Is(err, mount.ErrFull):
+		return report.NoSpace
+	default:
+		return report.Internal
+	}
+}

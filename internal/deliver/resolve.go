@@ -1,0 +1,177 @@
+package deliver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/leoflow/secrets-csi/internal/logkey"
+	"github.com/leoflow/secrets-csi/internal/policy"
+	"github.com/leoflow/secrets-csi/pkg/entry"
+	"github.com/leoflow/secrets-csi/pkg/mount"
+	"github.com/leoflow/secrets-csi/pkg/mount/layout"
+	"github.com/leoflow/secrets-csi/pkg/provider"
+	"github.com/leoflow/secrets-csi/pkg/secret"
+)
+
+const (
+	// resolvesAtOnce bounds the references of one volume that are resolved at once, because
+	// each takes as long as a cloud does.
+	resolvesAtOnce = 16
+	// patience is how long the delivery of a live volume waits for references. What has not
+	// come by then stays as it is, and is asked for again soon: a Resolver goes on.
+	patience = 500 * time.Millisecond
+	// haste is the patience of a delivery that takes something away: enough for references
+	// that the Resolver has the answer to.
+	haste = 50 * time.Millisecond
+	// patientFailures is after how many deliveries that waited in vain an entry says so.
+	patientFailures = 3
+)
+
+// decider has the policy decide on entries, and resolves the references that it leaves.
+type decider struct {
+	*Config
+	guard guard
+	// apply is policy.Apply.
+	apply func(*entry.Entry)
+	// versions are of what references point at.
+	versions provider.Versions
+}
+
+// decide runs the policy over every connection of an answer, and resolves what it leaves
+// references of. A connection that it fails is refused and touches no other; only an answer
+// without entries and a panic of the Resolver's are errors.
+func (d decider) decide(ctx context.Context, t task, from provider.Outcome) ([]entry.Entry, error) {
+	if from.Err != nil {
+		return nil, providerError(t.spec, from.Err)
+	}
+	entries := slices.Clone(from.Entries) // the answer may be remembered
+	var referring []int
+	for i := range entries {
+		e := &entries[i]
+		if e.State == entry.Delivered {
+			e.Source = t.spec.Provider
+		}
+		d.apply(e)
+		if e.Reference != nil && e.State == entry.Delivered {
+			referring = append(referring, i)
+		}
+	}
+	return entries, d.resolveAll(ctx, t, entries, referring)
+}
+
+// resolved is an entry after its reference has been resolved, or why that ended in a panic.
+type resolved struct {
+	at int
+	entry.Entry
+	err error
+}
+
+// resolveAll resolves references side by side. A new volume waits for all of them, and gives
+// up at the first that cannot be had now. A live one waits for none longer than its
+// patience. What nobody waited for is unavailable, for no reason: see isAwaited.
+func (d decider) resolveAll(ctx context.Context, t task, entries []entry.Entry, referring []int) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	made := make(chan resolved, len(referring))
+	slots := make(chan struct{}, resolvesAtOnce)
+	for _, i := range referring {
+		one := resolved{at: i, Entry: entries[i]}
+		entries[i].Refuse(entry.Unavailable, "")
+		go func() {
+			one.err = d.guard.run(t.spec, func() error { return d.resolve(ctx, t.spec.Pod, &one.Entry, slots) })
+			made <- one
+		}()
+	}
+	var waited <-chan time.Time
+	if t.live && len(referring) > 0 {
+		timer := time.NewTimer(patienceOf(t, entries))
+		defer timer.Stop()
+		waited = timer.C
+	}
+	for range referring {
+		select {
+		case one := <-made:
+			if one.err != nil {
+				return one.err
+			}
+			entries[one.at] = one.Entry
+			if !t.live && one.State == entry.Unavailable {
+				return nil
+			}
+		case <-waited:
+			giveUp(t, entries)
+			return nil
+		}
+	}
+	return nil
+}
+
+// patienceOf is little where the volume still shows what it is to lose.
+func patienceOf(t task, entries []entry.Entry) time.Duration {
+	given := givenOf(entries)
+	shown, err := mount.Current(t.spec.TargetPath)
+	leaves := func(line layout.Entry) bool { return line.State == layout.Delivered && !given[line.Name()] }
+	if err == nil && slices.ContainsFunc(t.own(shown.Manifest.Entries), leaves) {
+		return haste
+	}
+	return patience
+}
+
+// giveUp has what was waited for in vain again and again say so.
+func giveUp(t task, entries []entry.Entry) {
+	for i := range entries {
+		if t.begun.Failures >= patientFailures && isAwaited(entries[i].Entry) {
+			entries[i].Refuse(entry.Unavailable, noAnswer)
+		}
+	}
+}
+
+var noAnswer = "resolving reference: no answer within " + patience.String() + "; it is asked again"
+
+// isAwaited tells the line of an entry whose reference is still being resolved.
+func isAwaited(line layout.Entry) bool {
+	return line.State == entry.Unavailable && (line.Reason() == "" || line.Reason() == noAnswer)
+}
+
+// resolve fetches what an entry's reference points at, under the pod's identity, and has the
+// policy put it in its place. Its error is a panic of the Resolver's.
+func (d decider) resolve(ctx context.Context, pod provider.Identity, e *entry.Entry, slots chan struct{}) error {
+	reference := *e.Reference
+	value, err := d.fetchSecret(ctx, pod, reference, slots)
+	if ended := (*logkey.Panic)(nil); errors.As(err, &ended) {
+		return err
+	}
+	if err != nil {
+		state := entry.Invalid
+		if errors.Is(err, provider.ErrUnavailable) {
+			state = entry.Unavailable
+		}
+		e.Refuse(state, fmt.Sprintf("field %q: resolving reference: %v", reference.Field, err))
+		return nil
+	}
+	policy.Complete(e, value)
+	if e.State == entry.Delivered {
+		// The latest may change while the reference to it does not.
+		e.Version += "+" + d.versions.Of(e.Name(), value.Reveal())
+	}
+	return nil
+}
+
+func (d decider) fetchSecret(ctx context.Context, pod provider.Identity, reference entry.Reference, slots chan struct{}) (secret.Text, error) {
+	if d.Resolver == nil {
+		return secret.Text{}, errors.New("references into " + reference.Cloud + " are not enabled on this node; have them enabled, or go keyless")
+	}
+	select {
+	case slots <- struct{}{}:
+		defer func() { <-slots }()
+	case <-ctx.Done():
+		return secret.Text{}, provider.ErrUnavailable
+	}
+	started := time.Now()
+	value, err := d.Resolver.Resolve(ctx, pod, reference)
+	d.Observer.Resolved(reference.Cloud, errorWord(err), time.Since(started))
+	return value, err
+}

@@ -1,0 +1,56 @@
+package deliver
+
+import (
+	"context"
+	"time"
+
+	"github.com/leoflow/secrets-csi/internal/report"
+	"github.com/leoflow/secrets-csi/pkg/provider"
+)
+
+// staleAfter is how old the share's last confirmation may grow before its readers should doubt
+// it. Nothing changes that.
+func (s *set) staleAfter(spec Volume) time.Duration { return s.schedule.StaleAfter(spec.Refresh) }
+
+func (s *set) isStale(one *share) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.staleAt(one, time.Now())
+}
+
+// staleAt reports whether readers of the share's files should doubt them.
+func (s *set) staleAt(one *share, now time.Time) bool {
+	return one.health.Generation > 0 && now.Sub(one.health.Confirmed) > s.staleAfter(one.spec)
+}
+
+// turnedStale are the shares that have become stale since it was last called.
+func (s *set) turnedStale(now time.Time) (turned []*share) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, one := range s.shares {
+		if one.events.TurnedStale(s.staleAt(one, now)) {
+			turned = append(turned, one)
+		}
+	}
+	return turned
+}
+
+// reportStale tells the pods whose files have just become so old that they are in doubt, and has
+// their manifests say so where their source cannot be asked. One that answers, and refuses, has
+// them say so when it next does.
+func (d *Deliverer) reportStale(ctx context.Context) {
+	for _, one := range d.set.turnedStale(time.Now()) {
+		spec, health := d.set.look(one)
+		message := "the files were last confirmed " + health.Age() + " ago"
+		if full, known := d.Health(spec.ID); known && full.Problem != "" {
+			message = full.Problem
+		}
+		d.Recorder.Record(subject(spec), report.EventVolumeStale, message)
+		if why := d.fetcher.whyAway(spec); why != nil {
+			if begun, idle := d.set.beginIdle(one); idle {
+				from := answer{Outcome: provider.Outcome{Err: why}, fetched: time.Now()}
+				_ = d.fill(ctx, []task{begun}, []answer{from}) // which reports it
+			}
+		}
+	}
+}

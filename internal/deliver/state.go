@@ -1,0 +1,91 @@
+package deliver
+
+import (
+	"time"
+
+	"github.com/leoflow/secrets-csi/internal/report"
+	"github.com/leoflow/secrets-csi/internal/schedule"
+	"github.com/leoflow/secrets-csi/pkg/mount"
+)
+
+// Health tells how a live volume is; false if this process does not know it.
+func (d *Deliverer) Health(volumeID string) (report.Health, bool) {
+	v := d.set.find(volumeID)
+	if v == nil {
+		return report.Health{}, false
+	}
+	var health report.Health
+	for i, share := range d.set.sharesOf(v) {
+		spec, ofShare := d.set.look(share)
+		if why := d.fetcher.whyAway(spec); why != nil && ofShare.Problem == "" {
+			ofShare.Problem = providerError(spec, why).Error()
+		}
+		if i == 0 {
+			health = ofShare
+			continue
+		}
+		health = health.And(ofShare)
+	}
+	if health.Problem != "" && health.Generation > 0 {
+		health.Problem += "; the files were last confirmed " + health.Age() + " ago"
+	}
+	return health, true
+}
+
+// Usage is what a volume takes up.
+type Usage = mount.Usage
+
+// Stats measures the volume at path. The error's reason is Missing where no volume of
+// ours is mounted.
+func (*Deliverer) Stats(path string) (Usage, error) {
+	usage, err := mount.Stats(path)
+	if err != nil {
+		return Usage{}, report.Failf(mountReason(err), err, "measuring the volume: %v", err)
+	}
+	return usage, nil
+}
+
+// Census is the state of every volume that shows files.
+func (d *Deliverer) Census() []report.State {
+	d.set.mu.Lock()
+	defer d.set.mu.Unlock()
+	now := time.Now()
+	states := make([]report.State, 0, len(d.set.shares))
+	for _, one := range d.set.shares {
+		if one.health.Generation == 0 {
+			continue
+		}
+		states = append(states, report.State{
+			Source: one.spec.Provider, TargetPath: one.spec.TargetPath, Confirmed: one.health.Confirmed,
+			Stale: d.set.staleAt(one, now), Offline: one.health.Offline, Held: one.health.Held > 0,
+		})
+	}
+	return states
+}
+
+// Unclaimed counts the volumes on this node that kubelet has not published since this
+// process began. They were there before it, and it has no token to keep them fresh.
+func (d *Deliverer) Unclaimed() (count int, err error) {
+	mounted, err := mount.List()
+	d.set.mu.Lock()
+	defer d.set.mu.Unlock()
+	for _, info := range mounted {
+		if d.set.byTarget[info.Target] == nil {
+			count++
+		}
+	}
+	return count, err
+}
+
+// Unreachable names the providers that cannot be asked at present, and says why.
+func (d *Deliverer) Unreachable() map[string]string {
+	found := map[string]string{}
+	d.set.plan(func(plan *schedule.Schedule) {
+		for name := range d.Providers {
+			if err := plan.Away(name, time.Now()); err != nil {
+				found[name] = err.Error()
+			}
+		}
+	})
+	return found
+}

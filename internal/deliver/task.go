@@ -1,0 +1,135 @@
+package deliver
+
+import (
+	"slices"
+	"time"
+
+	"github.com/leoflow/secrets-csi/internal/report"
+	"github.com/leoflow/secrets-csi/internal/schedule"
+	"github.com/leoflow/secrets-csi/pkg/mount"
+	"github.com/leoflow/secrets-csi/pkg/mount/layout"
+)
+
+// task is one delivery of one share.
+type task struct {
+	*share
+	begun schedule.Delivery
+	// spec and key are the share's as the delivery began, others the specs of the volume's
+	// other shares.
+	spec   Volume
+	key    string
+	others []Volume
+	// live is set if the volume showed files then, podWaits if a pod that starts waits for it.
+	live, podWaits bool
+}
+
+func (s *share) task(begun schedule.Delivery) task {
+	made := task{share: s, begun: begun, spec: s.spec, key: s.key, live: begun.HasFiles}
+	for _, other := range s.of.shares {
+		if other != s {
+			made.others = append(made.others, other.spec)
+		}
+	}
+	return made
+}
+
+// begin starts the delivery of all shares of a volume, for which a pod waits. Each one's end must be recorded.
+func (s *set) begin(v *volume) (tasks []task) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, one := range v.shares {
+		id := one.id()
+		if v.gone { // and another may have its id
+			id = ""
+		}
+		begun := one.task(s.schedule.Begin(id, time.Now()))
+		begun.podWaits = true
+		tasks = append(tasks, begun)
+	}
+	return tasks
+}
+
+// beginIdle starts a delivery of the share, unless one is under way, which knows more.
+func (s *set) beginIdle(one *share) (begun task, idle bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if one.of.gone || !s.schedule.IsIdle(one.id()) {
+		return task{}, false
+	}
+	return one.task(s.schedule.Begin(one.id(), time.Now())), true
+}
+
+// takeDue begins the deliveries that are due, in groups that can share one fetch, and tells
+// how long until the next are.
+func (s *set) takeDue(now time.Time) (groups [][]task, wait time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	due, wait := s.schedule.Due(now)
+	for _, work := range due {
+		group := make([]task, len(work))
+		for i, begun := range work {
+			group[i] = s.shares[begun.ID].task(begun)
+		}
+		groups = append(groups, group)
+	}
+	return groups, wait
+}
+
+// end takes in how a delivery went.
+func (s *set) end(t task, made report.Report) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t.health = t.health.After(made)
+	s.schedule.Ended(t.begun, schedule.Ended{
+		Failed: made.Failure != nil || made.Offline || made.Late, Changed: made.Changed, HasFiles: t.health.Generation > 0,
+	}, time.Now())
+}
+
+// plan calls do with the schedule, which nobody else has meanwhile.
+func (s *set) plan(do func(plan *schedule.Schedule)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	do(s.schedule)
+}
+
+// known is what is known of a share just before it is placed: how it is, whether its volume was
+// unpublished meanwhile, and when all of the volume was last known to be right, if the share was at
+// the time given.
+func (s *set) known(t task, fetched time.Time) (health report.Health, gone bool, confirmed time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, other := range t.of.shares {
+		if other != t.share && other.health.Generation > 0 && other.health.Confirmed.Before(fetched) {
+			fetched = other.health.Confirmed
+		}
+	}
+	return t.health, t.of.gone, fetched
+}
+
+// own leaves out the lines of the other shares, which report them.
+func (t task) own(lines []layout.Entry) []layout.Entry {
+	if len(t.others) == 0 {
+		return lines
+	}
+	others := setOf(t.others...)
+	return slices.DeleteFunc(slices.Clone(lines), func(line layout.Entry) bool { return others.Has(line.Name()) })
+}
+
+// carried are the entries of the volume's other shares, which stay as they stand. The target
+// path is locked, so that no other share is being placed.
+func (t task) carried() (entries []mount.Entry) {
+	if len(t.others) == 0 {
+		return nil
+	}
+	shown, err := mount.Current(t.spec.TargetPath)
+	if err != nil {
+		return nil // nothing stands
+	}
+	others := setOf(t.others...)
+	for _, line := range shown.Manifest.Entries {
+		if others.Has(line.Name()) {
+			entries = append(entries, mount.Entry{Entry: layout.Entry{Kind: line.Kind, ID: line.ID}, Hold: true})
+		}
+	}
+	return entries
+}
