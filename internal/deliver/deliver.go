@@ -19,7 +19,7 @@ const volumesAtOnce = 4
 //  2. run the policy over each volume's entries, and resolve what it leaves references of;
 //  3. render them;
 //  4. decide by their states what the volume is to hold, or that it cannot be made;
-//  5. place that: the tmpfs if there is none yet, and one swap if anything differs.
+//  5. place that: in one swap if anything differs, in a new volume by mounting it.
 //
 // A volume whose delivery fails keeps its files, but for those that were taken away.
 func (d *Deliverer) deliver(ctx context.Context, group []task) {
@@ -34,6 +34,8 @@ func (d *Deliverer) deliver(ctx context.Context, group []task) {
 // deliverNew makes a volume that a pod waits for, of all its shares in one swap.
 func (d *Deliverer) deliverNew(ctx context.Context, tasks []task) error {
 	answers := make([]answer, len(tasks))
+	tasks[0].blank = d.newBlank(tasks[0].spec)
+	defer tasks[0].blank.drop()
 	fetch := func(i int) {
 		d.fetcher.fetch(ctx, tasks[i:i+1], func(_ int, from answer) { answers[i] = from }) // 1
 	}

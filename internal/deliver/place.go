@@ -44,7 +44,7 @@ func (d *Deliverer) place(tasks []task, c content, from answer) (placement, erro
 	} else if len(tasks) == 1 {
 		entries = slices.Concat(entries, t.carried())
 	}
-	written, err := d.write(t, mount.Content{
+	written, err := write(t, mount.Content{
 		Entries: entries, Rest: c.rest,
 		Manifest: layout.Manifest{
 			Fetched: ofAll.UTC(), StaleAfter: int64(d.set.staleAfter(t.spec) / time.Second),
@@ -71,26 +71,14 @@ func (d *Deliverer) place(tasks []task, c content, from answer) (placement, erro
 // files: to tell whose mount that is may take reading the list of all mounts, which is not
 // for each volume of each rotation; nobody else's has a generation, and Write refuses a
 // target without a tmpfs.
-func (d *Deliverer) write(t task, content mount.Content) (mount.Outcome, error) {
+func write(t task, content mount.Content) (mount.Outcome, error) {
 	target := t.spec.TargetPath
-	if _, err := os.Lstat(filepath.Join(target, layout.DataLink)); err != nil {
-		if !t.podWaits {
-			return mount.Outcome{}, failAt(target, "making the volume", fmt.Errorf("%w: the next publish brings it back", mount.ErrNotMounted))
+	if t.blank != nil {
+		if made, mounted, err := t.blank.mount(target, content); err != nil || mounted {
+			return made, err
 		}
-		blank, err := d.mounter.Blank(mount.Options{SizeBytes: d.VolumeSize})
-		if err != nil {
-			return mount.Outcome{}, failAt(target, "making the volume", err)
-		}
-		defer blank.Close()
-		made, err := blank.Fill(content)
-		if err != nil {
-			return mount.Outcome{}, failAt(target, "filling the volume", err)
-		}
-		if mounted, err := blank.Mount(target); err != nil {
-			return mount.Outcome{}, failAt(target, "making the volume", err)
-		} else if mounted {
-			return made, nil
-		}
+	} else if _, err := os.Lstat(filepath.Join(target, layout.DataLink)); err != nil {
+		return mount.Outcome{}, failAt(target, "making the volume", fmt.Errorf("%w: the next publish brings it back", mount.ErrNotMounted))
 	}
 	made, err := mount.Write(target, content)
 	if err != nil {
