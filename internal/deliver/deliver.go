@@ -27,6 +27,8 @@ func (d *Deliverer) deliver(ctx context.Context, group []task) {
 // deliverNew makes a volume that a pod waits for, of all its shares in one swap.
 func (d *Deliverer) deliverNew(ctx context.Context, tasks []task) error {
 	answers := make([]answer, len(tasks))
+	tasks[0].blank = d.newBlank(tasks[0].spec)
+	defer tasks[0].blank.drop()
 	fetch := func(i int) {
 		d.fetcher.fetch(ctx, tasks[i:i+1], func(_ int, from answer) { answers[i] = from }) // 1
 	}

@@ -21,6 +21,8 @@ type task struct {
 	others []Volume
 	// live is set if the volume showed files then, podWaits if a pod that starts waits for it.
 	live, podWaits bool
+	// blank is what a new volume is made of, in the task of its first share.
+	blank *blank
 }
 
 func (s *share) task(begun schedule.Delivery) task {
