@@ -150,6 +150,7 @@ func TestPublishRefusesBadAttributes(t *testing.T) {
 			field+`.connections: item 2: it looks like a connection; write its id, and change the password if there was one`),
 		invalid("pasted connection in JSON", attribute("connections", `{"conn_type": "http", "password": "`+warehousePassword+`"}`),
 			field+`.connections: item 1: it looks like a connection; write its id, and change the password if there was one`),
+		invalid("no name", attribute("", "a"), field+`[""]: is not an attribute; there are connections, variables, source, format, mode, refresh`),
 		invalid("white space inside", attribute("connections", "a b"),
 			field+`.connections: item 1: checking conn_id "a b": character ' ' at byte 2 is not allowed; Airflow allows letters, digits and _ # ! ( ) - . : / \`),
 		invalid("NUL", attribute("connections", "a\x00b"),
