@@ -222,6 +222,25 @@ func TestANewVolumeFitsWholeOrNotAtAll(t *testing.T) {
 	require.ErrorIs(t, err, ErrNoGeneration)
 }
 
+func TestANewVolumeDoesWithoutOptionalEntriesThatDoNotFit(t *testing.T) {
+	const cap = 64 << 10
+	big, bigger := sized("big", 20<<10), sized("bigger", 100<<10)
+	big.Optional, bigger.Optional = true, true
+
+	target := newVolume(t, cap)
+	outcome, err := Write(target, capped(cap, big, bigger, sized("needed", 10)))
+	require.NoError(t, err)
+	assert.Equal(t, uint64(1), outcome.Generation)
+	lines := linesOf(t, target)
+	assert.Equal(t, layout.Invalid, lines["bigger"].State)
+	assert.Contains(t, lines["bigger"].Notices[0].Message, "its 102400 bytes do not fit: 65536 is the cap of all files of the volume")
+	assert.Equal(t, layout.Delivered, lines["big"].State, "the largest is left out, and no more than has to be")
+	assert.NoFileExists(t, filepath.Join(target, "variables/bigger"))
+
+	_, err = Write(newVolume(t, cap), capped(cap, big, bigger, sized("needed", 60<<10)))
+	require.ErrorIs(t, err, ErrFull)
+}
+
 func TestWhatGrowsBeyondTheCapIsHeldAndTheRestGoesOn(t *testing.T) {
 	const cap = 64 << 10
 	target := newVolume(t, cap)

@@ -20,8 +20,8 @@ type plan struct {
 type line struct {
 	layout.Entry
 	value, json []byte
-	// carried is set if all of it stood in the volume before.
-	carried bool
+	// carried is set if all of it stood in the volume before, optional if a new one may do without.
+	carried, optional bool
 }
 
 // newPlan settles content against what the volume shows.
@@ -49,7 +49,7 @@ func newPlan(content Content, stands *standing) plan {
 
 // settle makes an entry's line; false if there is to be none.
 func settle(entry Entry, now time.Time, stands *standing) (line, bool) {
-	fresh := line{Entry: entry.Entry, value: entry.Value, json: entry.JSON}
+	fresh := line{Entry: entry.Entry, value: entry.Value, json: entry.JSON, optional: entry.Optional}
 	if !entry.Hold {
 		fresh.Version = stands.versionOf(fresh)
 		return fresh, true
