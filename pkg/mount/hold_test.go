@@ -1,6 +1,7 @@
 package mount
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -220,6 +221,26 @@ func TestANewVolumeFitsWholeOrNotAtAll(t *testing.T) {
 	require.ErrorContains(t, err, "volume is full: 4 files need 135168 bytes, and 65536 is the cap")
 	_, err = Current(target)
 	require.ErrorIs(t, err, ErrNoGeneration)
+}
+
+// "*" brings as many broken entries as somebody cares to make.
+func TestAManifestThatNobodyCanReadIsNotWritten(t *testing.T) {
+	const cap = 16 << 20
+	target := newVolume(t, cap)
+	_, err := Write(target, capped(cap, sized("kept", 10)))
+	require.NoError(t, err)
+	entries := []Entry{sized("kept", 10)}
+	for i := range 20_000 {
+		entries = append(entries, Entry{Entry: layout.Entry{Kind: layout.Variable, ID: fmt.Sprint("broken", i), State: layout.Invalid,
+			Notices: []layout.Notice{{Code: "invalid", Message: strings.Repeat("x", 100)}}}})
+	}
+	_, err = Write(target, capped(cap, entries...))
+	require.ErrorIs(t, err, ErrFull)
+	require.ErrorContains(t, err, "the manifest of 20001 entries has ")
+	shown, err := Current(target)
+	require.NoError(t, err)
+	assert.Equal(t, uint64(1), shown.Manifest.Generation)
+	assert.Len(t, readIn(t, target, "variables/kept"), 10)
 }
 
 func TestANewVolumeDoesWithoutOptionalEntriesThatDoNotFit(t *testing.T) {

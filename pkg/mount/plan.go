@@ -2,6 +2,7 @@ package mount
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"time"
 
@@ -122,9 +123,15 @@ func (p plan) entries() []layout.Entry {
 	return entries
 }
 
-// encode encodes the manifest of generation number generation.
+// encode encodes the manifest of generation number generation. One that nobody could read would
+// take all files from whoever reads them, and from the next Write what it has to carry over.
 func encode(manifest layout.Manifest, generation uint64) ([]byte, error) {
 	manifest.Schema = layout.Schema
 	manifest.Generation = generation
-	return manifest.Encode()
+	text, err := manifest.Encode()
+	if len(text) > layout.MaxManifestSize {
+		return nil, fmt.Errorf("%w: the manifest of %d entries has %d bytes, and no reader takes more than %d: ask for fewer entries",
+			ErrFull, len(manifest.Entries), len(text), layout.MaxManifestSize)
+	}
+	return text, err
 }
