@@ -31,8 +31,12 @@ const (
 	// MaxResponse is the largest response in bytes.
 	MaxResponse = 8 << 20
 
-	maxHeaders         = 64 << 10 // a token among them
-	maxConcurrentCalls = 1 << 10  // on one connection
+	maxHeaders = 64 << 10 // a token among them
+	// window is what a connection may bring before core has taken it in. One of a fixed
+	// size bounds that for callers of whom nothing is known yet, and spares each call the
+	// pings by which gRPC would find out how large it had best be.
+	window             = 256 << 10
+	maxConcurrentCalls = 1 << 10 // on one connection
 	handshakeTimeout   = 10 * time.Second
 	minKeepalive       = 5 * time.Second // that a client may ping by
 	keepaliveAfter     = 2 * time.Minute // that core pings a silent client
@@ -140,6 +144,8 @@ func (s *Server) build() (*grpc.Server, *health.Server) {
 		grpc.ConnectionTimeout(handshakeTimeout),
 		grpc.ReadBufferSize(0),  // TLS has one of its own
 		grpc.HeaderTableSize(0), // which would remember tokens, too
+		grpc.StaticStreamWindowSize(window),
+		grpc.StaticConnWindowSize(window),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: minKeepalive, PermitWithoutStream: true}),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: keepaliveAfter, Timeout: keepaliveTimeout}),
 		grpc.UnaryInterceptor(s.logUnary),

@@ -290,7 +290,7 @@ func TestPublishReportsTheProvider(t *testing.T) {
 		{"value with NUL", attribute("variables", "nul"), codes.FailedPrecondition,
 			`variable "nul" cannot be delivered: the value holds a NUL byte, which no environment variable can carry`},
 		{"more than the volume holds", attribute("variables", "big"), codes.ResourceExhausted,
-			"filling the volume: writing the target path: volume is full: 5 files need 2113536 bytes, and 1048576 is the cap: ask for fewer entries or give volumes more room"},
+			"filling the volume: volume is full: 5 files need 2113536 bytes, and 1048576 is the cap: ask for fewer entries or give volumes more room"},
 	})
 	r.provider.Fail(fmt.Errorf("%w: the answer is larger than this node accepts (8388608 bytes) or core sends: ask for fewer entries", provider.ErrProtocol))
 	runBreakages(t, r, []breakage{

@@ -134,13 +134,17 @@ const (
 	workers = 8
 	// Kubelet dials for each call, and gRPC would buffer 32 KiB each way.
 	ioBuffer = 4 << 10
+	// window is gRPC's least. A window of a fixed size spares each call the pings by which
+	// gRPC would find out how large a larger one had best be.
+	window = 64 << 10
 )
 
 // servers are the gRPC servers in the order of paths.
 func (s *Server) servers() []*grpc.Server {
 	config := s.Driver.withDefaults()
 	calls := grpc.UnaryInterceptor(callLog{config.Logger, config.Observer}.intercept)
-	driver := grpc.NewServer(calls, grpc.NumStreamWorkers(workers), grpc.ReadBufferSize(ioBuffer), grpc.WriteBufferSize(ioBuffer))
+	driver := grpc.NewServer(calls, grpc.NumStreamWorkers(workers), grpc.ReadBufferSize(ioBuffer), grpc.WriteBufferSize(ioBuffer),
+		grpc.StaticStreamWindowSize(window), grpc.StaticConnWindowSize(window))
 	csi.RegisterIdentityServer(driver, identity{})
 	csi.RegisterNodeServer(driver, &node{Config: config})
 	if s.RegistrationDir == "" {

@@ -27,7 +27,7 @@ type placement struct {
 }
 
 // place makes the volume hold the content, which is that of all tasks: of one, or of all shares
-// of a new volume. What this call created it undoes on failure, and nothing else.
+// of a new volume.
 func (d *Deliverer) place(tasks []task, c content, from answer) (placement, error) {
 	t := tasks[0]
 	defer d.targets.lock(t.spec.TargetPath)()
@@ -38,18 +38,13 @@ func (d *Deliverer) place(tasks []task, c content, from answer) (placement, erro
 	case t.begun.Number < t.placed:
 		return placement{Outcome: mount.Outcome{Generation: health.Generation}, superseded: true}, nil
 	}
-	target := t.spec.TargetPath
-	created, err := d.mount(target, t.podWaits)
-	if err != nil {
-		return placement{}, failAt(target, "making the volume", err)
-	}
 	entries, confirmed, offline := c.entries, from.fetched, from.offline != nil
 	if c.rest {
 		confirmed, offline = health.Confirmed, health.Offline
 	} else if len(tasks) == 1 {
 		entries = slices.Concat(entries, t.carried())
 	}
-	written, err := mount.Write(target, mount.Content{
+	written, err := d.write(t, mount.Content{
 		Entries: entries, Rest: c.rest,
 		Manifest: layout.Manifest{
 			Fetched: ofAll.UTC(), StaleAfter: int64(d.set.staleAfter(t.spec) / time.Second),
@@ -60,10 +55,7 @@ func (d *Deliverer) place(tasks []task, c content, from answer) (placement, erro
 		GID:  int(t.spec.Group),
 	})
 	if err != nil {
-		if created {
-			err = errors.Join(err, mount.Unmount(target))
-		}
-		return placement{}, failAt(target, "filling the volume", err)
+		return placement{}, err
 	}
 	for _, t := range tasks {
 		t.placed = max(t.placed, t.begun.Number)
@@ -71,21 +63,44 @@ func (d *Deliverer) place(tasks []task, c content, from answer) (placement, erro
 	return placement{Outcome: written, confirmed: confirmed, offline: offline}, nil
 }
 
-// mount gives the target its tmpfs, unless a generation is there. To tell whose tmpfs
-// that is may take reading the list of all mounts, which is not for each volume of each
-// rotation; nobody else's has a generation, and Write refuses a target without a tmpfs.
+// write makes the volume show the content. A new one is filled before it is mounted, so that
+// whoever finds it finds it whole, and a failure leaves nothing.
+//
+// Whether a volume is there is told by its files. To tell whose mount that is may take
+// reading the list of all mounts, which is not for each volume of each rotation; nobody
+// else's has a generation, and Write refuses a target without a tmpfs.
 //
 // A rotation mounts nothing: who took the mount away may be done with the path, and
 // values would stand there that nobody unpublishes.
-func (d *Deliverer) mount(target string, podWaits bool) (created bool, err error) {
-	_, err = os.Lstat(filepath.Join(target, layout.DataLink))
+func (d *Deliverer) write(t task, content mount.Content) (mount.Outcome, error) {
+	target, made := t.spec.TargetPath, mount.Outcome{}
+	_, err := os.Lstat(filepath.Join(target, layout.DataLink))
+	mounted := err == nil
 	switch {
-	case err == nil:
-		return false, nil
-	case !podWaits:
-		return false, fmt.Errorf("%w: the next publish brings it back", mount.ErrNotMounted)
+	case mounted:
+	case !t.podWaits:
+		return mount.Outcome{}, failAt(target, "making the volume", fmt.Errorf("%w: the next publish brings it back", mount.ErrNotMounted))
+	default:
+		blank, err := d.mounter.Blank(mount.Options{SizeBytes: d.VolumeSize})
+		if err != nil {
+			return mount.Outcome{}, failAt(target, "making the volume", err)
+		}
+		defer blank.Close()
+		if made, err = blank.Fill(content); err != nil {
+			return mount.Outcome{}, failAt(target, "filling the volume", err)
+		}
+		created, err := blank.Mount(target)
+		if err != nil {
+			return mount.Outcome{}, failAt(target, "making the volume", err)
+		}
+		mounted = !created
 	}
-	return d.mounter.Mount(target, mount.Options{SizeBytes: d.VolumeSize})
+	if mounted {
+		if made, err = mount.Write(target, content); err != nil {
+			return mount.Outcome{}, failAt(target, "filling the volume", err)
+		}
+	}
+	return made, nil
 }
 
 // failAt is a failure of mount's. Where on the node a volume is stays out of the message,

@@ -28,13 +28,18 @@ func (d directory) close() {
 	}
 }
 
-// do makes a system call about name, and repeats it when a signal interrupted it.
-func (directory) do(operation, name string, call func() error) error {
+// do makes a system call about name in the directory.
+func (directory) do(operation, name string, system func() error) error {
 	if !isName(name) {
 		return &fs.PathError{Op: operation, Path: name, Err: fs.ErrInvalid}
 	}
+	return call(operation, name, system)
+}
+
+// call makes a system call, and repeats it when a signal interrupted it.
+func call(operation, name string, system func() error) error {
 	for {
-		err := call()
+		err := system()
 		switch {
 		case err == nil:
 			return nil
@@ -66,9 +71,9 @@ func (d directory) enter(name string) (directory, error) {
 	return directory(fd), nil
 }
 
-// mkdir makes a directory and opens it.
-func (d directory) mkdir(name string, mode fs.FileMode) (directory, error) {
-	err := d.do("mkdirat", name, func() error { return unix.Mkdirat(int(d), name, uint32(mode)) })
+// mkdir makes a directory that root alone can enter, and opens it.
+func (d directory) mkdir(name string) (directory, error) {
+	err := d.do("mkdirat", name, func() error { return unix.Mkdirat(int(d), name, 0o700) })
 	if err != nil {
 		return closed, err
 	}
@@ -76,13 +81,13 @@ func (d directory) mkdir(name string, mode fs.FileMode) (directory, error) {
 }
 
 // create writes a file that is not there yet.
-func (d directory) create(name string, data []byte, mode fs.FileMode, gid int) error {
-	fd, err := d.open(name, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL, uint32(mode))
+func (d directory) create(name string, data []byte, to *access) error {
+	fd, err := d.open(name, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL, uint32(to.mode))
 	if err != nil {
 		return err
 	}
 	if err = d.write(fd, name, data); err == nil {
-		err = d.change(fd, name, mode, gid)
+		err = to.give(d, fd, name)
 	}
 	return errors.Join(err, unix.Close(fd))
 }
@@ -174,24 +179,33 @@ func (d directory) touch(name string, at time.Time) error {
 	})
 }
 
-// own gives d its group and mode.
-func (d directory) own(mode fs.FileMode, gid int) error { return d.change(int(d), ".", mode, gid) }
+// access is the mode and the group that files are to have which are made one after the
+// other in the same way.
+type access struct {
+	mode fs.FileMode
+	gid  int
+	// known is set once the first was looked at, and these if it had them.
+	known, hasMode, hasGroup bool
+}
 
-// change gives what fd has open its group and mode, the group first: changing it may clear
-// bits of the mode. What is right already is not touched: that would wake watchers, and a
-// new file mostly is.
-func (d directory) change(fd int, name string, mode fs.FileMode, gid int) error {
-	var stat unix.Stat_t
-	if err := d.stat(fd, name, &stat); err != nil {
-		return err
+// give gives what fd has open its mode and group, the group first: changing it may clear
+// bits of the mode. What is right already is not touched: that would wake watchers. What the
+// kernel gave the first file, by the umask and the process's group, it gives the others.
+func (a *access) give(d directory, fd int, name string) error {
+	if !a.known {
+		var stat unix.Stat_t
+		if err := d.stat(fd, name, &stat); err != nil {
+			return err
+		}
+		a.known, a.hasGroup, a.hasMode = true, int(stat.Gid) == a.gid, fs.FileMode(stat.Mode)&fs.ModePerm == a.mode
 	}
-	if int(stat.Gid) != gid {
-		if err := d.do("fchown", name, func() error { return unix.Fchown(fd, -1, gid) }); err != nil {
+	if !a.hasGroup {
+		if err := d.do("fchown", name, func() error { return unix.Fchown(fd, -1, a.gid) }); err != nil {
 			return err
 		}
 	}
-	if fs.FileMode(stat.Mode)&fs.ModePerm == mode {
+	if a.hasMode {
 		return nil
 	}
-	return d.do("fchmod", name, func() error { return unix.Fchmod(fd, uint32(mode)) })
+	return d.do("fchmod", name, func() error { return unix.Fchmod(fd, uint32(a.mode)) })
 }

@@ -34,8 +34,8 @@ func TestDirectoryResolvesNoPath(t *testing.T) {
 	for _, name := range []string{"", "..", "../x", "d/x", "/etc", "x\x00y"} {
 		for does, try := range map[string]func() error{
 			"enter":   func() error { _, err := dir.enter(name); return err },
-			"mkdir":   func() error { _, err := dir.mkdir(name, 0o700); return err },
-			"create":  func() error { return dir.create(name, nil, 0o400, 0) },
+			"mkdir":   func() error { _, err := dir.mkdir(name); return err },
+			"create":  func() error { return dir.create(name, nil, &access{mode: 0o400}) },
 			"read":    func() error { _, _, err := dir.read(name); return err },
 			"symlink": func() error { return dir.symlink("x", name) },
 			"rename":  func() error { return dir.rename(name, "y") },
@@ -60,7 +60,7 @@ func TestDirectoryFollowsNoLink(t *testing.T) {
 	require.ErrorIs(t, err, unix.ENOTDIR)
 	_, _, err = dir.read("file")
 	require.ErrorIs(t, err, unix.ELOOP)
-	require.ErrorIs(t, dir.create("file", []byte("changed"), 0o600, 0), fs.ErrExist)
+	require.ErrorIs(t, dir.create("file", []byte("changed"), &access{mode: 0o600}), fs.ErrExist)
 	require.NoError(t, dir.clear())
 	left, err := os.ReadDir(path)
 	require.NoError(t, err)
@@ -72,7 +72,7 @@ func TestDirectoryListsAndDeletesMoreThanOneCallTells(t *testing.T) {
 	dir, path := openDirectory(t)
 	const many = 300
 	for i := range many {
-		require.NoError(t, dir.create(fmt.Sprint(strings.Repeat("x", 200), i), nil, 0o400, os.Getgid()))
+		require.NoError(t, dir.create(fmt.Sprint(strings.Repeat("x", 200), i), nil, &access{mode: 0o400, gid: os.Getgid()}))
 	}
 	require.NoError(t, os.MkdirAll(filepath.Join(path, "d", "e", "f"), 0o700))
 	for range 2 { // it begins with the first each time
@@ -93,10 +93,13 @@ func TestCreateGivesModeAndGroupWhateverTheUmask(t *testing.T) {
 	dir, path := openDirectory(t)
 	before := unix.Umask(0o077)
 	defer unix.Umask(before)
-	require.NoError(t, dir.create("x", []byte("text"), 0o444, os.Getgid()))
-	info, err := os.Stat(filepath.Join(path, "x"))
-	require.NoError(t, err)
-	assert.Equal(t, fs.FileMode(0o444), info.Mode())
+	all := access{mode: 0o444, gid: os.Getgid()}
+	for _, name := range []string{"first", "second"} { // of which the first is looked at
+		require.NoError(t, dir.create(name, []byte("text"), &all))
+		info, err := os.Stat(filepath.Join(path, name))
+		require.NoError(t, err)
+		assert.Equal(t, fs.FileMode(0o444), info.Mode())
+	}
 }
 
 func TestReadRefusesAFileThatIsLongerThanItsMemory(t *testing.T) {

@@ -74,7 +74,7 @@ func TestSwapThatFailsLeavesNothing(t *testing.T) {
 	volume, err := openVolume(target)
 	require.NoError(t, err)
 	defer volume.close()
-	staged, err := volume.mkdir("..staged", 0o700)
+	staged, err := volume.mkdir("..staged")
 	require.NoError(t, err)
 	staged.close()
 

@@ -104,18 +104,13 @@ func (f *files) read(path string) ([]byte, error) {
 	return data, err
 }
 
-func (f *files) create(file File, content Content) error {
-	dir, name := f.locate(file.Path)
-	return dir.create(name, file.Data, content.Mode, content.GID)
-}
-
 // rewrite puts another manifest into the generation that is shown: what stands beside it
 // stays, and no one who watches the volume is woken.
 func (f *files) rewrite(manifest []byte, content Content) error {
 	if err := f.top.remove(manifestTemp); err != nil { // a killed writer's
 		return err
 	}
-	err := f.top.create(manifestTemp, manifest, content.Mode, content.GID)
+	err := f.top.create(manifestTemp, manifest, &access{mode: content.Mode, gid: content.GID})
 	if err == nil {
 		err = f.top.touch(manifestTemp, content.Manifest.Fetched)
 	}
@@ -135,46 +130,54 @@ const manifestTemp = layout.ManifestFile + ".next"
 // content, and wakes no one who watches the volume.
 func (f *files) confirm(at time.Time) error { return f.top.touch(layout.ManifestFile, at) }
 
+// newGeneration is the name of a generation's directory.
+func newGeneration() string {
+	return time.Now().UTC().Format("..2006_01_02_15_04_05.") + strings.ToLower(rand.Text()[:10])
+}
+
 // stage writes a generation that nothing names yet. If that fails, nothing of it
 // stays.
 func (v volume) stage(content Content, all []File) (name string, err error) {
-	name = time.Now().UTC().Format("..2006_01_02_15_04_05.") + strings.ToLower(rand.Text()[:10])
-	if err := v.writeGeneration(name, content, all); err != nil {
+	name = newGeneration()
+	made, err := v.mkdirs(name)
+	if err == nil {
+		err = made.fill(content, all)
+	}
+	made.close()
+	if err != nil {
 		return "", errors.Join(err, v.remove(name))
 	}
 	return name, nil
 }
 
-func (v volume) writeGeneration(name string, content Content, all []File) error {
-	made, err := v.mkdirs(name, content.dirMode())
-	defer made.close()
-	if err != nil {
-		return err
-	}
-	for _, file := range all {
-		if err := made.create(file, content); err != nil {
-			return err
-		}
-	}
-	for _, dir := range append(made.values[:], made.top) {
-		if err := dir.own(content.dirMode(), content.GID); err != nil {
-			return err
-		}
-	}
-	return made.confirm(content.Manifest.Fetched)
-}
-
 // mkdirs makes the directories of a generation, which root alone can enter for now. Those
 // that it made before it failed are open.
-func (v volume) mkdirs(name string, mode fs.FileMode) (made *files, err error) {
+func (v volume) mkdirs(name string) (made *files, err error) {
 	made = filesIn(closed)
-	if made.top, err = v.mkdir(name, 0o700); err != nil {
+	if made.top, err = v.mkdir(name); err != nil {
 		return made, err
 	}
 	for i, dir := range layout.ValueDirs() {
-		if made.values[i], err = made.top.mkdir(dir, mode); err != nil {
+		if made.values[i], err = made.top.mkdir(dir); err != nil {
 			return made, err
 		}
 	}
 	return made, nil
+}
+
+// fill writes the files of a generation, and then lets it be entered.
+func (f *files) fill(content Content, all []File) error {
+	file, dir := access{mode: content.Mode, gid: content.GID}, access{mode: content.dirMode(), gid: content.GID}
+	for _, one := range all {
+		in, name := f.locate(one.Path)
+		if err := in.create(name, one.Data, &file); err != nil {
+			return err
+		}
+	}
+	for _, one := range append(f.values[:], f.top) {
+		if err := dir.give(one, int(one), "."); err != nil {
+			return err
+		}
+	}
+	return f.confirm(content.Manifest.Fetched)
 }

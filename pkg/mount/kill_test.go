@@ -20,17 +20,21 @@ import (
 )
 
 // In the environment of a child that is to be killed: the target path that it works
-// on, and its work. See TestMain.
+// on, its work, and whether it is to do that once. See TestMain.
 const (
 	victimTarget = "LEOFLOW_TEST_VICTIM_TARGET"
 	victimWork   = "LEOFLOW_TEST_VICTIM_WORK"
+	victimOnce   = "LEOFLOW_TEST_VICTIM_ONCE"
 )
 
 // workUntilKilled does its work once, and then over and over until the kernel kills it at
 // some point of the next five. That is reckoned in the process's own CPU time, so that it is
 // hit at work however busy the machine is.
 func workUntilKilled(target string) (exitCode int) {
-	work := map[string]func(string, int) error{"rotate": rotate, "cycle": cycle, "hold": holdAndWithdraw}[os.Getenv(victimWork)]
+	work := map[string]func(string, int) error{"rotate": rotate, "cycle": cycle, "hold": holdAndWithdraw, "publish": publish, "unpublish": unpublish}[os.Getenv(victimWork)]
+	if os.Getenv(victimOnce) != "" {
+		return exitCodeOf(workOnce(work, target))
+	}
 	var before, after unix.Timespec
 	for i := 0; ; i++ {
 		err := errors.Join(unix.ClockGettime(unix.CLOCK_PROCESS_CPUTIME_ID, &before), work(target, i))
@@ -39,10 +43,17 @@ func workUntilKilled(target string) (exitCode int) {
 				killAfter(rand.Int64N(5*(after.Nano()-before.Nano()))))
 		}
 		if err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 1
+			return exitCodeOf(err)
 		}
 	}
+}
+
+func exitCodeOf(err error) int {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return 0
 }
 
 // killAfter has the kernel kill this process once it has worked for so many nanoseconds
@@ -121,10 +132,7 @@ func TestKilledWhileEntriesAreHeldAndWithdrawn(t *testing.T) {
 }
 
 func cycle(target string, number int) error {
-	if _, err := new(Mounter).Mount(target, Options{SizeBytes: megabyte}); err != nil {
-		return err
-	}
-	if err := rotate(target, number); err != nil {
+	if err := publish(target, number); err != nil {
 		return err
 	}
 	return Unmount(target)
@@ -168,10 +176,7 @@ func TestKilledPublishOrUnpublishIsFinishedByTheNextCall(t *testing.T) {
 		if _, err := os.Lstat(target); err == nil {
 			caught++
 		}
-		_, err := new(Mounter).Mount(target, Options{SizeBytes: megabyte})
-		require.NoError(t, err)
-		_, err = Write(target, uniform(round))
-		require.NoError(t, err)
+		require.NoError(t, publish(target, round))
 		assertShows(t, target, uniform(round))
 		require.NoError(t, Unmount(target))
 		require.NoDirExists(t, target)

@@ -14,8 +14,8 @@ import (
 // mounted on. A link at the end of path is not followed. Links before it are: the
 // kubelet's directory may be one, and only root can change them.
 func openTarget(path string) (directory, error) {
-	if !filepath.IsAbs(path) || filepath.Clean(path) != path || path == "/" {
-		return closed, fmt.Errorf("opening %q: %w: it must be absolute and clean", path, ErrTarget)
+	if err := checkTarget(path); err != nil {
+		return closed, err
 	}
 	dir, err := openPath(path, unix.O_NOFOLLOW)
 	if errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ELOOP) {
@@ -25,6 +25,13 @@ func openTarget(path string) (directory, error) {
 		return closed, fmt.Errorf("opening target path: %w", err)
 	}
 	return dir, nil
+}
+
+func checkTarget(path string) error {
+	if !filepath.IsAbs(path) || filepath.Clean(path) != path || path == "/" {
+		return fmt.Errorf("opening %q: %w: it must be absolute and clean", path, ErrTarget)
+	}
+	return nil
 }
 
 // openPath opens a directory without waking what is mounted there.
@@ -40,18 +47,20 @@ func openPath(path string, flags int) (directory, error) {
 	}
 }
 
-// openOrMakeTarget makes the directory where there is none, as CSI asks of a plug-in,
+// makeOrOpenTarget makes the directory where there is none, as CSI asks of a plug-in,
 // but not its parent, which is the caller's.
-func openOrMakeTarget(path string) (dir directory, made bool, err error) {
-	dir, err = openTarget(path)
-	if !errors.Is(err, fs.ErrNotExist) {
-		return dir, false, err
+func makeOrOpenTarget(path string) (dir directory, made bool, err error) {
+	if err := checkTarget(path); err != nil {
+		return closed, false, err
 	}
-	if err := unix.Mkdir(path, 0o750); err != nil {
+	switch err := unix.Mkdir(path, 0o750); {
+	case err == nil:
+		made = true
+	case !errors.Is(err, fs.ErrExist):
 		return closed, false, fmt.Errorf("making target path: %w", &fs.PathError{Op: "mkdir", Path: path, Err: err})
 	}
 	dir, err = openTarget(path)
-	return dir, true, err
+	return dir, made, err
 }
 
 // checkEmpty refuses to hide files: they would be in the way of removing the directory

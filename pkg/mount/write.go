@@ -154,7 +154,8 @@ func (v volume) swap(name string) error {
 
 // finish makes the links that were not found.
 func (v volume) finish(content Content, found []member) error {
-	if err := v.own(content.dirMode(), content.GID); err != nil {
+	root := access{mode: content.dirMode(), gid: content.GID}
+	if err := root.give(v.directory, int(v.directory), "."); err != nil {
 		return err
 	}
 	for _, name := range append(layout.ValueDirs(), layout.ManifestFile) {

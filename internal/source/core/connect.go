@@ -35,6 +35,10 @@ const serviceConfig = `{
 const (
 	// A node holds one connection; the default 32 KiB each way buy it nothing.
 	ioBuffer = 8 << 10
+	// window is what core may send before the node has taken it in: all of an ordinary
+	// answer. A window of a fixed size spares each call the pings by which gRPC would find
+	// out how large a larger one had best be.
+	window = 1 << 20
 	// What a server may say beside its messages, error texts included.
 	maxHeaderList = 64 << 10
 
@@ -67,6 +71,8 @@ func connect(config Config, over *line) (*grpc.ClientConn, error) {
 		grpc.WithUserAgent("leoflow-secrets-csi/" + version.Version),
 		grpc.WithReadBufferSize(ioBuffer),
 		grpc.WithWriteBufferSize(ioBuffer),
+		grpc.WithStaticStreamWindowSize(window),
+		grpc.WithStaticConnWindowSize(window),
 		grpc.WithMaxHeaderListSize(maxHeaderList),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(config.MaxResponse)),
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: pingEvery, Timeout: pingTimeout}),
