@@ -19,9 +19,9 @@ func checkCommand() cli.Command {
 		Name:    "check",
 		Summary: "Tells what is in the volume and whether a program could be started with it.",
 		Args:    "[-- COMMAND [ARG ...]]",
-		Details: `It shows every entry that was asked for with its state, what can be said of a connection's
-credential (valid, decided at runtime, or broken), the driver's notices, names that clash,
-and sizes against what the kernel accepts; never a value. It exits with 1
+		Details: `It shows every entry that was asked for with its state, since when and why it is held, what
+can be said of a connection's credential (valid, decided at runtime, or broken), the driver's
+notices, names that clash, and sizes against what the kernel accepts; never a value. It exits with 1
 when a program could not be started, or an entry was refused.`,
 		Examples: `agent check
 agent check --json | jq '.problems'`,
@@ -66,6 +66,9 @@ func printTable(out io.Writer, report envshim.Report) error {
 	}
 	for _, entry := range report.Entries {
 		fmt.Fprintf(&text, "%-*s  %-9s  %7d\n", width, title(entry), entry.State, entry.Size)
+		if held := entry.Held; held != nil {
+			fmt.Fprintf(&text, "    held since %s, as it was delivered before: %s\n", held.Since.Format(time.RFC3339), held.Why)
+		}
 		if grade := entry.Grade; grade != nil {
 			fmt.Fprintf(&text, "    credential %s: %s\n", grade.State, grade.Reason)
 		}

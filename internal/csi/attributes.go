@@ -134,7 +134,7 @@ func asksForNothing(volume deliver.Volume) bool {
 // fieldOf is the attribute's path in the pod, as kubectl writes such paths.
 func fieldOf(attribute string) string {
 	const parent = "volumes[].csi.volumeAttributes"
-	if strings.ContainsFunc(attribute, isOutsideHeader) {
+	if attribute == "" || strings.ContainsFunc(attribute, isOutsideHeader) {
 		return parent + "[" + quote(attribute) + "]"
 	}
 	return parent + "." + shorten(attribute)

@@ -44,6 +44,11 @@ func parseWanted(text string, sources []string, envName func(id string) (string,
 	if len(items) > maxWanted {
 		return deliver.Wanted{}, fmt.Errorf("lists %d ids; %d is the most", len(items), maxWanted)
 	}
+	if i := slices.IndexFunc(items, looksLikeConnection); i >= 0 {
+		// Whoever pastes a connection here has put its password into the pod spec; it need not go
+		// into events and logs as well. One with a comma in it would, as the item that follows.
+		return deliver.Wanted{}, fmt.Errorf("item %d: it looks like a connection; write its id, and change the password if there was one", i+1)
+	}
 	var wanted deliver.Wanted
 	var mistakes []error
 	seen := ids{}
@@ -64,13 +69,13 @@ func parseWanted(text string, sources []string, envName func(id string) (string,
 	return wanted, nil
 }
 
+// looksLikeConnection knows a URI, and what Airflow writes a connection as otherwise, JSON.
+func looksLikeConnection(item string) bool {
+	return strings.Contains(item, "://") || strings.Contains(item, "{") && strings.Contains(item, `"`)
+}
+
 func parseItem(item string, sources []string, envName func(id string) (string, error)) (name deliver.WantedName, env string, err error) {
 	name.ID, name.Optional = strings.CutSuffix(strings.TrimSpace(item), "?")
-	if strings.Contains(name.ID, "://") {
-		// Whoever pastes a connection here has put its password into the pod spec; it
-		// need not go into events and logs as well.
-		return name, "", errors.New("it looks like a connection; write its id, and change the password if there was one")
-	}
 	if at := strings.LastIndexByte(name.ID, '@'); at >= 0 {
 		written := name.ID
 		name.ID, name.Source = written[:at], written[at+1:]

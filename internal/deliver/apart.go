@@ -3,9 +3,12 @@ package deliver
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 
 	"github.com/leoflow/secrets-csi/pkg/entry"
+	"github.com/leoflow/secrets-csi/pkg/mount"
+	"github.com/leoflow/secrets-csi/pkg/mount/layout"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 )
 
@@ -26,18 +29,56 @@ type apart struct {
 // fetchApart asks again, part by part, where the provider answered all of a request in a
 // way that it must not: most often with more than one message holds. One entry that is too
 // large then is an entry that cannot be delivered, and hides nothing of the others, such
-// as that they were taken away. If that leads nowhere, whole stands.
+// as that they were taken away. If that leads nowhere, whole stands, with what was taken away.
 func fetchApart(ctx context.Context, source provider.Provider, group []task, whole []provider.Outcome, room int64) []provider.Outcome {
 	a := apart{source: source, group: group, calls: mostParts, room: room}
-	first, second, ok := halves(request(group[0].spec))
-	if !ok {
+	if first, second, ok := halves(request(group[0].spec)); ok {
+		outcomes := merge(a.ask(ctx, first), a.ask(ctx, second))
+		if outcomes != nil && a.answered {
+			return outcomes
+		}
+	}
+	return a.withTaken(ctx, whole)
+}
+
+// withTaken adds to an answer that cannot be used which of the entries that "*" brought before
+// were taken away since: it asks for these by name.
+func (a *apart) withTaken(ctx context.Context, whole []provider.Outcome) []provider.Outcome {
+	asked := request(a.group[0].spec)
+	if !asked.Connections.All && !asked.Variables.All {
 		return whole
 	}
-	outcomes := merge(a.ask(ctx, first), a.ask(ctx, second))
-	if outcomes == nil || !a.answered {
-		return whole
+	a.calls = mostParts
+	outcomes := a.ask(ctx, a.shown(asked))
+	for i := range outcomes {
+		if isProtocol(whole[i]) && outcomes[i].Err == nil {
+			whole[i].Entries = slices.DeleteFunc(outcomes[i].Entries, func(e entry.Entry) bool { return !isWithdrawal(e.State) })
+		}
 	}
-	return outcomes
+	return whole
+}
+
+// shown asks for what the volumes of the group show, in the place of "*".
+func (a *apart) shown(asked provider.Request) provider.Request {
+	names := map[entry.Kind]map[string]bool{entry.Connection: {}, entry.Variable: {}}
+	for _, t := range a.group {
+		shown, err := mount.Current(t.spec.TargetPath)
+		if err != nil {
+			continue // it shows nothing
+		}
+		for _, line := range t.own(shown.Manifest.Entries) {
+			if line.State == layout.Delivered && names[line.Kind] != nil {
+				names[line.Kind][line.ID] = true
+			}
+		}
+	}
+	of := func(selection provider.Selection, kind entry.Kind) provider.Selection {
+		if !selection.All {
+			return selection
+		}
+		return provider.Selection{Names: slices.Sorted(maps.Keys(names[kind]))}
+	}
+	return provider.Request{Connections: of(asked.Connections, entry.Connection), Variables: of(asked.Variables, entry.Variable)}
 }
 
 // ask is nil where the request cannot be answered in the calls that are left.

@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/leoflow/secrets-csi/internal/schedule"
 	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 	"github.com/leoflow/secrets-csi/pkg/provider/providertest"
@@ -79,6 +81,37 @@ func TestEntriesThatTogetherFitNoMessageComeInParts(t *testing.T) {
 	r.look(t)
 	assert.Contains(t, entryOf(t, v, "key009").Held.Why, "all entries together are larger than the volume may be")
 	assert.Equal(t, fmt.Sprintf("%050d", 0), read(t, v, "variables/key009"))
+}
+
+// Nobody who adds what "*" then brings besides keeps what was taken away in the files.
+func TestAWithdrawalWaitsForNoStarThatNoMessageHolds(t *testing.T) {
+	for name, connections := range map[string]Wanted{"variables alone": {}, "beside a list": named("warehouse"), "beside another": {All: true}} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t)
+			r.Providers["core"] = &narrow{r.fake, 100}
+			v := r.volume(t, "a")
+			v.Connections, v.Variables = connections, Wanted{All: true}
+			r.fake.SetVariable("other", "first")
+			require.NoError(t, r.Publish(t.Context(), v))
+
+			r.fake.SetVariable("huge", fmt.Sprintf("%0200d", 0))
+			r.fake.Remove(variableName("region"))
+			r.look(t)
+			assert.NoFileExists(t, filepath.Join(v.TargetPath, "variables/region"))
+			assert.Equal(t, "first", read(t, v, "variables/other"))
+			assert.Contains(t, must(r.Health(v.ID)).Problem, "the answer is larger than this node accepts")
+			assert.Contains(t, must(r.Health(v.ID)).Problem, "last confirmed")
+
+			r.set.sharesOf(r.set.find(v.ID))[0].health.Confirmed = time.Now().Add(-schedule.MinStaleAfter - time.Minute)
+			r.fake.Remove(variableName("other"))
+			r.look(t)
+			assert.NoFileExists(t, filepath.Join(v.TargetPath, "variables/other"), "nor if the volume is stale")
+
+			r.fake.Remove(variableName("huge"))
+			r.look(t)
+			assert.Empty(t, must(r.Health(v.ID)).Problem)
+		})
+	}
 }
 
 func TestAProviderThatAnswersNothingRightIsTakenAtItsWord(t *testing.T) {

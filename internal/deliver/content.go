@@ -78,7 +78,7 @@ func contentOf(t task, entries []entry.Entry) (content, error) {
 			why := reason{e.Entry, e.Reference != nil && e.Reason() != ""}
 			made.reasons[e.Name()], unresolved = why, unresolved || why.unresolved
 		}
-		message := mount.Entry{Entry: e.Entry, Value: e.Value, JSON: e.JSON}
+		message := mount.Entry{Entry: e.Entry, Value: e.Value, JSON: e.JSON, Optional: !required}
 		switch fateOf(e.State, required, t.live) {
 		case fail:
 			failed = append(failed, e.Entry)

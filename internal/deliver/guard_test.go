@@ -90,6 +90,9 @@ func TestAPanicStaysWithItsVolume(t *testing.T) {
 				r.fake.SetConnection(airflow.Connection{ID: "trigger", Type: "http"})
 				broken := r.volume(t, "broken")
 				broken.Pod.ServiceAccount, broken.Pod.Token, broken.Connections = victim, secret.New("n33dle"), named("trigger", "warehouse")
+				star := r.volume(t, "star")
+				star.Pod.ServiceAccount, star.Connections, star.Variables = victim, Wanted{All: true}, Wanted{All: true}
+				require.NoError(t, r.Publish(t.Context(), star))
 				require.NoError(t, r.Publish(t.Context(), broken))
 				good := strangers(t, r, 20)
 				synctest.Wait()
@@ -109,6 +112,8 @@ func TestAPanicStaysWithItsVolume(t *testing.T) {
 				assert.Equal(t, uint64(1), must(r.Health(good[0].ID)).Generation-1)
 				if name != "provider" {
 					assert.NoFileExists(t, broken.TargetPath+"/variables/region", "what was taken away leaves all the same")
+					assert.NoFileExists(t, star.TargetPath+"/variables/region", "of which the answer to \"*\" says nothing")
+					assert.Equal(t, firstURI, read(t, star, "connections/warehouse"))
 				}
 
 				// At a publish.

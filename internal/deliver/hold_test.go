@@ -208,6 +208,28 @@ func TestAWithdrawalWaitsForAReferenceNoSecondTime(t *testing.T) {
 	})
 }
 
+// Nobody's value keeps a pod from starting that can do without it.
+func TestAnOptionalEntryThatIsTooLargeKeepsNoPodFromStarting(t *testing.T) {
+	told := &diary{}
+	r := newRig(t)
+	r.Recorder = told
+	r.fake.SetVariable("huge", strings.Repeat("x", megabyte))
+	for name, wanted := range map[string]Wanted{"optional": {Names: []WantedName{{ID: "region"}, {ID: "huge", Optional: true}}}, "all": {All: true}} {
+		v := r.volume(t, name)
+		v.Variables = wanted
+		require.NoError(t, r.Publish(t.Context(), v))
+		assert.Equal(t, "north", read(t, v, "variables/region"))
+		assert.Equal(t, layout.Invalid, entryOf(t, v, "huge").State)
+	}
+	lines := told.read()
+	require.Len(t, lines, 1, "the first pod of the namespace")
+	assert.Contains(t, lines[0], `EntryInvalid: variable "huge": its 1048576 bytes do not fit`)
+
+	v := r.volume(t, "required")
+	v.Variables = named("huge")
+	assert.Equal(t, report.NoSpace, reasonOf(t, r.Publish(t.Context(), v)))
+}
+
 func TestWhatWasNeverDeliveredCannotBeHeld(t *testing.T) {
 	r := newRig(t)
 	v := r.volume(t, "a")

@@ -11,9 +11,9 @@ import (
 // and the manifest of a volume that is stale says of its entries since when and why they are held.
 // If a withdrawal fails, and the volume still shows any of it, that is told.
 func (d *Deliverer) salvage(t task, from answer, e *ending) {
-	alone := withdrawal(t, from.Entries)
+	alone := withdrawal(t, from)
 	if from.Err != nil && d.set.isStale(t.share) {
-		alone = heldAsItStands(t, e.err.Error())
+		alone.hold(t, e.err.Error())
 	}
 	if len(alone.entries) == 0 {
 		return
@@ -38,23 +38,37 @@ func (d *Deliverer) salvage(t task, from answer, e *ending) {
 
 // withdrawal is the content that takes away what is denied or missing, and touches nothing
 // else: it needs no policy, no rendering and no room. Empty if nothing is.
-func withdrawal(t task, entries []entry.Entry) content {
-	taken := selected(entries, func(e entry.Entry) bool { return isWithdrawal(e.State) })
+func withdrawal(t task, from answer) content {
+	taken := selected(from.Entries, func(e entry.Entry) bool { return isWithdrawal(e.State) })
+	if from.Err == nil {
+		taken = append(taken, unmentioned(t, from.Entries)...)
+	}
 	made, _ := contentOf(t, taken) // on a live volume nothing fails
 	made.rest = true
 	return made
 }
 
-// heldAsItStands is the content that holds every entry which the share delivers, and touches
-// nothing else.
-func heldAsItStands(t task, why string) content {
-	made := content{rest: true, reasons: map[entry.Name]reason{}}
+// unmentioned are the entries that "*" brought and brings no more: the answer to it does not
+// speak of what is denied or missing.
+func unmentioned(t task, entries []entry.Entry) (gone []entry.Entry) {
+	all := map[entry.Kind]bool{entry.Connection: t.spec.Connections.All, entry.Variable: t.spec.Variables.All}
+	given := givenOf(entries)
 	for _, line := range t.own(t.shown()) {
-		if line.State == layout.Delivered {
-			refused := entry.Refused(line.Name(), entry.Unavailable, why).Entry
-			made.entries = append(made.entries, mount.Entry{Entry: refused, Hold: true, Why: why})
-			made.reasons[line.Name()] = reason{Entry: refused}
+		_, mentioned := given[line.Name()]
+		if line.State == layout.Delivered && all[line.Kind] && !mentioned {
+			gone = append(gone, entry.Refused(line.Name(), entry.Missing, ""))
 		}
 	}
-	return made
+	return gone
+}
+
+// hold holds every other entry which the share delivers.
+func (c *content) hold(t task, why string) {
+	for _, line := range t.own(t.shown()) {
+		if _, leaves := c.reasons[line.Name()]; line.State == layout.Delivered && !leaves {
+			refused := entry.Refused(line.Name(), entry.Unavailable, why).Entry
+			c.entries = append(c.entries, mount.Entry{Entry: refused, Hold: true, Why: why})
+			c.reasons[line.Name()] = reason{Entry: refused}
+		}
+	}
 }

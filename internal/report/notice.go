@@ -16,14 +16,23 @@ var noticeEvents = map[string]EventReason{
 	"read-as-meant":      EventReadAsMeant,
 }
 
+// mostTold bounds the notices of one volume that are passed on, the same each time: "*" may
+// bring thousands of entries that somebody broke, of which all would be said again at every
+// delivery once Said is full. The manifest has them all.
+const mostTold = 100
+
 // notices passes on what the entries' notices say: to the log once per entry and version,
 // and to the first pod of each namespace that gets it.
 func (r Report) notices(log *slog.Logger, recorder Recorder, said *Said) {
+	passedOn := 0
 	for _, entry := range r.Entries {
 		for _, notice := range entry.Notices {
 			reason, told := entry.noticeEvent(notice)
 			if !told {
 				continue
+			}
+			if passedOn++; passedOn > mostTold {
+				return
 			}
 			key := []string{r.Volume.Source, pathOf(entry.Entry), entry.Version, notice.Code, notice.Message}
 			if said.first(key...) {

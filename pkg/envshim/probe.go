@@ -29,7 +29,9 @@ type Finding struct {
 	Kind  layout.Kind  `json:"kind"`
 	ID    string       `json:"id"`
 	State layout.State `json:"state"`
-	Env   string       `json:"env,omitempty"`
+	// Held is set on a delivered entry that cannot be had at present.
+	Held *layout.Held `json:"held,omitempty"`
+	Env  string       `json:"env,omitempty"`
 	// Size is that of the environment string, in bytes, with name and NUL.
 	Size int `json:"size,omitempty"`
 	// Grade is of connections whose type the driver's policy knows.
@@ -66,7 +68,7 @@ func (r *Report) problem(faults ...error) {
 func (r *Report) findings(snapshot Snapshot, differing []string) {
 	delivered := snapshot.Entries
 	for _, entry := range snapshot.Manifest.Entries {
-		found := Finding{entry.Kind, entry.ID, entry.State, entry.Env, 0, entry.Grade, slices.Clone(entry.Notices)}
+		found := Finding{entry.Kind, entry.ID, entry.State, entry.Held, entry.Env, 0, entry.Grade, slices.Clone(entry.Notices)}
 		switch {
 		case entry.State == layout.Delivered:
 			found.Size = delivered[0].size()

@@ -28,14 +28,32 @@ func TestProbe(t *testing.T) {
 	report := Probe(volume, Program{Environ: []string{"AIRFLOW_VAR_REGION=south"}})
 	assert.EqualValues(t, 1, report.Generation)
 	assert.Equal(t, []Finding{
-		{"connection", "forbidden", "denied", "", 0, nil, nil},
-		{"connection", "optional", "missing", "", 0, nil, nil},
-		{"variable", "my-key", "delivered", "AIRFLOW_VAR_MY-KEY", 26, nil, []layout.Notice{
+		{"connection", "forbidden", "denied", nil, "", 0, nil, nil},
+		{"connection", "optional", "missing", nil, "", 0, nil, nil},
+		{"variable", "my-key", "delivered", nil, "AIRFLOW_VAR_MY-KEY", 26, nil, []layout.Notice{
 			{Code: "no-shell-name", Message: "dash and busybox sh do not hand this name on; start the program itself, or use bash"}}},
-		{"variable", "region", "delivered", "AIRFLOW_VAR_REGION", 26, grade, []layout.Notice{stored,
+		{"variable", "region", "delivered", nil, "AIRFLOW_VAR_REGION", 26, grade, []layout.Notice{stored,
 			{Code: "already-set", Message: "already set to something else here; 'agent exec' replaces it"}}},
 	}, report.Entries)
 	assert.Equal(t, []string{`connection "forbidden" is denied and required: it was withdrawn`}, report.Problems)
+}
+
+// Who looks from the container has no other way to learn that a value is an old one.
+func TestProbeTellsWhatIsHeld(t *testing.T) {
+	volume := newVolume(t)
+	shown := content(map[string]string{"region": "needle"})
+	_, err := mount.Write(volume, shown)
+	require.NoError(t, err)
+	shown.Entries[0].Hold, shown.Entries[0].Why = true, "its seal is broken"
+	_, err = mount.Write(volume, shown)
+	require.NoError(t, err)
+
+	report := Probe(volume, Program{})
+	require.Len(t, report.Entries, 1)
+	assert.Equal(t, layout.Delivered, report.Entries[0].State)
+	require.NotNil(t, report.Entries[0].Held)
+	assert.Equal(t, "its seal is broken", report.Entries[0].Held.Why)
+	assert.Empty(t, report.Problems, "a program can be started with it")
 }
 
 func TestProbeFindsProblems(t *testing.T) {

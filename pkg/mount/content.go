@@ -36,6 +36,8 @@ type Entry struct {
 	// Airflow, nil where it must not stand there. Both are secrets. The package reads them
 	// only while a call lasts.
 	Value, JSON []byte
+	// Optional leaves the entry out of a new volume that has no room for it, instead of failing.
+	Optional bool
 	// Hold asks for what the volume shows of the entry: the file, the value for Airflow
 	// and the manifest's line are carried over. Where the volume shows no file of it, the
 	// entry is as its State says.

@@ -1,6 +1,7 @@
 package mount
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -220,6 +221,45 @@ func TestANewVolumeFitsWholeOrNotAtAll(t *testing.T) {
 	require.ErrorContains(t, err, "volume is full: 4 files need 135168 bytes, and 65536 is the cap")
 	_, err = Current(target)
 	require.ErrorIs(t, err, ErrNoGeneration)
+}
+
+// "*" brings as many broken entries as somebody cares to make.
+func TestAManifestThatNobodyCanReadIsNotWritten(t *testing.T) {
+	const cap = 16 << 20
+	target := newVolume(t, cap)
+	_, err := Write(target, capped(cap, sized("kept", 10)))
+	require.NoError(t, err)
+	entries := []Entry{sized("kept", 10)}
+	for i := range 20_000 {
+		entries = append(entries, Entry{Entry: layout.Entry{Kind: layout.Variable, ID: fmt.Sprint("broken", i), State: layout.Invalid,
+			Notices: []layout.Notice{{Code: "invalid", Message: strings.Repeat("x", 100)}}}})
+	}
+	_, err = Write(target, capped(cap, entries...))
+	require.ErrorIs(t, err, ErrFull)
+	require.ErrorContains(t, err, "the manifest of 20001 entries has ")
+	shown, err := Current(target)
+	require.NoError(t, err)
+	assert.Equal(t, uint64(1), shown.Manifest.Generation)
+	assert.Len(t, readIn(t, target, "variables/kept"), 10)
+}
+
+func TestANewVolumeDoesWithoutOptionalEntriesThatDoNotFit(t *testing.T) {
+	const cap = 64 << 10
+	big, bigger := sized("big", 20<<10), sized("bigger", 100<<10)
+	big.Optional, bigger.Optional = true, true
+
+	target := newVolume(t, cap)
+	outcome, err := Write(target, capped(cap, big, bigger, sized("needed", 10)))
+	require.NoError(t, err)
+	assert.Equal(t, uint64(1), outcome.Generation)
+	lines := linesOf(t, target)
+	assert.Equal(t, layout.Invalid, lines["bigger"].State)
+	assert.Contains(t, lines["bigger"].Notices[0].Message, "its 102400 bytes do not fit: 65536 is the cap of all files of the volume")
+	assert.Equal(t, layout.Delivered, lines["big"].State, "the largest is left out, and no more than has to be")
+	assert.NoFileExists(t, filepath.Join(target, "variables/bigger"))
+
+	_, err = Write(newVolume(t, cap), capped(cap, big, bigger, sized("needed", 60<<10)))
+	require.ErrorIs(t, err, ErrFull)
 }
 
 func TestWhatGrowsBeyondTheCapIsHeldAndTheRestGoesOn(t *testing.T) {

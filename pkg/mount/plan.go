@@ -2,6 +2,7 @@ package mount
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"time"
 
@@ -20,8 +21,8 @@ type plan struct {
 type line struct {
 	layout.Entry
 	value, json []byte
-	// carried is set if all of it stood in the volume before.
-	carried bool
+	// carried is set if all of it stood in the volume before, optional if a new one may do without.
+	carried, optional bool
 }
 
 // newPlan settles content against what the volume shows.
@@ -49,7 +50,7 @@ func newPlan(content Content, stands *standing) plan {
 
 // settle makes an entry's line; false if there is to be none.
 func settle(entry Entry, now time.Time, stands *standing) (line, bool) {
-	fresh := line{Entry: entry.Entry, value: entry.Value, json: entry.JSON}
+	fresh := line{Entry: entry.Entry, value: entry.Value, json: entry.JSON, optional: entry.Optional}
 	if !entry.Hold {
 		fresh.Version = stands.versionOf(fresh)
 		return fresh, true
@@ -122,9 +123,15 @@ func (p plan) entries() []layout.Entry {
 	return entries
 }
 
-// encode encodes the manifest of generation number generation.
+// encode encodes the manifest of generation number generation. One that nobody could read would
+// take all files from whoever reads them, and from the next Write what it has to carry over.
 func encode(manifest layout.Manifest, generation uint64) ([]byte, error) {
 	manifest.Schema = layout.Schema
 	manifest.Generation = generation
-	return manifest.Encode()
+	text, err := manifest.Encode()
+	if len(text) > layout.MaxManifestSize {
+		return nil, fmt.Errorf("%w: the manifest of %d entries has %d bytes, and no reader takes more than %d: ask for fewer entries",
+			ErrFull, len(manifest.Entries), len(text), layout.MaxManifestSize)
+	}
+	return text, err
 }

@@ -37,7 +37,7 @@ func inodesOf(bytes int64) int64 {
 // fit makes the plan fit under the content's cap, and reports whether it had to be changed
 // for that. Entries that stood in the volume before are held at what they were, the one
 // that grew most first, and new ones are refused; nothing that leaves has to wait for
-// room. A volume that shows nothing yet has to fit whole.
+// room. A volume that shows nothing yet has to fit, but for its optional entries.
 func (v volume) fit(p *plan, content Content, stands *standing) (held bool, err error) {
 	if content.Cap == 0 || p.mostBytes() <= content.Cap {
 		return false, nil
@@ -56,10 +56,11 @@ func (v volume) fit(p *plan, content Content, stands *standing) (held bool, err 
 		switch {
 		case excess <= 0:
 			return held, nil
+		case p.shrink(excess, content, stands):
 		case stands.files == nil:
 			return held, fmt.Errorf("%w: %d files need %d bytes, and %d is the cap: ask for fewer entries or give volumes more room",
 				ErrFull, len(files), bytes, content.Cap)
-		case !p.shrink(excess, content, stands):
+		default:
 			return held, nil // it has not grown
 		}
 		held = true
@@ -95,7 +96,8 @@ func (p plan) all(content Content) ([]File, error) {
 	return append(p.files(), File{Path: layout.ManifestFile, Data: manifest}), err
 }
 
-// shrink undoes changes that take at least excess bytes; false if no entry has grown.
+// shrink undoes changes that take at least excess bytes; false if no entry has grown, and of a new
+// volume if it cannot do without any.
 func (p *plan) shrink(excess int64, content Content, stands *standing) bool {
 	type growth struct {
 		at    int
@@ -103,7 +105,7 @@ func (p *plan) shrink(excess int64, content Content, stands *standing) bool {
 	}
 	var grown []growth
 	for i, l := range p.lines {
-		if l.State != layout.Delivered || l.carried {
+		if l.State != layout.Delivered || l.carried || stands.files == nil && !l.optional {
 			continue
 		}
 		before, _ := stands.line(l.Name())
