@@ -235,10 +235,12 @@ func TestAFailedFirstPublishLeavesNothing(t *testing.T) {
 			require.NoError(t, r.Publish(t.Context(), good))
 			row.arrange(r, &v)
 
+			open := descriptors(t)
 			err := r.Publish(t.Context(), v)
 			assert.Equal(t, row.reason, reasonOf(t, err))
 			assert.Contains(t, err.Error(), row.message)
 			assert.NotContains(t, err.Error(), r.dir, "where on the node that is")
+			assert.Equal(t, open, descriptors(t), "with one the kernel keeps a tmpfs that is mounted nowhere")
 			mounted, _ := mount.IsMounted(v.TargetPath)
 			assert.False(t, mounted)
 			_, known := r.Health(v.ID)
@@ -249,6 +251,28 @@ func TestAFailedFirstPublishLeavesNothing(t *testing.T) {
 			}
 		})
 	}
+}
+
+func descriptors(t *testing.T) int {
+	t.Helper()
+	open, err := os.ReadDir("/proc/self/fd")
+	require.NoError(t, err)
+	return len(open)
+}
+
+// The tmpfs is made while the answer is awaited.
+func TestATmpfsIsThereBeforeTheAnswer(t *testing.T) {
+	r := newRig(t)
+	v, before := r.volume(t, "a"), descriptors(t)
+	release := r.fake.Block()
+	published := make(chan error, 1)
+	go func() { published <- r.Publish(t.Context(), v) }()
+	assert.Eventually(t, func() bool { return descriptors(t) > before }, testwait.Limit, time.Millisecond)
+	assert.NoDirExists(t, v.TargetPath, "and nobody sees it")
+	release()
+	require.NoError(t, testwait.Receive(t, published))
+	assert.Equal(t, firstURI, read(t, v, "connections/warehouse"))
+	assert.Equal(t, before, descriptors(t))
 }
 
 func TestOptionalEntriesDoNotFailAVolume(t *testing.T) {

@@ -44,7 +44,7 @@ func (d *Deliverer) place(tasks []task, c content, from answer) (placement, erro
 	} else if len(tasks) == 1 {
 		entries = slices.Concat(entries, t.carried())
 	}
-	written, err := d.write(t, mount.Content{
+	written, err := write(t, mount.Content{
 		Entries: entries, Rest: c.rest,
 		Manifest: layout.Manifest{
 			Fetched: ofAll.UTC(), StaleAfter: int64(d.set.staleAfter(t.spec) / time.Second),
@@ -66,39 +66,23 @@ func (d *Deliverer) place(tasks []task, c content, from answer) (placement, erro
 // write makes the volume show the content. A new one is filled before it is mounted, so that
 // whoever finds it finds it whole, and a failure leaves nothing.
 //
-// Whether a volume is there is told by its files. To tell whose mount that is may take
-// reading the list of all mounts, which is not for each volume of each rotation; nobody
-// else's has a generation, and Write refuses a target without a tmpfs.
-//
-// A rotation mounts nothing: who took the mount away may be done with the path, and
-// values would stand there that nobody unpublishes.
-func (d *Deliverer) write(t task, content mount.Content) (mount.Outcome, error) {
-	target, made := t.spec.TargetPath, mount.Outcome{}
-	_, err := os.Lstat(filepath.Join(target, layout.DataLink))
-	mounted := err == nil
-	switch {
-	case mounted:
-	case !t.podWaits:
+// A rotation mounts nothing: who took the mount away may be done with the path, and values
+// would stand there that nobody unpublishes. Whether the mount is there it takes from the
+// files: to tell whose mount that is may take reading the list of all mounts, which is not
+// for each volume of each rotation; nobody else's has a generation, and Write refuses a
+// target without a tmpfs.
+func write(t task, content mount.Content) (mount.Outcome, error) {
+	target := t.spec.TargetPath
+	if t.blank != nil {
+		if made, mounted, err := t.blank.mount(target, content); err != nil || mounted {
+			return made, err
+		}
+	} else if _, err := os.Lstat(filepath.Join(target, layout.DataLink)); err != nil {
 		return mount.Outcome{}, failAt(target, "making the volume", fmt.Errorf("%w: the next publish brings it back", mount.ErrNotMounted))
-	default:
-		blank, err := d.mounter.Blank(mount.Options{SizeBytes: d.VolumeSize})
-		if err != nil {
-			return mount.Outcome{}, failAt(target, "making the volume", err)
-		}
-		defer blank.Close()
-		if made, err = blank.Fill(content); err != nil {
-			return mount.Outcome{}, failAt(target, "filling the volume", err)
-		}
-		created, err := blank.Mount(target)
-		if err != nil {
-			return mount.Outcome{}, failAt(target, "making the volume", err)
-		}
-		mounted = !created
 	}
-	if mounted {
-		if made, err = mount.Write(target, content); err != nil {
-			return mount.Outcome{}, failAt(target, "filling the volume", err)
-		}
+	made, err := mount.Write(target, content)
+	if err != nil {
+		return mount.Outcome{}, failAt(target, "filling the volume", err)
 	}
 	return made, nil
 }

@@ -1,8 +1,6 @@
 package deliver
 
 import (
-	"slices"
-
 	"github.com/leoflow/secrets-csi/internal/report"
 	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/mount"
@@ -30,17 +28,18 @@ func (d *Deliverer) salvage(t task, from answer, e *ending) {
 	if err == nil {
 		return
 	}
-	if shown, reading := mount.Current(t.spec.TargetPath); reading == nil {
-		if standing := stillShown(shown.Manifest, alone); len(standing) > 0 {
-			e.pending = report.Pending{Entries: standing, Err: err}
-		}
+	isPending := func(line layout.Entry) bool {
+		return line.State == layout.Delivered && isWithdrawal(alone.reasons[line.Name()].State)
+	}
+	if pending := selected(t.shown(), isPending); len(pending) > 0 {
+		e.pending = report.Pending{Entries: pending, Err: err}
 	}
 }
 
 // withdrawal is the content that takes away what is denied or missing, and touches nothing
 // else: it needs no policy, no rendering and no room. Empty if nothing is.
 func withdrawal(t task, from answer) content {
-	taken := slices.DeleteFunc(slices.Clone(from.Entries), func(e entry.Entry) bool { return !isWithdrawal(e.State) })
+	taken := selected(from.Entries, func(e entry.Entry) bool { return isWithdrawal(e.State) })
 	if from.Err == nil {
 		taken = append(taken, unmentioned(t, from.Entries)...)
 	}
@@ -52,13 +51,9 @@ func withdrawal(t task, from answer) content {
 // unmentioned are the entries that "*" brought and brings no more: the answer to it does not
 // speak of what is denied or missing.
 func unmentioned(t task, entries []entry.Entry) (gone []entry.Entry) {
-	shown, err := mount.Current(t.spec.TargetPath)
-	if err != nil {
-		return nil
-	}
 	all := map[entry.Kind]bool{entry.Connection: t.spec.Connections.All, entry.Variable: t.spec.Variables.All}
 	given := givenOf(entries)
-	for _, line := range t.own(shown.Manifest.Entries) {
+	for _, line := range t.own(t.shown()) {
 		_, mentioned := given[line.Name()]
 		if line.State == layout.Delivered && all[line.Kind] && !mentioned {
 			gone = append(gone, entry.Refused(line.Name(), entry.Missing, ""))
@@ -67,23 +62,9 @@ func unmentioned(t task, entries []entry.Entry) (gone []entry.Entry) {
 	return gone
 }
 
-// stillShown are the withdrawn entries of content that the volume delivers.
-func stillShown(shown layout.Manifest, alone content) (lines []layout.Entry) {
-	for _, line := range shown.Entries {
-		if isWithdrawal(alone.reasons[line.Name()].State) && line.State == layout.Delivered {
-			lines = append(lines, line)
-		}
-	}
-	return lines
-}
-
 // holding is the content that holds every other entry which the share delivers too.
 func (c content) holding(t task, why string) content {
-	shown, err := mount.Current(t.spec.TargetPath)
-	if err != nil {
-		return c
-	}
-	for _, line := range t.own(shown.Manifest.Entries) {
+	for _, line := range t.own(t.shown()) {
 		if _, leaves := c.reasons[line.Name()]; line.State == layout.Delivered && !leaves {
 			refused := entry.Refused(line.Name(), entry.Unavailable, why).Entry
 			c.entries = append(c.entries, mount.Entry{Entry: refused, Hold: true, Why: why})
