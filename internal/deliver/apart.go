@@ -7,7 +7,6 @@ import (
 	"slices"
 
 	"github.com/leoflow/secrets-csi/pkg/entry"
-	"github.com/leoflow/secrets-csi/pkg/mount"
 	"github.com/leoflow/secrets-csi/pkg/mount/layout"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 )
@@ -62,11 +61,7 @@ func (a *apart) withTaken(ctx context.Context, whole []provider.Outcome) []provi
 func (a *apart) shown(asked provider.Request) provider.Request {
 	names := map[entry.Kind]map[string]bool{entry.Connection: {}, entry.Variable: {}}
 	for _, t := range a.group {
-		shown, err := mount.Current(t.spec.TargetPath)
-		if err != nil {
-			continue // it shows nothing
-		}
-		for _, line := range t.own(shown.Manifest.Entries) {
+		for _, line := range t.own(t.shown()) {
 			if line.State == layout.Delivered && names[line.Kind] != nil {
 				names[line.Kind][line.ID] = true
 			}
