@@ -83,7 +83,7 @@ func printTable(out io.Writer, report envshim.Report) error {
 // title is the variable's name, or the entry's own where it has no variable.
 func title(entry envshim.Finding) string {
 	if entry.Env != "" {
-		return onOneLine(entry.Env)
+		return envshim.OnOneLine(entry.Env)
 	}
-	return string(entry.Kind) + " " + onOneLine(entry.ID)
+	return string(entry.Kind) + " " + envshim.OnOneLine(entry.ID)
 }

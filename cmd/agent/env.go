@@ -8,8 +8,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strconv"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -94,20 +92,10 @@ func (f envFlags) write(out io.Writer, entries []envshim.Entry) error {
 func writeNames(out io.Writer, entries []envshim.Entry) error {
 	var faults []error
 	for _, entry := range entries {
-		_, err := fmt.Fprintln(out, onOneLine(entry.Env))
+		_, err := fmt.Fprintln(out, envshim.OnOneLine(entry.Env))
 		faults = append(faults, err)
 	}
 	return errors.Join(faults...)
-}
-
-// onOneLine quotes a name that a terminal would obey or that some reader would take for two
-// lines, such as one with U+2028: a key of Airflow may hold nearly anything.
-func onOneLine(name string) string {
-	isUnprintable := func(char rune) bool { return !strconv.IsPrint(char) }
-	if strings.ContainsFunc(name, isUnprintable) {
-		return strconv.Quote(name)
-	}
-	return name
 }
 
 func isTerminal(out io.Writer) bool {

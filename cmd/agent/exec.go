@@ -144,6 +144,9 @@ func (f execFlags) warnOfClash(out io.Writer, names []string) {
 	if len(names) == 0 {
 		return
 	}
+	for i, name := range names {
+		names[i] = envshim.OnOneLine(name)
+	}
 	verdict := "the delivered value replaces it (--keep-existing reverses that)"
 	switch {
 	case *f.airflowBackend:

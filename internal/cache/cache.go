@@ -9,6 +9,10 @@ import (
 
 // Cache holds values until they expire, also if nobody asks for another then, or until it
 // is full, when the one that nobody asked for the longest makes room. Make it with New.
+//
+// Others' caches do not do for secrets: apimachinery's LRUExpireCache counts entries, not
+// bytes, and lets go of an expired one no sooner than somebody asks for it or it is the
+// oldest of too many.
 type Cache[K comparable, V any] struct {
 	capacity int
 	gone     func(V)

@@ -144,6 +144,11 @@ func TestPublishRefusesBadAttributes(t *testing.T) {
 			field+`.connections: item 1: checking conn_id "a@core": character '@' at byte 2 is not allowed; Airflow allows letters, digits and _ # ! ( ) - . : / \`),
 		invalid("differ in case", attribute("connections", "Db, db"),
 			field+`.connections: item 2: "Db" and "db" both become AIRFLOW_CONN_DB; a pod can have one of them`),
+		// So no two sources bring the same variable: delivery does not look for that.
+		invalid("differ in case, of two sources", attribute("variables", "Db, db@file"),
+			field+`.variables: item 2: "Db" and "db@file" both become AIRFLOW_VAR_DB; a pod can have one of them`),
+		invalid("star beside another source's", attribute("variables", "*, db@file"),
+			field+`.variables: item 1: "*" asks for everything and stands alone, without ids and without "?"`),
 		invalid("pasted connection", attribute("connections", "postgres://u:"+warehousePassword+"@h/d"),
 			field+`.connections: item 1: it looks like a connection; write its id, and change the password if there was one`),
 		invalid("white space inside", attribute("connections", "a b"),

@@ -118,10 +118,11 @@ func TestAnotherDriversSocketIsLeftAlone(t *testing.T) {
 	})
 	r.register(t)
 	path := r.server.registrationPath()
-	require.NoError(t, os.Remove(path))
-	other, err := net.ListenUnix("unix", &net.UnixAddr{Name: path})
+	// In one step: of a socket that is bound and does not listen yet the driver is right to take the place.
+	other, err := net.ListenUnix("unix", &net.UnixAddr{Name: path + ".other"})
 	require.NoError(t, err)
 	defer func() { assert.NoError(t, other.Close()) }()
+	require.NoError(t, os.Rename(path+".other", path))
 	require.EqualError(t, r.server.Live(t.Context()), "the socket "+path+" was replaced by another file")
 	require.Eventually(t, func() bool { return strings.Contains(r.logs.String(), "cannot make a lost socket anew") }, 5*time.Second, time.Millisecond)
 	require.NoError(t, r.stop())

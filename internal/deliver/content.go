@@ -101,18 +101,14 @@ func contentOf(t task, entries []entry.Entry) (content, error) {
 
 // deliveredFirst says for each environment variable which entry the volume delivers and
 // goes on to, of what the provider speaks of. Only "*" brings ids that clash: of the others
-// the attributes allow none.
+// the attributes allow none, and beside "*" no id of another source.
 func deliveredFirst(t task, entries []entry.Entry) map[string]string {
 	if !t.live || !t.spec.Connections.All && !t.spec.Variables.All {
 		return nil
 	}
-	shown, err := mount.Current(t.spec.TargetPath)
-	if err != nil {
-		return nil // nothing was
-	}
 	given := givenOf(entries)
 	first := map[string]string{}
-	for _, line := range shown.Manifest.Entries {
+	for _, line := range t.shown() {
 		if line.State == layout.Delivered && given[line.Name()] {
 			first[line.Env] = line.ID
 		}

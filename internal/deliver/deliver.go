@@ -12,16 +12,9 @@ import (
 // more files in memory for no gain. None waits for anybody while it is being filled.
 const volumesAtOnce = 4
 
-// deliver brings a group of live shares, alike in source, identity and request, up to date:
-//
-//  1. fetch the entries that they ask for, in one call where the provider can; otherwise
-//     each volume goes on as soon as its own call is answered;
-//  2. run the policy over each volume's entries, and resolve what it leaves references of;
-//  3. render them;
-//  4. decide by their states what the volume is to hold, or that it cannot be made;
-//  5. place that: in one swap if anything differs, in a new volume by mounting it.
-//
-// A volume whose delivery fails keeps its files, but for those that were taken away.
+// The numbers are those of the package's comment.
+
+// deliver brings a group of live shares, alike in source, identity and request, up to date.
 func (d *Deliverer) deliver(ctx context.Context, group []task) {
 	var fills sync.WaitGroup
 	d.fetcher.fetch(ctx, group, func(i int, from answer) { // 1
@@ -49,7 +42,7 @@ func (d *Deliverer) deliverNew(ctx context.Context, tasks []task) error {
 	return d.fill(ctx, tasks, answers)
 }
 
-// fill is a delivery from step 2 on, and its reports: of one share of a live volume, or of all
+// fill is a delivery from 2 on: of one share of a live volume, or of all
 // shares of a new one. Whatever keeps a live volume from what it is to hold, what was taken away
 // leaves. Shares of a new volume that are not at fault report nothing of one that is not made.
 func (d *Deliverer) fill(ctx context.Context, tasks []task, answers []answer) error {
@@ -63,7 +56,7 @@ func (d *Deliverer) fill(ctx context.Context, tasks []task, answers []answer) er
 			d.set.end(t, report.Report{Superseded: true})
 			continue
 		}
-		if err := d.report(t, ends[i]); failure == nil {
+		if err := d.report(t, ends[i]); failure == nil { // 6
 			failure = err
 		}
 	}

@@ -1,9 +1,19 @@
-// Package deliver brings entries from a provider into volumes. There is one path:
-// the first mount, kubelet's republish and a rotation all run the same deliver.
+// Package deliver brings entries from a provider into volumes. There is one path, by which a
+// new volume is made and a live one is kept fresh:
 //
-//	Publish ─┐
-//	         ├─▶ deliver ─▶ fetch ─▶ policy ─▶ render ─▶ content ─▶ place (tmpfs, one swap)
-//	Run ─────┘
+//  1. fetch the entries that volumes ask for, in one call for those that are alike in source,
+//     identity and request, where the provider can; otherwise each goes on as soon as its own
+//     call is answered (fetch.go, ask.go);
+//  2. run the policy over each volume's entries, and resolve what it leaves references of
+//     (resolve.go);
+//  3. render them (render);
+//  4. decide by their states what the volume is to hold, or that it cannot be made (content.go);
+//  5. place that: the tmpfs if there is none yet, and one swap if anything differs (place.go);
+//  6. report how that went (report.go).
+//
+// A volume whose delivery fails keeps its files, but for those that were taken away (salvage.go).
+// Publish does this for new volumes, and Run for live ones, whatever calls for it: a change, a
+// poll, a failure, or a republish that asks for something else.
 //
 // It keeps no state but what the kernel and kubelet know: after a restart, kubelet's
 // republish brings every volume back.

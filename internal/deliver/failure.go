@@ -17,7 +17,7 @@ const howToStart = ` (to start without an entry, write its id with a "?" after i
 // failureOf is what keeps a volume from being made: the lines of all the entries that do, in
 // one message. While one cannot be asked for, nothing is known of the volume.
 func failureOf(spec Volume, failed []layout.Entry) *report.Error {
-	away := slices.DeleteFunc(slices.Clone(failed), func(line layout.Entry) bool { return line.State != layout.Unavailable })
+	away := selected(failed, func(line layout.Entry) bool { return line.State == layout.Unavailable })
 	if len(away) > 0 {
 		first := max(0, slices.IndexFunc(away, func(line layout.Entry) bool { return line.Reason() != "" }))
 		message, _ := report.Describe(subject(spec), away[first:first+1])

@@ -10,7 +10,6 @@ import (
 	"github.com/leoflow/secrets-csi/internal/logkey"
 	"github.com/leoflow/secrets-csi/internal/policy"
 	"github.com/leoflow/secrets-csi/pkg/entry"
-	"github.com/leoflow/secrets-csi/pkg/mount"
 	"github.com/leoflow/secrets-csi/pkg/mount/layout"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 	"github.com/leoflow/secrets-csi/pkg/secret"
@@ -112,9 +111,8 @@ func (d decider) resolveAll(ctx context.Context, t task, entries []entry.Entry, 
 // patienceOf is little where the volume still shows what it is to lose.
 func patienceOf(t task, entries []entry.Entry) time.Duration {
 	given := givenOf(entries)
-	shown, err := mount.Current(t.spec.TargetPath)
 	leaves := func(line layout.Entry) bool { return line.State == layout.Delivered && !given[line.Name()] }
-	if err == nil && slices.ContainsFunc(t.own(shown.Manifest.Entries), leaves) {
+	if slices.ContainsFunc(t.own(t.shown()), leaves) {
 		return haste
 	}
 	return patience

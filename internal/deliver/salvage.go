@@ -1,8 +1,6 @@
 package deliver
 
 import (
-	"slices"
-
 	"github.com/leoflow/secrets-csi/internal/report"
 	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/mount"
@@ -30,41 +28,28 @@ func (d *Deliverer) salvage(t task, from answer, e *ending) {
 	if err == nil {
 		return
 	}
-	if shown, reading := mount.Current(t.spec.TargetPath); reading == nil {
-		if standing := stillShown(shown.Manifest, alone); len(standing) > 0 {
-			e.pending = report.Pending{Entries: standing, Err: err}
-		}
+	isPending := func(line layout.Entry) bool {
+		return line.State == layout.Delivered && isWithdrawal(alone.reasons[line.Name()].State)
+	}
+	if pending := selected(t.shown(), isPending); len(pending) > 0 {
+		e.pending = report.Pending{Entries: pending, Err: err}
 	}
 }
 
 // withdrawal is the content that takes away what is denied or missing, and touches nothing
 // else: it needs no policy, no rendering and no room. Empty if nothing is.
 func withdrawal(t task, entries []entry.Entry) content {
-	taken := slices.DeleteFunc(slices.Clone(entries), func(e entry.Entry) bool { return !isWithdrawal(e.State) })
+	taken := selected(entries, func(e entry.Entry) bool { return isWithdrawal(e.State) })
 	made, _ := contentOf(t, taken) // on a live volume nothing fails
 	made.rest = true
 	return made
-}
-
-// stillShown are the withdrawn entries of content that the volume delivers.
-func stillShown(shown layout.Manifest, alone content) (lines []layout.Entry) {
-	for _, line := range shown.Entries {
-		if isWithdrawal(alone.reasons[line.Name()].State) && line.State == layout.Delivered {
-			lines = append(lines, line)
-		}
-	}
-	return lines
 }
 
 // heldAsItStands is the content that holds every entry which the share delivers, and touches
 // nothing else.
 func heldAsItStands(t task, why string) content {
 	made := content{rest: true, reasons: map[entry.Name]reason{}}
-	shown, err := mount.Current(t.spec.TargetPath)
-	if err != nil {
-		return made
-	}
-	for _, line := range t.own(shown.Manifest.Entries) {
+	for _, line := range t.own(t.shown()) {
 		if line.State == layout.Delivered {
 			refused := entry.Refused(line.Name(), entry.Unavailable, why).Entry
 			made.entries = append(made.entries, mount.Entry{Entry: refused, Hold: true, Why: why})

@@ -108,13 +108,27 @@ func (s *set) known(t task, fetched time.Time) (health report.Health, gone bool,
 	return t.health, t.of.gone, fetched
 }
 
+// shown are the lines of what the volume shows; none if nothing, or nothing that can be read.
+func (t task) shown() []layout.Entry {
+	current, err := mount.Current(t.spec.TargetPath)
+	if err != nil {
+		return nil
+	}
+	return current.Manifest.Entries
+}
+
 // own leaves out the lines of the other shares, which report them.
 func (t task) own(lines []layout.Entry) []layout.Entry {
 	if len(t.others) == 0 {
 		return lines
 	}
 	others := setOf(t.others...)
-	return slices.DeleteFunc(slices.Clone(lines), func(line layout.Entry) bool { return others.Has(line.Name()) })
+	return selected(lines, func(line layout.Entry) bool { return !others.Has(line.Name()) })
+}
+
+// selected are those that are chosen.
+func selected[T any](all []T, isChosen func(T) bool) []T {
+	return slices.DeleteFunc(slices.Clone(all), func(one T) bool { return !isChosen(one) })
 }
 
 // carried are the entries of the volume's other shares, which stay as they stand. The target
@@ -123,12 +137,8 @@ func (t task) carried() (entries []mount.Entry) {
 	if len(t.others) == 0 {
 		return nil
 	}
-	shown, err := mount.Current(t.spec.TargetPath)
-	if err != nil {
-		return nil // nothing stands
-	}
 	others := setOf(t.others...)
-	for _, line := range shown.Manifest.Entries {
+	for _, line := range t.shown() {
 		if others.Has(line.Name()) {
 			entries = append(entries, mount.Entry{Entry: layout.Entry{Kind: line.Kind, ID: line.ID}, Hold: true})
 		}

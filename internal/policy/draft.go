@@ -41,8 +41,7 @@ func (d *draft) close() airflow.Connection {
 	}
 	d.conn.Extra = nil
 	if len(d.extra) > 0 {
-		extra := secret.New(d.extra.encode())
-		d.conn.Extra = &extra
+		d.conn.Extra = new(secret.New(d.extra.encode()))
 	}
 	return d.conn
 }
@@ -117,7 +116,8 @@ func (d *draft) respell(name, to string) {
 	}
 	for _, prefix := range [...]string{"", d.prefix} {
 		if at := d.extra.index(prefix, name); at >= 0 && d.extra[at].name != written {
-			d.changed = d.extra.remove(prefix, name)
+			d.extra.remove(prefix, name)
+			d.changed = true
 		}
 	}
 	if written != to {

@@ -53,19 +53,14 @@ func rewrite(conn airflow.Connection, fetched *secret.Text) (*draft, choice, err
 		return d, choice{}, err
 	}
 	chosen, err := c.choose(d)
-	if err == nil && chosen.reference != nil && fetched != nil {
-		err = put(c, d, *chosen.reference, *fetched)
+	if err != nil || chosen.reference == nil || fetched == nil {
+		return d, chosen, err
 	}
-	return d, chosen, err
-}
-
-// put has the cloud put a fetched secret in the place of the reference.
-func put(c cloud, d *draft, ref entry.Reference, fetched secret.Text) error {
 	d.drop(referenceFields...)
 	if err := c.accept(d, fetched.Reveal()); err != nil {
-		return refuse(ref.Field, "the fetched secret "+err.Error())
+		return nil, choice{}, refuse(chosen.reference.Field, "the fetched secret "+err.Error())
 	}
-	return nil
+	return d, chosen, nil
 }
 
 // cloud is what differs from one cloud to the next. A new cloud is one type with these

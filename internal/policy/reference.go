@@ -1,8 +1,6 @@
 package policy
 
-import (
-	"github.com/leoflow/secrets-csi/pkg/entry"
-)
+import "github.com/leoflow/secrets-csi/pkg/entry"
 
 // The fields of a reference, the same in every cloud; each cloud adds where.
 const (

@@ -74,17 +74,16 @@ func (c Connection) Validate() error {
 	if err := c.checkType(); err != nil {
 		return err
 	}
-	for _, field := range c.textFields() {
+	for _, field := range [...]struct{ name, text string }{
+		{"conn_type", c.Type}, {"description", orEmpty(c.Description)}, {"host", orEmpty(c.Host)}, {"login", orEmpty(c.Login)},
+		{"schema", orEmpty(c.Schema)}, {"password", revealed(c.Password)}, {"extra", revealed(c.Extra)},
+	} {
 		if !utf8.ValidString(field.text) {
 			return &FieldError{Field: field.name, Reason: "is not UTF-8; Airflow holds text only"}
 		}
 	}
-	if c.Extra != nil {
-		if !utf8.ValidString(c.Extra.Reveal()) {
-			return &FieldError{Field: "extra", Reason: "is not UTF-8; Airflow holds text only"}
-		}
-		_, _, err := readExtra(c.Extra.Reveal())
-		return err
+	if _, _, fault := readExtra(revealed(c.Extra)); fault != "" {
+		return &FieldError{Field: "extra", Reason: fault}
 	}
 	return nil
 }
@@ -96,26 +95,16 @@ func (c Connection) checkType() error {
 	return nil
 }
 
-type textField struct{ name, text string }
-
-func (c Connection) textFields() [6]textField {
-	fields := [6]textField{
-		{"conn_type", c.Type},
-		{"description", orEmpty(c.Description)},
-		{"host", orEmpty(c.Host)},
-		{"login", orEmpty(c.Login)},
-		{"schema", orEmpty(c.Schema)},
-		{"password", ""},
-	}
-	if c.Password != nil {
-		fields[5].text = c.Password.Reveal()
-	}
-	return fields
-}
-
 func orEmpty(text *string) string {
 	if text == nil {
 		return ""
 	}
 	return *text
+}
+
+func revealed(text *secret.Text) string {
+	if text == nil {
+		return ""
+	}
+	return text.Reveal()
 }

@@ -6,44 +6,41 @@ import (
 	"github.com/leoflow/secrets-csi/internal/jsontext"
 )
 
-const (
-	brokenReason    = "begins as JSON and is none; correct it"
-	surrogateReason = "holds half of a surrogate pair, which is no character; Airflow stores none, and \"isn't defined\" is all that it says"
-)
+const surrogateReason = "holds half of a surrogate pair, which is no character; Airflow stores none, and \"isn't defined\" is all that it says"
 
-// readExtra returns the JSON object that an extra is, if it is one. It accepts any text but
+// readExtra returns the JSON object that an extra is, if it is one. Any text is good but
 // what no version of Airflow stores, and what begins as JSON and for a mistake in it is
-// none: as text, no hook could use it.
-func readExtra(text string) (object jsontext.Item, isObject bool, err error) {
-	object, syntaxErr := jsontext.Parse([]byte(text))
-	isJSON := syntaxErr == nil
+// none: as text, no hook could use it. The fault completes `field "extra": …`.
+func readExtra(text string) (object jsontext.Item, isObject bool, fault string) {
+	if text == "" {
+		return object, false, ""
+	}
+	object, err := jsontext.Parse([]byte(text))
+	isJSON := err == nil
 	switch {
 	case isJSON && object.HasLoneSurrogate():
-		err = &FieldError{Field: "extra", Reason: surrogateReason}
+		fault = surrogateReason
 	case !isJSON && strings.IndexAny(strings.TrimSpace(text), "{[") == 0:
-		err = &FieldError{Field: "extra", Reason: brokenReason}
+		fault = "begins as JSON and is none; correct it"
 	}
-	return object, isJSON && object.IsObject(), err
+	return object, isJSON && object.IsObject(), fault
 }
 
 // HasPlainExtra says whether the extra is text that is no JSON object. Airflow 2 takes
 // such a connection with a warning, and so does the worker of Airflow 3; what else reads
 // connections in Airflow 3, its file backend among it, refuses it.
 func (c Connection) HasPlainExtra() bool {
-	if c.Extra == nil || c.Extra.Len() == 0 {
-		return false
-	}
-	_, isObject, _ := readExtra(c.Extra.Reveal())
-	return !isObject
+	_, isObject, _ := readExtra(revealed(c.Extra))
+	return revealed(c.Extra) != "" && !isObject
 }
 
-// canonicalExtra checks text and makes an object canonical.
-func canonicalExtra(text string) (string, error) {
-	object, isObject, err := readExtra(text)
-	if err != nil || !isObject {
-		return text, err
+// canonicalExtra makes an object canonical, see readExtra.
+func canonicalExtra(text string) (canonicalText, fault string) {
+	object, isObject, fault := readExtra(text)
+	if fault != "" || !isObject {
+		return text, fault
 	}
-	return canonical(object), nil
+	return canonical(object), ""
 }
 
 // canonical gives an extra one text, whichever form it came in.

@@ -21,17 +21,15 @@ func (c Connection) JSON() []byte {
 	out = appendField(out, "host", c.Host)
 	out = appendField(out, "login", c.Login)
 	if c.Password != nil {
-		password := c.Password.Reveal()
-		out = appendField(out, "password", &password)
+		out = appendField(out, "password", new(c.Password.Reveal()))
 	}
 	out = appendField(out, "schema", c.Schema)
 	if c.Port != nil {
 		out = append(out, `,"port":`...)
 		out = strconv.AppendUint(out, uint64(*c.Port), 10)
 	}
-	if c.Extra != nil && c.Extra.Len() > 0 {
-		out = append(out, `,"extra":`...)
-		out = appendExtra(out, c.Extra.Reveal())
+	if extra := revealed(c.Extra); extra != "" {
+		out = appendExtra(append(out, `,"extra":`...), extra)
 	}
 	return append(out, '}')
 }

@@ -22,13 +22,12 @@ func ParseJSON(id string, text []byte) (Connection, error) {
 	if err != nil {
 		return Connection{}, fmt.Errorf("reading connection as JSON: %w", err)
 	}
-	held := new(values)
 	if uri, description := loneURI(members); uri != nil {
-		return parseLoneURI(id, held, *uri, description)
+		return parseLoneURI(id, *uri, description)
 	}
 	conn := Connection{ID: id}
 	for _, member := range members {
-		if err := conn.take(held, member); err != nil {
+		if err := conn.take(member); err != nil {
 			return Connection{}, err
 		}
 	}
@@ -77,17 +76,17 @@ func loneURI(members []jsontext.Member) (uri, description *jsontext.Member) {
 	return uri, description
 }
 
-func parseLoneURI(id string, held *values, uri jsontext.Member, description *jsontext.Member) (Connection, error) {
-	text, present, err := memberText(uri)
-	if err != nil {
+func parseLoneURI(id string, uri jsontext.Member, description *jsontext.Member) (Connection, error) {
+	text, err := textOf(uri)
+	switch {
+	case err != nil:
 		return Connection{}, err
-	}
-	if !present {
+	case text == nil:
 		return Connection{}, fieldError(uri, "is null; give a URI, or the fields of the connection")
 	}
-	conn, err := ParseURI(id, text)
+	conn, err := ParseURI(id, *text)
 	if err == nil && description != nil {
-		err = takeText(&conn.Description, &held.description, *description)
+		conn.Description, err = textOf(*description)
 	}
 	if err != nil {
 		return Connection{}, err
@@ -95,119 +94,102 @@ func parseLoneURI(id string, held *values, uri jsontext.Member, description *jso
 	return conn, nil
 }
 
-// values holds what a parsed connection points to, in one piece of memory.
-type values struct {
-	description, host, login, schema string
-	password, extra                  secret.Text
-	port                             uint16
-}
-
-func (c *Connection) take(held *values, member jsontext.Member) error {
+func (c *Connection) take(member jsontext.Member) (err error) {
 	switch member.Key {
 	case "conn_type":
-		return c.takeType(member)
+		var text *string
+		text, err = textOf(member)
+		c.Type = NormalizeType(orEmpty(text))
 	case "description":
-		return takeText(&c.Description, &held.description, member)
+		c.Description, err = textOf(member)
 	case "host":
-		return takeText(&c.Host, &held.host, member)
+		c.Host, err = textOf(member)
 	case "login":
-		return takeText(&c.Login, &held.login, member)
+		c.Login, err = textOf(member)
 	case "schema":
-		return takeText(&c.Schema, &held.schema, member)
+		c.Schema, err = textOf(member)
 	case "password":
-		return c.takePassword(held, member)
+		c.Password, err = passwordOf(member)
 	case "port":
-		return c.takePort(held, member)
+		c.Port, err = portOf(member)
 	case "extra":
-		return c.takeExtra(held, member)
+		c.Extra, err = extraOf(member)
 	case "uri":
-		return fieldError(member, "stands beside no field but description; remove it or the other fields")
+		err = fieldError(member, "stands beside no field but description; remove it or the other fields")
 	case "team_name":
-		return fieldError(member, "is of Airflow's teams, and no entry here has a team; remove it")
-	}
-	return fieldError(member, "is not a field of a connection; Airflow knows conn_type, description, host, login, password, schema, port, extra and uri")
-}
-
-func (c *Connection) takeType(member jsontext.Member) error {
-	text, _, err := memberText(member)
-	c.Type = NormalizeType(text)
-	return err
-}
-
-func takeText(field **string, held *string, member jsontext.Member) error {
-	text, present, err := memberText(member)
-	if present {
-		*held, *field = text, held
+		err = fieldError(member, "is of Airflow's teams, and no entry here has a team; remove it")
+	default:
+		err = fieldError(member, "is not a field of a connection; Airflow knows conn_type, description, host, login, password, schema, port, extra and uri")
 	}
 	return err
 }
 
-func (c *Connection) takePassword(held *values, member jsontext.Member) error {
-	text, present, err := memberText(member)
-	if present {
-		held.password = secret.New(text)
-		c.Password = &held.password
+// textOf is nil for null.
+func textOf(member jsontext.Member) (*string, error) {
+	if string(member.Value) == "null" {
+		return nil, nil
 	}
-	return err
+	if member.Value[0] != '"' {
+		return nil, fieldError(member, "must be a string; put it in quotes")
+	}
+	text, err := member.Text()
+	if err != nil {
+		return nil, fieldError(member, err.Error())
+	}
+	return &text, nil
+}
+
+func passwordOf(member jsontext.Member) (*secret.Text, error) {
+	text, err := textOf(member)
+	if text == nil {
+		return nil, err
+	}
+	return new(secret.New(*text)), nil
 }
 
 const portReason = "must be a whole number from 0 to 65535"
 
-// takePort reads a number or, as Airflow does, a number in quotes; empty quotes are
-// no port.
-func (c *Connection) takePort(held *values, member jsontext.Member) error {
+// portOf reads a number or, as Airflow does, a number in quotes; empty quotes are no port.
+func portOf(member jsontext.Member) (*uint16, error) {
 	digits := string(member.Value)
-	if member.Value[0] == '"' {
-		text, _, err := memberText(member)
+	if digits[0] == '"' {
+		text, err := textOf(member)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		digits = strings.TrimSpace(text)
+		digits = strings.TrimSpace(*text)
 	}
 	if digits == "null" || digits == "" {
-		return nil
+		return nil, nil
 	}
 	port, err := strconv.ParseUint(digits, 10, 16)
 	if err != nil {
-		return fieldError(member, portReason)
+		return nil, fieldError(member, portReason)
 	}
-	held.port = uint16(port)
-	c.Port = &held.port
-	return nil
+	return new(uint16(port)), nil
 }
 
-// takeExtra drops what Python takes for false, as Airflow does.
-func (c *Connection) takeExtra(held *values, member jsontext.Member) error {
-	text := string(member.Value)
-	switch {
-	case text == "null" || text == "false" || text == `""` || isEmptyJSON(text):
-		return nil
-	case text[0] == '{':
-		if member.HasLoneSurrogate() {
-			return fieldError(member, surrogateReason)
-		}
-		held.extra = secret.New(canonical(member.Item))
-	case text[0] == '"':
-		if err := held.takeExtraText(member); err != nil {
-			return err
-		}
-	default:
-		return fieldError(member, "must be a JSON object, such as {\"key\": \"value\"}, or text")
+// extraOf drops what Python takes for false, as Airflow does.
+func extraOf(member jsontext.Member) (*secret.Text, error) {
+	switch written := string(member.Value); {
+	case written == "null" || written == "false" || written == `""` || isEmptyJSON(written):
+		return nil, nil
+	case written[0] == '{' && member.HasLoneSurrogate():
+		return nil, fieldError(member, surrogateReason)
+	case written[0] == '{':
+		return new(secret.New(canonical(member.Item))), nil
+	case written[0] != '"':
+		return nil, fieldError(member, "must be a JSON object, such as {\"key\": \"value\"}, or text")
 	}
-	c.Extra = &held.extra
-	return nil
-}
-
-func (h *values) takeExtraText(member jsontext.Member) error {
-	text, _, err := memberText(member)
+	text, err := textOf(member)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if text, err = canonicalExtra(text); err != nil {
-		return atMember(member, err)
+	extra, fault := canonicalExtra(*text)
+	if fault != "" {
+		return nil, fieldError(member, fault)
 	}
-	h.extra = secret.New(text)
-	return nil
+	return new(secret.New(extra)), nil
 }
 
 // isEmptyJSON says whether valid JSON is an empty object or list, or zero.
@@ -221,29 +203,6 @@ func isEmptyJSON(text string) bool {
 	default:
 		return false
 	}
-}
-
-func memberText(member jsontext.Member) (text string, present bool, err error) {
-	if string(member.Value) == "null" {
-		return "", false, nil
-	}
-	if member.Value[0] != '"' {
-		return "", false, fieldError(member, "must be a string; put it in quotes")
-	}
-	text, err = member.Text()
-	if err != nil {
-		return "", false, fieldError(member, err.Error())
-	}
-	return text, true, nil
-}
-
-// atMember says where the field of an error stands.
-func atMember(member jsontext.Member, err error) error {
-	var field *FieldError
-	if errors.As(err, &field) {
-		return fieldError(member, field.Reason)
-	}
-	return err
 }
 
 // maxName bounds what an error repeats of a field that Airflow does not know.

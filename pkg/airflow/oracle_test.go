@@ -178,7 +178,7 @@ func (r reading) withOurExtra() reading {
 		r.Extra = nil
 		return r
 	}
-	if text, err := canonicalExtra(*r.Extra); err == nil {
+	if text, fault := canonicalExtra(*r.Extra); fault == "" {
 		r.Extra = &text
 	}
 	return r

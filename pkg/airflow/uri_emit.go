@@ -25,16 +25,16 @@ func (c Connection) URI() (string, error) {
 		return "", fmt.Errorf("%w: field %q may hold lower-case letters, digits and . + _ there, a letter first",
 			ErrNotURI, "conn_type")
 	}
-	out := make([]byte, 0, c.sizeOfURI(scheme))
+	schema, extra := orEmpty(c.Schema), revealed(c.Extra)
+	out := make([]byte, 0, 256+3*len(extra)) // enough for most
 	out = append(append(out, scheme...), "://"...)
 	out = c.appendAuthority(out)
-	hasExtra := c.Extra != nil && c.Extra.Len() > 0
-	if schema := orEmpty(c.Schema); schema != "" || hasExtra {
+	if schema != "" || extra != "" {
 		out = appendQuoted(append(out, '/'), schema)
 	}
-	if hasExtra {
+	if extra != "" {
 		out = append(out, "?"+extraKey+"="...)
-		out = appendQuoted(out, c.Extra.Reveal())
+		out = appendQuoted(out, extra)
 	}
 	return string(out), nil
 }
@@ -54,16 +54,4 @@ func (c Connection) appendAuthority(out []byte) []byte {
 		out = strconv.AppendUint(append(out, ':'), uint64(*c.Port), 10)
 	}
 	return out
-}
-
-// sizeOfURI is enough for a URI whose text is percent-encoded throughout.
-func (c Connection) sizeOfURI(scheme string) int {
-	size := len(scheme) + len(orEmpty(c.Login)) + len(orEmpty(c.Host)) + len(orEmpty(c.Schema))
-	if c.Password != nil {
-		size += c.Password.Len()
-	}
-	if c.Extra != nil {
-		size += c.Extra.Len()
-	}
-	return 3*size + len("://:@:65535/?"+extraKey+"=")
 }

@@ -35,15 +35,15 @@ func ParseURI(id, uri string) (Connection, error) {
 	if err != nil {
 		return Connection{}, err
 	}
-	held := new(values)
-	conn := Connection{ID: id, Type: NormalizeType(strings.ToLower(parts.scheme))}
-	conn.takeUserinfo(held, parts)
-	if err := conn.takeHost(held, parts); err != nil {
+	conn := Connection{
+		ID: id, Type: NormalizeType(strings.ToLower(parts.scheme)),
+		Schema: new(unquote(strings.TrimPrefix(parts.path, "/"))),
+	}
+	conn.takeUserinfo(parts)
+	if err := conn.takeHost(parts); err != nil {
 		return Connection{}, err
 	}
-	held.schema = unquote(strings.TrimPrefix(parts.path, "/"))
-	conn.Schema = &held.schema
-	if err := conn.takeQuery(held, parts.query); err != nil {
+	if conn.Extra, err = readQuery(parts.query); err != nil {
 		return Connection{}, err
 	}
 	return conn, nil
@@ -130,33 +130,31 @@ func endOfAuthority(rest string) int {
 	return len(rest)
 }
 
-func (c *Connection) takeUserinfo(held *values, parts uriParts) {
+func (c *Connection) takeUserinfo(parts uriParts) {
 	if !parts.hasUserinfo {
 		return
 	}
 	login, password, hasPassword := strings.Cut(parts.userinfo, ":")
-	held.login = unquote(login)
-	c.Login = &held.login
+	c.Login = new(unquote(login))
 	if hasPassword {
-		held.password = secret.New(unquote(password))
-		c.Password = &held.password
+		c.Password = new(secret.New(unquote(password)))
 	}
 }
 
 // takeHost is step 5 of ParseURI, and the port.
-func (c *Connection) takeHost(held *values, parts uriParts) error {
-	host, port, err := splitHostinfo(parts)
+func (c *Connection) takeHost(parts uriParts) error {
+	written, port, err := splitHostinfo(parts)
 	if err != nil {
 		return err
 	}
-	held.host = unquote(lowerToPercent(host))
-	if strings.Contains(held.host, "/") {
-		held.host = unquote(host)
+	host := unquote(lowerToPercent(written))
+	if strings.Contains(host, "/") {
+		host = unquote(written)
 	}
-	if parts.protocol != "" && held.host != "" {
-		held.host = parts.protocol + "://" + held.host
+	if parts.protocol != "" && host != "" {
+		host = parts.protocol + "://" + host
 	}
-	c.Host = &held.host
+	c.Host = &host
 	if port == "" {
 		return nil
 	}
@@ -168,8 +166,7 @@ func (c *Connection) takeHost(held *values, parts uriParts) error {
 		return &FieldError{"port", parts.hostAt + len(parts.hostinfo) - len(port), portReason +
 			`; where it is part of a login or password, percent-encode "/", "?", "#", "@" and ":" there`}
 	}
-	held.port = number
-	c.Port = &held.port
+	c.Port = &number
 	return nil
 }
 

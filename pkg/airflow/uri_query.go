@@ -2,6 +2,7 @@ package airflow
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/leoflow/secrets-csi/internal/jsontext"
@@ -16,33 +17,31 @@ const maxPairs = 512
 
 type pair struct{ key, value string }
 
-// takeQuery makes the extra of a query: the value of __extra__ where there is one,
+// readQuery makes the extra of a query: the value of __extra__ where there is one,
 // else an object of all pairs. Their values stay strings; some versions of Airflow
 // make numbers of them, which is why URI never writes pairs.
-func (c *Connection) takeQuery(held *values, query string) error {
+func readQuery(query string) (*secret.Text, error) {
 	if query == "" {
-		return nil
+		return nil, nil
 	}
 	pairs, err := splitQuery(query)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	text := objectOf(pairs)
-	for _, pair := range pairs {
-		if pair.key == extraKey {
-			text = pair.value
-		}
+	var text string
+	if at := slices.IndexFunc(pairs, func(p pair) bool { return p.key == extraKey }); at >= 0 {
+		text = pairs[at].value
+	} else {
+		text = objectOf(pairs)
 	}
 	if text == "" {
-		return nil
+		return nil, nil
 	}
-	canonical, err := canonicalExtra(text)
-	if err != nil {
-		return err
+	extra, fault := canonicalExtra(text)
+	if fault != "" {
+		return nil, &FieldError{Field: "extra", Reason: fault}
 	}
-	held.extra = secret.New(canonical)
-	c.Extra = &held.extra
-	return nil
+	return new(secret.New(extra)), nil
 }
 
 // splitQuery keeps the last value of a key that comes twice, and the place of the
@@ -73,9 +72,6 @@ func setPair(pairs []pair, next pair) []pair {
 }
 
 func objectOf(pairs []pair) string {
-	if len(pairs) == 1 && pairs[0].key == extraKey {
-		return pairs[0].value
-	}
 	out := []byte{'{'}
 	for i, pair := range pairs {
 		if i > 0 {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -73,7 +74,7 @@ func Faults(entries []Entry) []error {
 		}
 		if other, taken := first[entry.Env]; taken {
 			faults = append(faults, fmt.Errorf("%s %q and %s %q would both be %s, because Airflow upper-cases ids: rename one, or ask for one alone",
-				other.Kind, other.ID, entry.Kind, entry.ID, entry.Env))
+				other.Kind, other.ID, entry.Kind, entry.ID, OnOneLine(entry.Env)))
 		}
 		first[entry.Env] = entry
 	}
@@ -104,6 +105,16 @@ func isShellName(name string) bool {
 		}
 	}
 	return true
+}
+
+// OnOneLine quotes a name that a terminal would obey or that some reader would take for two
+// lines, such as one with U+2028: a key of Airflow may hold nearly anything.
+func OnOneLine(name string) string {
+	isUnprintable := func(char rune) bool { return !strconv.IsPrint(char) }
+	if strings.ContainsFunc(name, isUnprintable) {
+		return strconv.Quote(name)
+	}
+	return name
 }
 
 func variableName(variable string) string {

@@ -53,7 +53,7 @@ func (f Format) line(name, value string) (string, error) {
 	switch f {
 	case Export:
 		if !isShellName(name) {
-			return "", fmt.Errorf("no shell can set %s; use json, or 'agent exec'", name)
+			return "", fmt.Errorf("no shell can set %s; use json, or 'agent exec'", OnOneLine(name))
 		}
 		return "export " + name + "='" + strings.ReplaceAll(value, "'", `'\''`) + "'", nil
 	case JSON:

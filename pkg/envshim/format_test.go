@@ -90,8 +90,8 @@ func TestFormatsRefuseWhatTheyCannotCarry(t *testing.T) {
 		message string
 	}{
 		{Export, variable("my-key", "needle"), `variable "my-key": no shell can set AIRFLOW_VAR_MY-KEY; use json, or 'agent exec'`},
-		{Export, variable("x\nLD_PRELOAD", "needle"), "no shell can set "},
-		{Export, variable("x\u2028LD_PRELOAD", "needle"), "no shell can set "},
+		{Export, variable("x\nLD_PRELOAD", "needle"), `no shell can set "AIRFLOW_VAR_X\nLD_PRELOAD"; `},
+		{Export, variable("x\u2028LD_PRELOAD", "needle"), `no shell can set "AIRFLOW_VAR_X\u2028LD_PRELOAD"; `},
 		{JSON, variable("a", "needle\xff"), `variable "a": a value that is not UTF-8 does not fit the format json`},
 		{JSON, variable("a", "needle\x00"), `variable "a": the value holds a NUL byte`},
 		{"toml", variable("a", "needle"), `format "toml" is not known: json or export`},

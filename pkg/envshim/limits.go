@@ -43,7 +43,7 @@ func (l Limits) Faults(p Program) []error {
 		size := len(variable) + 1
 		if size > l.String {
 			faults = append(faults, fmt.Errorf("%s takes %d bytes with its name, and the kernel accepts %d in one variable: make the value smaller, or let the program read it from the volume, as Airflow does with --airflow-backend",
-				variableName(variable), size, l.String))
+				OnOneLine(variableName(variable)), size, l.String))
 		}
 		total += size
 	}
@@ -63,10 +63,11 @@ func (e Entry) size() int { return len(e.Env) + len("=") + e.Value.Len() + len("
 // largest names the count largest variables and their sizes.
 func largest(environ []string, count int) string {
 	bySize := func(a, b string) int { return cmp.Compare(len(b), len(a)) }
-	sorted := slices.SortedStableFunc(slices.Values(environ), bySize)
+	sorted := slices.Clone(environ)
+	slices.SortStableFunc(sorted, bySize)
 	var names []string
 	for _, variable := range sorted[:min(count, len(sorted))] {
-		names = append(names, fmt.Sprintf("%s (%d)", variableName(variable), len(variable)+1))
+		names = append(names, fmt.Sprintf("%s (%d)", OnOneLine(variableName(variable)), len(variable)+1))
 	}
 	return strings.Join(names, ", ")
 }

@@ -1,11 +1,9 @@
 package envshim
 
 import (
-	"cmp"
 	"fmt"
 	"hash/maphash"
 	"math/rand/v2"
-	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -141,19 +139,16 @@ func (r *supervision) refresh() {
 	}
 }
 
-// fingerprint is equal for equal entries, and tells nothing about them: its seed does
-// not leave the process.
+// fingerprint is equal for equal entries in any order, and tells nothing about them: its seed
+// does not leave the process.
 type fingerprint uint64
 
 type fingerprinter struct{ seed maphash.Seed }
 
-func (f fingerprinter) of(entries []Entry) fingerprint {
-	byName := func(a, b Entry) int { return cmp.Compare(a.Env, b.Env) }
-	var hash maphash.Hash
-	hash.SetSeed(f.seed)
-	for _, entry := range slices.SortedFunc(slices.Values(entries), byName) {
-		// No name holds "=", and no value that an environment can carry holds NUL.
-		_, _ = hash.WriteString(entry.Env + "=" + entry.Value.Reveal() + "\x00")
+func (f fingerprinter) of(entries []Entry) (sum fingerprint) {
+	for _, entry := range entries {
+		// No name holds "=", so no two entries make the same text.
+		sum += fingerprint(maphash.String(f.seed, entry.Env+"="+entry.Value.Reveal()))
 	}
-	return fingerprint(hash.Sum64())
+	return sum
 }

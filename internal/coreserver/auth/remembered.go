@@ -4,9 +4,9 @@ import (
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
-	"sync"
 	"time"
 
+	"github.com/leoflow/secrets-csi/internal/cache"
 	"github.com/leoflow/secrets-csi/pkg/secret"
 )
 
@@ -17,22 +17,13 @@ type tokenKey [sha256.Size]byte
 // remembered holds the callers of tokens that were told good, for a while. It is safe
 // for concurrent use.
 type remembered struct {
-	secret   []byte
-	capacity int
-	lasting  time.Duration
-
-	mu      sync.Mutex
-	callers map[tokenKey]acquaintance
-	arrived []tokenKey // the first to come first, each in callers
-}
-
-type acquaintance struct {
-	who     Caller
-	expires time.Time
+	secret  []byte
+	lasting time.Duration
+	callers *cache.Cache[tokenKey, Caller]
 }
 
 func newRemembered(capacity int, lasting time.Duration) *remembered {
-	r := &remembered{secret: make([]byte, sha256.Size), capacity: capacity, lasting: lasting, callers: map[tokenKey]acquaintance{}}
+	r := &remembered{make([]byte, sha256.Size), lasting, cache.New[tokenKey, Caller](capacity, nil)}
 	_, _ = rand.Read(r.secret) // never fails: crypto/rand ends the program first
 	return r
 }
@@ -44,42 +35,15 @@ func (r *remembered) key(token secret.Text) (key tokenKey) {
 	return key
 }
 
-func (r *remembered) get(key tokenKey) (Caller, bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	known, found := r.callers[key]
-	return known.who, found && time.Now().Before(known.expires)
-}
+func (r *remembered) get(key tokenKey) (Caller, bool) { return r.callers.Get(key) }
 
 // put keeps a caller for the usual time, and no longer than the token is good.
 func (r *remembered) put(key tokenKey, who Caller, tokenExpires time.Time) {
-	expires := time.Now().Add(r.lasting)
-	if !tokenExpires.IsZero() && tokenExpires.Before(expires) {
-		expires = tokenExpires
+	lasting := r.lasting
+	if !tokenExpires.IsZero() {
+		lasting = min(lasting, time.Until(tokenExpires))
 	}
-	if !time.Now().Before(expires) {
-		return
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if _, found := r.callers[key]; found {
-		r.callers[key] = acquaintance{who, expires}
-		return
-	}
-	r.makeRoom()
-	r.callers[key] = acquaintance{who, expires}
-	r.arrived = append(r.arrived, key)
-}
-
-// makeRoom forgets those who expired, up to the first that did not, and that one too
-// where there is no room without.
-func (r *remembered) makeRoom() {
-	for len(r.arrived) > 0 {
-		first := r.arrived[0]
-		if len(r.arrived) < r.capacity && time.Now().Before(r.callers[first].expires) {
-			return
-		}
-		delete(r.callers, first)
-		r.arrived = r.arrived[1:]
+	if lasting > 0 {
+		r.callers.Put(key, who, 1, lasting)
 	}
 }

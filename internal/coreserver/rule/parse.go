@@ -15,24 +15,31 @@ import (
 // Parse reads a rules file. Errors begin with "file:line:"; all that can be told at
 // once are joined.
 func Parse(file string, content []byte) (Set, error) {
-	var document yaml.Node
+	var document, second yaml.Node
 	decoder := yaml.NewDecoder(bytes.NewReader(content))
 	switch err := decoder.Decode(&document); {
 	case errors.Is(err, io.EOF):
 		return Set{}, fmt.Errorf("%s:1: no rules; 'rules: []' denies everything", file)
 	case err != nil:
-		line, reason := yamlline.Of(content, err)
-		return Set{}, fmt.Errorf("%s:%d: is not YAML: %s", file, line, reason)
+		return Set{}, notYAML(file, content, err)
 	}
 	p := parser{file: file}
 	set := p.set(document.Content[0])
-	if err := decoder.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
-		p.fault(&document, "more than one YAML document; want one")
+	switch err := decoder.Decode(&second); {
+	case err == nil:
+		p.fault(&second, "more than one YAML document; want one")
+	case !errors.Is(err, io.EOF):
+		p.faults = append(p.faults, notYAML(file, content, err))
 	}
 	if len(p.faults) > 0 {
 		return Set{}, errors.Join(p.faults...)
 	}
 	return set, nil
+}
+
+func notYAML(file string, content []byte, err error) error {
+	line, reason := yamlline.Of(content, err)
+	return fmt.Errorf("%s:%d: is not YAML: %s", file, line, reason)
 }
 
 // parser walks the YAML tree itself, because only its nodes know their lines.

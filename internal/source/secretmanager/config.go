@@ -1,6 +1,9 @@
 package secretmanager
 
-import "time"
+import (
+	"cmp"
+	"time"
+)
 
 // Config is what a Resolver is made of. A zero duration or number takes its default.
 type Config struct {
@@ -30,20 +33,13 @@ type Config struct {
 }
 
 func withDefaults(config Config) Config {
-	config.AnnotationsFor = orDefault(config.AnnotationsFor, time.Minute)
-	config.LatestFor = orDefault(config.LatestFor, time.Minute)
-	config.PinnedFor = orDefault(config.PinnedFor, 10*time.Minute)
-	config.SessionFor = orDefault(config.SessionFor, 10*time.Minute)
-	config.CacheBytes = orDefault(config.CacheBytes, 4<<20)
-	config.CallsAtOnce = orDefault(config.CallsAtOnce, 64)
-	config.Timeout = orDefault(config.Timeout, 20*time.Second)
-	config.CallTimeout = orDefault(config.CallTimeout, 5*time.Second)
+	config.AnnotationsFor = cmp.Or(config.AnnotationsFor, time.Minute)
+	config.LatestFor = cmp.Or(config.LatestFor, time.Minute)
+	config.PinnedFor = cmp.Or(config.PinnedFor, 10*time.Minute)
+	config.SessionFor = cmp.Or(config.SessionFor, 10*time.Minute)
+	config.CacheBytes = cmp.Or(config.CacheBytes, 4<<20)
+	config.CallsAtOnce = cmp.Or(config.CallsAtOnce, 64)
+	config.Timeout = cmp.Or(config.Timeout, 20*time.Second)
+	config.CallTimeout = cmp.Or(config.CallTimeout, 5*time.Second)
 	return config
-}
-
-func orDefault[T int | time.Duration](value, otherwise T) T {
-	if value == 0 {
-		return otherwise
-	}
-	return value
 }

@@ -1,6 +1,7 @@
 package secretmanager
 
 import (
+	"cmp"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -45,7 +46,7 @@ func NewHTTPClient(roots *x509.CertPool, timeout time.Duration, check func(*http
 	}
 	return &http.Client{
 		Transport:     checked{transport, check},
-		Timeout:       orDefault(timeout, requestTimeout),
+		Timeout:       cmp.Or(timeout, requestTimeout),
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 }

@@ -1,7 +1,6 @@
 package layout
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,9 +11,6 @@ import (
 // MaxManifestSize bounds what ParseManifest reads: some twenty thousand entries.
 const MaxManifestSize = 4 << 20
 
-// leastEntry is less than an entry takes.
-const leastEntry = 32
-
 // ErrManifest is wrapped by every error of ParseManifest.
 var ErrManifest = errors.New("unusable manifest")
 
@@ -24,9 +20,8 @@ func ParseManifest(data []byte) (Manifest, error) {
 	if len(data) > MaxManifestSize {
 		return Manifest{}, fmt.Errorf("%w: over %d bytes", ErrManifest, MaxManifestSize)
 	}
-	// It grows no slice of entries step by step.
-	manifest := Manifest{Entries: make([]Entry, 0, min(bytes.Count(data, []byte(`"kind"`)), len(data)/leastEntry))}
-	if err := json.Unmarshal(data, &manifest); err != nil {
+	manifest, err := decode(data)
+	if err != nil {
 		return Manifest{}, fmt.Errorf("%w: %w", ErrManifest, err)
 	}
 	if err := manifest.validate(); err != nil {

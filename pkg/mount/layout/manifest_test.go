@@ -1,6 +1,9 @@
 package layout
 
 import (
+	"encoding/json"
+	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -63,9 +66,20 @@ func TestManifestRefusesOneBrokenField(t *testing.T) {
 
 func TestParseManifestRefusesWhatItCannotRelyOn(t *testing.T) {
 	tests := map[string]struct{ text, want string }{
-		"nothing":        {"", "unusable manifest: unexpected end of JSON input"},
-		"half":           {`{"schema": 1, "entr`, "unusable manifest: unexpected end of JSON input"},
-		"a newer schema": {`{"schema": 2}`, "unusable manifest: schema 2 is newer than 1"},
+		"nothing":        {"", "unusable manifest: byte 1: not JSON from here on"},
+		"half":           {`{"schema": 1, "entr`, "unusable manifest: byte 19: not JSON from here on"},
+		"a newer schema": {`{"schema": 2, "entries": "elsewhere"}`, "unusable manifest: schema 2 is newer than 1"},
+		"a list":         {`[]`, "unusable manifest: the manifest is not an object"},
+		"words for it":   {`{"schema": "1"}`, "unusable manifest: schema is not a count"},
+		"a fraction":     {`{"schema": 1.5}`, "unusable manifest: schema is not a count"},
+		"less than none": {`{"schema": 1, "generation": -1}`, "unusable manifest: generation is not a count"},
+		"too many":       {`{"schema": 1, "generation": 18446744073709551616}`, "unusable manifest: generation is not a count"},
+		"no time":        {`{"schema": 1, "fetched": "today"}`, "unusable manifest: fetched is not a time as in RFC 3339"},
+		"no flag":        {`{"schema": 1, "offline": 1}`, "unusable manifest: offline is not true or false"},
+		"no list":        {`{"schema": 1, "entries": {}}`, "unusable manifest: entries is not a list"},
+		"no entry":       {`{"schema": 1, "entries": [null]}`, "unusable manifest: one of entries is not an object"},
+		"no text":        {`{"schema": 1, "entries": [{"id": 1, "env": 2}]}`, "unusable manifest: id is not text"},
+		"no grade":       {`{"schema": 1, "entries": [{"grade": true}]}`, "unusable manifest: grade is not an object"},
 		"a way out":      {`{"schema": 1, "entries": [{"state": "delivered", "file": "../x"}]}`, "no file of a volume"},
 		"too much":       {`{"schema": 1}` + strings.Repeat(" ", MaxManifestSize), "over 4194304 bytes"},
 	}
@@ -103,7 +117,7 @@ func FuzzParseManifest(f *testing.F) {
 		require.NoError(t, err)
 		again, err := ParseManifest(encoded)
 		require.NoError(t, err)
-		assert.Equal(t, manifest.Generation, again.Generation)
+		assert.Equal(t, manifest, again)
 	})
 }
 
@@ -111,4 +125,52 @@ func TestNoEntriesAreAList(t *testing.T) {
 	encoded, err := Manifest{Schema: Schema}.Encode()
 	require.NoError(t, err)
 	assert.Contains(t, string(encoded), `"entries": []`)
+}
+
+// fill gives every field a value of its own, down to the last.
+func fill(value reflect.Value, number *int) {
+	*number++
+	switch at := value.Addr().Interface().(type) {
+	case *time.Time:
+		*at = time.Date(2026, 1, 2, 3, 4, 5, *number, time.UTC)
+		return
+	}
+	switch value.Kind() {
+	case reflect.Struct:
+		for i := range value.NumField() {
+			fill(value.Field(i), number)
+		}
+	case reflect.Pointer:
+		value.Set(reflect.New(value.Type().Elem()))
+		fill(value.Elem(), number)
+	case reflect.Slice:
+		value.Set(reflect.MakeSlice(value.Type(), 2, 2))
+		for i := range value.Len() {
+			fill(value.Index(i), number)
+		}
+	case reflect.String:
+		value.SetString(fmt.Sprint("text ", *number))
+	case reflect.Bool:
+		value.SetBool(true)
+	case reflect.Int, reflect.Int64:
+		value.SetInt(int64(*number))
+	case reflect.Uint64:
+		value.SetUint(uint64(*number))
+	default:
+		panic(value.Type())
+	}
+}
+
+// A field that is added to the structs and not to decode is noticed here.
+func TestDecodeReadsEveryField(t *testing.T) {
+	var full, number = Manifest{}, 0
+	fill(reflect.ValueOf(&full).Elem(), &number)
+	full.Schema = Schema
+	for _, manifest := range []Manifest{full, {Schema: 1, Generation: 1 << 62, Entries: []Entry{{}}}} {
+		text, err := json.Marshal(manifest)
+		require.NoError(t, err)
+		read, err := decode(text)
+		require.NoError(t, err)
+		assert.Equal(t, manifest, read)
+	}
 }
