@@ -19,7 +19,7 @@ func FuzzIndentedIsAsTheStandardLibraryHasIt(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text []byte) {
 		var value any
 		if json.Unmarshal(text, &value) != nil {
-			t.Skip()
+			return
 		}
 		compact, err := json.Marshal(value)
 		require.NoError(t, err)
