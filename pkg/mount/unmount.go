@@ -48,9 +48,9 @@ func end(target string) (mounted bool, err error) {
 	return mounted, err
 }
 
-// empty deletes all that is in the volume.
+// empty deletes all that is in the volume whose root dir is.
 func empty(dir directory) error {
-	root, err := openRoot(dir)
+	root, err := dir.enter(".")
 	if err != nil {
 		return err
 	}

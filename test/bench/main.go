@@ -21,7 +21,11 @@ func run(ctx context.Context) (err error) {
 	strict := flag.Bool("strict", false, "fail if a budget is exceeded")
 	runs := flag.Int("runs", 5, "how often to measure each `part`; the run with the median is printed")
 	only := flag.String("only", "", "a `pattern` of the parts to measure: agent, publish, sustained, node, outage, airflow")
+	bare := flag.String("bare", "", "serve as a bare `program`, core or driver, in the directory of --bin; bench does so by itself")
 	flag.Parse()
+	if *bare != "" {
+		return serveBare(ctx, *bare, *bin)
+	}
 	if os.Geteuid() != 0 {
 		return errors.New("mounting needs root; run it by sudo")
 	}

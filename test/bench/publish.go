@@ -26,14 +26,32 @@ type calls struct {
 	unpublish *csi.NodeUnpublishVolumeRequest
 }
 
-func callsFor(s *stack.Stack, pod stack.Pod) (calls, error) {
-	target := s.Kubelet.Target(pod)
-	request, err := s.Kubelet.PublishRequest(pod)
+func callsFor(kubelet *stack.Kubelet, pod stack.Pod) (calls, error) {
+	target := kubelet.Target(pod)
+	request, err := kubelet.PublishRequest(pod)
 	if err != nil {
 		return calls{}, err
 	}
-	return calls{s.Kubelet.Node, request, &csi.NodeUnpublishVolumeRequest{VolumeId: pod.VolumeID(), TargetPath: target}},
+	return calls{kubelet.Node, request, &csi.NodeUnpublishVolumeRequest{VolumeId: pod.VolumeID(), TargetPath: target}},
 		os.MkdirAll(filepath.Dir(target), 0o750)
+}
+
+// callsForBoth are those for n pods, of the driver and of the bare one.
+func callsForBoth(ctx context.Context, s *stack.Stack, other *peer, n int) (ours, peers []calls, err error) {
+	all, err := pods(ctx, s, n)
+	if err != nil {
+		return nil, nil, err
+	}
+	ours, peers = make([]calls, n), make([]calls, n)
+	for i, pod := range all {
+		var failed error
+		ours[i], err = callsFor(s.Kubelet, pod)
+		peers[i], failed = callsFor(other.kubelet, pod)
+		if err = errors.Join(err, failed); err != nil {
+			return nil, nil, err
+		}
+	}
+	return ours, peers, nil
 }
 
 func (c calls) pair(ctx context.Context) (publish, unpublish time.Duration, err error) {
@@ -53,17 +71,22 @@ func (b *bench) publish(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	all, err := pods(ctx, s, 1)
+	other, err := startPeer(ctx, s)
 	if err != nil {
 		return err
 	}
-	kubelet, err := callsFor(s, all[0])
+	defer func() { err = errors.Join(err, other.close()) }()
+	ours, peers, err := callsForBoth(ctx, s, other, 1)
 	if err != nil {
 		return err
 	}
-	var publishes, unpublishes, mounts, unmounts durations
+	var publishes, unpublishes, peerPublishes, mounts, unmounts durations
 	for round := range publishRounds + 20 {
-		published, unpublished, err := kubelet.pair(ctx)
+		published, unpublished, err := ours[0].pair(ctx)
+		if err != nil {
+			return err
+		}
+		peerPublished, _, err := peers[0].pair(ctx)
 		if err != nil {
 			return err
 		}
@@ -76,9 +99,11 @@ func (b *bench) publish(ctx context.Context) (err error) {
 		}
 		publishes, mounts = append(publishes, published), append(mounts, mounted)
 		unpublishes, unmounts = append(unpublishes, unpublished), append(unmounts, unmounted)
+		peerPublishes = append(peerPublishes, peerPublished)
 	}
 	const of = "bare mount and write"
 	b.times("publish, 10 connections, p50", publishes.at(.5), mounts.at(.5), of, 5)
+	b.times("the same, p50", publishes.at(.5), peerPublishes.at(.5), "bare driver and core", 0)
 	b.times("publish, 10 connections, p99", publishes.at(.99), mounts.at(.99), of, 0)
 	b.times("unpublish, p50", unpublishes.at(.5), unmounts.at(.5), "bare unmount", 0)
 	return nil
@@ -94,23 +119,26 @@ func (b *bench) sustained(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	all, err := pods(ctx, s, callers)
+	other, err := startPeer(ctx, s)
 	if err != nil {
 		return err
 	}
-	var nodes [callers]calls
-	for i, pod := range all {
-		if nodes[i], err = callsFor(s, pod); err != nil {
-			return err
-		}
+	defer func() { err = errors.Join(err, other.close()) }()
+	nodes, peers, err := callsForBoth(ctx, s, other, callers)
+	if err != nil {
+		return err
 	}
-	ours, bare := time.Duration(0), time.Duration(0)
+	ours, theirs, bare := time.Duration(0), time.Duration(0), time.Duration(0)
 	for range turns {
 		took, err := atOnce(callers, pairs, func(i int) error { _, _, err := nodes[i].pair(ctx); return err })
 		if err != nil {
 			return err
 		}
 		ours += took
+		if took, err = atOnce(callers, pairs, func(i int) error { _, _, err := peers[i].pair(ctx); return err }); err != nil {
+			return err
+		}
+		theirs += took
 		took, err = atOnce(callers, pairs, func(i int) error {
 			_, _, err := bareVolume(filepath.Join(s.Dir, "bare-"+strconv.Itoa(i)))
 			return err
@@ -123,6 +151,8 @@ func (b *bench) sustained(ctx context.Context) (err error) {
 	rate, floor := pairs*turns/ours.Seconds(), pairs*turns/bare.Seconds()
 	b.line("publish and unpublish, 16 at once, per second", fmt.Sprintf("%.0f", rate), fmt.Sprintf("%.0f bare volumes", floor),
 		fmt.Sprintf("%.0f %%", 100*rate/floor), fmt.Sprintf("≥ %.0f %%", 100*least), rate >= least*floor, rate/floor)
+	peer := pairs * turns / theirs.Seconds()
+	b.line("the same, per second", fmt.Sprintf("%.0f", rate), fmt.Sprintf("%.0f bare driver and core", peer), fmt.Sprintf("%.0f %%", 100*rate/peer), none, true, rate/peer)
 	return nil
 }
 

@@ -39,11 +39,11 @@ func (m Manifest) Encode() ([]byte, error) {
 	if m.Entries == nil {
 		m.Entries = []Entry{} // which JSON has as [], and readers go through
 	}
-	data, err := json.MarshalIndent(m, "", "  ")
+	compact, err := json.Marshal(m)
 	if err != nil {
 		return nil, fmt.Errorf("encoding manifest: %w", err)
 	}
-	return append(data, '\n'), nil
+	return append(appendIndented(make([]byte, 0, 2*len(compact)), compact), '\n'), nil
 }
 
 func (m Manifest) validate() error {
