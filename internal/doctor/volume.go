@@ -33,8 +33,11 @@ func volumes(_ context.Context, node Node) []Finding {
 			good, oldest = good+1, max(oldest, time.Since(shown.Confirmed))
 		}
 	}
-	if good == 0 && len(findings) == 0 {
+	switch {
+	case good == 0 && len(findings) == 0:
 		return fine(name, "there are none")
+	case good == 0:
+		return findings
 	}
 	return append(findings, fine(name, fmt.Sprintf("%d well; the oldest was confirmed %v ago", good, oldest.Round(time.Second)))...)
 }
