@@ -225,7 +225,7 @@ func TestKubeletIsToldWhatIsWrongWithCore(t *testing.T) {
 		{"garbage", func(t *testing.T) []string { return trusted(t, grpcAnswer(4, []byte{0xff, 0xff, 0xff, 0xff})) },
 			codes.Internal, `fetching from core: asking core at ADDRESS: protocol violated: core answered what it must not: "grpc: failed to unmarshal the received message: proto: cannot parse invalid wire-format data" (Internal)`},
 		{"64 MiB", func(t *testing.T) []string { return trusted(t, grpcAnswer(64<<20, make([]byte, 1<<16))) },
-			codes.Internal, `fetching from core: asking core at ADDRESS: protocol violated: the answer is larger than this node accepts (8388608 bytes) or core sends: ask for fewer entries`},
+			codes.ResourceExhausted, `fetching from core: asking core at ADDRESS: larger than a message may be: this node accepts 8388608 bytes, and core may send less: ask for fewer entries`},
 		{"half a stream", func(t *testing.T) []string { return trusted(t, grpcAnswer(100, []byte("half"))) },
 			codes.Internal, `fetching from core: asking core at ADDRESS: protocol violated: core answered what it must not: "unexpected EOF" (Internal)`},
 	} {

@@ -297,10 +297,10 @@ func TestPublishReportsTheProvider(t *testing.T) {
 		{"more than the volume holds", attribute("variables", "big"), codes.ResourceExhausted,
 			"filling the volume: volume is full: 5 files need 2113536 bytes, and 1048576 is the cap: ask for fewer entries or give volumes more room"},
 	})
-	r.provider.Fail(fmt.Errorf("%w: the answer is larger than this node accepts (8388608 bytes) or core sends: ask for fewer entries", provider.ErrProtocol))
+	r.provider.Fail(fmt.Errorf("%w: ask for fewer entries", provider.ErrTooLarge))
 	runBreakages(t, r, []breakage{
-		{"more than a message holds", func(*csi.NodePublishVolumeRequest) {}, codes.Internal,
-			"fetching from core: protocol violated: the answer is larger than this node accepts (8388608 bytes) or core sends: ask for fewer entries"},
+		{"more than a message holds", func(*csi.NodePublishVolumeRequest) {}, codes.ResourceExhausted,
+			"fetching from core: larger than a message may be: ask for fewer entries"},
 	})
 	r.provider.Fail(fmt.Errorf("asking core at core:9443: %w", provider.ErrUnavailable))
 	runBreakages(t, r, []breakage{

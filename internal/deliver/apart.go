@@ -25,8 +25,17 @@ type apart struct {
 	answered bool
 }
 
+// mayComeInParts tells whether asking for less at a time may help. A new pod is told at once of
+// an answer that is wrong in any other way.
+func mayComeInParts(group []task, whole []provider.Outcome) bool {
+	if group[0].live {
+		return slices.ContainsFunc(whole, isUnusable)
+	}
+	return slices.ContainsFunc(whole, func(o provider.Outcome) bool { return errors.Is(o.Err, provider.ErrTooLarge) })
+}
+
 // fetchApart asks again, part by part, where the provider answered all of a request in a
-// way that it must not: most often with more than one message holds. One entry that is too
+// way that it must not, or with more than one message holds. One entry that is too
 // large then is an entry that cannot be delivered, and hides nothing of the others, such
 // as that they were taken away. If that leads nowhere, whole stands, with what was taken away.
 func fetchApart(ctx context.Context, source provider.Provider, group []task, whole []provider.Outcome, room int64) []provider.Outcome {
@@ -44,13 +53,13 @@ func fetchApart(ctx context.Context, source provider.Provider, group []task, who
 // were taken away since: it asks for these by name.
 func (a *apart) withTaken(ctx context.Context, whole []provider.Outcome) []provider.Outcome {
 	asked := request(a.group[0].spec)
-	if !asked.Connections.All && !asked.Variables.All {
+	if !a.group[0].live || !asked.Connections.All && !asked.Variables.All {
 		return whole
 	}
 	a.calls = mostParts
 	outcomes := a.ask(ctx, a.shown(asked))
 	for i := range outcomes {
-		if isProtocol(whole[i]) && outcomes[i].Err == nil {
+		if isUnusable(whole[i]) && outcomes[i].Err == nil {
 			whole[i].Entries = slices.DeleteFunc(outcomes[i].Entries, func(e entry.Entry) bool { return !isWithdrawal(e.State) })
 		}
 	}
@@ -83,7 +92,7 @@ func (a *apart) ask(ctx context.Context, asked provider.Request) []provider.Outc
 	}
 	a.calls--
 	outcomes := fetchFrom(ctx, a.source, a.group, asked)
-	if !slices.ContainsFunc(outcomes, isProtocol) {
+	if !slices.ContainsFunc(outcomes, isUnusable) {
 		a.answered = true
 		a.take(outcomes)
 		return outcomes
@@ -95,7 +104,7 @@ func (a *apart) ask(ctx context.Context, asked provider.Request) []provider.Outc
 		return nil
 	}
 	for i, outcome := range outcomes {
-		if isProtocol(outcome) {
+		if isUnusable(outcome) {
 			outcomes[i] = provider.Outcome{Entries: refuseAll(asked, outcome.Err.Error())}
 		}
 	}
@@ -120,7 +129,10 @@ func (a *apart) take(outcomes []provider.Outcome) {
 	}
 }
 
-func isProtocol(outcome provider.Outcome) bool { return errors.Is(outcome.Err, provider.ErrProtocol) }
+// isUnusable tells whether an answer, which may have come, is none.
+func isUnusable(outcome provider.Outcome) bool {
+	return errors.Is(outcome.Err, provider.ErrProtocol) || errors.Is(outcome.Err, provider.ErrTooLarge)
+}
 
 // halves splits a request by kind, or else by names.
 func halves(whole provider.Request) (first, second provider.Request, ok bool) {

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/leoflow/secrets-csi/internal/report"
 	"github.com/leoflow/secrets-csi/internal/schedule"
 	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/provider"
@@ -35,7 +36,7 @@ func (n *narrow) FetchGroup(ctx context.Context, pods []provider.Identity, asked
 			size += e.Text.Len()
 		}
 		if size > n.bytes {
-			outcomes[i] = provider.Outcome{Err: fmt.Errorf("%w: the answer is larger than this node accepts", provider.ErrProtocol)}
+			outcomes[i] = provider.Outcome{Err: provider.ErrTooLarge}
 		}
 	}
 	return outcomes
@@ -65,7 +66,7 @@ func TestAnEntryThatNoMessageHoldsIsHeldAlone(t *testing.T) {
 	assert.NoFileExists(t, filepath.Join(v.TargetPath, "connections/warehouse"))
 	assert.Equal(t, "second", read(t, v, "variables/key004"))
 	assert.Equal(t, "first", read(t, v, "variables/key003"))
-	assert.Contains(t, entryOf(t, v, "key003").Held.Why, "the answer is larger than this node accepts")
+	assert.Contains(t, entryOf(t, v, "key003").Held.Why, provider.ErrTooLarge.Error())
 }
 
 func TestEntriesThatTogetherFitNoMessageComeInParts(t *testing.T) {
@@ -81,6 +82,24 @@ func TestEntriesThatTogetherFitNoMessageComeInParts(t *testing.T) {
 	r.look(t)
 	assert.Contains(t, entryOf(t, v, "key009").Held.Why, "all entries together are larger than the volume may be")
 	assert.Equal(t, fmt.Sprintf("%050d", 0), read(t, v, "variables/key009"))
+}
+
+// A new pod gets them so too, and of "*", which has no parts, is told at once.
+func TestANewPodsEntriesThatTogetherFitNoMessageComeInParts(t *testing.T) {
+	r, _ := narrowly(t)
+	v := r.volume(t, "b")
+	v.Variables = named("large0", "large1", "large2")
+	for _, name := range v.Variables.Names {
+		r.fake.SetVariable(name.ID, fmt.Sprintf("%050d", 0))
+	}
+	require.NoError(t, r.Publish(t.Context(), v))
+	assert.Equal(t, fmt.Sprintf("%050d", 0), read(t, v, "variables/large2"))
+
+	star := r.volume(t, "c")
+	star.Connections, star.Variables = Wanted{}, Wanted{All: true}
+	before := len(r.fake.Calls())
+	assert.Equal(t, report.NoSpace, reasonOf(t, r.Publish(t.Context(), star)))
+	assert.Len(t, r.fake.Calls(), before+1)
 }
 
 // Nobody who adds what "*" then brings besides keeps what was taken away in the files.
@@ -99,7 +118,7 @@ func TestAWithdrawalWaitsForNoStarThatNoMessageHolds(t *testing.T) {
 			r.look(t)
 			assert.NoFileExists(t, filepath.Join(v.TargetPath, "variables/region"))
 			assert.Equal(t, "first", read(t, v, "variables/other"))
-			assert.Contains(t, must(r.Health(v.ID)).Problem, "the answer is larger than this node accepts")
+			assert.Contains(t, must(r.Health(v.ID)).Problem, provider.ErrTooLarge.Error())
 			assert.Contains(t, must(r.Health(v.ID)).Problem, "last confirmed")
 
 			r.set.sharesOf(r.set.find(v.ID))[0].health.Confirmed = time.Now().Add(-schedule.MinStaleAfter - time.Minute)

@@ -58,6 +58,8 @@ func providerError(spec Volume, err error) error {
 			spec.Provider, spec.Pod.Namespace, spec.Pod.ServiceAccount, err)
 	case errors.Is(err, provider.ErrUnavailable), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return report.Failf(report.Unavailable, err, "%s cannot be asked now: %v", spec.Provider, err)
+	case errors.Is(err, provider.ErrTooLarge):
+		return report.Failf(report.NoSpace, err, "fetching from %s: %v", spec.Provider, err)
 	default:
 		return report.Failf(report.Internal, err, "fetching from %s: %v", spec.Provider, err)
 	}

@@ -121,7 +121,7 @@ func (f *fetcher) call(ctx context.Context, group []task) (outcomes []provider.O
 		defer cancel()
 		name, started := group[0].spec.Provider, time.Now()
 		outcomes = fetchFrom(limited, f.Providers[name], group, request(group[0].spec))
-		if group[0].live && slices.ContainsFunc(outcomes, isProtocol) {
+		if mayComeInParts(group, outcomes) {
 			outcomes = fetchApart(limited, f.Providers[name], group, outcomes, f.VolumeSize)
 		}
 		f.Observer.Fetched(fetchOf(name, outcomes, started))

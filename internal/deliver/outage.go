@@ -95,6 +95,8 @@ func errorWord(err error) string {
 		return "missing"
 	case errors.Is(err, provider.ErrProtocol):
 		return "protocol"
+	case errors.Is(err, provider.ErrTooLarge):
+		return "too_large"
 	default:
 		return "error"
 	}

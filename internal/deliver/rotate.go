@@ -101,5 +101,6 @@ func (d *Deliverer) replan(do func(plan *schedule.Schedule)) {
 // isForNow tells a watch that was refused from one that there is not.
 func isForNow(err error) bool {
 	return errors.Is(err, provider.ErrUnavailable) || errors.Is(err, provider.ErrDenied) ||
-		errors.Is(err, provider.ErrUnauthenticated) || errors.Is(err, provider.ErrProtocol)
+		errors.Is(err, provider.ErrUnauthenticated) ||
+		errors.Is(err, provider.ErrProtocol) || errors.Is(err, provider.ErrTooLarge)
 }

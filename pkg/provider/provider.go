@@ -106,6 +106,9 @@ var (
 	// ErrProtocol: the provider answered what it must not, and asking again will
 	// not help.
 	ErrProtocol = errors.New("protocol violated")
+	// ErrTooLarge: what was asked for, or the answer, is larger than a message may be. A
+	// part of it may not be.
+	ErrTooLarge = errors.New("larger than a message may be")
 
 	// ErrWatchUnsupported is returned by Watch alone.
 	ErrWatchUnsupported = errors.New("watch not supported")

@@ -39,8 +39,8 @@ func (c *Client) explain(ctx context.Context, err error, scrub scrubber) error {
 	case c.closed.Err() != nil:
 		return errClosed
 	case isOversize(answer):
-		return fmt.Errorf("%w: the answer is larger than this node accepts (%d bytes) or core sends: ask for fewer entries",
-			provider.ErrProtocol, c.config.MaxResponse)
+		return fmt.Errorf("%w: this node accepts %d bytes, and core may send less: ask for fewer entries",
+			provider.ErrTooLarge, c.config.MaxResponse)
 	}
 	switch answer.Code() {
 	case codes.Unauthenticated:

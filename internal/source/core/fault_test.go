@@ -113,16 +113,16 @@ func TestFetchSaysWhoseTurnItIs(t *testing.T) {
 		{"text that is not UTF-8", page(frame(6, []byte("\x12\x04\x0a\x02\xff\xfe"), true)),
 			provider.ErrProtocol, "core answered what it must not"},
 		{"64 MiB", page(frame(64<<20, make([]byte, 1<<16), true)),
-			provider.ErrProtocol, "the answer is larger than this node accepts (8388608 bytes) or core sends: ask for fewer entries"},
+			provider.ErrTooLarge, "larger than a message may be: this node accepts 8388608 bytes, and core may send less: ask for fewer entries"},
 		{"more than core sends", func(t *testing.T) core.Config {
 			s := &server{fetch: func(context.Context, *secretsv1.FetchRequest) (*secretsv1.FetchResponse, error) {
 				return &secretsv1.FetchResponse{Variables: []*secretsv1.Variable{{Value: strings.Repeat("x", 2048)}}}, nil
 			}}
 			return s.start(t, grpc.MaxSendMsgSize(1024))
-		}, provider.ErrProtocol, "or core sends: ask for fewer entries"},
+		}, provider.ErrTooLarge, "and core may send less: ask for fewer entries"},
 		{"more than core takes", func(t *testing.T) core.Config {
 			return new(server).start(t, grpc.MaxRecvMsgSize(16))
-		}, provider.ErrProtocol, "or core sends: ask for fewer entries"},
+		}, provider.ErrTooLarge, "and core may send less: ask for fewer entries"},
 		{"half a stream, said to be whole", page(frame(100, []byte("half"), true)),
 			provider.ErrProtocol, "core answered what it must not"},
 		{"half a stream, cut off", page(frame(100, []byte("half"), false)),
@@ -151,7 +151,7 @@ func TestFetchSaysWhoseTurnItIs(t *testing.T) {
 			config.Logger = log.logger()
 			result, err := newClient(t, config).Fetch(t.Context(), pod(), oneVariable)
 			require.ErrorIs(t, err, row.want)
-			for _, other := range []error{provider.ErrUnavailable, provider.ErrUnauthenticated, provider.ErrDenied, provider.ErrProtocol} {
+			for _, other := range []error{provider.ErrUnavailable, provider.ErrUnauthenticated, provider.ErrDenied, provider.ErrProtocol, provider.ErrTooLarge} {
 				assert.Equal(t, errors.Is(other, row.want), errors.Is(err, other), "%v", err)
 			}
 			assert.Contains(t, err.Error(), row.says)
@@ -245,7 +245,7 @@ func TestFetchRefusesARequestThatIsTooLarge(t *testing.T) {
 	config := s.start(t)
 	config.MaxRequest = 300
 	_, err := newClient(t, config).Fetch(t.Context(), pod(), providertest.Names(nil, []string{strings.Repeat("k", 300)}))
-	require.ErrorIs(t, err, provider.ErrProtocol)
-	assert.Contains(t, err.Error(), "is over the limit of 300: ask for fewer entries")
+	require.ErrorIs(t, err, provider.ErrTooLarge)
+	assert.Contains(t, err.Error(), "and 300 are the limit: ask for fewer entries")
 	assert.Zero(t, s.fetches.Load())
 }

@@ -104,8 +104,8 @@ func (c *Client) fetch(ctx context.Context, pods []provider.Identity, request pr
 func (c *Client) fetchOurs(ctx context.Context, pods []provider.Identity, request provider.Request) ([]provider.Outcome, error) {
 	message := fetchRequest(pods, request)
 	if size := proto.Size(message); size > c.config.MaxRequest {
-		return sameForAll(pods, c.asking(fmt.Errorf("%w: the request of %d bytes is over the limit of %d: ask for fewer entries",
-			provider.ErrProtocol, size, c.config.MaxRequest))), nil
+		return sameForAll(pods, c.asking(fmt.Errorf("%w: the request has %d bytes, and %d are the limit: ask for fewer entries",
+			provider.ErrTooLarge, size, c.config.MaxRequest))), nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.config.Timeout)
 	defer cancel()

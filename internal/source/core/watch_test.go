@@ -203,7 +203,7 @@ func TestWatchGivesUpOnStreamsThatSayNothing(t *testing.T) {
 		turn   turn
 		reason string
 	}{
-		"too much to send": {turn{nil, status.Error(codes.ResourceExhausted, "trying to send message larger than max")}, "the answer is larger"},
+		"too much to send": {turn{nil, status.Error(codes.ResourceExhausted, "trying to send message larger than max")}, "larger than a message may be"},
 		"a fault":          {turn{nil, status.Error(codes.Internal, "because")}, "because"},
 		"a proxy's word":   {turn{nil, status.Error(codes.Unavailable, "no streams here")}, "no streams here"},
 		"nonsense":         {turn{[]*secretsv1.WatchResponse{change("")}, nil}, "has no revision"},

@@ -62,7 +62,7 @@ func spell[T any](field *T) string {
 
 func sentinelsOf(err error) []error {
 	var found []error
-	for _, sentinel := range []error{provider.ErrUnavailable, provider.ErrUnauthenticated, provider.ErrDenied, provider.ErrProtocol} {
+	for _, sentinel := range []error{provider.ErrUnavailable, provider.ErrUnauthenticated, provider.ErrDenied, provider.ErrProtocol, provider.ErrTooLarge} {
 		if errors.Is(err, sentinel) {
 			found = append(found, sentinel)
 		}
