@@ -33,8 +33,8 @@ const (
 
 	maxHeaders = 64 << 10 // a token among them
 	// window is what a connection may bring before core has taken it in. One of a fixed
-	// size bounds that for callers of whom nothing is known yet, and spares each call the
-	// pings by which gRPC would find out how large it had best be.
+	// size bounds what callers may send before anything is known of them, and spares each call
+	// the pings by which gRPC would measure how large it had best be.
 	window             = 256 << 10
 	maxConcurrentCalls = 1 << 10 // on one connection
 	handshakeTimeout   = 10 * time.Second

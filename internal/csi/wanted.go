@@ -45,8 +45,8 @@ func parseWanted(text string, sources []string, envName func(id string) (string,
 		return deliver.Wanted{}, fmt.Errorf("lists %d ids; %d is the most", len(items), maxWanted)
 	}
 	if i := slices.IndexFunc(items, looksLikeConnection); i >= 0 {
-		// Whoever pastes a connection here has put its password into the pod spec; it need not go
-		// into events and logs as well. One with a comma in it would, as the item that follows.
+		// A pasted connection has put its password into the pod spec. Quoting the item would put it
+		// into events and logs too, and a comma in the connection splits it into several items.
 		return deliver.Wanted{}, fmt.Errorf("item %d: it looks like a connection; write its id, and change the password if there was one", i+1)
 	}
 	var wanted deliver.Wanted

@@ -129,7 +129,7 @@ func (a *apart) take(outcomes []provider.Outcome) {
 	}
 }
 
-// isUnusable tells whether an answer, which may have come, is none.
+// isUnusable tells whether nothing of an answer can be used, though the provider can be reached.
 func isUnusable(outcome provider.Outcome) bool {
 	return errors.Is(outcome.Err, provider.ErrProtocol) || errors.Is(outcome.Err, provider.ErrTooLarge)
 }

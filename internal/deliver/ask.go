@@ -5,6 +5,7 @@ import (
 	"errors"
 	"sync"
 
+	"github.com/leoflow/secrets-csi/internal/outage"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 )
 
@@ -13,12 +14,7 @@ import (
 const podsAtOnce = 16
 
 // askOnce asks for the whole group in one call.
-func (f *fetcher) askOnce(ctx context.Context, group []task, hand func(int, provider.Outcome)) {
-	call, err := f.admit(group)
-	if err != nil {
-		refuseGroup(group, err, hand)
-		return
-	}
+func (f *fetcher) askOnce(ctx context.Context, group []task, call outage.Call, hand func(int, provider.Outcome)) {
 	outcomes := f.call(ctx, group)
 	f.called(ctx, group, call, outcomes)
 	for i, outcome := range outcomes {
@@ -28,12 +24,7 @@ func (f *fetcher) askOnce(ctx context.Context, group []task, hand func(int, prov
 
 // askEach asks for one pod after another, several at once. Once the first is told that
 // the provider is away, those that have not been asked for are not.
-func (f *fetcher) askEach(ctx context.Context, group []task, hand func(int, provider.Outcome)) {
-	call, err := f.admit(group)
-	if err != nil {
-		refuseGroup(group, err, hand)
-		return
-	}
+func (f *fetcher) askEach(ctx context.Context, group []task, call outage.Call, hand func(int, provider.Outcome)) {
 	var calls sync.WaitGroup
 	var answers answersSoFar
 	outcomes := make([]provider.Outcome, len(group))
@@ -81,10 +72,4 @@ func (a *answersSoFar) away() error {
 		return nil
 	}
 	return a.err
-}
-
-func refuseGroup(group []task, err error, hand func(int, provider.Outcome)) {
-	for i := range group {
-		hand(i, provider.Outcome{Err: err})
-	}
 }

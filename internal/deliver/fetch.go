@@ -62,7 +62,15 @@ func (f *fetcher) fetch(ctx context.Context, group []task, hand func(i int, from
 	if _, grouped := f.Providers[group[0].spec.Provider].(provider.GroupFetcher); grouped || len(group) == 1 {
 		ask = f.askOnce
 	}
-	ask(ctx, group, func(i int, outcome provider.Outcome) { hand(i, f.answerOf(group[i], outcome)) })
+	handOutcome := func(i int, outcome provider.Outcome) { hand(i, f.answerOf(group[i], outcome)) }
+	call, err := f.admit(group)
+	if err != nil {
+		for i := range group {
+			handOutcome(i, provider.Outcome{Err: err})
+		}
+		return
+	}
+	ask(ctx, group, call, handOutcome)
 }
 
 // enter waits for a place among the fetches of rotations under way. A new pod waits for
