@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -145,8 +146,13 @@ func (c *core) token(dag string) string {
 	return token.Reveal()
 }
 
-// records are what the audit log has.
+// records are the decisions that the audit log has.
 func (c *core) records() []audit.Record {
+	return slices.DeleteFunc(c.allRecords(), func(record audit.Record) bool { return record.Outcome != "" })
+}
+
+// allRecords are all that the audit log has. An outcome is written after the answer.
+func (c *core) allRecords() []audit.Record {
 	var records []audit.Record
 	for line := range strings.Lines(c.audit.String()) {
 		var record audit.Record
