@@ -38,7 +38,7 @@ func callsFor(kubelet *stack.Kubelet, pod stack.Pod) (calls, error) {
 
 // callsForBoth are those for n pods, of the driver and of the bare one.
 func callsForBoth(ctx context.Context, s *stack.Stack, other *peer, n int) (ours, peers []calls, err error) {
-	all, err := pods(ctx, s, n)
+	all, err := pods(s, n)
 	if err != nil {
 		return nil, nil, err
 	}
