@@ -248,7 +248,7 @@ func TestFetchRefusesOversizedRequests(t *testing.T) {
 }
 
 func TestFetchOpensSealedValues(t *testing.T) {
-	key, err := seal.ParseKey(secret.New(strings.Repeat("ab", 32)))
+	key, err := seal.ParseKey(secret.New("000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"))
 	require.NoError(t, err)
 	c := startCore(t, func(config *coreserver.Config) { config.SealKey = key })
 	place := seal.Place{Field: seal.Whole}
