@@ -29,7 +29,7 @@ import (
 	"github.com/leoflow/secrets-csi/pkg/secret"
 )
 
-const jwtKey = "n33dle-key-n33dle-key-n33dle-key"
+const jwtKey = "n33dle-key-0a1B2c3D4e5F6g7H8i9Jk"
 
 // files are those that every test begins with.
 var files = map[string]string{
@@ -81,7 +81,7 @@ func startCore(t testing.TB, change func(*coreserver.Config)) *core {
 
 func (c *core) config() coreserver.Config {
 	var err error
-	c.tokens, err = auth.NewTokens(secret.New(jwtKey), time.Now)
+	c.tokens, err = auth.NewTokens(secret.New(jwtKey), auth.LongestLife, time.Now)
 	require.NoError(c.t, err)
 	in := func(name string) string { return filepath.Join(c.directory, name) }
 	return coreserver.Config{

@@ -43,11 +43,15 @@ func startCluster(t testing.TB, change func(*coreserver.Config)) cluster {
 	require.NoError(t, err)
 	reviews, err := kube.NewTokenReviews(settings)
 	require.NoError(t, err)
+	keys, err := kube.NewIssuerKeys(settings)
+	require.NoError(t, err)
 	c := startCore(t, func(config *coreserver.Config) {
 		config.NodeServiceAccounts = []rule.Subject{{Namespace: "leoflow", ServiceAccount: "driver"}}
 		config.Authenticator = auth.Either{
 			Tasks: config.Authenticator.(*auth.Tokens),
-			Pods:  auth.NewPods(reviews, auth.PodAudience, 0),
+			Pods: auth.NewPods(auth.PodsConfig{
+				Clusters: []auth.Cluster{{Reviewer: reviews, Keys: keys}}, Audience: auth.PodAudience, Log: config.Log,
+			}),
 		}
 		if change != nil {
 			change(config)

@@ -2,7 +2,7 @@ package main
 
 import (
 	"context"
-	"encoding/base64"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -75,7 +75,7 @@ func (s *sim) writeFiles() (err error) {
 			return err
 		}
 	}
-	key := base64.StdEncoding.EncodeToString(make([]byte, 32))
+	key := rand.Text() + rand.Text()
 	return errors.Join(os.WriteFile(s.path("jwt.key"), []byte(key), 0o600),
 		os.WriteFile(s.path("rules.yaml"), []byte(rules), 0o600), s.rotate())
 }

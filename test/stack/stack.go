@@ -188,7 +188,7 @@ func MintTokens(keyFile string, n int, task auth.Caller, ttl time.Duration) ([]s
 	if err != nil {
 		return nil, err
 	}
-	minter, err := auth.NewTokens(secret.New(string(key)), time.Now)
+	minter, err := auth.NewTokens(secret.New(string(key)), ttl, time.Now)
 	if err != nil {
 		return nil, err
 	}

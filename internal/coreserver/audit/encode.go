@@ -17,7 +17,7 @@ func appendLine(line []byte, r *Record) []byte {
 	for _, field := range [...]struct{ name, value string }{
 		{"request", r.Request}, {"method", r.Method}, {"peer", r.Peer},
 		{"namespace", r.Namespace}, {"service_account", r.ServiceAccount}, {"pod", r.Pod}, {"pod_uid", r.PodUID},
-		{"node", r.Node}, {"token_id", r.TokenID}, {"subject", r.Subject}, {"tenant", r.Tenant}, {"dag", r.DAG},
+		{"node", r.Node}, {"cluster", r.Cluster}, {"token_id", r.TokenID}, {"subject", r.Subject}, {"tenant", r.Tenant}, {"dag", r.DAG},
 		{"run", r.Run}, {"task", r.Task},
 	} {
 		line = appendText(line, field.name, field.value)

@@ -1,3 +1,4 @@
+// Package secretsv1 is the contract between the node driver and core.
 package secretsv1
 
 // Bounds of one Fetch. A core refuses what is beyond them, and a driver splits its pods
