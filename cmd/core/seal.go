@@ -56,26 +56,36 @@ func bindSeal(flags *flag.FlagSet) cli.Run {
 	}
 }
 
-func sealOne(streams cli.Streams, raw sealFlags) error {
-	isField := raw.connection != "" && raw.field != seal.Whole
+// isField tells that one field of a connection is to be sealed, which --connections has.
+func (f sealFlags) isField() bool { return f.connection != "" && f.field != seal.Whole }
+
+// misuse is what is wrong with the flags.
+func (f sealFlags) misuse() error {
 	given := 0
-	for _, each := range []string{raw.connections, raw.variables, raw.connection, raw.variable} {
+	for _, each := range []string{f.connections, f.variables, f.connection, f.variable} {
 		if each != "" {
 			given++
 		}
 	}
-	if isField && raw.connections != "" {
+	if f.isField() && f.connections != "" {
 		given-- // which says what the field is of
 	}
 	switch {
 	case given != 1:
 		return cli.Usagef("what to seal? give one of --connections, --variables, --connection and --variable")
-	case raw.connection != "" && raw.field != "password" && raw.field != "extra" && raw.field != seal.Whole:
-		return cli.Usagef("--field=%s: want password, extra or value with --connection", raw.field)
-	case raw.connection == "" && raw.field != "":
+	case f.connection != "" && f.field != "password" && f.field != "extra" && f.field != seal.Whole:
+		return cli.Usagef("--field=%s: want password, extra or value with --connection", f.field)
+	case f.connection == "" && f.field != "":
 		return cli.Usagef("--field goes with --connection alone")
-	case isField && raw.connections == "":
-		return cli.Usagef("--field=%s: what is it sealed for? give --connections too, a file in which the connection has its host, port, type, login and schema", raw.field)
+	case f.isField() && f.connections == "":
+		return cli.Usagef("--field=%s: what is it sealed for? give --connections too, a file in which the connection has its host, port, type, login and schema", f.field)
+	}
+	return nil
+}
+
+func sealOne(streams cli.Streams, raw sealFlags) error {
+	if err := raw.misuse(); err != nil {
+		return err
 	}
 	key, err := readSealKey(raw.keyFile)
 	if err != nil {
@@ -85,7 +95,7 @@ func sealOne(streams cli.Streams, raw sealFlags) error {
 		return cli.Usagef("no seal key; give --seal-key-file or set %s", sealKeyEnv)
 	}
 	switch {
-	case isField:
+	case raw.isField():
 		return sealField(streams, key, raw)
 	case raw.connections != "":
 		return sealFile(streams.Out, key, raw.connections, sealfile.Connections)

@@ -41,12 +41,29 @@ func TestWriteIsOneLineForEachRecord(t *testing.T) {
 
 // writes counts the writes that reach it, and fails if told.
 type writes struct {
+	mu sync.Mutex
 	bytes.Buffer
 	count int
 	err   error
 }
 
+// begin empties it, and has it fail from now on where err is one.
+func (w *writes) begin(err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.Reset()
+	w.err = err
+}
+
+func (w *writes) String() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.Buffer.String()
+}
+
 func (w *writes) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.count++
 	if w.err != nil {
 		return 0, w.err
