@@ -107,7 +107,7 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	watching, stopWatching := context.WithCancel(ctx)
 	var background sync.WaitGroup
 	background.Go(func() {
-		filewatch.Watch(watching, s.config.Log, s.files(), s.config.Poll, s.Reload)
+		filewatch.Watch(watching, s.config.Log, filewatch.Places{Files: s.files()}, s.config.Poll, s.Reload)
 	})
 	background.Go(func() {
 		<-watching.Done()
