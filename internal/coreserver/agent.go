@@ -46,7 +46,11 @@ func (s *agentService) everything(ctx context.Context, kind entry.Kind) (map[str
 		return nil, err
 	}
 	values := map[string]string{}
-	for _, name := range deciding.readable(who, kind) {
+	names, err := deciding.readable(who, kind)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range names {
 		if ruling := deciding.on(who, name); ruling.decision == audit.Allowed {
 			values[name.ID] = ruling.value.Text.Reveal()
 		}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/leoflow/secrets-csi/internal/coreserver/audit"
 	"github.com/leoflow/secrets-csi/internal/coreserver/auth"
+	"github.com/leoflow/secrets-csi/internal/coreserver/rule"
 	"github.com/leoflow/secrets-csi/internal/coreserver/store"
 	"github.com/leoflow/secrets-csi/internal/logkey"
 	"github.com/leoflow/secrets-csi/pkg/airflow"
@@ -23,10 +24,17 @@ type decisions struct {
 	snapshot *store.Snapshot
 	records  []audit.Record
 	common   audit.Record // what the call's records share
-	opened   map[entry.Name]opening
+	opened   map[ofTeam]opening
+	views    map[rule.Subject]rule.View
 	// print, where the contract carries connections as text, makes that text; one that
 	// has none is invalid there.
 	print func(airflow.Connection) (secret.Text, error)
+}
+
+// ofTeam is what an entry is known by: two teams may each have one of a name.
+type ofTeam struct {
+	team string
+	name entry.Name
 }
 
 // opening is kept for the call, so that a value is opened once however many callers
@@ -42,7 +50,8 @@ func (s *Server) decide(ctx context.Context) *decisions {
 		server:   s,
 		snapshot: s.store.Current(),
 		common:   audit.Record{Time: s.config.Now().UTC(), Method: method, Peer: peerAddress(ctx)},
-		opened:   map[entry.Name]opening{},
+		opened:   map[ofTeam]opening{},
+		views:    map[rule.Subject]rule.View{},
 	}
 }
 
@@ -65,21 +74,35 @@ func (d *decisions) recognise(known identity) {
 	}
 }
 
-// readable names the entries of one kind that exist and that who may read.
-func (d *decisions) readable(who auth.Caller, kind entry.Kind) []entry.Name {
-	var names []entry.Name
-	for e := range d.snapshot.All() {
-		if e.Name.Kind == kind && d.refusal(who, e.Name) == "" {
-			names = append(names, e.Name)
-		}
+// readable names the entries of one kind that who may have. It fails, with a status, where
+// core cannot tell.
+func (d *decisions) readable(who auth.Caller, kind entry.Kind) ([]entry.Name, error) {
+	if d.server.isNode(who) {
+		return nil, nil
 	}
-	return names
+	names, err := d.snapshot.Readable(d.view(who), kind)
+	if err != nil {
+		return nil, status.Error(codes.Unavailable, err.Error())
+	}
+	return names, nil
+}
+
+// view is what the rules say about who, which is asked once for each subject of a call.
+func (d *decisions) view(who auth.Caller) rule.View {
+	subject := who.RuleSubject()
+	view, known := d.views[subject]
+	if !known {
+		view = d.snapshot.Rules.For(subject)
+		d.views[subject] = view
+	}
+	return view
 }
 
 // verdict is the decision on one entry for one caller. Only an allowed one has a value.
 type verdict struct {
 	decision audit.Decision
 	detail   string
+	team     string // whose entry it is
 	version  string
 	value    store.Value
 }
@@ -89,42 +112,42 @@ type verdict struct {
 func (d *decisions) on(who auth.Caller, name entry.Name) verdict {
 	ruling := d.rule(who, name)
 	d.record(who, audit.Record{
-		Kind: name.Kind, Entry: name.ID, Version: ruling.version,
+		Kind: name.Kind, Entry: name.ID, Team: ruling.team, Version: ruling.version,
 		Decision: ruling.decision, Detail: ruling.detail,
 	})
 	return ruling
 }
 
 func (d *decisions) rule(who auth.Caller, name entry.Name) verdict {
-	if why := d.refusal(who, name); why != "" {
-		return verdict{decision: audit.Denied, detail: why}
+	// A rule for everybody is not meant for nodes, which would otherwise have by themselves
+	// what all their pods may have.
+	if d.server.isNode(who) {
+		return verdict{decision: audit.Denied, detail: "a node may watch, and reads nothing by itself"}
 	}
-	e, found := d.snapshot.Lookup(name)
-	if !found {
+	ruling := d.snapshot.Decide(d.view(who), name)
+	switch ruling.Answer {
+	case store.Given:
+		return d.give(ruling.Entry)
+	case store.Missing:
 		return verdict{decision: audit.Missing}
+	case store.Undecided:
+		return verdict{decision: audit.Invalid, detail: ruling.Detail}
+	default:
+		return verdict{decision: audit.Denied, detail: ruling.Detail}
 	}
-	opened := d.open(e)
-	if opened.fault != "" {
-		return verdict{decision: audit.Invalid, detail: opened.fault, version: e.Version}
-	}
-	return verdict{decision: audit.Allowed, version: e.Version, value: opened.value}
 }
 
-// refusal is why who may not read name; empty where it may. A rule for everybody is not
-// meant for nodes, which would otherwise have by themselves what all their pods may have.
-func (d *decisions) refusal(who auth.Caller, name entry.Name) string {
-	switch {
-	case d.server.isNode(who):
-		return "a node may watch, and reads nothing by itself"
-	case !d.snapshot.Rules.CanRead(who.RuleSubject(), name):
-		return "no rule lets this caller read it"
-	default:
-		return ""
+func (d *decisions) give(e store.Entry) verdict {
+	opened := d.open(e)
+	if opened.fault != "" {
+		return verdict{decision: audit.Invalid, detail: opened.fault, team: e.Team, version: e.Version}
 	}
+	return verdict{decision: audit.Allowed, team: e.Team, version: e.Version, value: opened.value}
 }
 
 func (d *decisions) open(e store.Entry) opening {
-	if known, found := d.opened[e.Name]; found {
+	at := ofTeam{e.Team, e.Name}
+	if known, found := d.opened[at]; found {
 		return known
 	}
 	value, err := d.server.store.Open(e)
@@ -135,7 +158,7 @@ func (d *decisions) open(e store.Entry) opening {
 	if err != nil {
 		opened = opening{fault: err.Error()}
 	}
-	d.opened[e.Name] = opened
+	d.opened[at] = opened
 	return opened
 }
 

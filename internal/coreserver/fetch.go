@@ -35,14 +35,18 @@ func (s *secretsService) Fetch(ctx context.Context, request *secretsv1.FetchRequ
 		decisions: s.decide(ctx),
 		request:   request,
 		response:  &secretsv1.FetchResponse{},
-		positions: map[entry.Name]uint32{},
+		positions: map[ofTeam]uint32{},
 	}
 	callers, err := s.identifyAll(ctx, request.Callers)
 	if err != nil {
 		return nil, err
 	}
 	for _, known := range callers {
-		answer.response.Results = append(answer.response.Results, answer.forCaller(known))
+		result, err := answer.forCaller(known)
+		if err != nil {
+			return nil, err
+		}
+		answer.response.Results = append(answer.response.Results, result)
 	}
 	if err := answer.commit(); err != nil {
 		return nil, err
@@ -55,21 +59,27 @@ type fetching struct {
 	*decisions
 	request   *secretsv1.FetchRequest
 	response  *secretsv1.FetchResponse
-	positions map[entry.Name]uint32
+	positions map[ofTeam]uint32
 }
 
-func (f *fetching) forCaller(known identity) *secretsv1.CallerResult {
+func (f *fetching) forCaller(known identity) (*secretsv1.CallerResult, error) {
 	f.recognise(known)
 	result := &secretsv1.CallerResult{Unauthenticated: known.refused}
-	if known.refused == "" {
-		f.selected(result, known.who, entry.Connection, f.request.GetConnections())
-		f.selected(result, known.who, entry.Variable, f.request.GetVariables())
+	if known.refused != "" {
+		return result, nil
 	}
-	return result
+	if err := f.selected(result, known.who, entry.Connection, f.request.GetConnections()); err != nil {
+		return nil, err
+	}
+	return result, f.selected(result, known.who, entry.Variable, f.request.GetVariables())
 }
 
-func (f *fetching) selected(result *secretsv1.CallerResult, who auth.Caller, kind entry.Kind, selection *secretsv1.Selection) {
-	for _, name := range f.names(who, kind, selection) {
+func (f *fetching) selected(result *secretsv1.CallerResult, who auth.Caller, kind entry.Kind, selection *secretsv1.Selection) error {
+	names, err := f.names(who, kind, selection)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
 		ruling := f.on(who, name)
 		switch {
 		case ruling.decision != audit.Allowed:
@@ -80,9 +90,10 @@ func (f *fetching) selected(result *secretsv1.CallerResult, who auth.Caller, kin
 			result.Variables = append(result.Variables, f.position(name, ruling))
 		}
 	}
+	return nil
 }
 
-func (f *fetching) names(who auth.Caller, kind entry.Kind, selection *secretsv1.Selection) []entry.Name {
+func (f *fetching) names(who auth.Caller, kind entry.Kind, selection *secretsv1.Selection) ([]entry.Name, error) {
 	if selection.GetAll() {
 		return f.readable(who, kind)
 	}
@@ -90,12 +101,13 @@ func (f *fetching) names(who auth.Caller, kind entry.Kind, selection *secretsv1.
 	for _, id := range selection.GetNames() {
 		names = append(names, entry.Name{Kind: kind, ID: id})
 	}
-	return names
+	return names, nil
 }
 
 // position is where name stands in the response, after putting it there if need be.
 func (f *fetching) position(name entry.Name, ruling verdict) uint32 {
-	if known, found := f.positions[name]; found {
+	at := ofTeam{ruling.team, name}
+	if known, found := f.positions[at]; found {
 		return known
 	}
 	var position int
@@ -107,7 +119,7 @@ func (f *fetching) position(name entry.Name, ruling verdict) uint32 {
 		f.response.Variables = append(f.response.Variables,
 			&secretsv1.Variable{Key: name.ID, Version: ruling.version, Value: ruling.value.Text.Reveal()})
 	}
-	f.positions[name] = uint32(position)
+	f.positions[at] = uint32(position)
 	return uint32(position)
 }
 

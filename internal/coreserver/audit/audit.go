@@ -34,10 +34,12 @@ type Record struct {
 	// Peer is the address that the call came from: the node's, not the pod's.
 	Peer string `json:"peer,omitempty"`
 	auth.Caller
-	Kind     entry.Kind `json:"kind,omitempty"`
-	Entry    string     `json:"entry,omitempty"`
-	Version  string     `json:"version,omitempty"`
-	Decision Decision   `json:"decision"`
+	Kind  entry.Kind `json:"kind,omitempty"`
+	Entry string     `json:"entry,omitempty"`
+	// Team is whose entry it is; empty for all.
+	Team     string   `json:"team,omitempty"`
+	Version  string   `json:"version,omitempty"`
+	Decision Decision `json:"decision"`
 	// Detail says why, for a person.
 	Detail string `json:"detail,omitempty"`
 }
