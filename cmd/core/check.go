@@ -89,7 +89,7 @@ func checked(files *store.Store, shown preview, problems []previewNotice, grades
 		}
 	}
 	if len(problems) == 0 {
-		fmt.Fprintf(&text, "ok: %d entries, %d rules\n", len(shown.origins), len(files.Current().Rules.Rules))
+		fmt.Fprintf(&text, "ok: %d entries, %d rules\n", shown.count, files.Current().Rules.Len())
 	}
 	return text.Bytes()
 }
