@@ -50,7 +50,7 @@ func Probe(dir string, program Program) Report {
 	}
 	report.Generation, report.Fetched = snapshot.Manifest.Generation, snapshot.Manifest.Fetched
 	report.findings(snapshot, Differing(program.Environ, snapshot.Entries))
-	carried, _ := snapshot.Environment(false)
+	carried, _ := snapshot.Environment(NoBackend)
 	report.problem(Faults(carried)...)
 	if environ, err := Merge(program.Environ, carried, false); err == nil {
 		program.Environ = environ
