@@ -47,8 +47,11 @@ func (s *agentService) everything(ctx context.Context, kind entry.Kind) (map[str
 	if err != nil {
 		return nil, err
 	}
+	if known.refused == "" {
+		known.refused = s.unbound(s.driverByCertificate(ctx), known.who)
+	}
 	if known.refused != "" {
-		if err := deciding.commit(ctx, one(deciding.stranger(known.refused)), false); err != nil {
+		if err := deciding.commit(ctx, one(deciding.stranger(known)), false); err != nil {
 			return nil, err
 		}
 		return nil, status.Error(codes.Unauthenticated, known.refused)

@@ -57,6 +57,8 @@ type Config struct {
 	// NodeServiceAccounts may Watch by their tokens, which Authenticator must take.
 	// Without them and without ClientCA there is no Watch.
 	NodeServiceAccounts []rule.Subject
+	// NodeBinding is BindingAuto where empty.
+	NodeBinding Binding
 	// Plaintext leaves TLS out. It works on loopback addresses only.
 	Plaintext bool
 
@@ -77,6 +79,9 @@ type Config struct {
 func (c Config) withDefaults() Config {
 	if c.Contract == "" {
 		c.Contract = Both
+	}
+	if c.NodeBinding == "" {
+		c.NodeBinding = BindingAuto
 	}
 	if len(c.NodeNames) == 0 {
 		c.NodeNames = rule.Patterns{"*"}
@@ -117,6 +122,10 @@ func (c Config) validate() error {
 	switch {
 	case c.Contract != Both && c.Contract != Agent && c.Contract != Secrets:
 		return fmt.Errorf("contract %q is not known; want %s, %s or %s", c.Contract, Both, Agent, Secrets)
+	case c.NodeBinding != BindingAuto && c.NodeBinding != BindingRequired && c.NodeBinding != BindingOff:
+		return fmt.Errorf("node binding %q is not known; want %s, %s or %s", c.NodeBinding, BindingAuto, BindingRequired, BindingOff)
+	case c.NodeBinding == BindingRequired && c.ClientCA == "" && len(c.NodeServiceAccounts) == 0:
+		return errors.New("node binding is required, and core could know no driver: it has neither a client CA nor service accounts of nodes")
 	case c.Connections == "" && c.Variables == "":
 		return errors.New("no file to serve: neither connections nor variables")
 	case c.Rules == "":

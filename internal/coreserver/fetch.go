@@ -25,20 +25,28 @@ type secretsService struct {
 // may have, each result pointing into it. What it takes is known before anybody is asked
 // about a token, and what it gives before anything is written down.
 func (s *secretsService) Fetch(ctx context.Context, request *secretsv1.FetchRequest) (*secretsv1.FetchResponse, error) {
-	if err := checkFetch(request); err != nil {
-		return nil, status.Errorf(codes.InvalidArgument, "%v", err)
-	}
 	answer := fetching{
 		decisions: s.decide(ctx),
 		request:   request,
 		response:  &secretsv1.FetchResponse{},
 		positions: map[entry.Name]uint32{},
 	}
+	from, refused, err := s.driver(ctx)
+	switch {
+	case err != nil:
+		return nil, err
+	case refused != "":
+		return nil, answer.refuse(ctx, refused)
+	}
+	answer.common.DriverNode = from.node
+	if err := checkFetch(request); err != nil {
+		return nil, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
 	weight := answer.weigh()
 	if err := s.admit(ctx, weight); err != nil {
 		return nil, err
 	}
-	callers, err := s.identifyAll(ctx, request.Callers)
+	callers, err := s.identifyAll(ctx, from, request.Callers)
 	if err != nil {
 		return nil, err
 	}

@@ -35,6 +35,7 @@ func (f faulty) Authenticate(ctx context.Context, token secret.Text) (auth.Calle
 func TestAPanicStaysWithItsCall(t *testing.T) {
 	c := startCore(t, func(config *coreserver.Config) {
 		config.Authenticator = faulty{config.Authenticator}
+		config.NodeBinding = coreserver.BindingOff
 		config.NodeServiceAccounts = []rule.Subject{{Namespace: "leoflow", ServiceAccount: "driver"}}
 	})
 	good := func() error {

@@ -52,6 +52,7 @@ type Server struct {
 	weight       *gate.Weight
 	certificates *certificates // nil in plaintext
 	stopping     chan struct{}
+	toldUnnamed  sync.Once
 }
 
 // New reads all files and fails where core could not serve from them.
