@@ -64,7 +64,11 @@ func (s *agentService) everything(ctx context.Context, kind entry.Kind) (map[str
 	for _, name := range names {
 		if ruling := deciding.on(known.who, name); ruling.decision == audit.Allowed {
 			values[name.ID] = ruling.value.Text.Reveal()
+			callOf(ctx).size += len(name.ID) + ruling.value.Text.Len()
 		}
+	}
+	if size := callOf(ctx).size; size > MaxResponse {
+		return nil, status.Errorf(codes.ResourceExhausted, "core's answer is larger than max (%d vs. %d bytes): let the caller read less", size, MaxResponse)
 	}
 	records := func(yield func(audit.Record) bool) {
 		for _, name := range names {

@@ -35,6 +35,12 @@ func (c cluster) bound(namespace, serviceAccount, name, node string) string {
 	return signed.Reveal()
 }
 
+// assertTurnedAway takes both what core says and that it hangs up on who is refused too often.
+func assertTurnedAway(t *testing.T, err error) {
+	t.Helper()
+	assert.Contains(t, []codes.Code{codes.Unauthenticated, codes.Unavailable}, status.Code(err), "%v", err)
+}
+
 // Ten thousand times somebody has the tokens of node-1's pods, and none of its driver.
 func TestAStolenTokenIsWorthNothingElsewhere(t *testing.T) {
 	c := startCluster(t, nil)
@@ -45,7 +51,7 @@ func TestAStolenTokenIsWorthNothingElsewhere(t *testing.T) {
 	fetch := func(ctx context.Context, certificates ...tls.Certificate) (served int) {
 		response, err := c.core.secrets(certificates...).Fetch(ctx, &secretsv1.FetchRequest{Callers: callers(stolen...), Variables: named("env")})
 		if err != nil {
-			assert.Equal(t, codes.Unauthenticated, status.Code(err), "%v", err)
+			assertTurnedAway(t, err)
 			return 0
 		}
 		served = len(response.Variables)
@@ -70,7 +76,7 @@ func TestAStolenTokenIsWorthNothingElsewhere(t *testing.T) {
 			agent := agentv1.NewAgentServiceClient(c.dial())
 			for _, token := range stolen {
 				response, err := agent.GetVariables(bearing(within(t), token), &agentv1.GetVariablesRequest{})
-				assert.Equal(t, codes.Unauthenticated, status.Code(err))
+				assertTurnedAway(t, err)
 				served += len(response.GetVariables())
 			}
 			return served

@@ -48,6 +48,9 @@ type Config struct {
 	// Memory is what core may take, in bytes: what it answers at once is reckoned from it.
 	// 0 where nobody knows.
 	Memory int64
+	// MaxConnections bounds the connections in all, and MaxPeerConnections those of one
+	// address; see gate.Limits.
+	MaxConnections, MaxPeerConnections int
 
 	// Cert and Key are PEM files and read anew when they change, as is ClientCA, which
 	// makes client certificates possible.
@@ -122,10 +125,6 @@ func (c Config) validate() error {
 	switch {
 	case c.Contract != Both && c.Contract != Agent && c.Contract != Secrets:
 		return fmt.Errorf("contract %q is not known; want %s, %s or %s", c.Contract, Both, Agent, Secrets)
-	case c.NodeBinding != BindingAuto && c.NodeBinding != BindingRequired && c.NodeBinding != BindingOff:
-		return fmt.Errorf("node binding %q is not known; want %s, %s or %s", c.NodeBinding, BindingAuto, BindingRequired, BindingOff)
-	case c.NodeBinding == BindingRequired && c.ClientCA == "" && len(c.NodeServiceAccounts) == 0:
-		return errors.New("node binding is required, and core could know no driver: it has neither a client CA nor service accounts of nodes")
 	case c.Connections == "" && c.Variables == "":
 		return errors.New("no file to serve: neither connections nor variables")
 	case c.Rules == "":
@@ -134,10 +133,22 @@ func (c Config) validate() error {
 		return errors.New("no authenticator: core would not know who asks")
 	case c.Audit == nil:
 		return errors.New("no audit log: nothing may be handed out unrecorded")
+	}
+	return c.validateTransport()
+}
+
+func (c Config) validateTransport() error {
+	switch {
 	case c.Plaintext && (c.Cert != "" || c.Key != "" || c.ClientCA != ""):
 		return errors.New("plaintext and certificates exclude each other")
 	case !c.Plaintext && (c.Cert == "" || c.Key == ""):
 		return errors.New("no certificate and key: core speaks TLS")
+	case c.MaxConnections < 0 || c.MaxPeerConnections < 0:
+		return errors.New("a number of connections is below 0")
+	case c.NodeBinding != BindingAuto && c.NodeBinding != BindingRequired && c.NodeBinding != BindingOff:
+		return fmt.Errorf("node binding %q is not known; want %s, %s or %s", c.NodeBinding, BindingAuto, BindingRequired, BindingOff)
+	case c.NodeBinding == BindingRequired && c.ClientCA == "" && len(c.NodeServiceAccounts) == 0:
+		return errors.New("node binding is required, and core could know no driver: it has neither a client CA nor service accounts of nodes")
 	}
 	return nil
 }

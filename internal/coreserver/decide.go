@@ -9,6 +9,7 @@ import (
 
 	"github.com/leoflow/secrets-csi/internal/coreserver/audit"
 	"github.com/leoflow/secrets-csi/internal/coreserver/auth"
+	"github.com/leoflow/secrets-csi/internal/coreserver/gate"
 	"github.com/leoflow/secrets-csi/internal/coreserver/rule"
 	"github.com/leoflow/secrets-csi/internal/coreserver/store"
 	"github.com/leoflow/secrets-csi/internal/logkey"
@@ -158,6 +159,9 @@ func (d *decisions) stranger(known identity) audit.Record {
 func (d *decisions) refuse(ctx context.Context, why string) error {
 	if err := d.commit(ctx, one(d.stranger(identity{refused: why})), false); err != nil {
 		return err
+	}
+	if over := gate.Of(ctx); over != nil {
+		over.Refused()
 	}
 	return status.Error(codes.Unauthenticated, why)
 }

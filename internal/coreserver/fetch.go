@@ -56,10 +56,11 @@ func (s *secretsService) Fetch(ctx context.Context, request *secretsv1.FetchRequ
 		}
 		answer.response.Results = append(answer.response.Results, answer.forCaller(known))
 	}
-	if weight > MaxResponse {
-		if size := proto.Size(answer.response); size > MaxResponse {
-			return nil, status.Errorf(codes.ResourceExhausted, "core's answer is larger than max (%d vs. %d bytes): ask for less at once", size, MaxResponse)
-		}
+	if weight > small { // which is above what the answer can be
+		callOf(ctx).size = proto.Size(answer.response)
+	}
+	if size := callOf(ctx).size; size > MaxResponse {
+		return nil, status.Errorf(codes.ResourceExhausted, "core's answer is larger than max (%d vs. %d bytes): ask for less at once", size, MaxResponse)
 	}
 	handsOut := len(answer.response.Connections)+len(answer.response.Variables) > 0
 	if err := answer.commit(ctx, answer.records(callers), handsOut); err != nil {

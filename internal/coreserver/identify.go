@@ -10,6 +10,7 @@ import (
 
 	secretsv1 "github.com/leoflow/secrets-csi/api/leoflow/secrets/v1"
 	"github.com/leoflow/secrets-csi/internal/coreserver/auth"
+	"github.com/leoflow/secrets-csi/internal/coreserver/gate"
 	"github.com/leoflow/secrets-csi/pkg/secret"
 )
 
@@ -27,10 +28,17 @@ type identity struct {
 // identify fails, with a status, where core cannot tell.
 func (s *Server) identify(ctx context.Context, token secret.Text) (identity, error) {
 	who, err := s.config.Authenticator.Authenticate(auth.FromPeer(ctx, peerHost(ctx)), token)
+	over := gate.Of(ctx)
 	switch {
 	case err == nil:
+		if over != nil {
+			over.Known()
+		}
 		return identity{who: who}, nil
 	case errors.Is(err, auth.ErrRefused):
+		if over != nil {
+			over.Refused()
+		}
 		return identity{refused: err.Error()}, nil
 	default:
 		return identity{}, status.Errorf(codes.Unavailable, "authenticating caller: %v", err)
