@@ -228,7 +228,7 @@ func TestWhatWaitedIsDueOnceTheOutageIsOver(t *testing.T) {
 }
 
 // A withdrawal that was told must not wait as long as what is only fetched again.
-func TestWhatWasToldWaitsForNothingOnceTheOutageIsOver(t *testing.T) {
+func TestWhatWasToldComesFirstOnceTheOutageIsOver(t *testing.T) {
 	for name, tell := range map[string]func(n *node){
 		"in the outage": func(n *node) {
 			n.call("airflow", outage.Unreachable)
@@ -252,6 +252,7 @@ func TestWhatWasToldWaitsForNothingOnceTheOutageIsOver(t *testing.T) {
 			made, news := n.call("airflow", outage.Answered)
 			require.True(t, made)
 			require.True(t, news)
+			n.now = n.now.Add(newsSpread)
 			_, ids := n.due()
 			assert.Equal(t, [][]string{{"a"}}, ids)
 			n.now = n.now.Add(ResyncSpread)
