@@ -127,8 +127,9 @@ func (d *Door) enter(raw net.Conn) *Conn {
 		longest = d.strangers.Front()
 	}
 	if longest != nil {
-		go longest.Value.(*Conn).Close()
-		d.known(longest.Value.(*Conn))
+		evicted := longest.Value.(*Conn)
+		go func() { _ = evicted.Close() }()
+		d.known(evicted)
 	}
 	d.open++
 	from.open++
