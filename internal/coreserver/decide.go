@@ -9,6 +9,7 @@ import (
 
 	"github.com/leoflow/secrets-csi/internal/coreserver/audit"
 	"github.com/leoflow/secrets-csi/internal/coreserver/auth"
+	"github.com/leoflow/secrets-csi/internal/coreserver/gate"
 	"github.com/leoflow/secrets-csi/internal/coreserver/rule"
 	"github.com/leoflow/secrets-csi/internal/coreserver/store"
 	"github.com/leoflow/secrets-csi/internal/logkey"
@@ -155,11 +156,22 @@ func (d *decisions) record(who auth.Caller, name entry.Name, ruling verdict) aud
 	return record
 }
 
-// stranger is the record of a token that speaks for nobody.
-func (d *decisions) stranger(why string) audit.Record {
+// stranger is the record of a token that is not taken.
+func (d *decisions) stranger(known identity) audit.Record {
 	record := d.common
-	record.Decision, record.Detail = audit.Unauthenticated, why
+	record.Caller, record.Decision, record.Detail = known.who, audit.Unauthenticated, known.refused
 	return record
+}
+
+// refuse ends a call that is refused as a whole, once that is written down.
+func (d *decisions) refuse(ctx context.Context, why string) error {
+	if err := d.commit(ctx, one(d.stranger(identity{refused: why})), false); err != nil {
+		return err
+	}
+	if over := gate.Of(ctx); over != nil {
+		over.Refused()
+	}
+	return status.Error(codes.Unauthenticated, why)
 }
 
 // commit writes the decisions down. Without that nothing may be answered. handsOut tells

@@ -25,9 +25,6 @@ type secretsService struct {
 // may have, each result pointing into it. What it takes is known before anybody is asked
 // about a token, and what it gives before anything is written down.
 func (s *secretsService) Fetch(ctx context.Context, request *secretsv1.FetchRequest) (*secretsv1.FetchResponse, error) {
-	if err := checkFetch(request); err != nil {
-		return nil, status.Errorf(codes.InvalidArgument, "%v", err)
-	}
 	answer := fetching{
 		decisions: s.decide(ctx),
 		request:   request,
@@ -35,11 +32,22 @@ func (s *secretsService) Fetch(ctx context.Context, request *secretsv1.FetchRequ
 		positions: map[ofTeam]uint32{},
 		teams:     map[entry.Kind][]string{},
 	}
+	from, refused, err := s.driver(ctx)
+	switch {
+	case err != nil:
+		return nil, err
+	case refused != "":
+		return nil, answer.refuse(ctx, refused)
+	}
+	answer.common.DriverNode = from.node
+	if err := checkFetch(request); err != nil {
+		return nil, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
 	weight := answer.weigh()
 	if err := s.admit(ctx, weight); err != nil {
 		return nil, err
 	}
-	callers, err := s.identifyAll(ctx, request.Callers)
+	callers, err := s.identifyAll(ctx, from, request.Callers)
 	if err != nil {
 		return nil, err
 	}
@@ -53,10 +61,11 @@ func (s *secretsService) Fetch(ctx context.Context, request *secretsv1.FetchRequ
 		}
 		answer.response.Results = append(answer.response.Results, result)
 	}
-	if weight > MaxResponse {
-		if size := proto.Size(answer.response); size > MaxResponse {
-			return nil, status.Errorf(codes.ResourceExhausted, "core's answer is larger than max (%d vs. %d bytes): ask for less at once", size, MaxResponse)
-		}
+	if weight > small { // which is above what the answer can be
+		callOf(ctx).size = proto.Size(answer.response)
+	}
+	if size := callOf(ctx).size; size > MaxResponse {
+		return nil, status.Errorf(codes.ResourceExhausted, "core's answer is larger than max (%d vs. %d bytes): ask for less at once", size, MaxResponse)
 	}
 	handsOut := len(answer.response.Connections)+len(answer.response.Variables) > 0
 	if err := answer.commit(ctx, answer.records(callers), handsOut); err != nil {

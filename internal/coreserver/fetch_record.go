@@ -14,7 +14,7 @@ func (f *fetching) records(callers []identity) iter.Seq[audit.Record] {
 	return func(yield func(audit.Record) bool) {
 		for i, known := range callers {
 			if known.refused != "" {
-				if !yield(f.stranger(known.refused)) {
+				if !yield(f.stranger(known)) {
 					return
 				}
 				continue
