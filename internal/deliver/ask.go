@@ -9,9 +9,29 @@ import (
 	"github.com/leoflow/secrets-csi/pkg/provider"
 )
 
-// podsAtOnce bounds the calls of one group that are under way at once, where a provider
-// takes one pod at a time.
-const podsAtOnce = 16
+const (
+	// podsAtOnce bounds the calls of one group that are under way at once, where a provider
+	// takes one pod at a time, and idsAtOnce what they ask for: a provider may need as many
+	// calls, and of many pods at once none would come to an end.
+	podsAtOnce, idsAtOnce = 16, 1000
+	// idsOfAll is taken for what "*" asks for.
+	idsOfAll = 250
+)
+
+func podsAtOnceFor(spec Volume) int {
+	return max(1, min(podsAtOnce, idsAtOnce/max(1, spec.ids())))
+}
+
+// ids is how many the volume asks for.
+func (v Volume) ids() (count int) {
+	for _, wanted := range v.wanted() {
+		count += len(wanted.Names)
+		if wanted.All {
+			count += idsOfAll
+		}
+	}
+	return count
+}
 
 // askOnce asks for the whole group in one call.
 func (f *fetcher) askOnce(ctx context.Context, group []task, call outage.Call, hand func(int, provider.Outcome)) {
@@ -28,7 +48,7 @@ func (f *fetcher) askEach(ctx context.Context, group []task, call outage.Call, h
 	var calls sync.WaitGroup
 	var answers answersSoFar
 	outcomes := make([]provider.Outcome, len(group))
-	slots := make(chan struct{}, podsAtOnce)
+	slots := make(chan struct{}, podsAtOnceFor(group[0].spec))
 	for i := range group {
 		slots <- struct{}{}
 		calls.Go(func() {

@@ -25,6 +25,7 @@ import (
 	"github.com/leoflow/secrets-csi/internal/deliver/render"
 	"github.com/leoflow/secrets-csi/internal/policy"
 	"github.com/leoflow/secrets-csi/internal/report"
+	"github.com/leoflow/secrets-csi/internal/turn"
 	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/mount"
 	"github.com/leoflow/secrets-csi/pkg/provider"
@@ -60,8 +61,8 @@ type Deliverer struct {
 	decider decider
 	// render is render.Render.
 	render func(render.Format, []entry.Entry, map[string]string)
-	// filling has a place for each volume that may be filled at once.
-	filling chan struct{}
+	// filling are the turns of volumes to be filled.
+	filling *turn.Queue
 	targets targets
 	mounter mount.Mounter
 	// said are the notices that were passed on.
@@ -76,7 +77,7 @@ func New(config Config) *Deliverer {
 		Config:  config,
 		set:     newSet(config.PollEvery),
 		render:  render.Render,
-		filling: make(chan struct{}, volumesAtOnce),
+		filling: turn.New(volumesAtOnce, 0),
 		targets: targets{held: map[string]*target{}},
 		wake:    make(chan struct{}, 1),
 	}

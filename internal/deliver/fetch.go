@@ -8,14 +8,19 @@ import (
 	"time"
 
 	"github.com/leoflow/secrets-csi/internal/report"
+	"github.com/leoflow/secrets-csi/internal/turn"
 	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 )
 
-// rotationsAtOnce bounds the fetches of rotations that are under way at once, for each
-// provider: one that is slow holds up no other. A Publish does not wait for them: a new
-// pod comes before a refresh.
-const rotationsAtOnce = 8
+const (
+	// rotationsAtOnce bounds the fetches of rotations that are under way at once, for each
+	// provider: one that is slow holds up no other. A Publish does not wait for them: a new
+	// pod comes before a refresh.
+	rotationsAtOnce = 16
+	// rotationsShare is a namespace's, of what it leaves free: one alone has half of them.
+	rotationsShare = 1
+)
 
 // fetcher asks providers, unless they are known to be away, and remembers what they said as
 // long as it may.
@@ -24,17 +29,17 @@ type fetcher struct {
 	guard  guard
 	set    *set
 	memory memory
-	// rotations has, by provider, a place for each fetch of a rotation that may be under way.
-	rotations map[string]chan struct{}
+	// rotations are the turns of rotations to fetch, by provider.
+	rotations map[string]*turn.Queue
 }
 
 func newFetcher(config *Config, set *set) fetcher {
 	made := fetcher{
 		Config: config, guard: guard{config}, set: set,
-		memory: newMemory(config.OfflineGrace), rotations: map[string]chan struct{}{},
+		memory: newMemory(config.OfflineGrace), rotations: map[string]*turn.Queue{},
 	}
 	for name := range config.Providers {
-		made.rotations[name] = make(chan struct{}, rotationsAtOnce)
+		made.rotations[name] = turn.New(rotationsAtOnce, rotationsShare)
 	}
 	return made
 }
@@ -51,13 +56,14 @@ type answer struct {
 // fetch asks the group's provider, and hands on the answer for each volume as it comes,
 // each exactly once. What it cannot be asked for a new pod may be remembered.
 func (f *fetcher) fetch(ctx context.Context, group []task, hand func(i int, from answer)) {
-	if err := f.guard.run(group[0].spec, func() error { return f.enter(ctx, group) }); err != nil {
+	var leave func()
+	if err := f.guard.run(group[0].spec, func() (err error) { leave, err = f.enter(ctx, group); return err }); err != nil {
 		for i := range group {
 			hand(i, answer{Outcome: provider.Outcome{Err: err}, fetched: time.Now()})
 		}
 		return
 	}
-	defer f.leave(group)
+	defer leave()
 	ask := f.askEach
 	if _, grouped := f.Providers[group[0].spec.Provider].(provider.GroupFetcher); grouped || len(group) == 1 {
 		ask = f.askOnce
@@ -73,30 +79,23 @@ func (f *fetcher) fetch(ctx context.Context, group []task, hand func(i int, from
 	ask(ctx, group, call, handOutcome)
 }
 
-// enter waits for a place among the fetches of rotations under way. A new pod waits for
-// none.
-func (f *fetcher) enter(ctx context.Context, group []task) error {
-	name := group[0].spec.Provider
-	if f.Providers[name] == nil {
+// enter waits for the namespace's turn among the rotations that fetch, and returns what ends it. A
+// new pod waits for none.
+func (f *fetcher) enter(ctx context.Context, group []task) (leave func(), err error) {
+	spec := group[0].spec
+	if f.Providers[spec.Provider] == nil {
 		// The driver checks the attribute; a volume from before a restart may name a
 		// provider that is configured no more.
-		return errors.New("no such source is configured on this node")
+		return nil, errors.New("no such source is configured on this node")
 	}
 	if group[0].podWaits {
-		return nil
+		return func() {}, nil
 	}
-	select {
-	case f.rotations[name] <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("%w: %w", provider.ErrUnavailable, context.Cause(ctx))
+	leave, err = f.rotations[spec.Provider].Take(ctx, spec.Pod.Namespace, 1)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", provider.ErrUnavailable, err)
 	}
-}
-
-func (f *fetcher) leave(group []task) {
-	if !group[0].podWaits {
-		<-f.rotations[group[0].spec.Provider]
-	}
+	return leave, nil
 }
 
 // answerOf is what a volume has to go by: what was said just now, or of a new pod, what is
@@ -125,9 +124,9 @@ func sharesMemory(spec Volume) bool { return !spec.Pod.TaskToken && spec.Pod.IsA
 // call makes one call for the pods. It has a deadline of its own.
 func (f *fetcher) call(ctx context.Context, group []task) (outcomes []provider.Outcome) {
 	err := f.guard.run(group[0].spec, func() error {
-		limited, cancel := context.WithTimeout(ctx, f.FetchTimeout)
-		defer cancel()
 		name, started := group[0].spec.Provider, time.Now()
+		limited, cancel := context.WithTimeout(ctx, f.timeoutOf(name))
+		defer cancel()
 		outcomes = fetchFrom(limited, f.Providers[name], group, request(group[0].spec))
 		if mayComeInParts(group, outcomes) {
 			outcomes = fetchApart(limited, f.Providers[name], group, outcomes, f.VolumeSize)
@@ -139,6 +138,13 @@ func (f *fetcher) call(ctx context.Context, group []task) (outcomes []provider.O
 		return slices.Repeat([]provider.Outcome{{Err: err}}, len(group))
 	}
 	return outcomes
+}
+
+func (f *fetcher) timeoutOf(source string) time.Duration {
+	if paced, ok := f.Providers[source].(provider.Paced); ok {
+		return max(f.FetchTimeout, paced.FetchFor())
+	}
+	return f.FetchTimeout
 }
 
 func fetchFrom(ctx context.Context, source provider.Provider, group []task, asked provider.Request) []provider.Outcome {

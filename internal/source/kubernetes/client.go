@@ -15,7 +15,9 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/client-go/rest"
+	"k8s.io/klog/v2"
 
+	"github.com/leoflow/secrets-csi/internal/turn"
 	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 )
@@ -87,13 +89,19 @@ func faultOf(err error) error {
 	return errNoAnswer
 }
 
+// on is a context for calls on behalf of the pods of a namespace. client-go would log the address
+// of each call that waits for its turn, past this program's own log.
+func on(ctx context.Context, namespace string) context.Context {
+	return klog.NewContext(turn.For(ctx, namespace), klog.New(nil))
+}
+
 func (c caller) authorize(request *rest.Request) *rest.Request {
 	return request.SetHeader("Authorization", "Bearer "+c.token.Reveal()).MaxRetries(1)
 }
 
 func (c caller) get(ctx context.Context, name entry.Name) (*corev1.Secret, error) {
 	var found corev1.Secret
-	err := c.authorize(c.secrets.Get()).Namespace(c.namespace).Resource("secrets").Name(secretName(name)).Do(ctx).Into(&found)
+	err := c.authorize(c.secrets.Get()).Namespace(c.namespace).Resource("secrets").Name(secretName(name)).Do(on(ctx, c.namespace)).Into(&found)
 	return &found, faultOf(err)
 }
 
@@ -109,7 +117,7 @@ func (c caller) names(ctx context.Context, kind entry.Kind, selection provider.S
 	}
 	var list metav1.PartialObjectMetadataList
 	err := c.authorize(c.Provider.names.Get()).Namespace(c.namespace).Resource("secrets").
-		Param("labelSelector", kindLabel+"="+string(kind)).Do(ctx).Into(&list)
+		Param("labelSelector", kindLabel+"="+string(kind)).Do(on(ctx, c.namespace)).Into(&list)
 	if err := faultOf(err); err != nil {
 		return nil, c.wholeError(ctx, fmt.Errorf("listing what is labelled %s=%s: %w", kindLabel, kind, err))
 	}
