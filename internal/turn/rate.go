@@ -5,15 +5,18 @@ import (
 	"time"
 )
 
-// perSecond is how much of a second's calls one tenant may have: four in five.
-const perSecond = 4
+// rateShare lets one tenant have four in five of the calls.
+const rateShare = 4
 
-// Rate hands out calls: no more than so many begin in any second. A call's room is given back a
-// second after its turn came, however long the call takes.
-type Rate struct{ queue *Queue }
+// Rate hands out calls: no more than so many begin within any period. A call's room is given back
+// a period after its turn came, however long the call takes.
+type Rate struct {
+	queue  *Queue
+	period time.Duration
+}
 
-// NewRate allows so many calls a second.
-func NewRate(calls int64) Rate { return Rate{New(calls, perSecond)} }
+// NewRate allows so many calls in a period.
+func NewRate(calls int64, period time.Duration) Rate { return Rate{New(calls, rateShare), period} }
 
 // Wait waits for the turn of a call on behalf of a tenant.
 func (r Rate) Wait(ctx context.Context, of string) error {
@@ -21,7 +24,7 @@ func (r Rate) Wait(ctx context.Context, of string) error {
 	if err != nil {
 		return err
 	}
-	time.AfterFunc(time.Second, leave)
+	time.AfterFunc(r.period, leave)
 	return nil
 }
 

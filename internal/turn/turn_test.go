@@ -163,9 +163,9 @@ func TestWhoGivesUpLeavesNothing(t *testing.T) {
 	})
 }
 
-func TestNoMoreCallsASecond(t *testing.T) {
+func TestNoMoreCallsInAPeriod(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		rate := NewRate(50)
+		rate := NewRate(50, time.Second)
 		began := time.Now()
 		at := map[string][]time.Duration{}
 		var total []time.Duration
