@@ -10,8 +10,8 @@ import (
 )
 
 const (
-	// quiet is how long nothing must happen before the files are looked at: one that is
-	// replaced by rename is whole at the first sign, one that is written in place is not.
+	// quiet is how long nothing must happen before files that are written in place are looked
+	// at: they may be half written. One that is replaced by rename is whole at the first sign.
 	quiet = 5 * time.Millisecond
 	// longest is how long after the first sign they are looked at in any case, and the
 	// least between two looks, so that a storm of changes is twenty of them a second.
@@ -26,18 +26,24 @@ func Watch(ctx context.Context, log *slog.Logger, files []string, poll time.Dura
 	}}.Listen(ctx)
 	var settled <-chan time.Time
 	var last, looked time.Time
+	var known states
 	for {
 		select {
 		case _, open := <-hints:
 			if !open {
 				return
 			}
+			wait := quiet
 			if settled == nil {
 				last = time.Now().Add(longest)
+				if known.replaced(files) {
+					wait = 0
+				}
 			}
-			settled = time.After(max(min(quiet, time.Until(last)), time.Until(looked.Add(longest))))
+			settled = time.After(max(min(wait, time.Until(last)), time.Until(looked.Add(longest))))
 		case <-settled:
 			settled = nil
+			known = statesOf(files)
 			look()
 			looked = time.Now()
 		}

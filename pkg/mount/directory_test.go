@@ -79,7 +79,7 @@ func TestDirectoryListsAndDeletesMoreThanOneCallTells(t *testing.T) {
 		members, err := dir.members()
 		require.NoError(t, err)
 		assert.Len(t, members, many+1)
-		assert.Contains(t, members, member{"d", true})
+		assert.Contains(t, members, member{name: "d", isDir: true})
 	}
 	require.NoError(t, dir.clear())
 	members, err := dir.members()

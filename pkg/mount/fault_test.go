@@ -81,7 +81,7 @@ func TestSwapThatFailsLeavesNothing(t *testing.T) {
 	require.Error(t, volume.swap("..staged"))
 	members, err := volume.members()
 	require.NoError(t, err)
-	assert.Equal(t, []member{{layout.DataLink, true}}, members)
+	assert.Equal(t, []member{{name: layout.DataLink, isDir: true}}, members)
 }
 
 func TestFootprintIsWhatTheKernelCounts(t *testing.T) {

@@ -104,6 +104,11 @@ func (f *files) read(path string) ([]byte, error) {
 	return data, err
 }
 
+func (f *files) unlink(path string) error {
+	dir, name := f.locate(path)
+	return dir.unlink(name, 0)
+}
+
 // rewrite puts another manifest into the generation that is shown: what stands beside it
 // stays, and no one who watches the volume is woken.
 func (f *files) rewrite(manifest []byte, content Content) error {

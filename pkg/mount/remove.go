@@ -13,8 +13,8 @@ import (
 // member is a name in a directory.
 type member struct {
 	name string
-	// isDir is set if that is known to be a directory.
-	isDir bool
+	// isDir and isLink are set if it is known to be a directory or a symbolic link.
+	isDir, isLink bool
 }
 
 // members lists what is in d, from the first on.
@@ -47,7 +47,7 @@ func appendMembers(all []member, text []byte) []member {
 		}
 		name, _, _ := strings.Cut(string(text[atName:length]), "\x00")
 		if name != "." && name != ".." {
-			all = append(all, member{name, text[atType] == unix.DT_DIR})
+			all = append(all, member{name, text[atType] == unix.DT_DIR, text[atType] == unix.DT_LNK})
 		}
 		text = text[length:]
 	}
@@ -95,6 +95,37 @@ func (d directory) clear() error {
 		}
 	}
 	return nil
+}
+
+// clearFiles deletes the files in d and beneath it, and leaves directories and links to whoever
+// unmounts the file system.
+func (d directory) clearFiles() error {
+	members, err := d.members()
+	if err != nil {
+		return err
+	}
+	for _, one := range members {
+		switch {
+		case one.isLink:
+		case one.isDir:
+			err = d.clearFilesIn(one.name)
+		default:
+			err = d.removeMember(one)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (d directory) clearFilesIn(name string) error {
+	inner, err := d.enter(name)
+	if err != nil {
+		return err
+	}
+	defer inner.close()
+	return inner.clearFiles()
 }
 
 func (d directory) unlink(name string, flags int) error {

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/leoflow/secrets-csi/pkg/mount/layout"
 )
 
@@ -95,6 +97,29 @@ func (s *standing) versionOf(fresh line) string {
 		return was.Version
 	}
 	return fresh.Version
+}
+
+// removeFiles deletes what the generation should consist of, and its directories.
+func (s *standing) removeFiles() error {
+	for _, entry := range s.entries {
+		if entry.State != layout.Delivered {
+			continue
+		}
+		if err := s.files.unlink(entry.File); err != nil {
+			return err
+		}
+	}
+	for _, path := range []string{layout.AirflowFile(layout.Connection), layout.AirflowFile(layout.Variable), layout.ManifestFile} {
+		if err := s.files.unlink(path); err != nil {
+			return err
+		}
+	}
+	for _, dir := range layout.ValueDirs() {
+		if err := s.files.top.unlink(dir, unix.AT_REMOVEDIR); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // missingFrom are the delivered entries that lines do not deliver.

@@ -45,13 +45,13 @@ func openRoot(dir directory) (directory, error) {
 	return dir.enter(".")
 }
 
-// empty deletes everything, the data link first, so that what remains for a moment does
+// empty deletes every value, the data link first, so that what remains for a moment does
 // not pass for complete.
 func (v volume) empty() error {
 	if err := v.remove(layout.DataLink); err != nil {
 		return err
 	}
-	return v.clear()
+	return v.clearFiles()
 }
 
 // sweep deletes what a killed writer left: the temporary link and every generation

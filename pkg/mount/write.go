@@ -101,7 +101,7 @@ func (v volume) write(content Content) (Outcome, error) {
 	if err := v.finish(content, found); err != nil { // 8
 		return outcome, err
 	}
-	return outcome, v.retire(current.name) // 9
+	return outcome, v.retire(current.name, stands) // 9
 }
 
 // isRepairable tells whether a new generation can follow in spite of err: there was
@@ -170,9 +170,14 @@ func (v volume) finish(content Content, found []member) error {
 	return nil
 }
 
-func (v volume) retire(generation string) error {
-	if generation == "" {
+// retire deletes the generation that was shown. What the manifest and the layout name is
+// deleted by name; only where more is there, or less, is it looked for.
+func (v volume) retire(name string, stands *standing) error {
+	if name == "" {
 		return nil
 	}
-	return v.removeMember(member{generation, true})
+	if stands.files != nil && stands.removeFiles() == nil && v.unlink(name, unix.AT_REMOVEDIR) == nil {
+		return nil
+	}
+	return v.removeMember(member{name: name, isDir: true})
 }

@@ -263,3 +263,26 @@ func assertRedacted(t *testing.T, value any, needle string) {
 	assert.NotContains(t, everyForm(t, value), needle)
 	assert.False(t, strings.Contains(everyForm(t, value), "6e6f727468"), "in hexadecimal")
 }
+
+func TestWriteDeletesAGenerationWhateverIsInIt(t *testing.T) {
+	for name, change := range map[string]func(shown string) error{
+		"a file more":      func(shown string) error { return os.WriteFile(filepath.Join(shown, "variables", "more"), nil, 0o400) },
+		"a directory more": func(shown string) error { return os.Mkdir(filepath.Join(shown, "more"), 0o700) },
+		"a file less":      func(shown string) error { return os.Remove(filepath.Join(shown, "variables", "region")) },
+		"no directory":     func(shown string) error { return os.RemoveAll(filepath.Join(shown, "airflow")) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			target := newVolume(t, megabyte)
+			_, err := Write(target, newContent())
+			require.NoError(t, err)
+			require.NoError(t, change(filepath.Join(target, layout.DataLink)))
+
+			content := newContent()
+			content.Entries = content.Entries[:1]
+			_, err = Write(target, content)
+			require.NoError(t, err)
+			assert.Empty(t, strayNames(t, target))
+			assertShows(t, target, content)
+		})
+	}
+}

@@ -102,8 +102,8 @@ func (b *bench) publish(ctx context.Context) (err error) {
 		peerPublishes = append(peerPublishes, peerPublished)
 	}
 	const of = "bare mount and write"
-	b.times("publish, 10 connections, p50", publishes.at(.5), mounts.at(.5), of, 5)
-	b.times("the same, p50", publishes.at(.5), peerPublishes.at(.5), "bare driver and core", 0)
+	b.times("publish, 10 connections, p50", publishes.at(.5), mounts.at(.5), of, 0)
+	b.times("the same, p50", publishes.at(.5), peerPublishes.at(.5), "bare driver and core", 2)
 	b.times("publish, 10 connections, p99", publishes.at(.99), mounts.at(.99), of, 0)
 	b.times("unpublish, p50", unpublishes.at(.5), unmounts.at(.5), "bare unmount", 0)
 	return nil
@@ -150,9 +150,9 @@ func (b *bench) sustained(ctx context.Context) (err error) {
 	}
 	rate, floor := pairs*turns/ours.Seconds(), pairs*turns/bare.Seconds()
 	b.line("publish and unpublish, 16 at once, per second", fmt.Sprintf("%.0f", rate), fmt.Sprintf("%.0f bare volumes", floor),
-		fmt.Sprintf("%.0f %%", 100*rate/floor), fmt.Sprintf("≥ %.0f %%", 100*least), rate >= least*floor, rate/floor)
+		fmt.Sprintf("%.0f %%", 100*rate/floor), none, true, rate/floor)
 	peer := pairs * turns / theirs.Seconds()
-	b.line("the same, per second", fmt.Sprintf("%.0f", rate), fmt.Sprintf("%.0f bare driver and core", peer), fmt.Sprintf("%.0f %%", 100*rate/peer), none, true, rate/peer)
+	b.line("the same, per second", fmt.Sprintf("%.0f", rate), fmt.Sprintf("%.0f bare driver and core", peer), fmt.Sprintf("%.0f %%", 100*rate/peer), fmt.Sprintf("≥ %.0f %%", 100*least), rate >= least*peer, rate/peer)
 	return nil
 }
 
