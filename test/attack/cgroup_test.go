@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -17,17 +18,28 @@ import (
 
 const cgroups = "/sys/fs/cgroup"
 
-// group is a cgroup of version 1, and outlives the processes in it as a pod's does its containers.
+// isUnified tells cgroups of version 2, by what their documentation says; tried was version 1.
+func isUnified() bool {
+	_, err := os.Stat(filepath.Join(cgroups, "cgroup.controllers"))
+	return err == nil
+}
+
+// group is a cgroup, and outlives the processes in it as a pod's does its containers.
 type group struct{ path string }
 
-// newGroup makes one below that of this process. Whoever is in it when the test ends has ended.
-func newGroup(t *testing.T, controller, name string, settings map[string]int64) group {
+// newGroup makes one: of version 1 below that of this process, of version 2 at the top, since below
+// a cgroup that has processes there are none. Whoever is in it when the test ends has ended.
+func newGroup(t *testing.T, controller, name string, settings map[string]string) group {
 	t.Helper()
-	g := group{filepath.Join(cgroups, controller, ownGroup(t, controller), fmt.Sprintf("attack-%d-%s", os.Getpid(), name))}
+	parent := filepath.Join(cgroups, controller, ownGroup(t, controller))
+	if isUnified() {
+		parent = cgroups
+	}
+	g := group{filepath.Join(parent, fmt.Sprintf("attack-%d-%s", os.Getpid(), name))}
 	require.NoError(t, os.Mkdir(g.path, 0o755))
 	t.Cleanup(func() { g.remove(t) })
 	for setting, value := range settings {
-		require.NoError(t, os.WriteFile(filepath.Join(g.path, setting), []byte(strconv.FormatInt(value, 10)), 0o644))
+		require.NoError(t, os.WriteFile(filepath.Join(g.path, setting), []byte(value), 0o644))
 	}
 	return g
 }
@@ -41,26 +53,34 @@ func (g group) remove(t *testing.T) {
 // memoryGroup is a pod's, with the limit that its only container has.
 func memoryGroup(t *testing.T, name string, limit int64) group {
 	t.Helper()
-	return newGroup(t, "memory", name, map[string]int64{"memory.limit_in_bytes": limit})
+	setting := "memory.limit_in_bytes"
+	if isUnified() {
+		setting = "memory.max"
+	}
+	return newGroup(t, "memory", name, map[string]string{setting: strconv.FormatInt(limit, 10)})
 }
 
 // cpuGroup has so much of one CPU.
 func cpuGroup(t *testing.T, name string, share float64) group {
 	t.Helper()
 	const period = 100_000
-	return newGroup(t, "cpu", name, map[string]int64{"cpu.cfs_period_us": period, "cpu.cfs_quota_us": int64(share * period)})
+	quota := strconv.Itoa(int(share * period))
+	if isUnified() {
+		return newGroup(t, "cpu", name, map[string]string{"cpu.max": fmt.Sprint(quota, " ", period)})
+	}
+	return newGroup(t, "cpu", name, map[string]string{"cpu.cfs_period_us": strconv.Itoa(period), "cpu.cfs_quota_us": quota})
 }
 
+// ownGroup is this process's; of version 2 it is not asked for.
 func ownGroup(t *testing.T, controller string) string {
 	t.Helper()
 	text, err := os.ReadFile("/proc/self/cgroup")
 	require.NoError(t, err)
 	for line := range strings.Lines(string(text)) { // "4:memory:/path"
-		if fields := strings.SplitN(strings.TrimSpace(line), ":", 3); len(fields) == 3 && fields[1] == controller {
+		if fields := strings.SplitN(strings.TrimSpace(line), ":", 3); len(fields) == 3 && slices.Contains(strings.Split(fields[1], ","), controller) {
 			return fields[2]
 		}
 	}
-	t.Fatalf("no cgroup of %s", controller)
 	return ""
 }
 
@@ -93,11 +113,17 @@ func (g group) read(t *testing.T, file, field string) int64 {
 // kills is how many processes of the group were killed for its limit.
 func (g group) kills(t *testing.T) int64 {
 	t.Helper()
+	if isUnified() {
+		return g.read(t, "memory.events", "oom_kill")
+	}
 	return g.read(t, "memory.oom_control", "oom_kill")
 }
 
 // peak is the most memory that the group had, since it was made.
 func (g group) peak(t *testing.T) int64 {
 	t.Helper()
+	if isUnified() {
+		return g.read(t, "memory.peak", "")
+	}
 	return g.read(t, "memory.max_usage_in_bytes", "")
 }

@@ -64,6 +64,11 @@ func (n *node) startOne(ctx context.Context, pod stack.Pod) error {
 	if err := n.Kubelet.Publish(ctx, pod); err != nil {
 		return err
 	}
+	return n.shows(pod)
+}
+
+// shows is what is wrong with the files of a pod that asked for the variable that all share.
+func (n *node) shows(pod stack.Pod) error {
 	content, err := os.ReadFile(filepath.Join(n.Kubelet.Target(pod), "variables", shared))
 	if err == nil && string(content) != "eu" {
 		err = fmt.Errorf("the volume says %q", content)

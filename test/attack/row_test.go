@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/container-storage-interface/spec/lib/go/csi"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -40,7 +41,23 @@ func (r *row) run(t *testing.T, attack func()) {
 	r.quiet = r.node.startHonest(t, *length/2, r.sources...)
 	attack()
 	r.beside = r.node.startHonest(t, *length, r.sources...)
-	r.kills = r.node.driver.kills(t) + r.node.core.kills(t)
+}
+
+// checkWords looks for one tenant's name in what the other's pods were told.
+func (n *node) checkWords(t *testing.T) {
+	t.Helper()
+	for _, event := range n.api.Events() {
+		for _, tenant := range []string{bank, evil} {
+			if event.Namespace != tenant {
+				assert.NotContains(t, event.Message, tenant, "an event of namespace %s", event.Namespace)
+			}
+		}
+	}
+	health, err := n.Kubelet.Node.NodeGetStorageHealth(t.Context(), &csi.NodeGetStorageHealthRequest{})
+	require.NoError(t, err)
+	for _, tenant := range []string{bank, evil} {
+		assert.NotContains(t, health.String(), tenant, "what the node says of its sources")
+	}
 }
 
 // note adds to what the row says besides.
@@ -51,6 +68,8 @@ func (r *row) note(format string, args ...any) {
 // record holds the row against what has to be, and puts it into the document.
 func (r *row) record(t *testing.T) {
 	t.Helper()
+	r.kills = r.node.driver.kills(t) + r.node.core.kills(t)
+	r.node.checkWords(t)
 	assert.Empty(t, r.quiet.failed, "honest starts that failed though nobody attacked")
 	assert.Empty(t, r.beside.failed, "honest starts that failed")
 	assert.Zero(t, r.kills, "processes killed for their limit")

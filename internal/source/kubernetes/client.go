@@ -2,6 +2,7 @@ package kubernetes
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -65,7 +66,9 @@ func (e *answerError) Error() string {
 }
 
 var (
-	errNoAnswer = errors.New("the API server gives no answer, or none that makes sense")
+	// errUnreachable: nobody could have been answered.
+	errUnreachable = errors.New("the API server cannot be reached, or not trusted")
+	errNoAnswer    = errors.New("the API server gives no answer, or none that makes sense")
 	// errSlow: there is an API server, which takes too long over this call.
 	errSlow = errors.New("the API server does not answer in time")
 )
@@ -75,14 +78,15 @@ func faultOf(err error) error {
 		answer  apierrors.APIStatus
 		network net.Error
 		dialled *net.OpError
+		untrue  *tls.CertificateVerificationError
 	)
 	switch {
 	case err == nil:
 		return nil
 	case errors.As(err, &answer) && answer.Status().Code >= 400:
 		return &answerError{int(answer.Status().Code)}
-	case errors.As(err, &dialled) && dialled.Op == "dial":
-		return errNoAnswer
+	case errors.As(err, &dialled) && dialled.Op == "dial", errors.As(err, &untrue):
+		return errUnreachable
 	case errors.As(err, &network) && network.Timeout():
 		return errSlow
 	}

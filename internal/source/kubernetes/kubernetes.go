@@ -179,9 +179,9 @@ func (c caller) wholeError(ctx context.Context, err error) error {
 	switch {
 	case ctx.Err() != nil:
 		return provider.OfCall(of(provider.ErrUnavailable, context.Cause(ctx)))
-	case !errors.As(err, &answer) && !errors.Is(err, errSlow):
+	case errors.Is(err, errUnreachable):
 		return fmt.Errorf("reading Secrets: %w: %w", provider.ErrUnavailable, err)
-	case answer != nil && answer.status == http.StatusUnauthorized:
+	case errors.As(err, &answer) && answer.status == http.StatusUnauthorized:
 		return of(provider.ErrUnauthenticated, err)
 	case answer != nil && answer.status == http.StatusForbidden:
 		return of(provider.ErrDenied, err)
