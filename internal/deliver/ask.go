@@ -19,18 +19,13 @@ const (
 )
 
 func podsAtOnceFor(spec Volume) int {
-	return max(1, min(podsAtOnce, idsAtOnce/max(1, spec.ids())))
-}
-
-// ids is how many the volume asks for.
-func (v Volume) ids() (count int) {
-	for _, wanted := range v.wanted() {
-		count += len(wanted.Names)
+	ids := spec.IDs()
+	for _, wanted := range spec.wanted() {
 		if wanted.All {
-			count += idsOfAll
+			ids += idsOfAll
 		}
 	}
-	return count
+	return max(1, min(podsAtOnce, idsAtOnce/max(1, ids)))
 }
 
 // askOnce asks for the whole group in one call.

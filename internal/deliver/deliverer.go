@@ -44,6 +44,9 @@ type Config struct {
 	// PollEvery is how often a volume without a refresh of its own is fetched again
 	// where the provider does not tell of changes.
 	PollEvery time.Duration
+	// MinRefresh is how often a volume is fetched again at most where nothing calls for it, for
+	// each hundred ids that it has, or a part of them.
+	MinRefresh time.Duration
 	// OfflineGrace is how long what a pod was given may be given to a new pod of the same
 	// namespace, service account and request while the provider cannot be asked. Zero is
 	// never, and nothing is then kept in memory.
@@ -75,7 +78,7 @@ func New(config Config) *Deliverer {
 	config.Readers = report.Complete(config.Readers)
 	d := &Deliverer{
 		Config:  config,
-		set:     newSet(config.PollEvery),
+		set:     newSet(config.PollEvery, config.MinRefresh),
 		render:  render.Render,
 		filling: turn.New(volumesAtOnce, 0),
 		targets: targets{held: map[string]*target{}},

@@ -23,15 +23,14 @@ type row struct {
 	attack, how   string
 	sources       []string
 	quiet, beside starts
-	kills         int64
+	kills, peak   int64
 	notes         []string
 	node          *node
-	driverAtFirst int
 }
 
 // row begins one, with honest pods that ask these sources.
 func (n *node) row(attack, how string, sources ...string) *row {
-	return &row{attack: attack, how: how, sources: sources, node: n, driverAtFirst: n.Driver.PID()}
+	return &row{attack: attack, how: how, sources: sources, node: n}
 }
 
 // run measures honest starts without the attack, then with it. The attack returns once it goes on
@@ -69,6 +68,7 @@ func (r *row) note(format string, args ...any) {
 func (r *row) record(t *testing.T) {
 	t.Helper()
 	r.kills = r.node.driver.kills(t) + r.node.core.kills(t)
+	r.peak = r.node.driver.peak(t)
 	r.node.checkWords(t)
 	assert.Empty(t, r.quiet.failed, "honest starts that failed though nobody attacked")
 	assert.Empty(t, r.beside.failed, "honest starts that failed")
@@ -92,8 +92,8 @@ func (r *row) record(t *testing.T) {
 }
 
 func (r *row) String() string {
-	return fmt.Sprintf("| %s | %s | %d | %d | %d | %s | %s | %s |", r.attack, r.how, len(r.beside.took), len(r.beside.failed), r.kills,
-		short(r.quiet.p99()), short(r.beside.p99()), strings.Join(r.notes, "; "))
+	return fmt.Sprintf("| %s | %s | %d | %d | %d | %s | %s | %d MiB | %s |", r.attack, r.how, len(r.beside.took), len(r.beside.failed), r.kills,
+		short(r.quiet.p99()), short(r.beside.p99()), r.peak>>20, strings.Join(r.notes, "; "))
 }
 
 func short(d time.Duration) string {

@@ -51,14 +51,17 @@ func flapping() kubetest.Treatment {
 }
 
 func TestSourceOfOneTenant(t *testing.T) {
-	for how, treatment := range map[string]kubetest.Treatment{
-		"slow: a tenth of a second for each Secret": slow, "silent": silent, "refusing its tokens": refusing,
-		"throttled: 429": throttling, "flapping: it hangs up at every other call": flapping(),
+	for _, source := range []struct {
+		how       string
+		treatment kubetest.Treatment
+	}{
+		{"slow: a tenth of a second for each Secret", slow}, {"silent", silent}, {"refusing its tokens", refusing},
+		{"throttled: 429", throttling}, {"flapping: it hangs up at every other call", flapping()},
 	} {
-		t.Run(how, func(t *testing.T) {
+		t.Run(source.how, func(t *testing.T) {
 			n := newNode(t, options{})
-			n.api.Treat(evil, treatment)
-			row := n.row("one tenant's source is "+how, "40 pods of 50 Secrets that start, and come back as soon as they have", "kubernetes", "core")
+			n.api.Treat(evil, source.treatment)
+			row := n.row("one tenant's source is "+source.how, "40 pods of 50 Secrets that start, and come back as soon as they have", "kubernetes", "core")
 			live := n.pod(t, bank, "live", "kubernetes", shared)
 			var oldest func() time.Duration
 			row.run(t, func() {
