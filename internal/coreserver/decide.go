@@ -103,6 +103,7 @@ type verdict struct {
 	decision audit.Decision
 	detail   string
 	team     string // whose entry it is
+	rule     string // that allows it, by name
 	version  string
 	value    store.Value
 }
@@ -127,7 +128,7 @@ func (d *decisions) rule(who auth.Caller, name entry.Name) verdict {
 	ruling := d.snapshot.Decide(d.view(who), name)
 	switch ruling.Answer {
 	case store.Given:
-		return d.give(ruling.Entry)
+		return d.give(ruling)
 	case store.Missing:
 		return verdict{decision: audit.Missing}
 	case store.Undecided:
@@ -137,12 +138,13 @@ func (d *decisions) rule(who auth.Caller, name entry.Name) verdict {
 	}
 }
 
-func (d *decisions) give(e store.Entry) verdict {
+func (d *decisions) give(ruling store.Ruling) verdict {
+	e := ruling.Entry
 	opened := d.open(e)
 	if opened.fault != "" {
 		return verdict{decision: audit.Invalid, detail: opened.fault, team: e.Team, version: e.Version}
 	}
-	return verdict{decision: audit.Allowed, team: e.Team, version: e.Version, value: opened.value}
+	return verdict{decision: audit.Allowed, team: e.Team, version: e.Version, value: opened.value, rule: ruling.Rule.Label()}
 }
 
 func (d *decisions) open(e store.Entry) opening {

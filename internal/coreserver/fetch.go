@@ -36,6 +36,7 @@ func (s *secretsService) Fetch(ctx context.Context, request *secretsv1.FetchRequ
 		request:   request,
 		response:  &secretsv1.FetchResponse{},
 		positions: map[ofTeam]uint32{},
+		rules:     map[string]uint32{},
 	}
 	callers, err := s.identifyAll(ctx, request.Callers)
 	if err != nil {
@@ -60,6 +61,7 @@ type fetching struct {
 	request   *secretsv1.FetchRequest
 	response  *secretsv1.FetchResponse
 	positions map[ofTeam]uint32
+	rules     map[string]uint32
 }
 
 func (f *fetching) forCaller(known identity) (*secretsv1.CallerResult, error) {
@@ -86,8 +88,10 @@ func (f *fetching) selected(result *secretsv1.CallerResult, who auth.Caller, kin
 			result.Refusals = append(result.Refusals, refusal(name, ruling))
 		case kind == entry.Connection:
 			result.Connections = append(result.Connections, f.position(name, ruling))
+			result.ConnectionRules = append(result.ConnectionRules, f.rulePosition(ruling.rule))
 		default:
 			result.Variables = append(result.Variables, f.position(name, ruling))
+			result.VariableRules = append(result.VariableRules, f.rulePosition(ruling.rule))
 		}
 	}
 	return nil
@@ -121,6 +125,16 @@ func (f *fetching) position(name entry.Name, ruling verdict) uint32 {
 	}
 	f.positions[at] = uint32(position)
 	return uint32(position)
+}
+
+func (f *fetching) rulePosition(name string) uint32 {
+	position, known := f.rules[name]
+	if !known {
+		position = uint32(len(f.response.Rules))
+		f.rules[name] = position
+		f.response.Rules = append(f.response.Rules, name)
+	}
+	return position
 }
 
 func connectionMessage(id, version string, connection airflow.Connection) *secretsv1.Connection {
