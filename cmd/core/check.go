@@ -90,8 +90,8 @@ func checked(files *store.Store, shown preview, problems []previewNotice, grades
 		fmt.Fprintln(&text, problem)
 	}
 	for _, notice := range shown.notices {
-		if notice.Code == codeLoss && !slices.Contains(problems, notice) {
-			fmt.Fprintf(&text, "%s (%s)\n", notice, codeLoss)
+		if (notice.Code == codeLoss || notice.Code == codeOldSeal) && !slices.Contains(problems, notice) {
+			fmt.Fprintf(&text, "%s (%s)\n", notice, notice.Code)
 		}
 	}
 	if len(problems) == 0 {

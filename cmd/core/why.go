@@ -114,7 +114,7 @@ func tokenKey(file string) (secret.Text, error) {
 	if err != nil {
 		return secret.Text{}, err
 	}
-	tokens, err := auth.NewTokens(key, time.Now)
+	tokens, err := auth.NewTokens(key, time.Hour, time.Now)
 	if err != nil {
 		return secret.Text{}, fmt.Errorf("%s: %w", keyOrigin(file, jwtKeyEnv), err)
 	}

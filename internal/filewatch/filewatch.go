@@ -45,14 +45,14 @@ func Watch(ctx context.Context, log *slog.Logger, places Places, poll time.Durat
 	var known states
 	for {
 		select {
-		case _, open := <-hints:
+		case renamed, open := <-hints:
 			if !open {
 				return
 			}
 			wait := quiet
 			if settled == nil {
 				last = time.Now().Add(longest)
-				if known.replaced(places.Files) {
+				if renamed && known.replaced(places.Files) {
 					wait = 0
 				}
 			}

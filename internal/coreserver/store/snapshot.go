@@ -53,6 +53,23 @@ type Origin struct {
 
 func (o Origin) String() string { return o.File + ":" + strconv.Itoa(o.Line) }
 
+// Size is about what the entry takes in bytes.
+func (e Entry) Size() int {
+	const others = 256 // names, versions and what holds them
+	size := others + len(e.Name.ID) + e.value.Len()
+	for _, field := range []*string{e.connection.Description, e.connection.Host, e.connection.Login, e.connection.Schema} {
+		if field != nil {
+			size += len(*field)
+		}
+	}
+	for _, field := range []*secret.Text{e.connection.Password, e.connection.Extra} {
+		if field != nil {
+			size += field.Len()
+		}
+	}
+	return size
+}
+
 // Format prints the name and the version, whatever the verb.
 func (e Entry) Format(f fmt.State, _ rune) {
 	_, _ = fmt.Fprintf(f, "%s at %s", e.Name, e.Version)
@@ -69,6 +86,7 @@ type Snapshot struct {
 	entries []Entry // ordered by name and then by team, that of all first
 	index   map[place]int
 	watched []Watched // ordered by name
+	most    map[entry.Kind]int
 	unknown map[string]string
 }
 
@@ -108,6 +126,7 @@ func newSnapshot(entries []Entry, rules rule.Set, unknown map[string]string, ver
 		s.add(e, versioner)
 	}
 	s.watch(versioner)
+	s.most = mostSize(s.entries)
 	s.Revision = versioner.revision(s.watched)
 	return s
 }
@@ -153,6 +172,43 @@ func (s *Snapshot) Lookup(team string, name entry.Name) (Entry, bool) {
 		return Entry{}, false
 	}
 	return s.entries[i], true
+}
+
+// SizeOf is about what the largest entry of that name takes, of whichever team it is.
+func (s *Snapshot) SizeOf(name entry.Name) int {
+	first, _ := slices.BinarySearchFunc(s.entries, name, func(e Entry, name entry.Name) int { return entry.Compare(e.Name, name) })
+	size := 0
+	for _, e := range s.entries[first:] {
+		if e.Name != name {
+			break
+		}
+		size = max(size, e.Size())
+	}
+	return size
+}
+
+// MostSize is about what the entries of one kind take at most that one caller may have: those
+// of all, and those of the team that has the most.
+func (s *Snapshot) MostSize(kind entry.Kind) int { return s.most[kind] }
+
+func mostSize(entries []Entry) map[entry.Kind]int {
+	byTeam := map[entry.Kind]map[string]int{}
+	for _, e := range entries {
+		if byTeam[e.Name.Kind] == nil {
+			byTeam[e.Name.Kind] = map[string]int{}
+		}
+		byTeam[e.Name.Kind][e.Team] += e.Size()
+	}
+	most := map[entry.Kind]int{}
+	for kind, sizes := range byTeam {
+		shared := sizes[""]
+		delete(sizes, "")
+		for _, size := range sizes {
+			most[kind] = max(most[kind], size)
+		}
+		most[kind] += shared
+	}
+	return most
 }
 
 // Has tells whether the snapshot holds e at its version. A nil snapshot holds nothing.
