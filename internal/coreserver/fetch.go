@@ -5,6 +5,7 @@ import (
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 
 	secretsv1 "github.com/leoflow/secrets-csi/api/leoflow/secrets/v1"
 	"github.com/leoflow/secrets-csi/internal/coreserver/audit"
@@ -43,6 +44,11 @@ func (s *secretsService) Fetch(ctx context.Context, request *secretsv1.FetchRequ
 	}
 	for _, known := range callers {
 		answer.response.Results = append(answer.response.Results, answer.forCaller(known))
+	}
+	if most := request.GetMaxBytes(); most > 0 {
+		if size := proto.Size(answer.response); uint64(size) > most {
+			return nil, status.Errorf(codes.ResourceExhausted, "core's answer is larger than max_bytes (%d vs. %d bytes): ask for less at once", size, most)
+		}
 	}
 	if err := answer.commit(); err != nil {
 		return nil, err

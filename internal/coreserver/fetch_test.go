@@ -167,6 +167,20 @@ func TestFetchRefusesOversizedRequests(t *testing.T) {
 	assert.Equal(t, codes.ResourceExhausted, status.Code(err))
 }
 
+func TestFetchHandsOutNothingThatTheNodeHasNoMemoryFor(t *testing.T) {
+	c := startCore(t, nil)
+	request := &secretsv1.FetchRequest{Callers: callers(c.token("audit")), Connections: named("warehouse"), MaxBytes: 16}
+	_, err := c.secrets().Fetch(within(t), request)
+	require.Equal(t, codes.ResourceExhausted, status.Code(err))
+	assert.ErrorContains(t, err, "larger than max_bytes")
+	assert.Empty(t, c.audit.String())
+
+	request.MaxBytes = 1 << 10
+	response, err := c.secrets().Fetch(within(t), request)
+	require.NoError(t, err)
+	assert.Len(t, response.Connections, 1)
+}
+
 func TestFetchOpensSealedValues(t *testing.T) {
 	key, err := seal.ParseKey(secret.New(strings.Repeat("ab", 32)))
 	require.NoError(t, err)

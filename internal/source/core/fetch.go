@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/proto"
 
@@ -92,7 +93,7 @@ func (c *Client) fetch(ctx context.Context, pods []provider.Identity, request pr
 		return outcomes
 	}
 	if statusOf(err).Code() != codes.Unimplemented {
-		return sameForAll(pods, c.fault(ctx, err, scrubberFor(pods)))
+		return sameForAll(pods, c.fault(ctx, err, request, scrubberFor(pods)))
 	}
 	if c.contract.rememberExisting() {
 		c.config.Logger.Info("core lacks SecretsService, using AgentService")
@@ -109,11 +110,24 @@ func (c *Client) fetchOurs(ctx context.Context, pods []provider.Identity, reques
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.config.Timeout)
 	defer cancel()
-	response, err := c.secrets.Fetch(ctx, message)
+	response, err := c.secrets.Fetch(ctx, message, c.atMost(request))
 	if err != nil {
 		return nil, err
 	}
 	return c.readResponse(response, pods, request), nil
+}
+
+// mostBytes is the most that this node takes of an answer to the request.
+func (c *Client) mostBytes(request provider.Request) int {
+	if request.MaxBytes > 0 {
+		return int(min(request.MaxBytes, int64(c.config.MaxResponse)))
+	}
+	return c.config.MaxResponse
+}
+
+// atMost refuses a larger answer by its first bytes, whatever the server makes of max_bytes.
+func (c *Client) atMost(request provider.Request) grpc.CallOption {
+	return grpc.MaxCallRecvMsgSize(c.mostBytes(request))
 }
 
 func fetchRequest(pods []provider.Identity, request provider.Request) *secretsv1.FetchRequest {
@@ -121,6 +135,7 @@ func fetchRequest(pods []provider.Identity, request provider.Request) *secretsv1
 		Callers:     make([]*secretsv1.Caller, len(pods)),
 		Connections: selection(request.Connections),
 		Variables:   selection(request.Variables),
+		MaxBytes:    uint64(request.MaxBytes),
 	}
 	for i, pod := range pods {
 		message.Callers[i] = &secretsv1.Caller{Token: pod.Token.Reveal()}

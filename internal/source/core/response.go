@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 
+	"google.golang.org/protobuf/proto"
+
 	secretsv1 "github.com/leoflow/secrets-csi/api/leoflow/secrets/v1"
 	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/provider"
@@ -11,7 +13,7 @@ import (
 )
 
 // readResponse gives each pod what its own result points at, and nothing for any other
-// reason. A result that contradicts itself or the request fails its own pod; one too
+// reason. Pods whose results are equal share what is made of them. A result that contradicts itself or the request fails its own pod; one too
 // many or too few fails them all, for nobody can tell whose they are.
 func (c *Client) readResponse(response *secretsv1.FetchResponse, pods []provider.Identity, request provider.Request) []provider.Outcome {
 	scrub := scrubberFor(pods)
@@ -20,6 +22,10 @@ func (c *Client) readResponse(response *secretsv1.FetchResponse, pods []provider
 	}
 	outcomes := make([]provider.Outcome, len(pods))
 	for i, own := range response.GetResults() {
+		if i > 0 && proto.Equal(own, response.GetResults()[i-1]) {
+			outcomes[i] = outcomes[i-1]
+			continue
+		}
 		entries, err := answer{response, own, newLedger(request), scrub}.read()
 		if err != nil {
 			outcomes[i].Err = c.asking(err)

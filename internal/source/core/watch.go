@@ -136,7 +136,7 @@ func (c *Client) watchFault(ctx context.Context, err error, scrub scrubber) erro
 	case codes.Unimplemented:
 		return c.asking(provider.ErrWatchUnsupported)
 	case codes.PermissionDenied, codes.Unauthenticated:
-		return fmt.Errorf("%w: %w", provider.ErrWatchUnsupported, c.fault(ctx, err, scrub))
+		return fmt.Errorf("%w: %w", provider.ErrWatchUnsupported, c.fault(ctx, err, provider.Request{}, scrub))
 	}
-	return c.fault(ctx, err, scrub)
+	return c.fault(ctx, err, provider.Request{}, scrub)
 }
