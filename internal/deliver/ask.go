@@ -14,17 +14,26 @@ import (
 const podsAtOnce = 16
 
 // askOnce asks for the whole group in one call.
-func (f *fetcher) askOnce(ctx context.Context, group []task, call outage.Call, hand func(int, provider.Outcome)) {
-	outcomes := f.call(ctx, group)
+func (f *fetcher) askOnce(ctx context.Context, group []task, call outage.Call, hand func(int, provider.Outcome, *turn)) {
+	outcomes, in := f.callFor(ctx, group)
 	f.called(ctx, group, call, outcomes)
 	for i, outcome := range outcomes {
-		hand(i, outcome)
+		hand(i, outcome, in)
 	}
+}
+
+// callFor makes one call for the pods in a turn: that which a new volume has for all of its
+// sources, or one of its own.
+func (f *fetcher) callFor(ctx context.Context, group []task) ([]provider.Outcome, *turn) {
+	if in := group[0].turn; in != nil {
+		return f.call(ctx, group, in), in
+	}
+	return f.callInTurn(ctx, group)
 }
 
 // askEach asks for one pod after another, several at once. Once the first is told that
 // the provider is away, those that have not been asked for are not.
-func (f *fetcher) askEach(ctx context.Context, group []task, call outage.Call, hand func(int, provider.Outcome)) {
+func (f *fetcher) askEach(ctx context.Context, group []task, call outage.Call, hand func(int, provider.Outcome, *turn)) {
 	var calls sync.WaitGroup
 	var answers answersSoFar
 	outcomes := make([]provider.Outcome, len(group))
@@ -33,11 +42,14 @@ func (f *fetcher) askEach(ctx context.Context, group []task, call outage.Call, h
 		slots <- struct{}{}
 		calls.Go(func() {
 			defer func() { <-slots }()
+			var in *turn
 			if outcomes[i].Err = answers.away(); outcomes[i].Err == nil {
-				outcomes[i] = f.call(ctx, group[i:i+1])[0]
+				var made []provider.Outcome
+				made, in = f.callFor(ctx, group[i:i+1])
+				outcomes[i] = made[0]
 				answers.add(outcomes[i].Err)
 			}
-			hand(i, outcomes[i])
+			hand(i, outcomes[i], in)
 		})
 		if call.IsProbe() && i == 0 {
 			calls.Wait() // one call finds out
@@ -57,9 +69,11 @@ type answersSoFar struct {
 func (a *answersSoFar) add(err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if errors.Is(err, provider.ErrUnavailable) {
+	switch {
+	case isExhausted(err):
+	case errors.Is(err, provider.ErrUnavailable):
 		a.err = err
-	} else {
+	default:
 		a.answered = true
 	}
 }

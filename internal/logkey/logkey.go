@@ -13,6 +13,9 @@ const (
 	Entry          = "entry"
 	Error          = "error"
 	Generation     = "generation"
+	Held           = "held"
+	Largest        = "largest"
+	Limit          = "limit"
 	Method         = "method"
 	LevelNow       = "level_now"
 	Namespace      = "namespace"
@@ -27,4 +30,5 @@ const (
 	TLS            = "tls"
 	Version        = "version"
 	VolumeID       = "volume_id"
+	Volumes        = "volumes"
 )
