@@ -36,6 +36,7 @@ func TestNoSecretLeavesTheVolume(t *testing.T) {
 	publish("elsewhere", func(r *csi.NodePublishVolumeRequest) { r.VolumeId = "good" })
 	publish("writable", func(r *csi.NodePublishVolumeRequest) { r.Readonly = false })
 	publish("pasted", attribute("connections", "postgres://u:"+warehousePassword+"@h/d"))
+	publish("pasted-bare", attribute("connections", "u:"+warehousePassword+"@h"))
 	publish("as-attribute", attribute("password", warehousePassword))
 	publish("no-json", func(r *csi.NodePublishVolumeRequest) { r.Secrets[tokensKey] = `{"` + jsonKey })
 	publish("json-type", func(r *csi.NodePublishVolumeRequest) { r.Secrets[tokensKey] = `{"a": "` + jsonKey + `"}` })

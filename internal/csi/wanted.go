@@ -44,7 +44,7 @@ func parseWanted(text string, sources []string, envName func(id string) (string,
 	if len(items) > maxWanted {
 		return deliver.Wanted{}, fmt.Errorf("lists %d ids; %d is the most", len(items), maxWanted)
 	}
-	if i := slices.IndexFunc(items, looksLikeConnection); i >= 0 {
+	if i := slices.IndexFunc(items, func(item string) bool { return looksLikeConnection(item, sources) }); i >= 0 {
 		// A pasted connection has put its password into the pod spec. Quoting the item would put it
 		// into events and logs too, and a comma in the connection splits it into several items.
 		return deliver.Wanted{}, fmt.Errorf("item %d: it looks like a connection; write its id, and change the password if there was one", i+1)
@@ -69,16 +69,31 @@ func parseWanted(text string, sources []string, envName func(id string) (string,
 	return wanted, nil
 }
 
-// looksLikeConnection knows a URI, and what Airflow writes a connection as otherwise, JSON.
-func looksLikeConnection(item string) bool {
-	return strings.Contains(item, "://") || strings.Contains(item, "{") && strings.Contains(item, `"`)
+// looksLikeConnection knows a URI, also without its scheme, what Airflow writes a connection as
+// otherwise, JSON, and a DSN. An id may have a ":", and then names a source that there is.
+func looksLikeConnection(item string, sources []string) bool {
+	if id, source, found := cutSource(item); found && strings.Contains(id, ":") && !slices.Contains(sources, source) {
+		return true
+	}
+	return strings.Contains(item, "://") || strings.Contains(item, "{") && strings.Contains(item, `"`) ||
+		strings.Contains(strings.ToLower(item), "password=")
+}
+
+// cutSource parts an item, without the "?" at its end, at the last "@".
+func cutSource(item string) (id, source string, found bool) {
+	item = strings.TrimSuffix(strings.TrimSpace(item), "?")
+	at := strings.LastIndexByte(item, '@')
+	if at < 0 {
+		return item, "", false
+	}
+	return item[:at], item[at+1:], true
 }
 
 func parseItem(item string, sources []string, envName func(id string) (string, error)) (name deliver.WantedName, env string, err error) {
-	name.ID, name.Optional = strings.CutSuffix(strings.TrimSpace(item), "?")
-	if at := strings.LastIndexByte(name.ID, '@'); at >= 0 {
-		written := name.ID
-		name.ID, name.Source = written[:at], written[at+1:]
+	name.Optional = strings.HasSuffix(strings.TrimSpace(item), "?")
+	var hasSource bool
+	if name.ID, name.Source, hasSource = cutSource(item); hasSource {
+		written := name.ID + "@" + name.Source
 		if id, misplaced := strings.CutSuffix(name.ID, "?"); misplaced {
 			return name, "", fmt.Errorf(`%s has the "?" before the source; write %s`, quote(written), quote(id+"@"+name.Source+"?"))
 		}
