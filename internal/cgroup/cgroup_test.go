@@ -23,7 +23,7 @@ func TestMemoryLimit(t *testing.T) {
 		"version 2, the host's path": {map[string]string{
 			"proc/self/cgroup": "0::/../../pods/p\n", "sys/fs/cgroup/memory.max": "4096\n"}, 4096},
 		"version 1": {map[string]string{
-			"proc/self/cgroup":                                "9:cpu,cpuacct:/p\n8:memory:/p\n",
+			"proc/self/cgroup": "9:cpu,cpuacct:/p\n8:memory:/p\n",
 			"sys/fs/cgroup/memory/p/memory.limit_in_bytes":    "4096\n",
 			"sys/fs/cgroup/memory/memory.limit_in_bytes":      "9223372036854771712\n",
 			"sys/fs/cgroup/cpu,cpuacct/memory.limit_in_bytes": "1\n"}, 4096},
