@@ -24,6 +24,18 @@ func TestTheChartsLimitHoldsFullVolumesAndTheLargestAnswer(t *testing.T) {
 	assert.Equal(t, int64(chartLimit-own), state.Volumes+state.Work)
 }
 
+// The rows are those of what the chart's NOTES say (test/chart, memory_test.go).
+func TestVolumesOfALimit(t *testing.T) {
+	for _, row := range []struct{ limit, size, volumes int64 }{
+		{chartLimit, chartVolume, 6}, {512 * mebibyte, chartVolume, 22}, {1024 * mebibyte, 4 * mebibyte, 217},
+		{128_000_000, 2 * mebibyte, 14}, {33_554_432, 512 << 10, 6},
+	} {
+		b := New(row.limit, nil)
+		assert.Equal(t, row.volumes, b.Volumes(row.size), "%v", Bytes(row.limit))
+		assert.Equal(t, row.size, b.VolumeSize(row.size), "%v", Bytes(row.limit))
+	}
+}
+
 // What is admitted can be rotated: with its answer it never takes more than there is.
 func TestEveryLimitHoldsWhatItAdmits(t *testing.T) {
 	for _, limit := range []int64{mebibyte, 32 * mebibyte, 64 * mebibyte, 128 * mebibyte, 160 * mebibyte, chartLimit, 4 << 30} {
