@@ -52,7 +52,7 @@ func TestWithoutALimitNothingIsRefused(t *testing.T) {
 	granted, err := b.Take("/a", "one", 1<<50, 0, true)
 	require.NoError(t, err)
 	assert.Equal(t, int64(1<<50), granted)
-	turn, err := b.Enter(t.Context(), "one", 1<<50)
+	turn, err := b.Enter(t.Context(), time.Second, "one", 1<<50)
 	require.NoError(t, err)
 	turn.Leave()
 	assert.Equal(t, int64(chartVolume), b.VolumeSize(chartVolume))
@@ -160,7 +160,7 @@ func TestTheCollectorsLimitFollowsTheVolumes(t *testing.T) {
 
 func enter(t *testing.T, b *Budget, namespace string, bytes int64) *Turn {
 	t.Helper()
-	turn, err := b.Enter(t.Context(), namespace, bytes)
+	turn, err := b.Enter(t.Context(), time.Minute, namespace, bytes)
 	require.NoError(t, err)
 	return turn
 }
@@ -227,11 +227,13 @@ func TestWhoWaitsMayGiveUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := New(chartLimit, nil)
 		first := enter(t, b, "evil", b.work.anyones())
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
-		_, err := b.Enter(ctx, "evil", 10*mebibyte)
+		_, err := b.Enter(t.Context(), time.Second, "evil", 10*mebibyte)
 		require.EqualError(t, err, fmt.Sprintf("this node's driver has no memory free now for a delivery that takes up to 10.0 MiB "+
 			"(those of namespace evil that are under way have %v): it is tried again", Bytes(b.work.anyones())))
+		gone, cancel := context.WithCancel(t.Context())
+		cancel()
+		_, err = b.Enter(gone, time.Second, "evil", 10*mebibyte)
+		require.ErrorAs(t, err, new(*Exhausted))
 		first.Leave()
 		assert.Zero(t, b.State().HeldWork)
 		assert.Empty(t, b.queue.namespaces)
@@ -257,7 +259,7 @@ func TestATurnIsResized(t *testing.T) {
 func TestDeliveriesDoWithoutWhatIsHeldBeyond(t *testing.T) {
 	b := New(chartLimit, nil)
 	b.Recall("/old", b.volumes.size+b.work.anyones()/2)
-	_, err := b.Enter(t.Context(), "a", b.work.anyones())
+	_, err := b.Enter(t.Context(), time.Second, "a", b.work.anyones())
 	var exhausted *Exhausted
 	require.True(t, errors.As(err, &exhausted) && exhausted.Work)
 	enter(t, b, "a", b.work.anyones()/4).Leave()

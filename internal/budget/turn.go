@@ -3,6 +3,7 @@ package budget
 import (
 	"context"
 	"slices"
+	"time"
 )
 
 // Turn is memory that one delivery has reserved. It is left once.
@@ -25,34 +26,50 @@ type waiter struct {
 	granted chan struct{} // closed
 }
 
-// Enter waits for so many bytes of memory for a delivery of the namespace, until ctx ends.
-// Nobody may enter who has not left another turn: then all could wait for each other.
-func (b *Budget) Enter(ctx context.Context, namespace string, bytes int64) (*Turn, error) {
-	b.mu.Lock()
-	w := &waiter{Turn: Turn{b, namespace, bytes}, granted: make(chan struct{})}
-	if !b.mayFit(w) {
-		defer b.mu.Unlock()
-		return nil, b.tooMuch(w)
+// Enter waits for so many bytes of memory for a delivery of the namespace, no longer than patience
+// and until ctx ends. Nobody may enter who has not left another turn: then all could wait for
+// each other.
+func (b *Budget) Enter(ctx context.Context, patience time.Duration, namespace string, bytes int64) (*Turn, error) {
+	turn := Turn{b, namespace, bytes}
+	w, err := b.enter(turn)
+	if w == nil {
+		return &turn, err
 	}
-	b.queue.add(w)
-	b.grant()
-	b.mu.Unlock()
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
 	select {
 	case <-w.granted:
 		return &w.Turn, nil
 	case <-ctx.Done():
+	case <-timer.C:
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.queue.remove(w) {
 		b.grant() // who waited behind it
-		return nil, b.tooMuch(w)
+		return nil, b.tooMuch(turn)
 	}
 	return &w.Turn, nil
 }
 
-func (b *Budget) tooMuch(w *waiter) error {
-	return &Exhausted{Namespace: w.namespace, Need: w.bytes, Held: b.work.byNamespace[w.namespace], Work: true}
+// enter has the turn at once, or returns what waits for it.
+func (b *Budget) enter(turn Turn) (*waiter, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch {
+	case !b.mayFit(turn):
+		return nil, b.tooMuch(turn)
+	case turn.bytes <= b.free(turn.namespace, len(b.queue.namespaces) > 0) && len(b.queue.waiting[turn.namespace]) == 0:
+		b.work.add(turn.namespace, turn.bytes)
+		return nil, nil
+	}
+	w := &waiter{turn, make(chan struct{})}
+	b.queue.add(w)
+	return w, nil
+}
+
+func (b *Budget) tooMuch(turn Turn) error {
+	return &Exhausted{Namespace: turn.namespace, Need: turn.bytes, Held: b.work.byNamespace[turn.namespace], Work: true}
 }
 
 // Resize has the turn hold so much, or as much as there is at once, and returns that. It waits
@@ -93,8 +110,8 @@ func (b *Budget) grant() {
 	for i := 0; i < len(b.queue.namespaces); {
 		namespace := b.queue.namespaces[i]
 		next := b.queue.waiting[namespace][0]
-		if !b.fits(next, isBehind) {
-			isBehind = isBehind || b.mayFit(next)
+		if next.bytes > b.free(namespace, isBehind) {
+			isBehind = isBehind || b.mayFit(next.Turn)
 			i++
 			continue
 		}
@@ -104,14 +121,9 @@ func (b *Budget) grant() {
 	}
 }
 
-// fits reports whether there is memory for the delivery now.
-func (b *Budget) fits(w *waiter, isBehind bool) bool {
-	return w.bytes <= b.free(w.namespace, isBehind)
-}
-
 // mayFit reports whether there is memory for the delivery once no other is under way.
-func (b *Budget) mayFit(w *waiter) bool {
-	return !b.queue.limited || w.bytes <= b.work.anyones()-b.beyond()
+func (b *Budget) mayFit(turn Turn) bool {
+	return !b.queue.limited || turn.bytes <= b.work.anyones()-b.beyond()
 }
 
 // beyond is what volumes hold beyond their part, those of an earlier process or with files that

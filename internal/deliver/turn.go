@@ -92,9 +92,7 @@ func (s sizes) next(tasks []task, size int64) int64 {
 
 // takeTurn waits for memory for what so many sources bring, as long as a fetch may take.
 func (f *fetcher) takeTurn(ctx context.Context, spec Volume, size int64, sources int) (*turn, error) {
-	limited, cancel := context.WithTimeout(ctx, f.FetchTimeout)
-	defer cancel()
-	entered, err := f.Budget.Enter(limited, spec.Pod.Namespace, budget.Weight(size))
+	entered, err := f.Budget.Enter(ctx, f.FetchTimeout, spec.Pod.Namespace, budget.Weight(size))
 	if err != nil {
 		return nil, err
 	}
@@ -173,6 +171,9 @@ func largestOf(outcomes []provider.Outcome) (largest int64) {
 
 // bytesOfAll is what the outcomes take together. Pods whose outcomes are equal share them.
 func bytesOfAll(outcomes []provider.Outcome) (bytes int64) {
+	if len(outcomes) == 1 {
+		return bytesOf(outcomes[0].Entries)
+	}
 	counted := map[*entry.Entry]bool{}
 	for _, outcome := range outcomes {
 		if len(outcome.Entries) > 0 && !counted[&outcome.Entries[0]] {
