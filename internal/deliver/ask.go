@@ -9,12 +9,27 @@ import (
 	"github.com/leoflow/secrets-csi/pkg/provider"
 )
 
-// podsAtOnce bounds the calls of one group that are under way at once, where a provider
-// takes one pod at a time.
-const podsAtOnce = 16
+const (
+	// podsAtOnce bounds the calls of one group that are under way at once, where a provider
+	// takes one pod at a time, and idsAtOnce what they ask for: a provider may need as many
+	// calls, and of many pods at once none would come to an end.
+	podsAtOnce, idsAtOnce = 16, 1000
+	// idsOfAll is taken for what "*" asks for.
+	idsOfAll = 250
+)
+
+func podsAtOnceFor(spec Volume) int {
+	ids := spec.IDs()
+	for _, wanted := range spec.wanted() {
+		if wanted.All {
+			ids += idsOfAll
+		}
+	}
+	return max(1, min(podsAtOnce, idsAtOnce/max(1, ids)))
+}
 
 // askOnce asks for the whole group in one call.
-func (f *fetcher) askOnce(ctx context.Context, group []task, call outage.Call, hand func(int, provider.Outcome, *turn)) {
+func (f *fetcher) askOnce(ctx context.Context, group []task, call outage.Call, hand func(int, provider.Outcome, *reservation)) {
 	outcomes, in := f.callFor(ctx, group)
 	f.called(ctx, group, call, outcomes)
 	for i, outcome := range outcomes {
@@ -22,27 +37,27 @@ func (f *fetcher) askOnce(ctx context.Context, group []task, call outage.Call, h
 	}
 }
 
-// callFor makes one call for the pods in a turn: that which a new volume has for all of its
-// sources, or one of its own.
-func (f *fetcher) callFor(ctx context.Context, group []task) ([]provider.Outcome, *turn) {
-	if in := group[0].turn; in != nil {
+// callFor makes one call for the pods within a reservation: that which a new volume has for all
+// of its sources, or one of its own.
+func (f *fetcher) callFor(ctx context.Context, group []task) ([]provider.Outcome, *reservation) {
+	if in := group[0].reserved; in != nil {
 		return f.call(ctx, group, in), in
 	}
-	return f.callInTurn(ctx, group)
+	return f.callReserved(ctx, group)
 }
 
 // askEach asks for one pod after another, several at once. Once the first is told that
 // the provider is away, those that have not been asked for are not.
-func (f *fetcher) askEach(ctx context.Context, group []task, call outage.Call, hand func(int, provider.Outcome, *turn)) {
+func (f *fetcher) askEach(ctx context.Context, group []task, call outage.Call, hand func(int, provider.Outcome, *reservation)) {
 	var calls sync.WaitGroup
 	var answers answersSoFar
 	outcomes := make([]provider.Outcome, len(group))
-	slots := make(chan struct{}, podsAtOnce)
+	slots := make(chan struct{}, podsAtOnceFor(group[0].spec))
 	for i := range group {
 		slots <- struct{}{}
 		calls.Go(func() {
 			defer func() { <-slots }()
-			var in *turn
+			var in *reservation
 			if outcomes[i].Err = answers.away(); outcomes[i].Err == nil {
 				var made []provider.Outcome
 				made, in = f.callFor(ctx, group[i:i+1])

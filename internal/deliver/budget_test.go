@@ -200,7 +200,7 @@ func TestATurnIsDividedAmongVolumes(t *testing.T) {
 		{"the last size is for one", small, true, 10, 0, 4, 1},
 	} {
 		r := newRigWithin(t, row.limit)
-		in, err := r.fetcher.takeTurn(t.Context(), Volume{}, smallAnswer, 1)
+		in, err := r.fetcher.reserve(t.Context(), Volume{}, smallAnswer, 1)
 		require.NoError(t, err)
 		if in.isLast = row.isLast; in.isLast {
 			in.size, in.each = r.fetcher.sizes.largest, r.fetcher.sizes.largest
@@ -217,7 +217,7 @@ func TestATurnIsDividedAmongVolumes(t *testing.T) {
 		}
 		assert.Zero(t, r.Memory().HeldWork, row.name)
 	}
-	var none *turn
+	var none *reservation
 	assert.Equal(t, int64(math.MaxInt64), none.room(nil))
 }
 

@@ -12,7 +12,8 @@ import (
 )
 
 // volumesAtOnce bounds how many volumes of the node are filled at once: more would hold
-// more files in memory for no gain. None waits for anybody while it is being filled.
+// more files in memory for no gain. None waits for anybody while it is being filled, so that a
+// namespace may have all turns while no other wants one.
 const volumesAtOnce = 4
 
 // The numbers are those of the package's comment.
@@ -23,9 +24,9 @@ func (d *Deliverer) deliver(ctx context.Context, group []task) {
 	d.fetcher.fetch(ctx, group, func(i int, from answer) { // 1
 		fills.Go(func() {
 			var err error
-			from.turn.use(func() { err = d.fill(ctx, group[i:i+1], []answer{from}) }) // it is reported
+			from.reserved.use(func() { err = d.fill(ctx, group[i:i+1], []answer{from}) }) // it is reported
 			if errors.Is(err, errOutgrown) {
-				d.fetcher.sizes.next(group[i:i+1], from.turn.size)
+				d.fetcher.sizes.next(group[i:i+1], from.reserved.size)
 				d.deliver(ctx, group[i:i+1])
 			}
 		})
@@ -40,17 +41,17 @@ func (d *Deliverer) deliverNew(ctx context.Context, tasks []task) error {
 	defer tasks[0].blank.drop()
 	defer d.trigger()
 	for size := d.fetcher.first(tasks); ; size = d.fetcher.sizes.next(tasks, size) {
-		if err := d.deliverInTurn(ctx, tasks, size); !errors.Is(err, errOutgrown) {
+		if err := d.deliverReserved(ctx, tasks, size); !errors.Is(err, errOutgrown) {
 			return err
 		}
 	}
 }
 
-// deliverInTurn makes a volume in memory that suffices for so much of all its shares, or fails
+// deliverReserved makes a volume in memory that suffices for so much of all its shares, or fails
 // by errOutgrown.
-func (d *Deliverer) deliverInTurn(ctx context.Context, tasks []task, size int64) error {
+func (d *Deliverer) deliverReserved(ctx context.Context, tasks []task, size int64) error {
 	answers := make([]answer, len(tasks))
-	in, err := d.turnOfNew(ctx, tasks, size)
+	in, err := d.reserveNew(ctx, tasks, size)
 	if err != nil {
 		for i := range answers {
 			answers[i] = answer{Outcome: provider.Outcome{Err: err}, fetched: time.Now()}
@@ -59,7 +60,7 @@ func (d *Deliverer) deliverInTurn(ctx context.Context, tasks []task, size int64)
 	}
 	defer in.Leave()
 	for i := range tasks {
-		tasks[i].turn = in
+		tasks[i].reserved = in
 	}
 	fetch := func(i int) {
 		d.fetcher.fetch(ctx, tasks[i:i+1], func(_ int, from answer) { answers[i] = from }) // 1
@@ -78,12 +79,12 @@ func (d *Deliverer) deliverInTurn(ctx context.Context, tasks []task, size int64)
 	return d.fill(ctx, tasks, answers)
 }
 
-// turnOfNew waits for the memory of a new volume, if there is a chance that it is admitted.
-func (d *Deliverer) turnOfNew(ctx context.Context, tasks []task, size int64) (*turn, error) {
+// reserveNew waits for the memory of a new volume, if there is a chance that it is admitted.
+func (d *Deliverer) reserveNew(ctx context.Context, tasks []task, size int64) (*reservation, error) {
 	if err := d.Budget.Admits(tasks[0].spec.Pod.Namespace); err != nil {
 		return nil, err
 	}
-	return d.fetcher.takeTurn(ctx, tasks[0].spec, size, len(tasks))
+	return d.fetcher.reserve(ctx, tasks[0].spec, size, len(tasks))
 }
 
 // fill is a delivery from 2 on: of one share of a live volume, or of all
@@ -122,8 +123,9 @@ func (d *Deliverer) make(ctx context.Context, tasks []task, answers []answer) []
 			return err
 		})
 	}
-	d.filling <- struct{}{}
-	defer func() { <-d.filling }()
+	// What was taken away has to leave, whoever still waits for this.
+	leave, _ := d.filling.Take(context.WithoutCancel(ctx), tasks[0].spec.Pod.Namespace, 1)
+	defer leave()
 	for i, t := range tasks { // 3, 4
 		if ends[i].err == nil {
 			ends[i].err = d.guard.run(t.spec, func() (err error) {

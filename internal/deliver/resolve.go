@@ -59,7 +59,7 @@ func (d decider) decide(ctx context.Context, t task, from answer) ([]entry.Entry
 			referring = append(referring, i)
 		}
 	}
-	return entries, d.resolveAll(ctx, t, entries, referring, from.turn)
+	return entries, d.resolveAll(ctx, t, entries, referring, from.reserved)
 }
 
 // resolved is an entry after its reference has been resolved, or why that ended in a panic.
@@ -71,9 +71,9 @@ type resolved struct {
 
 // resolveAll resolves references side by side. A new volume waits for all of them, and gives
 // up at the first that cannot be had now. A live one waits for none longer than its
-// patience. What nobody waited for is unavailable, for no reason: see isAwaited. The turn has to
-// have memory for what they bring.
-func (d decider) resolveAll(ctx context.Context, t task, entries []entry.Entry, referring []int, in *turn) error {
+// patience. What nobody waited for is unavailable, for no reason: see isAwaited. Memory has to be
+// reserved for what they bring.
+func (d decider) resolveAll(ctx context.Context, t task, entries []entry.Entry, referring []int, in *reservation) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	made, room := make(chan resolved, len(referring)), in.room(entries)

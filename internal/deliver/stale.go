@@ -11,7 +11,9 @@ import (
 
 // staleAfter is how old the share's last confirmation may grow before its readers should doubt
 // it. Nothing changes that.
-func (s *set) staleAfter(spec Volume) time.Duration { return s.schedule.StaleAfter(spec.Refresh) }
+func (s *set) staleAfter(spec Volume) time.Duration {
+	return s.schedule.StaleAfter(spec.Refresh, spec.IDs())
+}
 
 func (s *set) isStale(one *share) bool {
 	s.mu.Lock()
@@ -54,14 +56,14 @@ func (d *Deliverer) reportStale(ctx context.Context, owned *sync.WaitGroup) {
 }
 
 // writeStale has the volume's manifest say that the share's source cannot be asked. It reads back
-// all that the volume shows, and takes a turn for that.
+// all that the volume shows, for which it reserves memory.
 func (d *Deliverer) writeStale(ctx context.Context, one *share, why error) {
 	begun, isIdle := d.set.beginIdle(one)
 	if !isIdle {
 		return
 	}
 	tasks, from := []task{begun}, answer{Outcome: provider.Outcome{Err: why}, fetched: time.Now()}
-	in, err := d.fetcher.takeTurn(ctx, begun.spec, d.fetcher.first(tasks), 1)
+	in, err := d.fetcher.reserve(ctx, begun.spec, d.fetcher.first(tasks), 1)
 	if err == nil {
 		defer in.Leave()
 	} else {

@@ -24,7 +24,7 @@ type task struct {
 	// blank is what a new volume is made of, in the task of its first share.
 	blank *blank
 	// turn is the memory of a new volume for all of its shares; nil for a live one.
-	turn *turn
+	reserved *reservation
 }
 
 func (s *share) task(begun schedule.Delivery) task {
@@ -86,6 +86,7 @@ func (s *set) end(t task, made report.Report) {
 	t.health = t.health.After(made)
 	s.schedule.Ended(t.begun, schedule.Ended{
 		Failed: made.Failure != nil || made.Offline || made.Late, Changed: made.Changed, HasFiles: t.health.Generation > 0,
+		Entries: len(made.Entries),
 	}, time.Now())
 }
 

@@ -32,8 +32,8 @@ const (
 // errOutgrown: what a delivery brings takes more memory than was reserved for it.
 var errOutgrown = errors.New("more memory is needed than was reserved")
 
-// turn is the memory that the deliveries of one call have reserved.
-type turn struct {
+// reservation is the memory that the deliveries of one call share.
+type reservation struct {
 	*budget.Turn
 	// size is the most bytes that one source may bring. isLast is set if there is no memory for
 	// more.
@@ -90,25 +90,25 @@ func (s sizes) next(tasks []task, size int64) int64 {
 	return size
 }
 
-// takeTurn waits for memory for what so many sources bring, as long as a fetch may take.
-func (f *fetcher) takeTurn(ctx context.Context, spec Volume, size int64, sources int) (*turn, error) {
+// reserve waits for memory for what so many sources bring, as long as a fetch may take.
+func (f *fetcher) reserve(ctx context.Context, spec Volume, size int64, sources int) (*reservation, error) {
 	entered, err := f.Budget.Enter(ctx, f.FetchTimeout, spec.Pod.Namespace, budget.Weight(size))
 	if err != nil {
 		return nil, err
 	}
 	size /= int64(sources)
-	return &turn{Turn: entered, size: size, each: size, isLast: size*int64(sources) >= f.sizes.largest}, nil
+	return &reservation{Turn: entered, size: size, each: size, isLast: size*int64(sources) >= f.sizes.largest}, nil
 }
 
 // isOutgrown reports whether the outcomes take more memory than was reserved, where more can be.
-func (t *turn) isOutgrown(group []task, outcomes []provider.Outcome) bool {
+func (t *reservation) isOutgrown(group []task, outcomes []provider.Outcome) bool {
 	return !t.isLast && (mayComeInParts(group, outcomes) || bytesOfAll(outcomes) > t.size)
 }
 
 // divide keeps of the memory, or takes more of what is free, as much as the volumes take to which
 // the outcomes go and that show as much as shown. If there is not enough for all at once, they
 // take turns. What references bring comes on top.
-func (t *turn) divide(outcomes []provider.Outcome, shown int64) {
+func (t *reservation) divide(outcomes []provider.Outcome, shown int64) {
 	if !t.isLast {
 		t.each = min(t.size, max(largestOf(outcomes)+referenceBytes*mostReferences(outcomes), shown))
 		if t.size > smallAnswer { // less did not do
@@ -137,7 +137,7 @@ func mostReferences(outcomes []provider.Outcome) (most int64) {
 }
 
 // room is what references may bring beside the entries.
-func (t *turn) room(entries []entry.Entry) int64 {
+func (t *reservation) room(entries []entry.Entry) int64 {
 	if t == nil {
 		return math.MaxInt64
 	}
@@ -145,8 +145,8 @@ func (t *turn) room(entries []entry.Entry) int64 {
 }
 
 // use does what one volume needs the memory for, and gives it back after the last one. Without
-// a turn there was no answer.
-func (t *turn) use(do func()) {
+// a reservation there was no answer.
+func (t *reservation) use(do func()) {
 	if t == nil {
 		do()
 		return
@@ -192,11 +192,11 @@ func bytesOf(entries []entry.Entry) int64 {
 	return bytes
 }
 
-// callInTurn makes one call for the pods, with memory reserved for what it brings: a little at
+// callReserved makes one call for the pods, with memory reserved for what it brings: a little at
 // first, and more if that does not do.
-func (f *fetcher) callInTurn(ctx context.Context, group []task) ([]provider.Outcome, *turn) {
+func (f *fetcher) callReserved(ctx context.Context, group []task) ([]provider.Outcome, *reservation) {
 	for size := f.first(group); ; size = f.sizes.next(group, size) {
-		made, err := f.takeTurn(ctx, group[0].spec, size, 1)
+		made, err := f.reserve(ctx, group[0].spec, size, 1)
 		if err != nil {
 			return slices.Repeat([]provider.Outcome{{Err: err}}, len(group)), nil
 		}
