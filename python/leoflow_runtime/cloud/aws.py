@@ -99,7 +99,7 @@ def _with_role(draft: Draft, basic: Any, conn_id: str) -> Any:
 
 def _assumed(draft: Draft, sts: Any, conn_id: str) -> Any:
     named: dict[str, Any] = {
-        "RoleSessionName": re.sub(r"[^\w+=,.@-]+", "", f"Airflow_{conn_id}")[:64],
+        "RoleSessionName": re.sub(r"[^\w+=,.@-]+", "-", f"airflow_{conn_id}".lower())[:64],
         **(draft.get("assume_role_kwargs") or {}),
         "RoleArn": draft.text("role_arn"),
     }
