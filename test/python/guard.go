@@ -17,10 +17,10 @@ from airflow.sdk import BaseHook
 print(airflow.__version__, "standin" if "standin" in BaseHook.__module__ else "real")`
 
 // guard holds the stand-in against a real Airflow in one environment: whichever is found first, it
-// is the real one, also after the stand-in is gone again.
+// is the real one, also after the stand-in is gone again. The same Airflow makes pods.
 func (j *judge) guard(ctx context.Context) error {
 	python := interpreters(ctx)
-	recipe := venv.Recipe{Name: "guard", Python: python[pick(python, "3.12", "3.11", "3.13")], Before: before, Packages: []string{"apache-airflow==3.3.2"}}
+	recipe := venv.Recipe{Name: "guard", Python: python[pick(python, "3.12", "3.11", "3.13")], Before: before, Packages: []string{"apache-airflow==3.3.2", "apache-airflow-providers-cncf-kubernetes==10.25.0"}}
 	dir, err := recipe.Make(ctx, j.cache, func(line string) { say("%s", line) })
 	if err != nil {
 		return err
@@ -40,6 +40,11 @@ func (j *judge) guard(ctx context.Context) error {
 		return err
 	}
 	j.expect(ctx, "the stand-in's wheel is installed beside a real Airflow", bin, "", "3.3.2 real")
+	pods := exec.CommandContext(ctx, bin, "-W", "ignore", filepath.Join(j.root, "test", "python", "python", "pods.py"))
+	pods.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + j.dir, "AIRFLOW_HOME=" + j.dir}
+	if said, err := pods.CombinedOutput(); err != nil {
+		j.fail("pods that a real Airflow makes: %v\n%s", err, said)
+	}
 	uv, err := venv.UV(ctx, j.cache)
 	if err != nil {
 		return err

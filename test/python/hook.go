@@ -50,13 +50,16 @@ func (a age) packages() []string {
 // notInstalled are Airflow, and a client of MySQL that takes headers to build.
 var notInstalled = []string{"apache-airflow", "apache-airflow-core", "apache-airflow-task-sdk", "mysqlclient", "aiomysql"}
 
-// hooks has the hooks of every age work at real servers.
+// hooks has the hooks of every age work at real servers, and then the examples.
 func (j *judge) hooks(ctx context.Context) (err error) {
 	s, err := j.startServers(ctx)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
+	if err := j.examples(ctx, s); err != nil {
+		return fmt.Errorf("examples: %w", err)
+	}
 	python := interpreters(ctx)
 	for _, a := range ages {
 		chosen := a.pythons
@@ -89,20 +92,34 @@ func (j *judge) askHooks(ctx context.Context, s *servers, a age, version, python
 	if err := j.installWheels(ctx, dir); err != nil {
 		return err
 	}
-	command := exec.CommandContext(ctx, filepath.Join(dir, "bin", "python"), filepath.Join(j.root, "test", "python", "python", "hooks.py"))
-	command.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + j.dir, "LANG=C.UTF-8", "CELL=" + a.name + version[2:], "AZURITE_KEY=" + s.azurite,
-		"STORAGE_EMULATOR_HOST=http://" + s.addresses["GCS"], "AWS_EC2_METADATA_DISABLED=true", "NO_GCE_CHECK=true"}
+	said, logged, err := s.ask(ctx, dir, []string{"CELL=" + a.name + version[2:]}, "hooks.py")
+	if err != nil {
+		return err
+	}
+	j.judgeHooks(a.name+", Python "+version, said, logged)
+	return nil
+}
+
+// ask runs a script that knows where the servers are.
+func (s *servers) ask(ctx context.Context, dir string, environ []string, script string, args ...string) (said, logged []byte, err error) {
+	args = append([]string{filepath.Join(s.judge.root, "test", "python", "python", script)}, args...)
+	command := exec.CommandContext(ctx, filepath.Join(dir, "bin", "python"), args...)
+	command.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + s.judge.dir, "LANG=C.UTF-8", "PYTHONDONTWRITEBYTECODE=1", "AZURITE_KEY=" + s.azurite,
+		"STORAGE_EMULATOR_HOST=http://" + s.addresses["GCS"], "AWS_EC2_METADATA_DISABLED=true", "NO_GCE_CHECK=true"}, environ...)
 	for name, address := range s.addresses {
 		command.Env = append(command.Env, name+"="+address)
 	}
-	var logged bytes.Buffer
-	command.Stderr = &logged
-	said, err := command.Output()
-	if err != nil {
-		return fmt.Errorf("%w\n%s", err, logged.Bytes())
+	var out bytes.Buffer
+	command.Stderr = &out
+	if said, err = command.Output(); err != nil {
+		return nil, nil, fmt.Errorf("%w\n%s", err, tail(out.Bytes()))
 	}
-	j.judgeHooks(a.name+", Python "+version, said, logged.Bytes())
-	return nil
+	return said, out.Bytes(), nil
+}
+
+func tail(text []byte) []byte {
+	const most = 4000
+	return text[max(0, len(text)-most):]
 }
 
 func (j *judge) judgeHooks(cell string, said, logged []byte) {
@@ -123,12 +140,15 @@ func (j *judge) judgeHooks(cell string, said, logged []byte) {
 	if len(passed) != len(checks) {
 		j.fail("providers of age %s: %d of %d checks were made\n%s", cell, len(passed), len(checks), logged)
 	}
-	// What the clouds' SDKs themselves log at their debug level is not ours.
-	if at := bytes.Index(append(said, logged...), []byte("n33dle")); at >= 0 {
-		all := append(said, logged...)
-		j.fail("providers of age %s: a secret is printed: …%.300s", cell, all[max(0, at-200):])
-	}
+	j.searchNeedle("providers of age "+cell, append(said, logged...))
 	say("providers of age %s: %d of %d checks", cell, len(passed), len(checks))
+}
+
+// searchNeedle fails where a text holds a part of a password.
+func (j *judge) searchNeedle(where string, text []byte) {
+	if at := bytes.Index(text, []byte("n33dle")); at >= 0 {
+		j.fail("%s: a secret is printed: …%.300s", where, text[max(0, at-200):])
+	}
 }
 
 func (j *judge) installWheels(ctx context.Context, dir string) error {
