@@ -84,12 +84,12 @@ func checked(files *store.Store, shown preview, problems []previewNotice, grades
 		fmt.Fprintln(&text, problem)
 	}
 	for _, notice := range shown.notices {
-		if notice.Code == codeLoss {
-			fmt.Fprintf(&text, "%s (%s)\n", notice, codeLoss)
+		if notice.Code == codeLoss || notice.Code == codeOldSeal {
+			fmt.Fprintf(&text, "%s (%s)\n", notice, notice.Code)
 		}
 	}
 	if len(problems) == 0 {
-		fmt.Fprintf(&text, "ok: %d entries, %d rules\n", len(shown.origins), len(files.Current().Rules.Rules))
+		fmt.Fprintf(&text, "ok: %d entries, %d rules\n", shown.count, files.Current().Rules.Len())
 	}
 	return text.Bytes()
 }

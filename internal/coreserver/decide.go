@@ -2,13 +2,14 @@ package coreserver
 
 import (
 	"context"
+	"iter"
 
-	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
 	"github.com/leoflow/secrets-csi/internal/coreserver/audit"
 	"github.com/leoflow/secrets-csi/internal/coreserver/auth"
+	"github.com/leoflow/secrets-csi/internal/coreserver/rule"
 	"github.com/leoflow/secrets-csi/internal/coreserver/store"
 	"github.com/leoflow/secrets-csi/internal/logkey"
 	"github.com/leoflow/secrets-csi/pkg/airflow"
@@ -21,12 +22,20 @@ import (
 type decisions struct {
 	server   *Server
 	snapshot *store.Snapshot
-	records  []audit.Record
 	common   audit.Record // what the call's records share
-	opened   map[entry.Name]opening
+	opened   map[ofTeam]opening
+	views    map[rule.Subject]rule.View
+	// readables are what subjects may have, as far as it was asked.
+	readables map[reading][]entry.Name
 	// print, where the contract carries connections as text, makes that text; one that
 	// has none is invalid there.
 	print func(airflow.Connection) (secret.Text, error)
+}
+
+// ofTeam is what an entry is known by: two teams may each have one of a name.
+type ofTeam struct {
+	team string
+	name entry.Name
 }
 
 // opening is kept for the call, so that a value is opened once however many callers
@@ -37,94 +46,93 @@ type opening struct {
 }
 
 func (s *Server) decide(ctx context.Context) *decisions {
-	method, _ := grpc.Method(ctx)
+	call := callOf(ctx)
 	return &decisions{
-		server:   s,
-		snapshot: s.store.Current(),
-		common:   audit.Record{Time: s.config.Now().UTC(), Method: method, Peer: peerAddress(ctx)},
-		opened:   map[entry.Name]opening{},
+		server:    s,
+		snapshot:  s.store.Current(),
+		common:    audit.Record{Time: s.config.Now().UTC(), Request: call.request, Method: call.method, Peer: peerAddress(ctx)},
+		opened:    map[ofTeam]opening{},
+		views:     map[rule.Subject]rule.View{},
+		readables: map[reading][]entry.Name{},
 	}
 }
 
-// caller says who token speaks for. refused is the reason where it speaks for nobody;
-// err is a status where core cannot tell.
-func (d *decisions) caller(ctx context.Context, token secret.Text) (who auth.Caller, refused string, err error) {
-	known, err := d.server.identify(ctx, token)
+// reading is one subject's view of one kind.
+type reading struct {
+	subject rule.Subject
+	kind    entry.Kind
+}
+
+// readable names the entries of one kind that who may have. Callers of one subject share the
+// answer. It fails, with a status, where core cannot tell.
+func (d *decisions) readable(who auth.Caller, kind entry.Kind) ([]entry.Name, error) {
+	if d.server.isNode(who) {
+		return nil, nil
+	}
+	asked := reading{who.RuleSubject(), kind}
+	if names, known := d.readables[asked]; known {
+		return names, nil
+	}
+	names, err := d.snapshot.Readable(d.view(who), kind)
 	if err != nil {
-		return auth.Caller{}, "", err
+		return nil, status.Error(codes.Unavailable, err.Error())
 	}
-	d.recognise(known)
-	return known.who, known.refused, nil
+	d.readables[asked] = names
+	return names, nil
 }
 
-// recognise records a token that speaks for nobody. One that speaks for somebody is in
-// the records of what that gets.
-func (d *decisions) recognise(known identity) {
-	if known.refused != "" {
-		d.record(auth.Caller{}, audit.Record{Decision: audit.Unauthenticated, Detail: known.refused})
+// view is what the rules say about who, which is asked once for each subject of a call.
+func (d *decisions) view(who auth.Caller) rule.View {
+	subject := who.RuleSubject()
+	view, known := d.views[subject]
+	if !known {
+		view = d.snapshot.Rules.For(subject)
+		d.views[subject] = view
 	}
-}
-
-// readable names the entries of one kind that exist and that who may read.
-func (d *decisions) readable(who auth.Caller, kind entry.Kind) []entry.Name {
-	var names []entry.Name
-	for e := range d.snapshot.All() {
-		if e.Name.Kind == kind && d.refusal(who, e.Name) == "" {
-			names = append(names, e.Name)
-		}
-	}
-	return names
+	return view
 }
 
 // verdict is the decision on one entry for one caller. Only an allowed one has a value.
 type verdict struct {
 	decision audit.Decision
 	detail   string
+	team     string // whose entry it is
 	version  string
 	value    store.Value
 }
 
-// on decides whether who gets name, and records it. Rules come first: whether a denied
-// entry exists is not looked at.
+// on decides whether who gets name, and records nothing yet. Rules come first: whether a
+// denied entry exists is not looked at.
 func (d *decisions) on(who auth.Caller, name entry.Name) verdict {
-	ruling := d.rule(who, name)
-	d.record(who, audit.Record{
-		Kind: name.Kind, Entry: name.ID, Version: ruling.version,
-		Decision: ruling.decision, Detail: ruling.detail,
-	})
-	return ruling
+	// A rule for everybody is not meant for nodes, which would otherwise have by themselves
+	// what all their pods may have.
+	if d.server.isNode(who) {
+		return verdict{decision: audit.Denied, detail: "a node may watch, and reads nothing by itself"}
+	}
+	ruling := d.snapshot.Decide(d.view(who), name)
+	switch ruling.Answer {
+	case store.Given:
+		return d.give(ruling.Entry)
+	case store.Missing:
+		return verdict{decision: audit.Missing}
+	case store.Undecided:
+		return verdict{decision: audit.Invalid, detail: ruling.Detail}
+	default:
+		return verdict{decision: audit.Denied, detail: ruling.Detail}
+	}
 }
 
-func (d *decisions) rule(who auth.Caller, name entry.Name) verdict {
-	if why := d.refusal(who, name); why != "" {
-		return verdict{decision: audit.Denied, detail: why}
-	}
-	e, found := d.snapshot.Lookup(name)
-	if !found {
-		return verdict{decision: audit.Missing}
-	}
+func (d *decisions) give(e store.Entry) verdict {
 	opened := d.open(e)
 	if opened.fault != "" {
-		return verdict{decision: audit.Invalid, detail: opened.fault, version: e.Version}
+		return verdict{decision: audit.Invalid, detail: opened.fault, team: e.Team, version: e.Version}
 	}
-	return verdict{decision: audit.Allowed, version: e.Version, value: opened.value}
-}
-
-// refusal is why who may not read name; empty where it may. A rule for everybody is not
-// meant for nodes, which would otherwise have by themselves what all their pods may have.
-func (d *decisions) refusal(who auth.Caller, name entry.Name) string {
-	switch {
-	case d.server.isNode(who):
-		return "a node may watch, and reads nothing by itself"
-	case !d.snapshot.Rules.CanRead(who.RuleSubject(), name):
-		return "no rule lets this caller read it"
-	default:
-		return ""
-	}
+	return verdict{decision: audit.Allowed, team: e.Team, version: e.Version, value: opened.value}
 }
 
 func (d *decisions) open(e store.Entry) opening {
-	if known, found := d.opened[e.Name]; found {
+	at := ofTeam{e.Team, e.Name}
+	if known, found := d.opened[at]; found {
 		return known
 	}
 	value, err := d.server.store.Open(e)
@@ -135,20 +143,34 @@ func (d *decisions) open(e store.Entry) opening {
 	if err != nil {
 		opened = opening{fault: err.Error()}
 	}
-	d.opened[e.Name] = opened
+	d.opened[at] = opened
 	return opened
 }
 
-func (d *decisions) record(who auth.Caller, record audit.Record) {
-	record.Time, record.Method, record.Peer, record.Caller = d.common.Time, d.common.Method, d.common.Peer, who
-	d.records = append(d.records, record)
+// record is that of one decision.
+func (d *decisions) record(who auth.Caller, name entry.Name, ruling verdict) audit.Record {
+	record := d.common
+	record.Caller, record.Kind, record.Entry, record.Team = who, name.Kind, name.ID, ruling.team
+	record.Version, record.Decision, record.Detail = ruling.version, ruling.decision, ruling.detail
+	return record
 }
 
-// commit writes the decisions down. Without that nothing may be answered.
-func (d *decisions) commit() error {
-	if err := d.server.audit.Write(d.records...); err != nil {
-		d.server.config.Log.Error("refusing to answer unrecorded", logkey.Error, err)
+// stranger is the record of a token that speaks for nobody.
+func (d *decisions) stranger(why string) audit.Record {
+	record := d.common
+	record.Decision, record.Detail = audit.Unauthenticated, why
+	return record
+}
+
+// commit writes the decisions down. Without that nothing may be answered. handsOut tells
+// that some of them allow, so that their outcome is of interest.
+func (d *decisions) commit(ctx context.Context, records iter.Seq[audit.Record], handsOut bool) error {
+	if err := d.server.audit.Write(ctx, records); err != nil {
+		d.server.config.Log.Error("refusing to answer unrecorded", logkey.Request, d.common.Request, logkey.Error, err)
 		return status.Error(codes.Unavailable, "core cannot write its audit log")
+	}
+	if handsOut {
+		callOf(ctx).intent = &d.common
 	}
 	return nil
 }

@@ -2,9 +2,11 @@ package coreserver
 
 import (
 	"context"
+	"iter"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 
 	secretsv1 "github.com/leoflow/secrets-csi/api/leoflow/secrets/v1"
 	"github.com/leoflow/secrets-csi/internal/coreserver/audit"
@@ -14,19 +16,14 @@ import (
 	"github.com/leoflow/secrets-csi/pkg/secret"
 )
 
-// Bounds of one Fetch.
-const (
-	maxCallers = 1 << 10
-	maxNames   = 1 << 12
-)
-
 type secretsService struct {
 	secretsv1.UnimplementedSecretsServiceServer
 	*Server
 }
 
 // Fetch decides for each caller on its own and answers with the union of what they
-// may have, each result pointing into it.
+// may have, each result pointing into it. What it takes is known before anybody is asked
+// about a token, and what it gives before anything is written down.
 func (s *secretsService) Fetch(ctx context.Context, request *secretsv1.FetchRequest) (*secretsv1.FetchResponse, error) {
 	if err := checkFetch(request); err != nil {
 		return nil, status.Errorf(codes.InvalidArgument, "%v", err)
@@ -35,16 +32,34 @@ func (s *secretsService) Fetch(ctx context.Context, request *secretsv1.FetchRequ
 		decisions: s.decide(ctx),
 		request:   request,
 		response:  &secretsv1.FetchResponse{},
-		positions: map[entry.Name]uint32{},
+		positions: map[ofTeam]uint32{},
+		teams:     map[entry.Kind][]string{},
+	}
+	weight := answer.weigh()
+	if err := s.admit(ctx, weight); err != nil {
+		return nil, err
 	}
 	callers, err := s.identifyAll(ctx, request.Callers)
 	if err != nil {
 		return nil, err
 	}
 	for _, known := range callers {
-		answer.response.Results = append(answer.response.Results, answer.forCaller(known))
+		if ctx.Err() != nil {
+			return nil, status.FromContextError(ctx.Err()).Err()
+		}
+		result, err := answer.forCaller(known)
+		if err != nil {
+			return nil, err
+		}
+		answer.response.Results = append(answer.response.Results, result)
 	}
-	if err := answer.commit(); err != nil {
+	if weight > MaxResponse {
+		if size := proto.Size(answer.response); size > MaxResponse {
+			return nil, status.Errorf(codes.ResourceExhausted, "core's answer is larger than max (%d vs. %d bytes): ask for less at once", size, MaxResponse)
+		}
+	}
+	handsOut := len(answer.response.Connections)+len(answer.response.Variables) > 0
+	if err := answer.commit(ctx, answer.records(callers), handsOut); err != nil {
 		return nil, err
 	}
 	return answer.response, nil
@@ -55,21 +70,51 @@ type fetching struct {
 	*decisions
 	request   *secretsv1.FetchRequest
 	response  *secretsv1.FetchResponse
-	positions map[entry.Name]uint32
+	positions map[ofTeam]uint32
+	// teams are whose the response's entries are, by their kind and position.
+	teams map[entry.Kind][]string
 }
 
-func (f *fetching) forCaller(known identity) *secretsv1.CallerResult {
-	f.recognise(known)
-	result := &secretsv1.CallerResult{Unauthenticated: known.refused}
-	if known.refused == "" {
-		f.selected(result, known.who, entry.Connection, f.request.GetConnections())
-		f.selected(result, known.who, entry.Variable, f.request.GetVariables())
+// weigh is about what the call takes at most.
+func (f *fetching) weigh() int64 {
+	weight, callers := int64(proto.Size(f.request)), len(f.request.GetCallers())
+	for kind, selection := range f.selections() {
+		if selection.GetAll() {
+			weight += f.weightOf(f.all(kind), callers) // of which nobody is refused any
+			continue
+		}
+		names := namesOf(kind, selection)
+		weight += f.weightOf(names, callers) + int64(callers)*decisionsOn(names)
 	}
-	return result
+	return weight
 }
 
-func (f *fetching) selected(result *secretsv1.CallerResult, who auth.Caller, kind entry.Kind, selection *secretsv1.Selection) {
-	for _, name := range f.names(who, kind, selection) {
+// selections yields what is asked for of each kind.
+func (f *fetching) selections() iter.Seq2[entry.Kind, *secretsv1.Selection] {
+	return func(yield func(entry.Kind, *secretsv1.Selection) bool) {
+		_ = yield(entry.Connection, f.request.GetConnections()) && yield(entry.Variable, f.request.GetVariables())
+	}
+}
+
+func (f *fetching) forCaller(known identity) (*secretsv1.CallerResult, error) {
+	result := &secretsv1.CallerResult{Unauthenticated: known.refused}
+	if known.refused != "" {
+		return result, nil
+	}
+	for kind, selection := range f.selections() {
+		if err := f.selected(result, known.who, kind, selection); err != nil {
+			return nil, err
+		}
+	}
+	return result, nil
+}
+
+func (f *fetching) selected(result *secretsv1.CallerResult, who auth.Caller, kind entry.Kind, selection *secretsv1.Selection) error {
+	names, err := f.names(who, kind, selection)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
 		ruling := f.on(who, name)
 		switch {
 		case ruling.decision != audit.Allowed:
@@ -80,12 +125,17 @@ func (f *fetching) selected(result *secretsv1.CallerResult, who auth.Caller, kin
 			result.Variables = append(result.Variables, f.position(name, ruling))
 		}
 	}
+	return nil
 }
 
-func (f *fetching) names(who auth.Caller, kind entry.Kind, selection *secretsv1.Selection) []entry.Name {
+func (f *fetching) names(who auth.Caller, kind entry.Kind, selection *secretsv1.Selection) ([]entry.Name, error) {
 	if selection.GetAll() {
 		return f.readable(who, kind)
 	}
+	return namesOf(kind, selection), nil
+}
+
+func namesOf(kind entry.Kind, selection *secretsv1.Selection) []entry.Name {
 	names := make([]entry.Name, 0, len(selection.GetNames()))
 	for _, id := range selection.GetNames() {
 		names = append(names, entry.Name{Kind: kind, ID: id})
@@ -95,7 +145,8 @@ func (f *fetching) names(who auth.Caller, kind entry.Kind, selection *secretsv1.
 
 // position is where name stands in the response, after putting it there if need be.
 func (f *fetching) position(name entry.Name, ruling verdict) uint32 {
-	if known, found := f.positions[name]; found {
+	at := ofTeam{ruling.team, name}
+	if known, found := f.positions[at]; found {
 		return known
 	}
 	var position int
@@ -107,7 +158,7 @@ func (f *fetching) position(name entry.Name, ruling verdict) uint32 {
 		f.response.Variables = append(f.response.Variables,
 			&secretsv1.Variable{Key: name.ID, Version: ruling.version, Value: ruling.value.Text.Reveal()})
 	}
-	f.positions[name] = uint32(position)
+	f.positions[at], f.teams[name.Kind] = uint32(position), append(f.teams[name.Kind], ruling.team)
 	return uint32(position)
 }
 
@@ -131,22 +182,4 @@ func revealed(field *secret.Text) *string {
 	}
 	value := field.Reveal()
 	return &value
-}
-
-func refusal(name entry.Name, ruling verdict) *secretsv1.Refusal {
-	reasons := map[audit.Decision]secretsv1.Refusal_Reason{
-		audit.Missing: secretsv1.Refusal_REASON_MISSING,
-		audit.Denied:  secretsv1.Refusal_REASON_DENIED,
-		audit.Invalid: secretsv1.Refusal_REASON_INVALID,
-	}
-	return &secretsv1.Refusal{
-		Kind: kindMessage(name.Kind), Name: name.ID, Reason: reasons[ruling.decision], Detail: ruling.detail,
-	}
-}
-
-func kindMessage(kind entry.Kind) secretsv1.Kind {
-	if kind == entry.Connection {
-		return secretsv1.Kind_KIND_CONNECTION
-	}
-	return secretsv1.Kind_KIND_VARIABLE
 }

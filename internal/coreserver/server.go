@@ -18,6 +18,7 @@ import (
 	agentv1 "github.com/leoflow/secrets-csi/api/leoflow/agent/v1"
 	secretsv1 "github.com/leoflow/secrets-csi/api/leoflow/secrets/v1"
 	"github.com/leoflow/secrets-csi/internal/coreserver/audit"
+	"github.com/leoflow/secrets-csi/internal/coreserver/gate"
 	"github.com/leoflow/secrets-csi/internal/coreserver/store"
 	"github.com/leoflow/secrets-csi/internal/filewatch"
 	"github.com/leoflow/secrets-csi/internal/logkey"
@@ -48,6 +49,7 @@ type Server struct {
 	config       Config
 	store        *store.Store
 	audit        *audit.Log
+	weight       *gate.Weight
 	certificates *certificates // nil in plaintext
 	stopping     chan struct{}
 }
@@ -58,7 +60,10 @@ func New(config Config) (*Server, error) {
 	if err := config.validate(); err != nil {
 		return nil, err
 	}
-	s := &Server{config: config, audit: audit.NewLog(config.Audit), stopping: make(chan struct{})}
+	s := &Server{
+		config: config, audit: audit.NewLog(config.Audit), weight: gate.NewWeight(config.Memory),
+		stopping: make(chan struct{}),
+	}
 	if !config.Plaintext {
 		var err error
 		if s.certificates, err = loadCertificates(config.Cert, config.Key, config.ClientCA); err != nil {
@@ -74,7 +79,8 @@ func New(config Config) (*Server, error) {
 		return nil, err
 	}
 	s.store, err = store.New(store.Config{
-		Connections: config.Connections, Variables: config.Variables, Rules: config.Rules,
+		Connections: config.Connections, Variables: config.Variables, Entries: config.Entries,
+		Rules: config.Rules, AllowEmpty: config.AllowEmpty, Now: config.Now,
 		SealKey: config.SealKey, Versioner: versioner,
 	})
 	if err != nil {
@@ -107,7 +113,7 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	watching, stopWatching := context.WithCancel(ctx)
 	var background sync.WaitGroup
 	background.Go(func() {
-		filewatch.Watch(watching, s.config.Log, s.files(), s.config.Poll, s.Reload)
+		filewatch.Watch(watching, s.config.Log, filewatch.Places{Files: s.files(), Folders: s.store.Folders}, s.config.Poll, s.Reload)
 	})
 	background.Go(func() {
 		<-watching.Done()
@@ -124,6 +130,7 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	err := server.Serve(listener)
 	stopWatching()
 	background.Wait()
+	s.audit.Close()
 	if err != nil && ctx.Err() == nil {
 		return fmt.Errorf("serving: %w", err)
 	}
@@ -148,6 +155,7 @@ func (s *Server) build() (*grpc.Server, *health.Server) {
 		grpc.StaticConnWindowSize(window),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: minKeepalive, PermitWithoutStream: true}),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: keepaliveAfter, Timeout: keepaliveTimeout}),
+		grpc.StatsHandler(calls{s}),
 		grpc.UnaryInterceptor(s.logUnary),
 		grpc.StreamInterceptor(s.logStream),
 	)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/leoflow/secrets-csi/internal/report"
@@ -12,10 +13,14 @@ import (
 	"github.com/leoflow/secrets-csi/pkg/provider"
 )
 
-// rotationsAtOnce bounds the fetches of rotations that are under way at once, for each
+// rotationsAtOnce bounds the fetches of rotations that begin at once, for each
 // provider: one that is slow holds up no other. A Publish does not wait for them: a new
 // pod comes before a refresh.
 const rotationsAtOnce = 8
+
+// overdue is how long a fetch of a rotation keeps its place. One that takes longer, for want of an
+// answer mostly, goes on without: what it waits for is its own namespace's, and holds up no other.
+const overdue = 100 * time.Millisecond
 
 // fetcher asks providers, unless they are known to be away, and remembers what they said as
 // long as it may.
@@ -51,13 +56,15 @@ type answer struct {
 // fetch asks the group's provider, and hands on the answer for each volume as it comes,
 // each exactly once. What it cannot be asked for a new pod may be remembered.
 func (f *fetcher) fetch(ctx context.Context, group []task, hand func(i int, from answer)) {
-	if err := f.guard.run(group[0].spec, func() error { return f.enter(ctx, group) }); err != nil {
+	leave := func() {}
+	err := f.guard.run(group[0].spec, func() (err error) { leave, err = f.enter(ctx, group); return err })
+	if err != nil {
 		for i := range group {
 			hand(i, answer{Outcome: provider.Outcome{Err: err}, fetched: time.Now()})
 		}
 		return
 	}
-	defer f.leave(group)
+	defer leave()
 	ask := f.askEach
 	if _, grouped := f.Providers[group[0].spec.Provider].(provider.GroupFetcher); grouped || len(group) == 1 {
 		ask = f.askOnce
@@ -74,28 +81,25 @@ func (f *fetcher) fetch(ctx context.Context, group []task, hand func(i int, from
 }
 
 // enter waits for a place among the fetches of rotations under way. A new pod waits for
-// none.
-func (f *fetcher) enter(ctx context.Context, group []task) error {
+// none. Whoever entered has to leave.
+func (f *fetcher) enter(ctx context.Context, group []task) (leave func(), err error) {
 	name := group[0].spec.Provider
 	if f.Providers[name] == nil {
 		// The driver checks the attribute; a volume from before a restart may name a
 		// provider that is configured no more.
-		return errors.New("no such source is configured on this node")
+		return nil, errors.New("no such source is configured on this node")
 	}
 	if group[0].podWaits {
-		return nil
+		return func() {}, nil
 	}
+	places := f.rotations[name]
 	select {
-	case f.rotations[name] <- struct{}{}:
-		return nil
+	case places <- struct{}{}:
+		free := sync.OnceFunc(func() { <-places })
+		late := time.AfterFunc(overdue, free)
+		return func() { late.Stop(); free() }, nil
 	case <-ctx.Done():
-		return fmt.Errorf("%w: %w", provider.ErrUnavailable, context.Cause(ctx))
-	}
-}
-
-func (f *fetcher) leave(group []task) {
-	if !group[0].podWaits {
-		<-f.rotations[group[0].spec.Provider]
+		return nil, fmt.Errorf("%w: %w", provider.ErrUnavailable, context.Cause(ctx))
 	}
 }
 

@@ -2,6 +2,7 @@ package filewatch_test
 
 import (
 	"context"
+	"errors"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -24,13 +25,49 @@ func watching(t *testing.T, poll time.Duration, files ...string) <-chan struct{}
 	looks, done := make(chan struct{}, 64), make(chan struct{})
 	go func() {
 		defer close(done)
-		filewatch.Watch(ctx, slog.New(slog.DiscardHandler), files, poll, func() { looks <- struct{}{} })
+		filewatch.Watch(ctx, slog.New(slog.DiscardHandler), filewatch.Places{Files: files}, poll, func() { looks <- struct{}{} })
 	}()
 	t.Cleanup(func() {
 		cancel()
 		testwait.Closed(t, done)
 	})
 	return looks
+}
+
+// A folder that is found by a look is watched from then on, and looked into once more.
+func TestWatchLooksIntoFoldersThatCome(t *testing.T) {
+	root := t.TempDir()
+	folder := filepath.Join(root, "team")
+	ctx, cancel := context.WithCancel(t.Context())
+	looks, done := make(chan bool, 64), make(chan struct{})
+	folders := func() []string {
+		if _, err := os.Stat(folder); err != nil {
+			return []string{root}
+		}
+		return []string{root, folder}
+	}
+	go func() {
+		defer close(done)
+		filewatch.Watch(ctx, slog.New(slog.DiscardHandler), filewatch.Places{Folders: folders}, time.Hour, func() {
+			_, err := os.Stat(filepath.Join(folder, "any"))
+			looks <- err == nil
+		})
+	}()
+	t.Cleanup(func() {
+		cancel()
+		testwait.Closed(t, done)
+	})
+	testwait.Receive(t, looks)
+	require.NoError(t, os.Mkdir(folder, 0o700))
+	testwait.Receive(t, looks)
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "any"), nil, 0o600))
+	for !testwait.Receive(t, looks) {
+		continue // of the folder itself
+	}
+	require.NoError(t, os.Remove(filepath.Join(folder, "any")))
+	for testwait.Receive(t, looks) {
+		continue
+	}
 }
 
 func TestWatchLooksWhenAFileIsReplaced(t *testing.T) {
@@ -103,5 +140,37 @@ func TestHintsNeedNoWarningWhereAllIsWell(t *testing.T) {
 	cancel()
 	for range hints {
 		continue
+	}
+}
+
+// A file that is removed, or moved aside as editors do, and then written anew stands under its name
+// before it is whole.
+func TestHintsTellAFileThatWasRenamedFromOneThatIsWrittenAnew(t *testing.T) {
+	write := func(file string) error { return os.WriteFile(file, []byte("text"), 0o600) }
+	for name, row := range map[string]struct {
+		change func(file string) error
+		want   bool
+	}{
+		"renamed":     {func(file string) error { return errors.Join(write(file+".new"), os.Rename(file+".new", file)) }, true},
+		"removed":     {func(file string) error { return errors.Join(os.Remove(file), write(file)) }, false},
+		"moved aside": {func(file string) error { return errors.Join(os.Rename(file, file+"~"), write(file)) }, false},
+		"written to":  {write, false},
+		"both": {func(file string) error {
+			return errors.Join(write(file), write(file+".new"), os.Rename(file+".new", file))
+		}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			file := filepath.Join(t.TempDir(), `a" ← "b`)
+			require.NoError(t, write(file))
+			ctx, cancel := context.WithCancel(t.Context())
+			hints := filewatch.Hints{Files: []string{file}, Poll: time.Hour, Warn: func(err error) { t.Error(err) }}.Listen(ctx)
+			require.False(t, testwait.Receive(t, hints), "at once")
+			require.NoError(t, row.change(file))
+			require.Equal(t, row.want, testwait.Receive(t, hints))
+			cancel()
+			for range hints {
+				continue
+			}
+		})
 	}
 }

@@ -17,6 +17,10 @@ import (
 // exhausted, events overflowed, or a directory is not there yet. Polling is the truth.
 type Hints struct {
 	Files []string
+	// Folders, if set, lists directories in which any file matters. It is asked again at each sign
+	// of a change, and when Again says so, after which there is another hint.
+	Folders func() []string
+	Again   <-chan struct{}
 	// Poll is how often to look without a notice, and Unwatched how often while one of the
 	// directories cannot be watched; 0 stands for Poll.
 	Poll, Unwatched time.Duration
@@ -25,8 +29,9 @@ type Hints struct {
 }
 
 // Listen returns a channel of one slot that says "look again": at once, and then at every sign of
-// a change. It is closed once ctx is done.
-func (h Hints) Listen(ctx context.Context) <-chan struct{} {
+// a change. It says true if all that was seen since is that another file took a file's name, and
+// so was written before. It is closed once ctx is done.
+func (h Hints) Listen(ctx context.Context) <-chan bool {
 	l := listener{Hints: h}
 	for _, file := range h.Files {
 		if directory := filepath.Dir(file); !slices.Contains(l.directories, directory) {
@@ -40,7 +45,7 @@ func (h Hints) Listen(ctx context.Context) <-chan struct{} {
 	if err != nil {
 		h.Warn(err)
 	}
-	look := make(chan struct{}, 1)
+	look := make(chan bool, 1)
 	go func() {
 		defer close(look)
 		l.loop(ctx, look)
@@ -50,7 +55,8 @@ func (h Hints) Listen(ctx context.Context) <-chan struct{} {
 
 type listener struct {
 	Hints
-	directories []string
+	directories []string // of Files
+	folders     []string
 	watcher     *fsnotify.Watcher // nil if the kernel has none to give
 }
 
@@ -58,7 +64,10 @@ type listener struct {
 func (l *listener) subscribe() error {
 	var errs []error
 	watched := l.watcher.WatchList()
-	for _, directory := range l.directories {
+	if l.Folders != nil {
+		l.folders = l.Folders()
+	}
+	for _, directory := range slices.Concat(l.directories, l.folders) {
 		if !slices.Contains(watched, directory) {
 			errs = append(errs, l.watcher.Add(directory))
 		}
@@ -66,27 +75,29 @@ func (l *listener) subscribe() error {
 	return errors.Join(errs...)
 }
 
-func (l *listener) loop(ctx context.Context, look chan<- struct{}) {
+func (l *listener) loop(ctx context.Context, look chan bool) {
 	if l.watcher != nil {
 		defer func() { _ = l.watcher.Close() }()
 	}
 	// A look comes after the directories are watched: what changes later is noticed.
 	poll := time.NewTimer(l.interval())
 	defer poll.Stop()
-	for {
+	for renamed, more := false, true; more; {
 		select {
-		case look <- struct{}{}:
+		case before := <-look: // nobody took it yet
+			renamed = renamed && before
 		default:
 		}
-		if !l.await(ctx, poll.C) {
-			return
+		look <- renamed
+		if renamed, more = l.await(ctx, poll.C); more {
+			poll.Reset(l.interval())
 		}
-		poll.Reset(l.interval())
 	}
 }
 
-// await returns true at the next sign of a change, and false once ctx is done.
-func (l *listener) await(ctx context.Context, poll <-chan time.Time) bool {
+// await returns at the next sign of a change, and tells whether it is that a file was renamed;
+// more is false once ctx is done.
+func (l *listener) await(ctx context.Context, poll <-chan time.Time) (renamed, more bool) {
 	var events <-chan fsnotify.Event
 	var faults <-chan error
 	if l.watcher != nil {
@@ -95,15 +106,17 @@ func (l *listener) await(ctx context.Context, poll <-chan time.Time) bool {
 	for {
 		select {
 		case <-ctx.Done():
-			return false
+			return false, false
 		case event := <-events:
 			if l.concerns(event) {
-				return true
+				return isRenamed(event), true
 			}
 		case <-faults: //nolint:errcheck // whatever it is, an overflow among them, look
-			return true
+			return false, true
+		case <-l.Again:
+			return false, true
 		case <-poll:
-			return true
+			return false, true
 		}
 	}
 }
@@ -120,6 +133,15 @@ func (l *listener) interval() time.Duration {
 func (l *listener) concerns(event fsnotify.Event) bool {
 	name := filepath.Base(event.Name)
 	isNamed := func(file string) bool { return filepath.Base(file) == name }
+	if slices.Contains(l.folders, filepath.Dir(event.Name)) {
+		return true
+	}
 	isGone := slices.Contains(l.directories, event.Name) // and fsnotify no longer watches it
 	return isGone || strings.HasPrefix(name, "..data") || slices.ContainsFunc(l.Files, isNamed)
+}
+
+// isRenamed tells a file that came by its new name from one that was made under it. fsnotify calls
+// both created, and says of the first alone which name it had, in the event's text.
+func isRenamed(event fsnotify.Event) bool {
+	return event.Has(fsnotify.Create) && strings.Contains(event.String(), `" ← "`)
 }

@@ -44,7 +44,7 @@ func configOf(directory string, key *seal.Key, versioner Versioner) Config {
 }
 
 func open(t testing.TB, store *Store, name entry.Name) (Value, error) {
-	e, found := store.Current().Lookup(name)
+	e, found := store.Current().Lookup("", name)
 	require.True(t, found, "%s", name)
 	return store.Open(e)
 }
@@ -70,7 +70,7 @@ func TestABrokenEntryIsInvalidAndSpoilsNoOther(t *testing.T) {
 	assert.EqualError(t, err, `field "port": must be a whole number from 0 to 65535`)
 	_, err = open(t, store, connection("twice"))
 	assert.ErrorContains(t, err, "is given more than once")
-	bad, _ := store.Current().Lookup(connection("bad"))
+	bad, _ := store.Current().Lookup("", connection("bad"))
 	assert.True(t, strings.HasSuffix(bad.Origin.String(), "connections.json:2"), bad.Origin)
 	value, err := open(t, store, connection("db"))
 	require.NoError(t, err)
@@ -146,10 +146,14 @@ func TestABadFileKeepsWhatWasGoodAndStopsNoOther(t *testing.T) {
 }
 
 func TestOpenSealed(t *testing.T) {
-	key, err := seal.ParseKey(secret.New(strings.Repeat("ab", 32)))
+	key, err := seal.ParseKey(secret.New("000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"))
 	require.NoError(t, err)
 	at := func(name entry.Name, field, value string) string {
-		return key.Seal(seal.Place{Name: name, Field: field}, secret.New(value))
+		place := seal.Place{Name: name, Field: field}
+		if field != seal.Whole {
+			place.Of.Type = "x"
+		}
+		return key.Seal(place, secret.New(value))
 	}
 	whole := at(connection("whole"), seal.Whole, "postgres://u:n33dle@h")
 	directory := t.TempDir()

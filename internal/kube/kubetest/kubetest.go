@@ -30,6 +30,8 @@ type Server struct {
 
 	mu       sync.Mutex
 	calls    int
+	keyCalls int
+	hidden   bool
 	override http.HandlerFunc
 	accounts map[string]map[string]string
 	events   map[string]corev1.Event  // by namespace and name
@@ -45,6 +47,7 @@ func Start() (*Server, error) {
 	s := &Server{key: key, accounts: map[string]map[string]string{}, events: map[string]corev1.Event{}, secrets: map[string]corev1.Secret{}}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /apis/authentication.k8s.io/v1/tokenreviews", s.review)
+	mux.HandleFunc("GET /openid/v1/jwks", s.keys)
 	mux.HandleFunc("GET /api/v1/namespaces/{namespace}/serviceaccounts/{name}", s.serviceAccount)
 	mux.HandleFunc("GET /api/v1/namespaces/{namespace}/secrets/{name}", s.secret)
 	mux.HandleFunc("POST /api/v1/namespaces/{namespace}/events", s.createEvent)
@@ -93,7 +96,11 @@ func (s *Server) Calls() int {
 func (s *Server) admit(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.mu.Lock()
-		s.calls++
+		if r.URL.Path == "/openid/v1/jwks" {
+			s.keyCalls++
+		} else {
+			s.calls++
+		}
 		override := s.override
 		s.mu.Unlock()
 		switch {
