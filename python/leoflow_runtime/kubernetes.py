@@ -144,8 +144,8 @@ def _point(container: Any, is_worker: bool) -> None:
     before: list[Any] = container.env or []
     kept: list[Any] = []
     for each in before:
-        if each.name == "PYTHONPATH" and each.value and _WHEEL not in each.value:
-            wanted["PYTHONPATH"] = f"{_WHEEL}:{each.value}"
+        if each.name == "PYTHONPATH" and each.value:
+            wanted["PYTHONPATH"] = each.value if _WHEEL in each.value.split(":") else f"{_WHEEL}:{each.value}"
         elif each.name not in wanted:
             kept.append(each)
     container.env = kept + [_model("V1EnvVar", name=name, value=value) for name, value in wanted.items()]

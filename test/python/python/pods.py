@@ -1,6 +1,14 @@
 """Has real Airflow make pods: KubernetesPodOperator with volume(), KubernetesExecutor's, and the mutation hook on both."""
 import datetime
 import json
+import os
+
+# The operator looks for a cluster before it makes a pod. Nobody calls this one.
+CLUSTER = {"apiVersion": "v1", "kind": "Config", "current-context": "c", "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
+           "clusters": [{"name": "c", "cluster": {"server": "https://127.0.0.1:1"}}], "users": [{"name": "u", "user": {"token": "t"}}]}
+os.environ["KUBECONFIG"] = os.path.join(os.environ["HOME"], "kubeconfig")
+with open(os.environ["KUBECONFIG"], "w", encoding="ascii") as file:
+    json.dump(CLUSTER, file)
 
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
 from airflow.providers.cncf.kubernetes.pod_generator import PodGenerator
