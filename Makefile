@@ -14,10 +14,11 @@ TOOL      = go tool -modfile='$(CURDIR)/tools/$(1).mod'
 export GOFLAGS := $(shell go env GOFLAGS) -buildvcs=false
 FUZZTIME ?= 30s
 SOAKTIME ?= 30m
+ATTACKTIME ?= 30s
 # A version whose volumes and agents are in running pods: `make fault` goes back to its driver.
 BEFORE ?= 5b5c203
 
-.PHONY: build demo test test-long airflow-test python-test bench wheels image release release-check image-test chart-test alert-test docs docs-test recording e2e-image kind-check kind-test executor-test fuzz fault soak sim lint vuln verify generate all-lanes clean help
+.PHONY: build demo test test-long airflow-test python-test bench wheels image release release-check image-test chart-test alert-test docs docs-test recording e2e-image kind-check kind-test executor-test fuzz fault attack soak sim lint vuln verify generate all-lanes clean help
 
 build: ## build the three binaries into bin/
 	$(BUILD) -o bin/ ./cmd/...
@@ -124,6 +125,9 @@ fuzz: ## run each fuzz target for FUZZTIME (30s)
 
 fault: ## break the real programs, and count what pods saw into docs/faults.md
 	go test -count=1 -timeout 90m ./test/fault -kills 200 -cut 5m -before $(BEFORE) -update
+
+attack: ## have one tenant attack the others for ATTACKTIME (30s) each, and count what they saw into docs/faults.md; needs root
+	go test -count=1 -timeout 90m ./test/attack -for $(ATTACKTIME) -update
 
 sim: build ## hold one core against thousands of nodes, and write docs/scale.md
 	$(RUN) ./test/sim --bin bin --update docs/scale.md

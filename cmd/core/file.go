@@ -15,6 +15,7 @@ import (
 type fileFlags struct {
 	connections, variables, entries, rules, sealKeyFile string
 	allowEmpty                                          bool
+	versioner                                           store.Versioner
 }
 
 func (f *fileFlags) bind(flags *flag.FlagSet) {
@@ -36,7 +37,7 @@ func (f *fileFlags) read() (*store.Store, error) {
 	}
 	return store.New(store.Config{
 		Connections: f.connections, Variables: f.variables, Entries: f.entries, Rules: f.rules,
-		AllowEmpty: f.allowEmpty, SealKey: key,
+		AllowEmpty: f.allowEmpty, SealKey: key, Versioner: f.versioner,
 	})
 }
 

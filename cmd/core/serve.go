@@ -13,6 +13,7 @@ import (
 
 	"github.com/leoflow/secrets-csi/internal/cli"
 	"github.com/leoflow/secrets-csi/internal/coreserver"
+	"github.com/leoflow/secrets-csi/internal/coreserver/gate"
 	"github.com/leoflow/secrets-csi/internal/coreserver/rule"
 )
 
@@ -72,6 +73,8 @@ func bindServe(flags *flag.FlagSet) cli.Run {
 	flags.StringVar(&raw.contract, "contract", string(coreserver.Both), "what to `offer`: both, agent (the existing contract alone) or secrets")
 	flags.BoolVar(&config.LegacyURIs, "legacy-uris", false, "print URIs in the existing contract as cores in the field do, underscores in schemes included; to test clients against them")
 	flags.BoolVar(&config.Plaintext, "plaintext-loopback", false, "for development: no TLS, on a loopback address alone")
+	flags.IntVar(&config.MaxConnections, "max-connections", 0, "the most `connections` in all; 0 reckons it from the container's memory limit, 48 KiB each in half of it")
+	flags.IntVar(&config.MaxPeerConnections, "max-peer-connections", gate.MostOfPeer, "the most `connections` of one address: raise it where many nodes come from one")
 	flags.DurationVar(&config.Heartbeat, "heartbeat", 30*time.Second, "how often a silent watch says that it lives")
 	flags.DurationVar(&config.Poll, "poll", 10*time.Second, "how often files are read though nothing told of a change")
 	flags.DurationVar(&config.Grace, "grace", 10*time.Second, "how long calls in flight may take once core stops")
@@ -115,6 +118,8 @@ func misuse(config coreserver.Config, raw serveFlags) error {
 		return cli.Usagef("no certificate; give --cert and --key (or, for development on a loopback address, --plaintext-loopback)")
 	case !slices.Contains([]coreserver.Contract{coreserver.Both, coreserver.Agent, coreserver.Secrets}, coreserver.Contract(raw.contract)):
 		return cli.Usagef("--contract=%s: want both, agent or secrets", raw.contract)
+	case config.MaxConnections < 0 || config.MaxPeerConnections <= 0:
+		return cli.Usagef("--max-connections=%d --max-peer-connections=%d: want 0 or more, and more than 0", config.MaxConnections, config.MaxPeerConnections)
 	case config.Heartbeat <= 0:
 		return cli.Usagef("--heartbeat=%s: want more than 0", config.Heartbeat)
 	case config.Poll <= 0:

@@ -50,6 +50,9 @@ type Config struct {
 	// Memory is what core may take, in bytes: what it answers at once is reckoned from it.
 	// 0 where nobody knows.
 	Memory int64
+	// MaxConnections bounds the connections in all, and MaxPeerConnections those of one
+	// address; see gate.Limits.
+	MaxConnections, MaxPeerConnections int
 
 	// Cert and Key are PEM files and read anew when they change, as is ClientCA, which
 	// makes client certificates possible.
@@ -59,6 +62,8 @@ type Config struct {
 	// NodeServiceAccounts may Watch by their tokens, which Authenticator must take.
 	// Without them and without ClientCA there is no Watch.
 	NodeServiceAccounts []rule.Subject
+	// NodeBinding is BindingAuto where empty.
+	NodeBinding Binding
 	// Plaintext leaves TLS out. It works on loopback addresses only.
 	Plaintext bool
 
@@ -79,6 +84,9 @@ type Config struct {
 func (c Config) withDefaults() Config {
 	if c.Contract == "" {
 		c.Contract = Both
+	}
+	if c.NodeBinding == "" {
+		c.NodeBinding = BindingAuto
 	}
 	if len(c.NodeNames) == 0 {
 		c.NodeNames = rule.Patterns{"*"}
@@ -127,10 +135,22 @@ func (c Config) validate() error {
 		return errors.New("no authenticator: core would not know who asks")
 	case c.Audit == nil:
 		return errors.New("no audit log: nothing may be handed out unrecorded")
+	}
+	return c.validateTransport()
+}
+
+func (c Config) validateTransport() error {
+	switch {
 	case c.Plaintext && (c.Cert != "" || c.Key != "" || c.ClientCA != ""):
 		return errors.New("plaintext and certificates exclude each other")
 	case !c.Plaintext && (c.Cert == "" || c.Key == ""):
 		return errors.New("no certificate and key: core speaks TLS")
+	case c.MaxConnections < 0 || c.MaxPeerConnections < 0:
+		return errors.New("a number of connections is below 0")
+	case c.NodeBinding != BindingAuto && c.NodeBinding != BindingRequired && c.NodeBinding != BindingOff:
+		return fmt.Errorf("node binding %q is not known; want %s, %s or %s", c.NodeBinding, BindingAuto, BindingRequired, BindingOff)
+	case c.NodeBinding == BindingRequired && c.ClientCA == "" && len(c.NodeServiceAccounts) == 0:
+		return errors.New("node binding is required, and core could know no driver: it has neither a client CA nor service accounts of nodes")
 	}
 	return nil
 }

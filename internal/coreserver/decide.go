@@ -9,6 +9,7 @@ import (
 
 	"github.com/leoflow/secrets-csi/internal/coreserver/audit"
 	"github.com/leoflow/secrets-csi/internal/coreserver/auth"
+	"github.com/leoflow/secrets-csi/internal/coreserver/gate"
 	"github.com/leoflow/secrets-csi/internal/coreserver/rule"
 	"github.com/leoflow/secrets-csi/internal/coreserver/store"
 	"github.com/leoflow/secrets-csi/internal/logkey"
@@ -24,8 +25,9 @@ type decisions struct {
 	snapshot *store.Snapshot
 	common   audit.Record // what the call's records share
 	opened   map[ofTeam]opening
-	views    map[rule.Subject]rule.View
-	// readables are what subjects may have, as far as it was asked.
+	// views are what the rules say about subjects, and readables what these may read, as far
+	// as it was asked.
+	views     map[rule.Subject]rule.View
 	readables map[reading][]entry.Name
 	// print, where the contract carries connections as text, makes that text; one that
 	// has none is invalid there.
@@ -50,10 +52,10 @@ func (s *Server) decide(ctx context.Context) *decisions {
 	return &decisions{
 		server:    s,
 		snapshot:  s.store.Current(),
-		common:    audit.Record{Time: s.config.Now().UTC(), Request: call.request, Method: call.method, Peer: peerAddress(ctx)},
-		opened:    map[ofTeam]opening{},
 		views:     map[rule.Subject]rule.View{},
 		readables: map[reading][]entry.Name{},
+		common:    audit.Record{Time: s.config.Now().UTC(), Request: call.request, Method: call.method, Peer: peerAddress(ctx)},
+		opened:    map[ofTeam]opening{},
 	}
 }
 
@@ -97,12 +99,12 @@ type verdict struct {
 	decision audit.Decision
 	detail   string
 	team     string // whose entry it is
+	rule     string // that allows it, by name
 	version  string
 	value    store.Value
 }
 
-// on decides whether who gets name, and records nothing yet. Rules come first: whether a
-// denied entry exists is not looked at.
+// on decides whether who gets name, and records nothing yet.
 func (d *decisions) on(who auth.Caller, name entry.Name) verdict {
 	// A rule for everybody is not meant for nodes, which would otherwise have by themselves
 	// what all their pods may have.
@@ -112,7 +114,7 @@ func (d *decisions) on(who auth.Caller, name entry.Name) verdict {
 	ruling := d.snapshot.Decide(d.view(who), name)
 	switch ruling.Answer {
 	case store.Given:
-		return d.give(ruling.Entry)
+		return d.give(ruling)
 	case store.Missing:
 		return verdict{decision: audit.Missing}
 	case store.Undecided:
@@ -122,12 +124,13 @@ func (d *decisions) on(who auth.Caller, name entry.Name) verdict {
 	}
 }
 
-func (d *decisions) give(e store.Entry) verdict {
+func (d *decisions) give(ruling store.Ruling) verdict {
+	e := ruling.Entry
 	opened := d.open(e)
 	if opened.fault != "" {
 		return verdict{decision: audit.Invalid, detail: opened.fault, team: e.Team, version: e.Version}
 	}
-	return verdict{decision: audit.Allowed, team: e.Team, version: e.Version, value: opened.value}
+	return verdict{decision: audit.Allowed, team: e.Team, version: e.Version, value: opened.value, rule: ruling.Rule.Label()}
 }
 
 func (d *decisions) open(e store.Entry) opening {
@@ -150,16 +153,27 @@ func (d *decisions) open(e store.Entry) opening {
 // record is that of one decision.
 func (d *decisions) record(who auth.Caller, name entry.Name, ruling verdict) audit.Record {
 	record := d.common
-	record.Caller, record.Kind, record.Entry, record.Team = who, name.Kind, name.ID, ruling.team
-	record.Version, record.Decision, record.Detail = ruling.version, ruling.decision, ruling.detail
+	record.Caller, record.Kind, record.Entry = who, name.Kind, name.ID
+	record.Team, record.Version, record.Decision, record.Detail = ruling.team, ruling.version, ruling.decision, ruling.detail
 	return record
 }
 
-// stranger is the record of a token that speaks for nobody.
-func (d *decisions) stranger(why string) audit.Record {
+// stranger is the record of a token that is not taken.
+func (d *decisions) stranger(known identity) audit.Record {
 	record := d.common
-	record.Decision, record.Detail = audit.Unauthenticated, why
+	record.Caller, record.Decision, record.Detail = known.who, audit.Unauthenticated, known.refused
 	return record
+}
+
+// refuse ends a call that is refused as a whole, once that is written down.
+func (d *decisions) refuse(ctx context.Context, why string) error {
+	if err := d.commit(ctx, one(d.stranger(identity{refused: why})), false); err != nil {
+		return err
+	}
+	if over := gate.Of(ctx); over != nil {
+		over.Refused()
+	}
+	return status.Error(codes.Unauthenticated, why)
 }
 
 // commit writes the decisions down. Without that nothing may be answered. handsOut tells

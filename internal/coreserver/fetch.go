@@ -25,21 +25,29 @@ type secretsService struct {
 // may have, each result pointing into it. What it takes is known before anybody is asked
 // about a token, and what it gives before anything is written down.
 func (s *secretsService) Fetch(ctx context.Context, request *secretsv1.FetchRequest) (*secretsv1.FetchResponse, error) {
-	if err := checkFetch(request); err != nil {
-		return nil, status.Errorf(codes.InvalidArgument, "%v", err)
-	}
 	answer := fetching{
 		decisions: s.decide(ctx),
 		request:   request,
 		response:  &secretsv1.FetchResponse{},
 		positions: map[ofTeam]uint32{},
-		teams:     map[entry.Kind][]string{},
+		rules:     map[string]uint32{},
+	}
+	from, refused, err := s.driver(ctx)
+	switch {
+	case err != nil:
+		return nil, err
+	case refused != "":
+		return nil, answer.refuse(ctx, refused)
+	}
+	answer.common.DriverNode = from.node
+	if err := checkFetch(request); err != nil {
+		return nil, status.Errorf(codes.InvalidArgument, "%v", err)
 	}
 	weight := answer.weigh()
 	if err := s.admit(ctx, weight); err != nil {
 		return nil, err
 	}
-	callers, err := s.identifyAll(ctx, request.Callers)
+	callers, err := s.identifyAll(ctx, from, request.Callers)
 	if err != nil {
 		return nil, err
 	}
@@ -53,10 +61,11 @@ func (s *secretsService) Fetch(ctx context.Context, request *secretsv1.FetchRequ
 		}
 		answer.response.Results = append(answer.response.Results, result)
 	}
-	if weight > MaxResponse {
-		if size := proto.Size(answer.response); size > MaxResponse {
-			return nil, status.Errorf(codes.ResourceExhausted, "core's answer is larger than max (%d vs. %d bytes): ask for less at once", size, MaxResponse)
-		}
+	if weight > small { // which is above what the answer can be
+		callOf(ctx).size = proto.Size(answer.response)
+	}
+	if size := callOf(ctx).size; size > MaxResponse {
+		return nil, status.Errorf(codes.ResourceExhausted, "core's answer is larger than max (%d vs. %d bytes): ask for less at once", size, MaxResponse)
 	}
 	handsOut := len(answer.response.Connections)+len(answer.response.Variables) > 0
 	if err := answer.commit(ctx, answer.records(callers), handsOut); err != nil {
@@ -71,8 +80,9 @@ type fetching struct {
 	request   *secretsv1.FetchRequest
 	response  *secretsv1.FetchResponse
 	positions map[ofTeam]uint32
-	// teams are whose the response's entries are, by their kind and position.
-	teams map[entry.Kind][]string
+	rules     map[string]uint32
+	// Whose the response's connections and variables are, in their order.
+	connectionTeams, variableTeams []string
 }
 
 // weigh is about what the call takes at most.
@@ -80,7 +90,7 @@ func (f *fetching) weigh() int64 {
 	weight, callers := int64(proto.Size(f.request)), len(f.request.GetCallers())
 	for kind, selection := range f.selections() {
 		if selection.GetAll() {
-			weight += f.weightOf(f.all(kind), callers) // of which nobody is refused any
+			weight += copies * int64(min(f.snapshot.MostSize(kind, callers), MaxResponse)) // of which nobody is refused any
 			continue
 		}
 		names := namesOf(kind, selection)
@@ -121,8 +131,10 @@ func (f *fetching) selected(result *secretsv1.CallerResult, who auth.Caller, kin
 			result.Refusals = append(result.Refusals, refusal(name, ruling))
 		case kind == entry.Connection:
 			result.Connections = append(result.Connections, f.position(name, ruling))
+			result.ConnectionRules = append(result.ConnectionRules, f.rulePosition(ruling.rule))
 		default:
 			result.Variables = append(result.Variables, f.position(name, ruling))
+			result.VariableRules = append(result.VariableRules, f.rulePosition(ruling.rule))
 		}
 	}
 	return nil
@@ -152,14 +164,26 @@ func (f *fetching) position(name entry.Name, ruling verdict) uint32 {
 	var position int
 	if name.Kind == entry.Connection {
 		position = len(f.response.Connections)
+		f.connectionTeams = append(f.connectionTeams, ruling.team)
 		f.response.Connections = append(f.response.Connections, connectionMessage(name.ID, ruling.version, ruling.value.Connection))
 	} else {
 		position = len(f.response.Variables)
+		f.variableTeams = append(f.variableTeams, ruling.team)
 		f.response.Variables = append(f.response.Variables,
 			&secretsv1.Variable{Key: name.ID, Version: ruling.version, Value: ruling.value.Text.Reveal()})
 	}
-	f.positions[at], f.teams[name.Kind] = uint32(position), append(f.teams[name.Kind], ruling.team)
+	f.positions[at] = uint32(position)
 	return uint32(position)
+}
+
+func (f *fetching) rulePosition(name string) uint32 {
+	position, known := f.rules[name]
+	if !known {
+		position = uint32(len(f.response.Rules))
+		f.rules[name] = position
+		f.response.Rules = append(f.response.Rules, name)
+	}
+	return position
 }
 
 func connectionMessage(id, version string, connection airflow.Connection) *secretsv1.Connection {

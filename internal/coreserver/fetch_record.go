@@ -14,7 +14,7 @@ func (f *fetching) records(callers []identity) iter.Seq[audit.Record] {
 	return func(yield func(audit.Record) bool) {
 		for i, known := range callers {
 			if known.refused != "" {
-				if !yield(f.stranger(known.refused)) {
+				if !yield(f.stranger(known)) {
 					return
 				}
 				continue
@@ -28,18 +28,18 @@ func (f *fetching) records(callers []identity) iter.Seq[audit.Record] {
 	}
 }
 
-// rulings yields what a result says of each entry.
+// rulings yields what a result says of each entry to who.
 func (f *fetching) rulings(who auth.Caller, result *secretsv1.CallerResult) iter.Seq2[entry.Name, verdict] {
 	return func(yield func(entry.Name, verdict) bool) {
 		for _, position := range result.Connections {
 			given := f.response.Connections[position]
-			if !yield(entry.Name{Kind: entry.Connection, ID: given.Id}, verdict{decision: audit.Allowed, team: f.teams[entry.Connection][position], version: given.Version}) {
+			if !yield(entry.Name{Kind: entry.Connection, ID: given.Id}, verdict{decision: audit.Allowed, team: f.connectionTeams[position], version: given.Version}) {
 				return
 			}
 		}
 		for _, position := range result.Variables {
 			given := f.response.Variables[position]
-			if !yield(entry.Name{Kind: entry.Variable, ID: given.Key}, verdict{decision: audit.Allowed, team: f.teams[entry.Variable][position], version: given.Version}) {
+			if !yield(entry.Name{Kind: entry.Variable, ID: given.Key}, verdict{decision: audit.Allowed, team: f.variableTeams[position], version: given.Version}) {
 				return
 			}
 		}

@@ -9,6 +9,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	secretsv1 "github.com/leoflow/secrets-csi/api/leoflow/secrets/v1"
+	"github.com/leoflow/secrets-csi/internal/coreserver/gate"
 	"github.com/leoflow/secrets-csi/internal/coreserver/store"
 )
 
@@ -18,6 +19,13 @@ import (
 func (s *secretsService) Watch(request *secretsv1.WatchRequest, stream grpc.ServerStreamingServer[secretsv1.WatchResponse]) error {
 	if err := s.admitNode(stream.Context()); err != nil {
 		return err
+	}
+	if over := gate.Of(stream.Context()); over != nil {
+		done, ok := over.Watch(maxWatches)
+		if !ok {
+			return status.Errorf(codes.ResourceExhausted, "%d watches stand on this connection already", maxWatches)
+		}
+		defer done()
 	}
 	heartbeat := time.NewTicker(s.config.Heartbeat)
 	defer heartbeat.Stop()

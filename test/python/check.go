@@ -100,7 +100,7 @@ func (j *judge) cost(ctx context.Context) error {
 	for version, python := range interpreters(ctx) {
 		said, err := exec.CommandContext(ctx, python, filepath.Join(j.root, "test", "python", "python", "cost.py"), filepath.Join(j.root, "python")).Output()
 		if err != nil {
-			return fmt.Errorf("Python %s: %w", version, err)
+			return fmt.Errorf("measuring Python %s: %w", version, err)
 		}
 		var found struct{ Import, First, Memory, Bare float64 }
 		if err := json.Unmarshal(said, &found); err != nil {

@@ -40,6 +40,9 @@ type Record struct {
 	Method string `json:"method,omitempty"`
 	// Peer is the address that the call came from: the node's, not the pod's.
 	Peer string `json:"peer,omitempty"`
+	// DriverNode is the node whose driver made the call, as the driver's token says; Node is
+	// that of the pod's.
+	DriverNode string `json:"driver_node,omitempty"`
 	auth.Caller
 	Kind  entry.Kind `json:"kind,omitempty"`
 	Entry string     `json:"entry,omitempty"`

@@ -15,7 +15,7 @@ func appendLine(line []byte, r *Record) []byte {
 	line = r.Time.AppendFormat(line, time.RFC3339Nano)
 	line = append(line, '"')
 	for _, field := range [...]struct{ name, value string }{
-		{"request", r.Request}, {"method", r.Method}, {"peer", r.Peer},
+		{"request", r.Request}, {"method", r.Method}, {"peer", r.Peer}, {"driver_node", r.DriverNode},
 		{"namespace", r.Namespace}, {"service_account", r.ServiceAccount}, {"pod", r.Pod}, {"pod_uid", r.PodUID},
 		{"node", r.Node}, {"cluster", r.Cluster}, {"token_id", r.TokenID}, {"subject", r.Subject}, {"tenant", r.Tenant}, {"dag", r.DAG},
 		{"run", r.Run}, {"task", r.Task},

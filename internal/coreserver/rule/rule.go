@@ -25,6 +25,7 @@
 package rule
 
 import (
+	"path/filepath"
 	"strconv"
 
 	"github.com/leoflow/secrets-csi/pkg/entry"
@@ -53,12 +54,60 @@ type Rule struct {
 	Variables       Patterns
 }
 
+// Label is what the rule is called where its file is no business of the reader's: its name, or
+// the file's without the line, which an edit of another rule would change.
+func (r Rule) Label() string {
+	if r.Name != "" {
+		return r.Name
+	}
+	return filepath.Base(r.File)
+}
+
 func (r Rule) String() string {
 	place := r.File + ":" + strconv.Itoa(r.Line)
 	if r.Name == "" {
 		return place
 	}
 	return r.Name + " (" + place + ")"
+}
+
+// Pair is one pattern of each half of a rule's subject: a namespace's and a service account's,
+// or where Task is set a tenant's and a DAG's.
+type Pair struct {
+	Task          bool
+	First, Second Pattern
+}
+
+func (p Pair) String() string {
+	text := string(p.First) + "/" + string(p.Second)
+	if p.Task {
+		return "task " + text
+	}
+	return text
+}
+
+// Overlaps tells whether there is a subject of both.
+func (p Pair) Overlaps(other Pair) bool {
+	return p.Task == other.Task && p.First.overlaps(other.First) && p.Second.overlaps(other.Second)
+}
+
+// Pairs are the subjects of the rule one by one; those of everybody for a rule without any.
+func (r Rule) Pairs() []Pair {
+	if r.isForEverybody() {
+		return []Pair{{First: "*", Second: "*"}, {Task: true, First: "*", Second: "*"}}
+	}
+	pairs := pairsOf(false, r.Namespaces, r.ServiceAccounts)
+	return append(pairs, pairsOf(true, r.Tenants, r.DAGs)...)
+}
+
+func pairsOf(task bool, first, second Patterns) []Pair {
+	var pairs []Pair
+	for _, one := range first {
+		for _, other := range second {
+			pairs = append(pairs, Pair{task, one, other})
+		}
+	}
+	return pairs
 }
 
 func (r Rule) isForEverybody() bool {

@@ -19,7 +19,7 @@ type Set struct {
 type group struct {
 	rules, deny []Rule
 	unknown     string
-	domain      string
+	domain      string // of the team's subjects, spelled
 }
 
 // TeamFile is what the file of one team says, as File.For gave it. Unknown is set where that
@@ -136,6 +136,21 @@ func find(rules []Rule, name entry.Name) *Rule {
 		return nil
 	}
 	return &rules[i]
+}
+
+// About lists the rules that let anybody read name of team's entries, or of those of all where
+// team is empty, and those that deny it to anybody.
+func (s Set) About(team string, name entry.Name) (rules, deny []Rule) {
+	rules = s.shared
+	if team != "" {
+		rules, deny = s.groups[team].rules, s.groups[team].deny
+	} else {
+		for _, each := range s.teams {
+			deny = append(deny, s.groups[each.Name].deny...)
+		}
+	}
+	isOther := func(rule Rule) bool { return !rule.names(name) }
+	return slices.DeleteFunc(slices.Clone(rules), isOther), slices.DeleteFunc(slices.Concat(s.deny, deny), isOther)
 }
 
 // Readers spells out who may read name of team's entries, or of those of all where team is

@@ -31,6 +31,25 @@ func (t Team) has(subject Subject) bool {
 	return subject.Namespace != "" && t.Namespaces.Match(subject.Namespace)
 }
 
+// Within is the part of pair that is the team's, as far as patterns can say it: "*" is all that
+// the team has.
+func (t Team) Within(pair Pair) []Pair {
+	own := t.Namespaces
+	if pair.Task {
+		own = t.Tenants
+	}
+	var parts []Pair
+	for _, pattern := range own {
+		switch {
+		case pair.First == "*" || pattern.isExact() && pair.First.Matches(string(pattern)):
+			parts = append(parts, Pair{pair.Task, pattern, pair.Second})
+		case pattern.overlaps(pair.First):
+			parts = append(parts, pair)
+		}
+	}
+	return parts
+}
+
 // domain spells what makes a subject the team's.
 func (t Team) domain() string {
 	return string(t.Tenants.spell(append(t.Namespaces.spell(nil), ';')))

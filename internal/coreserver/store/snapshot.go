@@ -86,7 +86,9 @@ type Snapshot struct {
 	entries []Entry // ordered by name and then by team, that of all first
 	index   map[place]int
 	watched []Watched // ordered by name
-	unknown map[string]string
+	// total and most are of sizesOf.
+	total, most map[entry.Kind]int
+	unknown     map[string]string
 }
 
 // place is what an entry is found by.
@@ -125,6 +127,7 @@ func newSnapshot(entries []Entry, rules rule.Set, unknown map[string]string, ver
 		s.add(e, versioner)
 	}
 	s.watch(versioner)
+	s.total, s.most = sizesOf(s.entries)
 	s.Revision = versioner.revision(s.watched)
 	return s
 }
@@ -182,6 +185,34 @@ func (s *Snapshot) Named(name entry.Name) iter.Seq[Entry] {
 			}
 		}
 	}
+}
+
+// MostSize is about what the entries of one kind take at most that so many callers may have: one
+// has those of all, and those of the team that has the most.
+func (s *Snapshot) MostSize(kind entry.Kind, callers int) int {
+	return min(s.total[kind], callers*s.most[kind])
+}
+
+// sizesOf are what the entries of each kind take, in all and for the one caller who may have most.
+func sizesOf(entries []Entry) (total, most map[entry.Kind]int) {
+	total, most = map[entry.Kind]int{}, map[entry.Kind]int{}
+	byTeam := map[entry.Kind]map[string]int{}
+	for _, e := range entries {
+		if byTeam[e.Name.Kind] == nil {
+			byTeam[e.Name.Kind] = map[string]int{}
+		}
+		byTeam[e.Name.Kind][e.Team] += e.Size()
+		total[e.Name.Kind] += e.Size()
+	}
+	for kind, sizes := range byTeam {
+		shared := sizes[""]
+		delete(sizes, "")
+		for _, size := range sizes {
+			most[kind] = max(most[kind], size)
+		}
+		most[kind] += shared
+	}
+	return total, most
 }
 
 // Has tells whether the snapshot holds e at its version. A nil snapshot holds nothing.
