@@ -32,8 +32,16 @@ var Runtime = Project{
 	Packages: []string{"leoflow_runtime"}, EntryPoints: "[pytest11]\nleoflow = leoflow_runtime.pytest_plugin\n",
 }
 
+// Standin is what Airflow's hooks run on without Airflow. It is no part of Runtime, so that no image
+// with a real Airflow ever has it.
+var Standin = Project{
+	Name: "leoflow-airflow-standin", Summary: "Lets the hooks of Airflow's provider packages run without Airflow",
+	Packages: []string{"leoflow_airflow_standin"}, PathFile: "leoflow_airflow_standin/_compat",
+	Requires: []string{"leoflow-runtime", "packaging"},
+}
+
 // Projects are all that are handed out.
-var Projects = []Project{Runtime}
+var Projects = []Project{Runtime, Standin}
 
 // Wheel is the file of a project.
 type Wheel struct {

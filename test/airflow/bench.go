@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -70,7 +71,7 @@ func (b *bench) plain(way string, agent []string) error {
 	return err
 }
 
-func isLive(agent []string) bool { return agent[len(agent)-1] == "--airflow-backend" }
+func isLive(agent []string) bool { return slices.Contains(agent, "--airflow-backend") }
 
 // task is the task of a DAG under "airflow dags test". Each has a metastore of its own, in which the runs
 // of others do not stand.

@@ -19,7 +19,7 @@ type node struct {
 	source source
 }
 
-func (c *court) serve(ctx context.Context, s source) (*node, error) {
+func (c *court) serve(ctx context.Context, s source, rules string) (*node, error) {
 	content := map[string]string{}
 	for _, path := range []string{s.connections, s.variables} {
 		text, err := os.ReadFile(path)
@@ -78,7 +78,7 @@ type volumes struct{ uri, json string }
 // on serves a source, publishes the volumes of two pods, and takes all of it away again. The machine
 // may be small, so what takes several processes of Airflow has it to itself.
 func (c *court) on(ctx context.Context, s source, name string, do func(context.Context, *bench, volumes) error) (err error) {
-	n, err := c.serve(ctx, s)
+	n, err := c.serve(ctx, s, rules)
 	if err != nil {
 		return err
 	}
@@ -118,12 +118,17 @@ func (c *court) delivers(ctx context.Context, s source) error {
 			return err
 		}
 	}
+	if c.isAsked("refusals") {
+		if err := c.timed("refusals", func() error { return c.refusals(ctx) }); err != nil {
+			return err
+		}
+	}
 	return c.searchNeedles()
 }
 
 func (c *court) processes(ctx context.Context, b *bench, v volumes) error {
 	for way, agent := range map[string][]string{
-		"environment, URI": b.node.exec(v.uri), "environment, JSON": b.node.exec(v.json), "files": b.node.exec(v.uri, "--airflow-backend"),
+		"environment, URI": b.node.exec(v.uri), "environment, JSON": b.node.exec(v.json), "files": b.node.exec(v.uri, "--airflow-backend"), "backend, JSON": b.node.exec(v.json, "--airflow-backend", "--python"),
 	} {
 		if err := b.plain(way, agent); err != nil {
 			return err
@@ -137,6 +142,9 @@ func (c *court) tasks(ctx context.Context, b *bench, v volumes) error {
 		return err
 	}
 	if err := b.task("task, files", b.node.exec(v.uri, "--airflow-backend")); err != nil {
+		return err
+	}
+	if err := b.task("task, backend, JSON", b.node.exec(v.json, "--airflow-backend", "--python")); err != nil {
 		return err
 	}
 	return b.each(ctx, b.askValues, b.rotate)

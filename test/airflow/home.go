@@ -9,6 +9,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"syscall"
+
+	"github.com/leoflow/secrets-csi/internal/wheel"
 )
 
 //go:embed python/*.py
@@ -20,6 +22,8 @@ type home struct {
 	version            version
 	// api is the address of the execution API, as HOST:PORT.
 	api string
+	// more is the environment that everything started here has besides.
+	more []string
 }
 
 // environ is that of every process of Airflow. Nothing of ours is inherited.
@@ -43,7 +47,7 @@ func (h home) environ(more ...string) []string {
 		"AIRFLOW__CORE__EXECUTION_API_SERVER_URL=http://" + h.api + "/execution/", "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED=False",
 		"AWS_EC2_METADATA_DISABLED=true", "NO_GCE_CHECK=true",
 	}
-	return append(environ, more...)
+	return append(append(environ, h.more...), more...)
 }
 
 // prepare makes the directories and an empty metastore.
@@ -86,6 +90,15 @@ func (h home) command(ctx context.Context, program string, args []string, enviro
 	command.Env = h.environ(environ...)
 	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	return command
+}
+
+// writeWheel puts the Python package beside the agent, as its image has both.
+func writeWheel(bin string) error {
+	built, err := wheel.Build(os.DirFS("."), wheel.Runtime, "dev")
+	if err != nil {
+		return fmt.Errorf("in the project's directory: %w", err)
+	}
+	return os.WriteFile(filepath.Join(bin, "leoflow_runtime.whl"), built.Content, 0o600)
 }
 
 // writeScripts lays the Python files out.

@@ -23,7 +23,7 @@ func run(ctx context.Context) error {
 	all := flag.Bool("all", false, "judge by every version, not by the newest alone")
 	only := flag.String("only", "", "judge by this `version` alone, such as 2.11")
 	cache := flag.String("cache", defaultCache(), "the `directory` that keeps installed versions")
-	parts := flag.String("parts", "reads,processes,tasks,services", "the `parts` to judge")
+	parts := flag.String("parts", "reads,processes,tasks,services,refusals", "the `parts` to judge")
 	changes := flag.Int("changes", 400, "file changes during which entries are looked up")
 	lookups := flag.Int("lookups", 100_000, "look-ups during them, at least")
 	table := flag.String("table", "docs/connections-table.md", "the `file` of what hooks are given and use")
@@ -45,6 +45,9 @@ func run(ctx context.Context) error {
 	}
 	if len(chosen) == 0 {
 		return fmt.Errorf("--only=%s: no such version here", *only)
+	}
+	if err := writeWheel(absolute); err != nil {
+		return err
 	}
 	report := newReport()
 	report.isWordy = *wordy

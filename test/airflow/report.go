@@ -17,7 +17,7 @@ import (
 type cell struct {
 	report       *report
 	version, way string
-	aspect       string // values, rotation or revocation
+	aspect       string // one of aspects
 }
 
 // report gathers what was found.
@@ -77,7 +77,7 @@ func (r *report) seen(version, way string, after time.Duration) {
 	r.fresh[version] = append(r.fresh[version], fmt.Sprintf("%s %.1f", way, after.Seconds()))
 }
 
-var aspects = []string{"values", "rotation", "revocation"}
+var aspects = []string{"values", "rotation", "revocation", "refused", "withdrawn", "unreadable"}
 
 // print writes the matrix, and below it what is wrong. It is an error where anything is;
 // with everything, also where a documented row explains nothing.

@@ -31,7 +31,9 @@ type request struct {
 	// Rows are connections, of which a hook is asked what credential it uses.
 	Rows []json.RawMessage `json:"rows,omitempty"`
 	Torn *torn             `json:"torn,omitempty"`
-	Stop bool              `json:"stop,omitempty"`
+	// Refusals are looked up so that what ends a search ends no station.
+	Refusals *request `json:"refusals,omitempty"`
+	Stop     bool     `json:"stop,omitempty"`
 }
 
 // torn has a station look one entry up, in several threads, until there were so many look-ups

@@ -33,6 +33,8 @@ var elsewhere = map[string]string{
 	"(cd api && go tool -modfile=../tools/buf.mod buf breaking --against '../.git#tag=v0.1.0,subdir=api')":                       noRelease,
 	"git tag --annotate v0.1.0 --message v0.1.0":                                                                                 "it would make a release of the checkout",
 
+	"python3 -m leoflow_runtime scan dags/ --pods pods/ --rules rules.yaml": "the DAGs and pods are the reader's; python/tests/test_scan.py runs it on some of its own",
+
 	"gcloud iam service-accounts add-iam-policy-binding etl@PROJECT.iam.gserviceaccount.com \\\n" +
 		`    --role roles/iam.workloadIdentityUser --member "serviceAccount:PROJECT.svc.id.goog[airflow/etl]"`: noCloud,
 

@@ -20,6 +20,7 @@ var foreign = map[string][]string{
 	"kubectl":           {"--from-file", "--from-literal"},
 	"helm":              {"--set", "--values", "--namespace", "--logs", "--api-versions", "--reuse-values", "--reset-then-reuse-values"},
 	"a Dockerfile":      {"--from"},
+	"uv":                {"--override"},
 	"test/kind/kind.sh": {"--check", "--load", "--workers"},
 }
 

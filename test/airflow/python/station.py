@@ -134,6 +134,11 @@ def answer(name, request):
 
         give(name, request, credential.judge(request["rows"]), time.time())
         return
+    if "refusals" in request:
+        import refusal
+
+        give(name, request, refusal.answer(request["refusals"]), time.time())
+        return
     if "torn" in request:
         import torn
 
@@ -182,6 +187,11 @@ async def serve_async(name):
         elif request.get("stop"):
             return
         else:
+            if "refusals" in request:
+                import refusal
+
+                give(name, request, await sync_to_async(refusal.answer)(request["refusals"]), time.time())
+                continue
             at = time.time()
             ways = await sync_to_async(answer_sync)(request)
             ways["async"] = await answer_async(request)

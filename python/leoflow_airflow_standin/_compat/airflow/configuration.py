@@ -1,0 +1,7 @@
+"""Settings."""
+
+from leoflow_airflow_standin.piece import conf
+
+__all__ = [
+    "conf",
+]

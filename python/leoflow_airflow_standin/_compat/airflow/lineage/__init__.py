@@ -1,0 +1,1 @@
+"""Lineage, which nobody collects."""

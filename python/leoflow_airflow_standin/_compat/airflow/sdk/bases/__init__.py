@@ -1,0 +1,1 @@
+"""Classes to derive from."""
