@@ -1,4 +1,6 @@
-package main
+//go:build soak
+
+package soak
 
 import (
 	"context"

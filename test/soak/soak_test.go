@@ -1,45 +1,50 @@
-// Command soak runs a node for a long time while pods come and go, secrets rotate and are
+//go:build soak
+
+// Package soak runs a node for a long time while pods come and go, secrets rotate and are
 // withdrawn, and programs are killed, frozen and restarted, all at random. In the end
 // everything must be as it was in the beginning: descriptors, goroutines, mounts, memory,
 // and every volume right.
-package main
+package soak
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"testing"
 	"time"
 
-	"github.com/leoflow/secrets-csi/internal/cli"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/leoflow/secrets-csi/pkg/mount/mounttest"
 	"github.com/leoflow/secrets-csi/test/stack"
 )
 
-func main() { os.Exit(cli.ExitCode("soak", run)) }
+var (
+	length = flag.Duration("for", 30*time.Minute, "how `long` to go on")
+	seed   = flag.Uint64("seed", uint64(time.Now().UnixNano()), "what the `order` of events is drawn from")
+)
 
-func run(ctx context.Context) error {
-	bin := flag.String("bin", "bin", "the `directory` of the built binaries")
-	length := flag.Duration("for", 2*time.Minute, "how `long` to go on")
-	seed := flag.Uint64("seed", uint64(time.Now().UnixNano()), "what the `order` of events is drawn from")
+func TestMain(m *testing.M) {
 	flag.Parse()
-	absolute, err := filepath.Abs(*bin)
-	if err != nil {
-		return err
-	}
-	fmt.Printf("soaking for %v, --seed=%d\n", *length, *seed)
-	// The programs outlive ctx, so that what is mounted can be unmounted.
-	s, err := stack.Start(context.WithoutCancel(ctx), stack.Options{Bin: absolute, Connections: connections(1), Variables: "{}", Rules: rulesFor("*"),
+	os.Exit(mounttest.Run(m))
+}
+
+func TestNothingIsLeftOfALongLife(t *testing.T) {
+	bin, err := stack.Build(filepath.Join("..", ".."), "soak")
+	require.NoError(t, err)
+	fmt.Printf("soaking for %v, -seed=%d\n", *length, *seed)
+	// The programs outlive the test's context, so that what is mounted can be unmounted.
+	s, err := stack.Start(context.WithoutCancel(t.Context()), stack.Options{Bin: bin, Connections: connections(1), Variables: "{}", Rules: rulesFor("*"),
 		DriverArgs: []string{"--fetch-timeout=2s", "--offline-grace=30s"}, Profiles: true})
-	if err != nil {
-		return err
-	}
+	require.NoError(t, err)
 	n := &node{Stack: s, random: rand.New(rand.NewPCG(*seed, 0)), pods: map[string]stack.Pod{}, done: map[string]int{}, mark: 1}
-	err = n.soak(ctx, *length)
+	assert.NoError(t, n.soak(t.Context(), *length), "-seed=%d", *seed)
 	fmt.Println("done:", n.done)
-	return errors.Join(err, s.Close())
+	assert.NoError(t, s.Close())
 }
 
 // soak has three parts: in the first the driver is killed too; from then on one and the
