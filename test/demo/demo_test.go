@@ -85,7 +85,7 @@ func TestTheDemoTellsItsStoryAndLeavesNothing(t *testing.T) {
 }
 
 var (
-	figures = regexp.MustCompile(`[0-9.]+(ms|s)`)
+	figures = regexp.MustCompile(`[0-9.]+(ms|µs|s)`)
 	markup  = regexp.MustCompile(`<[^>]*>`)
 	unXML   = strings.NewReplacer("&apos;", "'", "&quot;", `"`, "&lt;", "<", "&gt;", ">", "&amp;", "&")
 )
