@@ -18,7 +18,7 @@ ATTACKTIME ?= 30s
 # A version whose volumes and agents are in running pods: `make fault` goes back to its driver.
 BEFORE ?= 5b5c203
 
-.PHONY: build demo test test-long airflow-test python-test bench wheels image release release-check image-test chart-test alert-test docs docs-test recording e2e-image kind-check kind-test executor-test fuzz fault attack soak sim lint vuln verify generate all-lanes clean help
+.PHONY: build demo test test-long airflow-test python-test bench wheels image release release-check image-test chart-test alert-test docs picture e2e-image kind-check kind-test published-test executor-test fuzz fault attack soak sim lint vuln verify generate all-lanes clean help
 
 build: ## build the three binaries into bin/
 	$(BUILD) -o bin/ ./cmd/...
@@ -48,8 +48,8 @@ test-long: export LEOFLOW_TEST_LONG = 1
 test-long: build ## run those tests at length that find more the longer they run
 	$(call RUN_TESTS,$$(go list -f '{{.ImportPath}} {{.TestImports}} {{.XTestImports}}' ./... | grep -F internal/testlong | cut -d ' ' -f 1))
 
-airflow-test: build ## let real Airflow judge what is delivered: 3.3, or with ALL=1 six versions from 2.10 on; needs root
-	$(RUN) ./test/airflow --bin bin $(if $(ALL),--all)
+airflow-test: ## let real Airflow judge what is delivered: 3.3, or with ALL=1 six versions from 2.10 on; needs root
+	go test -count=1 -tags airflow -v -timeout 0 ./test/airflow $(if $(ALL),-all)
 
 python-test: ## judge the Python packages by type checkers, every Python and hooks at real servers, with ALL=1 of three ages; needs root
 	$(RUN) ./test/python $(if $(ALL),--all)
@@ -60,17 +60,18 @@ bench: build ## measure against the budgets of the design, each beside its floor
 wheels: ## build the Python packages into dist/wheels
 	$(RUN) ./python/build --version '$(VERSION)'
 
-image: ## build the container images into dist/images, and list what is in them
-	cd images && go run . --tag '$(VERSION)' --revision '$(COMMIT)' --created "$$(git log -1 --format=%ct || echo 0)" --sbom
+PLATFORMS  ?= linux/amd64 linux/arm64
+REPOSITORY ?= leoflow/secrets-csi
+image: ## build the container images into dist/images, for PLATFORMS and under REPOSITORY
+	release/programs.sh dist/programs '$(VERSION)' '$(COMMIT)' $(PLATFORMS)
+	cd images && go run . --tag '$(VERSION)' --revision '$(COMMIT)' --created "$$(git log -1 --format=%ct || echo 0)" --repository '$(REPOSITORY)'
 
-# What was asked for; nothing, and it is the tag's version for all platforms.
-ASKED = $(if $(PLATFORMS),--platforms=$(PLATFORMS)) $(if $(SBOM),--sbom=$(SBOM)) $(if $(filter-out file,$(origin VERSION)),'$(VERSION)')
-
-release: ## build all that a version is handed out as into dist/release
-	go run ./release build $(ASKED)
+release: ## build all that the tag's version is handed out as into dist/release; SNAPSHOT=1 builds any commit, SBOM=false without lists
+	release/release.sh $(if $(SNAPSHOT),--snapshot) $(if $(filter false,$(SBOM)),--no-sbom)
+	go test -count=1 -tags release ./release
 
 release-check: ## build the commit twice, in two clones, and compare the checksums
-	go run ./release check $(ASKED)
+	release/check.sh $(if $(filter false,$(SBOM)),--no-sbom)
 
 image-test: ## test how the images are built
 	cd images && go vet ./... && go test ./...
@@ -79,15 +80,12 @@ chart-test: ## test what the chart renders and refuses
 	cd test/chart && go vet ./... && go test ./...
 
 docs: ## write the documents as a site into dist/site; a link that leads nowhere fails it
-	cd site && go run .
+	site/build.sh
 
-docs-test: ## test how the site is written
-	cd site && go vet ./... && go test -count=1 ./...
-
-recording: build ## make the picture of the demo that README shows
-	$(BUILD) -o bin/ ./test/demo
-	$(RUN) ./test/recording --title 'make demo' --out docs/images/demo.svg -- bin/demo --bin bin
-	rm bin/demo
+picture: build ## make the picture of what the demo prints
+	$(RUN) ./test/demo --bin bin >bin/demo.txt
+	$(call TOOL,freeze) freeze bin/demo.txt --language text --wrap 100 --font.family 'ui-monospace, monospace' \
+		--font.size 13 --background '#0f1716' --padding 20 --output docs/images/demo.svg
 
 # The images that a cluster runs, and the version of Kubernetes: 1.37, 1.36 or 1.35.
 KUBERNETES ?= 1.37
@@ -103,12 +101,17 @@ executor-test: kind-check e2e-image ## run a real Airflow with KubernetesExecuto
 	cd test/kind && airflow=$$(airflow/image/build.sh) && ./kind.sh --kubernetes '$(KUBERNETES)' --workers 0 --load '$(E2E_LOAD)',"$$airflow" -- \
 		go test -count=1 -v -timeout 20m ./airflow
 
+published-test: kind-check ## install the release of dist/release on kind, from a registry and signed with a throw-away key; needs root
+	cd test/kind && CRANE=$$(cd ../.. && $(call TOOL,crane) -n crane) COSIGN=$$(cd ../.. && $(call TOOL,cosign) -n cosign) \
+		./kind.sh --kubernetes '$(KUBERNETES)' --workers 1 -- go test -count=1 -v -timeout 30m ./published
+
 # What is missing is said before the images are built.
 kind-check:
 	@test/kind/kind.sh --kubernetes '$(KUBERNETES)' --check
 
 e2e-image:
-	cd images && go run . --platforms linux/$(ARCH) --repository localhost/leoflow/secrets-csi --tag test --out '$(E2E_IMAGES)'
+	release/programs.sh dist/e2e-programs test '$(COMMIT)' linux/$(ARCH)
+	cd images && go run . --programs ../dist/e2e-programs --repository localhost/leoflow/secrets-csi --tag test --out '$(E2E_IMAGES)'
 
 alert-test: ## test the chart's alerts by promtool's unit tests; needs promtool
 	promtool check rules charts/leoflow-secrets-csi/files/alerts.yaml
@@ -132,11 +135,11 @@ attack: ## have one tenant attack the others for ATTACKTIME (30s) each, and coun
 sim: build ## hold one core against thousands of nodes, and write docs/scale.md
 	$(RUN) ./test/sim --bin bin --update docs/scale.md
 
-soak: build ## let everything happen at random for SOAKTIME (30m), and look for leaks
-	$(RUN) ./test/soak --bin bin --for $(SOAKTIME)
+soak: ## let everything happen at random for SOAKTIME (30m), and look for leaks
+	go test -count=1 -tags soak -v -timeout 0 ./test/soak -for $(SOAKTIME)
 
 lint: ## check style and the arrows between packages
-	for module in . images site test/chart test/kind; do (cd $$module && $(call TOOL,lint) golangci-lint run); done
+	for module in . images test/chart test/kind; do (cd $$module && $(call TOOL,lint) golangci-lint run); done
 	cd api && $(call TOOL,buf) buf lint
 	$(call TOOL,actionlint) actionlint .github/workflows/*.yaml
 

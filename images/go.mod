@@ -3,7 +3,6 @@ module github.com/leoflow/secrets-csi/images
 go 1.26.0
 
 require (
-	github.com/CycloneDX/cyclonedx-go v0.12.0
 	github.com/google/go-containerregistry v0.22.1
 	github.com/leoflow/secrets-csi v0.0.0
 	github.com/stretchr/testify v1.12.1

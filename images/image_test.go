@@ -7,13 +7,16 @@ import (
 	"debug/elf"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"io"
 	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
+	"sync"
 	"testing"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -27,12 +30,27 @@ import (
 	"github.com/leoflow/secrets-csi/internal/cli"
 )
 
-// run builds the agent, which takes least time, into a directory of its own.
+// programs are those of this machine's platform, built once. All of them are images.
+var programs = sync.OnceValues(func() (string, error) {
+	directory, err := filepath.Abs("../bin/image-test")
+	if err != nil {
+		return "", err
+	}
+	output, err := exec.Command("../release/programs.sh", directory, "v1.2.3", "0e1a6ac", "linux/amd64").CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("%w: %s", err, output)
+	}
+	return directory, nil
+})
+
+// run builds the images into a directory of its own.
 func run(t *testing.T, flags ...string) (out string, code int, said string) {
 	t.Helper()
+	built, err := programs()
+	require.NoError(t, err)
 	out = t.TempDir()
 	var text bytes.Buffer
-	args := append([]string{"--only=agent", "--platforms=linux/amd64", "--tag=v1.2.3", "--revision=0e1a6ac", "--created=1700000000", "--out=" + out}, flags...)
+	args := append([]string{"--programs=" + built, "--tag=v1.2.3", "--revision=0e1a6ac", "--created=1700000000", "--out=" + out}, flags...)
 	code = program().Execute(t.Context(), args, cli.Streams{Out: &text, Err: &text})
 	return out, code, text.String()
 }
@@ -100,11 +118,11 @@ func assertStatic(t *testing.T, binary []byte) {
 }
 
 // The second build is of a copy elsewhere, with nothing compiled before.
-func TestSameSourceMakesTheSameImages(t *testing.T) {
-	first, code, said := run(t)
-	require.Equal(t, cli.OK, code, said)
+func TestSameSourceMakesTheSameProgramAndLicenses(t *testing.T) {
+	built, err := programs()
+	require.NoError(t, err)
 	elsewhere := t.TempDir()
-	for _, directory := range []string{"cmd", "internal", "pkg", "python"} {
+	for _, directory := range []string{"cmd", "internal", "pkg", "api", "python", "release"} {
 		require.NoError(t, os.CopyFS(filepath.Join(elsewhere, directory), os.DirFS(filepath.Join("..", directory))))
 	}
 	for _, name := range []string{"go.mod", "go.sum", "LICENSE"} {
@@ -113,10 +131,22 @@ func TestSameSourceMakesTheSameImages(t *testing.T) {
 		require.NoError(t, os.WriteFile(filepath.Join(elsewhere, name), content, 0o644))
 	}
 	t.Setenv("GOCACHE", t.TempDir())
-	second, code, said := run(t, "--source="+elsewhere)
-	require.Equal(t, cli.OK, code, said)
+	out := t.TempDir()
+	command := exec.CommandContext(t.Context(), filepath.Join(elsewhere, "release", "programs.sh"), out, "v1.2.3", "0e1a6ac", "linux/amd64")
+	command.Env = append(os.Environ(), "LEOFLOW_PROGRAMS=agent") // which takes least time
+	said, err := command.CombinedOutput()
+	require.NoError(t, err, string(said))
+	for _, name := range []string{"agent-linux-amd64", "agent-linux-amd64.licenses"} {
+		assert.True(t, bytes.Equal(read(t, filepath.Join(built, name)), read(t, filepath.Join(out, name))), name)
+	}
+}
 
-	for _, name := range []string{"agent-linux-amd64.tar", "agent.oci.tar"} {
+func TestSameProgramsMakeTheSameImages(t *testing.T) {
+	first, code, said := run(t)
+	require.Equal(t, cli.OK, code, said)
+	second, code, said := run(t)
+	require.Equal(t, cli.OK, code, said)
+	for _, name := range []string{"driver-linux-amd64.tar", "agent.oci.tar", "digests.txt"} {
 		assert.True(t, bytes.Equal(read(t, filepath.Join(first, name)), read(t, filepath.Join(second, name))), name)
 	}
 }
@@ -129,7 +159,17 @@ func read(t *testing.T, path string) []byte {
 }
 
 func TestLayoutHoldsEveryPlatform(t *testing.T) {
-	out, code, said := run(t, "--platforms=linux/amd64,linux/arm64", "--repository=registry.example.com/leoflow")
+	built := t.TempDir()
+	for _, name := range []string{"driver", "agent", "core"} {
+		for _, platform := range []string{"amd64", "arm64"} {
+			require.NoError(t, os.WriteFile(filepath.Join(built, name+"-linux-"+platform), []byte(name+platform), 0o755))
+			require.NoError(t, os.WriteFile(filepath.Join(built, name+"-linux-"+platform+".licenses"), nil, 0o644))
+		}
+	}
+	for _, name := range []string{"LICENSE", "leoflow_runtime-1.whl"} {
+		require.NoError(t, os.WriteFile(filepath.Join(built, name), nil, 0o644))
+	}
+	out, code, said := run(t, "--programs="+built, "--repository=registry.example.com/leoflow")
 	require.Equal(t, cli.OK, code, said)
 	unpacked := filepath.Join(t.TempDir(), "layout")
 	unpack(t, filepath.Join(out, "agent.oci.tar"), unpacked)
@@ -139,8 +179,8 @@ func TestLayoutHoldsEveryPlatform(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, manifest.Manifests, 1)
 	assert.Equal(t, "registry.example.com/leoflow/agent:v1.2.3", manifest.Manifests[0].Annotations["io.containerd.image.name"])
-	assert.Equal(t, "registry.example.com/leoflow/agent:v1.2.3@"+manifest.Manifests[0].Digest.String()+"\n",
-		string(read(t, filepath.Join(out, digestsFile))))
+	assert.Contains(t, string(read(t, filepath.Join(out, "digests.txt"))),
+		"registry.example.com/leoflow/agent:v1.2.3@"+manifest.Manifests[0].Digest.String()+"\n")
 	index, err := top.ImageIndex(manifest.Manifests[0].Digest)
 	require.NoError(t, err)
 	platforms, err := index.IndexManifest()
@@ -193,8 +233,7 @@ func unpack(t *testing.T, archive, directory string) {
 
 // Without these the driver could not ask the clouds.
 func TestRootsKnowTheClouds(t *testing.T) {
-	rest, err := roots()
-	require.NoError(t, err)
+	rest := roots()
 	var names []string
 	for block := (*pem.Block)(nil); ; {
 		if block, rest = pem.Decode(rest); block == nil {
@@ -213,7 +252,7 @@ func TestRootsKnowTheClouds(t *testing.T) {
 func TestDriverImage(t *testing.T) {
 	driver := recipes()[0]
 	image, err := assemble(options{tag: "v1.2.3"}, driver, v1.Platform{OS: "linux", Architecture: "amd64"}, []file{
-		{rootsPath, 0o644, []byte("certificates")}, {driver.binary(), 0o755, []byte("program")},
+		{rootsPath, 0o644, []byte("certificates")}, {"/driver", 0o755, []byte("program")},
 	})
 	require.NoError(t, err)
 	files, headers := contents(t, image)
@@ -227,13 +266,33 @@ func TestDriverImage(t *testing.T) {
 
 func TestImageAboveItsBudgetFails(t *testing.T) {
 	agent := recipes()[1]
-	platform := v1.Platform{OS: "linux", Architecture: "amd64"}
-	image, err := assemble(options{tag: "v1.2.3"}, agent, platform, []file{{agent.binary(), 0o755, bytes.Repeat([]byte("x"), 4_000_000)}})
-	require.NoError(t, err)
 	var line string
-	err = measure(options{report: func(text string) { line = text }}, agent, platform, image)
+	o := options{report: func(text string) { line = text }}
+	platform := v1.Platform{OS: "linux", Architecture: "amd64"}
+	assert.NoError(t, agent.measure(o, platform, []file{{"/agent", 0o755, make([]byte, 4_000_000)}}))
+	err := agent.measure(o, platform, []file{{"/agent", 0o755, make([]byte, 4_000_000)}, {"/licenses/LICENSE", 0o644, []byte("x")}})
 	assert.EqualError(t, err, "agent for linux/amd64 has 4.00 MB uncompressed; its budget is 4.00 MB")
-	assert.Contains(t, line, " over ")
+	assert.Equal(t, err.Error(), line)
+}
+
+func TestWithoutProgramsThereIsNoImage(t *testing.T) {
+	_, code, said := run(t, "--programs="+t.TempDir())
+	assert.Equal(t, cli.Failure, code)
+	assert.Contains(t, said, "there is no program driver in ")
+}
+
+func TestEveryProgramMayBeHandedOn(t *testing.T) {
+	built, err := programs()
+	require.NoError(t, err)
+	for _, r := range recipes() {
+		text := string(read(t, filepath.Join(built, r.name+"-linux-amd64.licenses")))
+		assert.Contains(t, text, "Redistribution and use in source and binary forms")
+		headings := regexp.MustCompile(`(?m)^== .*`).FindAllString(text, -1)
+		assert.Len(t, slices.Compact(slices.Sorted(slices.Values(headings))), len(headings), "each license is there once")
+	}
+	driver := string(read(t, filepath.Join(built, "driver-linux-amd64.licenses")))
+	assert.Contains(t, driver, "== github.com/aws/aws-sdk-go-v2 ", "the notice of a module above the package's directory")
+	assert.Contains(t, driver, "NOTICE.txt\n")
 }
 
 // Docker's users get the layout of the recipes.
@@ -244,11 +303,14 @@ func TestDockerfileFollowsTheRecipes(t *testing.T) {
 		if r.roots {
 			target += "COPY --from=build /etc/ssl/certs/ca-certificates.crt " + rootsPath + "\n"
 		}
-		target += "COPY --from=build /out/" + r.name + " " + r.binary() + "\n" +
-			"USER " + r.user + "\n" +
-			`ENTRYPOINT ["` + r.binary() + `"]` + "\n"
+		target += "COPY --from=build /out/" + r.name + " /" + r.name + "\n"
+		if r.python {
+			target += "COPY --from=build /out/leoflow_runtime-*.whl /leoflow_runtime.whl\n"
+		}
+		target += "USER " + r.user + "\n" +
+			`ENTRYPOINT ["/` + r.name + `"]` + "\n"
 		assert.Contains(t, dockerfile, target)
 	}
-	assert.Contains(t, dockerfile, versionVariable+"=$TAG")
-	assert.Contains(t, dockerfile, commitVariable+"=$COMMIT")
+	assert.Contains(t, dockerfile, "/internal/version.Version=$TAG")
+	assert.Contains(t, dockerfile, "/internal/version.Commit=$COMMIT")
 }

@@ -26,7 +26,7 @@ func program() cli.Program {
 	return cli.Program{
 		Name:     "driver",
 		Summary:  "driver delivers Airflow connections and variables to pods as files.",
-		Commands: []cli.Command{doctorCommand()},
+		Commands: []cli.Command{doctorCommand(), awaitRolloutCommand(), checkUnusedCommand()},
 		Main: &cli.Command{
 			Name:    "driver",
 			Summary: "driver delivers Airflow connections and variables to pods as files.",

@@ -36,6 +36,9 @@ func (e ending) reportOf(t task, health report.Health) report.Report {
 	if notified := t.begun.NotifiedAt; made.Rotated() && !notified.IsZero() {
 		made.Lag = time.Since(notified)
 	}
+	if made.Rotated() {
+		made.SubPaths = subPathContainers(t.spec.TargetPath)
+	}
 	made.Conclude()
 	return made
 }

@@ -1,9 +1,13 @@
 package report
 
 import (
+	"log/slog"
 	"maps"
+	"strconv"
+	"strings"
 	"sync"
 
+	"github.com/leoflow/secrets-csi/internal/logkey"
 	"github.com/leoflow/secrets-csi/pkg/mount/layout"
 )
 
@@ -33,6 +37,7 @@ const (
 	EventKeyStoredInCore     EventReason = "KeyStoredInCore"
 	EventCredentialIgnored   EventReason = "CredentialIgnored"
 	EventReadAsMeant         EventReason = "ReadAsMeant"
+	EventSubPathNotRotated   EventReason = "SubPathNotRotated"
 )
 
 // Events is what the pod of one volume was told. It is safe for concurrent use.
@@ -121,4 +126,20 @@ func (r Report) recordWithdrawn(recorder Recorder) {
 		short, _ := Describe(r.Volume, left)
 		recorder.Record(r.Volume, EventEntryWithdrawn, "withdrawn: "+short)
 	}
+}
+
+// recordSubPaths tells of containers that this rotation did not reach, at each one: what they see
+// is older each time.
+func (r Report) recordSubPaths(log *slog.Logger, recorder Recorder) {
+	if len(r.SubPaths) == 0 {
+		return
+	}
+	names := make([]string, len(r.SubPaths))
+	for i, name := range r.SubPaths {
+		names[i] = strconv.Quote(name)
+	}
+	text := "mounted by subPath in container " + strings.Join(names, ", ") + ", where this rotation did not arrive: " +
+		"a directory is empty there now, a file has its old value; mount the volume whole"
+	recorder.Record(r.Volume, EventSubPathNotRotated, text)
+	log.With(r.Volume.LogAttrs()...).Warn("a rotation did not reach a subPath", logkey.Notice, text)
 }

@@ -35,6 +35,7 @@ func (r Report) Send(to Readers, events *Events, said *Said) {
 	}
 	if r.Failure == nil {
 		r.recordWithdrawn(to.Recorder)
+		r.recordSubPaths(to.Log, to.Recorder)
 		r.notices(to.Log, to.Recorder, said)
 	}
 	r.log(to.Log, news)

@@ -40,6 +40,9 @@ type Report struct {
 	// Pending are the entries that were taken away and could not leave, and why not.
 	Pending Pending
 
+	// SubPaths are the containers that mount a part of the volume, which a rotation does not reach.
+	SubPaths []string
+
 	// Took is how long the delivery took, and Lag the time from the notice of a change to
 	// the swap that shows it; 0 without a notice.
 	Took, Lag time.Duration

@@ -1,4 +1,8 @@
-package main
+// Package airflow lets real versions of Airflow judge what the real core, driver and
+// agent deliver. Truth is what a version's own import makes of a file; against it stands
+// what the same version makes of our delivery of the same file, field by field. It needs
+// root, a Python from 3.11 to 3.12, and a package index.
+package airflow
 
 import (
 	"os"

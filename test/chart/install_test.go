@@ -25,7 +25,7 @@ func TestDocumentedValuesAreAccepted(t *testing.T) {
 			objects++
 			continue
 		}
-		files := mustRender(t, newest, readValues(t, block[1]))
+		files := mustRender(t, cluster{kubernetes: newest.kubernetes, namespace: "leoflow"}, readValues(t, block[1]))
 		assert.NotEmpty(t, manifests(files))
 		values++
 	}

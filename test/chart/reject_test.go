@@ -64,7 +64,12 @@ func TestWrongValuesAreRejected(t *testing.T) {
 		"referenceCore.rules[0].namespaces={a}":                   "at '/referenceCore/rules/0'",
 		"referenceCore.rules[0].tenants={a},referenceCore.rules[0].dags={b},referenceCore.rules[0].variables={c}": "referenceCore.rules[0]: is for task instances, whom core knows by tokens; it needs referenceCore.jwtKeySecretName",
 		"referenceCore.connections.warehouse=5": "at '/referenceCore/connections/warehouse': got number, want string or object",
-		"test.connections=,test.variables=":     "test: name connections or variables for 'helm test' to ask for",
+		"test.connections=other":                `test.connections: no rule of referenceCore.rules lets service account secrets/default, which 'helm test' runs as, read "other"; add such a rule, or name in test.connections what one lets it read, "" for nothing`,
+		"test.variables=leoflow_trial\\, other": `test.variables: no rule of referenceCore.rules lets service account secrets/default, which 'helm test' runs as, read "other"`,
+		"referenceCore.rules[0].namespaces={airflow},referenceCore.rules[0].serviceAccounts={*},referenceCore.rules[0].connections={*}": `test.connections: no rule of referenceCore.rules`,
+		"referenceCore.rules[0].namespaces={*},referenceCore.rules[0].serviceAccounts={defaul},referenceCore.rules[0].connections={*}":  `test.connections: no rule of referenceCore.rules`,
+		"referenceCore.connections.leoflow_trial=null": `test.connections: "leoflow_trial" is not in referenceCore.connections; name one that is`,
+		"hooks.rolout=false":                           "at '/hooks': additional properties 'rolout' not allowed",
 	} {
 		t.Run(set, func(t *testing.T) {
 			values := map[string]any{}
@@ -101,6 +106,7 @@ image: {tag: null, pullSecrets: null}
 monitoring: {labels: null}
 networkPolicy: {driverEgress: null}
 referenceCore: {connections: null, variables: null, resources: null}
+test: {connections: null, variables: null}
 `))
 	entries := find[*corev1.Secret](t, files, "Secret", "-entries").Data
 	assert.Equal(t, "{}", string(entries["connections.json"]), "which core reads as none")

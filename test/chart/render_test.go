@@ -25,8 +25,8 @@ const directory = "../../charts/leoflow-secrets-csi"
 // cluster is what a release is rendered for.
 type cluster struct {
 	kubernetes string
-	// release is the name of it, "leoflow" where empty.
-	release string
+	// release is the name of it, "leoflow" where empty; namespace where it is, "secrets".
+	release, namespace string
 	// apis are group versions beyond Kubernetes' own.
 	apis []string
 	// objects are there before.
@@ -42,8 +42,7 @@ func load(t *testing.T) *chart.Chart {
 	return loaded
 }
 
-// render does what helm install does before it speaks to the cluster. The namespace is
-// called secrets.
+// render does what helm install does before it speaks to the cluster.
 func render(t *testing.T, c cluster, values map[string]any) (files map[string]string, err error) {
 	t.Helper()
 	version, err := chartutil.ParseKubeVersion(c.kubernetes)
@@ -52,7 +51,7 @@ func render(t *testing.T, c cluster, values map[string]any) (files map[string]st
 	capabilities.KubeVersion = *version
 	capabilities.APIVersions = append(slices.Clone(capabilities.APIVersions), c.apis...)
 	loaded := load(t)
-	release := chartutil.ReleaseOptions{Name: cmp.Or(c.release, "leoflow"), Namespace: "secrets", Revision: 1, IsInstall: true}
+	release := chartutil.ReleaseOptions{Name: cmp.Or(c.release, "leoflow"), Namespace: cmp.Or(c.namespace, "secrets"), Revision: 1, IsInstall: true}
 	all, err := chartutil.ToRenderValues(loaded, values, release, capabilities)
 	if err != nil {
 		return nil, err

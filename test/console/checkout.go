@@ -16,34 +16,28 @@ const Programs = "test/console/bin"
 // notChecked are the directories that a fresh checkout has not.
 var notChecked = []string{".git", ".cache", "bin", "dist"}
 
-// Checkout copies the checkout at root to dir, without what was built in it: documents are
-// tried as if they were read there.
-func Checkout(root, dir string) error {
-	return walk(root, func(path string, entry fs.DirEntry) error {
-		to := filepath.Join(dir, path)
-		if entry.IsDir() {
-			return os.MkdirAll(to, 0o755)
-		}
-		content, err := os.ReadFile(filepath.Join(root, path))
-		if err != nil {
-			return err
-		}
-		info, err := entry.Info()
-		if err != nil {
-			return err
-		}
-		return os.WriteFile(to, content, info.Mode().Perm())
-	})
+// fresh is a checkout without what was built in it: documents are tried as if they were read there.
+type fresh struct{ fs.FS }
+
+// ReadDir implements fs.ReadDirFS. In a worktree .git is a file.
+func (f fresh) ReadDir(name string) ([]fs.DirEntry, error) {
+	entries, err := fs.ReadDir(f.FS, name)
+	return slices.DeleteFunc(entries, func(e fs.DirEntry) bool {
+		return name == "." && slices.Contains(notChecked, e.Name()) || !e.IsDir() && !e.Type().IsRegular()
+	}), err
 }
+
+// Checkout copies the checkout at root to dir.
+func Checkout(root, dir string) error { return os.CopyFS(dir, fresh{os.DirFS(root)}) }
 
 // Documents are the texts of all documents of the checkout at root, by their paths there.
 func Documents(root string) (map[string]string, error) {
-	found := map[string]string{}
-	return found, walk(root, func(path string, entry fs.DirEntry) error {
-		if entry.IsDir() || filepath.Ext(path) != ".md" || strings.Contains(path, "testdata") {
-			return nil
+	found, tree := map[string]string{}, fresh{os.DirFS(root)}
+	return found, fs.WalkDir(tree, ".", func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || filepath.Ext(path) != ".md" || strings.Contains(path, "testdata") {
+			return err
 		}
-		text, err := os.ReadFile(filepath.Join(root, path))
+		text, err := fs.ReadFile(tree, path)
 		found[path] = string(text)
 		return err
 	})
@@ -70,25 +64,3 @@ func Commanding(root string) (all []Document, err error) {
 // tellNobody are documents of what was decided or changed, and of the suite that would have
 // to run itself.
 var tellNobody = []string{"CHANGELOG.md", "docs/adr/", "test/kind/README.md"}
-
-// walk goes through directories and regular files, by their paths below root.
-func walk(root string, visit func(path string, entry fs.DirEntry) error) error {
-	return filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		relative, err := filepath.Rel(root, path)
-		if err != nil {
-			return err
-		}
-		switch {
-		case slices.Contains(notChecked, relative) && entry.IsDir():
-			return fs.SkipDir
-		case slices.Contains(notChecked, relative): // .git is a file in a worktree of git
-			return nil
-		case !entry.IsDir() && !entry.Type().IsRegular():
-			return nil
-		}
-		return visit(relative, entry)
-	})
-}

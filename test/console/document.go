@@ -50,27 +50,6 @@ func (d Document) Uses(words ...string) bool {
 // NeedsCluster tells whether the document can only be followed where there is a cluster.
 func (d Document) NeedsCluster() bool { return d.Uses("kubectl", "helm") }
 
-// Section is a document with the steps below one heading of the text, and no others.
-func Section(path, text, heading string) (Document, error) {
-	lines := strings.Split(text, "\n")
-	level := strings.Repeat("#", len(heading)-len(strings.TrimLeft(heading, "#")))
-	inside, found, fenced := false, false, false
-	for i, line := range lines {
-		fenced = fenced != strings.HasPrefix(line, "```")
-		if !fenced && strings.HasPrefix(line, "#") && len(line)-len(strings.TrimLeft(line, "#")) <= len(level) {
-			inside = line == heading
-			found = found || inside
-		}
-		if !inside {
-			lines[i] = "" // and so lines keep their numbers
-		}
-	}
-	if !found {
-		return Document{}, fmt.Errorf("%s has no heading %q", path, heading)
-	}
-	return Parse(path, strings.Join(lines, "\n"))
-}
-
 // Parse reads a document. The error names every line that does not follow the rules.
 func Parse(path, text string) (Document, error) {
 	document := Document{Path: path}

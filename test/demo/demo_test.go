@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -68,6 +69,7 @@ func TestTheDemoTellsItsStoryAndLeavesNothing(t *testing.T) {
 			err = command.Wait()
 			if row.ends {
 				require.NoError(t, err, errs.String())
+				assertPictured(t, story.String())
 				assert.Contains(t, story.String(), "Generation 2 stood in the volume")
 				assert.Contains(t, story.String(), `"entry":"payroll","decision":"denied"`)
 				assert.NotContains(t, story.String(), firstPassword)
@@ -80,4 +82,34 @@ func TestTheDemoTellsItsStoryAndLeavesNothing(t *testing.T) {
 			assert.Empty(t, left)
 		})
 	}
+}
+
+var (
+	figures = regexp.MustCompile(`[0-9.]+(ms|µs|s)`)
+	markup  = regexp.MustCompile(`<[^>]*>`)
+	unXML   = strings.NewReplacer("&apos;", "'", "&quot;", `"`, "&lt;", "<", "&gt;", ">", "&amp;", "&")
+)
+
+// assertPictured holds the picture of the documents to what the demo tells now, but for its
+// figures. The picture breaks lines that are too long for it.
+func assertPictured(t *testing.T, story string) {
+	t.Helper()
+	if _, err := exec.LookPath("python3"); err != nil {
+		return // the demo shows another program then
+	}
+	picture, err := os.ReadFile(filepath.Join("..", "..", "docs", "images", "demo.svg"))
+	require.NoError(t, err)
+	alike := func(text string) string {
+		return figures.ReplaceAllString(strings.Join(strings.Fields(text), ""), "…")
+	}
+	shown := alike(unXML.Replace(markup.ReplaceAllString(string(picture), "")))
+	chapters := 0
+	for line := range strings.Lines(story) {
+		chapter, _, _ := strings.Cut(line, " (rw,") // the kernel's options follow
+		if strings.HasPrefix(chapter, "▸ ") {
+			chapters++
+			assert.Contains(t, shown, alike(chapter), "the picture is of another demo: make picture")
+		}
+	}
+	assert.Greater(t, chapters, 8)
 }

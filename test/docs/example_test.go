@@ -15,8 +15,12 @@ import (
 
 // exampleElsewhere are the examples that do not run on this machine, each with the reason.
 var exampleElsewhere = map[string]string{
-	"agent install /leoflow": "it is for an init container; README's quick start runs it in one",
-	"kubectl -n leoflow exec ds/leoflow-driver -- /driver doctor": "it needs a cluster; docs/runbook.md has it, and test/kind/manual runs that",
+	"agent install /leoflow":          "it is for an init container; README's quick start runs it in one",
+	"agent install --python /leoflow": "it is for an init container; cmd/agent tests it",
+	"agent exec --airflow-backend --python -- airflow tasks run my_dag my_task": "it wants the wheel beside the agent, as its image has it; cmd/agent tests it so",
+	"kubectl -n leoflow exec ds/leoflow-driver -- /driver doctor":               "it needs a cluster; docs/runbook.md has it, and test/kind/manual runs that",
+	"driver await-rollout --namespace=leoflow --daemonset=leoflow-driver":       asInChart,
+	"driver check-unused --kubeconfig=$HOME/.kube/config":                       "it needs a cluster; test/kind/manual uninstalls the chart, which runs it",
 	"driver doctor --json": "it is for the driver's own container; test/e2e and test/kind/suite run it",
 	`kubectl create secret generic task-token --from-literal=token="$(core token --jwt-key-file jwt.key --tenant acme --dag billing)"`:                                                                          "it needs a cluster; test/kind/suite makes such a Secret",
 	"driver --node-id=$(NODE_NAME) --core-address=core.leoflow:9443 --core-ca=/etc/leoflow/ca.crt --registration-dir=/registration --kubelet-endpoint=/var/lib/kubelet/plugins/secrets.csi.leoflow.io/csi.sock": asInChart,

@@ -22,7 +22,7 @@ import (
 //	…
 //	```
 //	<!-- end of help -->
-var helpBlock = regexp.MustCompile("(?s)<!-- help: ([a-z ]+) -->\n.*?<!-- end of help -->")
+var helpBlock = regexp.MustCompile("(?s)<!-- help: ([a-z -]+) -->\n.*?<!-- end of help -->")
 
 // TestEveryCommandIsDocumentedAsItPrintsItself compares, and writes with -update.
 func TestEveryCommandIsDocumentedAsItPrintsItself(t *testing.T) {

@@ -18,7 +18,7 @@ var foreign = map[string][]string{
 	"docker":            {"--env-file"},
 	"git":               {"--sign", "--annotate"},
 	"kubectl":           {"--from-file", "--from-literal"},
-	"helm":              {"--set", "--values", "--namespace", "--logs", "--api-versions", "--reuse-values", "--reset-then-reuse-values"},
+	"helm":              {"--set", "--values", "--namespace", "--logs", "--api-versions", "--reuse-values", "--reset-then-reuse-values", "--no-hooks", "--timeout"},
 	"a Dockerfile":      {"--from"},
 	"uv":                {"--override"},
 	"test/kind/kind.sh": {"--check", "--load", "--workers"},

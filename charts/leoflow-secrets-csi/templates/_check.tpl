@@ -58,10 +58,53 @@ what to do; all that are wrong are told at once.
 {{- if eq (include "leoflow.fullVolumes" .) "0" -}}
 {{- $wrong = append $wrong (printf "driver.resources.limits.memory: %v holds no volume of driver.volumeSize, %v, beside what fetching it takes; raise it to 256Mi for 16Mi, or lower driver.volumeSize" .Values.driver.resources.limits.memory .Values.driver.volumeSize) -}}
 {{- end -}}
-{{- if not (or .Values.test.connections .Values.test.variables) -}}
-{{- $wrong = append $wrong "test: name connections or variables for 'helm test' to ask for" -}}
+{{- if not $core.address -}}
+{{- $wrong = concat $wrong (include "leoflow.checkTest" . | fromJsonArray) -}}
 {{- end -}}
 {{- if $wrong -}}
 {{- fail (printf "\n\n%s\n" (join "\n" $wrong)) -}}
+{{- end -}}
+{{- end -}}
+
+{{/*
+What the pod of `helm test` asks for and cannot be given by the reference core, as a list in
+JSON. Helm merges maps and replaces lists, so that values with rules of their own still have
+the test of the defaults. Entries that may be absent, and those of other sources, are let go.
+*/}}
+{{- define "leoflow.checkTest" -}}
+{{- $wrong := list -}}
+{{- $reference := .Values.referenceCore -}}
+{{- range $kind := list "connections" "variables" -}}
+{{- range $id := regexSplit "[,\\s]+" (index $.Values.test $kind | default "") -1 -}}
+{{- if not (or (empty $id) (eq $id "*") (hasSuffix "?" $id) (contains "@" $id)) -}}
+{{- $allowed := false -}}
+{{- range $rule := $reference.rules -}}
+{{- $subject := and (include "leoflow.matches" (list $rule.namespaces $.Release.Namespace)) (include "leoflow.matches" (list $rule.serviceAccounts "default")) -}}
+{{- if and $subject (include "leoflow.matches" (list (index $rule $kind) $id)) -}}
+{{- $allowed = true -}}
+{{- end -}}
+{{- end -}}
+{{- if not $allowed -}}
+{{- $wrong = append $wrong (printf "test.%s: no rule of referenceCore.rules lets service account %s/default, which 'helm test' runs as, read %q; add such a rule, or name in test.%s what one lets it read, \"\" for nothing" $kind $.Release.Namespace $id $kind) -}}
+{{- else if not (or $reference.secretName (hasKey (index $reference $kind | default dict) $id)) -}}
+{{- $wrong = append $wrong (printf "test.%s: %q is not in referenceCore.%s; name one that is" $kind $id $kind) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- $wrong | toJson -}}
+{{- end -}}
+
+{{/* Whether any of the patterns matches the text, as core's rules do: "*" is any text. */}}
+{{- define "leoflow.matches" -}}
+{{- $text := index . 1 -}}
+{{- range index . 0 -}}
+{{- $literal := list -}}
+{{- range splitList "*" . -}}
+{{- $literal = append $literal (regexQuoteMeta .) -}}
+{{- end -}}
+{{- if regexMatch (printf "^(?s:%s)$" (join ".*" $literal)) $text -}}
+yes
+{{- end -}}
 {{- end -}}
 {{- end -}}

@@ -68,6 +68,26 @@ func TestRotationReachesFileAndProgram(t *testing.T) {
 	}
 }
 
+// Kubelet binds a subPath when the container starts, and never again.
+func TestRotationTellsOfASubPathThatItDoesNotReach(t *testing.T) {
+	s := begin(t)
+	pod := task("parts", attributes{"connections": "rotating", "variables": "rotating"}, stays)
+	main := &pod.Spec.Containers[0]
+	for path, at := range map[string]string{"airflow": "/directory", "variables/rotating": "/file"} {
+		main.VolumeMounts = append(main.VolumeMounts, corev1.VolumeMount{Name: "leoflow", MountPath: at, SubPath: path, ReadOnly: true})
+	}
+	s.Run(pod, await.IsReady)
+	assert.Contains(t, s.Exec("parts", "ls", "/directory"), "connections.json")
+	before := s.Exec("parts", "sha256sum", "/file")
+
+	variable, _ := s.rotate()
+	s.awaitVariable("parts", variable)
+	message := s.event("parts", `mounted by subPath in container "main"`, "mount the volume whole")
+	t.Log(message)
+	assert.Empty(t, s.Exec("parts", "ls", "/directory"), "as docs/events.md says")
+	assert.Equal(t, before, s.Exec("parts", "sha256sum", "/file"))
+}
+
 // withMemory gives the pod a place for what it has seen, which is on no disk.
 func withMemory(pod *corev1.Pod) *corev1.Pod {
 	pod.Spec.Volumes = append(pod.Spec.Volumes, corev1.Volume{
