@@ -3,6 +3,8 @@ package main
 import (
 	"flag"
 	"fmt"
+	"log/slog"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -23,13 +25,14 @@ const (
 type authFlags struct {
 	ways, jwtKeyFile, kubeconfig, audience string
 	nodeServiceAccounts                    string
-	remember                               time.Duration
+	remember, longestLife                  time.Duration
 }
 
 func (f *authFlags) bind(flags *flag.FlagSet) {
 	flags.StringVar(&f.ways, "auth", byJWT, "the `ways` in which callers are known: jwt, tokenreview or jwt,tokenreview")
 	flags.StringVar(&f.jwtKeyFile, "jwt-key-file", "", "the `file` with the key of per-task-instance tokens, at least 32 bytes")
-	flags.StringVar(&f.kubeconfig, "kubeconfig", "", "the `file` that leads to the Kubernetes that reviews tokens; without it core's own pod does")
+	flags.DurationVar(&f.longestLife, "max-token-ttl", auth.LongestLife, "how long a per-task-instance token may live at most")
+	flags.StringVar(&f.kubeconfig, "kubeconfig", "", "comma-separated `files` that lead to the clusters whose pods may call; in-cluster, or no file, is that of core's own pod")
 	flags.StringVar(&f.audience, "audience", auth.PodAudience, "the `audience` that service-account tokens must have")
 	flags.DurationVar(&f.remember, "token-review-ttl", 10*time.Second, "how long a token that Kubernetes accepted is not reviewed again; 0 reviews it each time")
 	flags.StringVar(&f.nodeServiceAccounts, "node-service-accounts", "", "comma-separated `accounts`, each NAMESPACE/NAME, that may watch by their tokens; with --auth=tokenreview")
@@ -43,7 +46,7 @@ func (f authFlags) fill(config *coreserver.Config) (err error) {
 		case byJWT:
 			tokens, err = f.tokens()
 		case byTokenReview:
-			pods, err = f.pods()
+			pods, err = f.pods(config.Log)
 		default:
 			err = cli.Usagef("--auth=%s: want jwt, tokenreview or jwt,tokenreview", f.ways)
 		}
@@ -76,29 +79,53 @@ func (f authFlags) tokens() (*auth.Tokens, error) {
 	if err != nil {
 		return nil, err
 	}
-	tokens, err := auth.NewTokens(key, time.Now)
+	if f.longestLife <= 0 {
+		return nil, cli.Usagef("--max-token-ttl=%s: want more than 0", f.longestLife)
+	}
+	tokens, err := auth.NewTokens(key, f.longestLife, time.Now)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", keyOrigin(f.jwtKeyFile, jwtKeyEnv), err)
 	}
 	return tokens, nil
 }
 
-func (f authFlags) pods() (*auth.Pods, error) {
+func (f authFlags) pods(log *slog.Logger) (*auth.Pods, error) {
 	switch {
 	case f.audience == "":
 		return nil, cli.Usagef("no audience; give --audience, or tokens meant for others would be good here")
 	case f.remember < 0:
 		return nil, cli.Usagef("--token-review-ttl=%s: want 0 or more", f.remember)
 	}
-	config, err := kube.Config(f.kubeconfig)
+	config := auth.PodsConfig{Audience: f.audience, Remember: f.remember, Log: log}
+	for file := range strings.SplitSeq(f.kubeconfig, ",") {
+		cluster, err := clusterOf(strings.TrimSpace(file))
+		if err != nil {
+			return nil, fmt.Errorf("--auth=%s: %w", f.ways, err)
+		}
+		config.Clusters = append(config.Clusters, cluster)
+	}
+	return auth.NewPods(config), nil
+}
+
+// inCluster stands for no kubeconfig file among others.
+const inCluster = "in-cluster"
+
+// clusterOf names a cluster by its file.
+func clusterOf(kubeconfig string) (auth.Cluster, error) {
+	name := strings.TrimSuffix(filepath.Base(kubeconfig), filepath.Ext(kubeconfig))
+	if kubeconfig == "" || kubeconfig == inCluster {
+		kubeconfig, name = "", inCluster
+	}
+	config, err := kube.Config(kubeconfig)
 	if err != nil {
-		return nil, fmt.Errorf("--auth=%s: %w", f.ways, err)
+		return auth.Cluster{}, err
 	}
 	reviews, err := kube.NewTokenReviews(config)
 	if err != nil {
-		return nil, fmt.Errorf("--auth=%s: %w", f.ways, err)
+		return auth.Cluster{}, err
 	}
-	return auth.NewPods(reviews, f.audience, f.remember), nil
+	keys, err := kube.NewIssuerKeys(config)
+	return auth.Cluster{Name: name, Reviewer: reviews, Keys: keys}, err
 }
 
 func (f authFlags) nodes(knowsPods bool) ([]rule.Subject, error) {

@@ -84,8 +84,8 @@ func checked(files *store.Store, shown preview, problems []previewNotice, grades
 		fmt.Fprintln(&text, problem)
 	}
 	for _, notice := range shown.notices {
-		if notice.Code == codeLoss {
-			fmt.Fprintf(&text, "%s (%s)\n", notice, codeLoss)
+		if notice.Code == codeLoss || notice.Code == codeOldSeal {
+			fmt.Fprintf(&text, "%s (%s)\n", notice, notice.Code)
 		}
 	}
 	if len(problems) == 0 {

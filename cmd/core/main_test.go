@@ -3,7 +3,6 @@ package main
 import (
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -45,8 +44,8 @@ func setUp(env *testscript.Env) error {
 	env.Defer(kubernetes.Close)
 	env.Values[kubernetesValue{}] = kubernetes
 	files["kubeconfig"] = kubernetes.Kubeconfig()
-	files["jwt.key"] = []byte("n33dle-jwt-key-n33dle-jwt-key-00\n")
-	files["seal.key"] = []byte(strings.Repeat("ab", 32) + "\n")
+	files["jwt.key"] = []byte("n33dle-jwt-key-0a1B2c3D4e5F6g7H8i9J\n")
+	files["seal.key"] = []byte("000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f" + "\n")
 	for name, content := range files {
 		if err := os.WriteFile(filepath.Join(env.WorkDir, name), content, 0o600); err != nil {
 			return err

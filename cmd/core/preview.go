@@ -55,6 +55,9 @@ func (p *preview) add(e store.Entry) {
 	for _, loss := range e.Losses {
 		p.notice(e.Name, codeLoss, loss)
 	}
+	if e.HasOldSeal() {
+		p.notice(e.Name, codeOldSeal, "is sealed by version 1, which opens at whatever host the file names: seal the file again by core seal")
+	}
 	value, err := p.files.Open(e)
 	switch {
 	case err != nil:
@@ -125,6 +128,7 @@ const (
 	codeBroken    = "broken"                 // it is, and will not work
 	codeLoss      = "lost-in-reading"        // it is delivered, and less than what is written
 	codeReference = "fetched-when-delivered" // its value is not known here
+	codeOldSeal   = "sealed-by-version-1"    // it is delivered, also where somebody redirects it
 )
 
 // previewNotice is a remark on an entry, with the place where that stands.

@@ -21,7 +21,7 @@ func startServing(t *testing.T) (process *os.Process, dir string) {
 	t.Helper()
 	dir = t.TempDir()
 	for name, content := range map[string]string{
-		"variables.yaml": "env: n33dle\n", "rules.yaml": "rules: []\n", "jwt.key": "n33dle-jwt-key-n33dle-jwt-key-00\n",
+		"variables.yaml": "env: n33dle\n", "rules.yaml": "rules: []\n", "jwt.key": "n33dle-jwt-key-0a1B2c3D4e5F6g7H8i9J\n",
 	} {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600))
 	}

@@ -21,16 +21,19 @@ func sealCommand() cli.Command {
 		Summary: "Encrypts values of export files, so that core alone can open them.",
 		Details: `With --connections or --variables it prints the file with every secret sealed: variables,
 connections that are one string, and the fields password and extra. What is sealed
-already stays as it is. With --connection or --variable it seals what it reads from
-standard input, less one newline at the end, and prints the text to put into the file.
+already stays as it is, unless it is of version 1, which is sealed again. With --connection
+or --variable it seals what it reads from standard input, less one newline at the end, and
+prints the text to put into the file.
 
-A sealed value is bound to its entry and field and does not open elsewhere. The key
-comes from a file or from LEOFLOW_SEAL_KEY: 32 bytes as base64 or hex.`,
+A sealed value is bound to its entry and field and does not open elsewhere. A password or
+extra is bound to the connection's host, port, type, login and schema as well: give the
+file that has them by --connections beside --connection, and seal again when one of them
+changes. The key comes from a file or from LEOFLOW_SEAL_KEY: 32 bytes as base64 or hex.`,
 		Examples: `# a key, then a whole file
 head -c 32 /dev/urandom | base64 > seal.key
 core seal --seal-key-file seal.key --connections connections.json > sealed.json
 # one password, one variable
-printf %s "$PASSWORD" | core seal --seal-key-file seal.key --connection warehouse --field password
+printf %s "$PASSWORD" | core seal --seal-key-file seal.key --connections connections.json --connection warehouse --field password
 core seal --seal-key-file seal.key --variable region < region.txt`,
 		Bind: bindSeal,
 	}
@@ -53,20 +56,36 @@ func bindSeal(flags *flag.FlagSet) cli.Run {
 	}
 }
 
-func sealOne(streams cli.Streams, raw sealFlags) error {
+// isField tells that one field of a connection is to be sealed, which --connections has.
+func (f sealFlags) isField() bool { return f.connection != "" && f.field != seal.Whole }
+
+// misuse is what is wrong with the flags.
+func (f sealFlags) misuse() error {
 	given := 0
-	for _, each := range []string{raw.connections, raw.variables, raw.connection, raw.variable} {
+	for _, each := range []string{f.connections, f.variables, f.connection, f.variable} {
 		if each != "" {
 			given++
 		}
 	}
+	if f.isField() && f.connections != "" {
+		given-- // which says what the field is of
+	}
 	switch {
 	case given != 1:
 		return cli.Usagef("what to seal? give one of --connections, --variables, --connection and --variable")
-	case raw.connection != "" && raw.field != "password" && raw.field != "extra" && raw.field != seal.Whole:
-		return cli.Usagef("--field=%s: want password, extra or value with --connection", raw.field)
-	case raw.connection == "" && raw.field != "":
+	case f.connection != "" && f.field != "password" && f.field != "extra" && f.field != seal.Whole:
+		return cli.Usagef("--field=%s: want password, extra or value with --connection", f.field)
+	case f.connection == "" && f.field != "":
 		return cli.Usagef("--field goes with --connection alone")
+	case f.isField() && f.connections == "":
+		return cli.Usagef("--field=%s: what is it sealed for? give --connections too, a file in which the connection has its host, port, type, login and schema", f.field)
+	}
+	return nil
+}
+
+func sealOne(streams cli.Streams, raw sealFlags) error {
+	if err := raw.misuse(); err != nil {
+		return err
 	}
 	key, err := readSealKey(raw.keyFile)
 	if err != nil {
@@ -76,12 +95,14 @@ func sealOne(streams cli.Streams, raw sealFlags) error {
 		return cli.Usagef("no seal key; give --seal-key-file or set %s", sealKeyEnv)
 	}
 	switch {
+	case raw.isField():
+		return sealField(streams, key, raw)
 	case raw.connections != "":
 		return sealFile(streams.Out, key, raw.connections, sealfile.Connections)
 	case raw.variables != "":
 		return sealFile(streams.Out, key, raw.variables, sealfile.Variables)
 	case raw.connection != "":
-		return sealInput(streams, key, seal.Place{Name: entry.Name{Kind: entry.Connection, ID: raw.connection}, Field: raw.field})
+		return sealInput(streams, key, seal.Place{Name: entry.Name{Kind: entry.Connection, ID: raw.connection}, Field: seal.Whole})
 	default:
 		return sealInput(streams, key, seal.Place{Name: entry.Name{Kind: entry.Variable, ID: raw.variable}, Field: seal.Whole})
 	}
@@ -98,6 +119,19 @@ func sealFile(out io.Writer, key *seal.Key, file string, seals func(*seal.Key, s
 	}
 	_, err = out.Write(sealed)
 	return err
+}
+
+// sealField binds a field to the connection as the file has it.
+func sealField(streams cli.Streams, key *seal.Key, raw sealFlags) error {
+	content, err := os.ReadFile(raw.connections)
+	if err != nil {
+		return fmt.Errorf("reading file: %w", err)
+	}
+	place, err := sealfile.PlaceOf(raw.connections, content, raw.connection, raw.field)
+	if err != nil {
+		return err
+	}
+	return sealInput(streams, key, place)
 }
 
 func sealInput(streams cli.Streams, key *seal.Key, place seal.Place) error {

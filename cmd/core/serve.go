@@ -90,6 +90,7 @@ func serve(ctx context.Context, streams cli.Streams, config coreserver.Config, r
 	}
 	defer closeAudit()
 	config.Audit = audit
+	config.Memory = limitMemory(os.DirFS("/"))
 	server, err := coreserver.New(config)
 	if err != nil {
 		return err

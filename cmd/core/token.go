@@ -34,6 +34,7 @@ func bindToken(flags *flag.FlagSet) cli.Run {
 	flags.StringVar(&caller.Task, "task", "", "the task's `id`")
 	flags.IntVar(&caller.Try, "try", 1, "the try's `number`")
 	ttl := flags.Duration("ttl", time.Hour, "how long the token is good for")
+	longestLife := flags.Duration("max-token-ttl", auth.LongestLife, "how long a token may live, as core was told")
 	return func(_ context.Context, streams cli.Streams, _ []string) error {
 		if caller.Tenant == "" {
 			return cli.Usagef("no tenant; give --tenant")
@@ -42,7 +43,7 @@ func bindToken(flags *flag.FlagSet) cli.Run {
 		if err != nil {
 			return err
 		}
-		tokens, err := auth.NewTokens(key, time.Now)
+		tokens, err := auth.NewTokens(key, *longestLife, time.Now)
 		if err != nil {
 			return fmt.Errorf("%s: %w", keyOrigin(*keyFile, jwtKeyEnv), err)
 		}

@@ -2,6 +2,8 @@ package coreserver
 
 import (
 	"context"
+	"iter"
+	"slices"
 	"strings"
 
 	"google.golang.org/grpc/codes"
@@ -41,24 +43,40 @@ func (s *agentService) GetConnections(ctx context.Context, _ *agentv1.GetConnect
 func (s *agentService) everything(ctx context.Context, kind entry.Kind) (map[string]string, error) {
 	deciding := s.decide(ctx)
 	deciding.print = s.uri
-	who, refused, err := deciding.caller(ctx, bearer(ctx))
+	known, err := s.identify(ctx, bearer(ctx))
 	if err != nil {
 		return nil, err
 	}
-	values := map[string]string{}
-	for _, name := range deciding.readable(who, kind) {
-		if ruling := deciding.on(who, name); ruling.decision == audit.Allowed {
+	if known.refused != "" {
+		if err := deciding.commit(ctx, one(deciding.stranger(known.refused)), false); err != nil {
+			return nil, err
+		}
+		return nil, status.Error(codes.Unauthenticated, known.refused)
+	}
+	names := deciding.readable(known.who, kind)
+	if err := s.admit(ctx, deciding.weightOf(names)); err != nil {
+		return nil, err
+	}
+	values := make(map[string]string, len(names))
+	for _, name := range names {
+		if ruling := deciding.on(known.who, name); ruling.decision == audit.Allowed {
 			values[name.ID] = ruling.value.Text.Reveal()
 		}
 	}
-	if err := deciding.commit(); err != nil {
-		return nil, err
+	records := func(yield func(audit.Record) bool) {
+		for _, name := range names {
+			if !yield(deciding.record(known.who, name, deciding.on(known.who, name))) {
+				return
+			}
+		}
 	}
-	if refused != "" {
-		return nil, status.Error(codes.Unauthenticated, refused)
+	if err := deciding.commit(ctx, records, len(values) > 0); err != nil {
+		return nil, err
 	}
 	return values, nil
 }
+
+func one(record audit.Record) iter.Seq[audit.Record] { return slices.Values([]audit.Record{record}) }
 
 // uri is what the contract carries of a connection.
 func (s *agentService) uri(connection airflow.Connection) (secret.Text, error) {

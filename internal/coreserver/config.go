@@ -45,6 +45,9 @@ type Config struct {
 	// not be written there.
 	Audit io.Writer
 	Log   *slog.Logger
+	// Memory is what core may take, in bytes: what it answers at once is reckoned from it.
+	// 0 where nobody knows.
+	Memory int64
 
 	// Cert and Key are PEM files and read anew when they change, as is ClientCA, which
 	// makes client certificates possible.

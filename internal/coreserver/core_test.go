@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -28,7 +29,7 @@ import (
 	"github.com/leoflow/secrets-csi/pkg/secret"
 )
 
-const jwtKey = "n33dle-key-n33dle-key-n33dle-key"
+const jwtKey = "n33dle-key-0a1B2c3D4e5F6g7H8i9Jk"
 
 // files are those that every test begins with.
 var files = map[string]string{
@@ -80,7 +81,7 @@ func startCore(t testing.TB, change func(*coreserver.Config)) *core {
 
 func (c *core) config() coreserver.Config {
 	var err error
-	c.tokens, err = auth.NewTokens(secret.New(jwtKey), time.Now)
+	c.tokens, err = auth.NewTokens(secret.New(jwtKey), auth.LongestLife, time.Now)
 	require.NoError(c.t, err)
 	in := func(name string) string { return filepath.Join(c.directory, name) }
 	return coreserver.Config{
@@ -145,8 +146,13 @@ func (c *core) token(dag string) string {
 	return token.Reveal()
 }
 
-// records are what the audit log has.
+// records are the decisions that the audit log has.
 func (c *core) records() []audit.Record {
+	return slices.DeleteFunc(c.allRecords(), func(record audit.Record) bool { return record.Outcome != "" })
+}
+
+// allRecords are all that the audit log has. An outcome is written after the answer.
+func (c *core) allRecords() []audit.Record {
 	var records []audit.Record
 	for line := range strings.Lines(c.audit.String()) {
 		var record audit.Record

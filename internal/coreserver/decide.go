@@ -2,13 +2,14 @@ package coreserver
 
 import (
 	"context"
+	"iter"
 
-	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
 	"github.com/leoflow/secrets-csi/internal/coreserver/audit"
 	"github.com/leoflow/secrets-csi/internal/coreserver/auth"
+	"github.com/leoflow/secrets-csi/internal/coreserver/rule"
 	"github.com/leoflow/secrets-csi/internal/coreserver/store"
 	"github.com/leoflow/secrets-csi/internal/logkey"
 	"github.com/leoflow/secrets-csi/pkg/airflow"
@@ -21,9 +22,10 @@ import (
 type decisions struct {
 	server   *Server
 	snapshot *store.Snapshot
-	records  []audit.Record
 	common   audit.Record // what the call's records share
 	opened   map[entry.Name]opening
+	// readables are what subjects may read, as far as it was asked.
+	readables map[reading][]entry.Name
 	// print, where the contract carries connections as text, makes that text; one that
 	// has none is invalid there.
 	print func(airflow.Connection) (secret.Text, error)
@@ -37,39 +39,46 @@ type opening struct {
 }
 
 func (s *Server) decide(ctx context.Context) *decisions {
-	method, _ := grpc.Method(ctx)
+	call := callOf(ctx)
 	return &decisions{
 		server:   s,
 		snapshot: s.store.Current(),
-		common:   audit.Record{Time: s.config.Now().UTC(), Method: method, Peer: peerAddress(ctx)},
+		common:   audit.Record{Time: s.config.Now().UTC(), Request: call.request, Method: call.method, Peer: peerAddress(ctx)},
 		opened:   map[entry.Name]opening{},
 	}
 }
 
-// caller says who token speaks for. refused is the reason where it speaks for nobody;
-// err is a status where core cannot tell.
-func (d *decisions) caller(ctx context.Context, token secret.Text) (who auth.Caller, refused string, err error) {
-	known, err := d.server.identify(ctx, token)
-	if err != nil {
-		return auth.Caller{}, "", err
-	}
-	d.recognise(known)
-	return known.who, known.refused, nil
+// reading is one subject's view of one kind.
+type reading struct {
+	subject rule.Subject
+	kind    entry.Kind
 }
 
-// recognise records a token that speaks for nobody. One that speaks for somebody is in
-// the records of what that gets.
-func (d *decisions) recognise(known identity) {
-	if known.refused != "" {
-		d.record(auth.Caller{}, audit.Record{Decision: audit.Unauthenticated, Detail: known.refused})
-	}
-}
-
-// readable names the entries of one kind that exist and that who may read.
+// readable names the entries of one kind that exist and that who may read. Callers of one
+// subject share the answer.
 func (d *decisions) readable(who auth.Caller, kind entry.Kind) []entry.Name {
+	view := reading{who.RuleSubject(), kind}
+	if names, known := d.readables[view]; known {
+		return names
+	}
+	var names []entry.Name
+	for _, name := range d.all(kind) {
+		if d.refusal(who, name) == "" {
+			names = append(names, name)
+		}
+	}
+	if d.readables == nil {
+		d.readables = map[reading][]entry.Name{}
+	}
+	d.readables[view] = names
+	return names
+}
+
+// all names the entries of one kind that exist.
+func (d *decisions) all(kind entry.Kind) []entry.Name {
 	var names []entry.Name
 	for e := range d.snapshot.All() {
-		if e.Name.Kind == kind && d.refusal(who, e.Name) == "" {
+		if e.Name.Kind == kind {
 			names = append(names, e.Name)
 		}
 	}
@@ -84,18 +93,9 @@ type verdict struct {
 	value    store.Value
 }
 
-// on decides whether who gets name, and records it. Rules come first: whether a denied
-// entry exists is not looked at.
+// on decides whether who gets name, and records nothing yet. Rules come first: whether a
+// denied entry exists is not looked at.
 func (d *decisions) on(who auth.Caller, name entry.Name) verdict {
-	ruling := d.rule(who, name)
-	d.record(who, audit.Record{
-		Kind: name.Kind, Entry: name.ID, Version: ruling.version,
-		Decision: ruling.decision, Detail: ruling.detail,
-	})
-	return ruling
-}
-
-func (d *decisions) rule(who auth.Caller, name entry.Name) verdict {
 	if why := d.refusal(who, name); why != "" {
 		return verdict{decision: audit.Denied, detail: why}
 	}
@@ -139,16 +139,30 @@ func (d *decisions) open(e store.Entry) opening {
 	return opened
 }
 
-func (d *decisions) record(who auth.Caller, record audit.Record) {
-	record.Time, record.Method, record.Peer, record.Caller = d.common.Time, d.common.Method, d.common.Peer, who
-	d.records = append(d.records, record)
+// record is that of one decision.
+func (d *decisions) record(who auth.Caller, name entry.Name, ruling verdict) audit.Record {
+	record := d.common
+	record.Caller, record.Kind, record.Entry = who, name.Kind, name.ID
+	record.Version, record.Decision, record.Detail = ruling.version, ruling.decision, ruling.detail
+	return record
 }
 
-// commit writes the decisions down. Without that nothing may be answered.
-func (d *decisions) commit() error {
-	if err := d.server.audit.Write(d.records...); err != nil {
-		d.server.config.Log.Error("refusing to answer unrecorded", logkey.Error, err)
+// stranger is the record of a token that speaks for nobody.
+func (d *decisions) stranger(why string) audit.Record {
+	record := d.common
+	record.Decision, record.Detail = audit.Unauthenticated, why
+	return record
+}
+
+// commit writes the decisions down. Without that nothing may be answered. handsOut tells
+// that some of them allow, so that their outcome is of interest.
+func (d *decisions) commit(ctx context.Context, records iter.Seq[audit.Record], handsOut bool) error {
+	if err := d.server.audit.Write(ctx, records); err != nil {
+		d.server.config.Log.Error("refusing to answer unrecorded", logkey.Request, d.common.Request, logkey.Error, err)
 		return status.Error(codes.Unavailable, "core cannot write its audit log")
+	}
+	if handsOut {
+		callOf(ctx).intent = &d.common
 	}
 	return nil
 }

@@ -2,9 +2,11 @@ package coreserver
 
 import (
 	"context"
+	"iter"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 
 	secretsv1 "github.com/leoflow/secrets-csi/api/leoflow/secrets/v1"
 	"github.com/leoflow/secrets-csi/internal/coreserver/audit"
@@ -14,19 +16,14 @@ import (
 	"github.com/leoflow/secrets-csi/pkg/secret"
 )
 
-// Bounds of one Fetch.
-const (
-	maxCallers = 1 << 10
-	maxNames   = 1 << 12
-)
-
 type secretsService struct {
 	secretsv1.UnimplementedSecretsServiceServer
 	*Server
 }
 
 // Fetch decides for each caller on its own and answers with the union of what they
-// may have, each result pointing into it.
+// may have, each result pointing into it. What it takes is known before anybody is asked
+// about a token, and what it gives before anything is written down.
 func (s *secretsService) Fetch(ctx context.Context, request *secretsv1.FetchRequest) (*secretsv1.FetchResponse, error) {
 	if err := checkFetch(request); err != nil {
 		return nil, status.Errorf(codes.InvalidArgument, "%v", err)
@@ -37,14 +34,27 @@ func (s *secretsService) Fetch(ctx context.Context, request *secretsv1.FetchRequ
 		response:  &secretsv1.FetchResponse{},
 		positions: map[entry.Name]uint32{},
 	}
+	weight := answer.weigh()
+	if err := s.admit(ctx, weight); err != nil {
+		return nil, err
+	}
 	callers, err := s.identifyAll(ctx, request.Callers)
 	if err != nil {
 		return nil, err
 	}
 	for _, known := range callers {
+		if ctx.Err() != nil {
+			return nil, status.FromContextError(ctx.Err()).Err()
+		}
 		answer.response.Results = append(answer.response.Results, answer.forCaller(known))
 	}
-	if err := answer.commit(); err != nil {
+	if weight > MaxResponse {
+		if size := proto.Size(answer.response); size > MaxResponse {
+			return nil, status.Errorf(codes.ResourceExhausted, "core's answer is larger than max (%d vs. %d bytes): ask for less at once", size, MaxResponse)
+		}
+	}
+	handsOut := len(answer.response.Connections)+len(answer.response.Variables) > 0
+	if err := answer.commit(ctx, answer.records(callers), handsOut); err != nil {
 		return nil, err
 	}
 	return answer.response, nil
@@ -58,12 +68,33 @@ type fetching struct {
 	positions map[entry.Name]uint32
 }
 
+// weigh is about what the call takes at most.
+func (f *fetching) weigh() int64 {
+	weight := int64(proto.Size(f.request))
+	for kind, selection := range f.selections() {
+		if selection.GetAll() {
+			weight += f.weightOf(f.all(kind)) // of which nobody is refused any
+			continue
+		}
+		names := namesOf(kind, selection)
+		weight += f.weightOf(names) + int64(len(f.request.GetCallers()))*decisionsOn(names)
+	}
+	return weight
+}
+
+// selections yields what is asked for of each kind.
+func (f *fetching) selections() iter.Seq2[entry.Kind, *secretsv1.Selection] {
+	return func(yield func(entry.Kind, *secretsv1.Selection) bool) {
+		_ = yield(entry.Connection, f.request.GetConnections()) && yield(entry.Variable, f.request.GetVariables())
+	}
+}
+
 func (f *fetching) forCaller(known identity) *secretsv1.CallerResult {
-	f.recognise(known)
 	result := &secretsv1.CallerResult{Unauthenticated: known.refused}
 	if known.refused == "" {
-		f.selected(result, known.who, entry.Connection, f.request.GetConnections())
-		f.selected(result, known.who, entry.Variable, f.request.GetVariables())
+		for kind, selection := range f.selections() {
+			f.selected(result, known.who, kind, selection)
+		}
 	}
 	return result
 }
@@ -86,6 +117,10 @@ func (f *fetching) names(who auth.Caller, kind entry.Kind, selection *secretsv1.
 	if selection.GetAll() {
 		return f.readable(who, kind)
 	}
+	return namesOf(kind, selection)
+}
+
+func namesOf(kind entry.Kind, selection *secretsv1.Selection) []entry.Name {
 	names := make([]entry.Name, 0, len(selection.GetNames()))
 	for _, id := range selection.GetNames() {
 		names = append(names, entry.Name{Kind: kind, ID: id})
@@ -131,22 +166,4 @@ func revealed(field *secret.Text) *string {
 	}
 	value := field.Reveal()
 	return &value
-}
-
-func refusal(name entry.Name, ruling verdict) *secretsv1.Refusal {
-	reasons := map[audit.Decision]secretsv1.Refusal_Reason{
-		audit.Missing: secretsv1.Refusal_REASON_MISSING,
-		audit.Denied:  secretsv1.Refusal_REASON_DENIED,
-		audit.Invalid: secretsv1.Refusal_REASON_INVALID,
-	}
-	return &secretsv1.Refusal{
-		Kind: kindMessage(name.Kind), Name: name.ID, Reason: reasons[ruling.decision], Detail: ruling.detail,
-	}
-}
-
-func kindMessage(kind entry.Kind) secretsv1.Kind {
-	if kind == entry.Connection {
-		return secretsv1.Kind_KIND_CONNECTION
-	}
-	return secretsv1.Kind_KIND_VARIABLE
 }

@@ -3,6 +3,8 @@ package coreserver_test
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 
@@ -144,6 +146,13 @@ func TestFetchRefusesBadRequests(t *testing.T) {
 		"connections.names: an empty name":                   func(r *secretsv1.FetchRequest) { r.Connections = named("") },
 		"variables.names: an empty name":                     func(r *secretsv1.FetchRequest) { r.Variables = named("") },
 		"connections.names: 4097 of them; at most 4096":      func(r *secretsv1.FetchRequest) { r.Connections = named(make([]string, 4097)...) },
+		"callers: the token of number 1 comes twice":         func(r *secretsv1.FetchRequest) { r.Callers = callers("n33dle", "n33dle") },
+		"callers: 66 of them; at most 65 for this many names: ask in several calls": func(r *secretsv1.FetchRequest) {
+			r.Callers, r.Connections = distinct(66), named(many(1000)...)
+		},
+		"callers: 65 of them; at most 64 for this many names: ask in several calls": func(r *secretsv1.FetchRequest) {
+			r.Callers, r.Connections = distinct(65), &secretsv1.Selection{All: true}
+		},
 	} {
 		request := &secretsv1.FetchRequest{Callers: callers(c.token("audit")), Connections: named("warehouse")}
 		change(request)
@@ -159,6 +168,77 @@ func TestFetchRefusesBadRequests(t *testing.T) {
 	assert.Empty(t, c.audit.String())
 }
 
+// distinct are callers of different tokens, none of them good.
+func distinct(count int) []*secretsv1.Caller { return callers(many(count)...) }
+
+// many are different texts.
+func many(count int) []string {
+	texts := make([]string, count)
+	for i := range texts {
+		texts[i] = fmt.Sprint("n33dle-", i)
+	}
+	return texts
+}
+
+// The most that may be asked of core in one call, by one who has no right at all.
+func TestTheLargestFetchCostsLittle(t *testing.T) {
+	c := startCore(t, func(config *coreserver.Config) { config.Memory = 128 << 20 })
+	request := &secretsv1.FetchRequest{Connections: named(many(512)...), Variables: named(many(512)...)}
+	for i := range 64 {
+		request.Callers = append(request.Callers, callers(c.token(fmt.Sprint("stranger-", i)))...)
+	}
+	client := c.secrets()
+	response, err := client.Fetch(within(t), request)
+	require.NoError(t, err)
+	for _, result := range response.Results {
+		assert.Len(t, result.Refusals, 1024)
+	}
+	const fetches = 20
+	for range fetches - 1 {
+		_, err := client.Fetch(within(t), request)
+		require.NoError(t, err)
+	}
+	require.NoError(t, c.stop())
+	assert.Less(t, len(c.audit.String()), 512<<10, "which 65,536 records of each call are not")
+	counted := 0
+	for _, record := range c.records() {
+		counted += max(record.Count, 1)
+	}
+	assert.Equal(t, fetches*64*1024, counted, "every refusal is in the log, by itself or counted")
+}
+
+// What is not handed out for its size is not said to be.
+func TestAnAnswerThatIsTooLargeIsNotRecordedAsGiven(t *testing.T) {
+	c := startCore(t, nil)
+	var variables strings.Builder
+	for i := range 9 {
+		fmt.Fprintf(&variables, "big%d: %s\n", i, strings.Repeat("x", 1<<20))
+	}
+	c.write("variables.yaml", variables.String())
+	c.server.Reload()
+	_, err := c.secrets().Fetch(within(t), &secretsv1.FetchRequest{Callers: callers(c.token("audit")), Variables: &secretsv1.Selection{All: true}})
+	assert.Equal(t, codes.ResourceExhausted, status.Code(err))
+	assert.ErrorContains(t, err, "larger than max")
+	assert.Empty(t, c.records())
+}
+
+// A call's records carry one request; the last of them tells how it ended.
+func TestAnAllowedCallHasAnOutcome(t *testing.T) {
+	c := startCore(t, nil)
+	client := c.secrets()
+	for _, dag := range []string{"audit", "stranger", "audit"} {
+		_, err := client.Fetch(within(t), &secretsv1.FetchRequest{Callers: callers(c.token(dag)), Connections: named("warehouse", "secret")})
+		require.NoError(t, err)
+	}
+	require.NoError(t, c.stop())
+	calls := map[string]string{} // by request: an outcome may be written after the next call's records
+	for _, record := range c.allRecords() {
+		calls[record.Request] += " " + string(record.Decision) + string(record.Outcome)
+	}
+	assert.ElementsMatch(t, []string{" allowed allowed sent", " denied denied", " allowed allowed sent"}, slices.Collect(maps.Values(calls)))
+	assert.Contains(t, c.log.String(), `"request":"`+c.records()[0].Request+`"`)
+}
+
 func TestFetchRefusesOversizedRequests(t *testing.T) {
 	c := startCore(t, nil)
 	_, err := c.secrets().Fetch(within(t), &secretsv1.FetchRequest{
@@ -168,7 +248,7 @@ func TestFetchRefusesOversizedRequests(t *testing.T) {
 }
 
 func TestFetchOpensSealedValues(t *testing.T) {
-	key, err := seal.ParseKey(secret.New(strings.Repeat("ab", 32)))
+	key, err := seal.ParseKey(secret.New("000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"))
 	require.NoError(t, err)
 	c := startCore(t, func(config *coreserver.Config) { config.SealKey = key })
 	place := seal.Place{Field: seal.Whole}

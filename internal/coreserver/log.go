@@ -55,6 +55,7 @@ func (s *Server) logCall(ctx context.Context, method string, began time.Time, er
 	attributes := []slog.Attr{
 		slog.String(logkey.Method, method), slog.String(logkey.Code, status.Code(err).String()),
 		slog.Duration(logkey.Duration, time.Since(began)), slog.String(logkey.Address, peerAddress(ctx)),
+		slog.String(logkey.Request, callOf(ctx).request),
 	}
 	if err != nil {
 		attributes = append(attributes, slog.String(logkey.Error, status.Convert(err).Message()))

@@ -19,7 +19,7 @@ import (
 // Every value, key and token holds "n33dle" or is listed here; all paths are run at
 // debug level, and nothing that core says to anybody but the rightful caller has any.
 func TestCoreTellsNoSecret(t *testing.T) {
-	sealKey := "n33dle-seal-key-n33dle-seal-key!"
+	sealKey := "n33dle-seal-key-0a1B2c3D4e5F6g7!"
 	key, err := seal.ParseKey(secret.New(hex.EncodeToString([]byte(sealKey))))
 	require.NoError(t, err)
 	c := startCluster(t, func(config *coreserver.Config) { config.SealKey = key })

@@ -13,6 +13,7 @@ import (
 
 	"github.com/leoflow/secrets-csi/internal/coreserver/audit"
 	"github.com/leoflow/secrets-csi/internal/coreserver/auth"
+	"github.com/leoflow/secrets-csi/pkg/entry"
 )
 
 // admitNode lets a node watch, and records who was let in and who was not. A core that
@@ -27,8 +28,8 @@ func (s *Server) admitNode(ctx context.Context) error {
 		return err
 	}
 	deciding := s.decide(ctx)
-	deciding.record(decided.who, audit.Record{Decision: decided.decision, Detail: decided.detail})
-	if err := deciding.commit(); err != nil {
+	ruling := verdict{decision: decided.decision, detail: decided.detail}
+	if err := deciding.commit(ctx, one(deciding.record(decided.who, entry.Name{}, ruling)), false); err != nil {
 		return err
 	}
 	return decided.status()

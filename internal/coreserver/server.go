@@ -18,6 +18,7 @@ import (
 	agentv1 "github.com/leoflow/secrets-csi/api/leoflow/agent/v1"
 	secretsv1 "github.com/leoflow/secrets-csi/api/leoflow/secrets/v1"
 	"github.com/leoflow/secrets-csi/internal/coreserver/audit"
+	"github.com/leoflow/secrets-csi/internal/coreserver/gate"
 	"github.com/leoflow/secrets-csi/internal/coreserver/store"
 	"github.com/leoflow/secrets-csi/internal/filewatch"
 	"github.com/leoflow/secrets-csi/internal/logkey"
@@ -48,6 +49,7 @@ type Server struct {
 	config       Config
 	store        *store.Store
 	audit        *audit.Log
+	weight       *gate.Weight
 	certificates *certificates // nil in plaintext
 	stopping     chan struct{}
 }
@@ -58,7 +60,10 @@ func New(config Config) (*Server, error) {
 	if err := config.validate(); err != nil {
 		return nil, err
 	}
-	s := &Server{config: config, audit: audit.NewLog(config.Audit), stopping: make(chan struct{})}
+	s := &Server{
+		config: config, audit: audit.NewLog(config.Audit), weight: gate.NewWeight(config.Memory),
+		stopping: make(chan struct{}),
+	}
 	if !config.Plaintext {
 		var err error
 		if s.certificates, err = loadCertificates(config.Cert, config.Key, config.ClientCA); err != nil {
@@ -124,6 +129,7 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	err := server.Serve(listener)
 	stopWatching()
 	background.Wait()
+	s.audit.Close()
 	if err != nil && ctx.Err() == nil {
 		return fmt.Errorf("serving: %w", err)
 	}
@@ -148,6 +154,7 @@ func (s *Server) build() (*grpc.Server, *health.Server) {
 		grpc.StaticConnWindowSize(window),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: minKeepalive, PermitWithoutStream: true}),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: keepaliveAfter, Timeout: keepaliveTimeout}),
+		grpc.StatsHandler(calls{s}),
 		grpc.UnaryInterceptor(s.logUnary),
 		grpc.StreamInterceptor(s.logStream),
 	)

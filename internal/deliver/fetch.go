@@ -14,13 +14,17 @@ import (
 )
 
 const (
-	// rotationsAtOnce bounds the fetches of rotations that are under way at once, for each
+	// rotationsAtOnce bounds the fetches of rotations that begin at once, for each
 	// provider: one that is slow holds up no other. A Publish does not wait for them: a new
 	// pod comes before a refresh.
 	rotationsAtOnce = 16
 	// rotationsShare is a namespace's, of what it leaves free: one alone has half of them.
 	rotationsShare = 1
 )
+
+// overdue is how long a fetch of a rotation keeps its place. One that takes longer, for want of an
+// answer mostly, goes on without: what it waits for is its own namespace's, and holds up no other.
+const overdue = 100 * time.Millisecond
 
 // fetcher asks providers, unless they are known to be away, and remembers what they said as
 // long as it may.
@@ -56,8 +60,9 @@ type answer struct {
 // fetch asks the group's provider, and hands on the answer for each volume as it comes,
 // each exactly once. What it cannot be asked for a new pod may be remembered.
 func (f *fetcher) fetch(ctx context.Context, group []task, hand func(i int, from answer)) {
-	var leave func()
-	if err := f.guard.run(group[0].spec, func() (err error) { leave, err = f.enter(ctx, group); return err }); err != nil {
+	leave := func() {}
+	err := f.guard.run(group[0].spec, func() (err error) { leave, err = f.enter(ctx, group); return err })
+	if err != nil {
 		for i := range group {
 			hand(i, answer{Outcome: provider.Outcome{Err: err}, fetched: time.Now()})
 		}
@@ -79,8 +84,8 @@ func (f *fetcher) fetch(ctx context.Context, group []task, hand func(i int, from
 	ask(ctx, group, call, handOutcome)
 }
 
-// enter waits for the namespace's turn among the rotations that fetch, and returns what ends it. A
-// new pod waits for none.
+// enter waits for the namespace's turn among the rotations that fetch, and returns what ends it,
+// unless it is overdue before. A new pod waits for none.
 func (f *fetcher) enter(ctx context.Context, group []task) (leave func(), err error) {
 	spec := group[0].spec
 	if f.Providers[spec.Provider] == nil {
@@ -91,11 +96,12 @@ func (f *fetcher) enter(ctx context.Context, group []task) (leave func(), err er
 	if group[0].podWaits {
 		return func() {}, nil
 	}
-	leave, err = f.rotations[spec.Provider].Take(ctx, spec.Pod.Namespace, 1)
+	free, err := f.rotations[spec.Provider].Take(ctx, spec.Pod.Namespace, 1)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", provider.ErrUnavailable, err)
 	}
-	return leave, nil
+	late := time.AfterFunc(overdue, free)
+	return func() { late.Stop(); free() }, nil
 }
 
 // answerOf is what a volume has to go by: what was said just now, or of a new pod, what is

@@ -29,14 +29,14 @@ func Watch(ctx context.Context, log *slog.Logger, files []string, poll time.Dura
 	var known states
 	for {
 		select {
-		case _, open := <-hints:
+		case renamed, open := <-hints:
 			if !open {
 				return
 			}
 			wait := quiet
 			if settled == nil {
 				last = time.Now().Add(longest)
-				if known.replaced(files) {
+				if renamed && known.replaced(files) {
 					wait = 0
 				}
 			}

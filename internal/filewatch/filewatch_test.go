@@ -2,6 +2,7 @@ package filewatch_test
 
 import (
 	"context"
+	"errors"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -103,5 +104,37 @@ func TestHintsNeedNoWarningWhereAllIsWell(t *testing.T) {
 	cancel()
 	for range hints {
 		continue
+	}
+}
+
+// A file that is removed, or moved aside as editors do, and then written anew stands under its name
+// before it is whole.
+func TestHintsTellAFileThatWasRenamedFromOneThatIsWrittenAnew(t *testing.T) {
+	write := func(file string) error { return os.WriteFile(file, []byte("text"), 0o600) }
+	for name, row := range map[string]struct {
+		change func(file string) error
+		want   bool
+	}{
+		"renamed":     {func(file string) error { return errors.Join(write(file+".new"), os.Rename(file+".new", file)) }, true},
+		"removed":     {func(file string) error { return errors.Join(os.Remove(file), write(file)) }, false},
+		"moved aside": {func(file string) error { return errors.Join(os.Rename(file, file+"~"), write(file)) }, false},
+		"written to":  {write, false},
+		"both": {func(file string) error {
+			return errors.Join(write(file), write(file+".new"), os.Rename(file+".new", file))
+		}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			file := filepath.Join(t.TempDir(), `a" ← "b`)
+			require.NoError(t, write(file))
+			ctx, cancel := context.WithCancel(t.Context())
+			hints := filewatch.Hints{Files: []string{file}, Poll: time.Hour, Warn: func(err error) { t.Error(err) }}.Listen(ctx)
+			require.False(t, testwait.Receive(t, hints), "at once")
+			require.NoError(t, row.change(file))
+			require.Equal(t, row.want, testwait.Receive(t, hints))
+			cancel()
+			for range hints {
+				continue
+			}
+		})
 	}
 }

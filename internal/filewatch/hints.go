@@ -25,8 +25,9 @@ type Hints struct {
 }
 
 // Listen returns a channel of one slot that says "look again": at once, and then at every sign of
-// a change. It is closed once ctx is done.
-func (h Hints) Listen(ctx context.Context) <-chan struct{} {
+// a change. It says true if all that was seen since is that another file took a file's name, and
+// so was written before. It is closed once ctx is done.
+func (h Hints) Listen(ctx context.Context) <-chan bool {
 	l := listener{Hints: h}
 	for _, file := range h.Files {
 		if directory := filepath.Dir(file); !slices.Contains(l.directories, directory) {
@@ -40,7 +41,7 @@ func (h Hints) Listen(ctx context.Context) <-chan struct{} {
 	if err != nil {
 		h.Warn(err)
 	}
-	look := make(chan struct{}, 1)
+	look := make(chan bool, 1)
 	go func() {
 		defer close(look)
 		l.loop(ctx, look)
@@ -66,27 +67,29 @@ func (l *listener) subscribe() error {
 	return errors.Join(errs...)
 }
 
-func (l *listener) loop(ctx context.Context, look chan<- struct{}) {
+func (l *listener) loop(ctx context.Context, look chan bool) {
 	if l.watcher != nil {
 		defer func() { _ = l.watcher.Close() }()
 	}
 	// A look comes after the directories are watched: what changes later is noticed.
 	poll := time.NewTimer(l.interval())
 	defer poll.Stop()
-	for {
+	for renamed, more := false, true; more; {
 		select {
-		case look <- struct{}{}:
+		case before := <-look: // nobody took it yet
+			renamed = renamed && before
 		default:
 		}
-		if !l.await(ctx, poll.C) {
-			return
+		look <- renamed
+		if renamed, more = l.await(ctx, poll.C); more {
+			poll.Reset(l.interval())
 		}
-		poll.Reset(l.interval())
 	}
 }
 
-// await returns true at the next sign of a change, and false once ctx is done.
-func (l *listener) await(ctx context.Context, poll <-chan time.Time) bool {
+// await returns at the next sign of a change, and tells whether it is that a file was renamed;
+// more is false once ctx is done.
+func (l *listener) await(ctx context.Context, poll <-chan time.Time) (renamed, more bool) {
 	var events <-chan fsnotify.Event
 	var faults <-chan error
 	if l.watcher != nil {
@@ -95,15 +98,15 @@ func (l *listener) await(ctx context.Context, poll <-chan time.Time) bool {
 	for {
 		select {
 		case <-ctx.Done():
-			return false
+			return false, false
 		case event := <-events:
 			if l.concerns(event) {
-				return true
+				return isRenamed(event), true
 			}
 		case <-faults: //nolint:errcheck // whatever it is, an overflow among them, look
-			return true
+			return false, true
 		case <-poll:
-			return true
+			return false, true
 		}
 	}
 }
@@ -122,4 +125,10 @@ func (l *listener) concerns(event fsnotify.Event) bool {
 	isNamed := func(file string) bool { return filepath.Base(file) == name }
 	isGone := slices.Contains(l.directories, event.Name) // and fsnotify no longer watches it
 	return isGone || strings.HasPrefix(name, "..data") || slices.ContainsFunc(l.Files, isNamed)
+}
+
+// isRenamed tells a file that came by its new name from one that was made under it. fsnotify calls
+// both created, and says of the first alone which name it had, in the event's text.
+func isRenamed(event fsnotify.Event) bool {
+	return event.Has(fsnotify.Create) && strings.Contains(event.String(), `" ← "`)
 }

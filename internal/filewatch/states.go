@@ -15,8 +15,8 @@ func statesOf(files []string) states {
 	return all
 }
 
-// replaced tells whether whatever changed since then was another file put in a file's place: such
-// a one was written before it came. A file that was written to, came or went is not.
+// replaced tells whether whatever changed since then is that other files have the names of files. A
+// file that was written to, came or went is not.
 func (s states) replaced(files []string) bool {
 	if s == nil {
 		return false

@@ -21,6 +21,7 @@ const (
 	Path           = "path"
 	Pod            = "pod"
 	PodUID         = "pod_uid"
+	Request        = "request"
 	ServiceAccount = "service_account"
 	Source         = "source"
 	Stack          = "stack"

@@ -27,14 +27,16 @@ func (s *Schedule) Admit(source, namespace string, urgent bool, now time.Time) (
 
 // Called takes in how a call ended; err is why it was not answered. It reports whether that is
 // news: the first of an outage, or the answer that ends one. What waited for the end of an outage
-// is due over ResyncSpread.
+// is due over ResyncSpread, and what a watch told a change of, over newsSpread.
 func (s *Schedule) Called(call outage.Call, verdict outage.Verdict, err error, now time.Time) (news bool) {
 	began, over := s.outages.Called(call, verdict, err, now)
 	for _, ended := range over {
-		s.makeDue(ResyncSpread, now, func(v *volume) bool {
+		waited := func(v *volume) bool {
 			concerned := v.Source == ended.Place && (ended.Caller == "" || ended.Caller == v.Namespace)
 			return concerned && (v.failures > 0 || !now.Before(v.due))
-		})
+		}
+		s.makeDue(newsSpread, now, func(v *volume) bool { return waited(v) && v.isNotified() })
+		s.makeDue(ResyncSpread, now, func(v *volume) bool { return waited(v) && !v.isNotified() })
 	}
 	if verdict == outage.Answered {
 		s.answered[call.Place()] = now

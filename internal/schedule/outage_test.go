@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/leoflow/secrets-csi/internal/outage"
+	"github.com/leoflow/secrets-csi/pkg/mount/layout"
 )
 
 // call makes one for a namespace, if it is let through.
@@ -249,6 +250,41 @@ func TestWhatWaitedIsDueOnceTheOutageIsOver(t *testing.T) {
 			require.True(t, news)
 			_, ids := n.due()
 			assert.ElementsMatch(t, row.want, ids)
+		})
+	}
+}
+
+// A withdrawal that was told must not wait as long as what is only fetched again.
+func TestWhatWasToldComesFirstOnceTheOutageIsOver(t *testing.T) {
+	for name, tell := range map[string]func(n *node){
+		"in the outage": func(n *node) {
+			n.call("airflow", outage.Unreachable)
+			n.Notified("core", Change{Entries: []layout.Name{region}}, n.now)
+		},
+		"before a delivery that failed": func(n *node) {
+			n.Notified("core", Change{Entries: []layout.Name{region}}, n.now)
+			n.Ended(n.Begin("a", n.now), failed, n.now)
+			n.call("airflow", outage.Unreachable)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			n := newNode()
+			n.Random = func(below time.Duration) time.Duration { return below - 1 }
+			n.live(asItIs, "a")
+			n.live(func(v *Volume) { v.Wanted, v.Key = Set{}, "other" }, "b")
+			n.now = n.now.Add(time.Second)
+			n.Ended(n.Begin("b", n.now), failed, n.now)
+			tell(n)
+			n.now = n.now.Add(UrgentPause)
+			made, news := n.call("airflow", outage.Answered)
+			require.True(t, made)
+			require.True(t, news)
+			n.now = n.now.Add(newsSpread)
+			_, ids := n.due()
+			assert.Equal(t, [][]string{{"a"}}, ids)
+			n.now = n.now.Add(ResyncSpread)
+			_, ids = n.due()
+			assert.Equal(t, [][]string{{"b"}}, ids)
 		})
 	}
 }

@@ -15,6 +15,9 @@ const (
 	// ResyncSpread is over how long the volumes are fetched again after a gap in the watch,
 	// or once a source can be asked again.
 	ResyncSpread = 5 * time.Second
+	// newsSpread is the same for those of which a watch told a change: what was taken away
+	// leaves within a second.
+	newsSpread = time.Second / 2
 	// MaxBackoff is the longest pause after a failure.
 	MaxBackoff = time.Minute
 	// MaxDebounce is the longest that a volume is left alone after news that changed nothing,

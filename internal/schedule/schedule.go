@@ -70,7 +70,7 @@ type volume struct {
 	// due is when to fetch again; from earliest on it goes along with another of its key.
 	due, earliest time.Time
 	// changed is set by news of a change that no delivery has begun for yet, and notifiedAt
-	// is when a watch brought them.
+	// is when a watch brought them, until a delivery has done what they ask for.
 	changed    bool
 	notifiedAt time.Time
 	// failures counts the deliveries that failed since the last good one, noopRuns the good
@@ -81,6 +81,8 @@ type volume struct {
 	noopEvents    int
 	debounceUntil time.Time
 }
+
+func (v *volume) isNotified() bool { return !v.notifiedAt.IsZero() }
 
 // isIdle reports whether the volume has files and no delivery under way.
 func (v *volume) isIdle() bool { return v.hasFiles && v.underWay == 0 }
@@ -171,6 +173,9 @@ func (s *Schedule) Ended(delivery Delivery, end Ended, now time.Time) {
 	v.hasFiles = end.HasFiles
 	if end.Entries > 0 {
 		v.entries = end.Entries
+	}
+	if end.Failed && !v.isNotified() {
+		v.notifiedAt = delivery.NotifiedAt
 	}
 	v.count(delivery, end, now)
 	if v.changed { // meanwhile: what that made due stays due

@@ -3,6 +3,7 @@ package mount
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"strings"
@@ -72,7 +73,7 @@ func (d directory) removeMember(one member) error {
 }
 
 func (d directory) removeTree(name string) error {
-	inner, err := d.enter(name)
+	inner, err := d.enterOwn(name)
 	if err != nil {
 		return err
 	}
@@ -98,34 +99,46 @@ func (d directory) clear() error {
 }
 
 // clearFiles deletes the files in d and beneath it, and leaves directories and links to whoever
-// unmounts the file system.
+// unmounts the file system. One that cannot be deleted keeps no other.
 func (d directory) clearFiles() error {
 	members, err := d.members()
-	if err != nil {
-		return err
-	}
 	for _, one := range members {
 		switch {
 		case one.isLink:
 		case one.isDir:
-			err = d.clearFilesIn(one.name)
+			err = errors.Join(err, d.clearFilesIn(one.name))
 		default:
-			err = d.removeMember(one)
-		}
-		if err != nil {
-			return err
+			err = errors.Join(err, d.removeMember(one))
 		}
 	}
-	return nil
+	return err
 }
 
 func (d directory) clearFilesIn(name string) error {
-	inner, err := d.enter(name)
+	inner, err := d.enterOwn(name)
 	if err != nil {
 		return err
 	}
 	defer inner.close()
 	return inner.clearFiles()
+}
+
+// enterOwn opens a directory in d, in which all is to be deleted, unless another file system is
+// mounted on it: what is in that is somebody else's.
+func (d directory) enterOwn(name string) (inner directory, err error) {
+	how := unix.OpenHow{Flags: unix.O_RDONLY | unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_CLOEXEC, Resolve: unix.RESOLVE_NO_XDEV}
+	inner = closed
+	err = d.do("openat2", name, func() error {
+		fd, err := unix.Openat2(int(d), name, &how)
+		if err == nil {
+			inner = directory(fd)
+		}
+		return err
+	})
+	if errors.Is(err, unix.EXDEV) {
+		err = fmt.Errorf("deleting %s: %w", name, ErrForeign)
+	}
+	return inner, err
 }
 
 func (d directory) unlink(name string, flags int) error {

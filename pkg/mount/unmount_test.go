@@ -122,3 +122,34 @@ func TestUnmountTakesAwayAStack(t *testing.T) {
 	require.NoError(t, Unmount(target))
 	assert.NoDirExists(t, target)
 }
+
+// Somebody with the node's rights may mount something inside a volume: that is not ours to delete.
+func TestWhatIsMountedInsideAVolumeIsNotDeleted(t *testing.T) {
+	for name, act := range map[string]func(target string) error{
+		"rotated": func(target string) error {
+			_, err := Write(target, uniform(8))
+			return err
+		},
+		"unmounted": Unmount,
+	} {
+		t.Run(name, func(t *testing.T) {
+			target, elsewhere, theirs := newVolume(t, megabyte), t.TempDir(), t.TempDir()
+			require.NoError(t, rotate(target, 7))
+			require.NoError(t, os.WriteFile(filepath.Join(theirs, "file"), nil, 0o600))
+			require.NoError(t, unix.Mount(target, elsewhere, "", unix.MS_BIND, ""))
+			t.Cleanup(func() { assert.NoError(t, unix.Unmount(elsewhere, unix.MNT_DETACH)) })
+			// The links lead into the generation that is shown.
+			inside, err := filepath.EvalSymlinks(filepath.Join(target, layout.ValueDirs()[0]))
+			require.NoError(t, err)
+			require.NoError(t, unix.Mount(theirs, inside, "", unix.MS_BIND, ""))
+
+			require.ErrorIs(t, act(target), ErrForeign)
+			assert.FileExists(t, filepath.Join(theirs, "file"))
+			_ = Unmount(target) // which says so too, and takes the mount away
+			require.NoError(t, Unmount(target), "the next call")
+			assert.NoDirExists(t, target)
+			assert.FileExists(t, filepath.Join(theirs, "file"))
+			assert.NoFileExists(t, filepath.Join(elsewhere, layout.VariablesJSON))
+		})
+	}
+}

@@ -19,7 +19,7 @@ func (b *bench) agent(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	all, err := pods(ctx, s, 1)
+	all, err := pods(s, 1)
 	if err != nil {
 		return err
 	}

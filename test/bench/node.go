@@ -23,7 +23,7 @@ func (b *bench) node(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	all, err := pods(ctx, s, podsPerNode)
+	all, err := pods(s, podsPerNode)
 	if err != nil {
 		return err
 	}

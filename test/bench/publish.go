@@ -37,8 +37,8 @@ func callsFor(kubelet *stack.Kubelet, pod stack.Pod) (calls, error) {
 }
 
 // callsForBoth are those for n pods, of the driver and of the bare one.
-func callsForBoth(ctx context.Context, s *stack.Stack, other *peer, n int) (ours, peers []calls, err error) {
-	all, err := pods(ctx, s, n)
+func callsForBoth(s *stack.Stack, other *peer, n int) (ours, peers []calls, err error) {
+	all, err := pods(s, n)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -76,7 +76,7 @@ func (b *bench) publish(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, other.close()) }()
-	ours, peers, err := callsForBoth(ctx, s, other, 1)
+	ours, peers, err := callsForBoth(s, other, 1)
 	if err != nil {
 		return err
 	}
@@ -124,7 +124,7 @@ func (b *bench) sustained(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, other.close()) }()
-	nodes, peers, err := callsForBoth(ctx, s, other, callers)
+	nodes, peers, err := callsForBoth(s, other, callers)
 	if err != nil {
 		return err
 	}

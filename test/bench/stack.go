@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"time"
 
+	"github.com/leoflow/secrets-csi/internal/coreserver/auth"
 	"github.com/leoflow/secrets-csi/test/stack"
 )
 
@@ -42,8 +44,8 @@ func (b *bench) start(ctx context.Context, coreArgs ...string) (*stack.Stack, er
 }
 
 // pods are n pods of one task.
-func pods(ctx context.Context, s *stack.Stack, n int) ([]stack.Pod, error) {
-	token, err := s.Token(ctx, "--tenant=acme", "--dag=bench")
+func pods(s *stack.Stack, n int) ([]stack.Pod, error) {
+	tokens, err := s.Tokens(n, auth.Caller{Tenant: "acme", DAG: "bench"}, time.Hour)
 	if err != nil {
 		return nil, err
 	}
@@ -51,7 +53,7 @@ func pods(ctx context.Context, s *stack.Stack, n int) ([]stack.Pod, error) {
 	for i := range all {
 		all[i] = stack.Pod{
 			Name: fmt.Sprintf("pod-%d", i), UID: fmt.Sprintf("uid-%d", i), Namespace: "airflow", ServiceAccount: "etl",
-			Token: token, Attributes: map[string]string{"connections": ids()},
+			Token: tokens[i], Attributes: map[string]string{"connections": ids()},
 		}
 	}
 	return all, nil

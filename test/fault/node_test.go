@@ -70,24 +70,21 @@ func TestTokenExpiredBetweenTwoRefreshes(t *testing.T) {
 	r := newRig(t)
 	row := r.row("a pod's token expired between two refreshes", "real tokens of three seconds")
 	for range some() {
-		short, err := r.Token(t.Context(), "--tenant=acme", "--dag=daily", "--ttl=3s")
-		require.NoError(t, err)
-		long := r.pods[0].Token
-		r.setToken(short)
+		r.setTokens(r.tokens(t, 3*time.Second))
 		r.republish(t, row)
 		pause(t, 3*time.Second)
 		r.rotate(t)
 		pause(t, 200*time.Millisecond)
 		assert.Equal(t, len(r.pods), r.reader.behind(r.mark), "an expired token gets nothing")
-		r.setToken(long)
+		r.setTokens(r.tokens(t, time.Hour))
 		r.republish(t, row)
 		r.converge(t, row)
 	}
 	row.record(t)
 }
 
-func (r *rig) setToken(token string) {
+func (r *rig) setTokens(tokens []string) {
 	for i := range r.pods {
-		r.pods[i].Token = token
+		r.pods[i].Token = tokens[i]
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/leoflow/secrets-csi/internal/coreserver/auth"
 	"github.com/leoflow/secrets-csi/pkg/mount"
 	"github.com/leoflow/secrets-csi/test/stack"
 )
@@ -50,15 +51,22 @@ func newRigOf(t *testing.T, options stack.Options, asked string) *rig {
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, s.Close()) })
 	r := &rig{Stack: s, mark: 1}
-	token, err := s.Token(t.Context(), "--tenant=acme", "--dag=daily")
-	require.NoError(t, err)
+	tokens := r.tokens(t, time.Hour)
 	for i := range podsPerRig {
-		r.pods = append(r.pods, pod(fmt.Sprint("live-", i), token))
+		r.pods = append(r.pods, pod(fmt.Sprint("live-", i), tokens[i]))
 		r.pods[i].Attributes = map[string]string{"connections": asked}
 		require.NoError(t, s.Kubelet.Publish(t.Context(), r.pods[i]))
 	}
 	r.reader = startReader(t, r)
 	return r
+}
+
+// tokens are one for each pod.
+func (r *rig) tokens(t *testing.T, ttl time.Duration) []string {
+	t.Helper()
+	tokens, err := r.Tokens(podsPerRig, auth.Caller{Tenant: "acme", DAG: "daily"}, ttl)
+	require.NoError(t, err)
+	return tokens
 }
 
 func pod(name, token string) stack.Pod {

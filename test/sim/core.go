@@ -2,18 +2,17 @@ package main
 
 import (
 	"context"
-	"encoding/base64"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/leoflow/secrets-csi/pkg/secret"
+	"github.com/leoflow/secrets-csi/internal/coreserver/auth"
 	"github.com/leoflow/secrets-csi/test/stack"
 )
 
@@ -29,7 +28,7 @@ type sim struct {
 	dir, address string
 	process      *stack.Process
 	pki          *stack.PKI
-	token        secret.Text
+	tokens       []string // one for each pod of a node
 	pods         int
 	nodes        []*node
 	mark         int
@@ -61,8 +60,7 @@ func start(ctx context.Context, program string, pods int) (s *sim, err error) {
 	}
 	_, rest, _ := strings.Cut(line, `"address":"`)
 	s.address, _, _ = strings.Cut(rest, `"`)
-	out, err := exec.CommandContext(ctx, program, "token", "--jwt-key-file="+s.path("jwt.key"), "--tenant=acme", "--dag=daily").Output()
-	s.token = secret.New(strings.TrimSpace(string(out)))
+	s.tokens, err = stack.MintTokens(s.path("jwt.key"), s.pods, auth.Caller{Tenant: "acme", DAG: "daily"}, time.Hour)
 	return s, err
 }
 
@@ -77,7 +75,7 @@ func (s *sim) writeFiles() (err error) {
 			return err
 		}
 	}
-	key := base64.StdEncoding.EncodeToString(make([]byte, 32))
+	key := rand.Text() + rand.Text()
 	return errors.Join(os.WriteFile(s.path("jwt.key"), []byte(key), 0o600),
 		os.WriteFile(s.path("rules.yaml"), []byte(rules), 0o600), s.rotate())
 }

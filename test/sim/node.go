@@ -9,6 +9,7 @@ import (
 
 	"github.com/leoflow/secrets-csi/internal/source/core"
 	"github.com/leoflow/secrets-csi/pkg/provider"
+	"github.com/leoflow/secrets-csi/pkg/secret"
 )
 
 // node is a driver as core sees it.
@@ -84,7 +85,7 @@ func (n *node) next(ctx context.Context) (time.Time, error) {
 func (n *node) fetch(ctx context.Context, s *sim) error {
 	pods := make([]provider.Identity, s.pods)
 	for i := range pods {
-		pods[i].Token = s.token
+		pods[i].Token = secret.New(s.tokens[i])
 	}
 	for _, outcome := range n.client.FetchGroup(ctx, pods, provider.Request{Connections: provider.Selection{All: true}}) {
 		if outcome.Err != nil {

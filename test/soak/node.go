@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/leoflow/secrets-csi/internal/coreserver/auth"
 	"github.com/leoflow/secrets-csi/pkg/envshim"
 	"github.com/leoflow/secrets-csi/test/stack"
 )
@@ -26,7 +27,6 @@ const (
 type node struct {
 	*stack.Stack
 	random *rand.Rand
-	token  string
 	// pods are those wanted, published or not yet.
 	pods  map[string]stack.Pod
 	count int
@@ -47,10 +47,7 @@ func rulesFor(pattern string) string {
 	return "rules: [{tenants: ['*'], dags: ['*'], connections: ['" + pattern + "'], variables: ['*']}]\n"
 }
 
-func (n *node) begin(ctx context.Context) (err error) {
-	if n.token, err = n.Token(ctx, "--tenant=acme", "--dag=daily", "--ttl=24h"); err != nil {
-		return err
-	}
+func (n *node) begin(ctx context.Context) error {
 	for range residents {
 		if err := n.publish(ctx); err != nil {
 			return err
@@ -90,8 +87,12 @@ func (n *node) publish(ctx context.Context) error {
 	n.done["publish"]++
 	n.count++
 	name := "pod-" + strconv.Itoa(n.count)
+	tokens, err := n.Tokens(1, auth.Caller{Tenant: "acme", DAG: "daily", Task: name}, 24*time.Hour)
+	if err != nil {
+		return err
+	}
 	n.pods[name] = stack.Pod{
-		Name: name, UID: name, Namespace: "airflow", ServiceAccount: "account-" + strconv.Itoa(n.count%5), Token: n.token,
+		Name: name, UID: name, Namespace: "airflow", ServiceAccount: "account-" + strconv.Itoa(n.count%5), Token: tokens[0],
 		Attributes: map[string]string{"connections": "conn_0, conn_1?, conn_2?, conn_3?, conn_4?, conn_5?, conn_6?, conn_7?, conn_8?, conn_9?"},
 	}
 	if err := n.Kubelet.Publish(ctx, n.pods[name]); err != nil {

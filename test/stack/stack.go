@@ -17,7 +17,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/leoflow/secrets-csi/internal/coreserver/auth"
 	"github.com/leoflow/secrets-csi/internal/testport"
+	"github.com/leoflow/secrets-csi/pkg/secret"
 )
 
 // Options are what a stack is made of. Connections, Variables and Rules are the
@@ -182,6 +184,33 @@ func (s *Stack) Token(ctx context.Context, args ...string) (string, error) {
 		return "", fmt.Errorf("minting a token: %w", err)
 	}
 	return strings.TrimSpace(string(out)), nil
+}
+
+// Tokens mints tokens for n tries of one task: kubelet gives no two pods the same.
+func (s *Stack) Tokens(n int, task auth.Caller, ttl time.Duration) ([]string, error) {
+	return MintTokens(s.path("jwt.key"), n, task, ttl)
+}
+
+// MintTokens is Stack.Tokens for a core with that key.
+func MintTokens(keyFile string, n int, task auth.Caller, ttl time.Duration) ([]string, error) {
+	key, err := os.ReadFile(keyFile)
+	if err != nil {
+		return nil, err
+	}
+	minter, err := auth.NewTokens(secret.New(string(key)), ttl, time.Now)
+	if err != nil {
+		return nil, err
+	}
+	tokens := make([]string, n)
+	for i := range tokens {
+		task.Try = i + 1
+		token, err := minter.Mint(task, ttl)
+		if err != nil {
+			return nil, err
+		}
+		tokens[i] = token.Reveal()
+	}
+	return tokens, nil
 }
 
 // ReplaceInConnections edits core's file of connections, in one rename.

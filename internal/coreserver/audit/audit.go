@@ -3,11 +3,6 @@
 package audit
 
 import (
-	"bytes"
-	"encoding/json"
-	"fmt"
-	"io"
-	"sync"
 	"time"
 
 	"github.com/leoflow/secrets-csi/internal/coreserver/auth"
@@ -26,50 +21,39 @@ const (
 	Unauthenticated Decision = "unauthenticated" // the token was refused; no caller, no entry
 )
 
+// Outcome is what became of an answer whose records say allowed.
+type Outcome string
+
+// The outcomes, spelled as in the log. An allowed record without one is of a core that
+// ended before it knew.
+const (
+	Sent   Outcome = "sent"   // handed to the connection
+	Failed Outcome = "failed" // not, or not all of it
+)
+
 // Record is one line of the log.
 type Record struct {
 	Time time.Time `json:"time"`
+	// Request is the same in all records of one call, and in no other's.
+	Request string `json:"request,omitempty"`
 	// Method is the RPC, such as "/leoflow.secrets.v1.SecretsService/Fetch".
-	Method string `json:"method"`
+	Method string `json:"method,omitempty"`
 	// Peer is the address that the call came from: the node's, not the pod's.
 	Peer string `json:"peer,omitempty"`
 	auth.Caller
 	Kind     entry.Kind `json:"kind,omitempty"`
 	Entry    string     `json:"entry,omitempty"`
 	Version  string     `json:"version,omitempty"`
-	Decision Decision   `json:"decision"`
+	Decision Decision   `json:"decision,omitempty"`
+	// Outcome stands in a record of its own, which ends a call that was allowed anything.
+	Outcome Outcome `json:"outcome,omitempty"`
+	// Count is how many refusals this record stands for; each other record is for one.
+	Count int `json:"count,omitempty"`
 	// Detail says why, for a person.
 	Detail string `json:"detail,omitempty"`
 }
 
-// Log writes records as JSON lines. It is safe for concurrent use.
-type Log struct {
-	mu  sync.Mutex
-	out io.Writer
-}
-
-// NewLog writes to out, which Log alone writes to.
-func NewLog(out io.Writer) *Log { return &Log{out: out} }
-
-// Write puts down the records of one call in one write, so that a file opened for
-// appending keeps calls together. The caller must not hand out what it could not
-// write down.
-func (l *Log) Write(records ...Record) error {
-	if len(records) == 0 {
-		return nil
-	}
-	var lines bytes.Buffer
-	encoder := json.NewEncoder(&lines)
-	encoder.SetEscapeHTML(false)
-	for _, record := range records {
-		if err := encoder.Encode(record); err != nil {
-			return fmt.Errorf("encoding audit record: %w", err)
-		}
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if _, err := l.out.Write(lines.Bytes()); err != nil {
-		return fmt.Errorf("writing audit log: %w", err)
-	}
-	return nil
+// isRefusal tells the records of what was not given, of which anybody can cause any number.
+func (r *Record) isRefusal() bool {
+	return r.Decision != Allowed && r.Decision != ""
 }

@@ -38,6 +38,8 @@ type Caller struct {
 	Pod            string `json:"pod,omitempty"`
 	PodUID         string `json:"pod_uid,omitempty"`
 	Node           string `json:"node,omitempty"`
+	// Cluster is the pod's, where core knows several.
+	Cluster string `json:"cluster,omitempty"`
 	// TokenID names the token as the API server's own audit log does.
 	TokenID string `json:"token_id,omitempty"`
 

@@ -2,7 +2,8 @@ package auth
 
 import (
 	"context"
-	"fmt"
+	"errors"
+	"log/slog"
 	"slices"
 	"strings"
 	"time"
@@ -17,8 +18,13 @@ import (
 const PodAudience = "leoflow-core"
 
 const (
-	// reviewsAtOnce bounds the questions under way; the rest wait for their turn.
+	// reviewsAtOnce bounds the questions under way; the rest wait for their turn. One service
+	// account, and one peer, has half of them.
 	reviewsAtOnce = 32
+	reviewsOfOne  = reviewsAtOnce / 2
+	// noRemembered is how long Kubernetes' no to a token holds. It does not become a yes, but
+	// for a service account that is made anew.
+	noRemembered = 5 * time.Second
 	// reviewTimeout bounds one question, the wait for its turn included. Nodes give a
 	// whole fetch ten seconds.
 	reviewTimeout = 5 * time.Second
@@ -32,25 +38,67 @@ type Reviewer interface {
 	Review(ctx context.Context, token secret.Text, audience string) (authenticationv1.TokenReviewStatus, error)
 }
 
-// Pods checks service-account tokens by asking Kubernetes, which knows too whether
-// their pod is still there. Callers with the same token share a question, and a yes is
-// remembered for a while; a no never is.
-type Pods struct {
-	reviewer Reviewer
-	audience string
-	known    *remembered
-	flights  singleflight.Group
-	turns    chan struct{}
+// Cluster is one whose pods may call.
+type Cluster struct {
+	// Name is told of callers where there is more than one cluster.
+	Name     string
+	Reviewer Reviewer
+	// Keys are by which forged tokens are refused before Kubernetes is asked; nil, and it is
+	// asked about each.
+	Keys KeySource
 }
 
-// NewPods takes tokens for audience. remember is how long a yes holds, which is how
-// long a pod that was deleted may still be served.
-func NewPods(reviewer Reviewer, audience string, remember time.Duration) *Pods {
-	return &Pods{
-		reviewer: reviewer, audience: audience,
-		known: newRemembered(mostRemembered, remember),
-		turns: make(chan struct{}, reviewsAtOnce),
+// PodsConfig says whose pods may call.
+type PodsConfig struct {
+	Clusters []Cluster
+	// Audience is what tokens must be for.
+	Audience string
+	// Remember is how long a yes holds, which is how long a pod that was deleted may still
+	// be served.
+	Remember time.Duration
+	Log      *slog.Logger
+}
+
+// Pods checks service-account tokens: by their signature, so that a forged one costs
+// nobody else anything, and then by asking Kubernetes, which knows too whether their pod
+// is still there. Callers with the same token share a question, and its answer is
+// remembered for a while.
+type Pods struct {
+	clusters []*cluster
+	audience string
+	remember time.Duration
+	known    *remembered
+	flights  singleflight.Group
+	turns    *turns
+}
+
+type cluster struct {
+	Cluster
+	keys *keyring // nil where it has no source
+}
+
+// NewPods asks nobody yet.
+func NewPods(config PodsConfig) *Pods {
+	p := &Pods{
+		audience: config.Audience, remember: config.Remember,
+		known: newRemembered(mostRemembered),
+		turns: newTurns(reviewsAtOnce, reviewsOfOne),
 	}
+	log := config.Log
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	for _, each := range config.Clusters {
+		own := &cluster{Cluster: each}
+		if each.Keys != nil {
+			own.keys = &keyring{source: each.Keys, log: log}
+		}
+		if len(config.Clusters) == 1 {
+			own.Name = ""
+		}
+		p.clusters = append(p.clusters, own)
+	}
+	return p
 }
 
 // Authenticate implements Authenticator. What could not be good is refused without a
@@ -60,30 +108,72 @@ func (p *Pods) Authenticate(ctx context.Context, token secret.Text) (Caller, err
 		return Caller{}, refused("there is none")
 	}
 	key := p.known.key(token)
-	if who, found := p.known.get(key); found {
-		return who, nil
+	if who, refusal, found := p.known.get(key); found {
+		return who, refusal
 	}
 	claimed, isJWT := shapeOf(token)
 	switch {
 	case !isJWT:
 		return Caller{}, refused("it is not a JWT")
+	case claimed.critical:
+		return Caller{}, refused("its header has crit, and core understands nothing that may stand there")
 	case claimed.isTask():
 		return Caller{}, refused("it is a task instance's, and this core takes those of service accounts alone")
 	case !slices.Contains(claimed.Audience, p.audience):
 		return Caller{}, refused("its aud is not " + p.audience + "; name that in the tokenRequests of the CSIDriver")
 	}
-	return p.share(ctx, key, token, claimed)
+	own, err := p.clusterOf(ctx, claimed)
+	if err != nil {
+		return Caller{}, err
+	}
+	return p.share(ctx, key, question{own, token, claimed})
+}
+
+// clusterOf is the one that has signed the token. While the keys of one cluster cannot be
+// had, it is the one that is asked about what no other has signed.
+func (p *Pods) clusterOf(ctx context.Context, claimed shape) (*cluster, error) {
+	var without []*cluster
+	for _, each := range p.clusters {
+		said := unknowable
+		if each.keys != nil {
+			said = each.keys.check(ctx, claimed)
+		}
+		switch said {
+		case genuine:
+			return each, nil
+		case unknowable:
+			without = append(without, each)
+		}
+	}
+	switch len(without) {
+	case 0:
+		return nil, refused("no key that its cluster publishes has signed it")
+	case 1:
+		return without[0], nil
+	default:
+		return nil, undecided(errors.New("the keys of several clusters cannot be had, and it may be any one's"))
+	}
+}
+
+// question is what Kubernetes is asked.
+type question struct {
+	of      *cluster
+	token   secret.Text
+	claimed shape
 }
 
 // share asks once for all who come with a token while the question is under way. It is
 // nobody's own: the one who came first may leave.
-func (p *Pods) share(ctx context.Context, key tokenKey, token secret.Text, claimed shape) (Caller, error) {
+func (p *Pods) share(ctx context.Context, key tokenKey, question question) (Caller, error) {
 	flight := p.flights.DoChan(string(key[:]), func() (any, error) {
 		asking, cancel := context.WithTimeout(context.WithoutCancel(ctx), reviewTimeout)
 		defer cancel()
-		who, err := p.ask(asking, token, claimed)
-		if err == nil {
-			p.known.put(key, who, claimed.expires())
+		who, err := p.ask(asking, question)
+		switch {
+		case err == nil:
+			p.known.accept(key, who, p.remember, question.claimed.expires())
+		case errors.Is(err, ErrRefused):
+			p.known.refuse(key, err, min(noRemembered, p.remember))
 		}
 		return who, err
 	})
@@ -95,18 +185,23 @@ func (p *Pods) share(ctx context.Context, key tokenKey, token secret.Text, claim
 	}
 }
 
-func (p *Pods) ask(ctx context.Context, token secret.Text, claimed shape) (Caller, error) {
-	select {
-	case p.turns <- struct{}{}:
-		defer func() { <-p.turns }()
-	case <-ctx.Done():
-		return Caller{}, undecided(fmt.Errorf("%d questions to the API server are under way", reviewsAtOnce))
+// ask waits for a turn behind those of the same service account and peer alone, as long as
+// these have not all that there are.
+func (p *Pods) ask(ctx context.Context, question question) (Caller, error) {
+	release, err := p.turns.take(ctx, "account "+question.claimed.Subject, "peer "+peerOf(ctx))
+	if err != nil {
+		return Caller{}, undecided(errors.New("too many questions to the API server are under way"))
 	}
-	status, err := p.reviewer.Review(ctx, token, p.audience)
+	defer release()
+	status, err := question.of.Reviewer.Review(ctx, question.token, p.audience)
 	if err != nil {
 		return Caller{}, undecided(err)
 	}
-	return p.verdict(status, claimed)
+	who, err := p.verdict(status, question.claimed)
+	if err == nil {
+		who.Cluster = question.of.Name
+	}
+	return who, err
 }
 
 // verdict reads what Kubernetes said. A server that knows nothing of audiences would

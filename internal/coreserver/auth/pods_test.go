@@ -24,12 +24,12 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // cluster is an API server with real client-go in front.
-type cluster struct {
+type apiServer struct {
 	*kubetest.Server
-	reviews *kube.TokenReviews
+	cluster Cluster
 }
 
-func startCluster(t testing.TB) cluster {
+func startCluster(t testing.TB) apiServer {
 	server, err := kubetest.Start()
 	require.NoError(t, err)
 	t.Cleanup(func() { server.CloseClientConnections(); server.Close() })
@@ -39,10 +39,12 @@ func startCluster(t testing.TB) cluster {
 	require.NoError(t, err)
 	reviews, err := kube.NewTokenReviews(config)
 	require.NoError(t, err)
-	return cluster{server, reviews}
+	keys, err := kube.NewIssuerKeys(config)
+	require.NoError(t, err)
+	return apiServer{server, Cluster{Name: "a", Reviewer: reviews, Keys: keys}}
 }
 
-func (c cluster) sign(t testing.TB, change func(*kubetest.Token)) secret.Text {
+func (c apiServer) sign(t testing.TB, change func(*kubetest.Token)) secret.Text {
 	token := kubetest.Token{
 		Namespace: "team-a", ServiceAccount: "worker", Pod: "task", PodUID: "1-2-3", Node: "node-1",
 		Audiences: []string{PodAudience}, Expires: time.Now().Add(time.Hour), ID: "4-5-6",
@@ -55,11 +57,19 @@ func (c cluster) sign(t testing.TB, change func(*kubetest.Token)) secret.Text {
 	return signed
 }
 
+// podsOf knows the pods of one cluster.
+func podsOf(of Cluster, remember time.Duration) *Pods {
+	return NewPods(PodsConfig{Clusters: []Cluster{of}, Audience: PodAudience, Remember: remember})
+}
+
+// reviewed is a cluster whose keys nobody knows.
+func reviewed(review reviewerFunc) Cluster { return Cluster{Reviewer: review} }
+
 var pod = Caller{Namespace: "team-a", ServiceAccount: "worker", Pod: "task", PodUID: "1-2-3", Node: "node-1", TokenID: "JTI=4-5-6"}
 
 func TestPodsAreKnownByTheirTokens(t *testing.T) {
 	c := startCluster(t)
-	pods := NewPods(c.reviews, PodAudience, time.Minute)
+	pods := podsOf(c.cluster, time.Minute)
 	who, err := pods.Authenticate(t.Context(), c.sign(t, nil))
 	require.NoError(t, err)
 	assert.Equal(t, pod, who)
@@ -91,15 +101,14 @@ func TestPodsRefuse(t *testing.T) {
 			"its aud is not leoflow-core; name that in the tokenRequests of the CSIDriver"},
 		"a task instance's": {sign(t, jwt.SigningMethodHS256, goodClaims(), []byte(key)), 0,
 			"it is a task instance's, and this core takes those of service accounts alone"},
-		"alg none": {sign(t, jwt.SigningMethodNone, jwt.MapClaims{"aud": PodAudience}, jwt.UnsafeAllowNoneSignatureType), 1,
-			"Kubernetes does not accept it: it is another cluster's, or its pod or service account is gone"},
-		"another cluster's": {foreign.sign(t, nil), 1,
-			"Kubernetes does not accept it: it is another cluster's, or its pod or service account is gone"},
+		"alg none": {sign(t, jwt.SigningMethodNone, jwt.MapClaims{"aud": PodAudience}, jwt.UnsafeAllowNoneSignatureType), 0,
+			"no key that its cluster publishes has signed it"},
+		"another cluster's": {foreign.sign(t, nil), 0, "no key that its cluster publishes has signed it"},
 		"expired": {c.sign(t, func(token *kubetest.Token) { token.Expires = expired }), 1,
 			"Kubernetes does not accept it: it expired at " + expired.UTC().Format(time.RFC3339)},
 	} {
 		before := c.Calls()
-		who, err := NewPods(c.reviews, PodAudience, time.Minute).Authenticate(t.Context(), row.token)
+		who, err := podsOf(c.cluster, time.Minute).Authenticate(t.Context(), row.token)
 		assert.ErrorIs(t, err, ErrRefused, name)
 		assert.EqualError(t, err, "token refused: "+row.message, name)
 		assert.Zero(t, who, name)
@@ -152,9 +161,9 @@ func TestPodsReadTheAnswerStrictly(t *testing.T) {
 	} {
 		status := good()
 		change(&status)
-		pods := NewPods(reviewerFunc(func(context.Context, secret.Text, string) (authenticationv1.TokenReviewStatus, error) {
+		pods := podsOf(reviewed(func(context.Context, secret.Text, string) (authenticationv1.TokenReviewStatus, error) {
 			return status, nil
-		}), PodAudience, time.Minute)
+		}), time.Minute)
 		who, err := pods.Authenticate(t.Context(), podToken(t, "1", time.Now().Add(time.Hour)))
 		assert.ErrorIs(t, err, ErrRefused, name)
 		assert.Zero(t, who, name)
@@ -170,10 +179,10 @@ func TestAYesIsRememberedForAWhile(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			calls := 0
-			pods := NewPods(reviewerFunc(func(context.Context, secret.Text, string) (authenticationv1.TokenReviewStatus, error) {
+			pods := podsOf(reviewed(func(context.Context, secret.Text, string) (authenticationv1.TokenReviewStatus, error) {
 				calls++
 				return good(), nil
-			}), PodAudience, row.remember)
+			}), row.remember)
 			token := podToken(t, "1", time.Now().Add(row.tokenLives))
 			ask := func() {
 				who, err := pods.Authenticate(t.Context(), token)
@@ -193,29 +202,34 @@ func TestAYesIsRememberedForAWhile(t *testing.T) {
 	}
 }
 
-func TestANoIsNotRemembered(t *testing.T) {
-	status, calls := authenticationv1.TokenReviewStatus{}, 0
-	pods := NewPods(reviewerFunc(func(context.Context, secret.Text, string) (authenticationv1.TokenReviewStatus, error) {
-		calls++
-		return status, nil
-	}), PodAudience, time.Minute)
-	token := podToken(t, "1", time.Now().Add(time.Hour))
-	_, err := pods.Authenticate(t.Context(), token)
-	assert.ErrorIs(t, err, ErrRefused)
-	status = good()
-	_, err = pods.Authenticate(t.Context(), token)
-	assert.NoError(t, err)
-	assert.Equal(t, 2, calls)
+func TestANoIsRememberedForSeconds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		status, calls := authenticationv1.TokenReviewStatus{}, 0
+		pods := podsOf(reviewed(func(context.Context, secret.Text, string) (authenticationv1.TokenReviewStatus, error) {
+			calls++
+			return status, nil
+		}), time.Minute)
+		token := podToken(t, "1", time.Now().Add(time.Hour))
+		for range 100 {
+			_, err := pods.Authenticate(t.Context(), token)
+			assert.ErrorIs(t, err, ErrRefused)
+		}
+		assert.Equal(t, 1, calls, "a dead pod's token is one question, however often it comes")
+		status = good()
+		time.Sleep(noRemembered)
+		_, err := pods.Authenticate(t.Context(), token)
+		assert.NoError(t, err, "what has changed is seen within seconds")
+	})
 }
 
 func TestWhoComesWithATokenSharesTheQuestion(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var calls int
-		pods := NewPods(reviewerFunc(func(ctx context.Context, _ secret.Text, _ string) (authenticationv1.TokenReviewStatus, error) {
+		pods := podsOf(reviewed(func(ctx context.Context, _ secret.Text, _ string) (authenticationv1.TokenReviewStatus, error) {
 			calls++
 			time.Sleep(time.Second)
 			return good(), ctx.Err()
-		}), PodAudience, time.Minute)
+		}), time.Minute)
 		token := podToken(t, "1", time.Now().Add(time.Hour))
 		impatient, leave := context.WithTimeout(t.Context(), time.Millisecond)
 		defer leave()
@@ -238,48 +252,96 @@ func TestWhoComesWithATokenSharesTheQuestion(t *testing.T) {
 	})
 }
 
+// slow answers each question after a second, and tells how many were under way at most.
+type slow struct {
+	mu        sync.Mutex
+	now, most int
+}
+
+func (s *slow) review(context.Context, secret.Text, string) (authenticationv1.TokenReviewStatus, error) {
+	s.mu.Lock()
+	s.now++
+	s.most = max(s.most, s.now)
+	s.mu.Unlock()
+	time.Sleep(time.Second)
+	s.mu.Lock()
+	s.now--
+	s.mu.Unlock()
+	return good(), nil
+}
+
+// accountToken is podToken for a service account.
+func accountToken(t testing.TB, account, id string) secret.Text {
+	return sign(t, jwt.SigningMethodNone, jwt.MapClaims{"aud": PodAudience, "sub": account, "jti": id, "exp": time.Now().Add(time.Hour).Unix()},
+		jwt.UnsafeAllowNoneSignatureType)
+}
+
 func TestQuestionsAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var mu sync.Mutex
-		var now, most int
-		pods := NewPods(reviewerFunc(func(context.Context, secret.Text, string) (authenticationv1.TokenReviewStatus, error) {
-			mu.Lock()
-			now++
-			most = max(most, now)
-			mu.Unlock()
-			time.Sleep(time.Second)
-			mu.Lock()
-			now--
-			mu.Unlock()
-			return good(), nil
-		}), PodAudience, time.Minute)
+		server := &slow{}
+		pods := podsOf(reviewed(server.review), time.Minute)
 		var all sync.WaitGroup
 		began := time.Now()
 		for i := range 110 {
-			token := podToken(t, fmt.Sprint(i), time.Now().Add(time.Hour))
+			token := accountToken(t, fmt.Sprint("account-", i%7), fmt.Sprint(i))
 			all.Go(func() {
-				_, err := pods.Authenticate(t.Context(), token)
+				_, err := pods.Authenticate(FromPeer(t.Context(), fmt.Sprint("node-", i%5)), token)
 				assert.NoError(t, err)
 			})
 		}
 		all.Wait()
-		assert.Equal(t, reviewsAtOnce, most)
+		assert.Equal(t, reviewsAtOnce, server.most)
 		assert.Equal(t, 4*time.Second, time.Since(began))
+		assert.Empty(t, pods.turns.asking)
 	})
+}
+
+// Whoever has any number of good tokens waits for himself: by his service account wherever
+// he calls from, and by his address whoever he says he is.
+func TestOneCallersQuestionsDelayNoOther(t *testing.T) {
+	for name, row := range map[string]struct{ account, peer func(i int) string }{
+		"one account": {func(int) string { return "evil" }, func(i int) string { return fmt.Sprint("10.0.0.", i) }},
+		"one peer":    {func(i int) string { return fmt.Sprint("evil-", i) }, func(int) string { return "10.0.0.1" }},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			pods := podsOf(reviewed((&slow{}).review), time.Minute)
+			ctx, leave := context.WithCancel(t.Context())
+			var attack sync.WaitGroup
+			for i := range 1000 {
+				token := accountToken(t, row.account(i), fmt.Sprint(i))
+				attack.Go(func() { _, _ = pods.Authenticate(FromPeer(ctx, row.peer(i)), token) })
+			}
+			synctest.Wait()
+			began := time.Now()
+			var honest sync.WaitGroup
+			for i := range reviewsAtOnce - reviewsOfOne {
+				token := accountToken(t, "honest", fmt.Sprint(i))
+				honest.Go(func() {
+					_, err := pods.Authenticate(FromPeer(t.Context(), "10.1.0.1"), token)
+					assert.NoError(t, err)
+				})
+			}
+			honest.Wait()
+			assert.Equal(t, time.Second, time.Since(began), "%s: as if there were nobody else", name)
+			leave()
+			attack.Wait()
+			time.Sleep(time.Minute)
+		})
+	}
 }
 
 func TestASilentServerIsGivenUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		pods := NewPods(reviewerFunc(func(ctx context.Context, _ secret.Text, _ string) (authenticationv1.TokenReviewStatus, error) {
+		pods := podsOf(reviewed(func(ctx context.Context, _ secret.Text, _ string) (authenticationv1.TokenReviewStatus, error) {
 			<-ctx.Done()
 			return authenticationv1.TokenReviewStatus{}, ctx.Err()
-		}), PodAudience, time.Minute)
+		}), time.Minute)
 		began := time.Now()
 		var all sync.WaitGroup
 		for i := range reviewsAtOnce + 1 {
-			token := podToken(t, fmt.Sprint(i), time.Now().Add(time.Hour))
+			token := accountToken(t, fmt.Sprint(i), fmt.Sprint(i))
 			all.Go(func() {
-				_, err := pods.Authenticate(t.Context(), token)
+				_, err := pods.Authenticate(FromPeer(t.Context(), fmt.Sprint(i)), token)
 				assert.ErrorIs(t, err, ErrUndecided)
 			})
 		}
@@ -290,14 +352,15 @@ func TestASilentServerIsGivenUp(t *testing.T) {
 
 func TestRememberedIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		known := newRemembered(3, time.Minute)
+		known := newRemembered(3)
 		key := func(id int) tokenKey { return known.key(secret.New(fmt.Sprint(id))) }
 		for id := range 5 {
-			known.put(key(id), Caller{Pod: fmt.Sprint(id)}, time.Time{})
-			known.put(key(id), Caller{Pod: fmt.Sprint(id)}, time.Time{})
+			known.accept(key(id), Caller{Pod: fmt.Sprint(id)}, time.Minute, time.Time{})
+			known.accept(key(id), Caller{Pod: fmt.Sprint(id)}, time.Minute, time.Time{})
+			known.refuse(key(100+id), ErrRefused, time.Minute)
 		}
 		for id := range 5 {
-			who, found := known.get(key(id))
+			who, _, found := known.get(key(id))
 			assert.Equal(t, id >= 2, found, id)
 			if found {
 				assert.Equal(t, fmt.Sprint(id), who.Pod)
@@ -305,11 +368,11 @@ func TestRememberedIsBounded(t *testing.T) {
 		}
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		assert.Zero(t, known.callers.Len(), "those who expired are forgotten, whether or not somebody asks")
+		assert.Zero(t, known.good.Len()+known.bad.Len(), "those who expired are forgotten, whether or not somebody asks")
 	})
 }
 
 func TestKeysAreTheProcessesOwn(t *testing.T) {
 	token := secret.New("n33dle")
-	assert.NotEqual(t, newRemembered(1, 0).key(token), newRemembered(1, 0).key(token))
+	assert.NotEqual(t, newRemembered(1).key(token), newRemembered(1).key(token))
 }

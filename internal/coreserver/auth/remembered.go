@@ -14,16 +14,17 @@ import (
 // token, also to who reads the memory of one that ended.
 type tokenKey [sha256.Size]byte
 
-// remembered holds the callers of tokens that were told good, for a while. It is safe
-// for concurrent use.
+// remembered holds what was found out about tokens, for a while: whose the good ones are,
+// and why the others are refused. These are kept apart, so that any number of bad tokens
+// makes no good one forgotten. It is safe for concurrent use.
 type remembered struct {
-	secret  []byte
-	lasting time.Duration
-	callers *cache.Cache[tokenKey, Caller]
+	secret []byte
+	good   *cache.Cache[tokenKey, Caller]
+	bad    *cache.Cache[tokenKey, error]
 }
 
-func newRemembered(capacity int, lasting time.Duration) *remembered {
-	r := &remembered{make([]byte, sha256.Size), lasting, cache.New[tokenKey, Caller](capacity, nil)}
+func newRemembered(capacity int) *remembered {
+	r := &remembered{make([]byte, sha256.Size), cache.New[tokenKey, Caller](capacity, nil), cache.New[tokenKey, error](capacity, nil)}
 	_, _ = rand.Read(r.secret) // never fails: crypto/rand ends the program first
 	return r
 }
@@ -35,15 +36,27 @@ func (r *remembered) key(token secret.Text) (key tokenKey) {
 	return key
 }
 
-func (r *remembered) get(key tokenKey) (Caller, bool) { return r.callers.Get(key) }
+// get is false where nothing is known of the token.
+func (r *remembered) get(key tokenKey) (who Caller, refusal error, known bool) {
+	if who, known = r.good.Get(key); known {
+		return who, nil, true
+	}
+	refusal, known = r.bad.Get(key)
+	return Caller{}, refusal, known
+}
 
-// put keeps a caller for the usual time, and no longer than the token is good.
-func (r *remembered) put(key tokenKey, who Caller, tokenExpires time.Time) {
-	lasting := r.lasting
+// accept keeps a caller for a while, and no longer than the token is good.
+func (r *remembered) accept(key tokenKey, who Caller, lasting time.Duration, tokenExpires time.Time) {
 	if !tokenExpires.IsZero() {
 		lasting = min(lasting, time.Until(tokenExpires))
 	}
 	if lasting > 0 {
-		r.callers.Put(key, who, 1, lasting)
+		r.good.Put(key, who, 1, lasting)
+	}
+}
+
+func (r *remembered) refuse(key tokenKey, why error, lasting time.Duration) {
+	if lasting > 0 {
+		r.bad.Put(key, why, 1, lasting)
 	}
 }

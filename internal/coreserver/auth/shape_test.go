@@ -15,7 +15,7 @@ import (
 
 func TestEitherSendsATokenToWhoCanCheckIt(t *testing.T) {
 	c := startCluster(t)
-	either := Either{Tasks: newTokens(t), Pods: NewPods(c.reviews, PodAudience, 0)}
+	either := Either{Tasks: newTokens(t), Pods: podsOf(c.cluster, 0)}
 	who, err := either.Authenticate(t.Context(), sign(t, jwt.SigningMethodHS256, goodClaims(), []byte(key)))
 	require.NoError(t, err)
 	assert.Equal(t, caller, who)
@@ -29,12 +29,12 @@ func TestEitherSendsATokenToWhoCanCheckIt(t *testing.T) {
 
 // A token that says it is of one sort and is of the other is refused by those it said.
 func TestEitherRefuses(t *testing.T) {
-	reviewed := 0
-	either := Either{Tasks: newTokens(t), Pods: NewPods(
-		reviewerFunc(func(context.Context, secret.Text, string) (authenticationv1.TokenReviewStatus, error) {
-			reviewed++
+	reviews := 0
+	either := Either{Tasks: newTokens(t), Pods: podsOf(
+		reviewed(func(context.Context, secret.Text, string) (authenticationv1.TokenReviewStatus, error) {
+			reviews++
 			return authenticationv1.TokenReviewStatus{}, nil
-		}), PodAudience, 0)}
+		}), 0)}
 	asPod := jwt.MapClaims{"iss": "https://kubernetes.default.svc", "aud": PodAudience, "sub": "system:serviceaccount:team-a:worker", "exp": time.Now().Add(time.Hour).Unix()}
 	for name, row := range map[string]struct {
 		token    secret.Text
@@ -50,12 +50,12 @@ func TestEitherRefuses(t *testing.T) {
 		"a task's with a pod's aud": {sign(t, jwt.SigningMethodHS256, jwt.MapClaims{"iss": "leoflow", "aud": PodAudience, "sub": "s", "tenant_id": "t", "exp": noon.Add(time.Hour).Unix()}, []byte(key)), 0, "its aud is not leoflow-agent"},
 		"a task's that is not good": {sign(t, jwt.SigningMethodHS256, jwt.MapClaims{"exp": "n33dle"}, []byte(key)), 0, "its exp is not a number of seconds since 1970, up to the year 9999"},
 	} {
-		reviewed = 0
+		reviews = 0
 		who, err := either.Authenticate(t.Context(), row.token)
 		assert.ErrorIs(t, err, ErrRefused, name)
 		assert.EqualError(t, err, "token refused: "+row.message, name)
 		assert.Zero(t, who, name)
-		assert.Equal(t, row.reviewed, reviewed, name)
+		assert.Equal(t, row.reviewed, reviews, name)
 	}
 }
 

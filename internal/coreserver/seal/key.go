@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/leoflow/secrets-csi/internal/coreserver/entropy"
 	"github.com/leoflow/secrets-csi/pkg/secret"
 )
 
@@ -54,7 +55,7 @@ func decodeKey(text string) ([]byte, error) {
 	}
 	if len(text) == hex.EncodedLen(KeySize) {
 		if raw, err := hex.DecodeString(text); err == nil {
-			return raw, nil
+			return random(raw)
 		}
 	}
 	standard := strings.NewReplacer("-", "+", "_", "/").Replace(strings.TrimRight(text, "="))
@@ -64,6 +65,14 @@ func decodeKey(text string) ([]byte, error) {
 	}
 	if len(raw) != KeySize {
 		return nil, fmt.Errorf("seal key has %d bytes; want %d as base64 or hex", len(raw), KeySize)
+	}
+	return random(raw)
+}
+
+// random refuses a key that nobody drew, such as one of zeros alone.
+func random(raw []byte) ([]byte, error) {
+	if entropy.Bits(string(raw)) < entropy.Least {
+		return nil, errors.New("seal key repeats itself too much to be random; make one by 'head -c 32 /dev/urandom | base64'")
 	}
 	return raw, nil
 }

@@ -12,13 +12,16 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/leoflow/secrets-csi/pkg/airflow"
 	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/secret"
 )
 
 var (
 	rawKey = []byte("0123456789abcdef0123456789ABCDE\xff")
-	place  = Place{Name: entry.Name{Kind: entry.Connection, ID: "warehouse"}, Field: "password"}
+	place  = Place{Name: entry.Name{Kind: entry.Connection, ID: "warehouse"}, Field: "password", Of: connection}
+
+	connection = airflow.Connection{Type: "postgres", Host: new("db"), Port: new(uint16(5432)), Login: new("etl"), Schema: new("")}
 )
 
 func newKey(t testing.TB) *Key {
@@ -55,6 +58,8 @@ func TestParseKeyRefuses(t *testing.T) {
 		{whole[:63] + "g", "seal key has 48 bytes; want 32 as base64 or hex"},
 		{whole + "00", "seal key of 66 characters is neither base64 nor hex; want 32 bytes as base64 or hex"},
 		{base64.StdEncoding.EncodeToString(rawKey[:31]), "seal key has 31 bytes; want 32 as base64 or hex"},
+		{strings.Repeat("0", 64), "seal key repeats itself too much to be random; make one by 'head -c 32 /dev/urandom | base64'"},
+		{base64.StdEncoding.EncodeToString(bytes.Repeat([]byte("k"), 32)), "seal key repeats itself too much to be random; make one by 'head -c 32 /dev/urandom | base64'"},
 		{string(rawKey), "seal key of 32 characters is neither base64 nor hex; want 32 bytes as base64 or hex"},
 	} {
 		_, err := ParseKey(secret.New(row.text))
@@ -76,22 +81,58 @@ func TestOpenReturnsWhatWasSealed(t *testing.T) {
 
 // The format is a contract with other tools, so it is put together by hand here.
 func TestOpenReadsTheDocumentedFormat(t *testing.T) {
-	opened, err := newKey(t).Open(place, foreign(t, "documented"))
+	for _, binding := range []string{
+		"sealed:v1:leoflow\x00connection\x00password\x00warehouse",
+		"sealed:v2:7:leoflow2:v210:connection8:password9:warehouse8:postgres2:db4:54323:etl0:",
+	} {
+		opened, err := newKey(t).Open(place, foreign(t, binding, "documented"))
+		require.NoError(t, err)
+		assert.Equal(t, "documented", opened.Reveal())
+	}
+	whole := Place{Name: entry.Name{Kind: entry.Variable, ID: "v"}, Field: Whole}
+	opened, err := newKey(t).Open(whole, foreign(t, "sealed:v2:7:leoflow2:v28:variable5:value1:v0:----", "documented"))
 	require.NoError(t, err)
 	assert.Equal(t, "documented", opened.Reveal())
 }
 
-func foreign(t testing.TB, value string) string {
+// foreign is what another tool makes: the marker, and the additional data after it.
+func foreign(t testing.TB, binding, value string) string {
 	key := newKey(t)
 	nonce := []byte("123456789012")
-	ciphertext := key.aead.Seal(nil, nonce, []byte(value), []byte("leoflow\x00connection\x00password\x00warehouse"))
-	return "sealed:v1:" + base64.StdEncoding.EncodeToString(append(nonce, ciphertext...))
+	ciphertext := key.aead.Seal(nil, nonce, []byte(value), []byte(binding[len(Marker):]))
+	return binding[:len(Marker)] + base64.StdEncoding.EncodeToString(append(nonce, ciphertext...))
+}
+
+// Whoever may edit the file and does not have the key can have no password sent elsewhere.
+func TestASealedFieldIsBoundToWhereItIsSent(t *testing.T) {
+	key := newKey(t)
+	sealed := key.Seal(place, secret.New("value"))
+	for name, change := range map[string]func(*airflow.Connection){
+		"another host":                     func(c *airflow.Connection) { c.Host = new("collector.attacker.example") },
+		"no host":                          func(c *airflow.Connection) { c.Host = nil },
+		"another port":                     func(c *airflow.Connection) { c.Port = new(uint16(80)) },
+		"no port":                          func(c *airflow.Connection) { c.Port = nil },
+		"another type":                     func(c *airflow.Connection) { c.Type = "http" },
+		"another login":                    func(c *airflow.Connection) { c.Login = new("admin") },
+		"no schema, not empty":             func(c *airflow.Connection) { c.Schema = nil },
+		"another schema":                   func(c *airflow.Connection) { c.Schema = new("main") },
+		"the same text, otherwise divided": func(c *airflow.Connection) { c.Host, c.Port = new("db4:5432"), nil },
+	} {
+		elsewhere := place
+		change(&elsewhere.Of)
+		_, err := key.Open(elsewhere, sealed)
+		assert.ErrorIs(t, err, ErrUnopened, name)
+	}
+	described := place
+	described.Of.Description = new("the warehouse")
+	_, err := key.Open(described, sealed)
+	assert.NoError(t, err)
 }
 
 func TestOpenRefuses(t *testing.T) {
 	key := newKey(t)
 	sealed := key.Seal(place, secret.New("value"))
-	other, err := ParseKey(secret.New(strings.Repeat("00", KeySize)))
+	other, err := ParseKey(secret.New("000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"))
 	require.NoError(t, err)
 	raw, err := base64.StdEncoding.DecodeString(sealed[len(Marker):])
 	require.NoError(t, err)
@@ -108,9 +149,9 @@ func TestOpenRefuses(t *testing.T) {
 		err   error
 	}{
 		"another key":        {other, place, sealed, ErrUnopened},
-		"another connection": {key, Place{entry.Name{Kind: entry.Connection, ID: "other"}, "password"}, sealed, ErrUnopened},
-		"another kind":       {key, Place{entry.Name{Kind: entry.Variable, ID: "warehouse"}, "password"}, sealed, ErrUnopened},
-		"another field":      {key, Place{place.Name, "extra"}, sealed, ErrUnopened},
+		"another connection": {key, Place{entry.Name{Kind: entry.Connection, ID: "other"}, "password", connection}, sealed, ErrUnopened},
+		"another kind":       {key, Place{entry.Name{Kind: entry.Variable, ID: "warehouse"}, "password", connection}, sealed, ErrUnopened},
+		"another field":      {key, Place{place.Name, "extra", connection}, sealed, ErrUnopened},
 		"another nonce":      {key, place, flipped(0), ErrUnopened},
 		"changed":            {key, place, flipped(12), ErrUnopened},
 		"another tag":        {key, place, flipped(len(raw) - 1), ErrUnopened},
@@ -118,7 +159,8 @@ func TestOpenRefuses(t *testing.T) {
 		"nothing":            {key, place, Marker, ErrMalformed},
 		"no base64":          {key, place, Marker + "!" + sealed[len(Marker):], ErrMalformed},
 		"no marker":          {key, place, sealed[len(Marker):], ErrMalformed},
-		"another version":    {key, place, "sealed:v2:" + sealed[len(Marker):], ErrMalformed},
+		"an older version":   {key, place, OldMarker + sealed[len(Marker):], ErrUnopened},
+		"another version":    {key, place, "sealed:v3:" + sealed[len(Marker):], ErrMalformed},
 	} {
 		_, err := row.key.Open(row.place, row.text)
 		assert.ErrorIs(t, err, row.err, name)
@@ -138,7 +180,7 @@ func TestKeyIsRedacted(t *testing.T) {
 }
 
 func FuzzOpen(f *testing.F) {
-	f.Add(foreign(f, "documented"))
+	f.Add(foreign(f, "sealed:v1:leoflow\x00connection\x00password\x00warehouse", "documented"))
 	f.Add(Marker)
 	f.Add(Marker + "AAAA")
 	f.Add("sealed:v2:AAAA")

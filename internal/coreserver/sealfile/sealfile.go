@@ -18,7 +18,7 @@ import (
 type spot struct{ id, field string }
 
 // Connections seals the passwords and extras of a file of connections, and those that
-// are one string as a whole. What is sealed already stays.
+// are one string as a whole. What is sealed already stays, unless it is of version 1.
 func Connections(key *seal.Key, file string, content []byte) ([]byte, error) {
 	if err := check(export.ReadConnections(file, content, seal.IsSealed)); err != nil {
 		return nil, err
@@ -33,10 +33,33 @@ func Connections(key *seal.Key, file string, content []byte) ([]byte, error) {
 		for field, text := range map[string]*secret.Text{
 			seal.Whole: c.Sealed, "password": c.Connection.Password, "extra": c.Connection.Extra,
 		} {
-			put(sealed, key, entry.Name{Kind: entry.Connection, ID: c.ID}, field, text)
+			place := seal.Place{Name: entry.Name{Kind: entry.Connection, ID: c.ID}, Field: field}
+			if field != seal.Whole {
+				place.Of = c.Connection
+			}
+			put(sealed, key, place, text)
 		}
 	}
 	return rewrite(file, content, sealed, opener{key}.connections)
+}
+
+// PlaceOf is where the field of a connection belongs, that stands in the file as an object.
+func PlaceOf(file string, content []byte, id, field string) (seal.Place, error) {
+	connections, faults, err := export.ReadConnections(file, content, seal.IsSealed)
+	if err != nil {
+		return seal.Place{}, err
+	}
+	for _, c := range connections {
+		if c.ID == id && c.Sealed == nil {
+			return seal.Place{Name: entry.Name{Kind: entry.Connection, ID: id}, Field: field, Of: c.Connection}, nil
+		}
+	}
+	for _, fault := range faults {
+		if fault.ID == id {
+			return seal.Place{}, fault
+		}
+	}
+	return seal.Place{}, fmt.Errorf("%s: there is no connection %q of which a field could be sealed: write it with its host, port, type, login and schema first", file, id)
 }
 
 // Variables seals the values of a file of variables. What is sealed already stays.
@@ -47,7 +70,7 @@ func Variables(key *seal.Key, file string, content []byte) ([]byte, error) {
 	}
 	sealed := map[spot]string{}
 	for _, v := range variables {
-		put(sealed, key, entry.Name{Kind: entry.Variable, ID: v.Key}, seal.Whole, &v.Value)
+		put(sealed, key, seal.Place{Name: entry.Name{Kind: entry.Variable, ID: v.Key}, Field: seal.Whole}, &v.Value)
 	}
 	return rewrite(file, content, sealed, opener{key}.variables)
 }
@@ -65,11 +88,19 @@ func check[T any](_ []T, faults []*export.EntryError, err error) error {
 	return errors.Join(all...)
 }
 
-func put(sealed map[spot]string, key *seal.Key, name entry.Name, field string, text *secret.Text) {
-	if text == nil || text.Len() == 0 || seal.IsSealed(text.Reveal()) {
+func put(sealed map[spot]string, key *seal.Key, place seal.Place, text *secret.Text) {
+	if text == nil || text.Len() == 0 {
 		return
 	}
-	sealed[spot{name.ID, field}] = key.Seal(seal.Place{Name: name, Field: field}, *text)
+	value := *text
+	if seal.IsSealed(value.Reveal()) {
+		opened, err := key.Open(place, value.Reveal())
+		if err != nil || !seal.IsOld(value.Reveal()) {
+			return
+		}
+		value = opened
+	}
+	sealed[spot{place.Name.ID, place.Field}] = key.Seal(place, value)
 }
 
 func rewrite(file string, content []byte, sealed map[spot]string, read readFile) (rewritten []byte, err error) {

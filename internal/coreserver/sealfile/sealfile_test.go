@@ -16,7 +16,7 @@ import (
 )
 
 func newKey(t testing.TB) *seal.Key {
-	key, err := seal.ParseKey(secret.New(strings.Repeat("ab", seal.KeySize)))
+	key, err := seal.ParseKey(secret.New("000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"))
 	require.NoError(t, err)
 	return key
 }
@@ -106,7 +106,11 @@ func spelled(t testing.TB, key *seal.Key, file string, content []byte) []string 
 		for field, text := range map[string]*secret.Text{seal.Whole: c.Sealed, "password": c.Connection.Password, "extra": c.Connection.Extra} {
 			value := revealed(text)
 			if text != nil && seal.IsSealed(value) {
-				opened, err := key.Open(seal.Place{Name: entry.Name{Kind: entry.Connection, ID: c.ID}, Field: field}, value)
+				place := seal.Place{Name: entry.Name{Kind: entry.Connection, ID: c.ID}, Field: field}
+				if field != seal.Whole {
+					place.Of = c.Connection
+				}
+				opened, err := key.Open(place, value)
 				if err == nil {
 					value = opened.Reveal()
 				}

@@ -16,8 +16,8 @@ var errAltered = errors.New("sealing this file would change what it holds, by th
 // opener opens what its key can, and leaves the rest sealed.
 type opener struct{ key *seal.Key }
 
-func (o opener) open(name entry.Name, field string, text secret.Text) secret.Text {
-	opened, err := o.key.Open(seal.Place{Name: name, Field: field}, text.Reveal())
+func (o opener) open(place seal.Place, text secret.Text) secret.Text {
+	opened, err := o.key.Open(place, text.Reveal())
 	if err != nil {
 		return text
 	}
@@ -33,7 +33,7 @@ func (o opener) connections(file string, content []byte) (map[string]string, err
 	for _, c := range connections {
 		name := entry.Name{Kind: entry.Connection, ID: c.ID}
 		if c.Sealed != nil {
-			text := o.open(name, seal.Whole, *c.Sealed).Reveal()
+			text := o.open(seal.Place{Name: name, Field: seal.Whole}, *c.Sealed).Reveal()
 			parsed, err := airflow.Parse(c.ID, text)
 			if err != nil { // sealed with another key
 				held[c.ID] = text
@@ -41,9 +41,10 @@ func (o opener) connections(file string, content []byte) (map[string]string, err
 			}
 			c.Connection = parsed
 		}
+		of := c.Connection
 		for field, text := range map[string]**secret.Text{"password": &c.Connection.Password, "extra": &c.Connection.Extra} {
 			if *text != nil {
-				opened := o.open(name, field, **text)
+				opened := o.open(seal.Place{Name: name, Field: field, Of: of}, **text)
 				*text = &opened
 			}
 		}
@@ -59,7 +60,7 @@ func (o opener) variables(file string, content []byte) (map[string]string, error
 	}
 	held := make(map[string]string, len(variables))
 	for _, v := range variables {
-		held[v.Key] = o.open(entry.Name{Kind: entry.Variable, ID: v.Key}, seal.Whole, v.Value).Reveal()
+		held[v.Key] = o.open(seal.Place{Name: entry.Name{Kind: entry.Variable, ID: v.Key}, Field: seal.Whole}, v.Value).Reveal()
 	}
 	return held, nil
 }

@@ -72,6 +72,26 @@ func (s *Store) open(e Entry, field string, text secret.Text) (secret.Text, erro
 	case s.key == nil:
 		return secret.Text{}, errNoKey
 	default:
-		return s.key.Open(seal.Place{Name: e.Name, Field: field}, text.Reveal())
+		return s.key.Open(placeOf(e, field), text.Reveal())
 	}
+}
+
+// placeOf is where a value of the entry belongs.
+func placeOf(e Entry, field string) seal.Place {
+	place := seal.Place{Name: e.Name, Field: field}
+	if field != seal.Whole {
+		place.Of = e.connection
+	}
+	return place
+}
+
+// HasOldSeal tells a connection of which a field is sealed, and is bound to no host: whoever
+// may edit the file can have it sent elsewhere.
+func (e Entry) HasOldSeal() bool {
+	for _, field := range []*secret.Text{e.connection.Password, e.connection.Extra} {
+		if field != nil && seal.IsOld(field.Reveal()) {
+			return true
+		}
+	}
+	return false
 }

@@ -40,6 +40,23 @@ type Origin struct {
 
 func (o Origin) String() string { return o.File + ":" + strconv.Itoa(o.Line) }
 
+// Size is about what the entry takes in bytes.
+func (e Entry) Size() int {
+	const others = 256 // names, versions and what holds them
+	size := others + len(e.Name.ID) + e.value.Len()
+	for _, field := range []*string{e.connection.Description, e.connection.Host, e.connection.Login, e.connection.Schema} {
+		if field != nil {
+			size += len(*field)
+		}
+	}
+	for _, field := range []*secret.Text{e.connection.Password, e.connection.Extra} {
+		if field != nil {
+			size += field.Len()
+		}
+	}
+	return size
+}
+
 // Format prints the name and the version, whatever the verb.
 func (e Entry) Format(f fmt.State, _ rune) {
 	_, _ = fmt.Fprintf(f, "%s at %s", e.Name, e.Version)

@@ -30,6 +30,8 @@ type Server struct {
 
 	mu       sync.Mutex
 	calls    []time.Time // when each began
+	keyCalls int
+	hidden   bool
 	override http.HandlerFunc
 	treated  map[string]Treatment // by namespace
 	accounts map[string]map[string]string
@@ -46,6 +48,7 @@ func Start() (*Server, error) {
 	s := &Server{key: key, treated: map[string]Treatment{}, accounts: map[string]map[string]string{}, events: map[string]corev1.Event{}, secrets: map[string]corev1.Secret{}}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /apis/authentication.k8s.io/v1/tokenreviews", s.review)
+	mux.HandleFunc("GET /openid/v1/jwks", s.keys)
 	mux.HandleFunc("GET /api/v1/namespaces/{namespace}/serviceaccounts/{name}", s.serviceAccount)
 	mux.HandleFunc("GET /api/v1/namespaces/{namespace}/secrets/{name}", s.secret)
 	mux.HandleFunc("POST /api/v1/namespaces/{namespace}/events", s.createEvent)
@@ -121,7 +124,11 @@ func (s *Server) Treat(namespace string, how Treatment) {
 func (s *Server) admit(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.mu.Lock()
-		s.calls = append(s.calls, time.Now())
+		if r.URL.Path == "/openid/v1/jwks" {
+			s.keyCalls++
+		} else {
+			s.calls = append(s.calls, time.Now())
+		}
 		override, treat := s.override, s.treated[namespaceOf(r.URL.Path)]
 		s.mu.Unlock()
 		switch {

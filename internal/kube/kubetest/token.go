@@ -56,7 +56,9 @@ func (s *Server) Sign(token Token) (secret.Text, error) {
 		content.Kubernetes.Pod = &named{token.Pod, token.PodUID}
 		content.Kubernetes.Node = &named{Name: token.Node}
 	}
-	signed, err := jwt.NewWithClaims(jwt.SigningMethodES256, content).SignedString(s.key)
+	unsigned := jwt.NewWithClaims(jwt.SigningMethodES256, content)
+	unsigned.Header["kid"] = s.KeyID()
+	signed, err := unsigned.SignedString(s.signer())
 	if err != nil {
 		return secret.Text{}, fmt.Errorf("signing token: %w", err)
 	}
@@ -66,7 +68,7 @@ func (s *Server) Sign(token Token) (secret.Text, error) {
 // status is the server's verdict.
 func (s *Server) status(spec authenticationv1.TokenReviewSpec, now time.Time) authenticationv1.TokenReviewStatus {
 	var content claims
-	_, err := jwt.ParseWithClaims(spec.Token, &content, func(*jwt.Token) (any, error) { return &s.key.PublicKey, nil },
+	_, err := jwt.ParseWithClaims(spec.Token, &content, func(*jwt.Token) (any, error) { return &s.signer().PublicKey, nil },
 		jwt.WithValidMethods([]string{"ES256"}), jwt.WithIssuer(issuer), jwt.WithTimeFunc(func() time.Time { return now }))
 	audiences := slices.DeleteFunc(slices.Clone(spec.Audiences), func(audience string) bool {
 		return !slices.Contains(content.Audience, audience)

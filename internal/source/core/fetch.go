@@ -25,7 +25,7 @@ func (c *Client) Fetch(ctx context.Context, pod provider.Identity, request provi
 }
 
 // FetchGroup implements provider.GroupFetcher: one call carries every pod's own token,
-// in as few messages as their size allows.
+// in as few messages as their size and core's bounds allow.
 func (c *Client) FetchGroup(ctx context.Context, pods []provider.Identity, request provider.Request) []provider.Outcome {
 	outcomes := make([]provider.Outcome, len(pods))
 	var callers []int
@@ -69,10 +69,12 @@ func strangeCharacter(token secret.Text) int {
 // callersPerMessage is how many of the callers fit into one message, one at least.
 func (c *Client) callersPerMessage(pods []provider.Identity, callers []int, request provider.Request) int {
 	const framing = 8 // tags and lengths of a Caller, generously
-	size := proto.Size(fetchRequest(nil, request))
+	empty := fetchRequest(nil, request)
+	most := min(mostCallers, secretsv1.MostCallers(empty.GetConnections(), empty.GetVariables()))
+	size := proto.Size(empty)
 	for n, position := range callers {
 		size += pods[position].Token.Len() + framing
-		if n == mostCallers || (size > c.config.MaxRequest && n > 0) {
+		if n == most || (size > c.config.MaxRequest && n > 0) {
 			return n
 		}
 	}
@@ -102,7 +104,8 @@ func (c *Client) fetch(ctx context.Context, pods []provider.Identity, request pr
 
 // fetchOurs returns an error of gRPC's where the call as a whole failed.
 func (c *Client) fetchOurs(ctx context.Context, pods []provider.Identity, request provider.Request) ([]provider.Outcome, error) {
-	message := fetchRequest(pods, request)
+	bearers, places := bearersOf(pods)
+	message := fetchRequest(bearers, request)
 	if size := proto.Size(message); size > c.config.MaxRequest {
 		return sameForAll(pods, c.asking(fmt.Errorf("%w: the request has %d bytes, and %d are the limit: ask for fewer entries",
 			provider.ErrTooLarge, size, c.config.MaxRequest))), nil
@@ -113,17 +116,34 @@ func (c *Client) fetchOurs(ctx context.Context, pods []provider.Identity, reques
 	if err != nil {
 		return nil, err
 	}
-	return c.readResponse(response, pods, request), nil
+	return c.readResponse(response, pods, places, request), nil
 }
 
-func fetchRequest(pods []provider.Identity, request provider.Request) *secretsv1.FetchRequest {
+// bearersOf lists each token once, as core wants them, and the place in it of each pod's:
+// kubelet gives two volumes of one pod the same token.
+func bearersOf(pods []provider.Identity) (bearers []secret.Text, places []int) {
+	known := make(map[string]int, len(pods))
+	places = make([]int, len(pods))
+	for i, pod := range pods {
+		place, found := known[pod.Token.Reveal()]
+		if !found {
+			place = len(bearers)
+			known[pod.Token.Reveal()] = place
+			bearers = append(bearers, pod.Token)
+		}
+		places[i] = place
+	}
+	return bearers, places
+}
+
+func fetchRequest(bearers []secret.Text, request provider.Request) *secretsv1.FetchRequest {
 	message := &secretsv1.FetchRequest{
-		Callers:     make([]*secretsv1.Caller, len(pods)),
+		Callers:     make([]*secretsv1.Caller, len(bearers)),
 		Connections: selection(request.Connections),
 		Variables:   selection(request.Variables),
 	}
-	for i, pod := range pods {
-		message.Callers[i] = &secretsv1.Caller{Token: pod.Token.Reveal()}
+	for i, token := range bearers {
+		message.Callers[i] = &secretsv1.Caller{Token: token.Reveal()}
 	}
 	return message
 }

@@ -40,7 +40,7 @@ func FuzzReadResponse(f *testing.F) {
 		if all {
 			request = provider.Request{Connections: provider.Selection{All: true}, Variables: provider.Selection{All: true}}
 		}
-		for _, outcome := range client.readResponse(&response, pods, request) {
+		for _, outcome := range client.readResponse(&response, pods, []int{0, 1}, request) {
 			if outcome.Err != nil {
 				require.True(t, errors.Is(outcome.Err, provider.ErrProtocol) != errors.Is(outcome.Err, provider.ErrUnauthenticated))
 				require.NotContains(t, outcome.Err.Error(), "-token")

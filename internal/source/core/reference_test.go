@@ -8,7 +8,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -24,6 +23,8 @@ import (
 	"github.com/leoflow/secrets-csi/pkg/provider/providertest"
 	"github.com/leoflow/secrets-csi/pkg/secret"
 )
+
+const taskKey = "0123456789abcdefghijklmnopqrstuv"
 
 // pods are known by their tokens.
 type pods []provider.Identity
@@ -124,11 +125,11 @@ func writeJSON(t *testing.T, file string, content any) {
 func TestFetchSaysThatTheTokenExpired(t *testing.T) {
 	authority, dir := newAuthority(t, "core's authority"), t.TempDir()
 	pair := authority.issue(t, "core")
-	tokens, err := auth.NewTokens(secret.New(strings.Repeat("k", 32)), func() time.Time { return time.Now().Add(-time.Hour) })
+	tokens, err := auth.NewTokens(secret.New(taskKey), auth.LongestLife, func() time.Time { return time.Now().Add(-time.Hour) })
 	require.NoError(t, err)
 	expired, err := tokens.Mint(auth.Caller{Tenant: "acme", DAG: "billing", Run: "1", Task: "load"}, time.Minute)
 	require.NoError(t, err)
-	current, err := auth.NewTokens(secret.New(strings.Repeat("k", 32)), time.Now)
+	current, err := auth.NewTokens(secret.New(taskKey), auth.LongestLife, time.Now)
 	require.NoError(t, err)
 	config := coreserver.Config{
 		Variables: filepath.Join(dir, "variables.json"), Rules: filepath.Join(dir, "rules.yaml"), Authenticator: current,

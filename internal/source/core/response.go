@@ -3,6 +3,7 @@ package core
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	secretsv1 "github.com/leoflow/secrets-csi/api/leoflow/secrets/v1"
 	"github.com/leoflow/secrets-csi/pkg/entry"
@@ -12,15 +13,18 @@ import (
 
 // readResponse gives each pod what its own result points at, and nothing for any other
 // reason. A result that contradicts itself or the request fails its own pod; one too
-// many or too few fails them all, for nobody can tell whose they are.
-func (c *Client) readResponse(response *secretsv1.FetchResponse, pods []provider.Identity, request provider.Request) []provider.Outcome {
+// many or too few fails them all, for nobody can tell whose they are. places are those of
+// the pods' tokens among the callers; pods with the same one read the same result, each for
+// itself.
+func (c *Client) readResponse(response *secretsv1.FetchResponse, pods []provider.Identity, places []int, request provider.Request) []provider.Outcome {
 	scrub := scrubberFor(pods)
-	if len(response.GetResults()) != len(pods) {
-		return sameForAll(pods, c.asking(fmt.Errorf("%w: %d results for %d callers", provider.ErrProtocol, len(response.GetResults()), len(pods))))
+	results, callers := response.GetResults(), slices.Max(places)+1
+	if len(results) != callers {
+		return sameForAll(pods, c.asking(fmt.Errorf("%w: %d results for %d callers", provider.ErrProtocol, len(results), callers)))
 	}
 	outcomes := make([]provider.Outcome, len(pods))
-	for i, own := range response.GetResults() {
-		entries, err := answer{response, own, newLedger(request), scrub}.read()
+	for i, place := range places {
+		entries, err := answer{response, results[place], newLedger(request), scrub}.read()
 		if err != nil {
 			outcomes[i].Err = c.asking(err)
 			continue

@@ -2,10 +2,13 @@ package core_test
 
 import (
 	"context"
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
 	secretsv1 "github.com/leoflow/secrets-csi/api/leoflow/secrets/v1"
@@ -126,6 +129,9 @@ func TestFetchGroupDecidesForEachPodAlone(t *testing.T) {
 	tokenless := pod()
 	tokenless.Token = secret.Text{}
 	pods := []provider.Identity{pod(), pod(), tokenless, pod(), pod()}
+	for _, i := range []int{0, 1, 3, 4} {
+		pods[i].Token = secret.New(fmt.Sprint(needle, i))
+	}
 
 	s := fixed(response)
 	outcomes := newClient(t, s.start(t)).FetchGroup(t.Context(), pods, good)
@@ -167,4 +173,47 @@ func TestFetchGroupSplitsWhatIsTooLarge(t *testing.T) {
 		assert.Equal(t, entry.Delivered, outcome.Entries[0].State)
 	}
 	assert.EqualValues(t, 3, remote.fetches.Load())
+}
+
+// kubelet gives the volumes of one pod the same token, which core is shown once. Each reads
+// the result for itself.
+func TestFetchGroupShowsATokenOnce(t *testing.T) {
+	response := goodResponse()
+	response.Results = append(response.Results, &secretsv1.CallerResult{Unauthenticated: "expired"})
+	var shown []int
+	s := &server{fetch: func(_ context.Context, request *secretsv1.FetchRequest) (*secretsv1.FetchResponse, error) {
+		shown = append(shown, len(request.GetCallers()))
+		return proto.CloneOf(response), nil
+	}}
+	other := pod()
+	other.Token = secret.New(needle + "-other")
+	outcomes := newClient(t, s.start(t)).FetchGroup(t.Context(), []provider.Identity{pod(), other, pod()}, good)
+	require.Equal(t, []int{2}, shown)
+	require.ErrorIs(t, outcomes[1].Err, provider.ErrUnauthenticated)
+	for _, i := range []int{0, 2} {
+		require.NoError(t, outcomes[i].Err)
+		assert.Len(t, outcomes[i].Entries, 3)
+	}
+	assert.NotSame(t, outcomes[0].Entries[0].Connection.Login, outcomes[2].Entries[0].Connection.Login, "pods share no memory")
+}
+
+// What core refuses to decide in one call is asked in several.
+func TestFetchGroupStaysWithinCoresBounds(t *testing.T) {
+	var calls []int
+	s := &server{fetch: func(_ context.Context, request *secretsv1.FetchRequest) (*secretsv1.FetchResponse, error) {
+		calls = append(calls, len(request.GetCallers()))
+		assert.LessOrEqual(t, len(request.GetCallers()), secretsv1.MostCallers(request.GetConnections(), request.GetVariables()))
+		return nil, status.Error(codes.InvalidArgument, "enough is seen")
+	}}
+	pods := make([]provider.Identity, 105)
+	for i := range pods {
+		pods[i] = pod()
+		pods[i].Token = secret.New(fmt.Sprint("token-", i))
+	}
+	names := make([]string, 1000)
+	for i := range names {
+		names[i] = fmt.Sprint("id-", i)
+	}
+	newClient(t, s.start(t)).FetchGroup(t.Context(), pods, providertest.Names(names, names))
+	assert.Equal(t, []int{32, 32, 32, 9}, calls)
 }

@@ -132,7 +132,8 @@ func (Refusal_Reason) EnumDescriptor() ([]byte, []int) {
 type FetchRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The pods this call is made for. Pods of one node that share an identity and a
-	// request share a call; each is authenticated, authorized and audited on its own.
+	// request share a call; each is authenticated, authorized and audited on its own. No
+	// token comes twice.
 	Callers       []*Caller  `protobuf:"bytes,1,rep,name=callers,proto3" json:"callers,omitempty"`
 	Connections   *Selection `protobuf:"bytes,2,opt,name=connections,proto3" json:"connections,omitempty"`
 	Variables     *Selection `protobuf:"bytes,3,opt,name=variables,proto3" json:"variables,omitempty"`

@@ -32,7 +32,10 @@ const (
 type SecretsServiceClient interface {
 	// Fetch returns the named entries to every caller that may have them. It fails as
 	// a whole only where nothing can be said of any caller: INVALID_ARGUMENT for a
-	// malformed request, UNAVAILABLE while core cannot decide.
+	// malformed request, UNAVAILABLE while core cannot decide, RESOURCE_EXHAUSTED while it
+	// has no memory for the answer. Bounds: 1,024 callers, 4,096 names of a kind, 65,536 of
+	// callers times names (all counts as 1,024), and 8 MiB of refusals, if all were refused,
+	// at 64 bytes and the name each. Ask in several calls for more.
 	Fetch(ctx context.Context, in *FetchRequest, opts ...grpc.CallOption) (*FetchResponse, error)
 	// Watch streams names and versions, never values, so that a node learns at once
 	// what to fetch again. It runs under the node's own identity.
@@ -82,7 +85,10 @@ type SecretsService_WatchClient = grpc.ServerStreamingClient[WatchResponse]
 type SecretsServiceServer interface {
 	// Fetch returns the named entries to every caller that may have them. It fails as
 	// a whole only where nothing can be said of any caller: INVALID_ARGUMENT for a
-	// malformed request, UNAVAILABLE while core cannot decide.
+	// malformed request, UNAVAILABLE while core cannot decide, RESOURCE_EXHAUSTED while it
+	// has no memory for the answer. Bounds: 1,024 callers, 4,096 names of a kind, 65,536 of
+	// callers times names (all counts as 1,024), and 8 MiB of refusals, if all were refused,
+	// at 64 bytes and the name each. Ask in several calls for more.
 	Fetch(context.Context, *FetchRequest) (*FetchResponse, error)
 	// Watch streams names and versions, never values, so that a node learns at once
 	// what to fetch again. It runs under the node's own identity.

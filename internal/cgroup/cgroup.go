@@ -1,0 +1,79 @@
+// Package cgroup tells how much memory the kernel lets this process have.
+package cgroup
+
+import (
+	"bufio"
+	"io/fs"
+	"path"
+	"strconv"
+	"strings"
+)
+
+// unlimited is more than any machine has: version 1 writes a number close to 2⁶³ where
+// there is no limit.
+const unlimited = 1 << 60
+
+// MemoryLimit is the smallest limit of the control groups that this process is in, in
+// bytes, by version 2 or 1; false where there is none. root is the file system from "/".
+func MemoryLimit(root fs.FS) (limit int64, found bool) {
+	limit = unlimited
+	for _, group := range groups(root) {
+		for directory := group.path; ; directory = path.Dir(directory) {
+			if here, ok := readLimit(root, path.Join(group.mount, directory, group.file)); ok {
+				limit = min(limit, here)
+			}
+			if directory == "/" || directory == "." {
+				break
+			}
+		}
+	}
+	return limit, limit < unlimited
+}
+
+// group is one of the process's places in the control groups. Within a container the
+// directory may not be there, since the container sees its own group as the root of all;
+// the root is looked at as well.
+type group struct{ mount, path, file string }
+
+// groups reads lines such as "0::/a/b" (version 2) and "9:memory:/a/b" (version 1).
+func groups(root fs.FS) []group {
+	file, err := root.Open("proc/self/cgroup")
+	if err != nil {
+		return nil
+	}
+	defer func() { _ = file.Close() }()
+	var found []group
+	lines := bufio.NewScanner(file)
+	for lines.Scan() {
+		fields := strings.SplitN(lines.Text(), ":", 3)
+		if len(fields) < 3 {
+			continue
+		}
+		directory := path.Clean("/" + fields[2])
+		switch {
+		case fields[0] == "0" && fields[1] == "":
+			found = append(found, group{"sys/fs/cgroup", directory, "memory.max"})
+		case hasController(fields[1], "memory"):
+			found = append(found, group{"sys/fs/cgroup/memory", directory, "memory.limit_in_bytes"})
+		}
+	}
+	return found
+}
+
+func hasController(list, name string) bool {
+	for controller := range strings.SplitSeq(list, ",") {
+		if controller == name {
+			return true
+		}
+	}
+	return false
+}
+
+func readLimit(root fs.FS, name string) (int64, bool) {
+	content, err := fs.ReadFile(root, name)
+	if err != nil {
+		return 0, false
+	}
+	limit, err := strconv.ParseInt(strings.TrimSpace(string(content)), 10, 64) // "max" is none
+	return limit, err == nil && limit > 0 && limit < unlimited
+}

@@ -1,0 +1,50 @@
+package coreserver
+
+import (
+	"context"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/leoflow/secrets-csi/pkg/entry"
+)
+
+const (
+	// decisionSize is what a decision takes until the answer is gone: as a refusal, in
+	// memory and on the wire.
+	decisionSize = 256
+	// copies of a value are held while it is answered: opened, as a message, and in the
+	// connection's buffers.
+	copies = 3
+)
+
+// admit waits until there is memory for a call that takes so much, which it has until its
+// end.
+func (s *Server) admit(ctx context.Context, weight int64) error {
+	release, err := s.weight.Acquire(ctx, peerHost(ctx), weight)
+	if err != nil {
+		return status.Error(codes.ResourceExhausted, err.Error())
+	}
+	callOf(ctx).release = release
+	return nil
+}
+
+// weightOf is about what answering these entries takes at most.
+func (d *decisions) weightOf(names []entry.Name) int64 {
+	values := 0
+	for _, name := range names {
+		if e, found := d.snapshot.Lookup(name); found {
+			values += e.Size()
+		}
+	}
+	return copies * int64(min(values, MaxResponse))
+}
+
+// decisionsOn is what deciding on these names takes for one caller.
+func decisionsOn(names []entry.Name) int64 {
+	size := len(names) * decisionSize
+	for _, name := range names {
+		size += len(name.ID)
+	}
+	return int64(size)
+}

@@ -1,0 +1,135 @@
+package audit
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/leoflow/secrets-csi/internal/coreserver/auth"
+)
+
+// refused is a stranger's record.
+func refused(peer string) Record {
+	return Record{Time: time.Now().UTC(), Peer: peer, Decision: Unauthenticated, Detail: "token refused: it is not a JWT"}
+}
+
+func read(t *testing.T, text string) (records []Record) {
+	for line := range strings.Lines(text) {
+		var record Record
+		require.NoError(t, json.Unmarshal([]byte(line), &record), line)
+		records = append(records, record)
+	}
+	return records
+}
+
+func TestRefusalsOfAPeerAreCounted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		out := &writes{}
+		log := NewLog(out)
+		for i := range 1000 {
+			require.NoError(t, write(t, log, refused(fmt.Sprint("10.0.0.1:", i))))
+		}
+		require.NoError(t, write(t, log, refused("10.0.0.2:1"), record()))
+		written := read(t, out.String())
+		assert.Len(t, written, inFull+2, "some of each peer are shown as they are, and all that was given")
+		time.Sleep(interval + time.Second)
+		synctest.Wait()
+		sum := read(t, out.String())[len(written):]
+		require.Len(t, sum, 1)
+		assert.Equal(t, Record{
+			Time: sum[0].Time, Peer: "10.0.0.1", Decision: Unauthenticated, Count: 1000 - inFull, Detail: "further refusals within 10s",
+		}, sum[0])
+
+		require.NoError(t, write(t, log, refused("10.0.0.1:1")))
+		assert.Len(t, read(t, out.String()), len(written)+2, "an interval begins anew")
+		log.Close()
+		assert.Len(t, read(t, out.String()), len(written)+2, "nothing was counted since")
+	})
+}
+
+// Of a known caller too: a thousand optional names that are not there are a thousand
+// refusals at every poll.
+func TestRefusalsOfACallerAreCounted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		out := &writes{}
+		log := NewLog(out)
+		missing := record()
+		missing.Decision = Missing
+		other := missing
+		other.Tenant = "other"
+		for range 100 {
+			require.NoError(t, write(t, log, missing, other))
+		}
+		assert.Len(t, read(t, out.String()), 2*inFull)
+		out.begin(nil)
+		log.Close()
+		sums := read(t, out.String())
+		require.Len(t, sums, 2, "what is counted is not lost when core stops")
+		assert.Equal(t, 100-inFull, sums[0].Count)
+		assert.Equal(t, auth.Caller{Tenant: sums[0].Tenant, DAG: "billing"}, sums[0].Caller, "which task it was differs from one to the next")
+		assert.Equal(t, Missing, sums[0].Decision)
+	})
+}
+
+// An attack of a minute from any number of peers takes less than ten kilobytes a second, and
+// what is given is written all the same.
+func TestRefusalsLeaveRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		out := &writes{}
+		log := NewLog(out)
+		const seconds = 60
+		for range seconds {
+			for peer := range 1500 {
+				require.NoError(t, write(t, log, refused(fmt.Sprintf("10.0.%d.%d:1", peer/250, peer%250))))
+			}
+			time.Sleep(time.Second)
+		}
+		log.Close()
+		assert.Less(t, len(out.String())/seconds, 10<<10)
+		counted, written := 0, read(t, out.String())
+		for _, each := range written {
+			counted += max(each.Count, 1)
+		}
+		assert.Equal(t, 1500*seconds, counted, "none is lost")
+	})
+}
+
+func TestRefusalsAreCountedWhereThereIsNoRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		out := &writes{}
+		log := NewLog(out)
+		log.refusals.room = func() bool { return false }
+		require.NoError(t, write(t, log, refused("10.0.0.1:1"), record(), refused("10.0.0.1:1")))
+		assert.Len(t, read(t, out.String()), 1)
+		log.Close()
+		assert.Equal(t, 2, read(t, out.String())[1].Count)
+	})
+}
+
+// A sum that cannot be written is written later, with what came meanwhile.
+func TestASinkThatIsGoneAndBackLosesNoCount(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		out := &writes{}
+		log := NewLog(out)
+		for range inFull + 5 {
+			require.NoError(t, write(t, log, refused("10.0.0.1:1")))
+		}
+		out.begin(errors.New("disk full"))
+		time.Sleep(interval + time.Second)
+		synctest.Wait()
+		require.NoError(t, write(t, log, refused("10.0.0.1:1")), "a refusal that is only counted needs no sink")
+		out.begin(nil)
+		time.Sleep(interval)
+		synctest.Wait()
+		sums := read(t, out.String())
+		require.Len(t, sums, 1)
+		assert.Equal(t, 6, sums[0].Count)
+	})
+}
