@@ -50,7 +50,7 @@ func flapping() kubetest.Treatment {
 	}
 }
 
-func TestSourceOfOneTenant(t *testing.T) {
+func TestASourceOfOneTenant(t *testing.T) {
 	for _, source := range []struct {
 		how       string
 		treatment kubetest.Treatment
@@ -81,8 +81,8 @@ func restarting(ordered podsOrders) podsOrders {
 	return ordered
 }
 
-// TestAllAtOnceAfterAnOutage has pods of many namespaces wait for core.
-func TestAllAtOnceAfterAnOutage(t *testing.T) {
+// TestAllStartAfterALongOutage has pods of many namespaces wait for core.
+func TestAllStartAfterALongOutage(t *testing.T) {
 	const namespaces, podsOfEach = 11, 10
 	n := newNode(t, options{})
 	row := n.row("core is away, and then everybody starts", "110 pods of 11 namespaces, tried again by a kubelet", "core")
