@@ -18,7 +18,7 @@ ATTACKTIME ?= 30s
 # A version whose volumes and agents are in running pods: `make fault` goes back to its driver.
 BEFORE ?= 5b5c203
 
-.PHONY: build demo test test-long airflow-test bench image release release-check image-test chart-test alert-test docs docs-test recording e2e-image kind-check kind-test executor-test fuzz fault attack soak sim lint vuln verify generate all-lanes clean help
+.PHONY: build demo test test-long airflow-test bench wheels image release release-check image-test chart-test alert-test docs docs-test recording e2e-image kind-check kind-test executor-test fuzz fault attack soak sim lint vuln verify generate all-lanes clean help
 
 build: ## build the three binaries into bin/
 	$(BUILD) -o bin/ ./cmd/...
@@ -53,6 +53,9 @@ airflow-test: build ## let real Airflow judge what is delivered: 3.3, or with AL
 
 bench: build ## measure against the budgets of the design, each beside its floor
 	$(RUN) ./test/bench --bin bin
+
+wheels: ## build the Python packages into dist/wheels
+	$(RUN) ./python/build --version '$(VERSION)'
 
 image: ## build the container images into dist/images, and list what is in them
 	cd images && go run . --tag '$(VERSION)' --revision '$(COMMIT)' --created "$$(git log -1 --format=%ct || echo 0)" --sbom

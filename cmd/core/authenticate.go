@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,7 +25,7 @@ const (
 // authFlags say how callers are known.
 type authFlags struct {
 	ways, jwtKeyFile, kubeconfig, audience string
-	nodeServiceAccounts                    string
+	nodeServiceAccounts, nodeBinding       string
 	remember, longestLife                  time.Duration
 }
 
@@ -35,6 +36,7 @@ func (f *authFlags) bind(flags *flag.FlagSet) {
 	flags.StringVar(&f.kubeconfig, "kubeconfig", "", "comma-separated `files` that lead to the clusters whose pods may call; in-cluster, or no file, is that of core's own pod")
 	flags.StringVar(&f.audience, "audience", auth.PodAudience, "the `audience` that service-account tokens must have")
 	flags.DurationVar(&f.remember, "token-review-ttl", 10*time.Second, "how long a token that Kubernetes accepted is not reviewed again; 0 reviews it each time")
+	flags.StringVar(&f.nodeBinding, "node-binding", string(coreserver.BindingAuto), "whether a pod's token is taken from the driver of its node `alone`: auto (with --node-service-accounts, where the cluster's tokens name their node), required or off")
 	flags.StringVar(&f.nodeServiceAccounts, "node-service-accounts", "", "comma-separated `accounts`, each NAMESPACE/NAME, that may watch by their tokens; with --auth=tokenreview")
 }
 
@@ -58,8 +60,25 @@ func (f authFlags) fill(config *coreserver.Config) (err error) {
 	if tokens != nil && config.SealKey == nil {
 		config.VersionSecret = tokens.Key()
 	}
-	config.NodeServiceAccounts, err = f.nodes(pods != nil)
-	return err
+	if config.NodeServiceAccounts, err = f.nodes(pods != nil); err != nil {
+		return err
+	}
+	return f.bindNodes(config, pods != nil)
+}
+
+// bindNodes says where nothing keeps a stolen token from being used elsewhere.
+func (f authFlags) bindNodes(config *coreserver.Config, knowsPods bool) error {
+	config.NodeBinding = coreserver.Binding(f.nodeBinding)
+	switch {
+	case !slices.Contains([]coreserver.Binding{coreserver.BindingAuto, coreserver.BindingRequired, coreserver.BindingOff}, config.NodeBinding):
+		return cli.Usagef("--node-binding=%s: want auto, required or off", f.nodeBinding)
+	case config.NodeBinding == coreserver.BindingRequired && !knowsPods:
+		return cli.Usagef("--node-binding=required goes with --auth=tokenreview: tokens of task instances name no node")
+	case knowsPods && config.NodeBinding == coreserver.BindingOff,
+		knowsPods && config.NodeBinding == coreserver.BindingAuto && len(config.NodeServiceAccounts) == 0:
+		config.Log.Warn("pods' tokens are not bound to their nodes: a stolen one is good from anywhere; give --node-service-accounts")
+	}
+	return nil
 }
 
 // authenticator joins the ways that are there, one or both.

@@ -53,10 +53,15 @@ func tryCall(work func(context.Context, *core.Client, secret.Text) error) error 
 		return err
 	}
 	token := secret.New(strings.TrimSpace(string(content)))
-	client, err := core.New(core.Config{
-		Address: os.Getenv("ADDRESS"), CAFile: "tls.crt",
-		NodeToken: func(context.Context) (secret.Text, error) { return token, nil },
-	})
+	config := core.Config{Address: os.Getenv("ADDRESS"), CAFile: "tls.crt"}
+	if file := os.Getenv("DRIVER"); file != "" { // which has the driver's own token
+		own, err := os.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		config.NodeToken = func(context.Context) (secret.Text, error) { return secret.New(strings.TrimSpace(string(own))), nil }
+	}
+	client, err := core.New(config)
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -68,8 +69,12 @@ type kubernetesValue struct{}
 
 // sign puts the token of a service account's pod into a file.
 func sign(script *testscript.TestScript, _ bool, args []string) {
+	node := "node-1"
+	if other, given := strings.CutPrefix(args[0], "-node="); given {
+		node, args = other, args[1:]
+	}
 	token, err := script.Value(kubernetesValue{}).(*kubetest.Server).Sign(kubetest.Token{
-		Namespace: args[0], ServiceAccount: args[1], Pod: "pod", PodUID: "1-2-3", Node: "node-1",
+		Namespace: args[0], ServiceAccount: args[1], Pod: "pod", PodUID: "1-2-3", Node: node,
 		Audiences: []string{args[2]}, Expires: time.Now().Add(time.Hour),
 	})
 	script.Check(err)

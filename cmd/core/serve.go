@@ -13,6 +13,7 @@ import (
 
 	"github.com/leoflow/secrets-csi/internal/cli"
 	"github.com/leoflow/secrets-csi/internal/coreserver"
+	"github.com/leoflow/secrets-csi/internal/coreserver/gate"
 	"github.com/leoflow/secrets-csi/internal/coreserver/rule"
 )
 
@@ -59,7 +60,9 @@ func bindServe(flags *flag.FlagSet) cli.Run {
 	flags.StringVar(&raw.listen, "listen", ":7443", "the `address` to serve on")
 	flags.StringVar(&config.Connections, "connections", "", "the export `file` of connections")
 	flags.StringVar(&config.Variables, "variables", "", "the export `file` of variables")
-	flags.StringVar(&config.Rules, "rules", "", "the `file` of rules; needed")
+	flags.StringVar(&config.Entries, "entries", "", "the `folder` of teams' export files: TEAM/connections.json, TEAM.variables.yaml")
+	flags.BoolVar(&config.AllowEmpty, "allow-empty", false, "start on files without entries, too")
+	flags.StringVar(&config.Rules, "rules", "", "the `file` of rules, or a folder with the admin's as admin.yaml and those of teams; needed")
 	flags.StringVar(&config.Cert, "cert", "", "the PEM `file` of core's certificate and its chain")
 	flags.StringVar(&config.Key, "key", "", "the PEM `file` of the certificate's private key")
 	flags.StringVar(&config.ClientCA, "client-ca", "", "the PEM `file` of the CA whose client certificates are nodes'; such may watch")
@@ -70,6 +73,8 @@ func bindServe(flags *flag.FlagSet) cli.Run {
 	flags.StringVar(&raw.contract, "contract", string(coreserver.Both), "what to `offer`: both, agent (the existing contract alone) or secrets")
 	flags.BoolVar(&config.LegacyURIs, "legacy-uris", false, "print URIs in the existing contract as cores in the field do, underscores in schemes included; to test clients against them")
 	flags.BoolVar(&config.Plaintext, "plaintext-loopback", false, "for development: no TLS, on a loopback address alone")
+	flags.IntVar(&config.MaxConnections, "max-connections", 0, "the most `connections` in all; 0 reckons it from the container's memory limit, 48 KiB each in half of it")
+	flags.IntVar(&config.MaxPeerConnections, "max-peer-connections", gate.MostOfPeer, "the most `connections` of one address: raise it where many nodes come from one")
 	flags.DurationVar(&config.Heartbeat, "heartbeat", 30*time.Second, "how often a silent watch says that it lives")
 	flags.DurationVar(&config.Poll, "poll", 10*time.Second, "how often files are read though nothing told of a change")
 	flags.DurationVar(&config.Grace, "grace", 10*time.Second, "how long calls in flight may take once core stops")
@@ -107,12 +112,14 @@ func misuse(config coreserver.Config, raw serveFlags) error {
 	switch {
 	case config.Rules == "":
 		return cli.Usagef("no rules; give --rules, a file that says who may read what ('rules: []' denies everything)")
-	case config.Connections == "" && config.Variables == "":
-		return cli.Usagef("nothing to serve; give --connections, --variables or both")
+	case config.Connections == "" && config.Variables == "" && config.Entries == "":
+		return cli.Usagef("nothing to serve; give --connections, --variables or --entries")
 	case !config.Plaintext && (config.Cert == "" || config.Key == ""):
 		return cli.Usagef("no certificate; give --cert and --key (or, for development on a loopback address, --plaintext-loopback)")
 	case !slices.Contains([]coreserver.Contract{coreserver.Both, coreserver.Agent, coreserver.Secrets}, coreserver.Contract(raw.contract)):
 		return cli.Usagef("--contract=%s: want both, agent or secrets", raw.contract)
+	case config.MaxConnections < 0 || config.MaxPeerConnections <= 0:
+		return cli.Usagef("--max-connections=%d --max-peer-connections=%d: want 0 or more, and more than 0", config.MaxConnections, config.MaxPeerConnections)
 	case config.Heartbeat <= 0:
 		return cli.Usagef("--heartbeat=%s: want more than 0", config.Heartbeat)
 	case config.Poll <= 0:

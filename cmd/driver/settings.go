@@ -62,7 +62,7 @@ func (s *settings) bind(flags *flag.FlagSet) {
 	flags.StringVar(&s.coreCert, "core-cert", "", "`file` of this node's client certificate")
 	flags.StringVar(&s.coreKey, "core-key", "", "`file` of that certificate's key")
 	flags.StringVar(&s.coreServerName, "core-server-name", "", "the `name` that core's certificate must carry, where that is not the host of --core-address")
-	flags.StringVar(&s.coreTokenFile, "core-token-file", "", "`file` of the driver's own token, which watches for changes where there is no client certificate; read again for every stream")
+	flags.StringVar(&s.coreTokenFile, "core-token-file", "", "`file` of the driver's own token, which watches for changes and is shown with every fetch: core takes a pod's token from the driver of its node alone; read again as it changes")
 	flags.StringVar(&s.coreAudience, "core-audience", csi.CoreAudience, "the `audience` of the pods' tokens for core, as in tokenRequests of the CSIDriver")
 	flags.BoolVar(&s.corePlaintextLoopback, "core-plaintext-loopback", false, "speak to core without TLS; for development, and refused unless core is on a loopback address")
 	flags.StringVar(&s.fileConnections, "file-connections", "", "a `file` of 'airflow connections export' that the source \"file\" serves to every pod of the node; for development")

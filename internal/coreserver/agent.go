@@ -47,21 +47,31 @@ func (s *agentService) everything(ctx context.Context, kind entry.Kind) (map[str
 	if err != nil {
 		return nil, err
 	}
+	if known.refused == "" {
+		known.refused = s.unbound(s.driverByCertificate(ctx), known.who)
+	}
 	if known.refused != "" {
-		if err := deciding.commit(ctx, one(deciding.stranger(known.refused)), false); err != nil {
+		if err := deciding.commit(ctx, one(deciding.stranger(known)), false); err != nil {
 			return nil, err
 		}
 		return nil, status.Error(codes.Unauthenticated, known.refused)
 	}
-	names := deciding.readable(known.who, kind)
-	if err := s.admit(ctx, deciding.weightOf(names)); err != nil {
+	names, err := deciding.readable(known.who, kind)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.admit(ctx, deciding.weightOf(names, 1)); err != nil {
 		return nil, err
 	}
 	values := make(map[string]string, len(names))
 	for _, name := range names {
 		if ruling := deciding.on(known.who, name); ruling.decision == audit.Allowed {
 			values[name.ID] = ruling.value.Text.Reveal()
+			callOf(ctx).size += len(name.ID) + ruling.value.Text.Len()
 		}
+	}
+	if size := callOf(ctx).size; size > MaxResponse {
+		return nil, status.Errorf(codes.ResourceExhausted, "core's answer is larger than max (%d vs. %d bytes): let the caller read less", size, MaxResponse)
 	}
 	records := func(yield func(audit.Record) bool) {
 		for _, name := range names {

@@ -4,26 +4,37 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
-	"net"
+	"strings"
 
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/stats"
 	"google.golang.org/grpc/status"
+	"google.golang.org/grpc/tap"
 
 	"github.com/leoflow/secrets-csi/internal/coreserver/audit"
+	"github.com/leoflow/secrets-csi/internal/coreserver/gate"
 	"github.com/leoflow/secrets-csi/internal/logkey"
 )
+
+// small is an answer that the kernel takes at once, whether or not anybody reads it.
+const small = 64 << 10
 
 // call is one RPC from its first byte until its answer is with the connection.
 type call struct {
 	// request names the call in logs and records.
 	request string
 	method  string
+	over    *gate.Conn // nil where it came over none that is counted
 	// intent is what the records of the call begin with, once they say that something is
 	// handed out.
 	intent *audit.Record
 	// release frees what the call was admitted for; nil where it was for nothing.
 	release func()
+	// size is that of the answer at least, and at where the connection will be once it has
+	// taken all of that.
+	size int
+	at   int64
 }
 
 type callKey struct{}
@@ -36,13 +47,46 @@ func callOf(ctx context.Context) *call {
 	return &call{}
 }
 
+// isWatch tells the one call that stays.
+func (c *call) isWatch() bool { return strings.HasSuffix(c.method, "/Watch") }
+
+// answered says that the answer is about to be written.
+func (c *call) answered() {
+	if c.over != nil && c.size > small {
+		c.at = c.over.Promise(c.size)
+	}
+}
+
+// letCall refuses a stranger's call that is one too many, before anything is made of it.
+func letCall(ctx context.Context, _ *tap.Info) (context.Context, error) {
+	if over := gate.Of(ctx); over != nil && !over.Call() {
+		go func() { _ = over.Close() }()
+		return nil, status.Error(codes.Unavailable, "too many calls without a good token")
+	}
+	return ctx, nil
+}
+
 // calls follows every call, as a stats.Handler of gRPC, which alone tells of its end.
 type calls struct{ *Server }
 
 var _ stats.Handler = calls{}
 
-func (calls) TagRPC(ctx context.Context, info *stats.RPCTagInfo) context.Context {
-	return context.WithValue(ctx, callKey{}, &call{request: newRequest(), method: info.FullMethodName})
+func (c calls) TagRPC(ctx context.Context, info *stats.RPCTagInfo) context.Context {
+	made := &call{request: newRequest(), method: info.FullMethodName, over: gate.Of(ctx)}
+	ctx = context.WithValue(ctx, callKey{}, made)
+	if made.over != nil && made.over.IsStranger() {
+		c.introduce(ctx)
+	}
+	return ctx
+}
+
+// introduce looks at the token in a stranger's headers before more of the call is read.
+func (s *Server) introduce(ctx context.Context) {
+	var err error
+	defer s.contain(ctx, "introduce", &err)
+	if token := bearer(ctx); token.Len() > 0 {
+		_, _ = s.identify(ctx, token)
+	}
 }
 
 func newRequest() string {
@@ -51,14 +95,44 @@ func newRequest() string {
 	return hex.EncodeToString(name[:])
 }
 
-// HandleRPC ends a call: what it took is free again, and the outcome of what it was allowed
-// is written down. Where that cannot be, the intent stands alone, as after a crash.
+// HandleRPC reckons with what comes in until it is there, and with what goes out until it
+// is gone.
 func (c calls) HandleRPC(ctx context.Context, event stats.RPCStats) {
-	end, ended := event.(*stats.End)
-	if !ended {
+	call := callOf(ctx)
+	counted := call.over != nil && !call.isWatch()
+	switch event := event.(type) {
+	case *stats.Begin:
+		if counted {
+			call.over.Begin()
+		}
+	case *stats.InPayload:
+		if counted {
+			call.over.Received(event.WireLength)
+		}
+	case *stats.End:
+		if counted {
+			call.over.End()
+		}
+		c.end(context.WithoutCancel(ctx), call, event.Error)
+	}
+}
+
+// end frees what a call took once its answer has left, and writes the outcome of what it
+// was allowed. Where that cannot be, the intent stands alone, as after a crash.
+func (c calls) end(ctx context.Context, call *call, err error) {
+	if err == nil && call.at > 0 {
+		call.over.WhenSent(call.at, func(sent bool) {
+			if !sent {
+				err = status.Error(codes.Canceled, "")
+			}
+			c.settle(ctx, call, err)
+		})
 		return
 	}
-	call := callOf(ctx)
+	c.settle(ctx, call, err)
+}
+
+func (c calls) settle(ctx context.Context, call *call, err error) {
 	if call.release != nil {
 		call.release()
 	}
@@ -67,10 +141,10 @@ func (c calls) HandleRPC(ctx context.Context, event stats.RPCStats) {
 	}
 	record := *call.intent
 	record.Time, record.Outcome = c.config.Now().UTC(), audit.Sent
-	if end.Error != nil {
-		record.Outcome, record.Detail = audit.Failed, status.Code(end.Error).String()
+	if err != nil {
+		record.Outcome, record.Detail = audit.Failed, status.Code(err).String()
 	}
-	if err := c.audit.WriteOne(context.WithoutCancel(ctx), record); err != nil {
+	if err := c.audit.WriteOne(ctx, record); err != nil {
 		c.config.Log.Error("an outcome is not recorded", logkey.Request, record.Request, logkey.Error, err)
 	}
 }
@@ -85,8 +159,5 @@ func peerHost(ctx context.Context) string {
 	if !known {
 		return ""
 	}
-	if tcp, isTCP := from.Addr.(*net.TCPAddr); isTCP {
-		return tcp.IP.String()
-	}
-	return from.Addr.String()
+	return gate.Host(from.Addr)
 }

@@ -29,11 +29,13 @@ const (
 	Secrets Contract = "secrets" // ours alone
 )
 
-// Config is all that a Server needs. Rules, Authenticator, Audit and one of the two
-// export files must be given; so must Cert and Key, unless Plaintext is set.
+// Config is all that a Server needs. Rules, Authenticator, Audit and one of the export
+// files or their folder must be given; so must Cert and Key, unless Plaintext is set.
 type Config struct {
-	// Connections, Variables and Rules are files; see package store.
-	Connections, Variables, Rules string
+	// Connections, Variables, Entries and Rules are files and folders; see package store.
+	Connections, Variables, Entries, Rules string
+	// AllowEmpty has core start on files without entries.
+	AllowEmpty bool
 	// SealKey opens sealed values; nil where there are none.
 	SealKey *seal.Key
 	// VersionSecret is what versions are derived from, so that replicas agree on them.
@@ -48,6 +50,9 @@ type Config struct {
 	// Memory is what core may take, in bytes: what it answers at once is reckoned from it.
 	// 0 where nobody knows.
 	Memory int64
+	// MaxConnections bounds the connections in all, and MaxPeerConnections those of one
+	// address; see gate.Limits.
+	MaxConnections, MaxPeerConnections int
 
 	// Cert and Key are PEM files and read anew when they change, as is ClientCA, which
 	// makes client certificates possible.
@@ -57,6 +62,8 @@ type Config struct {
 	// NodeServiceAccounts may Watch by their tokens, which Authenticator must take.
 	// Without them and without ClientCA there is no Watch.
 	NodeServiceAccounts []rule.Subject
+	// NodeBinding is BindingAuto where empty.
+	NodeBinding Binding
 	// Plaintext leaves TLS out. It works on loopback addresses only.
 	Plaintext bool
 
@@ -70,13 +77,16 @@ type Config struct {
 	// are read though nothing told of a change. Grace is how long calls in flight may
 	// take once the server stops. Each has a default.
 	Heartbeat, Poll, Grace time.Duration
-	// Now is the clock of audit records; time.Now where nil.
+	// Now is the clock of audit records and of what is told of files; time.Now where nil.
 	Now func() time.Time
 }
 
 func (c Config) withDefaults() Config {
 	if c.Contract == "" {
 		c.Contract = Both
+	}
+	if c.NodeBinding == "" {
+		c.NodeBinding = BindingAuto
 	}
 	if len(c.NodeNames) == 0 {
 		c.NodeNames = rule.Patterns{"*"}
@@ -117,18 +127,30 @@ func (c Config) validate() error {
 	switch {
 	case c.Contract != Both && c.Contract != Agent && c.Contract != Secrets:
 		return fmt.Errorf("contract %q is not known; want %s, %s or %s", c.Contract, Both, Agent, Secrets)
-	case c.Connections == "" && c.Variables == "":
-		return errors.New("no file to serve: neither connections nor variables")
+	case c.Connections == "" && c.Variables == "" && c.Entries == "":
+		return errors.New("nothing to serve: neither connections nor variables nor a folder of entries")
 	case c.Rules == "":
 		return errors.New("no rules: without a file of them everybody would be denied everything")
 	case c.Authenticator == nil:
 		return errors.New("no authenticator: core would not know who asks")
 	case c.Audit == nil:
 		return errors.New("no audit log: nothing may be handed out unrecorded")
+	}
+	return c.validateTransport()
+}
+
+func (c Config) validateTransport() error {
+	switch {
 	case c.Plaintext && (c.Cert != "" || c.Key != "" || c.ClientCA != ""):
 		return errors.New("plaintext and certificates exclude each other")
 	case !c.Plaintext && (c.Cert == "" || c.Key == ""):
 		return errors.New("no certificate and key: core speaks TLS")
+	case c.MaxConnections < 0 || c.MaxPeerConnections < 0:
+		return errors.New("a number of connections is below 0")
+	case c.NodeBinding != BindingAuto && c.NodeBinding != BindingRequired && c.NodeBinding != BindingOff:
+		return fmt.Errorf("node binding %q is not known; want %s, %s or %s", c.NodeBinding, BindingAuto, BindingRequired, BindingOff)
+	case c.NodeBinding == BindingRequired && c.ClientCA == "" && len(c.NodeServiceAccounts) == 0:
+		return errors.New("node binding is required, and core could know no driver: it has neither a client CA nor service accounts of nodes")
 	}
 	return nil
 }

@@ -90,6 +90,7 @@ func (c *core) config() coreserver.Config {
 		Authenticator: c.tokens, VersionSecret: c.tokens.Key(), Audit: c.audit,
 		Log:  slog.New(slog.NewJSONHandler(c.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Poll: time.Hour, Heartbeat: time.Hour,
+		MaxPeerConnections: 4096, // all callers of a test are one peer
 	}
 }
 

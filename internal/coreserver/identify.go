@@ -10,6 +10,7 @@ import (
 
 	secretsv1 "github.com/leoflow/secrets-csi/api/leoflow/secrets/v1"
 	"github.com/leoflow/secrets-csi/internal/coreserver/auth"
+	"github.com/leoflow/secrets-csi/internal/coreserver/gate"
 	"github.com/leoflow/secrets-csi/pkg/secret"
 )
 
@@ -17,7 +18,8 @@ import (
 // brings those of all its pods, and each may be a question to Kubernetes.
 const identifyAtOnce = 16
 
-// identity is whom a token speaks for, or the reason why for nobody.
+// identity is whom a token speaks for, or the reason why it is not taken: it speaks for
+// nobody, or who comes from elsewhere.
 type identity struct {
 	who     auth.Caller
 	refused string
@@ -25,11 +27,18 @@ type identity struct {
 
 // identify fails, with a status, where core cannot tell.
 func (s *Server) identify(ctx context.Context, token secret.Text) (identity, error) {
-	who, err := s.config.Authenticator.Authenticate(ctx, token)
+	who, err := s.config.Authenticator.Authenticate(auth.FromPeer(ctx, peerHost(ctx)), token)
+	over := gate.Of(ctx)
 	switch {
 	case err == nil:
+		if over != nil {
+			over.Known()
+		}
 		return identity{who: who}, nil
 	case errors.Is(err, auth.ErrRefused):
+		if over != nil {
+			over.Refused()
+		}
 		return identity{refused: err.Error()}, nil
 	default:
 		return identity{}, status.Errorf(codes.Unavailable, "authenticating caller: %v", err)
@@ -38,11 +47,14 @@ func (s *Server) identify(ctx context.Context, token secret.Text) (identity, err
 
 // identifyAll keeps the order of callers. Where it cannot tell of one it tells of none:
 // the node asks again, for all.
-func (s *Server) identifyAll(ctx context.Context, callers []*secretsv1.Caller) ([]identity, error) {
+func (s *Server) identifyAll(ctx context.Context, from driver, callers []*secretsv1.Caller) ([]identity, error) {
 	known := make([]identity, len(callers))
 	one := func(i int) (err error) {
 		defer s.contain(ctx, "authenticate", &err)
 		known[i], err = s.identify(ctx, secret.New(callers[i].GetToken()))
+		if err == nil && known[i].refused == "" {
+			known[i].refused = s.unbound(from, known[i].who)
+		}
 		return err
 	}
 	if len(callers) == 1 { // whom a goroutine would only make wait

@@ -19,6 +19,9 @@ func (s *Server) logUnary(ctx context.Context, request any, info *grpc.UnaryServ
 		defer s.contain(ctx, info.FullMethod, &err)
 		return handle(ctx, request)
 	}()
+	if err == nil {
+		callOf(ctx).answered()
+	}
 	s.logCall(ctx, info.FullMethod, began, err)
 	return response, err
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/leoflow/secrets-csi/internal/coreserver/audit"
 	"github.com/leoflow/secrets-csi/internal/coreserver/auth"
+	"github.com/leoflow/secrets-csi/internal/coreserver/gate"
 	"github.com/leoflow/secrets-csi/pkg/entry"
 )
 
@@ -103,7 +104,8 @@ func clientCertificate(ctx context.Context) *x509.Certificate {
 	if caller == nil {
 		return nil
 	}
-	info, ok := caller.AuthInfo.(credentials.TLSInfo)
+	shown, _ := caller.AuthInfo.(gate.Info)
+	info, ok := shown.AuthInfo.(credentials.TLSInfo)
 	if !ok || len(info.State.VerifiedChains) == 0 {
 		return nil
 	}

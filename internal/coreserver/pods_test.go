@@ -62,6 +62,14 @@ func startCluster(t testing.TB, change func(*coreserver.Config)) cluster {
 	return cluster{c, kubernetes}
 }
 
+// secrets is for the driver of node-1, unless another certificate is shown.
+func (c cluster) secrets(certificates ...tls.Certificate) secretsv1.SecretsServiceClient {
+	if len(certificates) == 0 {
+		certificates = append(certificates, c.authority.pair("node-1"))
+	}
+	return c.core.secrets(certificates...)
+}
+
 // pod is the token of a pod.
 func (c cluster) pod(namespace, serviceAccount, name string) string {
 	token, err := c.kubernetes.Sign(kubetest.Token{
@@ -118,7 +126,8 @@ func TestANodeReadsNothingByItself(t *testing.T) {
 
 func TestPodsMayUseTheExistingContract(t *testing.T) {
 	c := startCluster(t, nil)
-	response, err := c.agent().GetVariables(bearing(within(t), c.pod("team-a", "worker", "p")), &agentv1.GetVariablesRequest{})
+	agent := agentv1.NewAgentServiceClient(c.dial(c.authority.pair("node-1")))
+	response, err := agent.GetVariables(bearing(within(t), c.pod("team-a", "worker", "p")), &agentv1.GetVariablesRequest{})
 	require.NoError(t, err)
 	assert.Equal(t, map[string]string{"env": "n33dle-env"}, response.Variables)
 }

@@ -32,16 +32,20 @@ const (
 	// MaxResponse is the largest response in bytes.
 	MaxResponse = 8 << 20
 
-	maxHeaders = 64 << 10 // a token among them
+	maxHeaders = 16 << 10 // a token among them
 	// window is what a connection may bring before core has taken it in. One of a fixed
 	// size bounds what callers may send before anything is known of them, and spares each call
 	// the pings by which gRPC would measure how large it had best be.
 	window             = 256 << 10
-	maxConcurrentCalls = 1 << 10 // on one connection
-	handshakeTimeout   = 10 * time.Second
-	minKeepalive       = 5 * time.Second // that a client may ping by
-	keepaliveAfter     = 2 * time.Minute // that core pings a silent client
-	keepaliveTimeout   = 20 * time.Second
+	maxConcurrentCalls = 32 // on one connection; a driver's others wait there
+	maxWatches         = 4  // on one connection, of which a driver needs one
+	handshakeTimeout   = 5 * time.Second
+	maxIdle            = 15 * time.Minute
+	// maxAge ends the watch of a node whose certificate or token is good no more.
+	maxAge, ageGrace = 2 * time.Hour, 30 * time.Second
+	minKeepalive     = 5 * time.Second // that a client may ping by
+	keepaliveAfter   = 2 * time.Minute // that core pings a silent client
+	keepaliveTimeout = 20 * time.Second
 )
 
 // Server is a core. Serve it once.
@@ -50,8 +54,10 @@ type Server struct {
 	store        *store.Store
 	audit        *audit.Log
 	weight       *gate.Weight
+	door         *gate.Door
 	certificates *certificates // nil in plaintext
 	stopping     chan struct{}
+	toldUnnamed  sync.Once
 }
 
 // New reads all files and fails where core could not serve from them.
@@ -62,6 +68,7 @@ func New(config Config) (*Server, error) {
 	}
 	s := &Server{
 		config: config, audit: audit.NewLog(config.Audit), weight: gate.NewWeight(config.Memory),
+		door:     gate.NewDoor(gate.Limits{Memory: config.Memory, Connections: config.MaxConnections, OfPeer: config.MaxPeerConnections}),
 		stopping: make(chan struct{}),
 	}
 	if !config.Plaintext {
@@ -79,7 +86,8 @@ func New(config Config) (*Server, error) {
 		return nil, err
 	}
 	s.store, err = store.New(store.Config{
-		Connections: config.Connections, Variables: config.Variables, Rules: config.Rules,
+		Connections: config.Connections, Variables: config.Variables, Entries: config.Entries,
+		Rules: config.Rules, AllowEmpty: config.AllowEmpty, Now: config.Now,
 		SealKey: config.SealKey, Versioner: versioner,
 	})
 	if err != nil {
@@ -112,7 +120,7 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	watching, stopWatching := context.WithCancel(ctx)
 	var background sync.WaitGroup
 	background.Go(func() {
-		filewatch.Watch(watching, s.config.Log, s.files(), s.config.Poll, s.Reload)
+		filewatch.Watch(watching, s.config.Log, filewatch.Places{Files: s.files(), Folders: s.store.Folders}, s.config.Poll, s.Reload)
 	})
 	background.Go(func() {
 		<-watching.Done()
@@ -126,7 +134,7 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	s.config.Log.Info("core is serving", logkey.Address, listener.Addr().String(),
 		logkey.Entries, s.store.Current().Len(), logkey.Contract, string(s.config.Contract), logkey.TLS, !s.config.Plaintext)
 	s.logInvalid(s.store.Current(), nil)
-	err := server.Serve(listener)
+	err := server.Serve(gate.Listener{Listener: listener, Door: s.door})
 	stopWatching()
 	background.Wait()
 	s.audit.Close()
@@ -142,7 +150,8 @@ func (s *Server) build() (*grpc.Server, *health.Server) {
 		transport = credentials.NewTLS(s.certificates.config())
 	}
 	server := grpc.NewServer(
-		grpc.Creds(transport),
+		grpc.Creds(gate.Credentials(transport)),
+		grpc.InTapHandle(letCall),
 		grpc.MaxRecvMsgSize(MaxRequest),
 		grpc.MaxSendMsgSize(MaxResponse),
 		grpc.MaxHeaderListSize(maxHeaders),
@@ -153,7 +162,10 @@ func (s *Server) build() (*grpc.Server, *health.Server) {
 		grpc.StaticStreamWindowSize(window),
 		grpc.StaticConnWindowSize(window),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: minKeepalive, PermitWithoutStream: true}),
-		grpc.KeepaliveParams(keepalive.ServerParameters{Time: keepaliveAfter, Timeout: keepaliveTimeout}),
+		grpc.KeepaliveParams(keepalive.ServerParameters{
+			Time: keepaliveAfter, Timeout: keepaliveTimeout,
+			MaxConnectionIdle: maxIdle, MaxConnectionAge: maxAge, MaxConnectionAgeGrace: ageGrace,
+		}),
 		grpc.StatsHandler(calls{s}),
 		grpc.UnaryInterceptor(s.logUnary),
 		grpc.StreamInterceptor(s.logStream),

@@ -9,6 +9,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	secretsv1 "github.com/leoflow/secrets-csi/api/leoflow/secrets/v1"
+	"github.com/leoflow/secrets-csi/internal/coreserver/gate"
 	"github.com/leoflow/secrets-csi/internal/coreserver/store"
 )
 
@@ -18,6 +19,13 @@ import (
 func (s *secretsService) Watch(request *secretsv1.WatchRequest, stream grpc.ServerStreamingServer[secretsv1.WatchResponse]) error {
 	if err := s.admitNode(stream.Context()); err != nil {
 		return err
+	}
+	if over := gate.Of(stream.Context()); over != nil {
+		done, ok := over.Watch(maxWatches)
+		if !ok {
+			return status.Errorf(codes.ResourceExhausted, "%d watches stand on this connection already", maxWatches)
+		}
+		defer done()
 	}
 	heartbeat := time.NewTicker(s.config.Heartbeat)
 	defer heartbeat.Stop()
@@ -54,21 +62,18 @@ func wholeMessage(update store.Update) *secretsv1.WatchResponse {
 	message := &secretsv1.WatchResponse{Revision: update.Snapshot.Revision, Resync: update.Resync}
 	if update.Resync {
 		message.Entries = make([]*secretsv1.EntryVersion, 0, update.Snapshot.Len())
-		for e := range update.Snapshot.All() {
-			message.Entries = append(message.Entries, entryVersion(e))
+		for w := range update.Snapshot.Watched() {
+			message.Entries = append(message.Entries, entryVersion(w))
 		}
 		return message
 	}
 	for _, name := range update.Changed {
-		e, found := update.Snapshot.Lookup(name)
-		if !found {
-			e = store.Entry{Name: name} // without a version: gone
-		}
-		message.Entries = append(message.Entries, entryVersion(e))
+		// Without a version it is gone.
+		message.Entries = append(message.Entries, entryVersion(store.Watched{Name: name, Version: update.Snapshot.WatchedAs(name)}))
 	}
 	return message
 }
 
-func entryVersion(e store.Entry) *secretsv1.EntryVersion {
-	return &secretsv1.EntryVersion{Kind: kindMessage(e.Name.Kind), Name: e.Name.ID, Version: e.Watched}
+func entryVersion(w store.Watched) *secretsv1.EntryVersion {
+	return &secretsv1.EntryVersion{Kind: kindMessage(w.Name.Kind), Name: w.Name.ID, Version: w.Version}
 }

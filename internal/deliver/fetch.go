@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/leoflow/secrets-csi/internal/report"
@@ -20,11 +21,11 @@ const (
 	rotationsAtOnce = 16
 	// rotationsShare is a namespace's, of what it leaves free: one alone has half of them.
 	rotationsShare = 1
+	// overdue is how long a fetch of a rotation keeps its place. One that takes longer, for
+	// want of an answer mostly, goes on without: what it waits for is its own namespace's, and
+	// holds up no other.
+	overdue = 100 * time.Millisecond
 )
-
-// overdue is how long a fetch of a rotation keeps its place. One that takes longer, for want of an
-// answer mostly, goes on without: what it waits for is its own namespace's, and holds up no other.
-const overdue = 100 * time.Millisecond
 
 // fetcher asks providers, unless they are known to be away, and remembers what they said as
 // long as it may.
@@ -84,8 +85,8 @@ func (f *fetcher) fetch(ctx context.Context, group []task, hand func(i int, from
 	ask(ctx, group, call, handOutcome)
 }
 
-// enter waits for the namespace's turn among the rotations that fetch, and returns what ends it,
-// unless it is overdue before. A new pod waits for none.
+// enter waits for the namespace's turn among the fetches of rotations. A new pod waits for none.
+// Whoever entered has to leave.
 func (f *fetcher) enter(ctx context.Context, group []task) (leave func(), err error) {
 	spec := group[0].spec
 	if f.Providers[spec.Provider] == nil {
@@ -96,10 +97,11 @@ func (f *fetcher) enter(ctx context.Context, group []task) (leave func(), err er
 	if group[0].podWaits {
 		return func() {}, nil
 	}
-	free, err := f.rotations[spec.Provider].Take(ctx, spec.Pod.Namespace, 1)
+	leave, err = f.rotations[spec.Provider].Take(ctx, spec.Pod.Namespace, 1)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", provider.ErrUnavailable, err)
 	}
+	free := sync.OnceFunc(leave)
 	late := time.AfterFunc(overdue, free)
 	return func() { late.Stop(); free() }, nil
 }

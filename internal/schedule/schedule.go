@@ -171,11 +171,11 @@ func (s *Schedule) Ended(delivery Delivery, end Ended, now time.Time) {
 	v := delivery.of
 	v.underWay--
 	v.hasFiles = end.HasFiles
-	if end.Entries > 0 {
-		v.entries = end.Entries
-	}
 	if end.Failed && !v.isNotified() {
 		v.notifiedAt = delivery.NotifiedAt
+	}
+	if end.Entries > 0 {
+		v.entries = end.Entries
 	}
 	v.count(delivery, end, now)
 	if v.changed { // meanwhile: what that made due stays due

@@ -50,7 +50,8 @@ func start(ctx context.Context, program string, pods int) (s *sim, err error) {
 	}
 	s.process, err = stack.Run(program, "serve", "--listen=127.0.0.1:0", "--connections="+s.path("connections.json"),
 		"--rules="+s.path("rules.yaml"), "--cert="+s.path("core.crt"), "--key="+s.path("core.key"), "--client-ca="+s.pki.CA(),
-		"--jwt-key-file="+s.path("jwt.key"), "--audit-log="+os.DevNull, "--log-format=json", "--heartbeat="+heartbeat.String())
+		"--jwt-key-file="+s.path("jwt.key"), "--audit-log="+os.DevNull, "--log-format=json", "--heartbeat="+heartbeat.String(),
+		"--max-connections=16384", "--max-peer-connections=16384") // all nodes are one address
 	if err != nil {
 		return nil, err
 	}

@@ -127,7 +127,7 @@ func (s *Stack) StartCore(ctx context.Context) (err error) {
 	s.Core, err = s.run(s.options.CoreUnder, s.program("core"), append([]string{
 		"serve", "--listen=" + s.address, "--connections=" + s.Connections, "--variables=" + s.Variables,
 		"--rules=" + s.path("rules.yaml"), "--cert=" + s.path("core.crt"), "--key=" + s.path("core.key"),
-		"--client-ca=" + s.PKI.CA(), "--jwt-key-file=" + s.path("jwt.key"), "--log-format=json",
+		"--client-ca=" + s.PKI.CA(), "--jwt-key-file=" + s.path("jwt.key"), "--log-format=json", "--allow-empty",
 	}, s.options.CoreArgs...)...)
 	if err != nil {
 		return err

@@ -15,7 +15,7 @@ func appendLine(line []byte, r *Record) []byte {
 	line = r.Time.AppendFormat(line, time.RFC3339Nano)
 	line = append(line, '"')
 	for _, field := range [...]struct{ name, value string }{
-		{"request", r.Request}, {"method", r.Method}, {"peer", r.Peer},
+		{"request", r.Request}, {"method", r.Method}, {"peer", r.Peer}, {"driver_node", r.DriverNode},
 		{"namespace", r.Namespace}, {"service_account", r.ServiceAccount}, {"pod", r.Pod}, {"pod_uid", r.PodUID},
 		{"node", r.Node}, {"cluster", r.Cluster}, {"token_id", r.TokenID}, {"subject", r.Subject}, {"tenant", r.Tenant}, {"dag", r.DAG},
 		{"run", r.Run}, {"task", r.Task},
@@ -24,7 +24,7 @@ func appendLine(line []byte, r *Record) []byte {
 	}
 	line = appendNumber(line, "try", r.Try)
 	for _, field := range [...]struct{ name, value string }{
-		{"certificate", r.Certificate}, {"kind", string(r.Kind)}, {"entry", r.Entry}, {"version", r.Version},
+		{"certificate", r.Certificate}, {"kind", string(r.Kind)}, {"entry", r.Entry}, {"team", r.Team}, {"version", r.Version},
 		{"decision", string(r.Decision)}, {"outcome", string(r.Outcome)},
 	} {
 		line = appendText(line, field.name, field.value)

@@ -27,6 +27,7 @@ type Client struct {
 	secrets  secretsv1.SecretsServiceClient
 	contract contract
 	versions provider.Versions // for the contract that has none
+	own      ownToken
 
 	closeOnce sync.Once
 	closed    context.Context

@@ -36,8 +36,9 @@ type Config struct {
 	// ReprobeAfter is how long a core that lacks our contract is taken at its word.
 	ReprobeAfter time.Duration
 
-	// NodeToken gives the bearer token that Watch runs under, anew for each stream.
-	// Nil where the client certificate is identity enough.
+	// NodeToken gives the driver's own bearer token, under which Watch runs, and which each
+	// Fetch shows beside the pods': core takes a pod's from the driver of its node alone. Nil
+	// where the client certificate is identity enough.
 	NodeToken func(context.Context) (secret.Text, error)
 	// HeartbeatTimeout is how long a Watch stream may stay silent.
 	HeartbeatTimeout time.Duration

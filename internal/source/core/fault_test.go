@@ -130,7 +130,7 @@ func TestFetchSaysWhoseTurnItIs(t *testing.T) {
 		{"no message at all", page(frame(-1, nil, true)),
 			provider.ErrProtocol, "core answered what it must not"},
 
-		refused(codes.Unauthenticated, provider.ErrUnauthenticated, `core refused the token: "because"`),
+		refused(codes.Unauthenticated, provider.ErrUnavailable, `core refused this node: check --core-token-file, or --core-cert and --core-key: "because"`),
 		refused(codes.PermissionDenied, provider.ErrDenied, `core refused the caller: "because"`),
 		refused(codes.Unavailable, provider.ErrUnavailable, `core says "because"`),
 		refused(codes.DeadlineExceeded, provider.ErrUnavailable, "core did not answer in time"),

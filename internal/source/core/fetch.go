@@ -93,7 +93,11 @@ func (c *Client) fetch(ctx context.Context, pods []provider.Identity, request pr
 		}
 		return outcomes
 	}
-	if statusOf(err).Code() != codes.Unimplemented {
+	switch statusOf(err).Code() {
+	case codes.Unimplemented:
+	case codes.Unauthenticated:
+		return sameForAll(pods, c.asking(c.nodeRefused(err, pods)))
+	default:
 		return sameForAll(pods, c.fault(ctx, err, scrubberFor(pods)))
 	}
 	if c.contract.rememberExisting() {
@@ -112,6 +116,10 @@ func (c *Client) fetchOurs(ctx context.Context, pods []provider.Identity, reques
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.config.Timeout)
 	defer cancel()
+	ctx, err := c.underOwnIdentity(ctx)
+	if err != nil {
+		return sameForAll(pods, c.asking(err)), nil
+	}
 	response, err := c.secrets.Fetch(ctx, message)
 	if err != nil {
 		return nil, err
@@ -153,6 +161,14 @@ func selection(asked provider.Selection) *secretsv1.Selection {
 		return &secretsv1.Selection{All: true}
 	}
 	return &secretsv1.Selection{Names: asked.Names}
+}
+
+// nodeRefused says that core refuses this node, and none of its pods: those are refused in
+// the answer, each for itself. Waiting helps once somebody has mended it.
+func (c *Client) nodeRefused(err error, pods []provider.Identity) error {
+	own := c.forgetNodeToken()
+	said := scrubberFor(append(pods[:len(pods):len(pods)], provider.Identity{Token: own})).quote(statusOf(err).Message())
+	return fmt.Errorf("%w: core refused this node: check --core-token-file, or --core-cert and --core-key: %s", provider.ErrUnavailable, said)
 }
 
 func sameForAll(pods []provider.Identity, err error) []provider.Outcome {

@@ -13,7 +13,6 @@ import (
 	"github.com/leoflow/secrets-csi/internal/logkey"
 	"github.com/leoflow/secrets-csi/internal/pause"
 	"github.com/leoflow/secrets-csi/pkg/provider"
-	"github.com/leoflow/secrets-csi/pkg/secret"
 )
 
 var errSilent = errors.New("core sent no heartbeat")
@@ -85,7 +84,7 @@ func (u *useless) enough() bool { return u.silent >= mostSilent || u.wordless >=
 func (c *Client) watchOnce(ctx context.Context, view *view) (heard bool, err error) {
 	token, err := c.nodeToken(ctx)
 	if err != nil {
-		return false, fmt.Errorf("reading the node's token: %w", err)
+		return false, err
 	}
 	streamContext, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -114,17 +113,6 @@ func (c *Client) watchOnce(ctx context.Context, view *view) (heard bool, err err
 	return heard, c.watchFault(streamContext, err, newScrubber(token))
 }
 
-func (c *Client) nodeToken(ctx context.Context) (secret.Text, error) {
-	if c.config.NodeToken == nil {
-		return secret.Text{}, nil
-	}
-	token, err := c.config.NodeToken(ctx)
-	if err == nil && (token.Len() == 0 || strangeCharacter(token) >= 0) {
-		err = errors.New("it is empty, or holds a character that no token has")
-	}
-	return token, err
-}
-
 func (c *Client) watchFault(ctx context.Context, err error, scrub scrubber) error {
 	if errors.Is(context.Cause(ctx), errSilent) {
 		// A server that is frozen or cut off still looks connected: only a new
@@ -136,6 +124,7 @@ func (c *Client) watchFault(ctx context.Context, err error, scrub scrubber) erro
 	case codes.Unimplemented:
 		return c.asking(provider.ErrWatchUnsupported)
 	case codes.PermissionDenied, codes.Unauthenticated:
+		c.forgetNodeToken()
 		return fmt.Errorf("%w: %w", provider.ErrWatchUnsupported, c.fault(ctx, err, scrub))
 	}
 	return c.fault(ctx, err, scrub)

@@ -3,6 +3,7 @@ package core_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -315,4 +316,48 @@ func TestCloseEndsTheWatch(t *testing.T) {
 	testwait.Receive(t, changes)
 	require.NoError(t, client.Close())
 	require.ErrorContains(t, testwait.Receive(t, ended), "this client is closed")
+}
+
+// Each fetch shows the driver's own token too, as it was read lately, and repeats it nowhere.
+// What core says of it is of no pod.
+func TestFetchIsMadeUnderTheNodesToken(t *testing.T) {
+	var sent []string
+	refuse := false
+	s := &server{fetch: func(ctx context.Context, _ *secretsv1.FetchRequest) (*secretsv1.FetchResponse, error) {
+		got := metadata.ValueFromIncomingContext(ctx, "authorization")
+		sent = append(sent, got...)
+		if refuse {
+			return nil, status.Errorf(codes.Unauthenticated, "who is %v", got)
+		}
+		return goodResponse(), nil
+	}}
+	config := s.start(t)
+	reads := 0
+	config.NodeToken = func(context.Context) (secret.Text, error) {
+		reads++
+		if reads == 3 {
+			return secret.Text{}, errors.New("the token file is gone")
+		}
+		return secret.New(fmt.Sprint("own-", reads, "-", needle)), nil
+	}
+	client := newClient(t, config)
+	for range 3 {
+		_, err := client.Fetch(t.Context(), pod(), good)
+		require.NoError(t, err)
+	}
+	own := "Bearer own-1-" + needle
+	assert.Equal(t, []string{own, own, own}, sent)
+	refuse = true
+	_, err := client.Fetch(t.Context(), pod(), good)
+	require.ErrorIs(t, err, provider.ErrUnavailable)
+	require.NotErrorIs(t, err, provider.ErrUnauthenticated)
+	assert.False(t, provider.IsOfCall(err), "it is every pod's of the node")
+	assert.NotContains(t, err.Error(), needle)
+	_, err = client.Fetch(t.Context(), pod(), good)
+	require.ErrorIs(t, err, provider.ErrUnavailable)
+	assert.Equal(t, "Bearer own-2-"+needle, sent[4], "a token that was refused is read again")
+	_, err = client.Fetch(t.Context(), pod(), good)
+	require.ErrorIs(t, err, provider.ErrUnavailable)
+	assert.ErrorContains(t, err, "reading the node's token: the token file is gone")
+	assert.Len(t, sent, 5)
 }

@@ -32,7 +32,9 @@ const (
 type SecretsServiceClient interface {
 	// Fetch returns the named entries to every caller that may have them. It fails as
 	// a whole only where nothing can be said of any caller: INVALID_ARGUMENT for a
-	// malformed request, UNAVAILABLE while core cannot decide, RESOURCE_EXHAUSTED while it
+	// malformed request, UNAUTHENTICATED where core does not know the node that calls (by its
+	// client certificate, or by the driver's own bearer token in "authorization"; a pod's token
+	// is for its own node's driver), UNAVAILABLE while core cannot decide, RESOURCE_EXHAUSTED while it
 	// has no memory for the answer. Bounds: 1,024 callers, 4,096 names of a kind, 65,536 of
 	// callers times names (all counts as 1,024), and 8 MiB of refusals, if all were refused,
 	// at 64 bytes and the name each. Ask in several calls for more.
@@ -85,7 +87,9 @@ type SecretsService_WatchClient = grpc.ServerStreamingClient[WatchResponse]
 type SecretsServiceServer interface {
 	// Fetch returns the named entries to every caller that may have them. It fails as
 	// a whole only where nothing can be said of any caller: INVALID_ARGUMENT for a
-	// malformed request, UNAVAILABLE while core cannot decide, RESOURCE_EXHAUSTED while it
+	// malformed request, UNAUTHENTICATED where core does not know the node that calls (by its
+	// client certificate, or by the driver's own bearer token in "authorization"; a pod's token
+	// is for its own node's driver), UNAVAILABLE while core cannot decide, RESOURCE_EXHAUSTED while it
 	// has no memory for the answer. Bounds: 1,024 callers, 4,096 names of a kind, 65,536 of
 	// callers times names (all counts as 1,024), and 8 MiB of refusals, if all were refused,
 	// at 64 bytes and the name each. Ask in several calls for more.

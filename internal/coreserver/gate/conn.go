@@ -1,0 +1,229 @@
+package gate
+
+import (
+	"container/list"
+	"net"
+	"sync"
+	"time"
+)
+
+const (
+	// readWithin is how long an answer may take to leave: whoever asked has given up by then.
+	readWithin = 30 * time.Second
+	// fewBytes is what a connection may have on its way in, whatever others do.
+	fewBytes = 64 << 10
+)
+
+// Conn is a connection of the network, and what it costs. Until a token of it was good it is
+// a stranger's.
+type Conn struct {
+	net.Conn
+	door *Door
+	host string
+
+	// What follows is the door's.
+	among, amongPeers *list.Element // nil once it is no stranger's
+	leave             *time.Timer
+	received          int
+	calls             int
+	gone              bool
+
+	mu       sync.Mutex
+	incoming int64 // bytes on their way in
+	running  int   // calls that have not ended
+	watches  int
+	written  int64
+	promised int64
+	answers  []answer // on their way out, the first first
+	late     *time.Timer
+}
+
+// answer is done once so much was written.
+type answer struct {
+	at   int64
+	done func(sent bool)
+}
+
+// Read counts what comes in.
+func (c *Conn) Read(into []byte) (int, error) {
+	n, err := c.Conn.Read(into)
+	if n > 0 && !c.take(n) {
+		_ = c.Close()
+		return 0, net.ErrClosed
+	}
+	return n, err
+}
+
+// take tells whether the connection may send on.
+func (c *Conn) take(n int) bool {
+	c.mu.Lock()
+	bytes := int64(0)
+	if c.running > 0 {
+		bytes = int64(n)
+	}
+	c.incoming += bytes
+	own := c.incoming
+	c.mu.Unlock()
+	c.door.mu.Lock()
+	defer c.door.mu.Unlock()
+	c.door.incoming += bytes
+	if c.among != nil {
+		c.received += n
+		return c.received <= strangerBytes
+	}
+	return c.door.incoming <= c.door.receive || own <= fewBytes
+}
+
+// Received tells that a message of so many bytes has come in whole, and is reckoned with
+// elsewhere.
+func (c *Conn) Received(bytes int) { c.arrived(int64(bytes)) }
+
+func (c *Conn) arrived(bytes int64) {
+	c.mu.Lock()
+	bytes = min(bytes, c.incoming)
+	c.incoming -= bytes
+	c.mu.Unlock()
+	c.door.mu.Lock()
+	c.door.incoming -= bytes
+	c.door.mu.Unlock()
+}
+
+// Call tells whether another call may begin. A stranger may not call for ever.
+func (c *Conn) Call() bool {
+	c.door.mu.Lock()
+	defer c.door.mu.Unlock()
+	c.calls++
+	return c.among == nil || c.calls <= strangerCalls
+}
+
+// Begin and End count the calls that run. When none does nothing is on its way in.
+func (c *Conn) Begin() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.running++
+}
+
+// End is called once for each Begin.
+func (c *Conn) End() {
+	c.mu.Lock()
+	c.running--
+	rest := int64(0)
+	if c.running == 0 {
+		rest = c.incoming
+	}
+	c.mu.Unlock()
+	if rest > 0 {
+		c.arrived(rest)
+	}
+}
+
+// Watch tells whether another watch may begin; done ends it.
+func (c *Conn) Watch(most int) (done func(), ok bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.watches >= most {
+		return nil, false
+	}
+	c.watches++
+	return func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.watches--
+	}, true
+}
+
+// Known says that a token of the connection was good, or its certificate.
+func (c *Conn) Known() {
+	c.door.mu.Lock()
+	defer c.door.mu.Unlock()
+	c.door.known(c)
+}
+
+// IsStranger tells that nothing good is known of the connection yet.
+func (c *Conn) IsStranger() bool {
+	c.door.mu.Lock()
+	defer c.door.mu.Unlock()
+	return c.among != nil
+}
+
+// Refused says that a token was not. A stranger whose address has shown too many is gone.
+func (c *Conn) Refused() {
+	c.door.mu.Lock()
+	stranger := c.among != nil
+	enough := stranger && !c.door.peer(c.host).refusals.take(refusals, refusalsEach)
+	c.door.mu.Unlock()
+	if enough {
+		_ = c.Close()
+	}
+}
+
+// Write counts what goes out.
+func (c *Conn) Write(from []byte) (int, error) {
+	n, err := c.Conn.Write(from)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.written += int64(n)
+	c.settle(true)
+	return n, err
+}
+
+// Promise says that so many bytes at least are about to be written, and returns how much
+// there will then have been.
+func (c *Conn) Promise(bytes int) (at int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.promised = max(c.promised, c.written) + int64(bytes)
+	return c.promised
+}
+
+// WhenSent calls done, on a goroutine of its own, once so much was written, or with false
+// once the connection has ended before. One whose answers are not read in time ends.
+func (c *Conn) WhenSent(at int64, done func(sent bool)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.answers = append(c.answers, answer{at, done})
+	if c.late == nil {
+		c.late = time.AfterFunc(readWithin, func() { _ = c.Close() })
+	}
+	c.settle(true)
+}
+
+// settle is done with the answers that are written; with all, where the connection ends.
+func (c *Conn) settle(open bool) {
+	before := len(c.answers)
+	for len(c.answers) > 0 && (!open || c.answers[0].at <= c.written) {
+		first := c.answers[0]
+		c.answers = c.answers[1:]
+		go first.done(first.at <= c.written)
+	}
+	switch {
+	case c.late == nil || before == len(c.answers):
+	case len(c.answers) == 0:
+		c.late.Stop()
+		c.late, c.answers = nil, nil
+	default:
+		c.late.Reset(readWithin)
+	}
+}
+
+// Close makes room for another.
+func (c *Conn) Close() error {
+	c.door.mu.Lock()
+	first := !c.gone
+	c.gone = true
+	if first {
+		c.door.known(c)
+		c.door.open--
+		c.door.peers[c.host].open--
+	}
+	c.door.mu.Unlock()
+	err := c.Conn.Close()
+	if first {
+		c.mu.Lock()
+		rest := c.incoming
+		c.settle(false)
+		c.mu.Unlock()
+		c.arrived(rest)
+	}
+	return err
+}

@@ -1,0 +1,187 @@
+package gate
+
+import (
+	"container/list"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+)
+
+// Limits bound the connections of a core.
+type Limits struct {
+	// Memory is what core may take, in bytes; 0 where nobody knows.
+	Memory int64
+	// Connections bounds those in all; 0 reckons it from Memory.
+	Connections int
+	// OfPeer bounds those of one address; 0 is MostOfPeer.
+	OfPeer int
+}
+
+const (
+	// MostOfPeer is how many connections one address may have: a node has one.
+	MostOfPeer = 64
+	// connectionSize is what a connection takes that is open and idle.
+	connectionSize = 48 << 10
+	// withoutMemory is the limit where nobody knows how much memory there is.
+	withoutMemory = 16 << 10
+
+	// mostStrangers is how many connections there are on which no token was good yet, and
+	// strangersOfPeer how many of one address. Who comes beyond them has the one go that
+	// waits longest: an honest node shows its token at once.
+	mostStrangers, strangersOfPeer = 48, 8
+	// strangerTime is how long one may stay.
+	strangerTime = 10 * time.Second
+	// strangerBytes is what it may send: the first call of a node with all its pods, and
+	// strangerCalls how often it may call.
+	strangerBytes, strangerCalls = 512 << 10, 128
+	// refusals is how many tokens of one address's strangers are looked at, and refusalsEach
+	// how many more each second.
+	refusals, refusalsEach = 64, 8
+	// mostPeers bounds the addresses that are remembered for what they did.
+	mostPeers = 4096
+)
+
+// Door lets connections in. It is safe for concurrent use.
+type Door struct {
+	limits  Limits
+	receive int64 // the bytes that may be on their way in
+
+	mu        sync.Mutex
+	open      int
+	peers     map[string]*address
+	strangers *list.List // of *Conn, the one that waits longest first
+	incoming  int64
+}
+
+// address is a host that connections come from.
+type address struct {
+	open      int
+	strangers list.List // of *Conn
+	arrivals  bucket
+	refusals  bucket
+}
+
+// bucket holds a number of tokens, and gets some back each second.
+type bucket struct {
+	left   float64
+	filled time.Time
+}
+
+func (b *bucket) take(most, each float64) bool {
+	now := time.Now()
+	if b.filled.IsZero() {
+		b.left = most
+	} else {
+		b.left = min(most, b.left+each*now.Sub(b.filled).Seconds())
+	}
+	b.filled = now
+	if b.left < 1 {
+		return false
+	}
+	b.left--
+	return true
+}
+
+// NewDoor takes what is left out of limits from its defaults.
+func NewDoor(limits Limits) *Door {
+	if limits.Connections == 0 {
+		limits.Connections = withoutMemory
+		if limits.Memory > 0 {
+			limits.Connections = max(int(limits.Memory/2/connectionSize), mostStrangers+1)
+		}
+	}
+	if limits.OfPeer == 0 {
+		limits.OfPeer = MostOfPeer
+	}
+	receive := int64(withoutLimit / 2)
+	if limits.Memory > 0 {
+		receive = max(limits.Memory/8, least/2)
+	}
+	return &Door{limits: limits, receive: receive, peers: map[string]*address{}, strangers: list.New()}
+}
+
+// Open tells how many connections there are.
+func (d *Door) Open() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.open
+}
+
+// enter is nil where there is no room.
+func (d *Door) enter(raw net.Conn) *Conn {
+	host := Host(raw.RemoteAddr())
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	from := d.peer(host)
+	switch ofPeer := float64(d.limits.OfPeer); {
+	case d.open >= d.limits.Connections, from.open >= d.limits.OfPeer, !from.arrivals.take(ofPeer, ofPeer/2):
+		return nil
+	}
+	conn := &Conn{Conn: raw, door: d, host: host}
+	var longest *list.Element
+	switch {
+	case from.strangers.Len() >= max(strangersOfPeer, d.limits.OfPeer/8):
+		longest = from.strangers.Front()
+	case d.strangers.Len() >= max(mostStrangers, d.limits.OfPeer/8):
+		longest = d.strangers.Front()
+	}
+	if longest != nil {
+		evicted := longest.Value.(*Conn)
+		go func() { _ = evicted.Close() }()
+		d.known(evicted)
+	}
+	d.open++
+	from.open++
+	conn.among, conn.amongPeers = d.strangers.PushBack(conn), from.strangers.PushBack(conn)
+	conn.leave = time.AfterFunc(strangerTime, func() { _ = conn.Close() })
+	return conn
+}
+
+// peer is made where it is not known, and forgotten, in some order, where there are too
+// many that have nothing open.
+func (d *Door) peer(host string) *address {
+	if known := d.peers[host]; known != nil {
+		return known
+	}
+	if len(d.peers) >= mostPeers {
+		for other, state := range d.peers {
+			if state.open == 0 {
+				delete(d.peers, other)
+				break
+			}
+		}
+	}
+	made := &address{}
+	d.peers[host] = made
+	return made
+}
+
+// known takes a connection from among the strangers.
+func (d *Door) known(conn *Conn) {
+	if conn.among == nil {
+		return
+	}
+	conn.leave.Stop()
+	d.strangers.Remove(conn.among)
+	d.peers[conn.host].strangers.Remove(conn.amongPeers)
+	conn.among, conn.amongPeers = nil, nil
+}
+
+// Host is an address without its port; of IPv6 the network, since one host has all of it.
+func Host(address net.Addr) string {
+	tcp, isTCP := address.(*net.TCPAddr)
+	if !isTCP {
+		return address.String()
+	}
+	ip, ok := netip.AddrFromSlice(tcp.IP)
+	switch ip = ip.Unmap(); {
+	case !ok:
+		return address.String()
+	case ip.Is6() && !ip.IsLoopback():
+		network, _ := ip.WithZone("").Prefix(64)
+		return network.String()
+	default:
+		return ip.String()
+	}
+}

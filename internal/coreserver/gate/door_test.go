@@ -1,0 +1,310 @@
+package gate
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// pipe is a connection from an address, of which the test has the other end.
+type pipe struct {
+	net.Conn
+	from   net.Addr
+	closed atomic.Bool
+}
+
+func (p *pipe) RemoteAddr() net.Addr { return p.from }
+
+func (p *pipe) Close() error { p.closed.Store(true); return p.Conn.Close() }
+
+// visitor is somebody at the door; conn is nil where there is no room.
+type visitor struct {
+	conn  *Conn
+	raw   *pipe
+	other net.Conn
+}
+
+func visit(d *Door, ip string) visitor {
+	here, there := net.Pipe()
+	raw := &pipe{Conn: here, from: &net.TCPAddr{IP: net.ParseIP(ip), Port: 1}}
+	return visitor{d.enter(raw), raw, there}
+}
+
+func (v visitor) leave() {
+	if v.conn != nil {
+		_ = v.conn.Close()
+	}
+	_ = v.other.Close()
+}
+
+func TestStrangersMakeRoomForOneAnother(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := NewDoor(Limits{Memory: 128 << 20})
+		honest := visit(d, "10.0.0.1")
+		honest.conn.Known()
+		var crowd []visitor
+		for i := range 3 * mostStrangers {
+			crowd = append(crowd, visit(d, fmt.Sprintf("10.1.%d.1", i)))
+			require.NotNil(t, crowd[i].conn)
+		}
+		synctest.Wait()
+		for i, each := range crowd {
+			assert.Equal(t, i < 2*mostStrangers, each.raw.closed.Load(), i)
+		}
+		assert.False(t, honest.raw.closed.Load())
+		assert.Equal(t, mostStrangers+1, d.Open())
+
+		late := visit(d, "10.0.0.2")
+		late.conn.Known()
+		time.Sleep(strangerTime)
+		synctest.Wait()
+		assert.Equal(t, 2, d.Open(), "strangers may not stay, and who is known may")
+		honest.leave()
+		late.leave()
+		assert.Zero(t, d.Open())
+		assert.Zero(t, d.strangers.Len())
+	})
+}
+
+func TestOneAddressHasItsShare(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := NewDoor(Limits{Memory: 128 << 20})
+		assert.Equal(t, 1365, d.limits.Connections)
+		var own []visitor
+		for range strangersOfPeer + 2 {
+			own = append(own, visit(d, "10.0.0.1"))
+		}
+		synctest.Wait()
+		assert.True(t, own[0].raw.closed.Load())
+		assert.True(t, own[1].raw.closed.Load())
+		assert.Equal(t, strangersOfPeer, d.Open())
+		for _, each := range own[2:] {
+			each.conn.Known()
+		}
+		for d.Open() < MostOfPeer {
+			each := visit(d, "10.0.0.1")
+			if each.conn == nil {
+				time.Sleep(time.Second) // it comes too fast
+				continue
+			}
+			each.conn.Known()
+			own = append(own, each)
+		}
+		time.Sleep(time.Minute)
+		assert.Nil(t, visit(d, "10.0.0.1").conn, "it has all it may have")
+		assert.NotNil(t, visit(d, "10.0.0.2").conn)
+		own[2].leave()
+		assert.NotNil(t, visit(d, "10.0.0.1").conn)
+		time.Sleep(strangerTime)
+		for _, each := range own {
+			each.leave()
+		}
+		synctest.Wait()
+		assert.Zero(t, d.Open())
+	})
+}
+
+// Whoever connects again and again costs a handshake each time.
+func TestOneAddressMayNotKnockForEver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := NewDoor(Limits{})
+		let := 0
+		const seconds = 10
+		for range seconds {
+			for range 1000 {
+				each := visit(d, "10.0.0.1")
+				if each.conn != nil {
+					let++
+				}
+				each.leave()
+			}
+			time.Sleep(time.Second)
+		}
+		assert.LessOrEqual(t, let, MostOfPeer+seconds*MostOfPeer/2)
+		assert.GreaterOrEqual(t, let, seconds*MostOfPeer/2)
+	})
+}
+
+func TestCoreIsFullAtSomePoint(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := NewDoor(Limits{Connections: 100})
+		var all []visitor
+		for i := range 100 {
+			all = append(all, visit(d, fmt.Sprint("10.0.0.", i)))
+			all[i].conn.Known()
+		}
+		assert.Nil(t, visit(d, "10.0.1.1").conn)
+		for _, each := range all {
+			each.leave()
+		}
+	})
+}
+
+func TestAddressesAreForgotten(t *testing.T) {
+	d := NewDoor(Limits{})
+	for i := range 3 * mostPeers {
+		visit(d, fmt.Sprintf("10.%d.%d.1", i/250, i%250)).leave()
+	}
+	assert.LessOrEqual(t, len(d.peers), mostPeers)
+}
+
+func TestAHostOfIPv6IsANetwork(t *testing.T) {
+	host := func(ip string) string { return Host(&net.TCPAddr{IP: net.ParseIP(ip), Port: 7}) }
+	assert.Equal(t, "2001:db8:1:2::/64", host("2001:db8:1:2:3::4"))
+	assert.Equal(t, host("2001:db8:1:2:3::4"), host("2001:db8:1:2:ffff::1"))
+	assert.NotEqual(t, host("2001:db8:1:2::1"), host("2001:db8:1:3::1"))
+	assert.Equal(t, "10.0.0.1", host("::ffff:10.0.0.1"))
+	assert.Equal(t, "::1", host("::1"))
+}
+
+// send writes as long as the other end takes it.
+func (v visitor) send(bytes int) (sent int) {
+	chunk := make([]byte, 16<<10)
+	for sent < bytes {
+		n, err := v.other.Write(chunk)
+		sent += n
+		if err != nil {
+			return sent
+		}
+	}
+	return sent
+}
+
+// taking reads all that comes, as gRPC does.
+func (v visitor) taking(t *testing.T) {
+	done := make(chan struct{})
+	go func() { defer close(done); _, _ = io.Copy(io.Discard, v.conn) }()
+	t.Cleanup(func() { v.leave(); <-done })
+}
+
+func TestAStrangerMaySendLittle(t *testing.T) {
+	d := NewDoor(Limits{Memory: 128 << 20})
+	stranger, known := visit(d, "10.0.0.1"), visit(d, "10.0.0.2")
+	stranger.taking(t)
+	known.taking(t)
+	known.conn.Known()
+	assert.LessOrEqual(t, stranger.send(4<<20), strangerBytes+64<<10)
+	assert.Equal(t, 4<<20, known.send(4<<20), "what is no part of a call is not kept")
+}
+
+// Calls that do not come to their end take what all have on their way in. Others are heard
+// all the same.
+func TestWhatIsOnItsWayInIsBounded(t *testing.T) {
+	d := NewDoor(Limits{Memory: 128 << 20})
+	slow, honest := visit(d, "10.0.0.1"), visit(d, "10.0.0.2")
+	for _, each := range []visitor{slow, honest} {
+		each.taking(t)
+		each.conn.Known()
+		each.conn.Begin()
+	}
+	assert.LessOrEqual(t, slow.send(64<<20), int(d.receive)+64<<10)
+	require.Eventually(t, slow.raw.closed.Load, time.Minute, time.Millisecond)
+	for range 100 { // a call after the other
+		assert.Equal(t, 1<<20, honest.send(1<<20))
+		honest.conn.Received(1 << 20)
+	}
+	honest.conn.End()
+	require.Eventually(t, func() bool { d.mu.Lock(); defer d.mu.Unlock(); return d.incoming == 0 }, time.Minute, time.Millisecond)
+}
+
+func TestAStrangerMayNotCallForEver(t *testing.T) {
+	d := NewDoor(Limits{})
+	stranger, known := visit(d, "10.0.0.1"), visit(d, "10.0.0.1")
+	defer stranger.leave()
+	defer known.leave()
+	known.conn.Known()
+	for range strangerCalls {
+		assert.True(t, stranger.conn.Call())
+	}
+	assert.False(t, stranger.conn.Call())
+	for range 10 * strangerCalls {
+		require.True(t, known.conn.Call())
+	}
+}
+
+func TestWhoShowsTooManyBadTokensIsGone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := NewDoor(Limits{})
+		known := visit(d, "10.0.0.1")
+		known.conn.Known()
+		looked := 0
+		const seconds = 30
+		for range seconds {
+			for range 20 {
+				stranger := visit(d, "10.0.0.1")
+				if stranger.conn == nil {
+					continue
+				}
+				for !stranger.raw.closed.Load() {
+					stranger.conn.Refused()
+					looked++
+				}
+			}
+			time.Sleep(time.Second)
+		}
+		assert.LessOrEqual(t, looked, refusals+seconds*(refusalsEach+20), "one more of each that comes")
+		for range 1000 {
+			known.conn.Refused()
+		}
+		assert.False(t, known.raw.closed.Load(), "a node may have many pods whose tokens are good no more")
+		known.leave()
+	})
+}
+
+func TestWatchesOfAConnectionAreCounted(t *testing.T) {
+	conn := visit(NewDoor(Limits{}), "10.0.0.1").conn
+	defer func() { _ = conn.Close() }()
+	first, ok := conn.Watch(2)
+	require.True(t, ok)
+	_, ok = conn.Watch(2)
+	require.True(t, ok)
+	_, ok = conn.Watch(2)
+	require.False(t, ok)
+	first()
+	_, ok = conn.Watch(2)
+	require.True(t, ok)
+}
+
+// sent collects what became of answers.
+type sent struct {
+	mu  sync.Mutex
+	all []bool
+}
+
+func (s *sent) done(ok bool) { s.mu.Lock(); defer s.mu.Unlock(); s.all = append(s.all, ok) }
+
+func (s *sent) told() []bool { s.mu.Lock(); defer s.mu.Unlock(); return s.all }
+
+func TestAnAnswerIsHeldUntilItHasLeft(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := NewDoor(Limits{})
+		v := visit(d, "10.0.0.1")
+		v.conn.Known()
+		var told sent
+		v.conn.WhenSent(v.conn.Promise(100), told.done)
+		v.conn.WhenSent(v.conn.Promise(100), told.done)
+		synctest.Wait()
+		assert.Empty(t, told.told())
+		written := make(chan struct{})
+		go func() { defer close(written); _, _ = v.conn.Write(make([]byte, 150)) }()
+		_, err := io.ReadFull(v.other, make([]byte, 150))
+		require.NoError(t, err)
+		<-written
+		synctest.Wait()
+		assert.Equal(t, []bool{true}, told.told())
+
+		time.Sleep(readWithin)
+		synctest.Wait()
+		assert.Equal(t, []bool{true, false}, told.told(), "who does not read is gone, and with him what waits")
+		assert.True(t, v.raw.closed.Load())
+		v.leave()
+	})
+}
