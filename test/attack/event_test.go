@@ -29,6 +29,7 @@ func TestAFloodOfEvents(t *testing.T) {
 	row.note("an honest pod's event was written after %s", short(time.Since(asked)))
 	row.note("the API server had %d calls a second at most", n.api.Busiest(began))
 	assert.LessOrEqual(t, n.api.Busiest(began), 50)
+	assert.Greater(t, len(n.api.Events()), 20, "the attack is one")
 	row.record(t)
 }
 
