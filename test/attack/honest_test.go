@@ -43,6 +43,12 @@ func (n *node) startHonest(t *testing.T, length time.Duration, sources ...string
 	for _, source := range sources {
 		pods = append(pods, n.pod(t, bank, "honest-"+source, source, shared))
 	}
+	return n.startPods(t, length, pods)
+}
+
+// startPods starts these pods for that long, each in turn.
+func (n *node) startPods(t *testing.T, length time.Duration, pods []stack.Pod) (made starts) {
+	t.Helper()
 	ticks := time.NewTicker(startEvery)
 	defer ticks.Stop()
 	for i, until := 0, time.Now().Add(length); time.Now().Before(until); i++ {

@@ -48,8 +48,8 @@ type node struct {
 
 // options are what a test has of its own.
 type options struct {
-	// variables are core's, besides the one that all share.
-	variables map[string]any
+	// connections are core's, and variables those besides the one that all share.
+	connections, variables map[string]any
 	// driverArgs and coreArgs are added to the command lines.
 	driverArgs, coreArgs []string
 	// api is another server than a new one.
@@ -71,9 +71,14 @@ func newNode(t *testing.T, o options) *node {
 	}
 	content, err := json.Marshal(variables)
 	require.NoError(t, err)
+	connections, err := json.Marshal(o.connections)
+	require.NoError(t, err)
+	if o.connections == nil {
+		connections = []byte("{}")
+	}
 	// The stack outlives the test's context, which ends before the clean-up.
 	n.Stack, err = stack.Start(context.Background(), stack.Options{
-		Bin: binaries(t), Connections: "{}", Variables: string(content), Rules: allowAll,
+		Bin: binaries(t), Connections: string(connections), Variables: string(content), Rules: allowAll,
 		CoreUnder: under(n.core), DriverUnder: under(n.driver), CoreArgs: o.coreArgs,
 		DriverArgs: append([]string{"--kubernetes-secrets", "--events", "--kubeconfig=" + kubeconfig}, o.driverArgs...),
 	})

@@ -50,7 +50,7 @@ func flapping() kubetest.Treatment {
 	}
 }
 
-func TestSourceOfOneTenant(t *testing.T) {
+func TestASourceOfOneTenant(t *testing.T) {
 	for _, source := range []struct {
 		how       string
 		treatment kubetest.Treatment
@@ -60,7 +60,11 @@ func TestSourceOfOneTenant(t *testing.T) {
 	} {
 		t.Run(source.how, func(t *testing.T) {
 			n := newNode(t, options{})
-			n.api.Treat(evil, source.treatment)
+			var treated atomic.Int64
+			n.api.Treat(evil, func(w http.ResponseWriter, r *http.Request) bool {
+				treated.Add(1)
+				return source.treatment(w, r)
+			})
 			row := n.row("one tenant's source is "+source.how, "40 pods of 50 Secrets that start, and come back as soon as they have", "kubernetes", "core")
 			live := n.pod(t, bank, "live", "kubernetes", shared)
 			var oldest func() time.Duration
@@ -71,6 +75,7 @@ func TestSourceOfOneTenant(t *testing.T) {
 			age := oldest()
 			row.note("an honest volume of %s was confirmed after %s at most", leastRefresh, short(age))
 			assert.LessOrEqual(t, age, 7*time.Second)
+			assert.Greater(t, treated.Load(), int64(20), "the attack is one")
 			row.record(t)
 		})
 	}
@@ -81,8 +86,8 @@ func restarting(ordered podsOrders) podsOrders {
 	return ordered
 }
 
-// TestAllAtOnceAfterAnOutage has pods of many namespaces wait for core.
-func TestAllAtOnceAfterAnOutage(t *testing.T) {
+// TestAllStartAfterALongOutage has pods of many namespaces wait for core.
+func TestAllStartAfterALongOutage(t *testing.T) {
 	const namespaces, podsOfEach = 11, 10
 	n := newNode(t, options{})
 	row := n.row("core is away, and then everybody starts", "110 pods of 11 namespaces, tried again by a kubelet", "core")

@@ -41,6 +41,7 @@ func TestAbsentIDs(t *testing.T) {
 	row.note("the API server had %d calls a second at most", busiest)
 	row.note("an honest volume of %s was confirmed after %s at most", leastRefresh, short(age))
 	assert.LessOrEqual(t, busiest, 50)
+	assert.Greater(t, busiest, 20, "the attack is one")
 	assert.LessOrEqual(t, age, 7*time.Second)
 	row.record(t)
 }

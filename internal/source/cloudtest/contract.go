@@ -111,11 +111,13 @@ func noToken(t *testing.T, c Case) {
 // nobody checks that a place without anybody is told from one that is silent.
 func nobody(t *testing.T, c Case) {
 	c.Server.stop()
-	_, err := access(t, c, c.Subject("a"))
+	const account = "account-of-a-tenant"
+	_, err := access(t, c, c.Subject(account))
 	requireFailure(t, err, provider.ErrUnavailable)
 	var failure *secretmanager.Failure
 	require.ErrorAs(t, err, &failure)
 	assert.True(t, failure.Unreached, err)
+	assert.NotContains(t, err.Error(), account, "every identity is told")
 }
 
 func refusals(t *testing.T, c Case) {

@@ -35,6 +35,18 @@ func unavailable(t *testing.T, s suite) {
 	result, err := s.fetch(t.Context(), s.world.Reader, Everything())
 	requireSentinel(t, err, provider.ErrUnavailable)
 	assert.Empty(t, outcomes(t, result))
+	namesNobodyToOthers(t, s.world.Reader, err)
+}
+
+// namesNobodyToOthers is for errors that every pod of a node may be told.
+func namesNobodyToOthers(t *testing.T, pod provider.Identity, err error) {
+	t.Helper()
+	if provider.IsOfCall(err) {
+		return
+	}
+	for _, name := range []string{pod.Namespace, pod.ServiceAccount, pod.PodName, pod.PodUID} {
+		assert.NotContains(t, err.Error(), name, "all pods are told of an outage that is everybody's")
+	}
 }
 
 func cancelled(t *testing.T, s suite) {
@@ -49,6 +61,7 @@ func cancelled(t *testing.T, s suite) {
 	requireSentinel(t, err, provider.ErrUnavailable)
 	require.ErrorIs(t, err, context.Canceled)
 	assert.Empty(t, outcomes(t, result))
+	namesNobodyToOthers(t, s.world.Reader, err)
 }
 
 func concurrent(t *testing.T, s suite) {
