@@ -112,7 +112,7 @@ func serve(ctx context.Context, s settings, sources sources, resolver provider.R
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	for _, site := range sites {
-		group.Go(func() error { return site.serve(ctx) })
+		group.Go(func() error { return site.Serve(ctx) })
 	}
 	group.Go(func() error { return deliverer.Run(ctx) })
 	group.Go(func() error { return server.Serve(ctx) })
