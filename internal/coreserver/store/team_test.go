@@ -398,7 +398,7 @@ func TestAFileThatIsBeingWrittenIsReadAgain(t *testing.T) {
 	s.now = s.now.Add(settling)
 	inPlace("own=http://payments\n")
 	assert.Equal(t, "shared", s.gets("payments", "aws_default"))
-	assert.Equal(t, 1, s.status("entries/payments/connections.env").Dropped)
+	assert.Equal(t, 1, s.status("entries/payments/connections.env").Entries)
 	require.NoError(t, s.reload("entries/payments/connections.env", "own=http://payments\nx=a://b\n"))
 	require.NoError(t, s.reload("entries/payments/connections.env", "own=http://payments\n"), "renamed, it is whole")
 	assert.Zero(t, s.ReadAgain())
