@@ -40,7 +40,7 @@ func recipes() []recipe {
 		},
 		{
 			name:    "core",
-			summary: "Reference core, which serves connections and variables from Airflow export files",
+			summary: "Bundled core, which serves connections and variables from Airflow export files",
 			user:    nonroot,
 		},
 	}
