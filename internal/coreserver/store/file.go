@@ -81,7 +81,7 @@ func (f *file[T]) look(now time.Time) (changed bool) {
 }
 
 // again has the file read as if it had changed.
-func (f *file[T]) again() { f.tried = false }
+func (f *file[T]) again() { f.tried, f.doubt = false, doubt{} }
 
 // isUnsettled tells a file that is to be read again soon.
 func (f *file[T]) isUnsettled() bool { return !f.doubt.since.IsZero() }

@@ -395,6 +395,11 @@ func TestAFileThatIsBeingWrittenIsReadAgain(t *testing.T) {
 		assert.Zero(t, s.ReadAgain())
 	}
 	inPlace("own=http://payments\n")
+	require.NotZero(t, s.ReadAgain())
+	require.Error(t, s.reload("entries/payments/connections.env", ""))
+	assert.Zero(t, s.ReadAgain(), "what is gone is not being written")
+	require.NoError(t, s.reload("entries/payments/connections.env", "own=http://payments\naws_default=aws://payments\n"))
+	inPlace("own=http://payments\n")
 	s.now = s.now.Add(settling)
 	inPlace("own=http://payments\n")
 	assert.Equal(t, "shared", s.gets("payments", "aws_default"))
