@@ -106,6 +106,9 @@ func serve(ctx context.Context, s settings, sources sources, resolver provider.R
 		},
 	}
 	metrics.Watch(deliverer, sources.names, server.Ready)
+	if s.coreCert != "" {
+		metrics.Certificate(s.coreCert)
+	}
 	sites, err := s.listenHTTP(ctx, server, metrics, log)
 	if err != nil {
 		return err
