@@ -1,5 +1,5 @@
 // Package coreserver is the bundled core: a stateless server of both of core's
-// contracts from export files, for the quick start, tests and small installs.
+// contracts from export files, of all and of teams.
 //
 // The parts stand in packages of their own: store keeps the entries and their history,
 // rule decides who may read them, auth says who asks, seal opens what is encrypted,
