@@ -70,7 +70,7 @@ func recipes() []recipe {
 	return []recipe{
 		{"driver", "Node driver that delivers Airflow connections and variables to pods as files", "0:0", true, false, 65_000_000},
 		{"agent", "Hands the delivered connections and variables to a program as environment variables", "65532:65532", false, true, 4_000_000},
-		{"core", "Reference core, which serves connections and variables from Airflow export files", "65532:65532", false, false, 65_000_000},
+		{"core", "Bundled core, which serves connections and variables from Airflow export files", "65532:65532", false, false, 65_000_000},
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"flag"
 	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -24,6 +25,7 @@ const (
 
 // authFlags say how callers are known.
 type authFlags struct {
+	events                                 bool
 	ways, jwtKeyFile, kubeconfig, audience string
 	nodeServiceAccounts, nodeBinding       string
 	remember, longestLife                  time.Duration
@@ -37,6 +39,7 @@ func (f *authFlags) bind(flags *flag.FlagSet) {
 	flags.StringVar(&f.audience, "audience", auth.PodAudience, "the `audience` that service-account tokens must have")
 	flags.DurationVar(&f.remember, "token-review-ttl", 10*time.Second, "how long a token that Kubernetes accepted is not reviewed again; 0 reviews it each time")
 	flags.StringVar(&f.nodeBinding, "node-binding", string(coreserver.BindingAuto), "whether a pod's token is taken from the driver of its node `alone`: auto (with --node-service-accounts, where the cluster's tokens name their node), required or off")
+	flags.BoolVar(&f.events, "events", false, "write events in a team's namespaces while a file of the team is not in force; with --auth=tokenreview")
 	flags.StringVar(&f.nodeServiceAccounts, "node-service-accounts", "", "comma-separated `accounts`, each NAMESPACE/NAME, that may watch by their tokens; with --auth=tokenreview")
 }
 
@@ -79,6 +82,31 @@ func (f authFlags) bindNodes(config *coreserver.Config, knowsPods bool) error {
 		config.Log.Warn("pods' tokens are not bound to their nodes: a stolen one is good from anywhere; give --node-service-accounts")
 	}
 	return nil
+}
+
+// tell has teams told by events of the first cluster; stop ends that.
+func (f authFlags) tell(config *coreserver.Config) (stop func(), err error) {
+	if !f.events {
+		return func() {}, nil
+	}
+	if !strings.Contains(f.ways, byTokenReview) {
+		return nil, cli.Usagef("--events goes with --auth=tokenreview")
+	}
+	first, _, _ := strings.Cut(f.kubeconfig, ",")
+	if first = strings.TrimSpace(first); first == inCluster {
+		first = ""
+	}
+	cluster, err := kube.Config(first)
+	if err != nil {
+		return nil, fmt.Errorf("--events: %w", err)
+	}
+	host, _ := os.Hostname()
+	events, err := kube.NewEvents(cluster, host, config.Log)
+	if err != nil {
+		return nil, fmt.Errorf("--events: %w", err)
+	}
+	config.Tell = events.WarnNamespace
+	return func() { _ = events.Close() }, nil
 }
 
 // authenticator joins the ways that are there, one or both.

@@ -1,4 +1,4 @@
-// Command core is the reference core: it serves connections and variables from export
+// Command core is the bundled core: it serves connections and variables from export
 // files, and looks after those files.
 package main
 
@@ -13,7 +13,7 @@ func main() { os.Exit(program().Run(cli.KeepMemoryPrivate)) }
 func program() cli.Program {
 	return cli.Program{
 		Name:    "core",
-		Summary: "core is Leoflow's reference core: it serves Airflow connections and variables from export files.",
+		Summary: "core is the bundled core of Leoflow secrets CSI: it serves Airflow connections and variables from export files.",
 		Commands: []cli.Command{
 			serveCommand(),
 			tokenCommand(),

@@ -3,15 +3,18 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	corev1 "k8s.io/api/core/v1"
 
 	"github.com/leoflow/secrets-csi/internal/kube/kubetest"
 	"github.com/leoflow/secrets-csi/internal/testca"
 	"github.com/leoflow/secrets-csi/internal/testport"
+	"github.com/leoflow/secrets-csi/internal/testwait"
 )
 
 // TestMain puts this binary into PATH as "core", and clients of it as "fetch" and
@@ -23,7 +26,7 @@ func TestMain(m *testing.M) {
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata", RequireExplicitExec: true, Setup: setUp,
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"replace": replace, "sign": sign},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"replace": replace, "sign": sign, "told": told},
 	})
 }
 
@@ -86,4 +89,22 @@ func replace(script *testscript.TestScript, _ bool, args []string) {
 	path := script.MkAbs(args[0])
 	script.Check(os.WriteFile(path+".new", []byte(script.ReadFile("stdout")), 0o600))
 	script.Check(os.Rename(path+".new", path))
+}
+
+// told returns once a namespace has an event of a reason, with a text in it.
+func told(script *testscript.TestScript, _ bool, args []string) {
+	server := script.Value(kubernetesValue{}).(*kubetest.Server)
+	isMeant := func(event corev1.Event) bool {
+		return event.Namespace == args[0] && event.Reason == args[1] && strings.Contains(event.Message, args[2])
+	}
+	look := time.NewTicker(time.Millisecond)
+	defer look.Stop()
+	limit := time.After(testwait.Limit)
+	for !slices.ContainsFunc(server.Events(), isMeant) {
+		select {
+		case <-look.C:
+		case <-limit:
+			script.Fatalf("no such event; there are %v", server.Events())
+		}
+	}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/leoflow/secrets-csi/internal/cli"
 	"github.com/leoflow/secrets-csi/internal/coreserver"
 	"github.com/leoflow/secrets-csi/internal/coreserver/gate"
+	"github.com/leoflow/secrets-csi/internal/coreserver/metric"
 	"github.com/leoflow/secrets-csi/internal/coreserver/rule"
 )
 
@@ -51,6 +52,7 @@ type serveFlags struct {
 	auth                          authFlags
 	listen, sealKeyFile           string
 	auditLog, nodeNames, contract string
+	metricsAddress                string
 	logFormat, logLevel           string
 }
 
@@ -67,6 +69,7 @@ func bindServe(flags *flag.FlagSet) cli.Run {
 	flags.StringVar(&config.Key, "key", "", "the PEM `file` of the certificate's private key")
 	flags.StringVar(&config.ClientCA, "client-ca", "", "the PEM `file` of the CA whose client certificates are nodes'; such may watch")
 	flags.StringVar(&raw.nodeNames, "node-names", "*", "comma-separated `patterns` of certificate names that may watch")
+	flags.StringVar(&raw.metricsAddress, "metrics-address", "", "the `address` of /metrics and /healthz, which anybody may read; without it there are none")
 	raw.auth.bind(flags)
 	flags.StringVar(&raw.sealKeyFile, "seal-key-file", "", "the `file` with the key of sealed values, 32 bytes as base64 or hex")
 	flags.StringVar(&raw.auditLog, "audit-log", "-", "the `file` to append audit records to; - is standard output")
@@ -96,10 +99,22 @@ func serve(ctx context.Context, streams cli.Streams, config coreserver.Config, r
 	defer closeAudit()
 	config.Audit = audit
 	config.Memory = limitMemory(os.DirFS("/"))
+	stopEvents, err := raw.auth.tell(&config)
+	if err != nil {
+		return err
+	}
+	defer stopEvents()
+	metrics := metric.New()
+	config.Observer = metrics
 	server, err := coreserver.New(config)
 	if err != nil {
 		return err
 	}
+	stopPages, err := servePages(ctx, raw.metricsAddress, server, metrics, config.Log)
+	if err != nil {
+		return err
+	}
+	defer stopPages()
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", raw.listen)
 	if err != nil {
 		return fmt.Errorf("--listen: %w", err)

@@ -22,6 +22,7 @@ import (
 
 	"github.com/leoflow/secrets-csi/internal/csi"
 	"github.com/leoflow/secrets-csi/internal/metric"
+	"github.com/leoflow/secrets-csi/internal/pages"
 	"github.com/leoflow/secrets-csi/internal/testport"
 	"github.com/leoflow/secrets-csi/internal/testwait"
 )
@@ -64,12 +65,12 @@ func TestProbesAreAnswered(t *testing.T) {
 }
 
 func TestNobodyHoldsTheDriversMemoryByTalking(t *testing.T) {
-	listener, err := listenTCP(t.Context(), "", "127.0.0.1:0")
+	listener, err := pages.Listen(t.Context(), "", "127.0.0.1:0")
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	server := newHTTP(http.NotFoundHandler(), slog.New(slog.DiscardHandler))
-	go func() { ended <- site{server, listener}.serve(ctx) }()
+	server := pages.New(http.NotFoundHandler(), slog.New(slog.DiscardHandler))
+	go func() { ended <- pages.Site{Server: server, Listener: listener}.Serve(ctx) }()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+listener.Addr().String(), nil)
 	require.NoError(t, err)
 	request.Header.Set("A", strings.Repeat("x", 16<<10))
@@ -123,16 +124,16 @@ func (s slowReader) Write(p []byte) (int, error) {
 
 // TestSlowScrapesKeepNoOtherWaiting has more of them than there are turns.
 func TestSlowScrapesKeepNoOtherWaiting(t *testing.T) {
-	pages := healthPages(&csi.Server{}, metric.New())
+	handler := healthPages(&csi.Server{}, metric.New())
 	request := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/metrics", nil)
 	began, goOn := make(chan struct{}, 1), make(chan struct{})
 	var slow sync.WaitGroup
 	for range 10 {
-		slow.Go(func() { pages.ServeHTTP(slowReader{httptest.NewRecorder(), began, goOn}, request) })
+		slow.Go(func() { handler.ServeHTTP(slowReader{httptest.NewRecorder(), began, goOn}, request) })
 		<-began
 	}
 	answer := httptest.NewRecorder()
-	pages.ServeHTTP(answer, request)
+	handler.ServeHTTP(answer, request)
 	assert.Equal(t, http.StatusOK, answer.Code)
 	assert.Contains(t, answer.Body.String(), "leoflow_csi_build_info")
 	close(goOn)
@@ -141,14 +142,16 @@ func TestSlowScrapesKeepNoOtherWaiting(t *testing.T) {
 
 // TestACrowdKeepsNobodyElseWaiting fills the port from one host; another is answered.
 func TestACrowdKeepsNobodyElseWaiting(t *testing.T) {
-	listener, err := listenTCP(t.Context(), "", "127.0.0.1:0")
+	listener, err := pages.Listen(t.Context(), "", "127.0.0.1:0")
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	pages := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok") })
-	go func() { ended <- site{newHTTP(pages, slog.New(slog.DiscardHandler)), listener}.serve(ctx) }()
+	handler := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok") })
+	go func() {
+		ended <- pages.Site{Server: pages.New(handler, slog.New(slog.DiscardHandler)), Listener: listener}.Serve(ctx)
+	}()
 	var idle []net.Conn
-	for range 10 * connectionsOfOne {
+	for range 10 * pages.ConnectionsOfOne {
 		conn, err := new(net.Dialer).DialContext(ctx, "tcp", listener.Addr().String())
 		require.NoError(t, err)
 		idle = append(idle, conn)
@@ -158,7 +161,7 @@ func TestACrowdKeepsNobodyElseWaiting(t *testing.T) {
 	client := &http.Client{Transport: &http.Transport{DialContext: from.DialContext}}
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+listener.Addr().String(), nil)
 	require.NoError(t, err)
-	for range 2 * connectionsOfOne { // no connection is kept for the next
+	for range 2 * pages.ConnectionsOfOne { // no connection is kept for the next
 		response, err := client.Do(request)
 		require.NoError(t, err)
 		assert.True(t, response.Close)
@@ -167,7 +170,7 @@ func TestACrowdKeepsNobodyElseWaiting(t *testing.T) {
 
 	hungUp := 0
 	for _, conn := range idle {
-		require.NoError(t, conn.SetReadDeadline(time.Now().Add(2*headerTimeout)))
+		require.NoError(t, conn.SetReadDeadline(time.Now().Add(2*pages.HeaderTimeout)))
 		if _, err := conn.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
 			hungUp++
 		}
@@ -176,10 +179,7 @@ func TestACrowdKeepsNobodyElseWaiting(t *testing.T) {
 	assert.Len(t, idle, hungUp, "the first few for saying nothing, the others at once")
 	cancel()
 	assert.NoError(t, <-ended)
-	crowd := listener.(*crowd)
 	assert.Eventually(t, func() bool { // net/http does not wait for its connections
-		crowd.mu.Lock()
-		defer crowd.mu.Unlock()
-		return crowd.open == 0 && len(crowd.hosts) == 0
+		return pages.Open(listener) == 0
 	}, 5*time.Second, time.Millisecond)
 }

@@ -108,13 +108,16 @@ func serve(ctx context.Context, s settings, sources sources, resolver provider.R
 		},
 	}
 	metrics.Watch(deliverer, sources.names, server.Ready)
+	if s.coreCert != "" {
+		metrics.Certificate(s.coreCert)
+	}
 	sites, err := s.listenHTTP(ctx, server, metrics, log)
 	if err != nil {
 		return err
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	for _, site := range sites {
-		group.Go(func() error { return site.serve(ctx) })
+		group.Go(func() error { return site.Serve(ctx) })
 	}
 	group.Go(func() error { return deliverer.Run(ctx) })
 	group.Go(func() error { return server.Serve(ctx) })

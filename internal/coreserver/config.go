@@ -1,5 +1,5 @@
-// Package coreserver is the reference core: a stateless server of both of core's
-// contracts from export files, for the quick start, tests and small installs.
+// Package coreserver is the bundled core: a stateless server of both of core's
+// contracts from export files, of all and of teams.
 //
 // The parts stand in packages of their own: store keeps the entries and their history,
 // rule decides who may read them, auth says who asks, seal opens what is encrypted,
@@ -47,6 +47,11 @@ type Config struct {
 	// not be written there.
 	Audit io.Writer
 	Log   *slog.Logger
+	// Tell, if set, tells whoever looks at a namespace that a file of its team is not in force.
+	// It returns at once.
+	Tell func(namespace, reason, message string)
+	// Observer is told of what happens; nil for nobody.
+	Observer Observer
 	// Memory is what core may take, in bytes: what it answers at once is reckoned from it.
 	// 0 where nobody knows.
 	Memory int64
@@ -93,6 +98,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Observer == nil {
+		c.Observer = unobserved{}
 	}
 	if c.Now == nil {
 		c.Now = time.Now

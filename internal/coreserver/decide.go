@@ -3,6 +3,7 @@ package coreserver
 import (
 	"context"
 	"iter"
+	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -179,7 +180,10 @@ func (d *decisions) refuse(ctx context.Context, why string) error {
 // commit writes the decisions down. Without that nothing may be answered. handsOut tells
 // that some of them allow, so that their outcome is of interest.
 func (d *decisions) commit(ctx context.Context, records iter.Seq[audit.Record], handsOut bool) error {
-	if err := d.server.audit.Write(ctx, records); err != nil {
+	began := time.Now()
+	err := d.server.audit.Write(ctx, d.server.observed(records))
+	d.server.config.Observer.Audited(time.Since(began), err != nil)
+	if err != nil {
 		d.server.config.Log.Error("refusing to answer unrecorded", logkey.Request, d.common.Request, logkey.Error, err)
 		return status.Error(codes.Unavailable, "core cannot write its audit log")
 	}

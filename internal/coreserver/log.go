@@ -40,6 +40,7 @@ func (s *Server) logStream(service any, stream grpc.ServerStream, info *grpc.Str
 // caller's request must not take core from all others.
 func (s *Server) contain(ctx context.Context, method string, err *error) {
 	if value := recover(); value != nil {
+		s.config.Observer.Panicked()
 		s.config.Log.LogAttrs(ctx, slog.LevelError, "panic", append(logkey.OfPanic(value), slog.String(logkey.Method, method))...)
 		*err = status.Error(codes.Internal, "internal error of core; please report it with core's log")
 	}
@@ -48,6 +49,7 @@ func (s *Server) contain(ctx context.Context, method string, err *error) {
 // logCall writes one line for each call: what went well at debug level, since the
 // audit log has it, what the caller did wrong at info, what core did at warn.
 func (s *Server) logCall(ctx context.Context, method string, began time.Time, err error) {
+	s.config.Observer.Called(method, status.Code(err).String(), time.Since(began))
 	level := slog.LevelInfo
 	switch status.Code(err) {
 	case codes.OK, codes.Canceled:

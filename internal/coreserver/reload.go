@@ -16,16 +16,20 @@ func (s *Server) Reload() {
 }
 
 func (s *Server) reload() {
+	s.reloading.Lock()
+	defer s.reloading.Unlock()
 	before := s.store.Current()
 	changed, err := s.store.Reload()
 	if err != nil {
 		s.config.Log.Error("keeping what was last read in good order", logkey.Error, err)
 	}
+	s.config.Observer.Dropped(s.store.Current().Lost(before))
 	if changed {
 		current := s.store.Current()
 		s.config.Log.Info("files have changed", logkey.Entries, current.Len(), logkey.Version, current.Revision)
 		s.logInvalid(current, before)
 	}
+	s.telling.of(s.store.Status(), s.store.Current().Rules.Teams(), s.config.Now())
 	s.reloadCertificates()
 	if wait := s.store.ReadAgain(); wait > 0 {
 		time.AfterFunc(wait, s.Reload)

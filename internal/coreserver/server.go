@@ -57,6 +57,8 @@ type Server struct {
 	door         *gate.Door
 	certificates *certificates // nil in plaintext
 	stopping     chan struct{}
+	reloading    sync.Mutex // of the files, and of what is told of them
+	telling      telling
 	toldUnnamed  sync.Once
 }
 
@@ -69,7 +71,7 @@ func New(config Config) (*Server, error) {
 	s := &Server{
 		config: config, audit: audit.NewLog(config.Audit), weight: gate.NewWeight(config.Memory),
 		door:     gate.NewDoor(gate.Limits{Memory: config.Memory, Connections: config.MaxConnections, OfPeer: config.MaxPeerConnections}),
-		stopping: make(chan struct{}),
+		stopping: make(chan struct{}), telling: telling{tell: config.Tell},
 	}
 	if !config.Plaintext {
 		var err error

@@ -27,6 +27,8 @@ func (s *secretsService) Watch(request *secretsv1.WatchRequest, stream grpc.Serv
 		}
 		defer done()
 	}
+	s.config.Observer.Watching(1)
+	defer s.config.Observer.Watching(-1)
 	heartbeat := time.NewTicker(s.config.Heartbeat)
 	defer heartbeat.Stop()
 	position := s.store.Locate(request.GetRevision())

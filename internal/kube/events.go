@@ -82,6 +82,16 @@ func (e *Events) Warn(namespace, name, uid, reason, message string) {
 	e.recorder.Event(pod, corev1.EventTypeWarning, reason, shorten(message))
 }
 
+// WarnNamespace queues a warning about a whole namespace, as Warn does about a pod.
+func (e *Events) WarnNamespace(namespace, reason, message string) {
+	if !e.limit.allow(namespace) {
+		return
+	}
+	// Kubernetes takes an event only in the namespace that its object says it is in.
+	whole := &corev1.ObjectReference{APIVersion: "v1", Kind: "Namespace", Namespace: namespace, Name: namespace}
+	e.recorder.Event(whole, corev1.EventTypeWarning, reason, shorten(message))
+}
+
 // shorten cuts at a character, so that the rest stays text.
 func shorten(message string) string {
 	if len(message) <= maxEventMessage {

@@ -46,6 +46,18 @@ func events(t *testing.T, config *rest.Config) (*kube.Events, *logged) {
 
 const patience = testwait.Limit
 
+func TestAnEventMayBeAboutANamespace(t *testing.T) {
+	server, config := start(t)
+	made, _ := events(t, config)
+	made.WarnNamespace("team-a", "FileNotInForce", "why")
+	require.Eventually(t, func() bool { return len(server.Events()) == 1 }, patience, time.Millisecond)
+	event := server.Events()[0]
+	assert.Equal(t, "team-a", event.Namespace)
+	assert.Equal(t, "team-a", event.InvolvedObject.Namespace)
+	assert.Equal(t, "team-a", event.InvolvedObject.Name)
+	assert.Equal(t, "Namespace", event.InvolvedObject.Kind)
+}
+
 func TestEventsAreCountedUp(t *testing.T) {
 	server, config := start(t)
 	made, log := events(t, config)

@@ -24,7 +24,7 @@ import (
 // The drivers must be able to check the certificate by the name that they call.
 func TestGeneratedCertificateFitsTheAddress(t *testing.T) {
 	files := mustRender(t, newest, nil)
-	data := find[*corev1.Secret](t, files, "Secret", "-core-tls").Data
+	data := find[*corev1.Secret](t, files, "Secret", "-core-certificate").Data
 	pair, err := tls.X509KeyPair(data["tls.crt"], data["tls.key"])
 	require.NoError(t, err)
 	roots := x509.NewCertPool()
@@ -49,7 +49,7 @@ func TestUpgradeKeepsTheCertificate(t *testing.T) {
 	empty := objects{fake.NewSimpleDynamicClient(runtime.NewScheme())}
 	installed := newest
 	installed.objects = empty
-	first := find[*corev1.Secret](t, mustRender(t, installed, nil), "Secret", "-core-tls")
+	first := find[*corev1.Secret](t, mustRender(t, installed, nil), "Secret", "-core-certificate")
 	text, err := yaml.Marshal(first)
 	require.NoError(t, err)
 	kept := &unstructured.Unstructured{}
@@ -58,8 +58,16 @@ func TestUpgradeKeepsTheCertificate(t *testing.T) {
 		Create(t.Context(), kept, metav1.CreateOptions{})
 	require.NoError(t, err)
 
-	second := find[*corev1.Secret](t, mustRender(t, installed, nil), "Secret", "-core-tls")
+	second := find[*corev1.Secret](t, mustRender(t, installed, nil), "Secret", "-core-certificate")
 	assert.Equal(t, first.Data, second.Data)
+}
+
+// Helm keeps what it rendered, and a rollback applies it again: a key among that would come back
+// after it was replaced. It runs no hooks of installs and upgrades.
+func TestARollbackBringsBackNoKey(t *testing.T) {
+	certificate := find[*corev1.Secret](t, mustRender(t, newest, nil), "Secret", "-core-certificate")
+	assert.Equal(t, "pre-install,pre-upgrade", certificate.Annotations["helm.sh/hook"])
+	assert.Equal(t, "keep", certificate.Annotations["helm.sh/resource-policy"])
 }
 
 // driverFlags are the driver's arguments by the flag's name.

@@ -22,7 +22,7 @@ func mentions(t *testing.T) []mention {
 	return []mention{
 		{"flag", regexp.MustCompile("(?:^|[\\s`'\"(\\[,])(--[a-z][a-z0-9-]*)"), flags},
 		{"environment variable", regexp.MustCompile(`\b(LEOFLOW_[A-Z0-9_]+)\b`), twins},
-		{"metric", regexp.MustCompile(`\b(leoflow_csi_\w+)\b`), anyMetricNames(t)},
+		{"metric", regexp.MustCompile(`\b(leoflow_(?:csi|core)_\w+)\b`), anyMetricNames(t)},
 		{"value of the chart", regexp.MustCompile("`((?:" + strings.Join(topValues(t), "|") + `)\.[A-Za-z.]+)(?:=[^` + "`" + "]*)?`"), chartValues(t)},
 		{"name of an event, a code or an object", regexp.MustCompile("`([A-Z][a-z]+(?:[A-Z][a-z]+)+)`"), wordsOfCode(t)},
 		{"attribute of a volume", regexp.MustCompile(`volumeAttributes: *(?:#.*)?(?:\{|\n +)(?:[a-z]+: [^}\n]*[,\n] *)*?([a-z]+): `), attributeNames(t)},

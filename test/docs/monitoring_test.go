@@ -17,17 +17,22 @@ const (
 )
 
 var (
-	documentedMetric = regexp.MustCompile("(?m)^\\| `(leoflow_csi_\\w+)` \\| (\\w+) \\|")
-	usedMetric       = regexp.MustCompile(`leoflow_csi_\w+`)
+	documentedMetric = regexp.MustCompile("(?m)^\\| `(leoflow_(?:csi|core)_\\w+)` \\| (\\w+) \\|")
+	usedMetric       = regexp.MustCompile(`leoflow_(?:csi|core)_\w+`)
 	alertName        = regexp.MustCompile(`(?m)^ +- alert: (\w+)$`)
 	runbookSection   = regexp.MustCompile(`(?m)^## (Leoflow\w+)$`)
 )
+
+// documentedMetrics are the pages of the driver's and of core's.
+func documentedMetrics(t *testing.T) string {
+	return text(t, root+"/docs/metrics.md") + text(t, root+"/docs/core-metrics.md")
+}
 
 // metricNames are all names that a query may use, those of a histogram's parts too.
 func metricNames(t *testing.T) map[string]bool {
 	t.Helper()
 	names := map[string]bool{}
-	for _, match := range documentedMetric.FindAllStringSubmatch(text(t, root+"/docs/metrics.md"), -1) {
+	for _, match := range documentedMetric.FindAllStringSubmatch(documentedMetrics(t), -1) {
 		if match[2] != "histogram" {
 			names[match[1]] = true
 			continue
@@ -69,7 +74,7 @@ func TestEveryPanelAndAlertNamesMetricsThatExist(t *testing.T) {
 
 func TestEveryMetricIsOnTheDashboard(t *testing.T) {
 	dashboard := text(t, dashboardFile)
-	for _, match := range documentedMetric.FindAllStringSubmatch(text(t, root+"/docs/metrics.md"), -1) {
+	for _, match := range documentedMetric.FindAllStringSubmatch(documentedMetrics(t), -1) {
 		assert.True(t, strings.Contains(dashboard, match[1]), "no panel shows %s", match[1])
 	}
 }

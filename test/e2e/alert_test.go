@@ -31,6 +31,11 @@ var faults = map[string]func(*testing.T, *node){
 	"LeoflowPublishErrors":     failToPublish,
 	"LeoflowPublishSlow":       slowCoreDown,
 	"LeoflowWatchFlapping":     killCoreAgainAndAgain,
+
+	"LeoflowCoreFileNotInForce":  mistypeARule,
+	"LeoflowCoreEntriesDropped":  cutTheExport,
+	"LeoflowCoreAuditFailing":    fillTheAuditLog,
+	"LeoflowCoreCertificateEnds": letCertificatesEnd,
 }
 
 func TestEachAlertsFaultMovesItsMetrics(t *testing.T) {
@@ -55,6 +60,9 @@ type node struct {
 	*stack.Stack
 	scraped
 	token, registry string
+	// core is where core's own metrics are, auditDir the disk of its audit log.
+	core                 scraped
+	coreBefore, auditDir string
 	// before is what its driver said while it was sound, moved the series that a fault has
 	// moved.
 	before string
@@ -66,9 +74,12 @@ func soundNode(t *testing.T) *node {
 	registry, err := os.MkdirTemp("", "reg") // short enough for a socket to be in it
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, os.RemoveAll(registry)) })
-	n := &node{scraped: unused(t), registry: registry}
+	n := &node{scraped: unused(t), registry: registry, core: unused(t), auditDir: t.TempDir()}
+	require.NoError(t, unix.Mount("tmpfs", n.auditDir, "tmpfs", 0, "size=1m"))
+	t.Cleanup(func() { assert.NoError(t, unix.Unmount(n.auditDir, unix.MNT_DETACH)) })
 	n.Stack = start(t, stack.Options{
-		Connections: `{"warehouse": "postgres://etl:first@db/base"}`, Rules: allowAll,
+		Connections: manyConnections(), Rules: allowAll,
+		CoreArgs:   []string{"--metrics-address=" + n.core.address, "--audit-log=" + filepath.Join(n.auditDir, "audit.jsonl")},
 		Variables:  asJSON(t, map[string]string{"huge": strings.Repeat("x", 100<<10)}),
 		DriverArgs: []string{"--health-address=" + n.address, "--registration-dir=" + registry, "--volume-size=64Ki"},
 	})
@@ -77,7 +88,7 @@ func soundNode(t *testing.T) *node {
 	require.NoError(t, n.publish(t, "first"))
 	n.await(t, `leoflow_csi_ready`, 1)
 	n.await(t, `leoflow_csi_watch_up{source="core"}`, 1)
-	n.before = n.page(t)
+	n.before, n.coreBefore = n.page(t), n.core.page(t)
 	return n
 }
 

@@ -29,7 +29,7 @@ func rules(t *testing.T) []rule {
 }
 
 var (
-	selectorText = regexp.MustCompile(`(leoflow_csi_\w+)(?:\{([^}]*)\})?`)
+	selectorText = regexp.MustCompile(`(leoflow_(?:csi|core)_\w+)(?:\{([^}]*)\})?`)
 	matcherText  = regexp.MustCompile(`(\w+)(=~?)"([^"]*)"`)
 )
 

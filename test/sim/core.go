@@ -23,7 +23,7 @@ const (
 	rules     = "rules: [{tenants: ['*'], dags: ['*'], connections: ['*'], variables: ['*']}]\n"
 )
 
-// sim is the reference core, as a process, and the nodes that watch it.
+// sim is the bundled core, as a process, and the nodes that watch it.
 type sim struct {
 	dir, address string
 	process      *stack.Process

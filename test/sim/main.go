@@ -1,4 +1,4 @@
-// Command sim holds one reference core against thousands of nodes. Each node is the
+// Command sim holds one bundled core against thousands of nodes. Each node is the
 // driver's own client, on a TLS connection of its own over loopback, with a Watch that
 // stands and, when told of a change, a Fetch for its pods. It prints what that costs core
 // as the number of nodes doubles, and what it comes to in a large fleet.

@@ -28,9 +28,10 @@ func NewPKI(dir string) (*PKI, error) {
 func (p *PKI) CA() string { return filepath.Join(p.Dir, "ca.crt") }
 
 // Issue writes NAME.crt and NAME.key, good for a server on loopback that may be called
-// name, and for a client called so.
-func (p *PKI) Issue(name string) (certFile, keyFile string, err error) {
-	pair, err := p.authority.Issue(name, func(c *x509.Certificate) { c.DNSNames = append(c.DNSNames, name) })
+// name, and for a client called so. change may make the certificate another one.
+func (p *PKI) Issue(name string, change ...func(*x509.Certificate)) (certFile, keyFile string, err error) {
+	named := func(c *x509.Certificate) { c.DNSNames = append(c.DNSNames, name) }
+	pair, err := p.authority.Issue(name, append([]func(*x509.Certificate){named}, change...)...)
 	if err != nil {
 		return "", "", err
 	}

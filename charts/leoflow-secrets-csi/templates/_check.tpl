@@ -15,11 +15,15 @@ what to do; all that are wrong are told at once.
 {{- end -}}
 {{- $tls := $reference.tls -}}
 {{- if and $core.address (or $reference.secretName $reference.sealKeySecretName $reference.jwtKeySecretName $tls.secretName $tls.issuerRef.name) -}}
-{{- $wrong = append $wrong "core.address: given, so the chart runs no reference core, and the Secrets and the issuer under referenceCore have nothing to apply to; leave out the address or them" -}}
+{{- $wrong = append $wrong "core.address: given, so the chart runs no bundled core, and the Secrets and the issuer under referenceCore have nothing to apply to; leave out the address or them" -}}
 {{- end -}}
 {{- if not $core.address -}}
-{{- if or $core.ca.secretName $core.ca.configMapName $core.serverName $core.clientCertificateSecretName -}}
-{{- $wrong = append $wrong "core.address: empty, so the chart runs the reference core, and core.ca, core.serverName and core.clientCertificateSecretName have nothing to apply to; give the address or leave them out" -}}
+{{- $copiesCA := and (include "leoflow.coreIsApart" .) (ne $tls.source "generated") -}}
+{{- if and $copiesCA (not (or $core.ca.secretName $core.ca.configMapName)) -}}
+{{- $wrong = append $wrong "core.ca: needed with referenceCore.namespace and a certificate that is not generated: the drivers cannot read a Secret of another namespace; copy its ca.crt into a ConfigMap or Secret of theirs" -}}
+{{- end -}}
+{{- if or (and (not $copiesCA) (or $core.ca.secretName $core.ca.configMapName)) $core.serverName $core.clientCertificateSecretName -}}
+{{- $wrong = append $wrong "core.address: empty, so the chart runs the bundled core, and core.ca, core.serverName and core.clientCertificateSecretName have nothing to apply to; give the address or leave them out" -}}
 {{- end -}}
 {{- if and (eq $tls.source "secret") (not $tls.secretName) -}}
 {{- $wrong = append $wrong "referenceCore.tls.secretName: needed with source \"secret\"" -}}

@@ -1,4 +1,14 @@
-{{/* Core as the drivers see it: the user's own, or the reference core. */}}
+{{/* Core as the drivers see it: the user's own, or the bundled core. */}}
+
+{{/* Where the bundled core runs. */}}
+{{- define "leoflow.coreNamespace" -}}
+{{- default .Release.Namespace .Values.referenceCore.namespace -}}
+{{- end -}}
+
+{{/* Set where the bundled core is not in the namespace of the drivers. */}}
+{{- define "leoflow.coreIsApart" -}}
+{{- if and (not .Values.core.address) (ne (include "leoflow.coreNamespace" .) .Release.Namespace) -}}true{{- end -}}
+{{- end -}}
 
 {{- define "leoflow.corePort" -}}
 {{- regexFind "[0-9]+$" (include "leoflow.coreAddress" .) -}}
@@ -8,23 +18,28 @@
 {{- if .Values.core.address -}}
 {{- .Values.core.address -}}
 {{- else -}}
-{{- printf "%s.%s.svc:7443" (include "leoflow.coreName" .) .Release.Namespace -}}
+{{- printf "%s.%s.svc:7443" (include "leoflow.coreName" .) (include "leoflow.coreNamespace" .) -}}
 {{- end -}}
 {{- end -}}
 
-{{/* The Secret of the reference core's certificate. */}}
+{{/* The Secret of the bundled core's certificate. */}}
 {{- define "leoflow.coreCertificate" -}}
 {{- if eq .Values.referenceCore.tls.source "secret" -}}
 {{- .Values.referenceCore.tls.secretName -}}
 {{- else -}}
-{{- include "leoflow.coreName" . }}-tls
+{{- include "leoflow.coreName" . }}-certificate
 {{- end -}}
 {{- end -}}
 
 {{/* The source of the volume with core's CA; empty for the public ones. */}}
 {{- define "leoflow.coreCA" -}}
 {{- $ca := .Values.core.ca -}}
-{{- if not .Values.core.address -}}
+{{- $isApart := include "leoflow.coreIsApart" . -}}
+{{- if and $isApart (eq .Values.referenceCore.tls.source "generated") -}}
+configMap:
+  name: {{ include "leoflow.coreName" . }}-ca
+  items: [{key: ca.crt, path: ca.crt}]
+{{- else if and (not .Values.core.address) (not $isApart) -}}
 secret:
   secretName: {{ include "leoflow.coreCertificate" . | quote }}
   items: [{key: ca.crt, path: ca.crt}]
@@ -39,7 +54,7 @@ configMap:
 {{- end -}}
 {{- end -}}
 
-{{/* The Secret that the reference core reads its entries from. */}}
+{{/* The Secret that the bundled core reads its entries from. */}}
 {{- define "leoflow.coreEntries" -}}
 {{- default (printf "%s-entries" (include "leoflow.coreName" .)) .Values.referenceCore.secretName -}}
 {{- end -}}

@@ -18,6 +18,17 @@ type Team struct {
 	Sources []string
 }
 
+// Named are the namespaces that the team has by their whole names.
+func (t Team) Named() []string {
+	var names []string
+	for _, pattern := range t.Namespaces {
+		if pattern.isExact() {
+			names = append(names, string(pattern))
+		}
+	}
+	return names
+}
+
 // Equal tells whether two teams have the same, wherever the file says so.
 func (t Team) Equal(other Team) bool {
 	return t.Name == other.Name && slices.Equal(t.Namespaces, other.Namespaces) &&

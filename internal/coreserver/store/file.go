@@ -74,15 +74,14 @@ func (f *file[T]) look(now time.Time) (changed bool) {
 		f.about.blame(now, err)
 		return false
 	}
-	before := f.weight
 	f.value, f.known, f.info, f.weight = value, true, info, f.weigh(value, len(content))
-	f.about.Entries, f.about.Dropped = f.weight.entries, f.about.Dropped+max(0, before.entries-f.weight.entries)
+	f.about.Entries = f.weight.entries
 	f.about.mend(now)
 	return true
 }
 
 // again has the file read as if it had changed.
-func (f *file[T]) again() { f.tried = false }
+func (f *file[T]) again() { f.tried, f.doubt = false, doubt{} }
 
 // isUnsettled tells a file that is to be read again soon.
 func (f *file[T]) isUnsettled() bool { return !f.doubt.since.IsZero() }

@@ -227,6 +227,25 @@ func (s *Snapshot) Has(e Entry) bool {
 // Len counts the entries.
 func (s *Snapshot) Len() int { return len(s.entries) }
 
+// Lost counts the entries of older that are no longer there.
+func (s *Snapshot) Lost(older *Snapshot) (count int) {
+	for at := range older.index {
+		if _, still := s.index[at]; !still {
+			count++
+		}
+	}
+	return count
+}
+
+// Counts are the entries by kind.
+func (s *Snapshot) Counts() map[entry.Kind]int {
+	counts := map[entry.Kind]int{entry.Connection: 0, entry.Variable: 0}
+	for _, e := range s.entries {
+		counts[e.Name.Kind]++
+	}
+	return counts
+}
+
 // All yields the entries in the order of their names, those of teams too.
 func (s *Snapshot) All() iter.Seq[Entry] { return slices.Values(s.entries) }
 

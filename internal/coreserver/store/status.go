@@ -11,8 +11,6 @@ type Status struct {
 	Kind string
 	// Entries are those in force; for rules, the rules.
 	Entries int
-	// Dropped counts the entries that reading the file took away.
-	Dropped int
 	// ReadAt is when what is in force was read; zero where nothing ever was.
 	ReadAt time.Time
 	// Fault says why what the file holds now is not in force, and Since since when; empty and

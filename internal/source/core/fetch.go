@@ -15,7 +15,7 @@ import (
 	"github.com/leoflow/secrets-csi/pkg/secret"
 )
 
-// mostCallers is what a node of ordinary size never reaches; the reference core accepts
+// mostCallers is what a node of ordinary size never reaches; the bundled core accepts
 // four times as many.
 const mostCallers = 256
 

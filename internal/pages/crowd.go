@@ -1,4 +1,4 @@
-package main
+package pages
 
 import (
 	"net"
@@ -54,6 +54,18 @@ func (c *crowd) leave(host string) {
 	if c.hosts[host]--; c.hosts[host] == 0 {
 		delete(c.hosts, host)
 	}
+}
+
+// Open counts the connections that a listener of Listen has let in and that still stand, and
+// their hosts.
+func Open(listener net.Listener) int {
+	c, ok := listener.(*crowd)
+	if !ok {
+		return 0
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.open + len(c.hosts)
 }
 
 // guest is a connection that was let in.

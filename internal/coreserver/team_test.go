@@ -1,0 +1,87 @@
+package coreserver_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	secretsv1 "github.com/leoflow/secrets-csi/api/leoflow/secrets/v1"
+	"github.com/leoflow/secrets-csi/internal/coreserver"
+	"github.com/leoflow/secrets-csi/internal/coreserver/auth"
+)
+
+const (
+	teams        = 200
+	teamsEntries = 30
+)
+
+func ofTeam(connections string) string {
+	return "rules: [{tenants: ['*'], dags: ['*'], connections: [" + connections + "]}]\n"
+}
+
+// startTeams boots a core of many teams, each with a tenant of its name.
+func startTeams(t *testing.T) *core {
+	c := &core{t: t, directory: t.TempDir(), authority: newAuthority(t), audit: newLines(), log: newLines()}
+	c.authority.install(c.directory, 1)
+	for _, folder := range []string{"rules", "entries"} {
+		require.NoError(t, os.Mkdir(filepath.Join(c.directory, folder), 0o700))
+	}
+	var admin, entries strings.Builder
+	admin.WriteString("rules: []\nteams:\n")
+	for i := range teamsEntries {
+		fmt.Fprintf(&entries, "conn_%d: postgres://u:n33dle@h/%d\n", i, i)
+	}
+	for team := range teams {
+		fmt.Fprintf(&admin, "- {name: t%d, tenants: [t%d]}\n", team, team)
+		c.write(fmt.Sprintf("rules/t%d.yaml", team), ofTeam("'*'"))
+		c.write(fmt.Sprintf("entries/t%d.connections.yaml", team), entries.String()+fmt.Sprintf("own: http://t%d\n", team))
+	}
+	c.write("rules/admin.yaml", admin.String())
+	c.write("ca.crt", string(c.authority.PEM()))
+	c.boot(func(config *coreserver.Config) {
+		config.Connections, config.Variables, config.Rules = "", "", c.directory+"/rules"
+		config.Entries = c.directory + "/entries"
+	})
+	return c
+}
+
+// gets is the host that a team has for "own", or why it has none.
+func (c *core) gets(team int) string {
+	token, err := c.tokens.Mint(auth.Caller{Tenant: fmt.Sprintf("t%d", team), DAG: "d"}, time.Minute)
+	require.NoError(c.t, err)
+	response, err := c.secrets().Fetch(within(c.t), &secretsv1.FetchRequest{
+		Callers: []*secretsv1.Caller{{Token: token.Reveal()}}, Connections: &secretsv1.Selection{Names: []string{"own"}},
+	})
+	require.NoError(c.t, err)
+	if refusals := response.Results[0].Refusals; len(refusals) > 0 {
+		return refusals[0].Reason.String()
+	}
+	return response.Connections[0].GetHost()
+}
+
+// One team's broken files stop none of the others', whose revocations are in force and told within
+// a second.
+func TestABrokenTeamStopsNoOther(t *testing.T) {
+	c := startTeams(t)
+	w := c.watch("")
+	w.next()
+	c.write("rules/t0.yaml", "rules: [n33dle")
+	c.write("entries/t0.connections.yaml", "{}")
+	for _, team := range []int{1, 100, teams - 1} {
+		began := time.Now()
+		c.write(fmt.Sprintf("rules/t%d.yaml", team), ofTeam("'conn_*'"))
+		assert.Equal(t, []string{"own"}, names(w.next()))
+		assert.Less(t, time.Since(began), time.Second)
+		assert.Equal(t, "REASON_DENIED", c.gets(team))
+	}
+	assert.Equal(t, "t0", c.gets(0), "what it had stays in force")
+	assert.Equal(t, "t2", c.gets(2))
+	c.log.await(t, "t0.connections.yaml: has no entries, and had 31")
+	c.log.await(t, "t0.yaml:1: is not YAML")
+}
