@@ -71,10 +71,11 @@ type Config struct {
 	// do, underscores in schemes included. It is there to test clients against them.
 	LegacyURIs bool
 
-	// Heartbeat is how often a silent Watch says that it lives. Poll is how often files
+	// WatchAge is how long a watch lasts at most until the node has to show again that it is
+	// one. Heartbeat is how often a silent Watch says that it lives. Poll is how often files
 	// are read though nothing told of a change. Grace is how long calls in flight may
 	// take once the server stops. Each has a default.
-	Heartbeat, Poll, Grace time.Duration
+	WatchAge, Heartbeat, Poll, Grace time.Duration
 	// Now is the clock of audit records; time.Now where nil.
 	Now func() time.Time
 }
@@ -95,6 +96,7 @@ func (c Config) withDefaults() Config {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
+	c.WatchAge = orDefault(c.WatchAge, time.Hour)
 	c.Heartbeat = orDefault(c.Heartbeat, 30*time.Second)
 	c.Poll = orDefault(c.Poll, 10*time.Second)
 	c.Grace = orDefault(c.Grace, 10*time.Second)
