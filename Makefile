@@ -14,10 +14,11 @@ TOOL      = go tool -modfile='$(CURDIR)/tools/$(1).mod'
 export GOFLAGS := $(shell go env GOFLAGS) -buildvcs=false
 FUZZTIME ?= 30s
 SOAKTIME ?= 30m
+ATTACKTIME ?= 30s
 # A version whose volumes and agents are in running pods: `make fault` goes back to its driver.
 BEFORE ?= 5b5c203
 
-.PHONY: build demo test test-long airflow-test bench image release release-check image-test chart-test alert-test docs docs-test recording e2e-image kind-check kind-test executor-test fuzz fault soak sim lint vuln verify generate all-lanes clean help
+.PHONY: build demo test test-long airflow-test bench wheels image release release-check image-test chart-test alert-test docs docs-test recording e2e-image kind-check kind-test executor-test fuzz fault attack soak sim lint vuln verify generate all-lanes clean help
 
 build: ## build the three binaries into bin/
 	$(BUILD) -o bin/ ./cmd/...
@@ -52,6 +53,9 @@ airflow-test: build ## let real Airflow judge what is delivered: 3.3, or with AL
 
 bench: build ## measure against the budgets of the design, each beside its floor
 	$(RUN) ./test/bench --bin bin
+
+wheels: ## build the Python packages into dist/wheels
+	$(RUN) ./python/build --version '$(VERSION)'
 
 image: ## build the container images into dist/images, and list what is in them
 	cd images && go run . --tag '$(VERSION)' --revision '$(COMMIT)' --created "$$(git log -1 --format=%ct || echo 0)" --sbom
@@ -118,6 +122,9 @@ fuzz: ## run each fuzz target for FUZZTIME (30s)
 
 fault: ## break the real programs, and count what pods saw into docs/faults.md
 	go test -count=1 -timeout 90m ./test/fault -kills 200 -cut 5m -before $(BEFORE) -update
+
+attack: ## have one tenant attack the others for ATTACKTIME (30s) each, and count what they saw into docs/faults.md; needs root
+	go test -count=1 -timeout 90m ./test/attack -for $(ATTACKTIME) -update
 
 sim: build ## hold one core against thousands of nodes, and write docs/scale.md
 	$(RUN) ./test/sim --bin bin --update docs/scale.md

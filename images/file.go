@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/leoflow/secrets-csi/internal/wheel"
 )
 
 // file is one that an image holds.
@@ -28,6 +30,14 @@ func (r recipe) files(ctx context.Context, o options, platform v1.Platform) ([]f
 			return nil, err
 		}
 		files = append(files, file{rootsPath, 0o644, certificates})
+	}
+	if r.python {
+		// Under a name without a version, which Python imports from all the same.
+		built, err := wheel.Build(os.DirFS(o.source), wheel.Runtime, o.tag)
+		if err != nil {
+			return nil, err
+		}
+		files = append(files, file{"/leoflow_runtime.whl", 0o644, built.Content})
 	}
 	program, notices, err := r.program(ctx, o, platform)
 	if err != nil {

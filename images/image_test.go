@@ -78,7 +78,7 @@ func TestAgentImage(t *testing.T) {
 	assert.Equal(t, int64(1700000000), file.Created.Unix())
 
 	files, headers := contents(t, image)
-	assert.ElementsMatch(t, []string{"agent", "licenses", "licenses/LICENSE", "licenses/THIRD_PARTY_LICENSES"}, slices.Collect(maps.Keys(files)))
+	assert.ElementsMatch(t, []string{"agent", "leoflow_runtime.whl", "licenses", "licenses/LICENSE", "licenses/THIRD_PARTY_LICENSES"}, slices.Collect(maps.Keys(files)))
 	assert.Equal(t, int64(0o755), headers["agent"].Mode)
 	assert.Contains(t, string(files["licenses/LICENSE"]), "Apache License")
 	for _, owner := range []string{"== Go LICENSE\n", "== github.com/fsnotify/fsnotify v1.", "== golang.org/x/sys v0."} {
@@ -104,7 +104,7 @@ func TestSameSourceMakesTheSameImages(t *testing.T) {
 	first, code, said := run(t)
 	require.Equal(t, cli.OK, code, said)
 	elsewhere := t.TempDir()
-	for _, directory := range []string{"cmd", "internal", "pkg"} {
+	for _, directory := range []string{"cmd", "internal", "pkg", "python"} {
 		require.NoError(t, os.CopyFS(filepath.Join(elsewhere, directory), os.DirFS(filepath.Join("..", directory))))
 	}
 	for _, name := range []string{"go.mod", "go.sum", "LICENSE"} {

@@ -10,6 +10,8 @@ type recipe struct {
 	user string
 	// roots puts the CA certificates of public servers into the image.
 	roots bool
+	// python puts the wheel of leoflow_runtime beside the binary.
+	python bool
 	// budget bounds the uncompressed bytes; 0 is no bound.
 	budget int64
 }
@@ -33,6 +35,7 @@ func recipes() []recipe {
 			name:    "agent",
 			summary: "Hands the delivered connections and variables to a program as environment variables",
 			user:    nonroot,
+			python:  true,
 			budget:  4_000_000,
 		},
 		{

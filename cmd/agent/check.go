@@ -22,14 +22,20 @@ func checkCommand() cli.Command {
 		Details: `It shows every entry that was asked for with its state, since when and why it is held, what
 can be said of a connection's credential (valid, decided at runtime, or broken), the driver's
 notices, names that clash, and sizes against what the kernel accepts; never a value. It exits with 1
-when a program could not be started, or an entry was refused.`,
+when a program could not be started, or an entry was refused; with --why, where the id was not
+delivered.`,
 		Examples: `agent check
+agent check --why warehouse
 agent check --json | jq '.problems'`,
 		Bind: func(flags *flag.FlagSet) cli.Run {
 			dir := bindDir(flags)
 			asJSON := flags.Bool("json", false, "print the report as JSON")
+			id := flags.String("why", "", "tell of the `id` alone: what was delivered, when, by which rule of which source, and whether it is held")
 			return func(_ context.Context, streams cli.Streams, args []string) error {
 				report := envshim.Probe(*dir, envshim.Program{Args: args, Environ: os.Environ()})
+				if *id != "" {
+					return why(streams.Out, report, *id)
+				}
 				printReport := printTable
 				if *asJSON {
 					printReport = printJSON

@@ -22,7 +22,9 @@ func execCommand() cli.Command {
 		Details: `It reads one generation of the volume, adds AIRFLOW_CONN_… and AIRFLOW_VAR_… to the
 environment and replaces itself by COMMAND, whose process id, signals and exit code are
 its own. 127 means that COMMAND was not found, 126 that it could not be run. With
---airflow-backend nothing that Airflow finds in the volume is in the environment.
+--airflow-backend nothing that Airflow finds in the volume is in the environment. With
+--python every Python can import leoflow_runtime, from the wheel beside the agent, and the
+backend is that package's own, which goes on to no other place after a refusal.
 
 With --on-rotate it stays, as the first process of a container should: it hands signals
 to COMMAND alone (34, glibc's SIGRTMIN, does not reach it: the Go runtime keeps that one
@@ -32,6 +34,8 @@ number of the signal that ended it. When a delivered value changed it restarts C
 		Examples: `agent exec -- airflow tasks run my_dag my_task
 # running Airflow processes look rotated entries up themselves
 agent exec --airflow-backend -- airflow celery worker
+# the same, and what is denied is asked nowhere else
+agent exec --airflow-backend --python -- airflow tasks run my_dag my_task
 # a program that only reads its environment starts again
 agent exec --on-rotate=restart --splay=30s -- gunicorn app
 # what is already in the environment wins over what was delivered
@@ -45,6 +49,7 @@ type execFlags struct {
 	wait           *time.Duration
 	keepExisting   *bool
 	airflowBackend *bool
+	python         *bool
 	onRotate       *string
 	debounce       *time.Duration
 	splay          *time.Duration
@@ -57,6 +62,7 @@ func bindExec(flags *flag.FlagSet) cli.Run {
 		wait:           flags.Duration("wait", 0, "wait this long for the first delivery"),
 		keepExisting:   flags.Bool("keep-existing", false, "let a variable that is already set win over the delivered one"),
 		airflowBackend: flags.Bool("airflow-backend", false, "make Airflow look entries up in the volume instead of the environment, so that running processes see rotations and withdrawals"),
+		python:         flags.Bool("python", false, "let Python import leoflow_runtime, and with --airflow-backend let Airflow use its backend"),
 		onRotate:       flags.String("on-rotate", "", "stay, and at a rotation `act`: restart, or signal:NAME"),
 		debounce:       flags.Duration("debounce", time.Second, "with --on-rotate, gather changes this long"),
 		splay:          flags.Duration("splay", 0, "with --on-rotate, wait up to this much longer, at random"),
@@ -116,12 +122,33 @@ func (f execFlags) program(args []string, snapshot envshim.Snapshot) (envshim.Pr
 	if *f.airflowBackend {
 		inherited = envshim.Without(inherited, snapshot.Entries)
 	}
-	carried, _ := snapshot.Environment(*f.airflowBackend)
+	carried, _ := snapshot.Environment(f.backend())
 	environ, err := envshim.Merge(inherited, carried, *f.keepExisting)
 	if err == nil && *f.airflowBackend {
-		environ, err = envshim.AddBackend(environ, *f.dir)
+		environ, err = envshim.AddBackend(environ, f.backend(), *f.dir)
+	}
+	if err == nil && *f.python {
+		environ, err = f.withPython(environ)
 	}
 	return envshim.Program{Path: path, Args: args, Environ: environ}, err
+}
+
+func (f execFlags) backend() envshim.Backend {
+	switch {
+	case *f.airflowBackend && *f.python:
+		return envshim.VolumeBackend
+	case *f.airflowBackend:
+		return envshim.FileBackend
+	}
+	return envshim.NoBackend
+}
+
+func (f execFlags) withPython(environ []string) ([]string, error) {
+	wheel, err := envshim.PythonPackage()
+	if err != nil {
+		return nil, fmt.Errorf("--python: %w", err)
+	}
+	return envshim.AddPython(environ, wheel, *f.dir)
 }
 
 func (f execFlags) supervise(out io.Writer, args []string, onRotate envshim.Rotation, snapshot envshim.Snapshot) error {
@@ -160,14 +187,14 @@ func (f execFlags) warnOfClash(out io.Writer, names []string) {
 // warnOfLimits tells what a program would look for in vain, and which setting of Airflow
 // is not in force.
 func (f execFlags) warnOfLimits(out io.Writer, snapshot envshim.Snapshot) {
-	_, left := snapshot.Environment(*f.airflowBackend)
+	_, left := snapshot.Environment(f.backend())
 	for _, entry := range left {
 		_, _ = fmt.Fprintf(out, "agent: warning: %s %q is too long for an environment variable and is left out: read it from the volume, or use --airflow-backend\n", entry.Kind, entry.ID)
 	}
 	if !*f.airflowBackend {
 		return
 	}
-	if path, options := envshim.HiddenBackends(os.Environ(), *f.dir); len(options) > 0 {
+	if path, options := envshim.HiddenBackends(os.Environ(), f.backend(), *f.dir); len(options) > 0 {
 		_, _ = fmt.Fprintf(out, "agent: warning: %s sets %s, and --airflow-backend goes before it: take it out there, or do without --airflow-backend\n", path, strings.Join(options, " and "))
 	}
 }

@@ -15,19 +15,30 @@ func installCommand() cli.Command {
 		Summary: "Copies the agent into a directory, for images that lack it.",
 		Args:    "DIRECTORY",
 		Details: `An init container runs it with a shared emptyDir; the other containers then find the agent
-there. The copy appears whole, may be repeated, and replaces an older one.`,
-		Examples: `agent install /leoflow`,
-		Bind: func(*flag.FlagSet) cli.Run {
+there. The copy appears whole, may be repeated, and replaces an older one. With --python the
+wheel of leoflow_runtime, which Python imports from as it is, is copied beside it.`,
+		Examples: `agent install /leoflow
+agent install --python /leoflow`,
+		Bind: func(flags *flag.FlagSet) cli.Run {
+			python := flags.Bool("python", false, "copy the Python package too")
 			return func(_ context.Context, streams cli.Streams, args []string) error {
 				if len(args) != 1 {
 					return cli.Usagef("which directory? 'agent install DIRECTORY'")
 				}
-				path, err := envshim.Install(args[0])
-				if err != nil {
-					return err
+				installers := []func(string) (string, error){envshim.Install}
+				if *python {
+					installers = append(installers, envshim.InstallPython)
 				}
-				_, err = fmt.Fprintln(streams.Out, path)
-				return err
+				for _, install := range installers {
+					path, err := install(args[0])
+					if err != nil {
+						return err
+					}
+					if _, err := fmt.Fprintln(streams.Out, path); err != nil {
+						return err
+					}
+				}
+				return nil
 			}
 		},
 	}

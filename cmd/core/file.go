@@ -13,25 +13,32 @@ import (
 
 // fileFlags name what check and render read.
 type fileFlags struct {
-	connections, variables, rules, sealKeyFile string
+	connections, variables, entries, rules, sealKeyFile string
+	allowEmpty                                          bool
+	versioner                                           store.Versioner
 }
 
 func (f *fileFlags) bind(flags *flag.FlagSet) {
 	flags.StringVar(&f.connections, "connections", "", "the export `file` of connections")
 	flags.StringVar(&f.variables, "variables", "", "the export `file` of variables")
-	flags.StringVar(&f.rules, "rules", "", "the `file` of rules")
+	flags.StringVar(&f.entries, "entries", "", "the `folder` of teams' export files")
+	flags.StringVar(&f.rules, "rules", "", "the `file` of rules, or the folder of the admin's and of teams'")
+	flags.BoolVar(&f.allowEmpty, "allow-empty", false, "take files without entries, too")
 	flags.StringVar(&f.sealKeyFile, "seal-key-file", "", "the `file` with the key of sealed values, 32 bytes as base64 or hex")
 }
 
 func (f *fileFlags) read() (*store.Store, error) {
-	if f.connections == "" && f.variables == "" && f.rules == "" {
-		return nil, cli.Usagef("no file; give --connections, --variables or --rules")
+	if f.connections == "" && f.variables == "" && f.entries == "" && f.rules == "" {
+		return nil, cli.Usagef("no file; give --connections, --variables, --entries or --rules")
 	}
 	key, err := readSealKey(f.sealKeyFile)
 	if err != nil {
 		return nil, err
 	}
-	return store.New(store.Config{Connections: f.connections, Variables: f.variables, Rules: f.rules, SealKey: key})
+	return store.New(store.Config{
+		Connections: f.connections, Variables: f.variables, Entries: f.entries, Rules: f.rules,
+		AllowEmpty: f.allowEmpty, SealKey: key, Versioner: f.versioner,
+	})
 }
 
 // Keys come from a file or from these, never from the command line, which every user

@@ -20,6 +20,9 @@ func program() cli.Program {
 			sealCommand(),
 			checkCommand(),
 			renderCommand(),
+			whyCommand(),
+			whoCommand(),
+			diffCommand(),
 		},
 	}
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/leoflow/secrets-csi/internal/coreserver/rule"
@@ -19,9 +20,10 @@ type preview struct {
 	entries []previewEntry
 	notices []previewNotice
 	grades  []previewGrade
+	count   int // of entries that were looked at
 
 	files   *store.Store
-	origins map[entry.Name]store.Origin
+	origins map[entry.Name]store.Origin // of those of one team, as decided
 	decided []entry.Entry
 }
 
@@ -30,23 +32,62 @@ type previewEntry struct {
 	value secret.Text
 }
 
-// newPreview decides and renders, as the driver does, what subject may read of files;
+// newPreview decides and renders, as the driver does, what subject would get of files;
 // everything, where subject is nil.
 func newPreview(files *store.Store, format render.Format, subject *rule.Subject) preview {
-	p := preview{files: files, origins: map[entry.Name]store.Origin{}}
-	snapshot := files.Current()
-	for e := range snapshot.All() {
-		if subject == nil || snapshot.Rules.CanRead(*subject, e.Name) {
-			p.add(e)
+	p := preview{files: files}
+	if subject == nil {
+		p.everything(format)
+	} else {
+		p.of(*subject, format)
+	}
+	for _, e := range files.Current().Nameless {
+		p.notices = append(p.notices, newNotice(e.Name, e.Origin, codeInvalid, e.Invalid))
+	}
+	for _, file := range files.Status() {
+		if file.Fault != "" {
+			p.notices = append(p.notices, previewNotice{Code: codeFile, Message: file.Fault, File: file.File})
 		}
 	}
-	for _, e := range snapshot.Nameless {
-		p.notices = append(p.notices, newNotice(e.Name, e.Origin, codeInvalid, e.Invalid))
+	slices.SortStableFunc(p.notices, compareNotices)
+	return p
+}
+
+// everything renders what is each team's, and what is for all, apart from the others': no
+// volume holds entries of two teams.
+func (p *preview) everything(format render.Format) {
+	byTeam := map[string][]store.Entry{}
+	for e := range p.files.Current().All() {
+		byTeam[e.Team] = append(byTeam[e.Team], e)
+	}
+	for _, team := range slices.Sorted(maps.Keys(byTeam)) {
+		p.render(format, byTeam[team])
+	}
+}
+
+func (p *preview) of(subject rule.Subject, format render.Format) {
+	snapshot := p.files.Current()
+	view := snapshot.Rules.For(subject)
+	var given []store.Entry
+	for w := range snapshot.Watched() {
+		switch ruling := snapshot.Decide(view, w.Name); ruling.Answer {
+		case store.Given:
+			given = append(given, ruling.Entry)
+		case store.Undecided:
+			p.notices = append(p.notices, newNotice(w.Name, store.Origin{}, codeInvalid, ruling.Detail))
+		}
+	}
+	p.render(format, given)
+}
+
+func (p *preview) render(format render.Format, entries []store.Entry) {
+	p.count += len(entries)
+	p.origins, p.decided = map[entry.Name]store.Origin{}, nil
+	for _, e := range entries {
+		p.add(e)
 	}
 	render.Render(format, p.decided, nil)
 	p.take()
-	slices.SortStableFunc(p.notices, compareNotices)
-	return p
 }
 
 // add opens an entry and decides on it; what cannot be is a notice.
@@ -127,6 +168,7 @@ const (
 	codeInvalid   = "invalid"                // the entry is not delivered
 	codeBroken    = "broken"                 // it is, and will not work
 	codeLoss      = "lost-in-reading"        // it is delivered, and less than what is written
+	codeFile      = "file"                   // the file is not in force
 	codeReference = "fetched-when-delivered" // its value is not known here
 	codeOldSeal   = "sealed-by-version-1"    // it is delivered, also where somebody redirects it
 )
@@ -146,11 +188,16 @@ func newNotice(name entry.Name, at store.Origin, code, message string) previewNo
 }
 
 func (n previewNotice) String() string {
+	if n.Code == codeFile {
+		return n.Message
+	}
 	return fmt.Sprintf("%s:%d: %s %q: %s", n.File, n.Line, n.Kind, n.ID, n.Message)
 }
 
 // isProblem tells whether something has to be mended.
-func (n previewNotice) isProblem() bool { return n.Code == codeInvalid || n.Code == codeBroken }
+func (n previewNotice) isProblem() bool {
+	return n.Code == codeInvalid || n.Code == codeBroken || n.Code == codeFile
+}
 
 func compareNotices(a, b previewNotice) int {
 	return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Code, b.Code))

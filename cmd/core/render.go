@@ -88,14 +88,23 @@ func (raw renderFlags) caller() (*rule.Subject, error) {
 	case raw.as != "" && raw.asTask != "":
 		return nil, cli.Usagef("--as and --as-task exclude each other")
 	case raw.as != "":
-		namespace, account, err := halves("--as", raw.as, "NAMESPACE/SERVICEACCOUNT")
-		return &rule.Subject{Namespace: namespace, ServiceAccount: account}, err
+		return subjectOf("--as", raw.as, false)
 	case raw.asTask != "":
-		tenant, dag, err := halves("--as-task", raw.asTask, "TENANT/DAG")
-		return &rule.Subject{Tenant: tenant, DAG: dag}, err
+		return subjectOf("--as-task", raw.asTask, true)
 	default:
 		return nil, nil
 	}
+}
+
+// subjectOf reads a pod's NAMESPACE/SERVICEACCOUNT or a task instance's TENANT/DAG, which what
+// gives.
+func subjectOf(what, text string, task bool) (*rule.Subject, error) {
+	if task {
+		tenant, dag, err := halves(what, text, "TENANT/DAG")
+		return &rule.Subject{Tenant: tenant, DAG: dag}, err
+	}
+	namespace, account, err := halves(what, text, "NAMESPACE/SERVICEACCOUNT")
+	return &rule.Subject{Namespace: namespace, ServiceAccount: account}, err
 }
 
 func halves(flag, text, want string) (first, second string, err error) {

@@ -60,7 +60,9 @@ func bindServe(flags *flag.FlagSet) cli.Run {
 	flags.StringVar(&raw.listen, "listen", ":7443", "the `address` to serve on")
 	flags.StringVar(&config.Connections, "connections", "", "the export `file` of connections")
 	flags.StringVar(&config.Variables, "variables", "", "the export `file` of variables")
-	flags.StringVar(&config.Rules, "rules", "", "the `file` of rules; needed")
+	flags.StringVar(&config.Entries, "entries", "", "the `folder` of teams' export files: TEAM/connections.json, TEAM.variables.yaml")
+	flags.BoolVar(&config.AllowEmpty, "allow-empty", false, "start on files without entries, too")
+	flags.StringVar(&config.Rules, "rules", "", "the `file` of rules, or a folder with the admin's as admin.yaml and those of teams; needed")
 	flags.StringVar(&config.Cert, "cert", "", "the PEM `file` of core's certificate and its chain")
 	flags.StringVar(&config.Key, "key", "", "the PEM `file` of the certificate's private key")
 	flags.StringVar(&config.ClientCA, "client-ca", "", "the PEM `file` of the CA whose client certificates are nodes'; such may watch")
@@ -110,8 +112,8 @@ func misuse(config coreserver.Config, raw serveFlags) error {
 	switch {
 	case config.Rules == "":
 		return cli.Usagef("no rules; give --rules, a file that says who may read what ('rules: []' denies everything)")
-	case config.Connections == "" && config.Variables == "":
-		return cli.Usagef("nothing to serve; give --connections, --variables or both")
+	case config.Connections == "" && config.Variables == "" && config.Entries == "":
+		return cli.Usagef("nothing to serve; give --connections, --variables or --entries")
 	case !config.Plaintext && (config.Cert == "" || config.Key == ""):
 		return cli.Usagef("no certificate; give --cert and --key (or, for development on a loopback address, --plaintext-loopback)")
 	case !slices.Contains([]coreserver.Contract{coreserver.Both, coreserver.Agent, coreserver.Secrets}, coreserver.Contract(raw.contract)):

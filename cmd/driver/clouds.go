@@ -107,7 +107,7 @@ func (s *settings) resolver(sources *sources) (provider.Resolver, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading service accounts, which --clouds needs: %w", err)
 	}
-	accounts, err := kube.NewServiceAccounts(config)
+	accounts, err := kube.NewServiceAccounts(sources.api.Of(config))
 	if err != nil {
 		return nil, err
 	}

@@ -86,6 +86,7 @@ func serve(ctx context.Context, s settings, sources sources, resolver provider.R
 		// The provider gives up first, because it knows what it waited for.
 		FetchTimeout: s.fetchTimeout + time.Second,
 		PollEvery:    s.pollEvery,
+		MinRefresh:   s.minRefresh,
 		OfflineGrace: s.offlineGrace,
 		Readers:      report.Readers{Log: log, Observer: metrics.Delivery(), Recorder: sources.recorder},
 	})
@@ -98,6 +99,7 @@ func serve(ctx context.Context, s settings, sources sources, resolver provider.R
 			NodeID:    s.nodeID,
 			Deliverer: deliverer,
 			Providers: sources.names,
+			MaxIDs:    s.maxIDs,
 			Audience:  s.coreAudience,
 			Logger:    log,
 			Observer:  metrics.Driver(),

@@ -40,6 +40,8 @@ type settings struct {
 	volumeSize    size
 	fetchTimeout  time.Duration
 	pollEvery     time.Duration
+	minRefresh    time.Duration
+	maxIDs        int
 	offlineGrace  time.Duration
 	shutdownGrace time.Duration
 
@@ -76,6 +78,8 @@ func (s *settings) bind(flags *flag.FlagSet) {
 	flags.Var(&s.volumeSize, "volume-size", "the `size` that the files of each pod's volume may take, such as 4Mi")
 	flags.DurationVar(&s.fetchTimeout, "fetch-timeout", 10*time.Second, "how long one fetch may take")
 	flags.DurationVar(&s.pollEvery, "poll-every", 30*time.Second, "how often to look for changes where core does not tell of them")
+	flags.DurationVar(&s.minRefresh, "min-refresh", 5*time.Second, "how long to leave a volume alone that nothing calls for, for each 100 ids that it has or a part of them; a shorter refresh becomes that")
+	flags.IntVar(&s.maxIDs, "max-ids", 2000, "how `many` ids a new volume may list")
 	flags.DurationVar(&s.offlineGrace, "offline-grace", 0, "how long what a pod was given may be given to new pods of the same namespace, service account and request while core is away; 0 for never")
 	flags.DurationVar(&s.shutdownGrace, "shutdown-grace", 20*time.Second, "how long calls in flight may take to finish after SIGTERM")
 
@@ -109,6 +113,8 @@ func (s *settings) check() error {
 	refuse(s.volumeSize < minVolumeSize, "--volume-size %v is too small; %v is the least", s.volumeSize, minVolumeSize)
 	refuse(s.fetchTimeout <= 0, "--fetch-timeout must be above 0")
 	refuse(s.pollEvery < time.Second, "--poll-every must be 1s at least")
+	refuse(s.minRefresh < time.Second || s.minRefresh > time.Hour, "--min-refresh must be 1s to 1h")
+	refuse(s.maxIDs < 1, "--max-ids must be 1 at least")
 	refuse(s.offlineGrace < 0, "--offline-grace must not be negative")
 	refuse(s.shutdownGrace < 0, "--shutdown-grace must not be negative")
 	if _, _, err := cli.NewLogger(io.Discard, s.logFormat, s.logLevel); err != nil {

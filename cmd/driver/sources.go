@@ -28,10 +28,12 @@ type sources struct {
 	ends  []func() error
 	// recorder tells pods of their troubles; nil tells nobody.
 	recorder report.Recorder
+	// api is the pace of all calls to the API server.
+	api kube.Pace
 }
 
 func (s *settings) providers(log *slog.Logger, metrics *metric.Metrics) (sources, error) {
-	found := sources{byName: map[string]provider.Provider{}}
+	found := sources{byName: map[string]provider.Provider{}, api: kube.NewPace()}
 	if s.coreAddress != "" {
 		client, err := core.New(s.coreConfig(log, metrics.Line(csi.CoreProvider)))
 		if err != nil {
@@ -47,7 +49,7 @@ func (s *settings) providers(log *slog.Logger, metrics *metric.Metrics) (sources
 		found.add("file", files, nil)
 	}
 	if s.kubernetesSecrets {
-		secrets, err := s.kubernetesProvider(log, metrics)
+		secrets, err := s.kubernetesProvider(found.api, log, metrics)
 		if err != nil {
 			return sources{}, errors.Join(err, found.close())
 		}
@@ -56,12 +58,12 @@ func (s *settings) providers(log *slog.Logger, metrics *metric.Metrics) (sources
 	return found, nil
 }
 
-func (s *settings) kubernetesProvider(log *slog.Logger, metrics *metric.Metrics) (*kubernetes.Provider, error) {
+func (s *settings) kubernetesProvider(pace kube.Pace, log *slog.Logger, metrics *metric.Metrics) (*kubernetes.Provider, error) {
 	api, err := kube.Config(s.kubeconfig)
 	if err != nil {
 		return nil, fmt.Errorf("reading Secrets, for --kubernetes-secrets: %w", err)
 	}
-	config := kubernetes.Config{API: api, Watch: s.kubernetesWatch, Logger: log}
+	config := kubernetes.Config{API: pace.Of(api), Watch: s.kubernetesWatch, Logger: log}
 	if s.kubernetesWatch {
 		config.Observer = metrics.Line("kubernetes")
 	}
@@ -128,7 +130,7 @@ func (s *settings) openRecorder(sources *sources, log *slog.Logger) error {
 	if err != nil {
 		return fmt.Errorf("writing events, for --events: %w", err)
 	}
-	events, err := kube.NewEvents(config, s.nodeID, log)
+	events, err := kube.NewEvents(sources.api.Of(config), s.nodeID, log)
 	if err != nil {
 		return err
 	}

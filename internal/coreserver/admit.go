@@ -29,15 +29,29 @@ func (s *Server) admit(ctx context.Context, weight int64) error {
 	return nil
 }
 
-// weightOf is about what answering these entries takes at most.
-func (d *decisions) weightOf(names []entry.Name) int64 {
+// weightOf is about what answering these names takes at most for so many callers, who may be of
+// as many teams.
+func (d *decisions) weightOf(names []entry.Name, callers int) int64 {
 	values := 0
 	for _, name := range names {
-		if e, found := d.snapshot.Lookup(name); found {
-			values += e.Size()
+		largest, teams := 0, 0
+		for e := range d.snapshot.Named(name) {
+			largest, teams = max(largest, e.Size()), teams+1
 		}
+		values += largest * min(teams, callers)
 	}
 	return copies * int64(min(values, MaxResponse))
+}
+
+// all names the entries of one kind that exist.
+func (d *decisions) all(kind entry.Kind) []entry.Name {
+	var names []entry.Name
+	for w := range d.snapshot.Watched() {
+		if w.Name.Kind == kind {
+			names = append(names, w.Name)
+		}
+	}
+	return names
 }
 
 // decisionsOn is what deciding on these names takes for one caller.

@@ -56,8 +56,11 @@ func (s *agentService) everything(ctx context.Context, kind entry.Kind) (map[str
 		}
 		return nil, status.Error(codes.Unauthenticated, known.refused)
 	}
-	names := deciding.readable(known.who, kind)
-	if err := s.admit(ctx, deciding.weightOf(names)); err != nil {
+	names, err := deciding.readable(known.who, kind)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.admit(ctx, deciding.weightOf(names, 1)); err != nil {
 		return nil, err
 	}
 	values := make(map[string]string, len(names))

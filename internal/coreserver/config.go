@@ -29,11 +29,13 @@ const (
 	Secrets Contract = "secrets" // ours alone
 )
 
-// Config is all that a Server needs. Rules, Authenticator, Audit and one of the two
-// export files must be given; so must Cert and Key, unless Plaintext is set.
+// Config is all that a Server needs. Rules, Authenticator, Audit and one of the export
+// files or their folder must be given; so must Cert and Key, unless Plaintext is set.
 type Config struct {
-	// Connections, Variables and Rules are files; see package store.
-	Connections, Variables, Rules string
+	// Connections, Variables, Entries and Rules are files and folders; see package store.
+	Connections, Variables, Entries, Rules string
+	// AllowEmpty has core start on files without entries.
+	AllowEmpty bool
 	// SealKey opens sealed values; nil where there are none.
 	SealKey *seal.Key
 	// VersionSecret is what versions are derived from, so that replicas agree on them.
@@ -76,7 +78,7 @@ type Config struct {
 	// are read though nothing told of a change. Grace is how long calls in flight may
 	// take once the server stops. Each has a default.
 	WatchAge, Heartbeat, Poll, Grace time.Duration
-	// Now is the clock of audit records; time.Now where nil.
+	// Now is the clock of audit records and of what is told of files; time.Now where nil.
 	Now func() time.Time
 }
 
@@ -127,8 +129,8 @@ func (c Config) validate() error {
 	switch {
 	case c.Contract != Both && c.Contract != Agent && c.Contract != Secrets:
 		return fmt.Errorf("contract %q is not known; want %s, %s or %s", c.Contract, Both, Agent, Secrets)
-	case c.Connections == "" && c.Variables == "":
-		return errors.New("no file to serve: neither connections nor variables")
+	case c.Connections == "" && c.Variables == "" && c.Entries == "":
+		return errors.New("nothing to serve: neither connections nor variables nor a folder of entries")
 	case c.Rules == "":
 		return errors.New("no rules: without a file of them everybody would be denied everything")
 	case c.Authenticator == nil:

@@ -24,12 +24,20 @@ type decisions struct {
 	server   *Server
 	snapshot *store.Snapshot
 	common   audit.Record // what the call's records share
-	opened   map[entry.Name]opening
-	// readables are what subjects may read, as far as it was asked.
+	opened   map[ofTeam]opening
+	// views are what the rules say about subjects, and readables what these may read, as far
+	// as it was asked.
+	views     map[rule.Subject]rule.View
 	readables map[reading][]entry.Name
 	// print, where the contract carries connections as text, makes that text; one that
 	// has none is invalid there.
 	print func(airflow.Connection) (secret.Text, error)
+}
+
+// ofTeam is what an entry is known by: two teams may each have one of a name.
+type ofTeam struct {
+	team string
+	name entry.Name
 }
 
 // opening is kept for the call, so that a value is opened once however many callers
@@ -42,10 +50,12 @@ type opening struct {
 func (s *Server) decide(ctx context.Context) *decisions {
 	call := callOf(ctx)
 	return &decisions{
-		server:   s,
-		snapshot: s.store.Current(),
-		common:   audit.Record{Time: s.config.Now().UTC(), Request: call.request, Method: call.method, Peer: peerAddress(ctx)},
-		opened:   map[entry.Name]opening{},
+		server:    s,
+		snapshot:  s.store.Current(),
+		views:     map[rule.Subject]rule.View{},
+		readables: map[reading][]entry.Name{},
+		common:    audit.Record{Time: s.config.Now().UTC(), Request: call.request, Method: call.method, Peer: peerAddress(ctx)},
+		opened:    map[ofTeam]opening{},
 	}
 }
 
@@ -55,77 +65,77 @@ type reading struct {
 	kind    entry.Kind
 }
 
-// readable names the entries of one kind that exist and that who may read. Callers of one
-// subject share the answer.
-func (d *decisions) readable(who auth.Caller, kind entry.Kind) []entry.Name {
-	view := reading{who.RuleSubject(), kind}
-	if names, known := d.readables[view]; known {
-		return names
+// readable names the entries of one kind that who may have. Callers of one subject share the
+// answer. It fails, with a status, where core cannot tell.
+func (d *decisions) readable(who auth.Caller, kind entry.Kind) ([]entry.Name, error) {
+	if d.server.isNode(who) {
+		return nil, nil
 	}
-	var names []entry.Name
-	for _, name := range d.all(kind) {
-		if d.refusal(who, name) == "" {
-			names = append(names, name)
-		}
+	asked := reading{who.RuleSubject(), kind}
+	if names, known := d.readables[asked]; known {
+		return names, nil
 	}
-	if d.readables == nil {
-		d.readables = map[reading][]entry.Name{}
+	names, err := d.snapshot.Readable(d.view(who), kind)
+	if err != nil {
+		return nil, status.Error(codes.Unavailable, err.Error())
 	}
-	d.readables[view] = names
-	return names
+	d.readables[asked] = names
+	return names, nil
 }
 
-// all names the entries of one kind that exist.
-func (d *decisions) all(kind entry.Kind) []entry.Name {
-	var names []entry.Name
-	for e := range d.snapshot.All() {
-		if e.Name.Kind == kind {
-			names = append(names, e.Name)
-		}
+// view is what the rules say about who, which is asked once for each subject of a call.
+func (d *decisions) view(who auth.Caller) rule.View {
+	subject := who.RuleSubject()
+	view, known := d.views[subject]
+	if !known {
+		view = d.snapshot.Rules.For(subject)
+		d.views[subject] = view
 	}
-	return names
+	return view
 }
 
 // verdict is the decision on one entry for one caller. Only an allowed one has a value.
 type verdict struct {
 	decision audit.Decision
 	detail   string
+	team     string // whose entry it is
+	rule     string // that allows it, by name
 	version  string
 	value    store.Value
 }
 
-// on decides whether who gets name, and records nothing yet. Rules come first: whether a
-// denied entry exists is not looked at.
+// on decides whether who gets name, and records nothing yet.
 func (d *decisions) on(who auth.Caller, name entry.Name) verdict {
-	if why := d.refusal(who, name); why != "" {
-		return verdict{decision: audit.Denied, detail: why}
+	// A rule for everybody is not meant for nodes, which would otherwise have by themselves
+	// what all their pods may have.
+	if d.server.isNode(who) {
+		return verdict{decision: audit.Denied, detail: "a node may watch, and reads nothing by itself"}
 	}
-	e, found := d.snapshot.Lookup(name)
-	if !found {
+	ruling := d.snapshot.Decide(d.view(who), name)
+	switch ruling.Answer {
+	case store.Given:
+		return d.give(ruling)
+	case store.Missing:
 		return verdict{decision: audit.Missing}
+	case store.Undecided:
+		return verdict{decision: audit.Invalid, detail: ruling.Detail}
+	default:
+		return verdict{decision: audit.Denied, detail: ruling.Detail}
 	}
-	opened := d.open(e)
-	if opened.fault != "" {
-		return verdict{decision: audit.Invalid, detail: opened.fault, version: e.Version}
-	}
-	return verdict{decision: audit.Allowed, version: e.Version, value: opened.value}
 }
 
-// refusal is why who may not read name; empty where it may. A rule for everybody is not
-// meant for nodes, which would otherwise have by themselves what all their pods may have.
-func (d *decisions) refusal(who auth.Caller, name entry.Name) string {
-	switch {
-	case d.server.isNode(who):
-		return "a node may watch, and reads nothing by itself"
-	case !d.snapshot.Rules.CanRead(who.RuleSubject(), name):
-		return "no rule lets this caller read it"
-	default:
-		return ""
+func (d *decisions) give(ruling store.Ruling) verdict {
+	e := ruling.Entry
+	opened := d.open(e)
+	if opened.fault != "" {
+		return verdict{decision: audit.Invalid, detail: opened.fault, team: e.Team, version: e.Version}
 	}
+	return verdict{decision: audit.Allowed, team: e.Team, version: e.Version, value: opened.value, rule: ruling.Rule.Label()}
 }
 
 func (d *decisions) open(e store.Entry) opening {
-	if known, found := d.opened[e.Name]; found {
+	at := ofTeam{e.Team, e.Name}
+	if known, found := d.opened[at]; found {
 		return known
 	}
 	value, err := d.server.store.Open(e)
@@ -136,7 +146,7 @@ func (d *decisions) open(e store.Entry) opening {
 	if err != nil {
 		opened = opening{fault: err.Error()}
 	}
-	d.opened[e.Name] = opened
+	d.opened[at] = opened
 	return opened
 }
 
@@ -144,7 +154,7 @@ func (d *decisions) open(e store.Entry) opening {
 func (d *decisions) record(who auth.Caller, name entry.Name, ruling verdict) audit.Record {
 	record := d.common
 	record.Caller, record.Kind, record.Entry = who, name.Kind, name.ID
-	record.Version, record.Decision, record.Detail = ruling.version, ruling.decision, ruling.detail
+	record.Team, record.Version, record.Decision, record.Detail = ruling.team, ruling.version, ruling.decision, ruling.detail
 	return record
 }
 

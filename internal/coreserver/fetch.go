@@ -29,7 +29,8 @@ func (s *secretsService) Fetch(ctx context.Context, request *secretsv1.FetchRequ
 		decisions: s.decide(ctx),
 		request:   request,
 		response:  &secretsv1.FetchResponse{},
-		positions: map[entry.Name]uint32{},
+		positions: map[ofTeam]uint32{},
+		rules:     map[string]uint32{},
 	}
 	from, refused, err := s.driver(ctx)
 	switch {
@@ -54,7 +55,11 @@ func (s *secretsService) Fetch(ctx context.Context, request *secretsv1.FetchRequ
 		if ctx.Err() != nil {
 			return nil, status.FromContextError(ctx.Err()).Err()
 		}
-		answer.response.Results = append(answer.response.Results, answer.forCaller(known))
+		result, err := answer.forCaller(known)
+		if err != nil {
+			return nil, err
+		}
+		answer.response.Results = append(answer.response.Results, result)
 	}
 	if weight > small { // which is above what the answer can be
 		callOf(ctx).size = proto.Size(answer.response)
@@ -74,19 +79,22 @@ type fetching struct {
 	*decisions
 	request   *secretsv1.FetchRequest
 	response  *secretsv1.FetchResponse
-	positions map[entry.Name]uint32
+	positions map[ofTeam]uint32
+	rules     map[string]uint32
+	// Whose the response's connections and variables are, in their order.
+	connectionTeams, variableTeams []string
 }
 
 // weigh is about what the call takes at most.
 func (f *fetching) weigh() int64 {
-	weight := int64(proto.Size(f.request))
+	weight, callers := int64(proto.Size(f.request)), len(f.request.GetCallers())
 	for kind, selection := range f.selections() {
 		if selection.GetAll() {
-			weight += f.weightOf(f.all(kind)) // of which nobody is refused any
+			weight += copies * int64(min(f.snapshot.MostSize(kind, callers), MaxResponse)) // of which nobody is refused any
 			continue
 		}
 		names := namesOf(kind, selection)
-		weight += f.weightOf(names) + int64(len(f.request.GetCallers()))*decisionsOn(names)
+		weight += f.weightOf(names, callers) + int64(callers)*decisionsOn(names)
 	}
 	return weight
 }
@@ -98,35 +106,45 @@ func (f *fetching) selections() iter.Seq2[entry.Kind, *secretsv1.Selection] {
 	}
 }
 
-func (f *fetching) forCaller(known identity) *secretsv1.CallerResult {
+func (f *fetching) forCaller(known identity) (*secretsv1.CallerResult, error) {
 	result := &secretsv1.CallerResult{Unauthenticated: known.refused}
-	if known.refused == "" {
-		for kind, selection := range f.selections() {
-			f.selected(result, known.who, kind, selection)
+	if known.refused != "" {
+		return result, nil
+	}
+	for kind, selection := range f.selections() {
+		if err := f.selected(result, known.who, kind, selection); err != nil {
+			return nil, err
 		}
 	}
-	return result
+	return result, nil
 }
 
-func (f *fetching) selected(result *secretsv1.CallerResult, who auth.Caller, kind entry.Kind, selection *secretsv1.Selection) {
-	for _, name := range f.names(who, kind, selection) {
+func (f *fetching) selected(result *secretsv1.CallerResult, who auth.Caller, kind entry.Kind, selection *secretsv1.Selection) error {
+	names, err := f.names(who, kind, selection)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
 		ruling := f.on(who, name)
 		switch {
 		case ruling.decision != audit.Allowed:
 			result.Refusals = append(result.Refusals, refusal(name, ruling))
 		case kind == entry.Connection:
 			result.Connections = append(result.Connections, f.position(name, ruling))
+			result.ConnectionRules = append(result.ConnectionRules, f.rulePosition(ruling.rule))
 		default:
 			result.Variables = append(result.Variables, f.position(name, ruling))
+			result.VariableRules = append(result.VariableRules, f.rulePosition(ruling.rule))
 		}
 	}
+	return nil
 }
 
-func (f *fetching) names(who auth.Caller, kind entry.Kind, selection *secretsv1.Selection) []entry.Name {
+func (f *fetching) names(who auth.Caller, kind entry.Kind, selection *secretsv1.Selection) ([]entry.Name, error) {
 	if selection.GetAll() {
 		return f.readable(who, kind)
 	}
-	return namesOf(kind, selection)
+	return namesOf(kind, selection), nil
 }
 
 func namesOf(kind entry.Kind, selection *secretsv1.Selection) []entry.Name {
@@ -139,20 +157,33 @@ func namesOf(kind entry.Kind, selection *secretsv1.Selection) []entry.Name {
 
 // position is where name stands in the response, after putting it there if need be.
 func (f *fetching) position(name entry.Name, ruling verdict) uint32 {
-	if known, found := f.positions[name]; found {
+	at := ofTeam{ruling.team, name}
+	if known, found := f.positions[at]; found {
 		return known
 	}
 	var position int
 	if name.Kind == entry.Connection {
 		position = len(f.response.Connections)
+		f.connectionTeams = append(f.connectionTeams, ruling.team)
 		f.response.Connections = append(f.response.Connections, connectionMessage(name.ID, ruling.version, ruling.value.Connection))
 	} else {
 		position = len(f.response.Variables)
+		f.variableTeams = append(f.variableTeams, ruling.team)
 		f.response.Variables = append(f.response.Variables,
 			&secretsv1.Variable{Key: name.ID, Version: ruling.version, Value: ruling.value.Text.Reveal()})
 	}
-	f.positions[name] = uint32(position)
+	f.positions[at] = uint32(position)
 	return uint32(position)
+}
+
+func (f *fetching) rulePosition(name string) uint32 {
+	position, known := f.rules[name]
+	if !known {
+		position = uint32(len(f.response.Rules))
+		f.rules[name] = position
+		f.response.Rules = append(f.response.Rules, name)
+	}
+	return position
 }
 
 func connectionMessage(id, version string, connection airflow.Connection) *secretsv1.Connection {

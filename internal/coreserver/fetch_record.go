@@ -5,6 +5,7 @@ import (
 
 	secretsv1 "github.com/leoflow/secrets-csi/api/leoflow/secrets/v1"
 	"github.com/leoflow/secrets-csi/internal/coreserver/audit"
+	"github.com/leoflow/secrets-csi/internal/coreserver/auth"
 	"github.com/leoflow/secrets-csi/pkg/entry"
 )
 
@@ -18,7 +19,7 @@ func (f *fetching) records(callers []identity) iter.Seq[audit.Record] {
 				}
 				continue
 			}
-			for name, ruling := range f.rulings(f.response.Results[i]) {
+			for name, ruling := range f.rulings(known.who, f.response.Results[i]) {
 				if !yield(f.record(known.who, name, ruling)) {
 					return
 				}
@@ -27,23 +28,23 @@ func (f *fetching) records(callers []identity) iter.Seq[audit.Record] {
 	}
 }
 
-// rulings yields what a result says of each entry.
-func (f *fetching) rulings(result *secretsv1.CallerResult) iter.Seq2[entry.Name, verdict] {
+// rulings yields what a result says of each entry to who.
+func (f *fetching) rulings(who auth.Caller, result *secretsv1.CallerResult) iter.Seq2[entry.Name, verdict] {
 	return func(yield func(entry.Name, verdict) bool) {
 		for _, position := range result.Connections {
 			given := f.response.Connections[position]
-			if !yield(entry.Name{Kind: entry.Connection, ID: given.Id}, verdict{decision: audit.Allowed, version: given.Version}) {
+			if !yield(entry.Name{Kind: entry.Connection, ID: given.Id}, verdict{decision: audit.Allowed, team: f.connectionTeams[position], version: given.Version}) {
 				return
 			}
 		}
 		for _, position := range result.Variables {
 			given := f.response.Variables[position]
-			if !yield(entry.Name{Kind: entry.Variable, ID: given.Key}, verdict{decision: audit.Allowed, version: given.Version}) {
+			if !yield(entry.Name{Kind: entry.Variable, ID: given.Key}, verdict{decision: audit.Allowed, team: f.variableTeams[position], version: given.Version}) {
 				return
 			}
 		}
 		for _, refusal := range result.Refusals {
-			if !yield(f.refused(refusal)) {
+			if !yield(f.refused(who, refusal)) {
 				return
 			}
 		}
@@ -58,15 +59,14 @@ func refusal(name entry.Name, ruling verdict) *secretsv1.Refusal {
 }
 
 // refused is what refusal was made of.
-func (f *fetching) refused(refusal *secretsv1.Refusal) (entry.Name, verdict) {
+func (f *fetching) refused(who auth.Caller, refusal *secretsv1.Refusal) (entry.Name, verdict) {
 	name := entry.Name{Kind: entry.Variable, ID: refusal.Name}
 	if refusal.Kind == secretsv1.Kind_KIND_CONNECTION {
 		name.Kind = entry.Connection
 	}
 	ruling := verdict{decision: decisionOf(refusal.Reason), detail: refusal.Detail}
-	if ruling.decision == audit.Invalid {
-		e, _ := f.snapshot.Lookup(name)
-		ruling.version = e.Version
+	if ruling.decision == audit.Invalid { // whose it is and at which version it does not say
+		ruling = f.on(who, name)
 	}
 	return name, ruling
 }

@@ -48,6 +48,9 @@ func TestFetchGivesTypedFields(t *testing.T) {
 	assert.Equal(t, []uint32{0, 1}, response.Results[0].Connections)
 	assert.Equal(t, []uint32{0}, response.Results[0].Variables)
 	assert.Empty(t, response.Results[0].Refusals)
+	assert.Equal(t, []string{"rules.yaml"}, response.Rules, "a rule without a name is called by its file")
+	assert.Equal(t, []uint32{0, 0}, response.Results[0].ConnectionRules)
+	assert.Equal(t, []uint32{0}, response.Results[0].VariableRules)
 
 	warehouse, gcp := response.Connections[0], response.Connections[1]
 	assert.Equal(t, "warehouse", warehouse.Id)

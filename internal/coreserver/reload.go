@@ -2,6 +2,7 @@ package coreserver
 
 import (
 	"context"
+	"time"
 
 	"github.com/leoflow/secrets-csi/internal/coreserver/store"
 	"github.com/leoflow/secrets-csi/internal/logkey"
@@ -26,6 +27,9 @@ func (s *Server) reload() {
 		s.logInvalid(current, before)
 	}
 	s.reloadCertificates()
+	if wait := s.store.ReadAgain(); wait > 0 {
+		time.AfterFunc(wait, s.Reload)
+	}
 }
 
 // logInvalid tells core's operator of the entries that nobody will get, once for each

@@ -87,7 +87,8 @@ func New(config Config) (*Server, error) {
 		return nil, err
 	}
 	s.store, err = store.New(store.Config{
-		Connections: config.Connections, Variables: config.Variables, Rules: config.Rules,
+		Connections: config.Connections, Variables: config.Variables, Entries: config.Entries,
+		Rules: config.Rules, AllowEmpty: config.AllowEmpty, Now: config.Now,
 		SealKey: config.SealKey, Versioner: versioner,
 	})
 	if err != nil {
@@ -120,7 +121,7 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	watching, stopWatching := context.WithCancel(ctx)
 	var background sync.WaitGroup
 	background.Go(func() {
-		filewatch.Watch(watching, s.config.Log, s.files(), s.config.Poll, s.Reload)
+		filewatch.Watch(watching, s.config.Log, filewatch.Places{Files: s.files(), Folders: s.store.Folders}, s.config.Poll, s.Reload)
 	})
 	background.Go(func() {
 		<-watching.Done()

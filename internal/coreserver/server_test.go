@@ -29,7 +29,7 @@ func TestNewRefusesWhatItCouldNotServeFrom(t *testing.T) {
 	c := startCore(t, nil)
 	for message, change := range map[string]func(*coreserver.Config){
 		`contract "old" is not known; want both, agent or secrets`: func(config *coreserver.Config) { config.Contract = "old" },
-		"no file to serve":                func(config *coreserver.Config) { config.Connections, config.Variables = "", "" },
+		"nothing to serve":                func(config *coreserver.Config) { config.Connections, config.Variables = "", "" },
 		"no rules":                        func(config *coreserver.Config) { config.Rules = "" },
 		"no authenticator":                func(config *coreserver.Config) { config.Authenticator = nil },
 		"no audit log":                    func(config *coreserver.Config) { config.Audit = nil },

@@ -67,21 +67,18 @@ func wholeMessage(update store.Update) *secretsv1.WatchResponse {
 	message := &secretsv1.WatchResponse{Revision: update.Snapshot.Revision, Resync: update.Resync}
 	if update.Resync {
 		message.Entries = make([]*secretsv1.EntryVersion, 0, update.Snapshot.Len())
-		for e := range update.Snapshot.All() {
-			message.Entries = append(message.Entries, entryVersion(e))
+		for w := range update.Snapshot.Watched() {
+			message.Entries = append(message.Entries, entryVersion(w))
 		}
 		return message
 	}
 	for _, name := range update.Changed {
-		e, found := update.Snapshot.Lookup(name)
-		if !found {
-			e = store.Entry{Name: name} // without a version: gone
-		}
-		message.Entries = append(message.Entries, entryVersion(e))
+		// Without a version it is gone.
+		message.Entries = append(message.Entries, entryVersion(store.Watched{Name: name, Version: update.Snapshot.WatchedAs(name)}))
 	}
 	return message
 }
 
-func entryVersion(e store.Entry) *secretsv1.EntryVersion {
-	return &secretsv1.EntryVersion{Kind: kindMessage(e.Name.Kind), Name: e.Name.ID, Version: e.Watched}
+func entryVersion(w store.Watched) *secretsv1.EntryVersion {
+	return &secretsv1.EntryVersion{Kind: kindMessage(w.Name.Kind), Name: w.Name.ID, Version: w.Version}
 }

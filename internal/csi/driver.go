@@ -68,6 +68,8 @@ type Config struct {
 	// Providers are the names that the attribute "source" may have, one at least;
 	// the first is for volumes that name none.
 	Providers []string
+	// MaxIDs is how many ids one volume may list; 0 for as many as its attributes take.
+	MaxIDs int
 	// Audience of the pod tokens for core; optional.
 	Audience string
 	Logger   *slog.Logger

@@ -37,10 +37,11 @@ func (n *node) NodePublishVolume(ctx context.Context, request *csi.NodePublishVo
 	if err := checkPublish(request); err != nil {
 		return nil, err
 	}
-	if n.Deliverer.IsPublished(request.GetVolumeId(), request.GetTargetPath()) { // kubelet asks again every minute; where it leads to new files, the delivery has a line
+	isPublished := n.Deliverer.IsPublished(request.GetVolumeId(), request.GetTargetPath())
+	if isPublished { // kubelet asks again every minute; where it leads to new files, the delivery has a line
 		isRoutine(ctx)
 	}
-	err := n.publish(ctx, request)
+	err := n.publish(ctx, request, !isPublished)
 	if err != nil && n.Deliverer.IsPublished(request.GetVolumeId(), request.GetTargetPath()) {
 		// A failed republish breaks a running pod for good on kubelets before 1.37
 		// (kubernetes issue 121271), and its files are as good as they were.
@@ -53,12 +54,23 @@ func (n *node) NodePublishVolume(ctx context.Context, request *csi.NodePublishVo
 	return &csi.NodePublishVolumeResponse{}, nil
 }
 
-func (n *node) publish(ctx context.Context, request *csi.NodePublishVolumeRequest) error {
+func (n *node) publish(ctx context.Context, request *csi.NodePublishVolumeRequest, isNew bool) error {
 	volume, err := n.volume(request)
+	if err == nil && isNew { // a pod that runs keeps what it was given, and its token has to be taken in
+		err = n.checkCount(volume)
+	}
 	if err != nil {
 		return err
 	}
 	return statusAt(volume.TargetPath, n.Deliverer.Publish(ctx, volume))
+}
+
+func (n *node) checkCount(volume deliver.Volume) error {
+	if ids := volume.IDs(); n.MaxIDs > 0 && ids > n.MaxIDs {
+		return invalidf("volumes[].csi.volumeAttributes: %d ids are listed, and this node lets a volume list %d; "+
+			"ask for what the task uses, or have --max-ids raised", ids, n.MaxIDs)
+	}
+	return nil
 }
 
 // checkPublish holds every rule about the request itself; those about what the user

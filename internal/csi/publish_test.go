@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -193,6 +194,29 @@ func TestPublishRefusesBadAttributes(t *testing.T) {
 		}, field+`.format: "yaml" cannot be had here; there is uri, json; `+field+`.mode: "rw" is not an octal mode; write it like "0440"`),
 	}
 	runBreakages(t, newRig(t), rows)
+}
+
+// TestANodeBoundsTheIDsOfNewVolumes leaves alone those that are live: what was allowed when they
+// began must not break them.
+func TestANodeBoundsTheIDsOfNewVolumes(t *testing.T) {
+	r := newRig(t, func(r *rig) { r.server.Driver.MaxIDs = 100 })
+	many := func(volumeID string, count int) *csi.NodePublishVolumeRequest {
+		request := r.publishRequest(volumeID)
+		delete(request.VolumeContext, "connections")
+		ids := make([]string, count)
+		for i := range ids {
+			ids[i] = "k" + strconv.Itoa(i) + "?"
+		}
+		request.VolumeContext["variables"] = strings.Join(ids, ",")
+		return request
+	}
+	err := r.publish(t, many("new", 120))
+	assert.Equal(t, codes.InvalidArgument.String(), status.Code(err).String())
+	assert.Equal(t, "volumes[].csi.volumeAttributes: 120 ids are listed, and this node lets a volume list 100; ask for what the task uses, or have --max-ids raised", status.Convert(err).Message())
+	require.NoError(t, r.publish(t, many("live", 100)))
+	t.Cleanup(func() { r.unpublishQuietly(many("live", 100)) })
+	require.NoError(t, r.publish(t, many("live", 120)))
+	assert.NotContains(t, r.logs.String(), "kept the live volume as it is", "its token is taken in")
 }
 
 // longIDs is a list of different ids, each as long as ids may be.

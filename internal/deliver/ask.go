@@ -9,9 +9,24 @@ import (
 	"github.com/leoflow/secrets-csi/pkg/provider"
 )
 
-// podsAtOnce bounds the calls of one group that are under way at once, where a provider
-// takes one pod at a time.
-const podsAtOnce = 16
+const (
+	// podsAtOnce bounds the calls of one group that are under way at once, where a provider
+	// takes one pod at a time, and idsAtOnce what they ask for: a provider may need as many
+	// calls, and of many pods at once none would come to an end.
+	podsAtOnce, idsAtOnce = 16, 1000
+	// idsOfAll is taken for what "*" asks for.
+	idsOfAll = 250
+)
+
+func podsAtOnceFor(spec Volume) int {
+	ids := spec.IDs()
+	for _, wanted := range spec.wanted() {
+		if wanted.All {
+			ids += idsOfAll
+		}
+	}
+	return max(1, min(podsAtOnce, idsAtOnce/max(1, ids)))
+}
 
 // askOnce asks for the whole group in one call.
 func (f *fetcher) askOnce(ctx context.Context, group []task, call outage.Call, hand func(int, provider.Outcome)) {
@@ -28,7 +43,7 @@ func (f *fetcher) askEach(ctx context.Context, group []task, call outage.Call, h
 	var calls sync.WaitGroup
 	var answers answersSoFar
 	outcomes := make([]provider.Outcome, len(group))
-	slots := make(chan struct{}, podsAtOnce)
+	slots := make(chan struct{}, podsAtOnceFor(group[0].spec))
 	for i := range group {
 		slots <- struct{}{}
 		calls.Go(func() {

@@ -9,7 +9,8 @@ import (
 )
 
 // volumesAtOnce bounds how many volumes of the node are filled at once: more would hold
-// more files in memory for no gain. None waits for anybody while it is being filled.
+// more files in memory for no gain. None waits for anybody while it is being filled, so that a
+// namespace may have all turns while no other wants one.
 const volumesAtOnce = 4
 
 // The numbers are those of the package's comment.
@@ -72,8 +73,9 @@ func (d *Deliverer) make(ctx context.Context, tasks []task, answers []answer) []
 			return err
 		})
 	}
-	d.filling <- struct{}{}
-	defer func() { <-d.filling }()
+	// What was taken away has to leave, whoever still waits for this.
+	leave, _ := d.filling.Take(context.WithoutCancel(ctx), tasks[0].spec.Pod.Namespace, 1)
+	defer leave()
 	for i, t := range tasks { // 3, 4
 		if ends[i].err == nil {
 			ends[i].err = d.guard.run(t.spec, func() (err error) {

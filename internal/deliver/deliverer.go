@@ -25,6 +25,7 @@ import (
 	"github.com/leoflow/secrets-csi/internal/deliver/render"
 	"github.com/leoflow/secrets-csi/internal/policy"
 	"github.com/leoflow/secrets-csi/internal/report"
+	"github.com/leoflow/secrets-csi/internal/turn"
 	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/mount"
 	"github.com/leoflow/secrets-csi/pkg/provider"
@@ -43,6 +44,9 @@ type Config struct {
 	// PollEvery is how often a volume without a refresh of its own is fetched again
 	// where the provider does not tell of changes.
 	PollEvery time.Duration
+	// MinRefresh is how often a volume is fetched again at most where nothing calls for it, for
+	// each hundred ids that it has, or a part of them.
+	MinRefresh time.Duration
 	// OfflineGrace is how long what a pod was given may be given to a new pod of the same
 	// namespace, service account and request while the provider cannot be asked. Zero is
 	// never, and nothing is then kept in memory.
@@ -60,8 +64,8 @@ type Deliverer struct {
 	decider decider
 	// render is render.Render.
 	render func(render.Format, []entry.Entry, map[string]string)
-	// filling has a place for each volume that may be filled at once.
-	filling chan struct{}
+	// filling are the turns of volumes to be filled.
+	filling *turn.Queue
 	targets targets
 	mounter mount.Mounter
 	// said are the notices that were passed on.
@@ -74,9 +78,9 @@ func New(config Config) *Deliverer {
 	config.Readers = report.Complete(config.Readers)
 	d := &Deliverer{
 		Config:  config,
-		set:     newSet(config.PollEvery),
+		set:     newSet(config.PollEvery, config.MinRefresh),
 		render:  render.Render,
-		filling: make(chan struct{}, volumesAtOnce),
+		filling: turn.New(volumesAtOnce, 0),
 		targets: targets{held: map[string]*target{}},
 		wake:    make(chan struct{}, 1),
 	}

@@ -9,18 +9,23 @@ import (
 	"time"
 
 	"github.com/leoflow/secrets-csi/internal/report"
+	"github.com/leoflow/secrets-csi/internal/turn"
 	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 )
 
-// rotationsAtOnce bounds the fetches of rotations that begin at once, for each
-// provider: one that is slow holds up no other. A Publish does not wait for them: a new
-// pod comes before a refresh.
-const rotationsAtOnce = 8
-
-// overdue is how long a fetch of a rotation keeps its place. One that takes longer, for want of an
-// answer mostly, goes on without: what it waits for is its own namespace's, and holds up no other.
-const overdue = 100 * time.Millisecond
+const (
+	// rotationsAtOnce bounds the fetches of rotations that begin at once, for each
+	// provider: one that is slow holds up no other. A Publish does not wait for them: a new
+	// pod comes before a refresh.
+	rotationsAtOnce = 16
+	// rotationsShare is a namespace's, of what it leaves free: one alone has half of them.
+	rotationsShare = 1
+	// overdue is how long a fetch of a rotation keeps its place. One that takes longer, for
+	// want of an answer mostly, goes on without: what it waits for is its own namespace's, and
+	// holds up no other.
+	overdue = 100 * time.Millisecond
+)
 
 // fetcher asks providers, unless they are known to be away, and remembers what they said as
 // long as it may.
@@ -29,17 +34,17 @@ type fetcher struct {
 	guard  guard
 	set    *set
 	memory memory
-	// rotations has, by provider, a place for each fetch of a rotation that may be under way.
-	rotations map[string]chan struct{}
+	// rotations are the turns of rotations to fetch, by provider.
+	rotations map[string]*turn.Queue
 }
 
 func newFetcher(config *Config, set *set) fetcher {
 	made := fetcher{
 		Config: config, guard: guard{config}, set: set,
-		memory: newMemory(config.OfflineGrace), rotations: map[string]chan struct{}{},
+		memory: newMemory(config.OfflineGrace), rotations: map[string]*turn.Queue{},
 	}
 	for name := range config.Providers {
-		made.rotations[name] = make(chan struct{}, rotationsAtOnce)
+		made.rotations[name] = turn.New(rotationsAtOnce, rotationsShare)
 	}
 	return made
 }
@@ -80,11 +85,11 @@ func (f *fetcher) fetch(ctx context.Context, group []task, hand func(i int, from
 	ask(ctx, group, call, handOutcome)
 }
 
-// enter waits for a place among the fetches of rotations under way. A new pod waits for
-// none. Whoever entered has to leave.
+// enter waits for the namespace's turn among the fetches of rotations. A new pod waits for none.
+// Whoever entered has to leave.
 func (f *fetcher) enter(ctx context.Context, group []task) (leave func(), err error) {
-	name := group[0].spec.Provider
-	if f.Providers[name] == nil {
+	spec := group[0].spec
+	if f.Providers[spec.Provider] == nil {
 		// The driver checks the attribute; a volume from before a restart may name a
 		// provider that is configured no more.
 		return nil, errors.New("no such source is configured on this node")
@@ -92,15 +97,13 @@ func (f *fetcher) enter(ctx context.Context, group []task) (leave func(), err er
 	if group[0].podWaits {
 		return func() {}, nil
 	}
-	places := f.rotations[name]
-	select {
-	case places <- struct{}{}:
-		free := sync.OnceFunc(func() { <-places })
-		late := time.AfterFunc(overdue, free)
-		return func() { late.Stop(); free() }, nil
-	case <-ctx.Done():
-		return nil, fmt.Errorf("%w: %w", provider.ErrUnavailable, context.Cause(ctx))
+	leave, err = f.rotations[spec.Provider].Take(ctx, spec.Pod.Namespace, 1)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", provider.ErrUnavailable, err)
 	}
+	free := sync.OnceFunc(leave)
+	late := time.AfterFunc(overdue, free)
+	return func() { late.Stop(); free() }, nil
 }
 
 // answerOf is what a volume has to go by: what was said just now, or of a new pod, what is
@@ -129,9 +132,9 @@ func sharesMemory(spec Volume) bool { return !spec.Pod.TaskToken && spec.Pod.IsA
 // call makes one call for the pods. It has a deadline of its own.
 func (f *fetcher) call(ctx context.Context, group []task) (outcomes []provider.Outcome) {
 	err := f.guard.run(group[0].spec, func() error {
-		limited, cancel := context.WithTimeout(ctx, f.FetchTimeout)
-		defer cancel()
 		name, started := group[0].spec.Provider, time.Now()
+		limited, cancel := context.WithTimeout(ctx, f.timeoutOf(name))
+		defer cancel()
 		outcomes = fetchFrom(limited, f.Providers[name], group, request(group[0].spec))
 		if mayComeInParts(group, outcomes) {
 			outcomes = fetchApart(limited, f.Providers[name], group, outcomes, f.VolumeSize)
@@ -143,6 +146,13 @@ func (f *fetcher) call(ctx context.Context, group []task) (outcomes []provider.O
 		return slices.Repeat([]provider.Outcome{{Err: err}}, len(group))
 	}
 	return outcomes
+}
+
+func (f *fetcher) timeoutOf(source string) time.Duration {
+	if paced, ok := f.Providers[source].(provider.Paced); ok {
+		return max(f.FetchTimeout, paced.FetchFor())
+	}
+	return f.FetchTimeout
 }
 
 func fetchFrom(ctx context.Context, source provider.Provider, group []task, asked provider.Request) []provider.Outcome {

@@ -29,10 +29,10 @@ type volume struct {
 	gone bool
 }
 
-func newSet(pollEvery time.Duration) *set {
+func newSet(pollEvery, minRefresh time.Duration) *set {
 	random := func(n time.Duration) time.Duration { return rand.N(n) }
 	return &set{
-		schedule: schedule.New(pollEvery, random),
+		schedule: schedule.New(pollEvery, minRefresh, random),
 		byID:     map[string]*volume{}, byTarget: map[string]*volume{}, shares: map[string]*share{},
 	}
 }

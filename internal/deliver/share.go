@@ -70,6 +70,6 @@ func (s *share) id() string { return s.spec.ID + "\x00" + s.spec.Provider }
 func (s *share) scheduled() schedule.Volume {
 	return schedule.Volume{
 		ID: s.id(), Source: s.spec.Provider, Namespace: s.spec.Pod.Namespace, Key: s.key,
-		Refresh: s.spec.Refresh, Wanted: setOf(s.spec),
+		Refresh: s.spec.Refresh, IDs: s.spec.IDs(), Wanted: setOf(s.spec),
 	}
 }

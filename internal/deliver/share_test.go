@@ -12,6 +12,7 @@ import (
 
 	"github.com/leoflow/secrets-csi/internal/report"
 	"github.com/leoflow/secrets-csi/internal/schedule"
+	"github.com/leoflow/secrets-csi/internal/turn"
 	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/mount"
 	"github.com/leoflow/secrets-csi/pkg/mount/layout"
@@ -25,7 +26,7 @@ func (r *rig) second() *providertest.Fake {
 	other := providertest.NewFake()
 	other.SetVariable("payroll", "monthly")
 	r.Providers["vault"] = other
-	r.fetcher.rotations["vault"] = make(chan struct{}, rotationsAtOnce)
+	r.fetcher.rotations["vault"] = turn.New(rotationsAtOnce, rotationsShare)
 	return other
 }
 

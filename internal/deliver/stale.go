@@ -10,7 +10,9 @@ import (
 
 // staleAfter is how old the share's last confirmation may grow before its readers should doubt
 // it. Nothing changes that.
-func (s *set) staleAfter(spec Volume) time.Duration { return s.schedule.StaleAfter(spec.Refresh) }
+func (s *set) staleAfter(spec Volume) time.Duration {
+	return s.schedule.StaleAfter(spec.Refresh, spec.IDs())
+}
 
 func (s *set) isStale(one *share) bool {
 	s.mu.Lock()

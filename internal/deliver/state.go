@@ -77,13 +77,19 @@ func (d *Deliverer) Unclaimed() (count int, err error) {
 	return count, err
 }
 
+// oneIsUnanswered is said of a provider to whoever looks at the node, where the reason is a namespace's.
+const oneIsUnanswered = "the last calls were not answered; the driver's log says for which namespace, and why"
+
 // Unreachable names the providers that cannot be asked at present, and says why.
 func (d *Deliverer) Unreachable() map[string]string {
 	found := map[string]string{}
 	d.set.plan(func(plan *schedule.Schedule) {
 		for name := range d.Providers {
-			if err := plan.Away(name, time.Now()); err != nil {
-				found[name] = err.Error()
+			switch away, why := plan.Away(name, time.Now()); {
+			case why != nil:
+				found[name] = why.Error()
+			case away:
+				found[name] = oneIsUnanswered
 			}
 		}
 	})

@@ -84,6 +84,7 @@ func (s *set) end(t task, made report.Report) {
 	t.health = t.health.After(made)
 	s.schedule.Ended(t.begun, schedule.Ended{
 		Failed: made.Failure != nil || made.Offline || made.Late, Changed: made.Changed, HasFiles: t.health.Generation > 0,
+		Entries: len(made.Entries),
 	}, time.Now())
 }
 

@@ -28,8 +28,8 @@ type Volume struct {
 	Provider    string
 	Connections Wanted
 	Variables   Wanted
-	// Refresh is how often to ask again where nobody tells us of changes; zero leaves
-	// it to the daemon.
+	// Refresh is how often to ask again where nobody tells us of changes, if that is no more
+	// often than Config.MinRefresh allows; zero leaves it to the daemon.
 	Refresh time.Duration
 	Pod     provider.Identity
 }
@@ -60,6 +60,9 @@ func (w Wanted) selection() provider.Selection {
 	}
 	return selection
 }
+
+// IDs is how many ids the volume lists; what "*" brings is not known.
+func (v Volume) IDs() int { return len(v.Connections.Names) + len(v.Variables.Names) }
 
 // ofKind is what is wanted of one kind.
 type ofKind struct {

@@ -4,6 +4,7 @@ package filewatch
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/leoflow/secrets-csi/internal/logkey"
@@ -18,10 +19,25 @@ const (
 	longest = 50 * time.Millisecond
 )
 
-// Watch calls look at once and whenever one of the files may have changed, until ctx ends, never
+// Places are what is watched: files, and folders in which any file matters, which are asked for
+// again after each look. Folders may be nil.
+type Places struct {
+	Files   []string
+	Folders func() []string
+}
+
+func (p Places) folders() []string {
+	if p.Folders == nil {
+		return nil
+	}
+	return p.Folders()
+}
+
+// Watch calls look at once and whenever something in places may have changed, until ctx ends, never
 // twice at once.
-func Watch(ctx context.Context, log *slog.Logger, files []string, poll time.Duration, look func()) {
-	hints := Hints{Files: files, Poll: poll, Warn: func(err error) {
+func Watch(ctx context.Context, log *slog.Logger, places Places, poll time.Duration, look func()) {
+	again := make(chan struct{}, 1)
+	hints := Hints{Files: places.Files, Folders: places.Folders, Again: again, Poll: poll, Warn: func(err error) {
 		log.Warn("cannot be notified of file changes; polling alone", logkey.Error, err)
 	}}.Listen(ctx)
 	var settled <-chan time.Time
@@ -36,16 +52,24 @@ func Watch(ctx context.Context, log *slog.Logger, files []string, poll time.Dura
 			wait := quiet
 			if settled == nil {
 				last = time.Now().Add(longest)
-				if renamed && known.replaced(files) {
+				if renamed && known.replaced(places.Files) {
 					wait = 0
 				}
 			}
 			settled = time.After(max(min(wait, time.Until(last)), time.Until(looked.Add(longest))))
 		case <-settled:
 			settled = nil
-			known = statesOf(files)
+			before := places.folders()
+			known = statesOf(places.Files)
 			look()
 			looked = time.Now()
+			// What changed in a folder before that was watched was noticed by nobody.
+			if !slices.Equal(before, places.folders()) {
+				select {
+				case again <- struct{}{}:
+				default:
+				}
+			}
 		}
 	}
 }

@@ -25,13 +25,49 @@ func watching(t *testing.T, poll time.Duration, files ...string) <-chan struct{}
 	looks, done := make(chan struct{}, 64), make(chan struct{})
 	go func() {
 		defer close(done)
-		filewatch.Watch(ctx, slog.New(slog.DiscardHandler), files, poll, func() { looks <- struct{}{} })
+		filewatch.Watch(ctx, slog.New(slog.DiscardHandler), filewatch.Places{Files: files}, poll, func() { looks <- struct{}{} })
 	}()
 	t.Cleanup(func() {
 		cancel()
 		testwait.Closed(t, done)
 	})
 	return looks
+}
+
+// A folder that is found by a look is watched from then on, and looked into once more.
+func TestWatchLooksIntoFoldersThatCome(t *testing.T) {
+	root := t.TempDir()
+	folder := filepath.Join(root, "team")
+	ctx, cancel := context.WithCancel(t.Context())
+	looks, done := make(chan bool, 64), make(chan struct{})
+	folders := func() []string {
+		if _, err := os.Stat(folder); err != nil {
+			return []string{root}
+		}
+		return []string{root, folder}
+	}
+	go func() {
+		defer close(done)
+		filewatch.Watch(ctx, slog.New(slog.DiscardHandler), filewatch.Places{Folders: folders}, time.Hour, func() {
+			_, err := os.Stat(filepath.Join(folder, "any"))
+			looks <- err == nil
+		})
+	}()
+	t.Cleanup(func() {
+		cancel()
+		testwait.Closed(t, done)
+	})
+	testwait.Receive(t, looks)
+	require.NoError(t, os.Mkdir(folder, 0o700))
+	testwait.Receive(t, looks)
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "any"), nil, 0o600))
+	for !testwait.Receive(t, looks) {
+		continue // of the folder itself
+	}
+	require.NoError(t, os.Remove(filepath.Join(folder, "any")))
+	for testwait.Receive(t, looks) {
+		continue
+	}
 }
 
 func TestWatchLooksWhenAFileIsReplaced(t *testing.T) {

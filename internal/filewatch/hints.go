@@ -17,6 +17,10 @@ import (
 // exhausted, events overflowed, or a directory is not there yet. Polling is the truth.
 type Hints struct {
 	Files []string
+	// Folders, if set, lists directories in which any file matters. It is asked again at each sign
+	// of a change, and when Again says so, after which there is another hint.
+	Folders func() []string
+	Again   <-chan struct{}
 	// Poll is how often to look without a notice, and Unwatched how often while one of the
 	// directories cannot be watched; 0 stands for Poll.
 	Poll, Unwatched time.Duration
@@ -51,7 +55,8 @@ func (h Hints) Listen(ctx context.Context) <-chan bool {
 
 type listener struct {
 	Hints
-	directories []string
+	directories []string // of Files
+	folders     []string
 	watcher     *fsnotify.Watcher // nil if the kernel has none to give
 }
 
@@ -59,7 +64,10 @@ type listener struct {
 func (l *listener) subscribe() error {
 	var errs []error
 	watched := l.watcher.WatchList()
-	for _, directory := range l.directories {
+	if l.Folders != nil {
+		l.folders = l.Folders()
+	}
+	for _, directory := range slices.Concat(l.directories, l.folders) {
 		if !slices.Contains(watched, directory) {
 			errs = append(errs, l.watcher.Add(directory))
 		}
@@ -105,6 +113,8 @@ func (l *listener) await(ctx context.Context, poll <-chan time.Time) (renamed, m
 			}
 		case <-faults: //nolint:errcheck // whatever it is, an overflow among them, look
 			return false, true
+		case <-l.Again:
+			return false, true
 		case <-poll:
 			return false, true
 		}
@@ -123,6 +133,9 @@ func (l *listener) interval() time.Duration {
 func (l *listener) concerns(event fsnotify.Event) bool {
 	name := filepath.Base(event.Name)
 	isNamed := func(file string) bool { return filepath.Base(file) == name }
+	if slices.Contains(l.folders, filepath.Dir(event.Name)) {
+		return true
+	}
 	isGone := slices.Contains(l.directories, event.Name) // and fsnotify no longer watches it
 	return isGone || strings.HasPrefix(name, "..data") || slices.ContainsFunc(l.Files, isNamed)
 }

@@ -29,8 +29,8 @@ func Config(kubeconfig string) (*rest.Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	// The server bounds what it takes, by API Priority and Fairness. A limit on this
-	// side, five calls a second by default, would only make pods wait for one another.
+	// The server bounds what it takes, by API Priority and Fairness. client-go's limit, five
+	// calls a second, would only make pods wait for one another; a node has a Pace.
 	config.QPS = -1
 	config.Timeout = callTimeout
 	config.UserAgent = "leoflow-secrets-csi/" + version.Version

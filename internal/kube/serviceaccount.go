@@ -34,7 +34,7 @@ func NewServiceAccounts(config *rest.Config) (*ServiceAccounts, error) {
 func (s *ServiceAccounts) Annotations(ctx context.Context, namespace, serviceAccount string) (map[string]string, error) {
 	var answer metav1.PartialObjectMetadata
 	err := s.client.Get().Namespace(namespace).Resource("serviceaccounts").Name(serviceAccount).
-		MaxRetries(retries).Do(ctx).Into(&answer)
+		MaxRetries(retries).Do(on(ctx, namespace)).Into(&answer)
 	if err != nil {
 		return nil, fmt.Errorf("reading service account %s/%s: %w", namespace, serviceAccount, fault(err, "get serviceaccounts: grant that to its own"))
 	}

@@ -1,6 +1,8 @@
 // Package outage is the one breaker. It knows which places cannot be asked at present, and lets
 // one call at a time find out whether that is still so. Every other call is refused at once, with
-// what the last was told: calls that wait in vain hold up what needs no such place.
+// what the last was told: calls that wait in vain hold up what needs no such place. A call that
+// finds out is its caller's: while it goes on, others wait no longer for theirs than after one
+// that failed.
 //
 // Outages is a value: it has no lock and no clock. The caller passes the time to every call, and
 // keeps calls apart.
@@ -36,17 +38,17 @@ type outage struct {
 	// why is what the last call was told.
 	why      error
 	failures int
-	// probing is set while a call finds out whether it is over.
-	probing bool
-	// lastProbe is when the last one ended, nextProbe when one may begin that is not urgent,
-	// and lastAsked when the call began that found the outage last.
-	lastProbe, nextProbe, lastAsked time.Time
+	// probing are the callers whose calls find out whether it is over.
+	probing []string
+	// lastProbe is when the last one ended, nextProbe and nextUrgent when one may begin, and
+	// lastAsked when the call began that found the outage last.
+	lastProbe, nextProbe, nextUrgent, lastAsked time.Time
 }
 
 // find forgets an outage that no call looks into any more.
 func (o *Outages) find(at Scope, now time.Time) *outage {
 	known := o.known[at]
-	if known != nil && !known.probing && now.Sub(known.lastProbe) > o.ForgetAfter {
+	if known != nil && len(known.probing) == 0 && now.Sub(known.lastProbe) > o.ForgetAfter {
 		delete(o.known, at)
 		return nil
 	}
@@ -82,38 +84,45 @@ func (c Call) IsProbe() bool { return len(c.probes) > 0 }
 func (o *Outages) Admit(at Scope, urgent bool, now time.Time) (Call, error) {
 	made := Call{at: at, began: now, probes: o.met(at, now)}
 	for _, known := range made.probes {
-		if o.wait(known, urgent, now) > 0 {
+		if known.wait(at.Caller, urgent, now) > 0 {
 			return Call{}, known.why
 		}
 	}
 	for _, known := range made.probes {
-		known.probing = true
+		known.probing = append(known.probing, at.Caller)
+		o.pause(known, now)
 	}
 	return made, nil
 }
 
-// forever is the wait for the end of a probe that is under way.
+// forever is the wait for the end of a probe of one's own that is under way.
 const forever time.Duration = 1<<63 - 1
 
-func (o *Outages) wait(known *outage, urgent bool, now time.Time) time.Duration {
+func (known *outage) wait(caller string, urgent bool, now time.Time) time.Duration {
 	switch {
-	case known.probing:
+	case slices.Contains(known.probing, caller):
 		return forever
 	case urgent:
-		return known.lastProbe.Add(o.UrgentPause).Sub(now)
+		return known.nextUrgent.Sub(now)
 	default:
 		return known.nextProbe.Sub(now)
 	}
 }
 
-// Wait tells how long until a call may find out whether the outage of just this scope is over;
-// away is false if there is none. While a call finds out, the wait has no end.
-func (o *Outages) Wait(at Scope, now time.Time) (wait time.Duration, away bool) {
+// pause puts off the next probe.
+func (o *Outages) pause(known *outage, now time.Time) {
+	known.nextProbe, known.nextUrgent = now.Add(o.Pause(known.failures)), now.Add(o.UrgentPause)
+}
+
+// Wait tells how long until a call of the caller's may find out whether the outage of just this
+// scope is over; away is false if there is none. While one of the caller's finds out, the wait has
+// no end.
+func (o *Outages) Wait(at Scope, caller string, now time.Time) (wait time.Duration, away bool) {
 	known := o.find(at, now)
 	if known == nil {
 		return 0, false
 	}
-	return o.wait(known, false, now), true
+	return known.wait(caller, false, now), true
 }
 
 // ProbeNow lets the next probe of the place begin at once.
@@ -133,18 +142,19 @@ func (o *Outages) Why(at Scope, now time.Time) error {
 	return nil
 }
 
-// Away is why the place as a whole cannot be asked, as far as is known: nobody can ask it, or a
-// call went unanswered and none was answered since it began. answered is when a call last was.
-func (o *Outages) Away(place string, answered, now time.Time) error {
+// Away reports whether the place as a whole cannot be asked, as far as is known: nobody can ask it,
+// for the reason returned, or a call went unanswered and none was answered since it began, for a
+// reason that only its caller may hear. answered is when a call last was.
+func (o *Outages) Away(place string, answered, now time.Time) (away bool, why error) {
 	if why := o.Why(Scope{Place: place}, now); why != nil {
-		return why
+		return true, why
 	}
 	for at := range o.known {
 		if known := o.find(at, now); at.Place == place && known != nil && !answered.After(known.lastAsked) {
-			return known.why
+			return true, nil
 		}
 	}
-	return nil
+	return false, nil
 }
 
 // Verdict is what a call tells of its place.
@@ -168,7 +178,10 @@ const (
 // an outage, and which outages it ended. That an outage lasts only its probe can tell.
 func (o *Outages) Called(call Call, verdict Verdict, why error, now time.Time) (began bool, over []Scope) {
 	for _, known := range call.probes {
-		known.probing = false
+		known.probing = slices.DeleteFunc(known.probing, func(caller string) bool { return caller == call.at.Caller })
+		if verdict == Undecided || verdict == Reached { // the next may find out at once
+			known.lastProbe, known.nextProbe, known.nextUrgent = now, now, now
+		}
 	}
 	all := call.at.everybody()
 	switch verdict {
@@ -197,7 +210,8 @@ func (o *Outages) fail(at Scope, call Call, why error, now time.Time) (began boo
 		return false
 	}
 	known.why, known.lastAsked = why, call.began
-	known.lastProbe, known.nextProbe = now, now.Add(o.Pause(known.failures))
+	known.lastProbe = now
+	o.pause(known, now)
 	known.failures++
 	return began
 }

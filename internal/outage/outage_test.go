@@ -39,6 +39,11 @@ func (c *clocked) call(caller string, verdict Verdict) (made, began bool, over [
 	return true, began, over
 }
 
+func (c *clocked) isAway(place string, answered, now time.Time) bool {
+	away, _ := c.Away(place, answered, now)
+	return away
+}
+
 func TestWhatACallTells(t *testing.T) {
 	all, mine := Scope{"a", ""}, Scope{"a", "me"}
 	for name, row := range map[string]struct {
@@ -90,11 +95,14 @@ func TestOneCallAtATimeFindsOut(t *testing.T) {
 	require.NoError(t, err)
 	assert.True(t, probe.IsProbe())
 	assert.Equal(t, "a", probe.Place())
-	_, err = c.Admit(Scope{"a", "me"}, true, c.now.Add(time.Hour))
+	_, err = c.Admit(Scope{"a", "you"}, true, c.now.Add(time.Hour))
 	require.Error(t, err, "a probe is under way")
-	wait, away := c.Wait(Scope{Place: "a"}, c.now)
+	wait, away := c.Wait(Scope{Place: "a"}, "you", c.now)
 	assert.True(t, away)
 	assert.Equal(t, forever, wait)
+
+	_, err = c.Admit(Scope{"a", "me"}, true, c.now)
+	require.Error(t, err, "another's began just now")
 
 	c.Called(probe, Undecided, nil, c.now)
 	probe, err = c.Admit(Scope{"a", "me"}, true, c.now)
@@ -102,8 +110,26 @@ func TestOneCallAtATimeFindsOut(t *testing.T) {
 	began, over := c.Called(probe, Answered, nil, c.now)
 	assert.False(t, began)
 	assert.Equal(t, []Scope{{Place: "a"}}, over)
-	_, away = c.Wait(Scope{Place: "a"}, c.now)
+	_, away = c.Wait(Scope{Place: "a"}, "me", c.now)
 	assert.False(t, away)
+}
+
+// TestAProbeIsItsCallersAlone has one that never ends.
+func TestAProbeIsItsCallersAlone(t *testing.T) {
+	c := newClocked()
+	c.call("you", Unreachable)
+	c.now = c.now.Add(urgent)
+	hangs, err := c.Admit(Scope{"a", "evil"}, true, c.now)
+	require.NoError(t, err)
+	c.now = c.now.Add(urgent)
+	made, _, over := c.call("me", Answered)
+	require.True(t, made, "as soon as after one that failed")
+	assert.Equal(t, []Scope{{Place: "a"}}, over)
+	c.call("you", Unreachable)
+	began, over := c.Called(hangs, Unreachable, errAway, c.now)
+	assert.False(t, began)
+	assert.Empty(t, over, "of the outage after the one that it was to find out about")
+	require.EqualError(t, c.Why(Scope{"a", "me"}, c.now), "away for you")
 }
 
 func TestPausesGrow(t *testing.T) {
@@ -112,7 +138,7 @@ func TestPausesGrow(t *testing.T) {
 		c.call("me", verdict)
 		at := map[Verdict]Scope{Unanswered: {"a", "me"}, Unreachable: {"a", ""}}[verdict]
 		for failures := range 4 {
-			wait, away := c.Wait(at, c.now)
+			wait, away := c.Wait(at, "me", c.now)
 			require.True(t, away)
 			require.Equal(t, pause<<failures, wait)
 			c.now = c.now.Add(wait)
@@ -121,10 +147,10 @@ func TestPausesGrow(t *testing.T) {
 			c.Called(admitted, verdict, errAway, c.now)
 		}
 		c.ProbeNow("b", c.now)
-		wait, _ := c.Wait(at, c.now)
+		wait, _ := c.Wait(at, "me", c.now)
 		assert.Positive(t, wait)
 		c.ProbeNow("a", c.now)
-		wait, _ = c.Wait(at, c.now)
+		wait, _ = c.Wait(at, "me", c.now)
 		assert.Zero(t, wait)
 	}
 }
@@ -149,10 +175,10 @@ func TestOnlyAProbeOfAnOutageTellsThatItLasts(t *testing.T) {
 		assert.Len(t, over, 1)
 		c.call("me", verdict)
 		at := map[Verdict]Scope{Unanswered: {"a", "me"}, Unreachable: {"a", ""}}[verdict]
-		before, _ := c.Wait(at, c.now)
+		before, _ := c.Wait(at, "me", c.now)
 		began, _ = c.Called(probe, verdict, errAway, c.now)
 		assert.False(t, began)
-		after, _ := c.Wait(at, c.now)
+		after, _ := c.Wait(at, "me", c.now)
 		assert.Equal(t, before, after, "it was no probe of this outage")
 	}
 }
@@ -162,12 +188,12 @@ func TestAPlaceIsAwayWhereNobodyWasAnsweredSince(t *testing.T) {
 	c.now = c.now.Add(time.Second)
 	asked := c.now
 	c.call("me", Unanswered)
-	require.Error(t, c.Away("a", time.Time{}, c.now))
-	require.Error(t, c.Away("a", asked, c.now), "the answer was before")
-	require.NoError(t, c.Away("a", asked.Add(1), c.now))
-	require.NoError(t, c.Away("b", time.Time{}, c.now))
+	require.True(t, c.isAway("a", time.Time{}, c.now))
+	require.True(t, c.isAway("a", asked, c.now), "the answer was before")
+	require.False(t, c.isAway("a", asked.Add(1), c.now))
+	require.False(t, c.isAway("b", time.Time{}, c.now))
 	c.call("you", Unreachable)
-	require.Error(t, c.Away("a", asked.Add(1), c.now), "nobody can ask it")
+	require.True(t, c.isAway("a", asked.Add(1), c.now), "nobody can ask it")
 }
 
 func TestAnOutageThatNobodyLooksIntoIsForgotten(t *testing.T) {
@@ -175,9 +201,9 @@ func TestAnOutageThatNobodyLooksIntoIsForgotten(t *testing.T) {
 	c.call("me", Unanswered)
 	c.call("me", Unreachable)
 	c.now = c.now.Add(forget)
-	require.Error(t, c.Away("a", time.Time{}, c.now))
+	require.True(t, c.isAway("a", time.Time{}, c.now))
 	c.now = c.now.Add(1)
-	require.NoError(t, c.Away("a", time.Time{}, c.now))
+	require.False(t, c.isAway("a", time.Time{}, c.now))
 	assert.Empty(t, c.known)
 
 	for caller := range 100 { // whose outages nobody asks about again

@@ -5,8 +5,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/leoflow/secrets-csi/internal/outage"
 )
 
 // Work is deliveries that can share one call.
@@ -61,20 +59,30 @@ func (s *Schedule) candidates(now time.Time) (all []*volume, wait time.Duration)
 	for source, byNamespace := range bySource {
 		var those []*volume
 		for namespace, volumes := range byNamespace {
-			those = append(those, s.admissible(of(source, namespace), volumes, now, &wait)...)
+			if left, away := s.outages.Wait(of(source, namespace), namespace, now); away {
+				volumes = admissible(volumes, left, &wait, now)
+			}
+			// An outage of everybody's is for one of those to find out about who do not yet.
+			if left, _ := s.outages.Wait(of(source, ""), namespace, now); left > 0 {
+				volumes = admissible(volumes, left, &wait, now)
+			}
+			those = append(those, volumes...)
 		}
-		all = append(all, s.admissible(of(source, ""), those, now, &wait)...)
+		if _, away := s.outages.Wait(of(source, ""), "", now); away {
+			those = admissible(those, 0, &wait, now)
+		}
+		all = append(all, those...)
 	}
 	return all, wait
 }
 
-// admissible are the volumes, or one of them to find out whether the outage is over, or none.
-func (s *Schedule) admissible(at outage.Scope, volumes []*volume, now time.Time, wait *time.Duration) []*volume {
-	left, away := s.outages.Wait(at, now)
+// admissible is one of the volumes, to find out whether an outage is over, or none if it is not
+// time to: the end of a probe wakes the caller.
+func admissible(volumes []*volume, left time.Duration, wait *time.Duration, now time.Time) []*volume {
 	switch {
-	case !away || len(volumes) == 0:
-		return volumes
-	case left > 0: // the end of a probe wakes the caller
+	case len(volumes) == 0:
+		return nil
+	case left > 0:
 		*wait = min(*wait, left)
 		return nil
 	}

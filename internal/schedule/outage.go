@@ -50,8 +50,8 @@ func (s *Schedule) WhyAway(source, namespace string, now time.Time) error {
 	return s.outages.Why(of(source, namespace), now)
 }
 
-// Away is why the source as a whole cannot be asked, as far as this node knows: nobody can,
-// or a namespace was not answered last, and no other has been since. Nil if it can.
-func (s *Schedule) Away(source string, now time.Time) error {
+// Away reports whether the source as a whole cannot be asked, as far as this node knows: nobody
+// can, for the reason returned, or a namespace was not answered last, and no other has been since.
+func (s *Schedule) Away(source string, now time.Time) (away bool, why error) {
 	return s.outages.Away(source, s.answered[source], now)
 }

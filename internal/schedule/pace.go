@@ -26,24 +26,35 @@ const (
 	minDebounce = 10 * time.Millisecond
 )
 
+// idsOfFloor is how many ids may be fetched as often as Schedule.MinRefresh says; twice as many
+// may be half as often.
+const idsOfFloor = 100
+
 // pause is how long after a delivery to fetch again, but for jitter.
 func (s *Schedule) pause(v *volume) time.Duration {
+	ids := max(v.IDs, v.entries)
 	switch {
-	case v.failures > 0:
-		return backoff(v.failures - 1)
+	case v.failures > 0: // of a few ids it is tried again soon
+		return max(backoff(v.failures-1), s.floor(ids)-s.floor(0))
 	case v.Refresh > 0:
-		return v.Refresh
+		return max(v.Refresh, s.floor(ids))
 	case s.watched[v.Source]:
-		return SafetyPoll
+		return max(SafetyPoll, s.floor(ids))
 	default:
-		return min(max(s.PollEvery, maxNoopPoll), s.PollEvery<<min(v.noopRuns, 10))
+		slowed := min(max(s.PollEvery, maxNoopPoll), s.PollEvery<<min(v.noopRuns, 10))
+		return max(slowed, s.floor(ids))
 	}
 }
 
-// StaleAfter is how old the last confirmation of a volume may grow before its readers should
-// doubt it.
-func (s *Schedule) StaleAfter(refresh time.Duration) time.Duration {
-	return max(MinStaleAfter, 2*refresh, 2*s.PollEvery)
+// floor is the least refresh of so many ids: each may be a call of its own.
+func (s *Schedule) floor(ids int) time.Duration {
+	return s.MinRefresh * time.Duration(max(1, (ids+idsOfFloor-1)/idsOfFloor))
+}
+
+// StaleAfter is how old the last confirmation of a volume of so many ids may grow before its
+// readers should doubt it.
+func (s *Schedule) StaleAfter(refresh time.Duration, ids int) time.Duration {
+	return max(MinStaleAfter, 2*refresh, 2*s.PollEvery, 2*s.floor(ids))
 }
 
 func backoff(failures int) time.Duration { return min(MaxBackoff, time.Second<<min(failures, 10)) }

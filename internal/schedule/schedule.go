@@ -16,6 +16,9 @@ type Schedule struct {
 	// PollEvery is how often a volume without a Refresh is fetched again where its source does
 	// not tell of changes.
 	PollEvery time.Duration
+	// MinRefresh is the least pause between two fetches of a volume that nothing calls for, for
+	// each hundred ids of its, or a part of them.
+	MinRefresh time.Duration
 	// Random returns a duration between 0 and n, n excluded.
 	Random func(n time.Duration) time.Duration
 
@@ -30,9 +33,9 @@ type Schedule struct {
 }
 
 // New returns a Schedule without volumes.
-func New(pollEvery time.Duration, random func(n time.Duration) time.Duration) *Schedule {
+func New(pollEvery, minRefresh time.Duration, random func(n time.Duration) time.Duration) *Schedule {
 	s := &Schedule{
-		PollEvery: pollEvery, Random: random,
+		PollEvery: pollEvery, MinRefresh: minRefresh, Random: random,
 		volumes: map[string]*volume{}, watched: map[string]bool{}, answered: map[string]time.Time{},
 	}
 	s.outages = outage.Outages{
@@ -52,7 +55,9 @@ type Volume struct {
 	Key string
 	// Refresh is how often to fetch again; zero leaves it to the schedule.
 	Refresh time.Duration
-	Wanted  Set
+	// IDs is how many it lists.
+	IDs    int
+	Wanted Set
 }
 
 // volume is a Volume and where it stands. One without files waits for its publish.
@@ -60,6 +65,8 @@ type volume struct {
 	Volume
 	hasFiles bool
 	underWay int
+	// entries is how many the last delivery had, which "*" may have brought.
+	entries int
 	// due is when to fetch again; from earliest on it goes along with another of its key.
 	due, earliest time.Time
 	// changed is set by news of a change that no delivery has begun for yet, and notifiedAt
@@ -155,6 +162,8 @@ type Ended struct {
 	Changed bool
 	// HasFiles is set if the volume shows files.
 	HasFiles bool
+	// Entries is how many the volume has; 0 if that is not known.
+	Entries int
 }
 
 // Ended takes in how a delivery ended, and sets when to fetch again.
@@ -164,6 +173,9 @@ func (s *Schedule) Ended(delivery Delivery, end Ended, now time.Time) {
 	v.hasFiles = end.HasFiles
 	if end.Failed && !v.isNotified() {
 		v.notifiedAt = delivery.NotifiedAt
+	}
+	if end.Entries > 0 {
+		v.entries = end.Entries
 	}
 	v.count(delivery, end, now)
 	if v.changed { // meanwhile: what that made due stays due

@@ -20,7 +20,7 @@ type node struct {
 
 func newNode() *node {
 	none := func(time.Duration) time.Duration { return 0 }
-	return &node{New(time.Minute, none), time.Unix(1_800_000_000, 0)}
+	return &node{New(time.Minute, 5*time.Second, none), time.Unix(1_800_000_000, 0)}
 }
 
 var (
@@ -47,6 +47,45 @@ func (n *node) live(change func(*Volume), ids ...string) {
 }
 
 func asItIs(*Volume) {}
+
+// A volume is fetched as often as its ids allow, whatever its author and its source want.
+func TestTheLeastRefreshGrowsWithTheIDs(t *testing.T) {
+	const author = 7 * time.Second
+	for _, row := range []struct {
+		ids, entries                      int
+		refreshed, polled, retried, stale time.Duration
+	}{
+		{1, 1, author, time.Minute, time.Second, MinStaleAfter},
+		{100, 100, author, time.Minute, time.Second, MinStaleAfter},
+		{101, 3, 10 * time.Second, time.Minute, 5 * time.Second, MinStaleAfter},
+		{1000, 0, 50 * time.Second, time.Minute, 45 * time.Second, MinStaleAfter},
+		{2000, 0, 100 * time.Second, 100 * time.Second, 95 * time.Second, MinStaleAfter},
+		{0, 2000, 100 * time.Second, 100 * time.Second, 95 * time.Second, MinStaleAfter}, // of "*"
+		{20_000, 0, 1000 * time.Second, 1000 * time.Second, 995 * time.Second, 2000 * time.Second},
+	} {
+		n := newNode()
+		n.live(func(v *Volume) { v.IDs = row.ids }, "a")
+		v := n.volumes["a"]
+		v.entries = row.entries
+		assert.Equal(t, row.polled, n.pause(v), row)
+		n.watched["core"] = true
+		assert.Equal(t, max(SafetyPoll, row.polled), n.pause(v), row)
+		v.Refresh = author
+		assert.Equal(t, row.refreshed, n.pause(v), row)
+		v.failures = 1
+		assert.Equal(t, row.retried, n.pause(v), row)
+		assert.Equal(t, row.stale, n.StaleAfter(author, row.ids), row)
+	}
+}
+
+func TestWhatAStarBroughtCounts(t *testing.T) {
+	n := newNode()
+	n.Add(n.volume("a"), false)
+	n.Ended(n.Begin("a", n.now), Ended{HasFiles: true, Changed: true, Entries: 2000}, n.now)
+	n.Ended(n.Begin("a", n.now), Ended{HasFiles: true, Failed: true}, n.now)
+	n.volumes["a"].failures = 0
+	assert.Equal(t, 100*time.Second, n.pause(n.volumes["a"]), "also after a delivery that brought none")
+}
 
 // due begins what is due.
 func (n *node) due() (begun []Work, ids [][]string) {

@@ -11,32 +11,68 @@ import (
 	"github.com/leoflow/secrets-csi/pkg/mount/layout"
 )
 
-const localFilesystemBackend = "airflow.secrets.local_filesystem.LocalFilesystemBackend"
+// Backend is where Airflow looks entries up before its environment.
+type Backend int
 
-// AddBackend adds the settings that make Airflow look entries up in the volume's files,
-// which its LocalFilesystemBackend reads anew at every look-up. In workers [workers]
+const (
+	// NoBackend leaves Airflow to its environment.
+	NoBackend Backend = iota
+	// FileBackend is Airflow's own. It reads the volume's files anew at every look-up, and
+	// cannot say no: what is not in its file is asked elsewhere.
+	FileBackend
+	// VolumeBackend is leoflow_runtime's, whose refusals are final.
+	VolumeBackend
+)
+
+const (
+	localFilesystemBackend = "airflow.secrets.local_filesystem.LocalFilesystemBackend"
+	volumeBackend          = "leoflow_runtime.backend.VolumeBackend"
+)
+
+// serves tells whether the backend has the entry, so that no environment is to have it.
+func (b Backend) serves(e Entry) bool {
+	switch b {
+	case FileBackend:
+		return !e.Has(layout.NoticeExtraIsText)
+	case VolumeBackend:
+		return true
+	}
+	return false
+}
+
+// configuration is the backend's class, and its arguments as JSON.
+func (b Backend) configuration(dir string) (class, arguments string, err error) {
+	class, named := localFilesystemBackend, map[string]string{
+		"connections_file_path": filepath.Join(dir, layout.ConnectionsJSON),
+		"variables_file_path":   filepath.Join(dir, layout.VariablesJSON),
+	}
+	if b == VolumeBackend {
+		class, named = volumeBackend, map[string]string{"dir": dir}
+	}
+	text, err := json.Marshal(named)
+	return class, string(text), err
+}
+
+// AddBackend adds the settings that make Airflow look entries up in the volume. In workers [workers]
 // secrets_backend replaces [secrets] backend, so both are set. A setting that is there
 // already and differs, or would be hidden, is an error: only its owner can say which of
 // the two to use.
-func AddBackend(environ []string, dir string) ([]string, error) {
+func AddBackend(environ []string, backend Backend, dir string) ([]string, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, fmt.Errorf("--airflow-backend: %w", err)
 	}
-	arguments, err := json.Marshal(map[string]string{
-		"connections_file_path": filepath.Join(dir, layout.ConnectionsJSON),
-		"variables_file_path":   filepath.Join(dir, layout.VariablesJSON),
-	})
+	class, arguments, err := backend.configuration(dir)
 	if err != nil {
 		return nil, fmt.Errorf("--airflow-backend: %w", err)
 	}
 	var faults []error
 	result := environ
 	for _, setting := range []struct{ name, value string }{
-		{"AIRFLOW__SECRETS__BACKEND", localFilesystemBackend},
-		{"AIRFLOW__SECRETS__BACKEND_KWARGS", string(arguments)},
-		{"AIRFLOW__WORKERS__SECRETS_BACKEND", localFilesystemBackend},
-		{"AIRFLOW__WORKERS__SECRETS_BACKEND_KWARGS", string(arguments)},
+		{"AIRFLOW__SECRETS__BACKEND", class},
+		{"AIRFLOW__SECRETS__BACKEND_KWARGS", arguments},
+		{"AIRFLOW__WORKERS__SECRETS_BACKEND", class},
+		{"AIRFLOW__WORKERS__SECRETS_BACKEND_KWARGS", arguments},
 	} {
 		isSet, err := lookUp(environ, setting.name, setting.value)
 		faults = append(faults, err)
@@ -72,13 +108,13 @@ var backendOptions = []struct{ section, name string }{{"secrets", "backend"}, {"
 // HiddenBackends names the options of Airflow's configuration file that say something else than
 // what AddBackend sets for a volume. The environment goes before the file, so they are hidden.
 // A file that is not there or cannot be read has none, as for Airflow.
-func HiddenBackends(environ []string, dir string) (path string, options []string) {
+func HiddenBackends(environ []string, backend Backend, dir string) (path string, options []string) {
 	path = configPath(environ)
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return path, nil
 	}
-	ours, _ := AddBackend(nil, dir)
+	ours, _ := AddBackend(nil, backend, dir)
 	wanted, written := settings(ours), readConfig(string(text))
 	hidden := func(section, name string) (options []string) {
 		option := "[" + section + "] " + name

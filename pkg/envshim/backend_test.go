@@ -18,27 +18,36 @@ func TestAddBackend(t *testing.T) {
 		"AIRFLOW__SECRETS__BACKEND=" + backend, "AIRFLOW__SECRETS__BACKEND_KWARGS=" + arguments,
 		"AIRFLOW__WORKERS__SECRETS_BACKEND=" + backend, "AIRFLOW__WORKERS__SECRETS_BACKEND_KWARGS=" + arguments,
 	}
-	environ, err := AddBackend([]string{"HOME=/"}, "/volume")
+	environ, err := AddBackend([]string{"HOME=/"}, FileBackend, "/volume")
 	require.NoError(t, err)
 	assert.Equal(t, append([]string{"HOME=/"}, settings...), environ)
 
-	environ, err = AddBackend(settings, "/volume/")
+	environ, err = AddBackend(settings, FileBackend, "/volume/")
 	require.NoError(t, err)
 	assert.Equal(t, settings, environ, "what is right already stays, once")
 
 	_, err = AddBackend([]string{
 		"AIRFLOW__SECRETS__BACKEND=needle", "AIRFLOW__WORKERS__SECRETS_BACKEND_KWARGS_CMD=needle", "AIRFLOW__WORKERS__SECRETS_BACKEND=",
-	}, "/volume")
+	}, FileBackend, "/volume")
 	assert.EqualError(t, err, `--airflow-backend: AIRFLOW__SECRETS__BACKEND is already set to something else: unset it, or do without --airflow-backend
 --airflow-backend: AIRFLOW__WORKERS__SECRETS_BACKEND is already set to something else: unset it, or do without --airflow-backend
 --airflow-backend: AIRFLOW__WORKERS__SECRETS_BACKEND_KWARGS_CMD is already set, and AIRFLOW__WORKERS__SECRETS_BACKEND_KWARGS would hide it: unset it, or do without --airflow-backend`)
 
 	// Airflow 3.2 and later add it to the arguments, and the backend then takes none of them.
 	for _, one := range []string{"AIRFLOW__SECRETS__BACKEND_KWARG__ROLE_ID", "AIRFLOW__WORKERS__SECRETS_BACKEND_KWARG__URL"} {
-		_, err := AddBackend([]string{one + "=needle"}, "/volume")
+		_, err := AddBackend([]string{one + "=needle"}, FileBackend, "/volume")
 		require.ErrorContains(t, err, "--airflow-backend: "+one+" is already set, and Airflow adds it to ")
 		assert.NotContains(t, err.Error(), "needle")
 	}
+}
+
+func TestAddVolumeBackend(t *testing.T) {
+	environ, err := AddBackend(nil, VolumeBackend, "/volume/")
+	require.NoError(t, err)
+	assert.Equal(t, []string{
+		"AIRFLOW__SECRETS__BACKEND=leoflow_runtime.backend.VolumeBackend", `AIRFLOW__SECRETS__BACKEND_KWARGS={"dir":"/volume"}`,
+		"AIRFLOW__WORKERS__SECRETS_BACKEND=leoflow_runtime.backend.VolumeBackend", `AIRFLOW__WORKERS__SECRETS_BACKEND_KWARGS={"dir":"/volume"}`,
+	}, environ)
 }
 
 // TestAirflowCfgThatNamesAnotherBackend has each file read as Airflow's configparser reads it.
@@ -65,12 +74,12 @@ func TestAirflowCfgThatNamesAnotherBackend(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			home := t.TempDir()
 			require.NoError(t, os.WriteFile(filepath.Join(home, "airflow.cfg"), []byte(row.file), 0o600))
-			path, hidden := HiddenBackends([]string{"AIRFLOW_HOME=" + home}, "/volume")
+			path, hidden := HiddenBackends([]string{"AIRFLOW_HOME=" + home}, FileBackend, "/volume")
 			assert.Equal(t, filepath.Join(home, "airflow.cfg"), path)
 			assert.Equal(t, row.hidden, hidden)
 		})
 	}
-	_, hidden := HiddenBackends([]string{"HOME=" + t.TempDir()}, "/volume")
+	_, hidden := HiddenBackends([]string{"HOME=" + t.TempDir()}, FileBackend, "/volume")
 	assert.Empty(t, hidden, "no file")
 }
 

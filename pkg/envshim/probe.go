@@ -32,12 +32,21 @@ type Finding struct {
 	// Held is set on a delivered entry that cannot be had at present.
 	Held *layout.Held `json:"held,omitempty"`
 	Env  string       `json:"env,omitempty"`
+	// File is the path below the volume, Version opaque, and Source and Rule where the value is
+	// from and by which rule of that, for a person.
+	File    string `json:"file,omitempty"`
+	Version string `json:"version,omitempty"`
+	Source  string `json:"source,omitempty"`
+	Rule    string `json:"rule,omitempty"`
 	// Size is that of the environment string, in bytes, with name and NUL.
 	Size int `json:"size,omitempty"`
 	// Grade is of connections whose type the driver's policy knows.
 	Grade   *layout.Grade   `json:"grade,omitempty"`
 	Notices []layout.Notice `json:"notices,omitempty"`
 }
+
+// IsDelivered tells whether the volume shows the entry.
+func (f Finding) IsDelivered() bool { return f.State == layout.Delivered }
 
 // Probe tells whether a program could be started in this process with what the volume
 // at dir holds, and what is worth knowing about each entry.
@@ -50,7 +59,7 @@ func Probe(dir string, program Program) Report {
 	}
 	report.Generation, report.Fetched = snapshot.Manifest.Generation, snapshot.Manifest.Fetched
 	report.findings(snapshot, Differing(program.Environ, snapshot.Entries))
-	carried, _ := snapshot.Environment(false)
+	carried, _ := snapshot.Environment(NoBackend)
 	report.problem(Faults(carried)...)
 	if environ, err := Merge(program.Environ, carried, false); err == nil {
 		program.Environ = environ
@@ -68,7 +77,10 @@ func (r *Report) problem(faults ...error) {
 func (r *Report) findings(snapshot Snapshot, differing []string) {
 	delivered := snapshot.Entries
 	for _, entry := range snapshot.Manifest.Entries {
-		found := Finding{entry.Kind, entry.ID, entry.State, entry.Held, entry.Env, 0, entry.Grade, slices.Clone(entry.Notices)}
+		found := Finding{
+			Kind: entry.Kind, ID: entry.ID, State: entry.State, Held: entry.Held, Env: entry.Env, File: entry.File,
+			Version: entry.Version, Source: entry.Source, Rule: entry.Rule, Grade: entry.Grade, Notices: slices.Clone(entry.Notices),
+		}
 		switch {
 		case entry.State == layout.Delivered:
 			found.Size = delivered[0].size()

@@ -18,7 +18,7 @@ func TestProbe(t *testing.T) {
 	stored := layout.Notice{Code: "key-in-core", Message: "a cloud key is stored in core"}
 	shown.Entries[1].Notices = []layout.Notice{stored}
 	grade := &layout.Grade{State: "runtime", Reason: "keyless"}
-	shown.Entries[1].Grade = grade
+	shown.Entries[1].Grade, shown.Entries[1].Source, shown.Entries[1].Rule = grade, "core", "workers"
 	shown.Entries = append(shown.Entries,
 		mount.Entry{Entry: layout.Entry{Kind: "connection", ID: "optional", State: "missing"}},
 		mount.Entry{Entry: layout.Entry{Kind: "connection", ID: "forbidden", State: "denied", Required: true}})
@@ -28,12 +28,13 @@ func TestProbe(t *testing.T) {
 	report := Probe(volume, Program{Environ: []string{"AIRFLOW_VAR_REGION=south"}})
 	assert.EqualValues(t, 1, report.Generation)
 	assert.Equal(t, []Finding{
-		{"connection", "forbidden", "denied", nil, "", 0, nil, nil},
-		{"connection", "optional", "missing", nil, "", 0, nil, nil},
-		{"variable", "my-key", "delivered", nil, "AIRFLOW_VAR_MY-KEY", 26, nil, []layout.Notice{
+		{Kind: "connection", ID: "forbidden", State: "denied"},
+		{Kind: "connection", ID: "optional", State: "missing"},
+		{Kind: "variable", ID: "my-key", State: "delivered", Env: "AIRFLOW_VAR_MY-KEY", File: "variables/my-key", Size: 26, Notices: []layout.Notice{
 			{Code: "no-shell-name", Message: "dash and busybox sh do not hand this name on; start the program itself, or use bash"}}},
-		{"variable", "region", "delivered", nil, "AIRFLOW_VAR_REGION", 26, grade, []layout.Notice{stored,
-			{Code: "already-set", Message: "already set to something else here; 'agent exec' replaces it"}}},
+		{Kind: "variable", ID: "region", State: "delivered", Env: "AIRFLOW_VAR_REGION", File: "variables/region", Source: "core", Rule: "workers",
+			Size: 26, Grade: grade, Notices: []layout.Notice{stored,
+				{Code: "already-set", Message: "already set to something else here; 'agent exec' replaces it"}}},
 	}, report.Entries)
 	assert.Equal(t, []string{`connection "forbidden" is denied and required: it was withdrawn`}, report.Problems)
 }

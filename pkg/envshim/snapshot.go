@@ -37,13 +37,13 @@ type Snapshot struct {
 
 // Environment parts the entries: those for an environment, and those that are too long
 // for one and that nobody requires, which a program finds in the volume alone. With a
-// backend, what Airflow's file backend serves is in neither: Airflow asks its environment
-// after the file, so a copy there would outlive a withdrawal, and rotations too.
-func (s Snapshot) Environment(withBackend bool) (carried, left []Entry) {
+// backend, what that serves is in neither: Airflow asks its environment after it, so a copy
+// there would outlive a withdrawal, and rotations too.
+func (s Snapshot) Environment(backend Backend) (carried, left []Entry) {
 	longest := CurrentLimits().String
 	for _, entry := range s.Entries {
 		switch {
-		case withBackend && !entry.Has(layout.NoticeExtraIsText):
+		case backend.serves(entry):
 		case entry.size() > longest && !entry.Required:
 			left = append(left, entry)
 		default:

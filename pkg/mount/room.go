@@ -74,7 +74,7 @@ func (p plan) mostBytes() int64 {
 	const names = 512
 	total := 3*pageSize + names
 	for _, l := range p.lines {
-		text := len(l.ID) + len(l.Env) + len(l.File) + len(l.Version) + len(l.Source)
+		text := len(l.ID) + len(l.Env) + len(l.File) + len(l.Version) + len(l.Source) + len(l.Rule)
 		for _, notice := range l.Notices {
 			text += len(notice.Code) + len(notice.Message) + names
 		}

@@ -8,6 +8,7 @@ package provider
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/secret"
@@ -36,6 +37,13 @@ type Provider interface {
 // what one pod gets is never taken from another's answer.
 type GroupFetcher interface {
 	FetchGroup(ctx context.Context, pods []Identity, request Request) []Outcome
+}
+
+// Paced is implemented by providers that make a call for each entry, in turns with those of other
+// pods, and give up by themselves on one that is not answered.
+type Paced interface {
+	// FetchFor is how long a fetch may take, which is for its many calls and for none.
+	FetchFor() time.Duration
 }
 
 // Outcome is what Fetch would have returned for one pod of a group.

@@ -41,7 +41,7 @@ func references(t *testing.T) []reference {
 		{what: "check of the doctor", code: doctorChecks(t),
 			document: "docs/driver.md", header: "| check | what it looks at |\n|---|---|"},
 		{what: "exit code of the driver", code: exitCodes(t), document: "docs/driver.md", header: exitTable},
-		{what: "exit code of core", code: exitCodes(t), document: "docs/core.md", header: exitTable},
+		{what: "exit code of core", code: append(exitCodes(t), constants(t, "cmd/core/*.go", `exit\w+`)...), document: "docs/core.md", header: exitTable},
 		{what: "exit code of the agent", code: append(exitCodes(t), constants(t, "pkg/envshim/*.go", `exit\w+`)...),
 			document: "docs/agent.md", header: exitTable},
 	}

@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -32,6 +33,9 @@ type Options struct {
 	ConnectionsName string
 	// CoreArgs and DriverArgs are added to the command lines.
 	CoreArgs, DriverArgs []string
+	// CoreUnder and DriverUnder are command lines that run the command line which follows them
+	// in their own process; none runs it as it is.
+	CoreUnder, DriverUnder []string
 	// Profiles has the driver serve its profiles.
 	Profiles bool
 }
@@ -80,13 +84,14 @@ func Start(ctx context.Context, options Options) (s *Stack, err error) {
 	if err := s.StartDriver(ctx); err != nil {
 		return s, err
 	}
-	s.Kubelet, err = DialKubelet(s.socket(), filepath.Join(dir, "pods"))
+	s.Kubelet, err = DialKubelet(s.Socket(), filepath.Join(dir, "pods"))
 	return s, err
 }
 
 func (s *Stack) path(name string) string { return filepath.Join(s.Dir, name) }
 
-func (s *Stack) socket() string { return s.path("csi.sock") }
+// Socket is the driver's.
+func (s *Stack) Socket() string { return s.path("csi.sock") }
 
 func (s *Stack) program(name string) string { return filepath.Join(s.options.Bin, name) }
 
@@ -119,10 +124,10 @@ func (s *Stack) StartCore(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	s.Core, err = s.run(s.program("core"), append([]string{
+	s.Core, err = s.run(s.options.CoreUnder, s.program("core"), append([]string{
 		"serve", "--listen=" + s.address, "--connections=" + s.Connections, "--variables=" + s.Variables,
 		"--rules=" + s.path("rules.yaml"), "--cert=" + s.path("core.crt"), "--key=" + s.path("core.key"),
-		"--client-ca=" + s.PKI.CA(), "--jwt-key-file=" + s.path("jwt.key"), "--log-format=json",
+		"--client-ca=" + s.PKI.CA(), "--jwt-key-file=" + s.path("jwt.key"), "--log-format=json", "--allow-empty",
 	}, s.options.CoreArgs...)...)
 	if err != nil {
 		return err
@@ -133,7 +138,11 @@ func (s *Stack) StartCore(ctx context.Context) (err error) {
 	return err
 }
 
-func (s *Stack) run(program string, args ...string) (*Process, error) {
+func (s *Stack) run(under []string, program string, args ...string) (*Process, error) {
+	if len(under) > 0 {
+		args = slices.Concat(under[1:], []string{program}, args)
+		program = under[0]
+	}
 	process, err := Run(program, args...)
 	if err == nil {
 		s.started = append(s.started, process)
@@ -148,8 +157,8 @@ func (s *Stack) StartDriver(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	s.Driver, err = s.run(filepath.Join(s.DriverBin, "driver"), append([]string{
-		"--node-id=demo", "--endpoint=unix://" + s.socket(), "--core-address=" + s.address, "--core-server-name=core",
+	s.Driver, err = s.run(s.options.DriverUnder, filepath.Join(s.DriverBin, "driver"), append([]string{
+		"--node-id=demo", "--endpoint=unix://" + s.Socket(), "--core-address=" + s.address, "--core-server-name=core",
 		"--core-ca=" + s.PKI.CA(), "--core-cert=" + s.path("node.crt"), "--core-key=" + s.path("node.key"),
 		"--pprof-address=" + s.profiles,
 	}, s.options.DriverArgs...)...)

@@ -44,10 +44,12 @@ type Record struct {
 	// that of the pod's.
 	DriverNode string `json:"driver_node,omitempty"`
 	auth.Caller
-	Kind     entry.Kind `json:"kind,omitempty"`
-	Entry    string     `json:"entry,omitempty"`
-	Version  string     `json:"version,omitempty"`
-	Decision Decision   `json:"decision,omitempty"`
+	Kind  entry.Kind `json:"kind,omitempty"`
+	Entry string     `json:"entry,omitempty"`
+	// Team is whose entry it is; empty for all.
+	Team     string   `json:"team,omitempty"`
+	Version  string   `json:"version,omitempty"`
+	Decision Decision `json:"decision,omitempty"`
 	// Outcome stands in a record of its own, which ends a call that was allowed anything.
 	Outcome Outcome `json:"outcome,omitempty"`
 	// Count is how many refusals this record stands for; each other record is for one.

@@ -24,7 +24,7 @@ func appendLine(line []byte, r *Record) []byte {
 	}
 	line = appendNumber(line, "try", r.Try)
 	for _, field := range [...]struct{ name, value string }{
-		{"certificate", r.Certificate}, {"kind", string(r.Kind)}, {"entry", r.Entry}, {"version", r.Version},
+		{"certificate", r.Certificate}, {"kind", string(r.Kind)}, {"entry", r.Entry}, {"team", r.Team}, {"version", r.Version},
 		{"decision", string(r.Decision)}, {"outcome", string(r.Outcome)},
 	} {
 		line = appendText(line, field.name, field.value)

@@ -12,19 +12,36 @@ import (
 	"github.com/leoflow/secrets-csi/internal/yamlline"
 )
 
-// Parse reads a rules file. Errors begin with "file:line:"; all that can be told at
+// Bounds of one file, so that no team's rules make each of its pods' calls dear.
+const (
+	MaxSize     = 1 << 20 // bytes; what a ConfigMap holds
+	maxRules    = 1 << 12
+	maxPatterns = 1 << 14
+	maxTeams    = 1 << 12
+)
+
+// Parse reads the admin's file. Errors begin with "file:line:"; all that can be told at
 // once are joined.
-func Parse(file string, content []byte) (Set, error) {
+func Parse(file string, content []byte) (File, error) { return parse(file, content, false) }
+
+// ParseTeam reads the file of a team, of whichever; File.For says whether it may have what
+// it says.
+func ParseTeam(file string, content []byte) (File, error) { return parse(file, content, true) }
+
+func parse(file string, content []byte, ofTeam bool) (File, error) {
+	if len(content) > MaxSize {
+		return File{}, fmt.Errorf("%s: is larger than %d bytes", file, MaxSize)
+	}
 	var document, second yaml.Node
 	decoder := yaml.NewDecoder(bytes.NewReader(content))
 	switch err := decoder.Decode(&document); {
 	case errors.Is(err, io.EOF):
-		return Set{}, fmt.Errorf("%s:1: no rules; 'rules: []' denies everything", file)
+		return File{}, fmt.Errorf("%s:1: %s", file, noRules)
 	case err != nil:
-		return Set{}, notYAML(file, content, err)
+		return File{}, notYAML(file, content, err)
 	}
-	p := parser{file: file}
-	set := p.set(document.Content[0])
+	p := parser{file: file, ofTeam: ofTeam, patternsLeft: maxPatterns}
+	parsed := p.whole(document.Content[0])
 	switch err := decoder.Decode(&second); {
 	case err == nil:
 		p.fault(&second, "more than one YAML document; want one")
@@ -32,10 +49,12 @@ func Parse(file string, content []byte) (Set, error) {
 		p.faults = append(p.faults, notYAML(file, content, err))
 	}
 	if len(p.faults) > 0 {
-		return Set{}, errors.Join(p.faults...)
+		return File{}, errors.Join(p.faults...)
 	}
-	return set, nil
+	return parsed, nil
 }
+
+const noRules = "no rules; 'rules: []' denies everything"
 
 func notYAML(file string, content []byte, err error) error {
 	line, reason := yamlline.Of(content, err)
@@ -44,40 +63,87 @@ func notYAML(file string, content []byte, err error) error {
 
 // parser walks the YAML tree itself, because only its nodes know their lines.
 type parser struct {
-	file   string
-	faults []error
+	file         string
+	ofTeam       bool
+	patternsLeft int
+	faults       []error
 }
+
+// mostFaults are told at once.
+const mostFaults = 50
 
 func (p *parser) fault(at *yaml.Node, format string, args ...any) {
-	p.faults = append(p.faults, fmt.Errorf("%s:%d: %s", p.file, max(at.Line, 1), fmt.Sprintf(format, args...)))
+	p.faultAt(at.Line, format, args...)
 }
 
-func (p *parser) set(node *yaml.Node) Set {
-	var set Set
+func (p *parser) faultAt(line int, format string, args ...any) {
+	if len(p.faults) < mostFaults {
+		p.faults = append(p.faults, fmt.Errorf("%s:%d: %s", p.file, max(line, 1), fmt.Sprintf(format, args...)))
+	}
+}
+
+func (p *parser) whole(node *yaml.Node) File {
+	var parsed File
 	found := false
 	p.mapping(node, "the file", func(key, value *yaml.Node) bool {
-		if key.Value != "rules" {
+		switch {
+		case key.Value == "rules":
+			found = true
+			parsed.Rules = p.rules(key.Value, value)
+		case key.Value == "deny":
+			parsed.Deny = p.rules(key.Value, value)
+		case key.Value == "teams" && !p.ofTeam:
+			parsed.Teams = p.teams(value)
+		case key.Value == "teams":
+			p.fault(key, "teams: only the admin's own file says which there are")
+		default:
 			return false
-		}
-		found = true
-		if value.Kind != yaml.SequenceNode {
-			p.fault(value, "rules: want a list")
-			return true
-		}
-		for _, item := range value.Content {
-			set.Rules = append(set.Rules, p.rule(item))
 		}
 		return true
 	})
 	if !found && len(p.faults) == 0 {
-		p.fault(node, "no rules; 'rules: []' denies everything")
+		p.fault(node, noRules)
 	}
-	return set
+	p.checkRules(parsed)
+	return parsed
+}
+
+// checkRules finds rules about teams that there are not.
+func (p *parser) checkRules(parsed File) {
+	known := map[string]bool{"": true}
+	for _, team := range parsed.Teams {
+		known[team.Name] = true
+	}
+	for _, rule := range parsed.Rules {
+		if !known[rule.Team] {
+			p.faultAt(rule.Line, "team: there is no team %q", rule.Team)
+		}
+	}
+}
+
+func (p *parser) rules(field string, node *yaml.Node) []Rule {
+	if node.Kind != yaml.SequenceNode {
+		p.fault(node, "%s: want a list", field)
+		return nil
+	}
+	if len(node.Content) > maxRules {
+		p.fault(node, "%s: %d of them; at most %d", field, len(node.Content), maxRules)
+		return nil
+	}
+	var rules []Rule
+	for _, item := range node.Content {
+		known := len(p.faults)
+		rule := p.rule(item)
+		if len(p.faults) == known {
+			p.checkRule(item, rule, field == "deny")
+		}
+		rules = append(rules, rule)
+	}
+	return rules
 }
 
 func (p *parser) rule(node *yaml.Node) Rule {
-	var rule Rule
-	known := len(p.faults)
+	rule := Rule{File: p.file, Line: node.Line}
 	fields := map[string]*Patterns{
 		"namespaces": &rule.Namespaces, "serviceAccounts": &rule.ServiceAccounts,
 		"tenants": &rule.Tenants, "dags": &rule.DAGs,
@@ -85,20 +151,26 @@ func (p *parser) rule(node *yaml.Node) Rule {
 	}
 	p.mapping(node, "a rule", func(key, value *yaml.Node) bool {
 		field, found := fields[key.Value]
-		if found {
+		switch {
+		case found:
 			*field = p.patterns(key.Value, value)
+		case key.Value == "name":
+			rule.Name = p.name(key.Value, value)
+		case key.Value == "team" && !p.ofTeam:
+			rule.Team = p.name(key.Value, value)
+		case key.Value == "team":
+			p.fault(key, "team: the rules of a team's file are about that team's entries")
+		default:
+			return false
 		}
-		return found
+		return true
 	})
-	if len(p.faults) == known {
-		p.whole(node, rule)
-	}
 	return rule
 }
 
-// whole checks what no single field can: that the rule has a subject of one sort and
+// checkRule checks what no single field can: that the rule has a subject of one sort and
 // something to read.
-func (p *parser) whole(node *yaml.Node, rule Rule) {
+func (p *parser) checkRule(node *yaml.Node, rule Rule, denies bool) {
 	pod := len(rule.Namespaces) > 0 || len(rule.ServiceAccounts) > 0
 	task := len(rule.Tenants) > 0 || len(rule.DAGs) > 0
 	switch {
@@ -108,8 +180,10 @@ func (p *parser) whole(node *yaml.Node, rule Rule) {
 		p.fault(node, `rule for pods needs both namespaces and serviceAccounts; ["*"] means any`)
 	case task && (len(rule.Tenants) == 0 || len(rule.DAGs) == 0):
 		p.fault(node, `rule for task instances needs both tenants and dags; ["*"] means any`)
-	case !pod && !task:
+	case !pod && !task && !denies:
 		p.fault(node, "rule is for nobody; want namespaces and serviceAccounts, or tenants and dags")
+	case denies && rule.Team != "":
+		p.fault(node, "team: what is denied is denied of all teams' entries; write no team")
 	case len(rule.Connections) == 0 && len(rule.Variables) == 0:
 		p.fault(node, "rule allows nothing; want connections, variables or both")
 	}
@@ -118,6 +192,10 @@ func (p *parser) whole(node *yaml.Node, rule Rule) {
 func (p *parser) patterns(field string, node *yaml.Node) Patterns {
 	if node.Kind != yaml.SequenceNode {
 		p.fault(node, "%s: want a list of patterns", field)
+		return nil
+	}
+	if p.patternsLeft -= len(node.Content); p.patternsLeft < 0 {
+		p.fault(node, "%s: more than %d patterns in one file", field, maxPatterns)
 		return nil
 	}
 	var patterns Patterns

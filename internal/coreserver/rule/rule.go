@@ -1,17 +1,23 @@
-// Package rule decides who may read what. Everything is denied that no rule allows,
-// and a decision is taken by name alone, whether or not the entry exists, so that a
-// refusal tells nothing of what core holds.
+// Package rule decides who may read what. Everything is denied that no rule allows.
 //
-// A rules file is YAML. A rule is for pods or for task instances, never for both:
+// A rules file is YAML. The admin's own file says which teams there are and has rules for
+// what belongs to all; a rule is for pods or for task instances, never for both:
 //
+//	teams:
+//	- name: payments                      # has payments.yaml among the rules of teams
+//	  namespaces: [payments, payments-*]  # whose pods are the team's
 //	rules:
-//	- namespaces: [team-a, team-a-*]      # pods: by namespace
+//	- namespaces: ["*"]                   # pods: by namespace
 //	  serviceAccounts: [airflow-worker]   #   and service account
 //	  connections: [warehouse, gcp_*]
-//	  variables: ["*"]
 //	- tenants: [acme]                     # task instances: by the token's tenant
 //	  dags: [billing_*]                   #   and DAG
 //	  connections: [billing]
+//	deny:                                 # wins over every rule
+//	- connections: [leaked_db]            # without a subject: for everybody
+//
+// A team's file has rules and deny alone. Its rules let the team's own pods read the team's
+// own entries, and nothing else.
 //
 // A pattern is a name in which "*" stands for any text, also none. Both patterns of a
 // rule's subject must be there; "*" allows any. A rule that allows nothing, an unknown
@@ -19,49 +25,11 @@
 package rule
 
 import (
-	"slices"
+	"path/filepath"
 	"strconv"
-	"strings"
 
 	"github.com/leoflow/secrets-csi/pkg/entry"
 )
-
-// Pattern is a name in which "*" stands for any text.
-type Pattern string
-
-// Matches compares the whole of text, by case.
-func (p Pattern) Matches(text string) bool {
-	parts := strings.Split(string(p), "*")
-	if len(parts) == 1 {
-		return text == string(p)
-	}
-	rest, found := strings.CutPrefix(text, parts[0])
-	if !found {
-		return false
-	}
-	last := len(parts) - 1
-	for _, part := range parts[1:last] {
-		_, after, found := strings.Cut(rest, part)
-		if !found {
-			return false
-		}
-		rest = after
-	}
-	return strings.HasSuffix(rest, parts[last])
-}
-
-// Patterns match what any one of them matches.
-type Patterns []Pattern
-
-// Match tells whether any pattern matches text.
-func (p Patterns) Match(text string) bool {
-	for _, pattern := range p {
-		if pattern.Matches(text) {
-			return true
-		}
-	}
-	return false
-}
 
 // Subject is whom a decision is about: a pod, or a task instance where Tenant is set.
 type Subject struct {
@@ -69,14 +37,81 @@ type Subject struct {
 	Tenant, DAG               string
 }
 
-// Rule lets its subjects read its entries.
+// Rule lets its subjects read its entries, or under deny keeps them from it.
 type Rule struct {
+	// Name is what the file calls the rule; where it calls it nothing, File and Line tell.
+	Name string
+	File string
+	Line int
+	// Team is whose entries the rule is about; empty for those of all.
+	Team string
+
 	Namespaces      Patterns
 	ServiceAccounts Patterns
 	Tenants         Patterns
 	DAGs            Patterns
 	Connections     Patterns
 	Variables       Patterns
+}
+
+// Label is what the rule is called where its file is no business of the reader's: its name, or
+// the file's without the line, which an edit of another rule would change.
+func (r Rule) Label() string {
+	if r.Name != "" {
+		return r.Name
+	}
+	return filepath.Base(r.File)
+}
+
+func (r Rule) String() string {
+	place := r.File + ":" + strconv.Itoa(r.Line)
+	if r.Name == "" {
+		return place
+	}
+	return r.Name + " (" + place + ")"
+}
+
+// Pair is one pattern of each half of a rule's subject: a namespace's and a service account's,
+// or where Task is set a tenant's and a DAG's.
+type Pair struct {
+	Task          bool
+	First, Second Pattern
+}
+
+func (p Pair) String() string {
+	text := string(p.First) + "/" + string(p.Second)
+	if p.Task {
+		return "task " + text
+	}
+	return text
+}
+
+// Overlaps tells whether there is a subject of both.
+func (p Pair) Overlaps(other Pair) bool {
+	return p.Task == other.Task && p.First.overlaps(other.First) && p.Second.overlaps(other.Second)
+}
+
+// Pairs are the subjects of the rule one by one; those of everybody for a rule without any.
+func (r Rule) Pairs() []Pair {
+	if r.isForEverybody() {
+		return []Pair{{First: "*", Second: "*"}, {Task: true, First: "*", Second: "*"}}
+	}
+	pairs := pairsOf(false, r.Namespaces, r.ServiceAccounts)
+	return append(pairs, pairsOf(true, r.Tenants, r.DAGs)...)
+}
+
+func pairsOf(task bool, first, second Patterns) []Pair {
+	var pairs []Pair
+	for _, one := range first {
+		for _, other := range second {
+			pairs = append(pairs, Pair{task, one, other})
+		}
+	}
+	return pairs
+}
+
+func (r Rule) isForEverybody() bool {
+	return len(r.Namespaces)+len(r.ServiceAccounts)+len(r.Tenants)+len(r.DAGs) == 0
 }
 
 func (r Rule) isFor(subject Subject) bool {
@@ -90,12 +125,16 @@ func (r Rule) isFor(subject Subject) bool {
 func (r Rule) subject() string {
 	var spelling []byte
 	for _, patterns := range []Patterns{r.Namespaces, r.ServiceAccounts, r.Tenants, r.DAGs} {
-		for _, pattern := range patterns {
-			spelling = append(strconv.AppendQuote(spelling, string(pattern)), ' ')
-		}
-		spelling = append(spelling, ';')
+		spelling = append(patterns.spell(spelling), ';')
 	}
 	return string(spelling)
+}
+
+func (p Patterns) spell(into []byte) []byte {
+	for _, pattern := range p {
+		into = append(strconv.AppendQuote(into, string(pattern)), ' ')
+	}
+	return into
 }
 
 func (r Rule) names(name entry.Name) bool {
@@ -107,32 +146,4 @@ func (r Rule) names(name entry.Name) bool {
 	default:
 		return false
 	}
-}
-
-// Set is a file of rules. The zero value denies everything.
-type Set struct {
-	Rules []Rule
-}
-
-// Readers spells out who may read name: the same for two sets where the same subjects
-// may, in whatever order their rules stand.
-func (s Set) Readers(name entry.Name) []string {
-	var readers []string
-	for _, rule := range s.Rules {
-		if rule.names(name) {
-			readers = append(readers, rule.subject())
-		}
-	}
-	slices.Sort(readers)
-	return slices.Compact(readers)
-}
-
-// CanRead tells whether any rule lets subject read name, which need not exist.
-func (s Set) CanRead(subject Subject, name entry.Name) bool {
-	for _, rule := range s.Rules {
-		if rule.isFor(subject) && rule.names(name) {
-			return true
-		}
-	}
-	return false
 }

@@ -19,14 +19,16 @@ func variable(key string) entry.Name { return entry.Name{Kind: entry.Variable, I
 func state(t testing.TB, rules rule.Set, pairs ...string) *Snapshot {
 	var entries []Entry
 	for i := 0; i < len(pairs); i += 2 {
-		entries = append(entries, Entry{Name: variable(pairs[i]), value: secret.New(pairs[i+1])})
+		e := Entry{Name: variable(pairs[i]), value: secret.New(pairs[i+1])}
+		e.Version = newVersioner(t, "shared").version(e)
+		entries = append(entries, e)
 	}
-	return newSnapshot(entries, rules, newVersioner(t, "shared"))
+	return newSnapshot(entries, rules, nil, newVersioner(t, "shared"))
 }
 
 func TestRevisionNamesTheState(t *testing.T) {
-	readers := rule.Set{Rules: []rule.Rule{{Tenants: rule.Patterns{"acme"}, DAGs: rule.Patterns{"*"}, Variables: rule.Patterns{"a"}}}}
-	others := rule.Set{Rules: []rule.Rule{{Tenants: rule.Patterns{"acme"}, DAGs: rule.Patterns{"*"}, Variables: rule.Patterns{"z"}}}}
+	readers := rule.NewSet(rule.File{Rules: []rule.Rule{{Tenants: rule.Patterns{"acme"}, DAGs: rule.Patterns{"*"}, Variables: rule.Patterns{"a"}}}}, nil)
+	others := rule.NewSet(rule.File{Rules: []rule.Rule{{Tenants: rule.Patterns{"acme"}, DAGs: rule.Patterns{"*"}, Variables: rule.Patterns{"z"}}}}, nil)
 	first := state(t, rule.Set{}, "a", "1", "b", "2")
 
 	assert.Equal(t, first.Revision, state(t, rule.Set{}, "b", "2", "a", "1").Revision, "order is nothing")
@@ -93,14 +95,14 @@ func TestAStateThatReturnsIsLocatedWhereItReturned(t *testing.T) {
 // Rules that concern nobody's entries are no news to watchers, and count all the same.
 func TestPublishTakesRulesThatNoWatcherSees(t *testing.T) {
 	history := NewHistory(state(t, rule.Set{}, "a", "1"))
-	next := state(t, rule.Set{Rules: []rule.Rule{{Variables: rule.Patterns{"z"}}}}, "a", "1")
+	next := state(t, rule.NewSet(rule.File{Rules: []rule.Rule{{Variables: rule.Patterns{"z"}}}}, nil), "a", "1")
 	assert.False(t, history.Publish(next))
 	assert.Same(t, next, history.Current())
 }
 
 func TestAChangeOfRulesNamesWhatItConcerns(t *testing.T) {
 	let := func(variables ...rule.Pattern) rule.Set {
-		return rule.Set{Rules: []rule.Rule{{Tenants: rule.Patterns{"acme"}, DAGs: rule.Patterns{"*"}, Variables: variables}}}
+		return rule.NewSet(rule.File{Rules: []rule.Rule{{Tenants: rule.Patterns{"acme"}, DAGs: rule.Patterns{"*"}, Variables: variables}}}, nil)
 	}
 	first := state(t, let("a", "b"), "a", "1", "b", "1", "c", "1")
 	history := NewHistory(first)
@@ -108,8 +110,8 @@ func TestAChangeOfRulesNamesWhatItConcerns(t *testing.T) {
 	history.Publish(next)
 	update, _ := history.Since(history.Locate(first.Revision))
 	assert.Equal(t, []entry.Name{variable("a"), variable("c")}, update.Changed)
-	before, _ := first.Lookup(variable("a"))
-	after, _ := next.Lookup(variable("a"))
+	before, _ := first.Lookup("", variable("a"))
+	after, _ := next.Lookup("", variable("a"))
 	assert.Equal(t, before.Version, after.Version, "the entry itself is the same")
 }
 

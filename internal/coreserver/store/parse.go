@@ -19,6 +19,7 @@ func parseConnections(file string, content []byte) ([]Entry, error) {
 			Name:       entry.Name{Kind: entry.Connection, ID: c.ID},
 			Origin:     Origin{file, c.Line},
 			Losses:     c.Losses,
+			Team:       c.Team,
 			connection: c.Connection,
 		}
 		if c.Sealed != nil {

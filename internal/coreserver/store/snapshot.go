@@ -1,10 +1,12 @@
 package store
 
 import (
+	"cmp"
 	"fmt"
 	"iter"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/leoflow/secrets-csi/internal/coreserver/rule"
 	"github.com/leoflow/secrets-csi/pkg/airflow"
@@ -15,11 +17,10 @@ import (
 // Entry is one entry at one version. Its value comes out through Store alone, which
 // opens what is sealed.
 type Entry struct {
-	Name    entry.Name
+	Name entry.Name
+	// Team is whose the entry is; empty for all.
+	Team    string
 	Version string
-	// Watched is the version as watchers see it: it differs whenever Version does, or
-	// who may read the entry.
-	Watched string
 	// Invalid says why the entry cannot be served; empty where it can.
 	Invalid string
 	// Losses are what of the entry was lost in reading it, as by Airflow.
@@ -30,6 +31,18 @@ type Entry struct {
 	value      secret.Text
 	whole      bool
 	connection airflow.Connection
+}
+
+// belongTo gives the entry to the team whose file it stands in. In a file of what belongs to
+// all, an entry may name its team itself, as Airflow's "team_name" does.
+func (e *Entry) belongTo(team string) {
+	if team == "" {
+		return
+	}
+	if e.Team != "" && e.Team != team {
+		e.Invalid = fmt.Sprintf("field \"team_name\": is %q, and stands in a file of team %q; remove it", e.Team, team)
+	}
+	e.Team = team
 }
 
 // Origin is where an entry stands, for core's operator.
@@ -70,35 +83,136 @@ type Snapshot struct {
 	// Nameless are the entries so broken that nobody can ask for them.
 	Nameless []Entry
 
-	entries []Entry // ordered by name
-	index   map[entry.Name]int
+	entries []Entry // ordered by name and then by team, that of all first
+	index   map[place]int
+	watched []Watched // ordered by name
+	// total and most are of sizesOf.
+	total, most map[entry.Kind]int
+	unknown     map[string]string
 }
 
-// newSnapshot takes ownership of entries.
-func newSnapshot(entries []Entry, rules rule.Set, versioner Versioner) *Snapshot {
-	s := &Snapshot{Rules: rules, index: make(map[entry.Name]int, len(entries))}
-	slices.SortFunc(entries, func(a, b Entry) int { return entry.Compare(a.Name, b.Name) })
+// place is what an entry is found by.
+type place struct {
+	team string
+	name entry.Name
+}
+
+// Watched is the version of a name as watchers see it: it differs whenever that of any
+// team's entry does, or who may read which.
+type Watched struct {
+	Name    entry.Name
+	Version string
+}
+
+// newSnapshot takes ownership of entries. unknown says of teams, and of what belongs to all
+// under the empty name, why it is not known which entries they have.
+func newSnapshot(entries []Entry, rules rule.Set, unknown map[string]string, versioner Versioner) *Snapshot {
+	s := &Snapshot{Rules: rules, index: make(map[place]int, len(entries)), unknown: unknown}
+	slices.SortStableFunc(entries, func(a, b Entry) int {
+		return cmp.Or(entry.Compare(a.Name, b.Name), strings.Compare(a.Team, b.Team))
+	})
+	teams := map[string]bool{"": true}
+	for _, team := range rules.Teams() {
+		teams[team.Name] = true
+	}
 	for _, e := range entries {
-		e.Version = versioner.version(e)
 		if e.Name.ID == "" {
 			s.Nameless = append(s.Nameless, e)
 			continue
 		}
-		e.Watched = versioner.watched(e, rules.Readers(e.Name))
-		s.index[e.Name] = len(s.entries)
-		s.entries = append(s.entries, e)
+		if !teams[e.Team] {
+			e.Invalid = fmt.Sprintf("is of team %q, and there is no such team in the admin's file", e.Team)
+			e.Version = versioner.version(e)
+		}
+		s.add(e, versioner)
 	}
-	s.Revision = versioner.revision(s.entries)
+	s.watch(versioner)
+	s.total, s.most = sizesOf(s.entries)
+	s.Revision = versioner.revision(s.watched)
 	return s
 }
 
-// Lookup finds an entry by its exact name.
-func (s *Snapshot) Lookup(name entry.Name) (Entry, bool) {
-	i, found := s.index[name]
+// add takes an entry that another file has too for broken: which was meant is not ours to
+// guess.
+func (s *Snapshot) add(e Entry, versioner Versioner) {
+	at := place{e.Team, e.Name}
+	known, twice := s.index[at]
+	if !twice {
+		s.index[at] = len(s.entries)
+		s.entries = append(s.entries, e)
+		return
+	}
+	first := &s.entries[known]
+	*first = Entry{
+		Name: e.Name, Team: e.Team, Origin: first.Origin,
+		Invalid: fmt.Sprintf("is given in %s and in %s; keep one", first.Origin, e.Origin),
+	}
+	first.Version = versioner.version(*first)
+}
+
+// watch names the version of each name once, of whichever teams it is.
+func (s *Snapshot) watch(versioner Versioner) {
+	for i := 0; i < len(s.entries); {
+		name := s.entries[i].Name
+		digest := versioner.begin("watched")
+		for ; i < len(s.entries) && s.entries[i].Name == name; i++ {
+			digest.add(s.entries[i].Team)
+			digest.add(s.entries[i].Version)
+			for _, reader := range s.Rules.Readers(s.entries[i].Team, name) {
+				digest.add(reader)
+			}
+		}
+		s.watched = append(s.watched, Watched{name, digest.String()})
+	}
+}
+
+// Lookup finds an entry of a team, or of all where team is empty, by its exact name.
+func (s *Snapshot) Lookup(team string, name entry.Name) (Entry, bool) {
+	i, found := s.index[place{team, name}]
 	if !found {
 		return Entry{}, false
 	}
 	return s.entries[i], true
+}
+
+// Named yields the entries of that name, of whichever teams.
+func (s *Snapshot) Named(name entry.Name) iter.Seq[Entry] {
+	first, _ := slices.BinarySearchFunc(s.entries, name, func(e Entry, name entry.Name) int { return entry.Compare(e.Name, name) })
+	return func(yield func(Entry) bool) {
+		for _, e := range s.entries[first:] {
+			if e.Name != name || !yield(e) {
+				return
+			}
+		}
+	}
+}
+
+// MostSize is about what the entries of one kind take at most that so many callers may have: one
+// has those of all, and those of the team that has the most.
+func (s *Snapshot) MostSize(kind entry.Kind, callers int) int {
+	return min(s.total[kind], callers*s.most[kind])
+}
+
+// sizesOf are what the entries of each kind take, in all and for the one caller who may have most.
+func sizesOf(entries []Entry) (total, most map[entry.Kind]int) {
+	total, most = map[entry.Kind]int{}, map[entry.Kind]int{}
+	byTeam := map[entry.Kind]map[string]int{}
+	for _, e := range entries {
+		if byTeam[e.Name.Kind] == nil {
+			byTeam[e.Name.Kind] = map[string]int{}
+		}
+		byTeam[e.Name.Kind][e.Team] += e.Size()
+		total[e.Name.Kind] += e.Size()
+	}
+	for kind, sizes := range byTeam {
+		shared := sizes[""]
+		delete(sizes, "")
+		for _, size := range sizes {
+			most[kind] = max(most[kind], size)
+		}
+		most[kind] += shared
+	}
+	return total, most
 }
 
 // Has tells whether the snapshot holds e at its version. A nil snapshot holds nothing.
@@ -106,28 +220,40 @@ func (s *Snapshot) Has(e Entry) bool {
 	if s == nil {
 		return false
 	}
-	known, found := s.Lookup(e.Name)
+	known, found := s.Lookup(e.Team, e.Name)
 	return found && known.Version == e.Version
 }
 
 // Len counts the entries.
 func (s *Snapshot) Len() int { return len(s.entries) }
 
-// All yields the entries in the order of their names.
+// All yields the entries in the order of their names, those of teams too.
 func (s *Snapshot) All() iter.Seq[Entry] { return slices.Values(s.entries) }
+
+// Watched yields the names in order, each once.
+func (s *Snapshot) Watched() iter.Seq[Watched] { return slices.Values(s.watched) }
+
+// WatchedAs is the version of a name as watchers see it; empty where there is none.
+func (s *Snapshot) WatchedAs(name entry.Name) string {
+	i, found := slices.BinarySearchFunc(s.watched, name, func(w Watched, name entry.Name) int { return entry.Compare(w.Name, name) })
+	if !found {
+		return ""
+	}
+	return s.watched[i].Version
+}
 
 // changedSince lists the names that are new, gone or at another version, as watched,
 // than in older.
 func (s *Snapshot) changedSince(older *Snapshot) []entry.Name {
 	var changed []entry.Name
-	for _, e := range s.entries {
-		if before, found := older.Lookup(e.Name); !found || before.Watched != e.Watched {
-			changed = append(changed, e.Name)
+	for _, w := range s.watched {
+		if older.WatchedAs(w.Name) != w.Version {
+			changed = append(changed, w.Name)
 		}
 	}
-	for _, e := range older.entries {
-		if _, found := s.index[e.Name]; !found {
-			changed = append(changed, e.Name)
+	for _, w := range older.watched {
+		if s.WatchedAs(w.Name) == "" {
+			changed = append(changed, w.Name)
 		}
 	}
 	return changed

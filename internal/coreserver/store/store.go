@@ -1,25 +1,35 @@
-// Package store keeps what core serves: the entries of two export files and the rules,
-// as one immutable snapshot that is replaced whole.
+// Package store keeps what core serves: the entries of export files and the rules, of all and
+// of teams, as one immutable snapshot that is replaced whole.
 package store
 
 import (
 	"errors"
 	"slices"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/leoflow/secrets-csi/internal/coreserver/rule"
 	"github.com/leoflow/secrets-csi/internal/coreserver/seal"
 )
 
-// Config says where things are. Each file may be left out; without Rules everybody is
-// denied everything.
+// Config says where things are. Each may be left out; without Rules everybody is denied
+// everything.
 type Config struct {
+	// Connections and Variables are files of entries that belong to all.
 	Connections string
 	Variables   string
-	Rules       string
+	// Entries is a folder of such files, by team.
+	Entries string
+	// Rules is the admin's file, or a folder with that as admin.yaml and those of teams.
+	Rules string
+	// AllowEmpty takes a file without entries for one that has none, where it had none before.
+	AllowEmpty bool
 	// SealKey opens sealed values; nil where there are none.
 	SealKey   *seal.Key
 	Versioner Versioner
+	// Now is time.Now where nil.
+	Now func() time.Time
 }
 
 // Store serves snapshots of the files. It is safe for concurrent use.
@@ -27,24 +37,32 @@ type Store struct {
 	*History
 	versioner Versioner
 	key       *seal.Key
+	now       func() time.Time
 
-	reloading   sync.Mutex
-	connections source[[]Entry]
-	variables   source[[]Entry]
-	rules       source[rule.Set]
+	reloading sync.Mutex
+	entries   *entries
+	rules     *rules
+	known     atomic.Pointer[known]
 }
 
-// New reads the files and fails where one of them cannot be read as a whole. A single
-// broken entry is no such failure; it is served as invalid.
+// known is how the files stood after the last look.
+type known struct {
+	status  []Status
+	folders []string
+}
+
+// New reads the files and fails where one that belongs to all cannot be read as a whole. A
+// single broken entry is no such failure, it is served as invalid; nor is a team's broken
+// file, which Reload tells of.
 func New(config Config) (*Store, error) {
-	s := &Store{
-		versioner:   config.Versioner,
-		key:         config.SealKey,
-		connections: source[[]Entry]{path: config.Connections, parse: parseConnections},
-		variables:   source[[]Entry]{path: config.Variables, parse: parseVariables},
-		rules:       source[rule.Set]{path: config.Rules, parse: rule.Parse},
+	s := &Store{versioner: config.Versioner, key: config.SealKey, now: config.Now}
+	if s.now == nil {
+		s.now = time.Now
 	}
-	if _, err := s.read(); err != nil {
+	s.rules = newRules(config)
+	s.entries = newEntries(config, s.versioner, s.rules)
+	s.look()
+	if err := s.news(func(about *Status) bool { return about.vital }); err != nil {
 		return nil, err
 	}
 	s.History = NewHistory(s.snapshot())
@@ -56,34 +74,65 @@ func New(config Config) (*Store, error) {
 func (s *Store) Reload() (changed bool, err error) {
 	s.reloading.Lock()
 	defer s.reloading.Unlock()
-	read, faults := s.read()
+	read := s.look()
+	faults := s.news(func(*Status) bool { return true })
 	if !read {
 		return false, faults
 	}
 	return s.Publish(s.snapshot()), faults
 }
 
-func (s *Store) read() (changed bool, err error) {
-	var faults []error
-	for _, reload := range []func() (bool, error){s.connections.reload, s.variables.reload, s.rules.reload} {
-		read, err := reload()
-		changed = changed || read
-		faults = append(faults, err)
+// look reads the rules first: they say which teams and sources there are.
+func (s *Store) look() (changed bool) {
+	now := s.now()
+	before := s.rules.teams()
+	changed = s.rules.look(now)
+	if changed && !slices.EqualFunc(before, s.rules.teams(), rule.Team.Equal) {
+		s.entries.again()
 	}
-	return changed, errors.Join(faults...)
+	changed = s.entries.look(now) || changed
+	found := known{folders: append(s.rules.folders(), s.entries.folders()...)}
+	for _, about := range s.status() {
+		found.status = append(found.status, *about)
+	}
+	s.known.Store(&found)
+	return changed
+}
+
+func (s *Store) status() []*Status { return append(s.rules.status(), s.entries.status()...) }
+
+// news is every fault that nobody was told of yet and that matters.
+func (s *Store) news(matters func(*Status) bool) error {
+	var faults []error
+	for _, about := range s.status() {
+		if matters(about) {
+			faults = append(faults, about.news())
+		}
+	}
+	return errors.Join(faults...)
 }
 
 func (s *Store) snapshot() *Snapshot {
-	return newSnapshot(slices.Concat(s.connections.value, s.variables.value), s.rules.value, s.versioner)
+	unknown := s.entries.unknown()
+	return newSnapshot(s.entries.all(), s.rules.set(), unknown, s.versioner)
 }
 
-// Files lists the paths that Reload reads.
-func (s *Store) Files() []string {
-	var paths []string
-	for _, path := range []string{s.connections.path, s.variables.path, s.rules.path} {
-		if path != "" {
-			paths = append(paths, path)
-		}
+// Status is how each file stood when it was last looked at.
+func (s *Store) Status() []Status { return s.known.Load().status }
+
+// Files lists the files that Reload reads, but those in Folders.
+func (s *Store) Files() []string { return append(s.rules.paths(), s.entries.paths()...) }
+
+// Folders lists the folders that Reload found, in which any file may matter.
+func (s *Store) Folders() []string { return s.known.Load().folders }
+
+// ReadAgain is how long to wait for another Reload because a file may be half written; 0
+// where none is.
+func (s *Store) ReadAgain() time.Duration {
+	s.reloading.Lock()
+	defer s.reloading.Unlock()
+	if s.entries.isUnsettled() {
+		return settling
 	}
-	return paths
+	return 0
 }

@@ -44,7 +44,7 @@ func configOf(directory string, key *seal.Key, versioner Versioner) Config {
 }
 
 func open(t testing.TB, store *Store, name entry.Name) (Value, error) {
-	e, found := store.Current().Lookup(name)
+	e, found := store.Current().Lookup("", name)
 	require.True(t, found, "%s", name)
 	return store.Open(e)
 }
@@ -70,7 +70,7 @@ func TestABrokenEntryIsInvalidAndSpoilsNoOther(t *testing.T) {
 	assert.EqualError(t, err, `field "port": must be a whole number from 0 to 65535`)
 	_, err = open(t, store, connection("twice"))
 	assert.ErrorContains(t, err, "is given more than once")
-	bad, _ := store.Current().Lookup(connection("bad"))
+	bad, _ := store.Current().Lookup("", connection("bad"))
 	assert.True(t, strings.HasSuffix(bad.Origin.String(), "connections.json:2"), bad.Origin)
 	value, err := open(t, store, connection("db"))
 	require.NoError(t, err)

@@ -86,6 +86,9 @@ func (d digest) addConnection(connection airflow.Connection) {
 // that nothing is opened for it.
 func (v Versioner) version(e Entry) string {
 	d := v.begin("entry")
+	if e.Team != "" {
+		d.add(e.Team)
+	}
 	d.add(string(e.Name.Kind))
 	d.add(e.Name.ID)
 	d.add(e.Invalid)
@@ -94,24 +97,13 @@ func (v Versioner) version(e Entry) string {
 	return d.String()
 }
 
-// watched names the version of an entry together with who may read it, so that a
-// change of rules reaches the watchers of exactly the entries that it concerns.
-func (v Versioner) watched(e Entry, readers []string) string {
-	d := v.begin("watched")
-	d.add(e.Version)
-	for _, reader := range readers {
-		d.add(reader)
-	}
-	return d.String()
-}
-
 // revision names the state of everything that a watcher can see.
-func (v Versioner) revision(entries []Entry) string {
+func (v Versioner) revision(watched []Watched) string {
 	d := v.begin("revision")
-	for _, e := range entries {
-		d.add(string(e.Name.Kind))
-		d.add(e.Name.ID)
-		d.add(e.Watched)
+	for _, w := range watched {
+		d.add(string(w.Name.Kind))
+		d.add(w.Name.ID)
+		d.add(w.Version)
 	}
 	return d.String()
 }

@@ -29,10 +29,11 @@ type Server struct {
 	key *ecdsa.PrivateKey
 
 	mu       sync.Mutex
-	calls    int
+	calls    []time.Time // when each began
 	keyCalls int
 	hidden   bool
 	override http.HandlerFunc
+	treated  map[string]Treatment // by namespace
 	accounts map[string]map[string]string
 	events   map[string]corev1.Event  // by namespace and name
 	secrets  map[string]corev1.Secret // by namespace, service account that may get it, and name
@@ -44,7 +45,7 @@ func Start() (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making the key of service accounts: %w", err)
 	}
-	s := &Server{key: key, accounts: map[string]map[string]string{}, events: map[string]corev1.Event{}, secrets: map[string]corev1.Secret{}}
+	s := &Server{key: key, treated: map[string]Treatment{}, accounts: map[string]map[string]string{}, events: map[string]corev1.Event{}, secrets: map[string]corev1.Secret{}}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /apis/authentication.k8s.io/v1/tokenreviews", s.review)
 	mux.HandleFunc("GET /openid/v1/jwks", s.keys)
@@ -90,7 +91,34 @@ func (s *Server) Annotate(namespace, name string, annotations map[string]string)
 func (s *Server) Calls() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.calls
+	return len(s.calls)
+}
+
+// Busiest is how many calls began within a second at most, since the time given.
+func (s *Server) Busiest(since time.Time) (most int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	first := 0
+	for i, at := range s.calls {
+		for at.Sub(s.calls[first]) >= time.Second {
+			first++
+		}
+		if s.calls[first].After(since) {
+			most = max(most, i-first+1)
+		}
+	}
+	return most
+}
+
+// Treatment is how the server treats calls about one namespace; it reports whether the call was
+// answered. Otherwise it is, as usual.
+type Treatment func(w http.ResponseWriter, r *http.Request) (answered bool)
+
+// Treat treats calls about the namespace from now on; nil ends that.
+func (s *Server) Treat(namespace string, how Treatment) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.treated[namespace] = how
 }
 
 func (s *Server) admit(next http.Handler) http.Handler {
@@ -99,11 +127,12 @@ func (s *Server) admit(next http.Handler) http.Handler {
 		if r.URL.Path == "/openid/v1/jwks" {
 			s.keyCalls++
 		} else {
-			s.calls++
+			s.calls = append(s.calls, time.Now())
 		}
-		override := s.override
+		override, treat := s.override, s.treated[namespaceOf(r.URL.Path)]
 		s.mu.Unlock()
 		switch {
+		case treat != nil && treat(w, r):
 		case override != nil:
 			override(w, r)
 		case strings.Contains(r.URL.Path, "/secrets/"): // which the pods get by themselves
@@ -114,6 +143,12 @@ func (s *Server) admit(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 		}
 	})
+}
+
+func namespaceOf(path string) string {
+	_, rest, _ := strings.Cut(path, "/namespaces/")
+	namespace, _, _ := strings.Cut(rest, "/")
+	return namespace
 }
 
 // Refuse answers as the API server does where it does not do what it was asked.

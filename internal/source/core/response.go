@@ -63,7 +63,11 @@ func (a answer) read() ([]entry.Entry, error) {
 
 func (a answer) connections(entries *[]entry.Entry) error {
 	all := a.response.GetConnections()
-	for _, position := range a.own.GetConnections() {
+	rules, err := a.rules(a.own.GetConnectionRules(), len(a.own.GetConnections()))
+	if err != nil {
+		return err
+	}
+	for i, position := range a.own.GetConnections() {
 		if uint64(position) >= uint64(len(all)) {
 			return fmt.Errorf("connection %d of %d does not exist", position, len(all))
 		}
@@ -77,7 +81,9 @@ func (a answer) connections(entries *[]entry.Entry) error {
 			*entries = append(*entries, invalid(name, err))
 			continue
 		}
-		*entries = append(*entries, entry.OfConnection(taken, given.GetVersion()))
+		made := entry.OfConnection(taken, given.GetVersion())
+		made.Rule = rules[i]
+		*entries = append(*entries, made)
 	}
 	return nil
 }
@@ -89,7 +95,11 @@ func invalid(name entry.Name, why error) entry.Entry {
 
 func (a answer) variables(entries *[]entry.Entry) error {
 	all := a.response.GetVariables()
-	for _, position := range a.own.GetVariables() {
+	rules, err := a.rules(a.own.GetVariableRules(), len(a.own.GetVariables()))
+	if err != nil {
+		return err
+	}
+	for i, position := range a.own.GetVariables() {
 		if uint64(position) >= uint64(len(all)) {
 			return fmt.Errorf("variable %d of %d does not exist", position, len(all))
 		}
@@ -97,9 +107,27 @@ func (a answer) variables(entries *[]entry.Entry) error {
 		if err := a.take(entry.Name{Kind: entry.Variable, ID: given.GetKey()}, given.GetVersion()); err != nil {
 			return err
 		}
-		*entries = append(*entries, entry.OfVariable(given.GetKey(), secret.New(given.GetValue()), given.GetVersion()))
+		made := entry.OfVariable(given.GetKey(), secret.New(given.GetValue()), given.GetVersion())
+		made.Rule = rules[i]
+		*entries = append(*entries, made)
 	}
 	return nil
+}
+
+// rules are what count entries are given by, in their order; empty where core does not tell.
+func (a answer) rules(positions []uint32, count int) ([]string, error) {
+	names := make([]string, count)
+	all := a.response.GetRules()
+	if len(positions) > 0 && len(positions) != count {
+		return nil, fmt.Errorf("%d rules for %d entries", len(positions), count)
+	}
+	for i, position := range positions {
+		if uint64(position) >= uint64(len(all)) {
+			return nil, fmt.Errorf("rule %d of %d does not exist", position, len(all))
+		}
+		names[i] = a.scrub.text(all[position])
+	}
+	return names, nil
 }
 
 func (a answer) take(name entry.Name, version string) error {

@@ -24,8 +24,9 @@ func goodResponse() *secretsv1.FetchResponse {
 	return &secretsv1.FetchResponse{
 		Connections: []*secretsv1.Connection{{Id: "warehouse", Version: "7", ConnType: "postgresql", Login: new(""), Password: new(needle), Port: new(uint32(5432))}},
 		Variables:   []*secretsv1.Variable{{Key: "env", Version: "3", Value: needle}},
+		Rules:       []string{"everything", "workers"},
 		Results: []*secretsv1.CallerResult{{
-			Connections: []uint32{0}, Variables: []uint32{0},
+			Connections: []uint32{0}, Variables: []uint32{0}, ConnectionRules: []uint32{1}, VariableRules: []uint32{0},
 			Refusals: []*secretsv1.Refusal{{Kind: secretsv1.Kind_KIND_VARIABLE, Name: "region", Reason: secretsv1.Refusal_REASON_DENIED, Detail: "no rule"}},
 		}},
 	}
@@ -42,11 +43,23 @@ func fixed(response *secretsv1.FetchResponse) *server {
 func TestFetchTakesAGoodResponse(t *testing.T) {
 	result, err := newClient(t, fixed(goodResponse()).start(t)).Fetch(t.Context(), pod(), good)
 	require.NoError(t, err)
+	warehouse := entry.OfConnection(airflow.Connection{ID: "warehouse", Type: "postgres", Login: new(""), Password: new(secret.New(needle)), Port: new(uint16(5432))}, "7")
+	env := entry.OfVariable("env", secret.New(needle), "3")
+	warehouse.Rule, env.Rule = "workers", "everything"
 	assert.Equal(t, []entry.Entry{
-		entry.OfConnection(airflow.Connection{ID: "warehouse", Type: "postgres", Login: new(""), Password: new(secret.New(needle)), Port: new(uint16(5432))}, "7"),
-		entry.OfVariable("env", secret.New(needle), "3"),
+		warehouse, env,
 		entry.Refused(entry.Name{Kind: entry.Variable, ID: "region"}, entry.Denied, "no rule"),
 	}, result)
+}
+
+// A core of an older release tells of no rules.
+func TestFetchTakesAResponseWithoutRules(t *testing.T) {
+	response := goodResponse()
+	response.Rules, response.Results[0].ConnectionRules, response.Results[0].VariableRules = nil, nil, nil
+	result, err := newClient(t, fixed(response).start(t)).Fetch(t.Context(), pod(), good)
+	require.NoError(t, err)
+	assert.Empty(t, result[0].Rule)
+	assert.Empty(t, result[1].Rule)
 }
 
 func TestFetchRefusesAResponseThatMakesNoSense(t *testing.T) {
@@ -60,10 +73,14 @@ func TestFetchRefusesAResponseThatMakesNoSense(t *testing.T) {
 		{"a result too many", func(r *secretsv1.FetchResponse) { r.Results = append(r.Results, own(r)) }, "2 results for 1 callers"},
 		{"connection beyond the last", func(r *secretsv1.FetchResponse) { own(r).Connections[0] = 1 }, "connection 1 of 1 does not exist"},
 		{"variable beyond the last", func(r *secretsv1.FetchResponse) { own(r).Variables[0] = 1<<32 - 1 }, "variable 4294967295 of 1 does not exist"},
-		{"one connection twice", func(r *secretsv1.FetchResponse) { own(r).Connections = []uint32{0, 0} }, `connection "warehouse" comes twice`},
+		{"rule beyond the last", func(r *secretsv1.FetchResponse) { own(r).VariableRules[0] = 2 }, "rule 2 of 2 does not exist"},
+		{"a rule too many", func(r *secretsv1.FetchResponse) { own(r).ConnectionRules = []uint32{0, 1} }, "2 rules for 1 entries"},
+		{"one connection twice", func(r *secretsv1.FetchResponse) {
+			own(r).Connections, own(r).ConnectionRules = []uint32{0, 0}, []uint32{0, 0}
+		}, `connection "warehouse" comes twice`},
 		{"two of one id", func(r *secretsv1.FetchResponse) {
 			r.Variables = append(r.Variables, r.Variables[0])
-			own(r).Variables = []uint32{0, 1}
+			own(r).Variables, own(r).VariableRules = []uint32{0, 1}, []uint32{0, 0}
 		}, `variable "env" comes twice`},
 		{"given and refused", func(r *secretsv1.FetchResponse) { own(r).Refusals[0].Name = "env" }, `variable "env" comes twice`},
 		{"never asked for", func(r *secretsv1.FetchResponse) { r.Connections[0].Id = "other" }, `connection "other" was not asked for`},

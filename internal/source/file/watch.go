@@ -24,7 +24,7 @@ func (p *Provider) Watch(ctx context.Context, notify func(provider.Change)) erro
 		}
 		before = after
 	}
-	filewatch.Watch(ctx, p.config.Logger, p.files(), p.config.Poll, look)
+	filewatch.Watch(ctx, p.config.Logger, filewatch.Places{Files: p.files()}, p.config.Poll, look)
 	return context.Cause(ctx)
 }
 

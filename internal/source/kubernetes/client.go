@@ -2,6 +2,7 @@ package kubernetes
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -15,7 +16,9 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/client-go/rest"
+	"k8s.io/klog/v2"
 
+	"github.com/leoflow/secrets-csi/internal/turn"
 	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 )
@@ -63,7 +66,9 @@ func (e *answerError) Error() string {
 }
 
 var (
-	errNoAnswer = errors.New("the API server gives no answer, or none that makes sense")
+	// errUnreachable: nobody could have been answered.
+	errUnreachable = errors.New("the API server cannot be reached, or not trusted")
+	errNoAnswer    = errors.New("the API server gives no answer, or none that makes sense")
 	// errSlow: there is an API server, which takes too long over this call.
 	errSlow = errors.New("the API server does not answer in time")
 )
@@ -73,18 +78,25 @@ func faultOf(err error) error {
 		answer  apierrors.APIStatus
 		network net.Error
 		dialled *net.OpError
+		untrue  *tls.CertificateVerificationError
 	)
 	switch {
 	case err == nil:
 		return nil
 	case errors.As(err, &answer) && answer.Status().Code >= 400:
 		return &answerError{int(answer.Status().Code)}
-	case errors.As(err, &dialled) && dialled.Op == "dial":
-		return errNoAnswer
+	case errors.As(err, &dialled) && dialled.Op == "dial", errors.As(err, &untrue):
+		return errUnreachable
 	case errors.As(err, &network) && network.Timeout():
 		return errSlow
 	}
 	return errNoAnswer
+}
+
+// on is a context for calls on behalf of the pods of a namespace. client-go would log the address
+// of each call that waits for its turn, past this program's own log.
+func on(ctx context.Context, namespace string) context.Context {
+	return klog.NewContext(turn.For(ctx, namespace), klog.New(nil))
 }
 
 func (c caller) authorize(request *rest.Request) *rest.Request {
@@ -93,7 +105,7 @@ func (c caller) authorize(request *rest.Request) *rest.Request {
 
 func (c caller) get(ctx context.Context, name entry.Name) (*corev1.Secret, error) {
 	var found corev1.Secret
-	err := c.authorize(c.secrets.Get()).Namespace(c.namespace).Resource("secrets").Name(secretName(name)).Do(ctx).Into(&found)
+	err := c.authorize(c.secrets.Get()).Namespace(c.namespace).Resource("secrets").Name(secretName(name)).Do(on(ctx, c.namespace)).Into(&found)
 	return &found, faultOf(err)
 }
 
@@ -109,7 +121,7 @@ func (c caller) names(ctx context.Context, kind entry.Kind, selection provider.S
 	}
 	var list metav1.PartialObjectMetadataList
 	err := c.authorize(c.Provider.names.Get()).Namespace(c.namespace).Resource("secrets").
-		Param("labelSelector", kindLabel+"="+string(kind)).Do(ctx).Into(&list)
+		Param("labelSelector", kindLabel+"="+string(kind)).Do(on(ctx, c.namespace)).Into(&list)
 	if err := faultOf(err); err != nil {
 		return nil, c.wholeError(ctx, fmt.Errorf("listing what is labelled %s=%s: %w", kindLabel, kind, err))
 	}

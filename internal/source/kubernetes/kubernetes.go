@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 	"k8s.io/client-go/rest"
@@ -18,8 +19,12 @@ import (
 	"github.com/leoflow/secrets-csi/pkg/secret"
 )
 
-// callsAtOnce bounds the calls of one Fetch that are under way.
-const callsAtOnce = 8
+const (
+	// callsAtOnce bounds the calls of one Fetch that are under way.
+	callsAtOnce = 8
+	// fetchFor is for a thousand calls in turns with others', and less than kubelet waits.
+	fetchFor = 100 * time.Second
+)
 
 // Config is how to reach the API server.
 type Config struct {
@@ -67,6 +72,7 @@ type Provider struct {
 
 var (
 	_ provider.Provider = (*Provider)(nil)
+	_ provider.Paced    = (*Provider)(nil)
 	_ provider.Watcher  = (*Provider)(nil)
 )
 
@@ -93,6 +99,9 @@ func New(config Config) (*Provider, error) {
 	}
 	return &Provider{config, provider.NewVersions(), secrets, names, watching}, nil
 }
+
+// FetchFor implements provider.Paced.
+func (*Provider) FetchFor() time.Duration { return fetchFor }
 
 // Fetch implements provider.Provider.
 func (p *Provider) Fetch(ctx context.Context, pod provider.Identity, request provider.Request) ([]entry.Entry, error) {
@@ -170,9 +179,9 @@ func (c caller) wholeError(ctx context.Context, err error) error {
 	switch {
 	case ctx.Err() != nil:
 		return provider.OfCall(of(provider.ErrUnavailable, context.Cause(ctx)))
-	case !errors.As(err, &answer) && !errors.Is(err, errSlow):
+	case errors.Is(err, errUnreachable):
 		return fmt.Errorf("reading Secrets: %w: %w", provider.ErrUnavailable, err)
-	case answer != nil && answer.status == http.StatusUnauthorized:
+	case errors.As(err, &answer) && answer.status == http.StatusUnauthorized:
 		return of(provider.ErrUnauthenticated, err)
 	case answer != nil && answer.status == http.StatusForbidden:
 		return of(provider.ErrDenied, err)

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+	"k8s.io/client-go/rest"
 
 	"github.com/leoflow/secrets-csi/internal/source/kubernetes"
 	"github.com/leoflow/secrets-csi/internal/testwait"
@@ -169,13 +170,13 @@ func TestAnswersOfTheAPIServer(t *testing.T) {
 		{"500", func(w http.ResponseWriter, r *http.Request) { refuse(w, 500, r.Header.Get("Authorization")) }, provider.ErrUnavailable, true},
 		{"garbage", func(w http.ResponseWriter, r *http.Request) {
 			_, _ = w.Write([]byte("n33dle" + r.Header.Get("Authorization")))
-		}, provider.ErrUnavailable, false},
+		}, provider.ErrUnavailable, true},
 		{"silence", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, provider.ErrUnavailable, true},
-		{"hanging up", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, provider.ErrUnavailable, false},
+		{"hanging up", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, provider.ErrUnavailable, true},
 		{"half an answer", func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", "100")
 			_, _ = w.Write([]byte(`{"kind":"n33dle`))
-		}, provider.ErrUnavailable, false},
+		}, provider.ErrUnavailable, true},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			world := providertest.NewWorld()
@@ -194,6 +195,24 @@ func TestAnswersOfTheAPIServer(t *testing.T) {
 				assert.Equal(t, row.ofCall, strings.Contains(err.Error(), world.Reader.Namespace), "what others are told names no namespace")
 			}
 		})
+	}
+}
+
+// What nobody could be answered by is everybody's to know, and names no namespace.
+func TestAnAPIServerThatCannotBeReached(t *testing.T) {
+	world := providertest.NewWorld()
+	for name, change := range map[string]func(api *apiServer, config *rest.Config){
+		"gone":       func(api *apiServer, _ *rest.Config) { api.Close() },
+		"a stranger": func(_ *apiServer, config *rest.Config) { config.CAData = nil },
+	} {
+		api := startAPI(t, world)
+		config := api.config()
+		change(api, config)
+		made, err := kubernetes.New(kubernetes.Config{API: config})
+		require.NoError(t, err)
+		_, err = withToken{made}.Fetch(t.Context(), world.Reader, providertest.Names(nil, []string{"env"}))
+		require.EqualError(t, err, "reading Secrets: unavailable: the API server cannot be reached, or not trusted", name)
+		assert.False(t, provider.IsOfCall(err), name)
 	}
 }
 

@@ -59,6 +59,7 @@ func (p *Provider) Watch(ctx context.Context, notify func(provider.Change)) erro
 // watchOnce lists, tells that anything may have changed since the last time, and goes
 // on from there until the API server ends the watch.
 func (p *Provider) watchOnce(ctx context.Context, notify func(provider.Change)) error {
+	ctx = on(ctx, "")
 	var list metav1.PartialObjectMetadataList
 	err := p.watching.Get().Resource("secrets").Param("labelSelector", anyKind).Param("limit", "1").Do(ctx).Into(&list)
 	if err != nil {

@@ -115,11 +115,12 @@ func TestAProbeThatIsNotMadeLeavesItToAnother(t *testing.T) {
 		pace := newPace(1, patience)
 		require.Error(t, try(t.Context(), pace, scopeOf(1, "a"), (&silentPlace{}).call))
 		time.Sleep(retryAway)
-		pace.slots <- struct{}{}
+		leave, err := pace.calls.Take(t.Context(), "another", 1)
+		require.NoError(t, err)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		require.Error(t, try(ctx, pace, scopeOf(1, "a"), succeeds))
-		<-pace.slots
+		leave()
 		require.NoError(t, try(t.Context(), pace, scopeOf(1, "a"), succeeds))
 	})
 }

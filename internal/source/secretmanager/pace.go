@@ -9,6 +9,7 @@ import (
 
 	"github.com/leoflow/secrets-csi/internal/outage"
 	"github.com/leoflow/secrets-csi/internal/pause"
+	"github.com/leoflow/secrets-csi/internal/turn"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 	"github.com/leoflow/secrets-csi/pkg/secret"
 )
@@ -21,14 +22,19 @@ const (
 	deadlineGrace = 100 * time.Millisecond
 )
 
-// callsOfOne bounds the calls of one identity that are under way at a place: a place that
-// is silent to it keeps no other waiting for a turn.
-const callsOfOne = 8
+const (
+	// callsOfOne bounds the calls of one identity that are under way at a place: a place that
+	// is silent to it keeps no other waiting for a turn.
+	callsOfOne = 8
+	// callsShare is a namespace's, of the calls to a cloud that it leaves to others: one that
+	// has many identities has half of all.
+	callsShare = 1
+)
 
 // pace limits the calls to one cloud: so many at a time, and none to a place that wants
 // to be left alone.
 type pace struct {
-	slots chan struct{}
+	calls *turn.Queue
 	// callTimeout is for one attempt.
 	callTimeout time.Duration
 	outages     *outages
@@ -45,7 +51,7 @@ type turns struct {
 
 func newPace(atOnce int, callTimeout time.Duration) *pace {
 	return &pace{
-		slots: make(chan struct{}, atOnce), callTimeout: callTimeout,
+		calls: turn.New(int64(atOnce), callsShare), callTimeout: callTimeout,
 		outages: newOutages(0), // a lost packet is enough for the first that fails
 		turns:   map[outage.Scope]*turns{}, until: map[outage.Scope]time.Time{},
 	}
@@ -54,7 +60,7 @@ func newPace(atOnce int, callTimeout time.Duration) *pace {
 // call is one attempt, which returns what it was made for.
 type call func(context.Context) (secret.Text, error)
 
-// try calls until it succeeds, fails in a way that asking again does not mend, or has
+// try calls on behalf of the tenant of ctx until it succeeds, fails in a way that asking again does not mend, or has
 // failed often enough. Where a place does not answer one call at a time goes on.
 func (p *pace) try(ctx context.Context, at outage.Scope, call call) (value secret.Text, err error) {
 	for attempt := 1; attempt <= attempts; attempt++ {
@@ -87,14 +93,17 @@ func (p *pace) once(ctx context.Context, at outage.Scope, call call) (outage.Ver
 	}
 	entered := p.enter(at)
 	defer p.leave(at, entered)
-	for _, slots := range []chan struct{}{entered.slots, p.slots} {
-		select {
-		case slots <- struct{}{}:
-			defer func() { <-slots }()
-		case <-ctx.Done():
-			return outage.Undecided, secret.Text{}, givenUp(ctx)
-		}
+	select {
+	case entered.slots <- struct{}{}:
+		defer func() { <-entered.slots }()
+	case <-ctx.Done():
+		return outage.Undecided, secret.Text{}, givenUp(ctx)
 	}
+	leave, err := p.calls.Take(ctx, turn.Of(ctx), 1)
+	if err != nil {
+		return outage.Undecided, secret.Text{}, givenUp(ctx)
+	}
+	defer leave()
 	return p.attempt(ctx, call)
 }
 

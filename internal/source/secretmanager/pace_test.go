@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/leoflow/secrets-csi/internal/outage"
+	"github.com/leoflow/secrets-csi/internal/turn"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 	"github.com/leoflow/secrets-csi/pkg/secret"
 )
@@ -95,7 +96,7 @@ func TestThrottlingHoldsBackWhoeverAsksThere(t *testing.T) {
 
 func TestCallsAtOnceAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		pace := newPace(3, time.Minute)
+		pace := newPace(6, time.Minute)
 		release, done := make(chan struct{}), make(chan error)
 		underway := make(chan struct{}, 10)
 		for range 10 {
@@ -108,7 +109,7 @@ func TestCallsAtOnceAreBounded(t *testing.T) {
 			}()
 		}
 		synctest.Wait()
-		assert.Len(t, underway, 3)
+		assert.Len(t, underway, 3, "a namespace alone has half of all")
 		close(release)
 		for range 10 {
 			require.NoError(t, <-done)
@@ -119,7 +120,7 @@ func TestCallsAtOnceAreBounded(t *testing.T) {
 // TestOneIdentityLeavesRoomForOthers has a hundred calls of one identity hang.
 func TestOneIdentityLeavesRoomForOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		pace, hangs, done := newPace(2*callsOfOne, time.Minute), &silentPlace{}, make(chan error)
+		pace, hangs, done := newPace(4*callsOfOne, time.Minute), &silentPlace{}, make(chan error)
 		for range 100 {
 			go func() { done <- try(t.Context(), pace, scopeOf(1, "a"), hangs.call) }()
 		}
@@ -132,6 +133,27 @@ func TestOneIdentityLeavesRoomForOthers(t *testing.T) {
 			require.Error(t, <-done)
 		}
 		assert.Empty(t, pace.turns)
+	})
+}
+
+// TestOneNamespaceLeavesRoomForOthers has calls hang of as many identities as would fill a cloud's
+// calls by themselves.
+func TestOneNamespaceLeavesRoomForOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const identities = 4
+		pace, hangs, done := newPace(identities*callsOfOne, time.Minute), &silentPlace{}, make(chan error)
+		evil := turn.For(t.Context(), "evil")
+		for i := range identities * callsOfOne {
+			go func() { done <- try(evil, pace, scopeOf(byte(i%identities), "a"), hangs.call) }()
+		}
+		synctest.Wait()
+		assert.EqualValues(t, identities*callsOfOne/2, hangs.asked.Load())
+		began := time.Now()
+		require.NoError(t, try(turn.For(t.Context(), "bank"), pace, scopeOf(identities, "a"), succeeds))
+		assert.Zero(t, time.Since(began))
+		for range identities * callsOfOne {
+			require.Error(t, <-done)
+		}
 	})
 }
 

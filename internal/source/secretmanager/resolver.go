@@ -7,6 +7,7 @@ import (
 
 	"github.com/leoflow/secrets-csi/internal/cache"
 	"github.com/leoflow/secrets-csi/internal/outage"
+	"github.com/leoflow/secrets-csi/internal/turn"
 	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 	"github.com/leoflow/secrets-csi/pkg/secret"
@@ -109,7 +110,7 @@ func (r *Resolver) fetch(ctx context.Context, key cacheKey, req request) (any, e
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.config.Timeout)
 	defer cancel()
 	at := outage.Scope{Place: req.ref.Location + "/" + req.ref.Region, Caller: string(req.identity[:])}
-	value, err := r.paces[req.ref.Cloud].try(ctx, at, func(ctx context.Context) (secret.Text, error) {
+	value, err := r.paces[req.ref.Cloud].try(turn.For(ctx, req.subject.Pod.Namespace), at, func(ctx context.Context) (secret.Text, error) {
 		return r.access(ctx, req)
 	})
 	if err != nil {

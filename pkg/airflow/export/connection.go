@@ -26,7 +26,9 @@ func readConnection(entry member, sealed Sealed) (Connection, error) {
 		conn.Connection, err = airflow.Parse(entry.key, value.text)
 		conn.Losses = airflow.Losses(value.text)
 	case value.kind == object:
-		conn.Connection, err = readFields(entry.key, value, sealed)
+		if conn.Team, err = value.takeTeam(); err == nil {
+			conn.Connection, err = readFields(entry.key, value, sealed)
+		}
 	default:
 		err = errors.New("must be a URI, or an object of fields such as conn_type and host")
 	}
@@ -89,6 +91,19 @@ func (n *node) dropConnectionID(id string) error {
 	}
 	n.drop("conn_id")
 	return nil
+}
+
+// takeTeam takes the team out, which is not the connection's but says whose it is.
+func (n *node) takeTeam() (string, error) {
+	given, found := n.member("team_name")
+	if !found {
+		return "", nil
+	}
+	if given.value.kind != text || given.value.text == "" {
+		return "", at(given.line, `field "team_name": must be the name of a team; remove it where the connection is for all`)
+	}
+	n.drop("team_name")
+	return given.value.text, nil
 }
 
 // renameExtra reads extra_dejson, which import files may hold instead of extra.

@@ -29,6 +29,8 @@ type Connection struct {
 	// opens to. Connection is then empty.
 	Sealed     *secret.Text
 	Connection airflow.Connection
+	// Team is the entry's "team_name"; empty for none.
+	Team string
 	// Losses are what of the entry is lost in reading it, as by Airflow.
 	Losses []string
 }

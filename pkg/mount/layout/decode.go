@@ -34,7 +34,7 @@ func decode(data []byte) (Manifest, error) {
 func (o object) entry() Entry {
 	entry := Entry{
 		Kind: Kind(o.text("kind")), ID: o.text("id"), State: State(o.text("state")), Required: o.flag("required"),
-		Env: o.text("env"), File: o.text("file"), Version: o.text("version"), Source: o.text("source"),
+		Env: o.text("env"), File: o.text("file"), Version: o.text("version"), Source: o.text("source"), Rule: o.text("rule"),
 	}
 	if value, isThere := o.value("held"); isThere {
 		held := asObject(o.fault, "held", value)

@@ -75,6 +75,9 @@ type Entry struct {
 	Version string `json:"version,omitempty"`
 	// Source is the provider that the value came from.
 	Source string `json:"source,omitempty"`
+	// Rule is what the source's rule is called that lets the pod have the entry; empty from a
+	// source that does not tell. It is for a person.
+	Rule string `json:"rule,omitempty"`
 	// Grade is of connections whose type the policy knows.
 	Grade   *Grade   `json:"grade,omitempty"`
 	Notices []Notice `json:"notices,omitempty"`

@@ -99,7 +99,7 @@ func (r *Release) values() map[string]any {
 		"driver": map[string]any{"logLevel": "debug"},
 		"referenceCore": map[string]any{
 			"secretName": entriesName, "sealKeySecretName": sealKeyName, "jwtKeySecretName": jwtKeyName,
-			"rules": r.rules, "logLevel": "debug",
+			"rules": r.rules, "logLevel": "debug", "allowEmpty": true,
 		},
 		"test": map[string]any{"connections": "warehouse", "variables": "region"},
 	}

@@ -299,7 +299,10 @@ type FetchResponse struct {
 	Connections []*Connection `protobuf:"bytes,1,rep,name=connections,proto3" json:"connections,omitempty"`
 	Variables   []*Variable   `protobuf:"bytes,2,rep,name=variables,proto3" json:"variables,omitempty"`
 	// One result for each caller, in the order of FetchRequest.callers.
-	Results       []*CallerResult `protobuf:"bytes,3,rep,name=results,proto3" json:"results,omitempty"`
+	Results []*CallerResult `protobuf:"bytes,3,rep,name=results,proto3" json:"results,omitempty"`
+	// What the rules are called by which callers may have entries. Names are for a person: of
+	// core's operator, or of the file that a rule without a name stands in.
+	Rules         []string `protobuf:"bytes,4,rep,name=rules,proto3" json:"rules,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -355,6 +358,13 @@ func (x *FetchResponse) GetResults() []*CallerResult {
 	return nil
 }
 
+func (x *FetchResponse) GetRules() []string {
+	if x != nil {
+		return x.Rules
+	}
+	return nil
+}
+
 type CallerResult struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Set when the token itself was refused; then nothing else is set.
@@ -364,9 +374,13 @@ type CallerResult struct {
 	Variables   []uint32 `protobuf:"varint,3,rep,packed,name=variables,proto3" json:"variables,omitempty"`
 	// What was asked for and not given, with the reason. Of what was not asked for by
 	// name, only entries that are invalid are here.
-	Refusals      []*Refusal `protobuf:"bytes,4,rep,name=refusals,proto3" json:"refusals,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Refusals []*Refusal `protobuf:"bytes,4,rep,name=refusals,proto3" json:"refusals,omitempty"`
+	// By which rule the caller has each of connections and of variables, in their order, as
+	// positions in FetchResponse.rules. Both are empty from a core that does not tell.
+	ConnectionRules []uint32 `protobuf:"varint,5,rep,packed,name=connection_rules,json=connectionRules,proto3" json:"connection_rules,omitempty"`
+	VariableRules   []uint32 `protobuf:"varint,6,rep,packed,name=variable_rules,json=variableRules,proto3" json:"variable_rules,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *CallerResult) Reset() {
@@ -423,6 +437,20 @@ func (x *CallerResult) GetVariables() []uint32 {
 func (x *CallerResult) GetRefusals() []*Refusal {
 	if x != nil {
 		return x.Refusals
+	}
+	return nil
+}
+
+func (x *CallerResult) GetConnectionRules() []uint32 {
+	if x != nil {
+		return x.ConnectionRules
+	}
+	return nil
+}
+
+func (x *CallerResult) GetVariableRules() []uint32 {
+	if x != nil {
+		return x.VariableRules
 	}
 	return nil
 }
@@ -864,16 +892,19 @@ const file_leoflow_secrets_v1_secrets_proto_rawDesc = "" +
 	"\x05token\x18\x01 \x01(\tB\x03\x80\x01\x01R\x05token\"3\n" +
 	"\tSelection\x12\x14\n" +
 	"\x05names\x18\x01 \x03(\tR\x05names\x12\x10\n" +
-	"\x03all\x18\x02 \x01(\bR\x03all\"\xc9\x01\n" +
+	"\x03all\x18\x02 \x01(\bR\x03all\"\xdf\x01\n" +
 	"\rFetchResponse\x12@\n" +
 	"\vconnections\x18\x01 \x03(\v2\x1e.leoflow.secrets.v1.ConnectionR\vconnections\x12:\n" +
 	"\tvariables\x18\x02 \x03(\v2\x1c.leoflow.secrets.v1.VariableR\tvariables\x12:\n" +
-	"\aresults\x18\x03 \x03(\v2 .leoflow.secrets.v1.CallerResultR\aresults\"\xb1\x01\n" +
+	"\aresults\x18\x03 \x03(\v2 .leoflow.secrets.v1.CallerResultR\aresults\x12\x14\n" +
+	"\x05rules\x18\x04 \x03(\tR\x05rules\"\x83\x02\n" +
 	"\fCallerResult\x12(\n" +
 	"\x0funauthenticated\x18\x01 \x01(\tR\x0funauthenticated\x12 \n" +
 	"\vconnections\x18\x02 \x03(\rR\vconnections\x12\x1c\n" +
 	"\tvariables\x18\x03 \x03(\rR\tvariables\x127\n" +
-	"\brefusals\x18\x04 \x03(\v2\x1b.leoflow.secrets.v1.RefusalR\brefusals\"\xfc\x01\n" +
+	"\brefusals\x18\x04 \x03(\v2\x1b.leoflow.secrets.v1.RefusalR\brefusals\x12)\n" +
+	"\x10connection_rules\x18\x05 \x03(\rR\x0fconnectionRules\x12%\n" +
+	"\x0evariable_rules\x18\x06 \x03(\rR\rvariableRules\"\xfc\x01\n" +
 	"\aRefusal\x12,\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x18.leoflow.secrets.v1.KindR\x04kind\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12:\n" +

@@ -1,0 +1,228 @@
+package store
+
+import (
+	"fmt"
+	"path"
+	"time"
+
+	"github.com/leoflow/secrets-csi/pkg/airflow/export"
+)
+
+// Bounds of what teams may have, as weight.cost reckons it, so that no team takes the memory
+// of all. What belongs to all is the admin's, and bounded by file.
+const (
+	maxTeamFile = 1 << 20
+	maxTeam     = 4 << 20
+	maxTeams    = 24 << 20
+)
+
+// entries are the files of what belongs to all and, by team, of what does not.
+type entries struct {
+	rules      *rules
+	versioner  Versioner
+	allowEmpty bool
+	flags      []*file[[]Entry]
+	tree       *tree[[]Entry]    // nil where there is no folder
+	sources    map[string]string // the teams that have them
+}
+
+func newEntries(config Config, versioner Versioner, rules *rules) *entries {
+	e := &entries{rules: rules, versioner: versioner, allowEmpty: config.AllowEmpty}
+	for _, given := range []struct{ path, kind string }{{config.Connections, kindConnections}, {config.Variables, kindVariables}} {
+		if given.path == "" {
+			continue
+		}
+		f := e.file(given.path, given.kind)
+		f.open, f.about.vital = openPath(given.path), true
+		e.flags = append(e.flags, f)
+	}
+	if config.Entries == "" {
+		return e
+	}
+	folder := entriesFolder(path.Clean(config.Entries))
+	e.tree = &tree[[]Entry]{
+		folder: folder, teamOf: e.teamOf,
+		about: Status{File: config.Entries, vital: true},
+		files: map[string]*slot[[]Entry]{}, strays: map[string]*Status{},
+		begin: func(one found) *file[[]Entry] {
+			f := e.file(path.Join(folder.path, one.path), one.kind)
+			f.open = folder.opener(one.path)
+			if f.about.vital = one.owner == ""; !f.about.vital {
+				f.limit, f.admit = maxTeamFile, e.admitterFor(f)
+			}
+			return f
+		},
+	}
+	return e
+}
+
+func (e *entries) file(shown, kind string) *file[[]Entry] {
+	parse := parseConnections
+	if kind == kindVariables {
+		parse = parseVariables
+	}
+	f := &file[[]Entry]{about: Status{File: shown, Kind: kind}, limit: export.MaxSize, loses: true, nothing: e.allowEmpty, weigh: weighEntries}
+	f.parse = func(name string, content []byte) ([]Entry, error) {
+		parsed, err := parse(name, content)
+		for i := range parsed {
+			parsed[i].belongTo(f.about.Team)
+			parsed[i].Version = e.versioner.version(parsed[i])
+		}
+		if err == nil && len(parsed) > 0 && weighEntries(parsed, 0).entries == 0 {
+			return nil, fmt.Errorf("%s: %s %q: %s", parsed[0].Origin, parsed[0].Name.Kind, "", parsed[0].Invalid)
+		}
+		return parsed, err
+	}
+	return f
+}
+
+// weighEntries does not count what nobody can ask for.
+func weighEntries(parsed []Entry, size int) weight {
+	w := weight{bytes: size}
+	for _, each := range parsed {
+		if each.Name.ID != "" {
+			w.entries++
+		}
+	}
+	return w
+}
+
+// teamOf knows the owner of a file as a source, and the empty one as what belongs to all.
+func (e *entries) teamOf(owner string) (string, error) {
+	if owner == "" {
+		return "", nil
+	}
+	if team, known := e.sources[owner]; known {
+		return team, nil
+	}
+	return "", fmt.Errorf("%q is a source of no team in the admin's file", owner)
+}
+
+// admitterFor keeps a team's files, and those of all teams, within bounds.
+func (e *entries) admitterFor(f *file[[]Entry]) func(before, after weight) error {
+	return func(before, after weight) error {
+		own, all := after.cost()-before.cost(), after.cost()-before.cost()
+		for _, each := range e.tree.files {
+			if each.owner == "" {
+				continue
+			}
+			all += each.weight.cost()
+			if each.about.Team == f.about.Team {
+				own += each.weight.cost()
+			}
+		}
+		switch {
+		case after.cost() <= before.cost():
+			return nil
+		case own > maxTeam:
+			return fmt.Errorf("the entries of team %q take more than the %d KiB that a team has; an entry counts for %d bytes besides its own", f.about.Team, maxTeam>>10, entryCost)
+		case all > maxTeams:
+			return fmt.Errorf("the entries of all teams take more than the %d KiB that they have together", maxTeams>>10)
+		default:
+			return nil
+		}
+	}
+}
+
+func (e *entries) look(now time.Time) (changed bool) {
+	for _, each := range e.flags {
+		changed = each.look(now) || changed
+	}
+	if e.tree == nil {
+		return changed
+	}
+	e.sources = map[string]string{}
+	for _, team := range e.rules.teams() {
+		for _, source := range team.Sources {
+			e.sources[source] = team.Name
+		}
+	}
+	return e.tree.look(now, nil) || changed
+}
+
+// again is for another admin's file, by which an entry may be another team's.
+func (e *entries) again() {
+	for _, each := range e.flags {
+		each.again()
+	}
+	if e.tree != nil {
+		e.tree.again()
+	}
+}
+
+// all are the entries in force, those of one id too.
+func (e *entries) all() []Entry {
+	var all []Entry
+	for _, each := range e.flags {
+		all = append(all, each.value...)
+	}
+	if e.tree != nil {
+		for _, each := range e.tree.sorted() {
+			all = append(all, each.value...)
+		}
+	}
+	return all
+}
+
+// unknown says why core cannot tell what entries a team has, by team.
+func (e *entries) unknown() map[string]string {
+	if e.tree == nil {
+		return nil
+	}
+	why := e.tree.unread()
+	if e.allowEmpty {
+		return why
+	}
+	have := map[string]bool{}
+	for _, each := range e.tree.files {
+		have[each.about.Team] = true
+	}
+	for _, team := range e.rules.teams() {
+		if !have[team.Name] && why[team.Name] == "" && len(team.Sources) > 0 {
+			why[team.Name] = fmt.Sprintf("%s: has no file of team %q; where that is meant, write \"sources: []\" at the team in the admin's file", e.tree.folder.path, team.Name)
+		}
+	}
+	return why
+}
+
+func (e *entries) isUnsettled() bool {
+	for _, each := range e.flags {
+		if each.isUnsettled() {
+			return true
+		}
+	}
+	if e.tree != nil {
+		for _, each := range e.tree.files {
+			if each.isUnsettled() {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (e *entries) status() []*Status {
+	var all []*Status
+	for _, each := range e.flags {
+		all = append(all, &each.about)
+	}
+	if e.tree != nil {
+		all = append(all, e.tree.status()...)
+	}
+	return all
+}
+
+func (e *entries) paths() []string {
+	var paths []string
+	for _, each := range e.flags {
+		paths = append(paths, each.about.File)
+	}
+	return paths
+}
+
+func (e *entries) folders() []string {
+	if e.tree == nil {
+		return nil
+	}
+	return e.tree.folders
+}

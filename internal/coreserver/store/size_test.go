@@ -1,0 +1,80 @@
+package store
+
+import (
+	"fmt"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// The size to be good at.
+const (
+	manyTeams   = 200
+	manyEntries = 30
+	reloadBar   = 100 * time.Millisecond
+	memoryBar   = 64 << 20
+)
+
+// newManyTeams writes a folder of entries and a file of rules for each of many teams.
+func newManyTeams(t testing.TB) *teams {
+	s := &teams{t: t, directory: t.TempDir(), now: time.Unix(1, 0)}
+	var admin strings.Builder
+	admin.WriteString("teams:\n")
+	for team := range manyTeams {
+		fmt.Fprintf(&admin, "- {name: team-%d, namespaces: [team-%d, \"team-%d-*\"]}\n", team, team, team)
+		s.write(fmt.Sprintf("rules/team-%d.yaml", team), manyRules(0), fmt.Sprintf("entries/team-%d/connections.json", team), manyConnections(team, 0))
+	}
+	admin.WriteString("rules:\n- {namespaces: [\"*\"], serviceAccounts: [worker], connections: [aws_default]}\n")
+	s.write("rules/admin.yaml", admin.String(), "entries/connections.json", `{"aws_default": "aws://shared"}`)
+	require.NoError(t, s.start(nil))
+	return s
+}
+
+func manyRules(from int) string {
+	var rules strings.Builder
+	rules.WriteString("rules:\n")
+	for i := from; i < manyEntries; i++ {
+		fmt.Fprintf(&rules, "- {namespaces: [\"*\"], serviceAccounts: [worker, \"dag-%d-*\"], connections: [conn_%d]}\n", i, i)
+	}
+	return rules.String()
+}
+
+func manyConnections(team, edit int) string {
+	entries := make([]string, manyEntries)
+	for i := range entries {
+		entries[i] = fmt.Sprintf(`"conn_%d": {"conn_type": "postgres", "host": "db-%d-%d.example.com", "login": "etl", "password": "%d %s", "extra": {"sslmode": "verify-full"}}`,
+			i, team, i, edit, strings.Repeat("x", 200))
+	}
+	return "{" + strings.Join(entries, ",\n") + "}"
+}
+
+func TestTwoHundredTeams(t *testing.T) {
+	before := heap()
+	s := newManyTeams(t)
+	took := time.Hour
+	for edit := range 10 {
+		team := 7 * edit
+		s.write(fmt.Sprintf("entries/team-%d/connections.json", team), manyConnections(team, edit+1), fmt.Sprintf("rules/team-%d.yaml", team), manyRules(1))
+		began := time.Now()
+		require.NoError(t, s.reload())
+		took = min(took, time.Since(began))
+		assert.Equal(t, "denied", s.gets(fmt.Sprintf("team-%d", team), "conn_0"))
+		assert.Equal(t, fmt.Sprintf("db-%d-1.example.com", team), s.gets(fmt.Sprintf("team-%d", team), "conn_1"))
+	}
+	used := heap() - before
+	t.Logf("%d teams of %d entries: a reload takes %s, the heap %d KiB", manyTeams, manyEntries, took, used>>10)
+	assert.LessOrEqual(t, took, slower*reloadBar)
+	assert.LessOrEqual(t, used, int64(memoryBar))
+	assert.Equal(t, manyTeams*manyEntries+1, s.Current().Len())
+}
+
+func heap() int64 {
+	var stats runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&stats)
+	return int64(stats.HeapAlloc)
+}
