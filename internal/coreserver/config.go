@@ -2,8 +2,8 @@
 // contracts from export files, for the quick start, tests and small installs.
 //
 // The parts stand in packages of their own: store keeps the entries and their history,
-// rule decides who may read them, auth says who asks, seal opens what is encrypted,
-// audit writes it all down. This package joins them behind gRPC.
+// rule decides who may read them, gate lets connections and calls in, auth says who asks,
+// seal opens what is encrypted, audit writes it all down. This package joins them behind gRPC.
 package coreserver
 
 import (
