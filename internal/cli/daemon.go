@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"slices"
+	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -42,8 +44,12 @@ func untilEnded() (context.Context, context.CancelFunc) {
 }
 
 // KeepMemoryPrivate makes sure that the values and keys in this process's memory reach no
-// core file and no debugger of another process.
+// core file, no debugger of another process, and not the log in which Go's HTTP/2 would write
+// down every header, tokens among them.
 func KeepMemoryPrivate() error {
+	if err := forgetHeaderLog(); err != nil {
+		return err
+	}
 	if err := unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}); err != nil {
 		return fmt.Errorf("forbidding core files: %w", err)
 	}
@@ -51,6 +57,27 @@ func KeepMemoryPrivate() error {
 		return fmt.Errorf("closing the process to debuggers: %w", err)
 	}
 	return nil
+}
+
+// forgetHeaderLog begins the program again where GODEBUG asks for http2debug: packages have
+// read that before main could take it away.
+func forgetHeaderLog() error {
+	const variable = "GODEBUG"
+	asked := strings.Split(os.Getenv(variable), ",")
+	kept := slices.DeleteFunc(slices.Clone(asked), func(setting string) bool {
+		return strings.HasPrefix(strings.TrimSpace(setting), "http2debug")
+	})
+	if len(kept) == len(asked) {
+		return nil
+	}
+	if err := os.Setenv(variable, strings.Join(kept, ",")); err != nil {
+		return err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("finding the program to begin again: %w", err)
+	}
+	return fmt.Errorf("beginning again: %w", syscall.Exec(self, os.Args, os.Environ())) //nolint:gosec // it is this very program
 }
 
 // NewLogger makes the log that the flags --log-format and --log-level ask for. Its level can

@@ -2,8 +2,8 @@
 // contracts from export files, of all and of teams.
 //
 // The parts stand in packages of their own: store keeps the entries and their history,
-// rule decides who may read them, auth says who asks, seal opens what is encrypted,
-// audit writes it all down. This package joins them behind gRPC.
+// rule decides who may read them, gate lets connections and calls in, auth says who asks,
+// seal opens what is encrypted, audit writes it all down. This package joins them behind gRPC.
 package coreserver
 
 import (
@@ -78,10 +78,11 @@ type Config struct {
 	// do, underscores in schemes included. It is there to test clients against them.
 	LegacyURIs bool
 
-	// Heartbeat is how often a silent Watch says that it lives. Poll is how often files
+	// WatchAge is how long a watch lasts at most until the node has to show again that it is
+	// one. Heartbeat is how often a silent Watch says that it lives. Poll is how often files
 	// are read though nothing told of a change. Grace is how long calls in flight may
 	// take once the server stops. Each has a default.
-	Heartbeat, Poll, Grace time.Duration
+	WatchAge, Heartbeat, Poll, Grace time.Duration
 	// Now is the clock of audit records and of what is told of files; time.Now where nil.
 	Now func() time.Time
 }
@@ -105,6 +106,7 @@ func (c Config) withDefaults() Config {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
+	c.WatchAge = orDefault(c.WatchAge, time.Hour)
 	c.Heartbeat = orDefault(c.Heartbeat, 30*time.Second)
 	c.Poll = orDefault(c.Poll, 10*time.Second)
 	c.Grace = orDefault(c.Grace, 10*time.Second)

@@ -2,12 +2,14 @@ package coreserver_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/tls"
 	"errors"
 	"io"
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -22,7 +24,9 @@ import (
 	agentv1 "github.com/leoflow/secrets-csi/api/leoflow/agent/v1"
 	secretsv1 "github.com/leoflow/secrets-csi/api/leoflow/secrets/v1"
 	"github.com/leoflow/secrets-csi/internal/coreserver"
+	"github.com/leoflow/secrets-csi/internal/coreserver/auth"
 	"github.com/leoflow/secrets-csi/internal/testwait"
+	"github.com/leoflow/secrets-csi/pkg/secret"
 )
 
 // stranger speaks HTTP/2 frame by frame, as no client of good will does.
@@ -218,10 +222,22 @@ func TestKeysAreReplacedUnderOpenConnections(t *testing.T) {
 	all.Wait()
 }
 
+// counting counts the tokens that are looked at.
+type counting struct {
+	auth.Authenticator
+	looked *atomic.Int64
+}
+
+func (c counting) Authenticate(ctx context.Context, token secret.Text) (auth.Caller, error) {
+	c.looked.Add(1)
+	return c.Authenticator.Authenticate(ctx, token)
+}
+
 // Bad tokens are looked at a few dozen times; who goes on is hung up on, and the log shows
 // no more than some of them. Honest callers of the same address are served throughout.
 func TestBadTokensKeepNobodyOut(t *testing.T) {
-	c := startCore(t, nil)
+	var looked atomic.Int64
+	c := startCore(t, func(config *coreserver.Config) { config.Authenticator = counting{config.Authenticator, &looked} })
 	honest := c.secrets()
 	fetch := &secretsv1.FetchRequest{Callers: callers(c.token("audit")), Variables: named("env")}
 	_, err := honest.Fetch(within(t), fetch)
@@ -239,5 +255,6 @@ func TestBadTokensKeepNobodyOut(t *testing.T) {
 		require.NoError(t, err)
 	}
 	assert.Greater(t, hungUp, 10)
+	assert.Less(t, looked.Load(), int64(4000), "of 20,000 that were shown")
 	assert.Less(t, len(c.audit.String()), 64<<10)
 }

@@ -27,6 +27,9 @@ type identity struct {
 
 // identify fails, with a status, where core cannot tell.
 func (s *Server) identify(ctx context.Context, token secret.Text) (identity, error) {
+	if ctx.Err() != nil { // as of a stranger who has shown too many bad ones
+		return identity{}, status.FromContextError(ctx.Err()).Err()
+	}
 	who, err := s.config.Authenticator.Authenticate(auth.FromPeer(ctx, peerHost(ctx)), token)
 	over := gate.Of(ctx)
 	switch {

@@ -41,8 +41,9 @@ const (
 	maxWatches         = 4  // on one connection, of which a driver needs one
 	handshakeTimeout   = 5 * time.Second
 	maxIdle            = 15 * time.Minute
-	// maxAge ends the watch of a node whose certificate or token is good no more.
-	maxAge, ageGrace = 2 * time.Hour, 30 * time.Second
+	// maxAge is when a connection is made anew, perhaps to another core. The watch on it ends
+	// by itself within the grace.
+	maxAge, ageGrace = 2 * time.Hour, 70 * time.Minute
 	minKeepalive     = 5 * time.Second // that a client may ping by
 	keepaliveAfter   = 2 * time.Minute // that core pings a silent client
 	keepaliveTimeout = 20 * time.Second

@@ -11,6 +11,7 @@ import (
 	secretsv1 "github.com/leoflow/secrets-csi/api/leoflow/secrets/v1"
 	"github.com/leoflow/secrets-csi/internal/coreserver/gate"
 	"github.com/leoflow/secrets-csi/internal/coreserver/store"
+	"github.com/leoflow/secrets-csi/internal/pause"
 )
 
 // Watch tells a node what changed. It is level-triggered: the stream holds a position
@@ -29,6 +30,8 @@ func (s *secretsService) Watch(request *secretsv1.WatchRequest, stream grpc.Serv
 	}
 	s.config.Observer.Watching(1)
 	defer s.config.Observer.Watching(-1)
+	again := time.NewTimer(pause.Jittered(s.config.WatchAge))
+	defer again.Stop()
 	heartbeat := time.NewTicker(s.config.Heartbeat)
 	defer heartbeat.Stop()
 	position := s.store.Locate(request.GetRevision())
@@ -42,6 +45,8 @@ func (s *secretsService) Watch(request *secretsv1.WatchRequest, stream grpc.Serv
 		select {
 		case <-moved:
 		case <-heartbeat.C:
+		case <-again.C:
+			return nil // the node comes back, if it is still one, and is told what it missed
 		case <-s.stopping:
 			return status.Error(codes.Unavailable, "core is stopping")
 		case <-stream.Context().Done():

@@ -2,6 +2,7 @@ package coreserver_test
 
 import (
 	"fmt"
+	"io"
 	"runtime"
 	"strings"
 	"testing"
@@ -226,4 +227,15 @@ func (w watching) until(revision string) int {
 			return count
 		}
 	}
+}
+
+// A node that is one no more is not told of changes for ever.
+func TestAWatchIsAdmittedAgainWithinTheHour(t *testing.T) {
+	c := startCore(t, func(config *coreserver.Config) { config.WatchAge = 20 * time.Millisecond })
+	stream, err := c.secrets(c.authority.pair("node-1")).Watch(within(t), &secretsv1.WatchRequest{})
+	require.NoError(t, err)
+	_, err = stream.Recv()
+	require.NoError(t, err)
+	_, err = stream.Recv()
+	require.ErrorIs(t, err, io.EOF)
 }

@@ -34,6 +34,7 @@ const attackerShare = 0.5
 // roles are what attackers do until they are told to end. An error ends them at once.
 var roles = map[string]func(ctx context.Context, orders []byte) error{
 	"pods": asPods,
+	"core": asStranger,
 }
 
 func isAttacker() bool { return os.Getenv(role) != "" }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"time"
 
@@ -40,7 +41,11 @@ func (c *Client) Watch(ctx context.Context, notify func(provider.Change)) error 
 
 	view, length, useless := view{notify: notify}, shortestPause, useless{}
 	for level := slog.LevelWarn; ; level = slog.LevelDebug { // the first failure is news
+		began := time.Now()
 		heard, err := c.watchOnce(ctx, &view)
+		if heard && errors.Is(err, io.EOF) && time.Since(began) >= c.config.HeartbeatTimeout {
+			continue // core wants to see the node's identity again
+		}
 		c.config.Observer.WatchInterrupted()
 		if heard {
 			length, level = shortestPause, slog.LevelWarn
@@ -119,6 +124,9 @@ func (c *Client) watchFault(ctx context.Context, err error, scrub scrubber) erro
 		// connection can lead elsewhere.
 		c.line.drop()
 		return c.asking(fmt.Errorf("%w: %w for %s", provider.ErrUnavailable, errSilent, c.config.HeartbeatTimeout))
+	}
+	if errors.Is(err, io.EOF) {
+		return c.asking(fmt.Errorf("%w: core has ended the watch: %w", provider.ErrUnavailable, err))
 	}
 	switch statusOf(err).Code() {
 	case codes.Unimplemented:

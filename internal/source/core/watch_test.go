@@ -18,6 +18,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	secretsv1 "github.com/leoflow/secrets-csi/api/leoflow/secrets/v1"
+	"github.com/leoflow/secrets-csi/internal/pause"
 	"github.com/leoflow/secrets-csi/internal/source/core"
 	"github.com/leoflow/secrets-csi/internal/testwait"
 	"github.com/leoflow/secrets-csi/pkg/entry"
@@ -360,4 +361,30 @@ func TestFetchIsMadeUnderTheNodesToken(t *testing.T) {
 	require.ErrorIs(t, err, provider.ErrUnavailable)
 	assert.ErrorContains(t, err, "reading the node's token: the token file is gone")
 	assert.Len(t, sent, 5)
+}
+
+// Core ends a watch after a while to see the node's identity again. That is no interruption;
+// one that ends at once is.
+func TestAWatchThatCoreEndsInTimeIsMadeAnewWithoutAWord(t *testing.T) {
+	var streams atomic.Int64
+	s := &server{watch: func(request *secretsv1.WatchRequest, stream watchStream) error {
+		turn := streams.Add(1)
+		if err := stream.Send(resync("1")); err != nil || turn == 1 {
+			return err
+		}
+		for range 3 {
+			if !pause.Wait(stream.Context(), 40*time.Millisecond) {
+				break
+			}
+			_ = stream.Send(&secretsv1.WatchResponse{Revision: "1"})
+		}
+		return nil
+	}}
+	config := s.start(t)
+	log := new(logged)
+	config.Logger, config.HeartbeatTimeout = log.logger(), 100*time.Millisecond
+	watching(t, newClient(t, config))
+	require.Eventually(t, func() bool { return streams.Load() > 3 }, testwait.Limit, time.Millisecond)
+	assert.Equal(t, 1, strings.Count(log.String(), "watch interrupted"), "the first ended at once: %s", log)
+	assert.Contains(t, log.String(), "core has ended the watch")
 }

@@ -1,0 +1,177 @@
+package attack
+
+import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/leoflow/secrets-csi/internal/coreserver/auth"
+	"github.com/leoflow/secrets-csi/internal/kube/kubetest"
+	"github.com/leoflow/secrets-csi/test/stack"
+)
+
+const (
+	residents = 100 // honest pods that run all the while
+	// auditRate is what an attack may write into the audit log, in bytes a second.
+	auditRate = 10 << 10
+	podRules  = "rules: [{tenants: ['*'], dags: ['*'], connections: ['*'], variables: ['*']}, {namespaces: ['*'], serviceAccounts: ['*'], connections: ['*'], variables: ['*']}]\n"
+)
+
+// guarded is a node whose core knows pods by their tokens, and writes its audit log into a file.
+type guarded struct {
+	*node
+	audit string
+}
+
+func newGuarded(t *testing.T, coreArgs ...string) *guarded {
+	t.Helper()
+	begin(t)
+	dir, api := t.TempDir(), startAPI(t)
+	kubeconfig, audit := filepath.Join(dir, "kubeconfig"), filepath.Join(dir, "audit.jsonl")
+	require.NoError(t, os.WriteFile(kubeconfig, api.Kubeconfig(), 0o600))
+	g := &guarded{newNode(t, options{api: api, coreArgs: append([]string{
+		"--auth=jwt,tokenreview", "--kubeconfig=" + kubeconfig, "--node-service-accounts=leoflow/driver", "--audit-log=" + audit,
+	}, coreArgs...)}), audit}
+	rules := filepath.Join(g.Dir, "rules.next")
+	require.NoError(t, os.WriteFile(rules, []byte(podRules), 0o600))
+	require.NoError(t, os.Rename(rules, filepath.Join(g.Dir, "rules.yaml")))
+	g.token = g.podToken(t, bank, "honest")
+	for _, resident := range g.pods(t, residents, bank, "core", shared, func(i int, pod *stack.Pod) {
+		pod.Name, pod.UID = fmt.Sprint("resident-", i), fmt.Sprint("resident-", i)
+		pod.Token = g.podToken(t, bank, pod.Name)
+	}) {
+		require.Eventually(t, func() bool { return g.startOne(t.Context(), resident) == nil }, time.Minute, 10*time.Millisecond)
+	}
+	return g
+}
+
+// podToken is good, and bound to the node whose name the driver's certificate has.
+func (g *guarded) podToken(t *testing.T, namespace, name string) string {
+	t.Helper()
+	signed, err := g.api.Sign(kubetest.Token{
+		Namespace: namespace, ServiceAccount: "etl", Pod: name, PodUID: "uid-" + name, Node: "node", ID: name,
+		Audiences: []string{auth.PodAudience}, Expires: time.Now().Add(24 * time.Hour),
+	})
+	require.NoError(t, err)
+	return signed.Reveal()
+}
+
+// forged say all that good ones do, and which key has signed them; another has.
+func (g *guarded) forged(t *testing.T, count int) []string {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	tokens := make([]string, count)
+	for i := range tokens {
+		token := jwt.NewWithClaims(jwt.SigningMethodES256, jwt.MapClaims{
+			"iss": kubetest.Audience, "aud": auth.PodAudience, "sub": "system:serviceaccount:bank:etl", "jti": fmt.Sprint(i), "exp": time.Now().Add(time.Hour).Unix(),
+		})
+		token.Header["kid"] = g.api.KeyID()
+		tokens[i], err = token.SignedString(key)
+		require.NoError(t, err)
+	}
+	return tokens
+}
+
+// tasks are good tokens of a task that may read what is there, which the attack does not ask for.
+func (g *guarded) tasks(t *testing.T, count int) []string {
+	t.Helper()
+	tokens, err := g.Tokens(count, auth.Caller{Tenant: "evil", DAG: "evil"}, time.Hour)
+	require.NoError(t, err)
+	return tokens
+}
+
+func rubbish(count int) []string {
+	tokens := make([]string, count)
+	for i := range tokens {
+		tokens[i] = fmt.Sprint("rubbish-", i)
+	}
+	return tokens
+}
+
+// refusedBytes are what the audit log has of refusals: records that neither allow nor tell an
+// outcome.
+func (g *guarded) refusedBytes(t *testing.T) (size int) {
+	t.Helper()
+	text, err := os.ReadFile(g.audit)
+	require.NoError(t, err)
+	for line := range bytes.Lines(text) {
+		if !bytes.Contains(line, []byte(`"decision":"allowed"`)) && !bytes.Contains(line, []byte(`"outcome":`)) {
+			size += len(line)
+		}
+	}
+	return size
+}
+
+func TestCore(t *testing.T) {
+	const open = "--node-binding=off" // so that who has no right gets further
+	for _, attack := range []struct {
+		name, how string
+		coreArgs  []string
+		orders    func(t *testing.T, g *guarded) strangerOrders
+	}{
+		{"core's connections: idle", "TLS, without a word; 3,400 at a time", nil, func(*testing.T, *guarded) strangerOrders {
+			return strangerOrders{Kind: "idle"}
+		}},
+		{"core's connections: half-open", "TCP alone; 10,000 at a time", nil, func(*testing.T, *guarded) strangerOrders {
+			return strangerOrders{Kind: "half-open"}
+		}},
+		{"tokens that are rubbish", "1,000 in a call, over and over", []string{open}, func(*testing.T, *guarded) strangerOrders {
+			return strangerOrders{Kind: "tokens", Tokens: rubbish(1000)}
+		}},
+		{"forged pod tokens", "200 in a call, which name the cluster's key", []string{open}, func(t *testing.T, g *guarded) strangerOrders {
+			return strangerOrders{Kind: "tokens", Tokens: g.forged(t, 200)}
+		}},
+		{"tokens stolen from this node's pods", "100 in a call, from elsewhere", nil, func(t *testing.T, g *guarded) strangerOrders {
+			stolen := make([]string, 100)
+			for i := range stolen {
+				stolen[i] = g.podToken(t, bank, fmt.Sprint("resident-", i))
+			}
+			return strangerOrders{Kind: "other calls", Tokens: stolen}
+		}},
+		{"the largest calls that may be", "64 good tokens times 1,024 absent names, 16 at a time", []string{open}, func(t *testing.T, g *guarded) strangerOrders {
+			return strangerOrders{Kind: "large", Tokens: g.tasks(t, 64)}
+		}},
+		{"calls that are never finished", "32 connections of 30 half-sent messages, with a good token", []string{open}, func(t *testing.T, g *guarded) strangerOrders {
+			return strangerOrders{Kind: "unfinished", Tokens: g.tasks(t, 1)}
+		}},
+		{"answers that nobody reads", "32 connections of 32 large ones, with good tokens", []string{open}, func(t *testing.T, g *guarded) strangerOrders {
+			return strangerOrders{Kind: "unread", Tokens: g.tasks(t, 64)}
+		}},
+		{"HTTP/2: rapid resets", "8 connections", nil, func(*testing.T, *guarded) strangerOrders {
+			return strangerOrders{Kind: "resets"}
+		}},
+		{"HTTP/2: headers without end", "8 connections of continuations", nil, func(*testing.T, *guarded) strangerOrders {
+			return strangerOrders{Kind: "continue"}
+		}},
+		{"watches: ten thousand from one address", "with a node's certificate", nil, func(_ *testing.T, g *guarded) strangerOrders {
+			return strangerOrders{Kind: "watches", Cert: filepath.Join(g.Dir, "node.crt"), Key: filepath.Join(g.Dir, "node.key")}
+		}},
+	} {
+		t.Run(attack.name, func(t *testing.T) {
+			g := newGuarded(t, attack.coreArgs...)
+			orders := attack.orders(t, g)
+			orders.Address, orders.CA = g.Address(), g.PKI.CA()
+			row := g.row(attack.name, attack.how, "core")
+			before := 0
+			row.run(t, func() {
+				before = g.refusedBytes(t)
+				g.attack(t, "core", orders)
+			})
+			rate := (g.refusedBytes(t) - before) / int(length.Seconds())
+			assert.LessOrEqual(t, rate, auditRate, "bytes of refusals a second in the audit log")
+			row.note("core had %d MiB at most; its audit log took %.1f KB a second of refusals", g.node.core.peak(t)>>20, float64(rate)/1000)
+			row.record(t)
+		})
+	}
+}
