@@ -43,17 +43,6 @@ func (d *decisions) weightOf(names []entry.Name, callers int) int64 {
 	return copies * int64(min(values, MaxResponse))
 }
 
-// all names the entries of one kind that exist.
-func (d *decisions) all(kind entry.Kind) []entry.Name {
-	var names []entry.Name
-	for w := range d.snapshot.Watched() {
-		if w.Name.Kind == kind {
-			names = append(names, w.Name)
-		}
-	}
-	return names
-}
-
 // decisionsOn is what deciding on these names takes for one caller.
 func decisionsOn(names []entry.Name) int64 {
 	size := len(names) * decisionSize
