@@ -16,6 +16,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/leoflow/secrets-csi/internal/budget"
 	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 	"github.com/leoflow/secrets-csi/pkg/secret"
@@ -335,6 +336,18 @@ func TestPublishReportsTheProvider(t *testing.T) {
 		{"unavailable", func(*csi.NodePublishVolumeRequest) {}, codes.Unavailable,
 			"core cannot be asked now: asking core at core:9443: unavailable"},
 	})
+}
+
+func TestPublishReportsThatThereIsNoMemory(t *testing.T) {
+	r := newRig(t, func(r *rig) {
+		r.budget = budget.New(64<<20, nil)
+		r.server.Driver.Deliverer = r.newDeliverer()
+		r.budget.Recall("/of-another-namespace", 64<<20)
+	})
+	_, err := r.node.NodePublishVolume(t.Context(), r.publishRequest("bad"))
+	assert.Equal(t, codes.ResourceExhausted, status.Code(err))
+	assert.Equal(t, "this node's driver has no memory left for a volume of 64 KiB (those of namespace airflow take 0 KiB on this node): "+
+		"ask for fewer or smaller entries, wait until pods of this node end, or have the driver's memory limit raised", status.Convert(err).Message())
 }
 
 func missingIDs(count int) []string {

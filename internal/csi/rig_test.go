@@ -20,6 +20,7 @@ import (
 	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/credentials/insecure"
 
+	"github.com/leoflow/secrets-csi/internal/budget"
 	"github.com/leoflow/secrets-csi/internal/deliver"
 	"github.com/leoflow/secrets-csi/internal/report"
 	"github.com/leoflow/secrets-csi/internal/testwait"
@@ -54,6 +55,8 @@ type rig struct {
 	directory string
 	// stop ends the driver and returns what Serve returned.
 	stop func() error
+	// budget is the memory of the deliverer; nil for as much as there is.
+	budget *budget.Budget
 }
 
 // newRig starts a driver, after what adjust does to it.
@@ -83,6 +86,7 @@ func newRig(t *testing.T, adjust ...func(*rig)) *rig {
 // newDeliverer is one that remembers nothing, as after a restart.
 func (r *rig) newDeliverer() *deliver.Deliverer {
 	return deliver.New(deliver.Config{
+		Budget:       r.budget,
 		Providers:    map[string]provider.Provider{CoreProvider: r.provider},
 		VolumeSize:   volumeSize,
 		FetchTimeout: 5 * time.Second,
