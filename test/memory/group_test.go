@@ -57,7 +57,7 @@ func (g group) around(t *testing.T, bin string) string {
 	dir := t.TempDir()
 	require.NoError(t, os.Symlink(filepath.Join(bin, "core"), filepath.Join(dir, "core")))
 	script := fmt.Sprintf("#!/bin/sh\necho $$ >%s && exec %s \"$@\"\n", g.file("cgroup.procs"), filepath.Join(bin, "driver"))
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "driver"), []byte(script), 0o700)) //nolint:gosec // it is a program
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "driver"), []byte(script), 0o700))
 	return dir
 }
 

@@ -24,12 +24,15 @@ func (c *Client) readResponse(response *secretsv1.FetchResponse, pods []provider
 		return sameForAll(pods, c.asking(fmt.Errorf("%w: %d results for %d callers", provider.ErrProtocol, len(results), callers)))
 	}
 	outcomes := make([]provider.Outcome, len(pods))
+	var before *secretsv1.CallerResult
 	for i, place := range places {
-		if i > 0 && proto.Equal(results[place], results[places[i-1]]) {
+		own := results[place]
+		if before != nil && proto.Equal(own, before) {
 			outcomes[i] = outcomes[i-1]
 			continue
 		}
-		entries, err := answer{response, results[place], newLedger(request), scrub}.read()
+		before = own
+		entries, err := answer{response, own, newLedger(request), scrub}.read()
 		if err != nil {
 			outcomes[i].Err = c.asking(err)
 			continue
