@@ -113,7 +113,7 @@ func (g *guarded) refusedBytes(t *testing.T) (size int) {
 	return size
 }
 
-func TestCore(t *testing.T) {
+func TestCoreUnderAttack(t *testing.T) {
 	const open = "--node-binding=off" // so that who has no right gets further
 	for _, attack := range []struct {
 		name, how string
@@ -170,7 +170,7 @@ func TestCore(t *testing.T) {
 			})
 			rate := (g.refusedBytes(t) - before) / int(length.Seconds())
 			assert.LessOrEqual(t, rate, auditRate, "bytes of refusals a second in the audit log")
-			row.note("core had %d MiB at most; its audit log took %.1f KB a second of refusals", g.node.core.peak(t)>>20, float64(rate)/1000)
+			row.note("core had %d MiB at most; its audit log took %.1f KB a second of refusals", g.core.peak(t)>>20, float64(rate)/1000)
 			row.record(t)
 		})
 	}

@@ -367,7 +367,7 @@ func TestFetchIsMadeUnderTheNodesToken(t *testing.T) {
 // one that ends at once is.
 func TestAWatchThatCoreEndsInTimeIsMadeAnewWithoutAWord(t *testing.T) {
 	var streams atomic.Int64
-	s := &server{watch: func(request *secretsv1.WatchRequest, stream watchStream) error {
+	s := &server{watch: func(_ *secretsv1.WatchRequest, stream watchStream) error {
 		turn := streams.Add(1)
 		if err := stream.Send(resync("1")); err != nil || turn == 1 {
 			return err
