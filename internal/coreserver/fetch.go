@@ -61,11 +61,15 @@ func (s *secretsService) Fetch(ctx context.Context, request *secretsv1.FetchRequ
 		}
 		answer.response.Results = append(answer.response.Results, result)
 	}
-	if weight > small { // which is above what the answer can be
+	most := MaxResponse
+	if asked := request.GetMaxBytes(); asked > 0 {
+		most = int(min(asked, MaxResponse))
+	}
+	if weight > min(small, int64(most)) { // which is above what the answer can be
 		callOf(ctx).size = proto.Size(answer.response)
 	}
-	if size := callOf(ctx).size; size > MaxResponse {
-		return nil, status.Errorf(codes.ResourceExhausted, "core's answer is larger than max (%d vs. %d bytes): ask for less at once", size, MaxResponse)
+	if size := callOf(ctx).size; size > most {
+		return nil, status.Errorf(codes.ResourceExhausted, "core's answer is larger than max (%d vs. %d bytes): ask for less at once", size, most)
 	}
 	handsOut := len(answer.response.Connections)+len(answer.response.Variables) > 0
 	if err := answer.commit(ctx, answer.records(callers), handsOut); err != nil {

@@ -250,6 +250,20 @@ func TestFetchRefusesOversizedRequests(t *testing.T) {
 	assert.Equal(t, codes.ResourceExhausted, status.Code(err))
 }
 
+func TestFetchHandsOutNothingThatTheNodeHasNoMemoryFor(t *testing.T) {
+	c := startCore(t, nil)
+	request := &secretsv1.FetchRequest{Callers: callers(c.token("audit")), Connections: named("warehouse"), MaxBytes: 16}
+	_, err := c.secrets().Fetch(within(t), request)
+	require.Equal(t, codes.ResourceExhausted, status.Code(err))
+	assert.ErrorContains(t, err, "larger than max (")
+	assert.Empty(t, c.audit.String())
+
+	request.MaxBytes = 1 << 10
+	response, err := c.secrets().Fetch(within(t), request)
+	require.NoError(t, err)
+	assert.Len(t, response.Connections, 1)
+}
+
 func TestFetchOpensSealedValues(t *testing.T) {
 	key, err := seal.ParseKey(secret.New("000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"))
 	require.NoError(t, err)

@@ -27,7 +27,7 @@ func codeOf(reason report.Reason) codes.Code {
 		return codes.NotFound
 	case report.Invalid, report.BadTarget, report.Conflict:
 		return codes.FailedPrecondition
-	case report.NoSpace:
+	case report.NoSpace, report.NoMemory:
 		return codes.ResourceExhausted
 	case report.Busy:
 		return codes.Aborted

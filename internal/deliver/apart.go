@@ -18,9 +18,10 @@ const mostParts = 32
 type apart struct {
 	source provider.Provider
 	group  []task
-	// calls and room are how many calls and how many bytes of values are left.
-	calls int
-	room  int64
+	// most is the most bytes of an answer; calls and room are how many calls and how many bytes of
+	// values are left.
+	calls      int
+	most, room int64
 	// answered is set once any part was.
 	answered bool
 }
@@ -39,7 +40,7 @@ func mayComeInParts(group []task, whole []provider.Outcome) bool {
 // large then is an entry that cannot be delivered, and hides nothing of the others, such
 // as that they were taken away. If that leads nowhere, whole stands, with what was taken away.
 func fetchApart(ctx context.Context, source provider.Provider, group []task, whole []provider.Outcome, room int64) []provider.Outcome {
-	a := apart{source: source, group: group, calls: mostParts, room: room}
+	a := apart{source: source, group: group, calls: mostParts, most: room, room: room}
 	if first, second, ok := halves(request(group[0].spec)); ok {
 		outcomes := merge(a.ask(ctx, first), a.ask(ctx, second))
 		if outcomes != nil && a.answered {
@@ -91,6 +92,7 @@ func (a *apart) ask(ctx context.Context, asked provider.Request) []provider.Outc
 		return nil
 	}
 	a.calls--
+	asked.MaxBytes = max(1, a.most)
 	outcomes := fetchFrom(ctx, a.source, a.group, asked)
 	if !slices.ContainsFunc(outcomes, isUnusable) {
 		a.answered = true
@@ -123,7 +125,7 @@ func (a *apart) take(outcomes []provider.Outcome) {
 		}
 		for at := range outcome.Entries {
 			if e := &outcome.Entries[at]; a.room < 0 && e.State == entry.Delivered {
-				e.Refuse(entry.Invalid, "all entries together are larger than the volume may be: ask for fewer entries, or give volumes more room")
+				*e = entry.NoRoom(e.Name())
 			}
 		}
 	}

@@ -29,17 +29,26 @@ func podsAtOnceFor(spec Volume) int {
 }
 
 // askOnce asks for the whole group in one call.
-func (f *fetcher) askOnce(ctx context.Context, group []task, call outage.Call, hand func(int, provider.Outcome)) {
-	outcomes := f.call(ctx, group)
+func (f *fetcher) askOnce(ctx context.Context, group []task, call outage.Call, hand func(int, provider.Outcome, *reservation)) {
+	outcomes, in := f.callFor(ctx, group)
 	f.called(ctx, group, call, outcomes)
 	for i, outcome := range outcomes {
-		hand(i, outcome)
+		hand(i, outcome, in)
 	}
+}
+
+// callFor makes one call for the pods within a reservation: that which a new volume has for all
+// of its sources, or one of its own.
+func (f *fetcher) callFor(ctx context.Context, group []task) ([]provider.Outcome, *reservation) {
+	if in := group[0].reserved; in != nil {
+		return f.call(ctx, group, in), in
+	}
+	return f.callReserved(ctx, group)
 }
 
 // askEach asks for one pod after another, several at once. Once the first is told that
 // the provider is away, those that have not been asked for are not.
-func (f *fetcher) askEach(ctx context.Context, group []task, call outage.Call, hand func(int, provider.Outcome)) {
+func (f *fetcher) askEach(ctx context.Context, group []task, call outage.Call, hand func(int, provider.Outcome, *reservation)) {
 	var calls sync.WaitGroup
 	var answers answersSoFar
 	outcomes := make([]provider.Outcome, len(group))
@@ -48,11 +57,14 @@ func (f *fetcher) askEach(ctx context.Context, group []task, call outage.Call, h
 		slots <- struct{}{}
 		calls.Go(func() {
 			defer func() { <-slots }()
+			var in *reservation
 			if outcomes[i].Err = answers.away(); outcomes[i].Err == nil {
-				outcomes[i] = f.call(ctx, group[i:i+1])[0]
+				var made []provider.Outcome
+				made, in = f.callFor(ctx, group[i:i+1])
+				outcomes[i] = made[0]
 				answers.add(outcomes[i].Err)
 			}
-			hand(i, outcomes[i])
+			hand(i, outcomes[i], in)
 		})
 		if call.IsProbe() && i == 0 {
 			calls.Wait() // one call finds out
@@ -72,9 +84,11 @@ type answersSoFar struct {
 func (a *answersSoFar) add(err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if errors.Is(err, provider.ErrUnavailable) {
+	switch {
+	case isExhausted(err):
+	case errors.Is(err, provider.ErrUnavailable):
 		a.err = err
-	} else {
+	default:
 		a.answered = true
 	}
 }

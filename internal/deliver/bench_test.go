@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/leoflow/secrets-csi/internal/budget"
 	"github.com/leoflow/secrets-csi/internal/deliver/render"
 	"github.com/leoflow/secrets-csi/internal/report"
 	"github.com/leoflow/secrets-csi/pkg/airflow"
@@ -28,6 +29,7 @@ func benched(b *testing.B) (*Deliverer, *providertest.Fake, Volume) {
 		wanted.Names = append(wanted.Names, WantedName{ID: numbered(i, "").ID})
 	}
 	d := New(Config{
+		Budget:    budget.New(256*megabyte, nil),
 		Providers: map[string]provider.Provider{"core": fake}, VolumeSize: megabyte,
 		FetchTimeout: time.Minute, PollEvery: time.Minute, Readers: report.Readers{Log: slog.New(slog.DiscardHandler)},
 	})

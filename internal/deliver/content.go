@@ -1,6 +1,7 @@
 package deliver
 
 import (
+	"github.com/leoflow/secrets-csi/internal/report"
 	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/mount"
 	"github.com/leoflow/secrets-csi/pkg/mount/layout"
@@ -68,7 +69,7 @@ func isWithdrawal(state entry.State) bool {
 func contentOf(t task, entries []entry.Entry) (content, error) {
 	made := content{entries: make([]mount.Entry, 0, len(entries)), reasons: map[entry.Name]reason{}}
 	var failed []layout.Entry
-	unresolved, requires := false, t.spec.required()
+	unresolved, tooLarge, requires := false, 0, t.spec.required()
 	for _, e := range entries {
 		required := requires[e.Name()]
 		// Who needs it in the environment has to be told of one that is too long.
@@ -82,6 +83,9 @@ func contentOf(t task, entries []entry.Entry) (content, error) {
 		switch fateOf(e.State, required, t.live) {
 		case fail:
 			failed = append(failed, e.Entry)
+			if e.TooLarge {
+				tooLarge++
+			}
 		case hold:
 			message.Hold, message.Why = true, e.Reason()
 			if e.State == entry.Invalid && message.Why == "" {
@@ -94,6 +98,9 @@ func contentOf(t task, entries []entry.Entry) (content, error) {
 	if len(failed) > 0 {
 		failure := failureOf(t.spec, failed)
 		failure.Unresolved = unresolved
+		if tooLarge == len(failed) {
+			failure.Reason = report.NoSpace
+		}
 		return content{}, failure
 	}
 	return made, nil

@@ -2,10 +2,13 @@ package deliver
 
 import (
 	"context"
+	"errors"
 	"sync"
+	"time"
 
 	"github.com/leoflow/secrets-csi/internal/report"
 	"github.com/leoflow/secrets-csi/pkg/entry"
+	"github.com/leoflow/secrets-csi/pkg/provider"
 )
 
 // volumesAtOnce bounds how many volumes of the node are filled at once: more would hold
@@ -19,7 +22,14 @@ const volumesAtOnce = 4
 func (d *Deliverer) deliver(ctx context.Context, group []task) {
 	var fills sync.WaitGroup
 	d.fetcher.fetch(ctx, group, func(i int, from answer) { // 1
-		fills.Go(func() { _ = d.fill(ctx, group[i:i+1], []answer{from}) }) // it is reported
+		fills.Go(func() {
+			var err error
+			from.reserved.use(func() { err = d.fill(ctx, group[i:i+1], []answer{from}) }) // it is reported
+			if errors.Is(err, errOutgrown) {
+				d.fetcher.sizes.next(group[i:i+1], from.reserved.size)
+				d.deliver(ctx, group[i:i+1])
+			}
+		})
 	})
 	fills.Wait()
 	d.trigger()
@@ -27,9 +37,31 @@ func (d *Deliverer) deliver(ctx context.Context, group []task) {
 
 // deliverNew makes a volume that a pod waits for, of all its shares in one swap.
 func (d *Deliverer) deliverNew(ctx context.Context, tasks []task) error {
-	answers := make([]answer, len(tasks))
 	tasks[0].blank = d.newBlank(tasks[0].spec)
 	defer tasks[0].blank.drop()
+	defer d.trigger()
+	for size := d.fetcher.first(tasks); ; size = d.fetcher.sizes.next(tasks, size) {
+		if err := d.deliverReserved(ctx, tasks, size); !errors.Is(err, errOutgrown) {
+			return err
+		}
+	}
+}
+
+// deliverReserved makes a volume in memory that suffices for so much of all its shares, or fails
+// by errOutgrown.
+func (d *Deliverer) deliverReserved(ctx context.Context, tasks []task, size int64) error {
+	answers := make([]answer, len(tasks))
+	in, err := d.reserveNew(ctx, tasks, size)
+	if err != nil {
+		for i := range answers {
+			answers[i] = answer{Outcome: provider.Outcome{Err: err}, fetched: time.Now()}
+		}
+		return d.fill(ctx, tasks, answers)
+	}
+	defer in.Leave()
+	for i := range tasks {
+		tasks[i].reserved = in
+	}
 	fetch := func(i int) {
 		d.fetcher.fetch(ctx, tasks[i:i+1], func(_ int, from answer) { answers[i] = from }) // 1
 	}
@@ -39,15 +71,33 @@ func (d *Deliverer) deliverNew(ctx context.Context, tasks []task) error {
 	}
 	fetch(0)
 	others.Wait()
-	defer d.trigger()
+	for i, from := range answers {
+		if in.isOutgrown(tasks[i:i+1], []provider.Outcome{from.Outcome}) {
+			return errOutgrown
+		}
+	}
 	return d.fill(ctx, tasks, answers)
+}
+
+// reserveNew waits for the memory of a new volume, if there is a chance that it is admitted.
+func (d *Deliverer) reserveNew(ctx context.Context, tasks []task, size int64) (*reservation, error) {
+	if err := d.Budget.Admits(tasks[0].spec.Pod.Namespace); err != nil {
+		return nil, err
+	}
+	return d.fetcher.reserve(ctx, tasks[0].spec, size, len(tasks))
 }
 
 // fill is a delivery from 2 on: of one share of a live volume, or of all
 // shares of a new one. Whatever keeps a live volume from what it is to hold, what was taken away
 // leaves. Shares of a new volume that are not at fault report nothing of one that is not made.
+// What fails by errOutgrown reports nothing: it is done again.
 func (d *Deliverer) fill(ctx context.Context, tasks []task, answers []answer) error {
 	ends := d.make(ctx, tasks, answers)
+	for _, end := range ends {
+		if errors.Is(end.err, errOutgrown) {
+			return errOutgrown
+		}
+	}
 	failure := failureOfShares(ends)
 	for i, t := range tasks {
 		switch {
@@ -69,7 +119,7 @@ func (d *Deliverer) make(ctx context.Context, tasks []task, answers []answer) []
 	ends, decided := make([]ending, len(tasks)), make([][]entry.Entry, len(tasks))
 	for i, t := range tasks { // 2
 		ends[i].err = d.guard.run(t.spec, func() (err error) {
-			decided[i], err = d.decider.decide(ctx, t, answers[i].Outcome)
+			decided[i], err = d.decider.decide(ctx, t, answers[i])
 			return err
 		})
 	}

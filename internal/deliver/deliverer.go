@@ -22,7 +22,9 @@ package deliver
 import (
 	"time"
 
+	"github.com/leoflow/secrets-csi/internal/budget"
 	"github.com/leoflow/secrets-csi/internal/deliver/render"
+	"github.com/leoflow/secrets-csi/internal/logkey"
 	"github.com/leoflow/secrets-csi/internal/policy"
 	"github.com/leoflow/secrets-csi/internal/report"
 	"github.com/leoflow/secrets-csi/internal/turn"
@@ -37,6 +39,8 @@ type Config struct {
 	Providers map[string]provider.Provider
 	// Resolver fetches what references point at. Nil refuses every reference.
 	Resolver provider.Resolver
+	// Budget is the memory of the node's driver; nil for as much as there is.
+	Budget *budget.Budget
 	// VolumeSize caps each volume's tmpfs, in bytes.
 	VolumeSize int64
 	// FetchTimeout bounds one fetch.
@@ -76,6 +80,10 @@ type Deliverer struct {
 // New returns a Deliverer that has no volumes yet.
 func New(config Config) *Deliverer {
 	config.Readers = report.Complete(config.Readers)
+	if config.Budget == nil {
+		config.Budget = budget.New(0, nil)
+	}
+	config.VolumeSize = config.Budget.VolumeSize(config.VolumeSize)
 	d := &Deliverer{
 		Config:  config,
 		set:     newSet(config.PollEvery, config.MinRefresh),
@@ -87,5 +95,20 @@ func New(config Config) *Deliverer {
 	d.guard = guard{&d.Config}
 	d.fetcher = newFetcher(&d.Config, d.set)
 	d.decider = decider{Config: &d.Config, guard: d.guard, apply: policy.Apply, versions: provider.NewVersions()}
+	d.recallAll()
 	return d
+}
+
+// recallAll has the budget reckon with the volumes that are there: of an earlier process, or of
+// another driver's pod, whose pages become this one's with each rotation.
+func (d *Deliverer) recallAll() {
+	mounted, err := mount.List()
+	if err != nil {
+		d.Log.Warn("cannot tell what the volumes of this node hold", logkey.Error, err)
+	}
+	for _, info := range mounted {
+		if usage, err := mount.Stats(info.Target); err == nil {
+			d.Budget.Recall(info.Target, usage.Memory())
+		}
+	}
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/leoflow/secrets-csi/internal/budget"
 	"github.com/leoflow/secrets-csi/internal/deliver/render"
 	"github.com/leoflow/secrets-csi/internal/report"
 	"github.com/leoflow/secrets-csi/internal/schedule"
@@ -44,6 +45,12 @@ type rig struct {
 
 func newRig(t *testing.T) *rig {
 	t.Helper()
+	return newRigWithin(t, 0)
+}
+
+// newRigWithin has so much memory; 0 is no limit.
+func newRigWithin(t *testing.T, limit int64) *rig {
+	t.Helper()
 	fake := providertest.NewFake()
 	fake.SetConnection(warehouse("first"))
 	fake.SetVariable("region", "north")
@@ -51,6 +58,7 @@ func newRig(t *testing.T) *rig {
 	return &rig{
 		Deliverer: New(Config{
 			Providers:    map[string]provider.Provider{"core": fake},
+			Budget:       budget.New(limit, nil),
 			VolumeSize:   megabyte,
 			FetchTimeout: time.Minute,
 			PollEvery:    time.Minute,

@@ -50,6 +50,8 @@ func failureOf(spec Volume, failed []layout.Entry) *report.Error {
 // providerError says of a whole failed fetch whose turn it is.
 func providerError(spec Volume, err error) error {
 	switch {
+	case isExhausted(err):
+		return report.Failf(report.NoMemory, err, "%v", err)
 	case errors.Is(err, provider.ErrUnauthenticated):
 		return report.Failf(report.Unauthenticated, err, "%s refused the token of service account %s/%s: %v",
 			spec.Provider, spec.Pod.Namespace, spec.Pod.ServiceAccount, err)

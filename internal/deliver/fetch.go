@@ -34,6 +34,7 @@ type fetcher struct {
 	guard  guard
 	set    *set
 	memory memory
+	sizes  sizes
 	// rotations are the turns of rotations to fetch, by provider.
 	rotations map[string]*turn.Queue
 }
@@ -41,7 +42,7 @@ type fetcher struct {
 func newFetcher(config *Config, set *set) fetcher {
 	made := fetcher{
 		Config: config, guard: guard{config}, set: set,
-		memory: newMemory(config.OfflineGrace), rotations: map[string]*turn.Queue{},
+		memory: newMemory(config.OfflineGrace), sizes: newSizes(config.Budget.LargestAnswer()), rotations: map[string]*turn.Queue{},
 	}
 	for name := range config.Providers {
 		made.rotations[name] = turn.New(rotationsAtOnce, rotationsShare)
@@ -56,6 +57,8 @@ type answer struct {
 	fetched time.Time
 	// offline is why the provider could not be asked, where the result is remembered.
 	offline error
+	// turn is the memory that is reserved for it; nil where there was no call.
+	reserved *reservation
 }
 
 // fetch asks the group's provider, and hands on the answer for each volume as it comes,
@@ -74,11 +77,15 @@ func (f *fetcher) fetch(ctx context.Context, group []task, hand func(i int, from
 	if _, grouped := f.Providers[group[0].spec.Provider].(provider.GroupFetcher); grouped || len(group) == 1 {
 		ask = f.askOnce
 	}
-	handOutcome := func(i int, outcome provider.Outcome) { hand(i, f.answerOf(group[i], outcome)) }
+	handOutcome := func(i int, outcome provider.Outcome, in *reservation) {
+		from := f.answerOf(group[i], outcome)
+		from.reserved = in
+		hand(i, from)
+	}
 	call, err := f.admit(group)
 	if err != nil {
 		for i := range group {
-			handOutcome(i, provider.Outcome{Err: err})
+			handOutcome(i, provider.Outcome{Err: err}, nil)
 		}
 		return
 	}
@@ -111,7 +118,7 @@ func (f *fetcher) enter(ctx context.Context, group []task) (leave func(), err er
 func (f *fetcher) answerOf(t task, outcome provider.Outcome) answer {
 	if errors.Is(outcome.Err, provider.ErrUnavailable) && !f.set.isLive(t.of) && sharesMemory(t.spec) {
 		if entries, at, found := f.memory.get(t.key); found {
-			return answer{provider.Outcome{Entries: entries}, at, outcome.Err}
+			return answer{Outcome: provider.Outcome{Entries: entries}, fetched: at, offline: outcome.Err}
 		}
 	}
 	return answer{Outcome: outcome, fetched: time.Now()}
@@ -129,15 +136,21 @@ func (f *fetcher) remember(group []task, outcomes []provider.Outcome) {
 // account is another task. Nor may what is brought by a pod that only says whose it is.
 func sharesMemory(spec Volume) bool { return !spec.Pod.TaskToken && spec.Pod.IsAttested() }
 
-// call makes one call for the pods. It has a deadline of its own.
-func (f *fetcher) call(ctx context.Context, group []task) (outcomes []provider.Outcome) {
+// call makes one call for the pods. It has a deadline of its own, and no more is read than the
+// turn has memory for.
+func (f *fetcher) call(ctx context.Context, group []task, in *reservation) (outcomes []provider.Outcome) {
 	err := f.guard.run(group[0].spec, func() error {
 		name, started := group[0].spec.Provider, time.Now()
 		limited, cancel := context.WithTimeout(ctx, f.timeoutOf(name))
 		defer cancel()
-		outcomes = fetchFrom(limited, f.Providers[name], group, request(group[0].spec))
+		asked := request(group[0].spec)
+		asked.MaxBytes, asked.Partial = in.size, in.isLast
+		outcomes = fetchFrom(limited, f.Providers[name], group, asked)
+		if in.isOutgrown(group, outcomes) {
+			return nil // it is asked for again
+		}
 		if mayComeInParts(group, outcomes) {
-			outcomes = fetchApart(limited, f.Providers[name], group, outcomes, f.VolumeSize)
+			outcomes = fetchApart(limited, f.Providers[name], group, outcomes, min(in.size, f.VolumeSize))
 		}
 		f.Observer.Fetched(fetchOf(name, outcomes, started))
 		return nil

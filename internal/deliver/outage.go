@@ -23,6 +23,7 @@ func (f *fetcher) admit(group []task) (call outage.Call, err error) {
 
 // called takes in what the group was told, and logs where an outage begins or ends.
 func (f *fetcher) called(ctx context.Context, group []task, call outage.Call, outcomes []provider.Outcome) {
+	outcomes = selected(outcomes, func(o provider.Outcome) bool { return !isExhausted(o.Err) })
 	verdict, why := verdictOf(ctx, outcomes)
 	news := false
 	f.set.plan(func(plan *schedule.Schedule) { news = plan.Called(call, verdict, why, time.Now()) })
@@ -37,12 +38,17 @@ func (f *fetcher) called(ctx context.Context, group []task, call outage.Call, ou
 	default:
 		log.Warn("source cannot be asked; keeping all files", logkey.Error, why)
 	}
-	f.remember(group, outcomes)
+	if len(outcomes) > 0 {
+		f.remember(group, outcomes)
+	}
 }
 
 // verdictOf is what a call says of its provider, and why it was not answered. What was given
 // up here, and what panicked, says nothing.
 func verdictOf(ctx context.Context, outcomes []provider.Outcome) (verdict outage.Verdict, why error) {
+	if len(outcomes) == 0 { // nobody was asked
+		return outage.Undecided, nil
+	}
 	why = unanswered(outcomes)
 	switch {
 	case ctx.Err() != nil, errors.Is(outcomes[0].Err, errPanic):

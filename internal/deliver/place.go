@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/leoflow/secrets-csi/internal/budget"
 	"github.com/leoflow/secrets-csi/internal/report"
 	"github.com/leoflow/secrets-csi/pkg/mount"
 	"github.com/leoflow/secrets-csi/pkg/mount/layout"
@@ -44,16 +45,24 @@ func (d *Deliverer) place(tasks []task, c content, from answer) (placement, erro
 	} else if len(tasks) == 1 {
 		entries = slices.Concat(entries, t.carried())
 	}
+	held := d.Budget.Holds(t.spec.TargetPath)
 	written, err := write(t, mount.Content{
 		Entries: entries, Rest: c.rest,
 		Manifest: layout.Manifest{
 			Fetched: ofAll.UTC(), StaleAfter: int64(d.set.staleAfter(t.spec) / time.Second),
 			Offline: offline,
 		},
-		Cap:  d.VolumeSize,
+		Cap: d.VolumeSize,
+		Room: func(need, now int64) (int64, error) {
+			return d.Budget.Take(t.spec.TargetPath, t.spec.Pod.Namespace, need, now, !t.live)
+		},
 		Mode: fs.FileMode(t.spec.Mode),
 		GID:  int(t.spec.Group),
 	})
+	if written.Memory > 0 || errors.Is(err, mount.ErrNotMounted) {
+		held = written.Memory
+	}
+	d.Budget.Hold(t.spec.TargetPath, held)
 	if err != nil {
 		return placement{}, err
 	}
@@ -90,6 +99,9 @@ func write(t task, content mount.Content) (mount.Outcome, error) {
 // failAt is a failure of mount's. Where on the node a volume is stays out of the message,
 // which the pod's author reads, and in Full, which the log has.
 func failAt(target, doing string, err error) *report.Error {
+	if exhausted := (*budget.Exhausted)(nil); errors.As(err, &exhausted) {
+		return report.Failf(report.NoMemory, err, "%v", exhausted)
+	}
 	failure := report.Failf(placeReason(err), err, "%s: %v", doing, err)
 	without := strings.NewReplacer(target, "the target path", filepath.Dir(target)+"/", "").Replace(failure.Message)
 	if without != failure.Message {

@@ -186,7 +186,7 @@ func TestReferencesOfAVolumeAreResolvedAtOnce(t *testing.T) {
 func TestWhatRefersToNothingIsDecidedOnInTurn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d, began := decider{apply: func(*entry.Entry) { time.Sleep(time.Second) }}, time.Now()
-		_, err := d.decide(t.Context(), task{}, provider.Outcome{Entries: make([]entry.Entry, 5)})
+		_, err := d.decide(t.Context(), task{}, answer{Outcome: provider.Outcome{Entries: make([]entry.Entry, 5)}})
 		require.NoError(t, err)
 		assert.Equal(t, 5*time.Second, time.Since(began))
 	})

@@ -40,6 +40,7 @@ func (d *Deliverer) Publish(ctx context.Context, spec Volume) error {
 // adopt holds the target path, so that what it recalls is not being taken away.
 func (d *Deliverer) adopt(spec Volume) (*volume, error) {
 	defer d.targets.lock(spec.TargetPath)()
+	d.Budget.Claim(spec.TargetPath, spec.Pod.Namespace)
 	return d.set.adopt(spec, d.recall(spec))
 }
 
@@ -73,6 +74,7 @@ func (d *Deliverer) Unpublish(_ context.Context, volumeID, targetPath string) er
 	case err != nil:
 		return report.Failf(mountReason(err), err, "ending the volume: %v", err)
 	}
+	d.Budget.Hold(targetPath, 0)
 	return nil
 }
 

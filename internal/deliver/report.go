@@ -4,6 +4,8 @@ import (
 	"errors"
 	"time"
 
+	"github.com/leoflow/secrets-csi/internal/budget"
+	"github.com/leoflow/secrets-csi/internal/logkey"
 	"github.com/leoflow/secrets-csi/internal/report"
 	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/mount"
@@ -104,9 +106,26 @@ func (d *Deliverer) report(t task, e ending) error {
 		made = ending{err: err}.reportOf(t, health)
 	}
 	d.set.end(t, made)
+	if made.Failure != nil && made.Failure.Reason == report.NoMemory {
+		d.logHolders(t)
+	}
 	err = d.guard.run(t.spec, func() error { made.Send(d.Readers, &t.events, &d.said); return nil })
 	if made.Failure != nil {
 		return made.Failure
 	}
 	return err
+}
+
+// mostHolders bounds the namespaces that a line names.
+const mostHolders = 8
+
+// logHolders tells the operator, and nobody else, who has the memory that a volume does not get.
+func (d *Deliverer) logHolders(t task) {
+	memory := d.Budget.State()
+	held := make([]string, 0, mostHolders)
+	for _, part := range memory.ByNamespace[:min(mostHolders, len(memory.ByNamespace))] {
+		held = append(held, part.Namespace+": "+budget.Bytes(part.Bytes).String())
+	}
+	d.Log.With(subject(t.spec).LogAttrs()...).Warn("no memory for a volume", logkey.Held, held,
+		logkey.Volumes, budget.Bytes(memory.Volumes).String(), logkey.Limit, budget.Bytes(memory.Limit).String())
 }

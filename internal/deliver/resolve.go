@@ -41,15 +41,16 @@ type decider struct {
 
 // decide runs the policy over every connection of an answer, and resolves what it leaves
 // references of. A connection that it fails is refused and touches no other; only an answer
-// without entries and a panic of the Resolver's are errors.
-func (d decider) decide(ctx context.Context, t task, from provider.Outcome) ([]entry.Entry, error) {
+// without entries, too little memory and a panic of the Resolver's are errors.
+func (d decider) decide(ctx context.Context, t task, from answer) ([]entry.Entry, error) {
 	if from.Err != nil {
 		return nil, providerError(t.spec, from.Err)
 	}
-	entries := slices.Clone(from.Entries) // the answer may be remembered
+	entries := slices.Clone(from.Entries) // others may have the same, and it may be remembered
 	var referring []int
 	for i := range entries {
 		e := &entries[i]
+		e.Notices = slices.Clip(e.Notices)
 		if e.State == entry.Delivered {
 			e.Source = t.spec.Provider
 		}
@@ -58,7 +59,7 @@ func (d decider) decide(ctx context.Context, t task, from provider.Outcome) ([]e
 			referring = append(referring, i)
 		}
 	}
-	return entries, d.resolveAll(ctx, t, entries, referring)
+	return entries, d.resolveAll(ctx, t, entries, referring, from.reserved)
 }
 
 // resolved is an entry after its reference has been resolved, or why that ended in a panic.
@@ -70,11 +71,12 @@ type resolved struct {
 
 // resolveAll resolves references side by side. A new volume waits for all of them, and gives
 // up at the first that cannot be had now. A live one waits for none longer than its
-// patience. What nobody waited for is unavailable, for no reason: see isAwaited.
-func (d decider) resolveAll(ctx context.Context, t task, entries []entry.Entry, referring []int) error {
+// patience. What nobody waited for is unavailable, for no reason: see isAwaited. Memory has to be
+// reserved for what they bring.
+func (d decider) resolveAll(ctx context.Context, t task, entries []entry.Entry, referring []int, in *reservation) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	made := make(chan resolved, len(referring))
+	made, room := make(chan resolved, len(referring)), in.room(entries)
 	slots := make(chan struct{}, resolvesAtOnce)
 	for _, i := range referring {
 		one := resolved{at: i, Entry: entries[i]}
@@ -95,6 +97,12 @@ func (d decider) resolveAll(ctx context.Context, t task, entries []entry.Entry, 
 		case one := <-made:
 			if one.err != nil {
 				return one.err
+			}
+			if room -= bytesOf([]entry.Entry{one.Entry}); room < 0 && !in.isLast {
+				return errOutgrown
+			}
+			if room < 0 && one.State == entry.Delivered {
+				one.Entry = entry.NoRoom(one.Name())
 			}
 			entries[one.at] = one.Entry
 			if !t.live && one.State == entry.Unavailable {

@@ -31,7 +31,7 @@ func (d *Deliverer) Run(ctx context.Context) error {
 		for _, group := range groups {
 			owned.Go(func() { d.deliver(ctx, group) })
 		}
-		_ = d.guard.run(Volume{}, func() error { d.reportStale(ctx); return nil }) // it is logged
+		_ = d.guard.run(Volume{}, func() error { d.reportStale(ctx, &owned); return nil }) // it is logged
 		if !d.sleep(ctx, wait) {
 			return nil
 		}

@@ -66,9 +66,10 @@ func TestEachSourceIsAskedForItsEntriesAlone(t *testing.T) {
 	require.Len(t, r.fake.Calls(), 1)
 	assert.Equal(t, provider.Request{
 		Connections: provider.Selection{Names: []string{"warehouse"}}, Variables: provider.Selection{Names: []string{"region"}},
+		MaxBytes: smallAnswer / 2,
 	}, r.fake.Calls()[0].Request)
 	require.Len(t, vault.Calls(), 1)
-	assert.Equal(t, provider.Request{Variables: provider.Selection{Names: []string{"payroll"}}}, vault.Calls()[0].Request)
+	assert.Equal(t, provider.Request{Variables: provider.Selection{Names: []string{"payroll"}}, MaxBytes: smallAnswer / 2}, vault.Calls()[0].Request)
 
 	require.NoError(t, r.Unpublish(t.Context(), v.ID, v.TargetPath))
 	assert.NoDirExists(t, v.TargetPath)

@@ -2,6 +2,7 @@ package deliver
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/leoflow/secrets-csi/internal/report"
@@ -40,7 +41,7 @@ func (s *set) turnedStale(now time.Time) (turned []*share) {
 // reportStale tells the pods whose files have just become so old that they are in doubt, and has
 // their manifests say so where their source cannot be asked. One that answers, and refuses, has
 // them say so when it next does.
-func (d *Deliverer) reportStale(ctx context.Context) {
+func (d *Deliverer) reportStale(ctx context.Context, owned *sync.WaitGroup) {
 	for _, one := range d.set.turnedStale(time.Now()) {
 		spec, health := d.set.look(one)
 		message := "the files were last confirmed " + health.Age() + " ago"
@@ -49,10 +50,24 @@ func (d *Deliverer) reportStale(ctx context.Context) {
 		}
 		d.Recorder.Record(subject(spec), report.EventVolumeStale, message)
 		if why := d.fetcher.whyAway(spec); why != nil {
-			if begun, idle := d.set.beginIdle(one); idle {
-				from := answer{Outcome: provider.Outcome{Err: why}, fetched: time.Now()}
-				_ = d.fill(ctx, []task{begun}, []answer{from}) // which reports it
-			}
+			owned.Go(func() { d.writeStale(ctx, one, why) })
 		}
 	}
+}
+
+// writeStale has the volume's manifest say that the share's source cannot be asked. It reads back
+// all that the volume shows, for which it reserves memory.
+func (d *Deliverer) writeStale(ctx context.Context, one *share, why error) {
+	begun, isIdle := d.set.beginIdle(one)
+	if !isIdle {
+		return
+	}
+	tasks, from := []task{begun}, answer{Outcome: provider.Outcome{Err: why}, fetched: time.Now()}
+	in, err := d.fetcher.reserve(ctx, begun.spec, d.fetcher.first(tasks), 1)
+	if err == nil {
+		defer in.Leave()
+	} else {
+		from.Err = err
+	}
+	_ = d.fill(ctx, tasks, []answer{from}) // which reports it
 }

@@ -3,6 +3,7 @@ package deliver
 import (
 	"time"
 
+	"github.com/leoflow/secrets-csi/internal/budget"
 	"github.com/leoflow/secrets-csi/internal/report"
 	"github.com/leoflow/secrets-csi/internal/schedule"
 	"github.com/leoflow/secrets-csi/pkg/mount"
@@ -44,6 +45,9 @@ func (*Deliverer) Stats(path string) (Usage, error) {
 	}
 	return usage, nil
 }
+
+// Memory is what the node's memory is reckoned with.
+func (d *Deliverer) Memory() budget.State { return d.Budget.State() }
 
 // Census is the state of every volume that shows files.
 func (d *Deliverer) Census() []report.State {

@@ -23,6 +23,8 @@ type task struct {
 	live, podWaits bool
 	// blank is what a new volume is made of, in the task of its first share.
 	blank *blank
+	// turn is the memory of a new volume for all of its shares; nil for a live one.
+	reserved *reservation
 }
 
 func (s *share) task(begun schedule.Delivery) task {

@@ -13,6 +13,9 @@ const (
 	Entry          = "entry"
 	Error          = "error"
 	Generation     = "generation"
+	Held           = "held"
+	Largest        = "largest"
+	Limit          = "limit"
 	Method         = "method"
 	LevelNow       = "level_now"
 	Namespace      = "namespace"
@@ -28,4 +31,5 @@ const (
 	TLS            = "tls"
 	Version        = "version"
 	VolumeID       = "volume_id"
+	Volumes        = "volumes"
 )

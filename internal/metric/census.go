@@ -6,6 +6,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/leoflow/secrets-csi/internal/budget"
 	"github.com/leoflow/secrets-csi/internal/deliver"
 	"github.com/leoflow/secrets-csi/internal/report"
 )
@@ -18,6 +19,8 @@ type Node interface {
 	Stats(path string) (deliver.Usage, error)
 	// Unreachable says why providers, by name, cannot be asked.
 	Unreachable() map[string]string
+	// Memory is what the driver's memory is reckoned with.
+	Memory() budget.State
 	// Unclaimed counts the volumes that wait for kubelet since the driver's restart.
 	Unclaimed() (int, error)
 }
@@ -47,12 +50,16 @@ var (
 	upDesc        = prometheus.NewDesc(prefix+"source_up", "0 while the source cannot be asked, as far as this node knows: it asks again at least once a minute while it has live volumes, and forgets after three minutes without.", []string{"source"}, nil)
 	unclaimedDesc = prometheus.NewDesc(prefix+"volumes_unclaimed", "Volumes of pods that ran before the driver started, and that kubelet has not published again yet, which it does within 90 s. Their files are kept as they are until then.", nil, nil)
 	bytesDesc     = prometheus.NewDesc(prefix+"volume_bytes", "Memory that the live volumes' tmpfs take.", nil, nil)
+	limitDesc     = prometheus.NewDesc(prefix+"memory_limit_bytes", "What the driver's container may take, with the volumes of all pods.", nil, nil)
+	roomDesc      = prometheus.NewDesc(prefix+"memory_room_bytes", "The parts of that which volumes share, and deliveries under way; a quarter of each is for namespaces that hold little.", []string{"part"}, nil)
+	takenDesc     = prometheus.NewDesc(prefix+"memory_taken_bytes", "What is taken of each part, with what an earlier driver left.", []string{"part"}, nil)
+	holderDesc    = prometheus.NewDesc(prefix+"memory_largest_namespace_bytes", "What the volumes of the namespace that has most are reckoned at. The log says which, where a volume is refused for want of memory.", nil, nil)
 	readyDesc     = prometheus.NewDesc(prefix+"ready", "1 while kubelet can call the driver and has registered it, as /readyz says.", nil, nil)
 )
 
 // Describe implements prometheus.Collector.
 func (*census) Describe(into chan<- *prometheus.Desc) {
-	for _, desc := range []*prometheus.Desc{volumesDesc, staleDesc, offlineDesc, heldDesc, oldestDesc, agesDesc, upDesc, unclaimedDesc, bytesDesc, readyDesc} {
+	for _, desc := range []*prometheus.Desc{volumesDesc, staleDesc, offlineDesc, heldDesc, oldestDesc, agesDesc, upDesc, unclaimedDesc, bytesDesc, limitDesc, roomDesc, takenDesc, holderDesc, readyDesc} {
 		into <- desc
 	}
 }
@@ -78,6 +85,13 @@ func (c *census) Collect(into chan<- prometheus.Metric) {
 		gauge(unclaimedDesc, float64(unclaimed))
 	}
 	gauge(bytesDesc, float64(c.bytes(states)))
+	memory := c.node.Memory()
+	gauge(limitDesc, float64(memory.Limit))
+	gauge(roomDesc, float64(memory.Volumes), "volumes")
+	gauge(roomDesc, float64(memory.Work), "deliveries")
+	gauge(takenDesc, float64(memory.HeldVolumes), "volumes")
+	gauge(takenDesc, float64(memory.HeldWork), "deliveries")
+	gauge(holderDesc, float64(memory.Largest()))
 	ctx, cancel := context.WithTimeout(context.Background(), readyTimeout)
 	defer cancel()
 	gauge(readyDesc, oneIf(c.ready(ctx) == nil))

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/leoflow/secrets-csi/internal/budget"
 	"github.com/leoflow/secrets-csi/internal/csi"
 	"github.com/leoflow/secrets-csi/internal/deliver"
 	"github.com/leoflow/secrets-csi/internal/report"
@@ -37,7 +38,10 @@ func (oneVolume) Stats(string) (deliver.Usage, error) {
 	return usage, nil
 }
 func (oneVolume) Unreachable() map[string]string { return map[string]string{"core": "away"} }
-func (oneVolume) Unclaimed() (int, error)        { return 3, nil }
+func (oneVolume) Memory() budget.State {
+	return budget.State{Limit: 5, Volumes: 3, HeldVolumes: 1, Work: 2, ByNamespace: []budget.Part{{Namespace: "airflow", Bytes: 1}}}
+}
+func (oneVolume) Unclaimed() (int, error) { return 3, nil }
 
 // everything has counted one of each.
 func everything() *Metrics {
@@ -131,6 +135,7 @@ func TestANodeIsCountedAtEveryScrape(t *testing.T) {
 	}
 	for name, want := range map[string]float64{
 		"volumes": 1, "volumes_stale": 1, "volumes_offline": 1, "source_up": 0, "volumes_unclaimed": 3, "volume_bytes": 4096, "ready": 1,
+		"memory_limit_bytes": 5, "memory_largest_namespace_bytes": 1,
 		"generation_age_seconds": 0, "refusals_total": 2, "rotations_total": 1, "source_calls_total": 1,
 		"watch_up": 0, "watch_interruptions_total": 1,
 	} {

@@ -19,6 +19,7 @@ const (
 	Missing                       // a required entry does not exist
 	Invalid                       // a required entry exists and cannot be delivered
 	NoSpace                       // the values do not fit into the volume
+	NoMemory                      // the node's driver has no memory for it now
 	BadTarget                     // the target path is not ours to mount on
 	Conflict                      // the volume is live at another target path
 	Busy                          // another call for the volume is under way
@@ -39,6 +40,8 @@ func (r Reason) String() string {
 		return "invalid"
 	case NoSpace:
 		return "no_space"
+	case NoMemory:
+		return "no_memory"
 	case BadTarget:
 		return "bad_target"
 	case Conflict:

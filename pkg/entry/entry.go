@@ -25,6 +25,8 @@ type Entry struct {
 	// Reference is what the policy wants fetched for the connection. It stays with an entry
 	// that is refused for it, and is nil once its secret is in its place.
 	Reference *Reference
+	// TooLarge is set if it is Invalid for want of room alone.
+	TooLarge bool
 	// Value is the content of the entry's file, JSON its value in the file for Airflow, nil
 	// where it must not stand there. Rendering sets them. Both are secrets.
 	Value, JSON []byte
@@ -83,6 +85,13 @@ func Refused(name Name, state State, reason string) Entry {
 	if reason != "" {
 		made.Notices = []Notice{{Code: string(state), Message: reason}}
 	}
+	return made
+}
+
+// NoRoom is an entry that cannot be had because of what was asked for with it.
+func NoRoom(name Name) Entry {
+	made := Refused(name, Invalid, "all entries together are larger than the volume may be: ask for fewer entries, or give volumes more room")
+	made.TooLarge = true
 	return made
 }
 

@@ -109,7 +109,7 @@ func (b *Blank) Fill(content Content) (Outcome, error) {
 	}
 	none := newStanding(Generation{}, closed)
 	planned := newPlan(content, none)
-	if _, err := b.root.fit(&planned, content, none); err != nil {
+	if _, err := b.root.admit(&planned, content, none); err != nil {
 		return Outcome{}, err
 	}
 	outcome := Outcome{Generation: 1, Changed: true, Entries: planned.entries()}
@@ -125,6 +125,9 @@ func (b *Blank) Fill(content Content) (Outcome, error) {
 	}
 	if err == nil {
 		err = b.root.finish(content, nil)
+	}
+	if err == nil {
+		outcome.Memory, err = b.root.memory()
 	}
 	return outcome, b.root.full(err, all)
 }

@@ -22,6 +22,12 @@ type Content struct {
 	// Cap is the most memory that the files may take, in bytes: the volume's Options. With 0
 	// the file system's own bound is the only one.
 	Cap int64
+	// Room, if not nil, is asked for the memory that a new generation needs in place of the one
+	// that is shown, where the volume takes now bytes. What it grants less a live volume does
+	// without, by holding what has grown; an error fails the call.
+	Room func(need, now int64) (granted int64, err error) `json:"-"`
+	// short is set where Room granted less.
+	short bool
 	// Mode is of every file; a directory can be entered by whom Mode lets read.
 	Mode fs.FileMode
 	// GID is the group of all files and directories, the pod's fsGroup; 0 without one.

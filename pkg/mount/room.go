@@ -25,6 +25,52 @@ func Footprint(files []File) int64 {
 	return pages * pageSize
 }
 
+// inodeBytes is what the kernel takes for an inode and its name besides, which no file system
+// counts: about 900 bytes.
+const inodeBytes = 1 << 10
+
+// memoryOf is the memory that a volume takes with so many files of so many bytes.
+func memoryOf(bytes int64, files int) int64 {
+	others := len(layout.ValueDirs()) + 2 + len(layout.ValueDirs()) + 2 // directories; links
+	return bytes + int64(files+others)*inodeBytes
+}
+
+// Memory is the memory that the volume takes, in bytes, with that of the kernel's for inodes.
+func (u Usage) Memory() int64 { return u.Bytes.Used + u.Inodes.Used*inodeBytes }
+
+func (v volume) memory() (int64, error) {
+	usage, err := usageOf(v.directory)
+	return usage.Memory(), err
+}
+
+// reserve has the caller's Room grant the memory that the plan takes. Of a volume that need not
+// grow, what there is no memory for is held. What the plan takes is made out exactly where more
+// than it takes is not granted.
+func (v volume) reserve(p *plan, content Content, stands *standing) (held bool, err error) {
+	if content.Room == nil {
+		return false, nil
+	}
+	now, err := v.memory()
+	if err != nil {
+		return false, err
+	}
+	most := memoryOf(p.mostBytes(), len(p.lines)+3)
+	if granted, err := content.Room(most, now); err == nil && granted >= most {
+		return false, nil
+	}
+	files, err := p.all(content)
+	if err != nil {
+		return false, err
+	}
+	need := memoryOf(Footprint(files), len(files))
+	granted, err := content.Room(need, now)
+	if err != nil || granted >= need {
+		return false, err
+	}
+	content.Cap, content.short = max(1, Footprint(files)-(need-granted)), true
+	return v.fit(p, content, stands)
+}
+
 func pagesOf(bytes int64) int64 { return (bytes + pageSize - 1) / pageSize }
 
 // inodesOf is how many inodes a cap of so many bytes goes with. A page each is enough: a
@@ -39,7 +85,7 @@ func inodesOf(bytes int64) int64 {
 // that grew most first, and new ones are refused; nothing that leaves has to wait for
 // room. A volume that shows nothing yet has to fit, but for its optional entries.
 func (v volume) fit(p *plan, content Content, stands *standing) (held bool, err error) {
-	if content.Cap == 0 || p.mostBytes() <= content.Cap {
+	if !content.short && (content.Cap == 0 || p.mostBytes() <= content.Cap) {
 		return false, nil
 	}
 	usage, err := usageOf(v.directory)
@@ -137,6 +183,9 @@ func (l line) size() int64 {
 func tooLarge(l line, content Content, stands *standing) line {
 	why := fmt.Sprintf("its %d bytes do not fit: %d is the cap of all files of the volume; ask for fewer entries or give volumes more room",
 		len(l.value), content.Cap)
+	if content.short {
+		why = fmt.Sprintf("its %d bytes do not fit: the driver of this node has no memory left for a larger volume", len(l.value))
+	}
 	if before, there := stands.line(l.Name()); there && before.State == layout.Delivered {
 		return before.hold(content.Manifest.Fetched, why)
 	}

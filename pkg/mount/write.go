@@ -21,6 +21,8 @@ type Outcome struct {
 	// Entries are the lines of the manifest, and Withdrawn those that were delivered
 	// before this call and are no more.
 	Entries, Withdrawn []layout.Entry
+	// Memory is what the volume takes now, in bytes; 0 where that is not known.
+	Memory int64
 }
 
 // Write makes the volume at target show content, all of it or nothing. Readers who
@@ -31,7 +33,8 @@ type Outcome struct {
 //  2. Find the generation that is shown.
 //  3. Delete what a writer that was killed has left.
 //  4. Settle the content against that generation: what is held is carried over, bytes
-//     that stand keep their version, what has grown beyond the cap is held too.
+//     that stand keep their version, what has grown beyond the cap, or beyond the memory
+//     that there is, is held too.
 //  5. If that generation has the files, with mode and group, confirm it, with a manifest
 //     in the place of the old one if a line differs, and go to 8.
 //  6. Write the new generation into a directory of its own. If that fails, delete it; for
@@ -54,6 +57,7 @@ func Write(target string, content Content) (Outcome, error) {
 	}
 	defer volume.close()
 	outcome, err := volume.write(content)
+	outcome.Memory, _ = volume.memory() // which was just asked for its usage, or is gone
 	if err != nil {
 		return outcome, fmt.Errorf("writing %s: %w", target, err)
 	}
@@ -80,7 +84,7 @@ func (v volume) write(content Content) (Outcome, error) {
 	files := planned.files()
 	same := stands.has(files, content.Mode, content.GID)
 	if !same {
-		held, err := v.fit(&planned, content, stands)
+		held, err := v.admit(&planned, content, stands)
 		if err != nil {
 			return outcome, err
 		}
@@ -102,6 +106,15 @@ func (v volume) write(content Content) (Outcome, error) {
 		return outcome, err
 	}
 	return outcome, v.retire(current.name, stands) // 9
+}
+
+// admit makes the plan fit into the volume and into the memory that there is.
+func (v volume) admit(p *plan, content Content, stands *standing) (held bool, err error) {
+	if held, err = v.fit(p, content, stands); err != nil {
+		return held, err
+	}
+	shorter, err := v.reserve(p, content, stands)
+	return held || shorter, err
 }
 
 // isRepairable tells whether a new generation can follow in spite of err: there was

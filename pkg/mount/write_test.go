@@ -36,7 +36,8 @@ func TestWriteShowsContentInTheAtomicWriterLayout(t *testing.T) {
 
 func assertOutcome(t *testing.T, want, outcome Outcome) {
 	t.Helper()
-	outcome.Entries, outcome.Withdrawn = nil, nil
+	assert.Positive(t, outcome.Memory)
+	outcome.Entries, outcome.Withdrawn, outcome.Memory = nil, nil, 0
 	assert.Equal(t, want, outcome)
 }
 

@@ -23,8 +23,7 @@ import (
 //
 // The states are Delivered for what has a value, Missing for what the pod may read and does
 // not exist, Denied for what it may not read, whether or not that exists, and Invalid for
-// what exists and cannot be served. The caller owns the entries; nothing in them is shared
-// with another pod's.
+// what exists and cannot be served. The caller owns the entries.
 //
 // Fetch honours ctx, is safe for concurrent use, and never logs or returns a value
 // or a token in an error.
@@ -34,7 +33,8 @@ type Provider interface {
 
 // GroupFetcher is implemented by providers that can serve several pods with one
 // call. The outcomes stand in the order of pods; each pod is decided on its own, and
-// what one pod gets is never taken from another's answer.
+// what one pod gets is never taken from another's answer. Outcomes that are equal may share
+// their entries, so that a value is in memory once: nobody changes them.
 type GroupFetcher interface {
 	FetchGroup(ctx context.Context, pods []Identity, request Request) []Outcome
 }
@@ -93,6 +93,12 @@ type Identity struct {
 type Request struct {
 	Connections Selection
 	Variables   Selection
+	// MaxBytes is the most of an answer that there is memory for: no more of it may be read at
+	// once. An answer that takes more is ErrTooLarge. 0 leaves it to the provider.
+	MaxBytes int64
+	// Partial has a provider that reads entry by entry give as many as MaxBytes holds, and refuse
+	// the others as Invalid and TooLarge.
+	Partial bool
 }
 
 // Selection names entries of one kind, or all of them that the pod may read.

@@ -40,6 +40,7 @@ func TestWrongValuesAreRejected(t *testing.T) {
 		"driver.logLevel=loud":                                    "at '/driver/logLevel': value must be one of 'debug', 'info', 'warn', 'error'",
 		"driver.volumeSize=16MB":                                  "at '/driver/volumeSize': '16MB' does not match pattern '^[1-9][0-9]*(Ki|Mi|Gi)$'",
 		"driver.volumeSize=0Mi":                                   "at '/driver/volumeSize': '0Mi' does not match pattern",
+		"driver.resources.limits.memory=64Mi":                     "driver.resources.limits.memory: 64Mi holds no volume of driver.volumeSize, 16Mi, beside what fetching it takes; raise it to 256Mi for 16Mi, or lower driver.volumeSize",
 		"driver.fetchTimeout=0s":                                  "at '/driver/fetchTimeout': '0s' does not match pattern",
 		"driver.pollEvery=500ms":                                  "at '/driver/pollEvery': '500ms' does not match pattern",
 		"driver.updateStrategy.rollingUpdate.maxUnavailable=0%":   "at '/driver/updateStrategy/rollingUpdate/maxUnavailable': '0%' does not match pattern",

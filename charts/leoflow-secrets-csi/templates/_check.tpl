@@ -55,6 +55,9 @@ what to do; all that are wrong are told at once.
 {{- if and .Values.kubernetesSecrets.watch (not .Values.kubernetesSecrets.enabled) -}}
 {{- $wrong = append $wrong "kubernetesSecrets.watch: needs kubernetesSecrets.enabled" -}}
 {{- end -}}
+{{- if eq (include "leoflow.fullVolumes" .) "0" -}}
+{{- $wrong = append $wrong (printf "driver.resources.limits.memory: %v holds no volume of driver.volumeSize, %v, beside what fetching it takes; raise it to 256Mi for 16Mi, or lower driver.volumeSize" .Values.driver.resources.limits.memory .Values.driver.volumeSize) -}}
+{{- end -}}
 {{- if not (or .Values.test.connections .Values.test.variables) -}}
 {{- $wrong = append $wrong "test: name connections or variables for 'helm test' to ask for" -}}
 {{- end -}}

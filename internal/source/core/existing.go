@@ -4,8 +4,10 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"sync"
 
 	"golang.org/x/sync/errgroup"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 
@@ -19,6 +21,9 @@ import (
 // callsAtOnce bounds what a group costs a core that takes one pod at a time.
 const callsAtOnce = 4
 
+// smallTenant is the largest answer of which so many are read at once.
+const smallTenant = 64 << 10
+
 // fetchExisting asks in the contract that existing cores serve, pod by pod. It returns
 // everything the pod's tenant has, so the filter is here; and it knows no denial, so
 // what is not there is missing.
@@ -26,9 +31,14 @@ func (c *Client) fetchExisting(ctx context.Context, pods []provider.Identity, re
 	outcomes := make([]provider.Outcome, len(pods))
 	var calls errgroup.Group
 	calls.SetLimit(callsAtOnce)
+	if request.MaxBytes > smallTenant {
+		calls.SetLimit(1) // each is all of a tenant
+	}
+	var same shared
 	for i, pod := range pods {
 		calls.Go(func() error {
-			outcomes[i].Entries, outcomes[i].Err = c.fetchTenant(ctx, pod, request)
+			entries, err := c.fetchTenant(ctx, pod, request)
+			outcomes[i] = provider.Outcome{Entries: same.of(entries), Err: err}
 			return nil
 		})
 	}
@@ -36,32 +46,54 @@ func (c *Client) fetchExisting(ctx context.Context, pods []provider.Identity, re
 	return outcomes
 }
 
+// shared keeps the entries of the pods of a group that are equal once.
+type shared struct {
+	mu    sync.Mutex
+	first []entry.Entry
+}
+
+func (s *shared) of(entries []entry.Entry) []entry.Entry {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.first == nil {
+		s.first = entries
+	}
+	isSame := func(a, b entry.Entry) bool {
+		return a.Name() == b.Name() && a.State == b.State && a.Version == b.Version && a.Reason() == b.Reason()
+	}
+	if slices.EqualFunc(s.first, entries, isSame) {
+		return s.first
+	}
+	return entries
+}
+
 func (c *Client) fetchTenant(ctx context.Context, pod provider.Identity, request provider.Request) ([]entry.Entry, error) {
 	limited, cancel := context.WithTimeout(ctx, c.config.Timeout)
 	defer cancel()
 	limited = withBearer(limited, pod.Token)
-	connections, err := c.tenantConnections(limited, request.Connections)
+	most := c.atMost(request)
+	connections, err := c.tenantConnections(limited, request.Connections, most)
 	if err == nil {
 		var variables []entry.Entry
-		if variables, err = c.tenantVariables(limited, request.Variables); err == nil {
+		if variables, err = c.tenantVariables(limited, request.Variables, most); err == nil {
 			return append(connections, variables...), nil
 		}
 	}
 	if statusOf(err).Code() == codes.Unimplemented {
 		c.contract.rememberOurs()
 	}
-	return nil, c.fault(ctx, err, newScrubber(pod.Token))
+	return nil, c.fault(ctx, err, request, newScrubber(pod.Token))
 }
 
 func withBearer(ctx context.Context, token secret.Text) context.Context {
 	return metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+token.Reveal())
 }
 
-func (c *Client) tenantConnections(ctx context.Context, asked provider.Selection) ([]entry.Entry, error) {
+func (c *Client) tenantConnections(ctx context.Context, asked provider.Selection, most grpc.CallOption) ([]entry.Entry, error) {
 	if isEmpty(asked) {
 		return nil, nil
 	}
-	response, err := c.agent.GetConnections(ctx, &agentv1.GetConnectionsRequest{})
+	response, err := c.agent.GetConnections(ctx, &agentv1.GetConnectionsRequest{}, most)
 	if err != nil {
 		return nil, err
 	}
@@ -74,11 +106,11 @@ func (c *Client) tenantConnections(ctx context.Context, asked provider.Selection
 	}), nil
 }
 
-func (c *Client) tenantVariables(ctx context.Context, asked provider.Selection) ([]entry.Entry, error) {
+func (c *Client) tenantVariables(ctx context.Context, asked provider.Selection, most grpc.CallOption) ([]entry.Entry, error) {
 	if isEmpty(asked) {
 		return nil, nil
 	}
-	response, err := c.agent.GetVariables(ctx, &agentv1.GetVariablesRequest{})
+	response, err := c.agent.GetVariables(ctx, &agentv1.GetVariablesRequest{}, most)
 	if err != nil {
 		return nil, err
 	}

@@ -19,8 +19,8 @@ var errClosed = fmt.Errorf("%w: this client is closed", provider.ErrUnavailable)
 
 // fault turns the error of a call into one of the seam's, and says whose turn it is.
 // ctx is the caller's own, without the client's deadline.
-func (c *Client) fault(ctx context.Context, err error, scrub scrubber) error {
-	return c.asking(c.explain(ctx, err, scrub))
+func (c *Client) fault(ctx context.Context, err error, request provider.Request, scrub scrubber) error {
+	return c.asking(c.explain(ctx, err, request, scrub))
 }
 
 // asking says where the trouble came from.
@@ -30,7 +30,7 @@ func (c *Client) asking(err error) error {
 
 // explain takes for everybody's what the connection says, and for the caller's own what core
 // says to the call, or how long it takes over it.
-func (c *Client) explain(ctx context.Context, err error, scrub scrubber) error {
+func (c *Client) explain(ctx context.Context, err error, request provider.Request, scrub scrubber) error {
 	answer := statusOf(err)
 	said := scrub.quote(answer.Message())
 	switch {
@@ -40,7 +40,7 @@ func (c *Client) explain(ctx context.Context, err error, scrub scrubber) error {
 		return errClosed
 	case isOversize(answer):
 		return fmt.Errorf("%w: this node accepts %d bytes, and core may send less: ask for fewer entries",
-			provider.ErrTooLarge, c.config.MaxResponse)
+			provider.ErrTooLarge, c.mostBytes(request))
 	}
 	switch answer.Code() {
 	case codes.Unauthenticated:

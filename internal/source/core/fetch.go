@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/proto"
 
@@ -98,7 +99,7 @@ func (c *Client) fetch(ctx context.Context, pods []provider.Identity, request pr
 	case codes.Unauthenticated:
 		return sameForAll(pods, c.asking(c.nodeRefused(err, pods)))
 	default:
-		return sameForAll(pods, c.fault(ctx, err, scrubberFor(pods)))
+		return sameForAll(pods, c.fault(ctx, err, request, scrubberFor(pods)))
 	}
 	if c.contract.rememberExisting() {
 		c.config.Logger.Info("core lacks SecretsService, using AgentService")
@@ -120,11 +121,24 @@ func (c *Client) fetchOurs(ctx context.Context, pods []provider.Identity, reques
 	if err != nil {
 		return sameForAll(pods, c.asking(err)), nil
 	}
-	response, err := c.secrets.Fetch(ctx, message)
+	response, err := c.secrets.Fetch(ctx, message, c.atMost(request))
 	if err != nil {
 		return nil, err
 	}
 	return c.readResponse(response, pods, places, request), nil
+}
+
+// mostBytes is the most that this node takes of an answer to the request.
+func (c *Client) mostBytes(request provider.Request) int {
+	if request.MaxBytes > 0 {
+		return int(min(request.MaxBytes, int64(c.config.MaxResponse)))
+	}
+	return c.config.MaxResponse
+}
+
+// atMost refuses a larger answer by its first bytes, whatever the server makes of max_bytes.
+func (c *Client) atMost(request provider.Request) grpc.CallOption {
+	return grpc.MaxCallRecvMsgSize(c.mostBytes(request))
 }
 
 // bearersOf lists each token once, as core wants them, and the place in it of each pod's:
@@ -149,6 +163,7 @@ func fetchRequest(bearers []secret.Text, request provider.Request) *secretsv1.Fe
 		Callers:     make([]*secretsv1.Caller, len(bearers)),
 		Connections: selection(request.Connections),
 		Variables:   selection(request.Variables),
+		MaxBytes:    uint64(request.MaxBytes),
 	}
 	for i, token := range bearers {
 		message.Callers[i] = &secretsv1.Caller{Token: token.Reveal()}

@@ -35,7 +35,7 @@ func stateOf(given secretsv1.Refusal_Reason) entry.State {
 	}
 }
 
-// connection copies every field: pods that share a response share no memory.
+// connection copies every field: nothing of the response is kept.
 func connection(given *secretsv1.Connection) (airflow.Connection, error) {
 	taken := airflow.Connection{
 		ID:          given.GetId(),

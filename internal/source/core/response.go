@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 
+	"google.golang.org/protobuf/proto"
+
 	secretsv1 "github.com/leoflow/secrets-csi/api/leoflow/secrets/v1"
 	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/provider"
@@ -14,8 +16,7 @@ import (
 // readResponse gives each pod what its own result points at, and nothing for any other
 // reason. A result that contradicts itself or the request fails its own pod; one too
 // many or too few fails them all, for nobody can tell whose they are. places are those of
-// the pods' tokens among the callers; pods with the same one read the same result, each for
-// itself.
+// the pods' tokens among the callers. Pods whose results are equal share what is made of them.
 func (c *Client) readResponse(response *secretsv1.FetchResponse, pods []provider.Identity, places []int, request provider.Request) []provider.Outcome {
 	scrub := scrubberFor(pods)
 	results, callers := response.GetResults(), slices.Max(places)+1
@@ -24,6 +25,10 @@ func (c *Client) readResponse(response *secretsv1.FetchResponse, pods []provider
 	}
 	outcomes := make([]provider.Outcome, len(pods))
 	for i, place := range places {
+		if i > 0 && proto.Equal(results[place], results[places[i-1]]) {
+			outcomes[i] = outcomes[i-1]
+			continue
+		}
 		entries, err := answer{response, results[place], newLedger(request), scrub}.read()
 		if err != nil {
 			outcomes[i].Err = c.asking(err)

@@ -125,7 +125,7 @@ func (c *Client) watchFault(ctx context.Context, err error, scrub scrubber) erro
 		return c.asking(provider.ErrWatchUnsupported)
 	case codes.PermissionDenied, codes.Unauthenticated:
 		c.forgetNodeToken()
-		return fmt.Errorf("%w: %w", provider.ErrWatchUnsupported, c.fault(ctx, err, scrub))
+		return fmt.Errorf("%w: %w", provider.ErrWatchUnsupported, c.fault(ctx, err, provider.Request{}, scrub))
 	}
-	return c.fault(ctx, err, scrub)
+	return c.fault(ctx, err, provider.Request{}, scrub)
 }

@@ -67,5 +67,24 @@ func (p *Provider) Fetch(ctx context.Context, _ provider.Identity, request provi
 	if err != nil {
 		return nil, fmt.Errorf("reading export files: %w: %w", provider.ErrUnavailable, err)
 	}
-	return append(held.asked(entry.Connection, request.Connections), held.asked(entry.Variable, request.Variables)...), nil
+	entries := append(held.asked(entry.Connection, request.Connections), held.asked(entry.Variable, request.Variables)...)
+	return entries, bound(entries, request)
+}
+
+// bound refuses what MaxBytes does not hold: all of it, or what comes last.
+func bound(entries []entry.Entry, request provider.Request) error {
+	left := request.MaxBytes
+	for i := range entries {
+		for value := range entries[i].Secrets() {
+			left -= int64(value.Len())
+		}
+		switch {
+		case request.MaxBytes == 0 || left >= 0:
+		case !request.Partial:
+			return fmt.Errorf("reading export files: %w: %d bytes are the most", provider.ErrTooLarge, request.MaxBytes)
+		case entries[i].State == entry.Delivered:
+			entries[i] = entry.NoRoom(entries[i].Name())
+		}
+	}
+	return nil
 }

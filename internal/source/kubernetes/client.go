@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"slices"
 	"strings"
 
@@ -49,6 +50,7 @@ func newClient(config *rest.Config, accept string) (*rest.RESTClient, error) {
 	config = rest.CopyConfig(config)
 	config.GroupVersion, config.APIPath = &version, "/api"
 	config.AcceptContentTypes, config.ContentType = accept, runtime.ContentTypeJSON
+	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return bounded{next} })
 	config.NegotiatedSerializer = serializer.NewCodecFactory(scheme).WithoutConversion()
 	made, err := rest.RESTClientFor(config)
 	if err != nil {
@@ -83,6 +85,8 @@ func faultOf(err error) error {
 	switch {
 	case err == nil:
 		return nil
+	case errors.Is(err, errNoRoom):
+		return errNoRoom
 	case errors.As(err, &answer) && answer.Status().Code >= 400:
 		return &answerError{int(answer.Status().Code)}
 	case errors.As(err, &dialled) && dialled.Op == "dial", errors.As(err, &untrue):
@@ -109,6 +113,29 @@ func (c caller) get(ctx context.Context, name entry.Name) (*corev1.Secret, error
 	return &found, faultOf(err)
 }
 
+// exists asks whether there is a Secret that the caller may get, and drops what else is told of it.
+func (c caller) exists(ctx context.Context, name entry.Name) error {
+	ctx, reading := c.room.begin(ctx)
+	defer reading.end(0)
+	var found metav1.PartialObjectMetadata
+	return faultOf(c.authorize(c.Provider.names.Get()).Namespace(c.namespace).Resource("secrets").Name(secretName(name)).Do(on(ctx, c.namespace)).Into(&found))
+}
+
+// pageSize is how many Secrets are listed at once.
+const pageSize = "100"
+
+// list is one page of the metadata of the namespace's Secrets of a kind.
+func (c caller) list(ctx context.Context, kind entry.Kind, page string) (list metav1.PartialObjectMetadataList, err error) {
+	ctx, reading := c.room.begin(ctx)
+	defer reading.end(0)
+	request := c.authorize(c.Provider.names.Get()).Namespace(c.namespace).Resource("secrets").
+		Param("labelSelector", kindLabel+"="+string(kind)).Param("limit", pageSize)
+	if page != "" {
+		request = request.Param("continue", page)
+	}
+	return list, faultOf(request.Do(on(ctx, c.namespace)).Into(&list))
+}
+
 // names are those asked for; for all of them the API server is asked for the Secrets'
 // metadata, and each is then read as if it had been named.
 func (c caller) names(ctx context.Context, kind entry.Kind, selection provider.Selection) ([]entry.Name, error) {
@@ -119,16 +146,19 @@ func (c caller) names(ctx context.Context, kind entry.Kind, selection provider.S
 		}
 		return names, nil
 	}
-	var list metav1.PartialObjectMetadataList
-	err := c.authorize(c.Provider.names.Get()).Namespace(c.namespace).Resource("secrets").
-		Param("labelSelector", kindLabel+"="+string(kind)).Do(on(ctx, c.namespace)).Into(&list)
-	if err := faultOf(err); err != nil {
-		return nil, c.wholeError(ctx, fmt.Errorf("listing what is labelled %s=%s: %w", kindLabel, kind, err))
-	}
-	for _, item := range list.Items {
-		// One whose annotation has the id of another Secret's name would bring that one twice.
-		if name, ours := nameOf(item.ObjectMeta); ours && secretName(name) == item.Name {
-			names = append(names, name)
+	for page := ""; ; {
+		list, err := c.list(ctx, kind, page)
+		if err != nil {
+			return nil, c.wholeError(ctx, fmt.Errorf("listing what is labelled %s=%s: %w", kindLabel, kind, err))
+		}
+		for _, item := range list.Items {
+			// One whose annotation has the id of another Secret's name would bring that one twice.
+			if name, ours := nameOf(item.ObjectMeta); ours && secretName(name) == item.Name {
+				names = append(names, name)
+			}
+		}
+		if page = list.Continue; page == "" {
+			break
 		}
 	}
 	slices.SortFunc(names, func(a, b entry.Name) int { return strings.Compare(a.ID, b.ID) })

@@ -110,7 +110,7 @@ func (p *Provider) Fetch(ctx context.Context, pod provider.Identity, request pro
 		return nil, fmt.Errorf("reading Secrets: %w: kubelet sent no token with audience %q; add it to the tokenRequests of the CSIDriver",
 			provider.ErrUnauthenticated, p.config.Audience)
 	}
-	as := caller{p, pod.Namespace, token}
+	as := caller{p, pod.Namespace, token, newRoom(request.MaxBytes), request.Partial}
 	connections, err := as.names(ctx, entry.Connection, request.Connections)
 	if err != nil {
 		return nil, err
@@ -127,27 +127,80 @@ type caller struct {
 	*Provider
 	namespace string
 	token     secret.Text
+	room      *room
+	// partial is the request's.
+	partial bool
 }
 
 func (c caller) fetch(ctx context.Context, asked []entry.Name) ([]entry.Entry, error) {
-	entries := make([]entry.Entry, len(asked))
+	entries, noRoom := make([]entry.Entry, len(asked)), make([]bool, len(asked))
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.SetLimit(callsAtOnce)
 	for i, name := range asked {
 		group.Go(func() (err error) {
-			entries[i], err = c.entry(groupCtx, name)
+			err = errNoRoom
+			if !c.room.full.Load() {
+				entries[i], err = c.entry(groupCtx, name)
+			}
+			if noRoom[i] = errors.Is(err, errNoRoom); noRoom[i] && c.partial {
+				return nil
+			}
 			return err
 		})
 	}
-	if err := group.Wait(); err != nil {
+	err := group.Wait()
+	if err == nil {
+		err = c.fetchAlone(ctx, asked, entries, noRoom)
+	}
+	if err != nil {
 		return nil, c.wholeError(ctx, err)
 	}
 	return entries, nil
 }
 
+// fetchAlone reads one after the other what there was no room for beside others. Once there is
+// none for one alone, it only asks whether the rest are there.
+func (c caller) fetchAlone(ctx context.Context, asked []entry.Name, entries []entry.Entry, noRoom []bool) (err error) {
+	read := c.entry
+	for i, name := range asked {
+		if !noRoom[i] {
+			continue
+		}
+		if entries[i], err = read(ctx, name); errors.Is(err, errNoRoom) {
+			read = c.entryUnread
+			entries[i], err = read(ctx, name)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// entryUnread is an entry that there is no room for, if there is one.
+func (c caller) entryUnread(ctx context.Context, name entry.Name) (entry.Entry, error) {
+	alone := caller{c.Provider, c.namespace, c.token, newRoom(mostMetadata), false}
+	return alone.answered(name, alone.exists(ctx, name), func() (entry.Entry, error) { return entry.NoRoom(name), nil })
+}
+
 // entry reads one Secret. It fails where the API server says something about all of them.
 func (c caller) entry(ctx context.Context, name entry.Name) (entry.Entry, error) {
+	ctx, reading := c.room.begin(ctx)
+	defer reading.end(0)
 	found, err := c.get(ctx, name)
+	made, err := c.answered(name, err, func() (entry.Entry, error) { return c.decode(name, found) })
+	if err == nil && !reading.end(bytesOf(made)) {
+		err = errNoRoom
+	}
+	if errors.Is(err, errNoRoom) {
+		c.room.full.Store(true)
+		made = entry.Entry{}
+	}
+	return made, err
+}
+
+// answered is the entry that a Secret holds, or why it cannot be had.
+func (c caller) answered(name entry.Name, err error, decode func() (entry.Entry, error)) (entry.Entry, error) {
 	var answer *answerError
 	switch {
 	case err == nil:
@@ -158,7 +211,7 @@ func (c caller) entry(ctx context.Context, name entry.Name) (entry.Entry, error)
 	default:
 		return entry.Entry{}, err
 	}
-	held, err := c.decode(name, found)
+	held, err := decode()
 	switch {
 	case errors.Is(err, errAnotherID):
 		return entry.Refused(name, entry.Missing, err.Error()), nil
@@ -177,6 +230,8 @@ func (c caller) wholeError(ctx context.Context, err error) error {
 	}
 	var answer *answerError
 	switch {
+	case errors.Is(err, errNoRoom):
+		return of(provider.ErrTooLarge, err)
 	case ctx.Err() != nil:
 		return provider.OfCall(of(provider.ErrUnavailable, context.Cause(ctx)))
 	case errors.Is(err, errUnreachable):

@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -260,4 +262,70 @@ func TestWatchIsOffWhereItMayNot(t *testing.T) {
 	off, err := kubernetes.New(kubernetes.Config{API: api.config()})
 	require.NoError(t, err)
 	require.ErrorIs(t, off.Watch(t.Context(), nil), provider.ErrWatchUnsupported)
+}
+
+// largeSecrets are 300 of 64 KiB, with some that cannot be had between them.
+func largeSecrets(t *testing.T) (withToken, *apiServer, provider.Identity, provider.Request) {
+	t.Helper()
+	world := providertest.NewWorld()
+	served, api := start(t, world)
+	request := provider.Request{Variables: provider.Selection{Names: []string{world.Forbidden, "absent"}}}
+	for i := range 300 {
+		id := fmt.Sprintf("large%03d", i)
+		api.put("team", "variable-"+id, "variable", "", map[string]string{"value": strings.Repeat("x", 64<<10)})
+		request.Variables.Names = append(request.Variables.Names, id)
+	}
+	slices.Reverse(request.Variables.Names) // what cannot be had comes last
+	return served, api, world.Reader, request
+}
+
+func TestWhatThereIsNoMemoryForIsNotRead(t *testing.T) {
+	served, api, pod, request := largeSecrets(t)
+	for _, most := range []int64{64 << 10, 512 << 10, 4 << 20} {
+		request.MaxBytes = most
+		_, err := served.Fetch(t.Context(), pod, request)
+		require.ErrorIs(t, err, provider.ErrTooLarge)
+	}
+	request.MaxBytes, request.Partial = 8<<20, true
+	entries, err := served.Fetch(t.Context(), pod, request)
+	require.NoError(t, err)
+
+	states := map[entry.State]int{}
+	for _, e := range entries {
+		states[e.State]++
+		assert.Equal(t, e.State == entry.Invalid, e.TooLarge)
+	}
+	assert.InDelta(t, 124, states[entry.Delivered], 4, "as many as there is memory for")
+	assert.Equal(t, 300-states[entry.Delivered], states[entry.Invalid])
+	assert.Equal(t, 1, states[entry.Denied], "of what was not read it is known whether it can be had")
+	assert.Equal(t, 1, states[entry.Missing])
+	assert.LessOrEqual(t, api.sent.Load(), int64(32<<20))
+}
+
+func TestALargeSecretIsReadAloneIfItDoesNotFitBesideOthers(t *testing.T) {
+	served, api, pod, request := largeSecrets(t)
+	request.Variables.Names = nil
+	for i := range 8 {
+		id := fmt.Sprint("huge", i)
+		api.put("team", "variable-"+id, "variable", "", map[string]string{"value": strings.Repeat("x", 900<<10)})
+		request.Variables.Names = append(request.Variables.Names, id)
+	}
+	request.MaxBytes, request.Partial = 8<<20, true
+	entries, err := served.Fetch(t.Context(), pod, request)
+	require.NoError(t, err)
+	for _, e := range entries {
+		assert.Equal(t, entry.Delivered, e.State, e.ID)
+	}
+}
+
+func TestListsComeInPages(t *testing.T) {
+	world := providertest.NewWorld()
+	served, api := start(t, world)
+	for i := range 250 {
+		api.put("team", fmt.Sprintf("variable-v%03d", i), "variable", "", map[string]string{"value": "x"})
+	}
+	entries, err := served.Fetch(t.Context(), world.Reader, provider.Request{Variables: provider.Selection{All: true}, MaxBytes: 1 << 20})
+	require.NoError(t, err)
+	assert.Len(t, entries, 250)
+	assert.Equal(t, 3, api.lists())
 }

@@ -5,11 +5,14 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -40,6 +43,9 @@ type apiServer struct {
 	frozen    chan struct{}
 	// answer, where set, answers everything.
 	answer http.HandlerFunc
+	// sent counts the bytes of all answers to GETs of Secrets.
+	sent   atomic.Int64
+	listed int
 }
 
 func startAPI(t *testing.T, world providertest.World) *apiServer {
@@ -99,6 +105,7 @@ func refuse(w http.ResponseWriter, status int, message string) {
 }
 
 func (s *apiServer) get(w http.ResponseWriter, r *http.Request) {
+	w = measured{w, &s.sent}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	found, exists := s.secrets[r.PathValue("namespace")+"/"+r.PathValue("name")]
@@ -107,6 +114,8 @@ func (s *apiServer) get(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusForbidden, "")
 	case !exists:
 		refuse(w, http.StatusNotFound, "")
+	case strings.Contains(r.Header.Get("Accept"), "as=PartialObjectMetadata"):
+		write(w, metadataOf(found))
 	default:
 		write(w, found)
 	}
@@ -115,6 +124,18 @@ func (s *apiServer) get(w http.ResponseWriter, r *http.Request) {
 func write(w http.ResponseWriter, object any) {
 	w.Header().Set("Content-Type", "application/json")
 	_ = json.NewEncoder(w).Encode(object)
+}
+
+// measured counts the bytes of answers that were sent.
+type measured struct {
+	http.ResponseWriter
+	sent *atomic.Int64
+}
+
+func (c measured) Write(text []byte) (int, error) {
+	n, err := c.ResponseWriter.Write(text)
+	c.sent.Add(int64(n))
+	return n, err
 }
 
 func (s *apiServer) list(w http.ResponseWriter, r *http.Request) {
@@ -126,12 +147,27 @@ func (s *apiServer) list(w http.ResponseWriter, r *http.Request) {
 	}
 	kind := strings.TrimPrefix(r.URL.Query().Get("labelSelector"), kindLabel+"=")
 	list := s.emptyList()
-	for _, found := range s.secrets {
+	for _, name := range slices.Sorted(maps.Keys(s.secrets)) {
+		found := s.secrets[name]
 		if found.Namespace == r.PathValue("namespace") && found.Labels[kindLabel] == kind {
 			list.Items = append(list.Items, metadataOf(found))
 		}
 	}
+	s.listed++
+	first, _ := strconv.Atoi(r.URL.Query().Get("continue"))
+	limit, err := strconv.Atoi(r.URL.Query().Get("limit"))
+	if last := first + limit; err == nil && last < len(list.Items) {
+		list.Items, list.Continue = list.Items[:last], strconv.Itoa(last)
+	}
+	list.Items = list.Items[first:]
 	write(w, list)
+}
+
+// lists is how often a list was asked for.
+func (s *apiServer) lists() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.listed
 }
 
 func (s *apiServer) emptyList() metav1.PartialObjectMetadataList {

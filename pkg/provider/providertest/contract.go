@@ -59,6 +59,7 @@ func Run(t *testing.T, harness Harness) {
 		{"a source that is away is unavailable", unavailable},
 		{"a context that has ended ends the call", cancelled},
 		{"calls run side by side", concurrent},
+		{"no more is read than there is memory for", bounded},
 		{"a group fares as its pods would alone", group},
 		{"results share no memory", ownership},
 		{"watch tells of a change", watch},
@@ -157,6 +158,36 @@ func everything(t *testing.T, s suite) {
 		want["variable forbidden"] = s.world.Variables["forbidden"]
 	}
 	assert.Equal(t, want, got)
+}
+
+func bounded(t *testing.T, s suite) {
+	request := Everything()
+	request.MaxBytes = 8
+	_, err := s.fetch(t.Context(), s.world.Reader, request)
+	require.ErrorIs(t, err, provider.ErrTooLarge)
+
+	request.MaxBytes = 1 << 20
+	_, err = s.fetch(t.Context(), s.world.Reader, request)
+	require.NoError(t, err)
+
+	request.MaxBytes, request.Partial = 8, true
+	result, err := s.fetch(t.Context(), s.world.Reader, request)
+	if err != nil { // it reads all or nothing
+		require.ErrorIs(t, err, provider.ErrTooLarge)
+		return
+	}
+	size, refused := 0, 0
+	for _, e := range result {
+		for value := range e.Secrets() {
+			size += value.Len()
+		}
+		if e.TooLarge {
+			refused++
+			assert.Equal(t, entry.Invalid, e.State)
+		}
+	}
+	assert.LessOrEqual(t, size, 8)
+	assert.Positive(t, refused)
 }
 
 func versions(t *testing.T, s suite) {

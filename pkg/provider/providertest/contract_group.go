@@ -31,9 +31,6 @@ func group(t *testing.T, s suite) {
 
 func ownership(t *testing.T, s suite) {
 	fetch := func() []provider.Outcome {
-		if grouped, ok := s.source.Provider.(provider.GroupFetcher); ok {
-			return grouped.FetchGroup(t.Context(), []provider.Identity{s.world.Reader, s.world.Twin}, Everything())
-		}
 		result, err := s.fetch(t.Context(), s.world.Reader, Everything())
 		again, errAgain := s.fetch(t.Context(), s.world.Twin, Everything())
 		return []provider.Outcome{{Entries: result, Err: err}, {Entries: again, Err: errAgain}}

@@ -29,10 +29,24 @@ func (f *Fake) FetchGroup(ctx context.Context, pods []provider.Identity, request
 		case pod.Token.Len() == 0 || f.tokens[pod.Token.Reveal()]:
 			outcomes[i].Err = fmt.Errorf("asking the fake: %w", provider.ErrUnauthenticated)
 		default:
-			outcomes[i].Entries = f.answer(pod, request)
+			outcomes[i] = within(f.answer(pod, request), request.MaxBytes)
 		}
 	}
 	return outcomes
+}
+
+// within is the outcome for one pod, of at most so many bytes.
+func within(entries []entry.Entry, most int64) provider.Outcome {
+	size := int64(0)
+	for i := range entries {
+		for value := range entries[i].Secrets() {
+			size += int64(value.Len())
+		}
+	}
+	if most > 0 && size > most {
+		return provider.Outcome{Err: fmt.Errorf("asking the fake: %w", provider.ErrTooLarge)}
+	}
+	return provider.Outcome{Entries: entries}
 }
 
 // arrive records the call, then waits and fails as the test has set.

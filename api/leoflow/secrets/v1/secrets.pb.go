@@ -134,9 +134,12 @@ type FetchRequest struct {
 	// The pods this call is made for. Pods of one node that share an identity and a
 	// request share a call; each is authenticated, authorized and audited on its own. No
 	// token comes twice.
-	Callers       []*Caller  `protobuf:"bytes,1,rep,name=callers,proto3" json:"callers,omitempty"`
-	Connections   *Selection `protobuf:"bytes,2,opt,name=connections,proto3" json:"connections,omitempty"`
-	Variables     *Selection `protobuf:"bytes,3,opt,name=variables,proto3" json:"variables,omitempty"`
+	Callers     []*Caller  `protobuf:"bytes,1,rep,name=callers,proto3" json:"callers,omitempty"`
+	Connections *Selection `protobuf:"bytes,2,opt,name=connections,proto3" json:"connections,omitempty"`
+	Variables   *Selection `protobuf:"bytes,3,opt,name=variables,proto3" json:"variables,omitempty"`
+	// The largest response that the node has memory for, in bytes; 0 for no bound of its
+	// own. A larger one is RESOURCE_EXHAUSTED and hands out nothing.
+	MaxBytes      uint64 `protobuf:"varint,4,opt,name=max_bytes,json=maxBytes,proto3" json:"max_bytes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -190,6 +193,13 @@ func (x *FetchRequest) GetVariables() *Selection {
 		return x.Variables
 	}
 	return nil
+}
+
+func (x *FetchRequest) GetMaxBytes() uint64 {
+	if x != nil {
+		return x.MaxBytes
+	}
+	return 0
 }
 
 type Caller struct {
@@ -883,11 +893,12 @@ var File_leoflow_secrets_v1_secrets_proto protoreflect.FileDescriptor
 
 const file_leoflow_secrets_v1_secrets_proto_rawDesc = "" +
 	"\n" +
-	" leoflow/secrets/v1/secrets.proto\x12\x12leoflow.secrets.v1\"\xc2\x01\n" +
+	" leoflow/secrets/v1/secrets.proto\x12\x12leoflow.secrets.v1\"\xdf\x01\n" +
 	"\fFetchRequest\x124\n" +
 	"\acallers\x18\x01 \x03(\v2\x1a.leoflow.secrets.v1.CallerR\acallers\x12?\n" +
 	"\vconnections\x18\x02 \x01(\v2\x1d.leoflow.secrets.v1.SelectionR\vconnections\x12;\n" +
-	"\tvariables\x18\x03 \x01(\v2\x1d.leoflow.secrets.v1.SelectionR\tvariables\"#\n" +
+	"\tvariables\x18\x03 \x01(\v2\x1d.leoflow.secrets.v1.SelectionR\tvariables\x12\x1b\n" +
+	"\tmax_bytes\x18\x04 \x01(\x04R\bmaxBytes\"#\n" +
 	"\x06Caller\x12\x19\n" +
 	"\x05token\x18\x01 \x01(\tB\x03\x80\x01\x01R\x05token\"3\n" +
 	"\tSelection\x12\x14\n" +

@@ -1,0 +1,193 @@
+package memory
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/leoflow/secrets-csi/test/stack"
+)
+
+const (
+	evil, bank = "evil", "bank"
+	// patience is what a small pod of another namespace waits at most, as the design says.
+	patience = 2 * time.Second
+	// attackLasts is how long a crowd may take to be served and refused.
+	attackLasts = 2 * time.Minute
+)
+
+// node has a driver in a control group.
+type node struct {
+	*stack.Stack
+	group group
+	token string
+}
+
+// newNode has a core with a variable of each size, by the size's name.
+func newNode(t *testing.T) *node {
+	t.Helper()
+	n := &node{group: newGroup(t)}
+	variables := map[string]string{"small": "n33dle"}
+	for name, size := range map[string]int{"400K": 400 << 10, "1M": 1 << 20, "7M": 7 << 20} {
+		variables[name] = strings.Repeat("x", size)
+	}
+	content, err := json.Marshal(variables)
+	require.NoError(t, err)
+	// The stack outlives the test's context, which ends before the clean-up.
+	n.Stack, err = stack.Start(context.Background(), stack.Options{
+		Bin: n.group.around(t, binaries(t)), Connections: "{}", Variables: string(content),
+		Rules: "rules: [{tenants: ['*'], dags: ['*'], connections: ['*'], variables: ['*']}]\n",
+	})
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, n.Close()) })
+	n.token, err = n.Token(t.Context(), "--tenant=acme", "--dag=daily")
+	require.NoError(t, err)
+	return n
+}
+
+func (n *node) pod(namespace, name, variable string) stack.Pod {
+	return stack.Pod{
+		Name: name, Namespace: namespace, ServiceAccount: "etl", UID: namespace + "-" + name, Token: n.token,
+		Attributes: map[string]string{"variables": variable},
+	}
+}
+
+// crowd is pods of one namespace that kubelet starts at once.
+func (n *node) crowd(count int, variables ...string) (pods []stack.Pod) {
+	for _, variable := range variables {
+		for i := range count {
+			pods = append(pods, n.pod(evil, fmt.Sprintf("%s-%d", strings.ToLower(variable), i), variable))
+		}
+	}
+	return pods
+}
+
+// publish starts all pods at once, and counts how that ended by gRPC's code.
+func (n *node) publish(t *testing.T, pods []stack.Pod) func() map[codes.Code]int {
+	t.Helper()
+	ended, mu := map[codes.Code]int{}, sync.Mutex{}
+	var calls sync.WaitGroup
+	ctx, cancel := context.WithTimeout(context.Background(), attackLasts)
+	for _, pod := range pods {
+		calls.Go(func() {
+			err := n.Kubelet.Publish(ctx, pod)
+			mu.Lock()
+			defer mu.Unlock()
+			ended[status.Code(err)]++
+			if status.Code(err) == codes.ResourceExhausted {
+				assert.Contains(t, status.Convert(err).Message(), "namespace "+evil, "with its own figures")
+			}
+		})
+	}
+	return func() map[codes.Code]int { calls.Wait(); cancel(); return ended }
+}
+
+// honest starts and ends small pods of another namespace until stop is called, which returns how
+// long the slowest start took, and how many there were.
+func (n *node) honest(t *testing.T) (stop func() (slowest time.Duration, count int)) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	var slowest time.Duration
+	count := 0
+	go func() {
+		defer close(done)
+		for ; ctx.Err() == nil; count++ {
+			pod := n.pod(bank, fmt.Sprint("honest-", count), "small")
+			began := time.Now()
+			if !assert.NoError(t, n.Kubelet.Publish(context.Background(), pod)) {
+				return
+			}
+			slowest = max(slowest, time.Since(began))
+			assert.NoError(t, n.Kubelet.Unpublish(context.Background(), pod))
+		}
+	}()
+	return func() (time.Duration, int) { cancel(); <-done; return slowest, count }
+}
+
+// serve has core serve other variables.
+func (n *node) serve(t *testing.T, variables map[string]string) {
+	t.Helper()
+	content, err := json.Marshal(variables)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(n.Variables+".next", content, 0o600))
+	require.NoError(t, os.Rename(n.Variables+".next", n.Variables))
+}
+
+// tell holds the group to its limit.
+func (n *node) tell(t *testing.T, what string, ended map[codes.Code]int) {
+	t.Helper()
+	t.Logf("%s: %v; peak %d MiB, now %d MiB, shared %d MiB", what, ended, n.group.peak(t)>>20,
+		n.group.number(t, "memory.usage_in_bytes", "")>>20, n.group.number(t, "memory.stat", "shmem")>>20)
+	assert.Zero(t, n.group.kills(t), "processes killed for the limit")
+	for code := range ended {
+		assert.Contains(t, []codes.Code{codes.OK, codes.ResourceExhausted}, code)
+	}
+}
+
+func TestACrowdOfOneNamespaceKillsNoDriverAndHoldsUpNoOther(t *testing.T) {
+	for name, attack := range map[string]struct {
+		count     int
+		variables []string
+	}{
+		"4 pods of 7 MiB": {4, []string{"7M"}}, "110 pods of 400 KiB": {110, []string{"400K"}},
+		"110 pods of 1 MiB": {110, []string{"1M"}}, "120 pods of all sizes": {30, []string{"small", "400K", "1M", "7M"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			n := newNode(t)
+			pid := n.Driver.PID()
+			stop := n.honest(t)
+			ended := n.publish(t, n.crowd(attack.count, attack.variables...))()
+			slowest, count := stop()
+			n.tell(t, name, ended)
+			t.Logf("%d honest starts, the slowest in %v", count, slowest)
+			assert.LessOrEqual(t, slowest, patience)
+			assert.Positive(t, ended[codes.OK])
+			assert.Equal(t, pid, n.Driver.PID())
+			require.NoError(t, n.Kubelet.UnpublishAll(t.Context()))
+		})
+	}
+}
+
+// Values that grow once they are delivered, and a driver that is killed while they do.
+func TestADriverThatIsKilledAtTheWorstMomentServesAtOnce(t *testing.T) {
+	n := newNode(t)
+	pods := n.crowd(30, "small", "400K", "1M", "7M")
+	n.tell(t, "before", n.publish(t, pods)())
+	n.serve(t, map[string]string{
+		"small": strings.Repeat("y", 6<<20), "400K": strings.Repeat("y", 7<<20), "1M": strings.Repeat("y", 7<<20), "7M": strings.Repeat("y", 7<<20),
+	})
+	for range 3 {
+		wait := n.publish(t, pods)
+		<-time.After(rand.N(500 * time.Millisecond)) // some moment of it
+		n.Driver.Kill()
+		require.NoError(t, n.StartDriver(context.Background()))
+		wait()
+		began := time.Now()
+		victim := pods[len(pods)-1]
+		require.NoError(t, n.Kubelet.Unpublish(t.Context(), victim), "what is too much can be ended")
+		assert.LessOrEqual(t, time.Since(began), patience)
+		t.Logf("unpublished %v after the start", time.Since(began))
+		n.tell(t, "killed", nil)
+		pods = pods[:len(pods)-1]
+	}
+	n.serve(t, map[string]string{"small": "n33dle"}) // the others are withdrawn
+	stop := n.honest(t)
+	n.tell(t, "republished", n.publish(t, n.crowd(5, "small"))())
+	slowest, count := stop()
+	t.Logf("%d honest starts, the slowest in %v", count, slowest)
+	assert.LessOrEqual(t, slowest, patience)
+	require.NoError(t, n.Kubelet.UnpublishAll(t.Context()))
+	n.tell(t, "ended", nil)
+}
