@@ -117,10 +117,10 @@ func (j *judge) units(ctx context.Context) error {
 	return nil
 }
 
-// The budgets of a start without Airflow.
+// The budgets of a start without Airflow, in milliseconds of a processor.
 const (
-	importBudget = 30.0 // ms, over a bare Python
-	firstBudget  = 40.0 // ms, the process's start included
+	importBudget = 30.0 // ms
+	firstBudget  = 40.0 // ms, with the start of the process
 	memoryBudget = 15.0 // MB
 )
 
