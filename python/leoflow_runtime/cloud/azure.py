@@ -20,15 +20,19 @@ _IDENTITY = "azure-identity"
 def blob_client(conn_id: str = "wasb_default", directory: str | None = None, **options: Any) -> Any:
     """An azure.storage.blob.BlobServiceClient; options are its own, and so are other fields of the extra."""
     draft = Draft(conn_id, directory, ("wasb",), "extra__wasb__", _KNOWN)
-    service = sdk("azure.storage.blob", _STORAGE).BlobServiceClient
     named = {**draft.rest(_KNOWN), **options}
     whole = draft.text("connection_string")
     if whole and not _is_keyless(draft):
-        return service.from_connection_string(whole, **named)
+        return _service().from_connection_string(whole, **named)
     sas = draft.text("sas_token")
     if sas and sas.startswith("https") and not any((_is_keyless(draft), draft.get("tenant_id"), draft.get("shared_access_key"))):
-        return service(account_url=sas, **named)
-    return service(account_url=_account_url(draft), credential=_credential(draft), **named)
+        return _service()(account_url=sas, **named)
+    url, credential = _account_url(draft), _credential(draft)
+    return _service()(account_url=url, credential=credential, **named)
+
+
+def _service() -> Any:
+    return sdk("azure.storage.blob", _STORAGE).BlobServiceClient
 
 
 def _is_keyless(draft: Draft) -> bool:
