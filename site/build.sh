@@ -23,7 +23,7 @@ lychee "${documents[@]}"
 source=dist/site-source
 rm -rf "$source" dist/site
 mkdir -p "$source"
-tar --create "${documents[@]}" LICENSE docs/images | tar --extract --directory "$source"
+tar --create "${documents[@]}" LICENSE docs/images examples | tar --extract --directory "$source"
 
 # The menu is the map of docs/README.md: a group for each heading, a page for each line.
 menu() {
