@@ -113,16 +113,19 @@ func (a *apart) ask(ctx context.Context, asked provider.Request) []provider.Outc
 	return outcomes
 }
 
-// take leaves out the values that there is no more room for.
+// take leaves out the values that there is no more room for. Of a group it reckons what the pod
+// brings that is given most: one that is refused brings nothing.
 func (a *apart) take(outcomes []provider.Outcome) {
-	for i, outcome := range outcomes {
-		size := 0
+	most := int64(0)
+	for _, outcome := range outcomes {
+		size := int64(0)
 		for value := range values(outcome.Entries) {
-			size += value.Len()
+			size += int64(value.Len())
 		}
-		if i == 0 {
-			a.room -= int64(size)
-		}
+		most = max(most, size)
+	}
+	a.room -= most
+	for _, outcome := range outcomes {
 		for at := range outcome.Entries {
 			if e := &outcome.Entries[at]; a.room < 0 && e.State == entry.Delivered {
 				*e = entry.NoRoom(e.Name())
