@@ -41,7 +41,10 @@ func (s *session) Access(ctx context.Context, ref entry.Reference) (secret.Text,
 	if err != nil {
 		return secret.Text{}, failure(reading, err)
 	}
-	if answer.SecretString == nil {
+	switch {
+	case answer.SecretString == nil && answer.SecretBinary == nil: // an answer that was cut off
+		return secret.Text{}, &secretmanager.Failure{Kind: provider.ErrUnavailable, Text: reading + ": the answer is empty"}
+	case answer.SecretString == nil:
 		return secret.Text{}, secretmanager.Unusable("the secret is binary; store the key pair as text")
 	}
 	return secret.New(*answer.SecretString), nil

@@ -146,6 +146,18 @@ func TestBinarySecret(t *testing.T) {
 	assert.NotContains(t, err.Error(), "n33dle")
 }
 
+// An answer that was cut off says nothing of the secret.
+func TestAnEmptyAnswerIsNone(t *testing.T) {
+	cloud, server := start(t)
+	server.Hold(func(string, string, string) (string, error) { return "", nil })
+	session, err := cloud.Open(subject(server, "a"))
+	require.NoError(t, err)
+
+	_, err = session.Access(t.Context(), reference)
+
+	require.ErrorIs(t, err, provider.ErrUnavailable)
+}
+
 func TestANodeWithoutARegionNeedsOneInTheReference(t *testing.T) {
 	_, err := aws.New(aws.Config{}).Open(secretmanager.Subject{Pod: cloudtest.NewTokens().Pod("ns", "sa", cloudtest.AWSTokenAudience), Role: role})
 	assert.ErrorContains(t, err, "set key_secret_region")

@@ -96,6 +96,8 @@ func (a *AWS) getSecretValue(w http.ResponseWriter, r *http.Request) {
 		jsonError(w, "AccessDeniedException")
 	case errors.Is(err, provider.ErrMissing):
 		jsonError(w, "ResourceNotFoundException")
+	case value == "": // no secret is empty
+		answer(w, map[string]any{})
 	case strings.HasPrefix(value, "binary:"):
 		answer(w, map[string]any{"Name": asked.SecretId, "SecretBinary": []byte(value)})
 	default:

@@ -159,7 +159,7 @@ func spoil(w http.ResponseWriter, r *http.Request, fault Fault) {
 	sent, _ := io.ReadAll(r.Body)
 	if fault.Silent {
 		<-r.Context().Done()
-		return
+		panic(http.ErrAbortHandler) //nolint:forbidigo // it hangs up; returning would answer with nothing
 	}
 	body := fault.Body
 	if body == "" {
