@@ -2,6 +2,7 @@ package budget
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"time"
 )
@@ -27,8 +28,8 @@ type waiter struct {
 }
 
 // Enter waits for so many bytes of memory for a delivery of the namespace, no longer than patience
-// and until ctx ends. Nobody may enter who has not left another turn: then all could wait for
-// each other.
+// and until ctx ends. Its error is an *Exhausted, or wraps why ctx ended: then nothing is known of
+// the memory. Nobody may enter who has not left another turn: then all could wait for each other.
 func (b *Budget) Enter(ctx context.Context, patience time.Duration, namespace string, bytes int64) (*Turn, error) {
 	turn := Turn{b, namespace, bytes}
 	w, err := b.enter(turn)
@@ -45,11 +46,14 @@ func (b *Budget) Enter(ctx context.Context, patience time.Duration, namespace st
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.queue.remove(w) {
-		b.grant() // who waited behind it
-		return nil, b.tooMuch(turn)
+	if !b.queue.remove(w) {
+		return &w.Turn, nil
 	}
-	return &w.Turn, nil
+	b.grant() // who waited behind it
+	if ctx.Err() != nil {
+		return nil, fmt.Errorf("waiting for memory: %w", context.Cause(ctx))
+	}
+	return nil, b.tooMuch(turn)
 }
 
 // enter has the turn at once, or returns what waits for it.
