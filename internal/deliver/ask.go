@@ -72,8 +72,8 @@ func (f *fetcher) askEach(ctx context.Context, group []task, call outage.Call, h
 // askFor asks for one pod of a group, unless another was told that the provider is away.
 func (f *fetcher) askFor(ctx context.Context, one []task, answers *answersSoFar) (outcome provider.Outcome, in *reservation) {
 	err := f.guard.run(one[0].spec, func() error {
-		if outcome.Err = answers.away(); outcome.Err != nil {
-			return nil
+		if why := answers.away(); why != nil {
+			return why
 		}
 		var made []provider.Outcome
 		made, in = f.callFor(ctx, one)

@@ -135,7 +135,7 @@ func TestWhoGivesUpWaitingForMemoryIsToldSo(t *testing.T) {
 			r.memory(t)
 			ctx, cancel := row.give(t.Context())
 			defer cancel()
-			if row.why == context.Canceled {
+			if name == "cancelled" {
 				cancel()
 			}
 			err := r.Publish(ctx, r.largeVolume(t, "a"))
