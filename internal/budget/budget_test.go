@@ -246,6 +246,39 @@ func TestWhoWaitsMayGiveUp(t *testing.T) {
 	})
 }
 
+// One that gives up does not cost the others of its namespace their turn.
+func TestGivingUpKeepsTheNamespacesPlace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := New(chartLimit, nil)
+		large := b.work.anyones()
+		first := enter(t, b, "first", large)
+		order := make(chan string, 4)
+		wait := func(namespace string) {
+			go func() {
+				turn := enter(t, b, namespace, large)
+				order <- namespace
+				turn.Leave()
+			}()
+			synctest.Wait()
+		}
+		hasty, cancel := context.WithCancel(t.Context())
+		gaveUp := make(chan error)
+		go func() {
+			_, err := b.Enter(hasty, time.Minute, "bank", large)
+			gaveUp <- err
+		}()
+		synctest.Wait()
+		wait("bank")
+		wait("evil")
+		wait("evil")
+		cancel()
+		require.ErrorIs(t, <-gaveUp, context.Canceled)
+		first.Leave()
+		synctest.Wait()
+		assert.Equal(t, []string{"bank", "evil", "evil"}, []string{<-order, <-order, <-order})
+	})
+}
+
 func TestATurnIsResized(t *testing.T) {
 	b := New(chartLimit, nil)
 	turn := enter(t, b, "evil", b.work.anyones())

@@ -119,7 +119,7 @@ func (b *Budget) grant() {
 			i++
 			continue
 		}
-		b.queue.remove(next)
+		b.queue.serve(next)
 		b.work.add(namespace, next.bytes)
 		close(next.granted)
 	}
@@ -144,21 +144,27 @@ func (q *queue) add(w *waiter) {
 	q.waiting[w.namespace] = append(q.waiting[w.namespace], w)
 }
 
-// remove takes out who waits, and puts its namespace behind the others; false if it does not
-// wait any more.
+// remove takes out who waits, which leaves its namespace in its place; false if it does not wait any
+// more.
 func (q *queue) remove(w *waiter) bool {
 	all := q.waiting[w.namespace]
 	at := slices.Index(all, w)
 	if at < 0 {
 		return false
 	}
-	place := slices.Index(q.namespaces, w.namespace)
-	q.namespaces = slices.Delete(q.namespaces, place, place+1)
-	if all = slices.Delete(all, at, at+1); len(all) == 0 {
-		delete(q.waiting, w.namespace)
+	if all = slices.Delete(all, at, at+1); len(all) > 0 {
+		q.waiting[w.namespace] = all
 		return true
 	}
-	q.waiting[w.namespace] = all
-	q.namespaces = append(q.namespaces, w.namespace)
+	delete(q.waiting, w.namespace)
+	q.namespaces = slices.DeleteFunc(q.namespaces, func(namespace string) bool { return namespace == w.namespace })
 	return true
+}
+
+// serve takes out who waits, and puts its namespace behind the others.
+func (q *queue) serve(w *waiter) {
+	if q.remove(w); len(q.waiting[w.namespace]) > 0 {
+		place := slices.Index(q.namespaces, w.namespace)
+		q.namespaces = append(slices.Delete(q.namespaces, place, place+1), w.namespace)
+	}
 }
