@@ -9,6 +9,9 @@ import (
 // What somebody holds open of volumes that are gone is charged, and no mount tells of it.
 func TestWhatIsLeftBehindCounts(t *testing.T) {
 	b := New(chartLimit, nil)
+	b.Recall("/b", mebibyte)
+	b.End("/b", mebibyte)
+	assert.Zero(t, b.State().HeldVolumes, "of which nobody would learn that it ends")
 	measure := func(charged int64) { b.Measure(func() (int64, bool) { return charged * mebibyte, true }) }
 	left := func() int64 { return b.State().HeldVolumes - b.Holds("/a") }
 
@@ -24,6 +27,13 @@ func TestWhatIsLeftBehindCounts(t *testing.T) {
 	assert.Equal(t, int64(15*mebibyte), left(), "the kernel may tell late of pages that have just gone")
 	measure(25)
 	assert.Equal(t, int64(25*mebibyte), left(), "which have not")
+
+	b.Recall("/b", 20*mebibyte)
+	b.End("/b", 5*mebibyte)
+	assert.Equal(t, int64(30*mebibyte), left(), "the volume said so at its end")
+	measure(30)
+	assert.Equal(t, int64(30*mebibyte), left(), "and the kernel too")
+	measure(25)
 
 	turn := enter(t, b, "one", 20*mebibyte)
 	measure(45)

@@ -115,6 +115,16 @@ const leftBehind = ""
 // for each CPU by itself.
 const mostUnseen = mebibyte
 
+// End takes in that the volume is gone, and what it leaves behind, until a measure says otherwise.
+func (b *Budget) End(target string, left int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.set(target, holding{})
+	if b.isMeasured {
+		b.set(leftBehind, holding{bytes: b.holdings[leftBehind].bytes + left})
+	}
+}
+
 // Measure takes in what the kernel charges for pages of tmpfs, which read returns. What is neither a
 // volume's, nor of deliveries under way, was left behind by volumes of this driver or an earlier
 // one. The kernel may tell it a little late: what is left has to be so twice.

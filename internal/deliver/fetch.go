@@ -162,11 +162,20 @@ func (f *fetcher) call(ctx context.Context, group []task, in *reservation) (outc
 	return outcomes
 }
 
+// timeoutOf bounds a fetch of the source.
 func (f *fetcher) timeoutOf(source string) time.Duration {
 	if paced, ok := f.Providers[source].(provider.Paced); ok {
 		return max(f.FetchTimeout, paced.FetchFor())
 	}
 	return f.FetchTimeout
+}
+
+// longestFetch is the longest that any fetch of the node takes.
+func (f *fetcher) longestFetch() (longest time.Duration) {
+	for name := range f.Providers {
+		longest = max(longest, f.timeoutOf(name))
+	}
+	return longest
 }
 
 func fetchFrom(ctx context.Context, source provider.Provider, group []task, asked provider.Request) []provider.Outcome {

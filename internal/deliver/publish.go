@@ -65,7 +65,7 @@ func (d *Deliverer) Unpublish(_ context.Context, volumeID, targetPath string) er
 	if v := d.set.remove(targetPath); v != nil && v.spec.ID != volumeID {
 		d.Log.With(subject(v.spec).LogAttrs()...).Warn("unpublished under another id", logkey.Path, targetPath)
 	}
-	err := mount.Unmount(targetPath)
+	left, err := mount.End(targetPath)
 	switch {
 	case errors.Is(err, mount.ErrNotEmpty), errors.Is(err, mount.ErrTarget):
 		// Nothing of ours is there. An error would have kubelet ask for ever, and keep the
@@ -74,7 +74,7 @@ func (d *Deliverer) Unpublish(_ context.Context, volumeID, targetPath string) er
 	case err != nil:
 		return report.Failf(mountReason(err), err, "ending the volume: %v", err)
 	}
-	d.Budget.Hold(targetPath, 0)
+	d.Budget.End(targetPath, left)
 	return nil
 }
 

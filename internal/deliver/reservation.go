@@ -90,9 +90,10 @@ func (s sizes) next(tasks []task, size int64) int64 {
 	return size
 }
 
-// reserve waits for memory for what so many sources bring, as long as a fetch may take.
+// reserve waits for memory for what so many sources bring, as long as a fetch of any source may take:
+// who gives up sooner may never have its turn after another namespace's.
 func (f *fetcher) reserve(ctx context.Context, spec Volume, size int64, sources int) (*reservation, error) {
-	entered, err := f.Budget.Enter(ctx, f.FetchTimeout, spec.Pod.Namespace, budget.Weight(size))
+	entered, err := f.Budget.Enter(ctx, f.longestFetch(), spec.Pod.Namespace, budget.Weight(size))
 	if err != nil {
 		return nil, err
 	}

@@ -16,36 +16,47 @@ import (
 // namespace still holds a copy of the mount, or a process an open file, unmounting
 // alone would leave the values readable there.
 func Unmount(target string) error {
+	_, err := End(target)
+	return err
+}
+
+// End is Unmount, and tells how many bytes of files the volume leaves in memory, since somebody
+// has them open.
+func End(target string) (left int64, err error) {
 	for {
-		mounted, err := end(target)
+		mounted, open, err := end(target)
+		left += open
 		if err != nil {
-			return fmt.Errorf("unmounting: %w", err)
+			return left, fmt.Errorf("unmounting: %w", err)
 		}
 		err = removeTarget(target)
 		if !mounted || !errors.Is(err, unix.EBUSY) { // which says that it was mounted on another
-			return err
+			return left, err
 		}
 	}
 }
 
-// end empties and unmounts the volume at target, and tells whether there was one.
-func end(target string) (mounted bool, err error) {
+// end empties and unmounts the volume at target, and tells whether there was one and what it leaves.
+func end(target string) (mounted bool, left int64, err error) {
 	dir, err := openTarget(target)
 	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
+		return false, 0, nil
 	}
 	if err != nil {
-		return false, err
+		return false, 0, err
 	}
 	mounted, err = isVolume(dir, target)
 	if err == nil && mounted {
-		err = empty(dir)
+		if err = empty(dir); err == nil {
+			usage, _ := usageOf(dir) // nothing depends on it
+			left = usage.Bytes.Used
+		}
 	}
 	dir.close()
 	if mounted {
 		err = errors.Join(err, detach(target))
 	}
-	return mounted, err
+	return mounted, left, err
 }
 
 // empty deletes all that is in the volume whose root dir is.

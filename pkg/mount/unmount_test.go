@@ -153,3 +153,24 @@ func TestWhatIsMountedInsideAVolumeIsNotDeleted(t *testing.T) {
 		})
 	}
 }
+
+func TestEndTellsWhatAnOpenFileKeeps(t *testing.T) {
+	target := newVolume(t, megabyte)
+	content := newContent()
+	content.Entries[0].Value = []byte(strings.Repeat("x", 100<<10))
+	_, err := Write(target, content)
+	require.NoError(t, err)
+	file, err := os.Open(filepath.Join(target, filepath.FromSlash(content.Entries[0].File)))
+	require.NoError(t, err)
+	defer file.Close()
+	left, err := End(target)
+	require.NoError(t, err)
+	assert.Equal(t, int64(100<<10), left)
+
+	other := newVolume(t, megabyte)
+	_, err = Write(other, newContent())
+	require.NoError(t, err)
+	left, err = End(other)
+	require.NoError(t, err)
+	assert.Zero(t, left)
+}
