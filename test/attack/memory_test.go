@@ -10,6 +10,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/leoflow/secrets-csi/test/stack"
 )
@@ -69,6 +71,11 @@ func TestManyLargeSecrets(t *testing.T) {
 		store(n.api, evil, asked[i], strings.Repeat("x", 64<<10))
 	}
 	row := n.row("2 pods, each of 300 Secrets of 64 KiB", "Secrets of one namespace", "kubernetes")
+	alone := n.pod(t, evil, "alone", "kubernetes", strings.Join(asked, ","))
+	require.Equal(t, codes.ResourceExhausted, status.Code(n.Kubelet.Publish(t.Context(), alone)))
+	row.note("one pod alone was refused after %d MiB were read", n.api.Sent(evil)>>20)
+	assert.LessOrEqual(t, n.api.Sent(evil), int64(32<<20))
+	assert.Greater(t, n.api.Sent(evil), int64(1<<20), "the attack is one")
 	row.run(t, func() {
 		n.attack(t, "pods", n.kubelet(n.pods(t, 2, evil, "kubernetes", strings.Join(asked, ","), nil)))
 		// So many Secrets take a while at the pace that the API server is asked at.

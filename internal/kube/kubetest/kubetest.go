@@ -34,6 +34,7 @@ type Server struct {
 	hidden   bool
 	override http.HandlerFunc
 	treated  map[string]Treatment // by namespace
+	sent     map[string]int64     // bytes, by namespace
 	accounts map[string]map[string]string
 	events   map[string]corev1.Event  // by namespace and name
 	secrets  map[string]corev1.Secret // by namespace, service account that may get it, and name
@@ -45,7 +46,7 @@ func Start() (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making the key of service accounts: %w", err)
 	}
-	s := &Server{key: key, treated: map[string]Treatment{}, accounts: map[string]map[string]string{}, events: map[string]corev1.Event{}, secrets: map[string]corev1.Secret{}}
+	s := &Server{key: key, treated: map[string]Treatment{}, sent: map[string]int64{}, accounts: map[string]map[string]string{}, events: map[string]corev1.Event{}, secrets: map[string]corev1.Secret{}}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /apis/authentication.k8s.io/v1/tokenreviews", s.review)
 	mux.HandleFunc("GET /openid/v1/jwks", s.keys)
@@ -131,6 +132,7 @@ func (s *Server) admit(next http.Handler) http.Handler {
 		}
 		override, treat := s.override, s.treated[namespaceOf(r.URL.Path)]
 		s.mu.Unlock()
+		w = counted{w, s, namespaceOf(r.URL.Path)}
 		switch {
 		case treat != nil && treat(w, r):
 		case override != nil:
@@ -143,6 +145,28 @@ func (s *Server) admit(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 		}
 	})
+}
+
+// Sent is how many bytes were answered about the namespace.
+func (s *Server) Sent(namespace string) int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.sent[namespace]
+}
+
+// counted counts what is answered about a namespace.
+type counted struct {
+	http.ResponseWriter
+	server    *Server
+	namespace string
+}
+
+func (c counted) Write(p []byte) (int, error) {
+	n, err := c.ResponseWriter.Write(p)
+	c.server.mu.Lock()
+	defer c.server.mu.Unlock()
+	c.server.sent[c.namespace] += int64(n)
+	return n, err
 }
 
 func namespaceOf(path string) string {

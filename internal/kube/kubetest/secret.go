@@ -17,7 +17,7 @@ func (s *Server) Store(serviceAccount string, secret corev1.Secret) {
 	s.secrets[secret.Namespace+"/"+serviceAccount+"/"+secret.Name] = secret
 }
 
-// secret answers pods, by their own tokens.
+// secret answers pods, by their own tokens, with the metadata alone if they want no more.
 func (s *Server) secret(w http.ResponseWriter, r *http.Request) {
 	namespace, name := r.PathValue("namespace"), r.PathValue("name")
 	token, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
@@ -32,6 +32,12 @@ func (s *Server) secret(w http.ResponseWriter, r *http.Request) {
 	s.mu.Unlock()
 	if !allowed || parts[2] != namespace {
 		Refuse(w, http.StatusForbidden, metav1.StatusReasonForbidden)
+		return
+	}
+	if strings.Contains(r.Header.Get("Accept"), "as=PartialObjectMetadata;") {
+		respond(w, http.StatusOK, metav1.PartialObjectMetadata{
+			TypeMeta: metav1.TypeMeta{Kind: "PartialObjectMetadata", APIVersion: "meta.k8s.io/v1"}, ObjectMeta: found.ObjectMeta,
+		})
 		return
 	}
 	found.Kind, found.APIVersion = "Secret", "v1"
