@@ -89,8 +89,9 @@ func (b *Budget) LargestAnswer() int64 { return b.answer }
 // holds each value twice, and what cannot be fetched again cannot be rotated.
 func (b *Budget) VolumeSize(asked int64) int64 { return min(asked, 2*b.answer) }
 
-// Volumes is how many volumes of that size find room beside each other.
-func (b *Budget) Volumes(size int64) int64 { return b.volumes.size / size }
+// Volumes is how many volumes of that size find room beside each other at least, though all are of
+// one namespace.
+func (b *Budget) Volumes(size int64) int64 { return b.volumes.anyones() / size }
 
 // followLimit has the collector keep the heap within what the volumes leave of the limit. It
 // tells of no step below four mebibytes, for each stops the program.

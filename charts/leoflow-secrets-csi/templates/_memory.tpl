@@ -20,6 +20,7 @@ what fills one.
 {{- $rest := max (sub $limit 50331648) (div $limit 4) -}}
 {{- $work := min 112044715 (div (mul $rest 3) 5) -}}
 {{- $answer := min 8388608 (div (sub (sub $work (div $work 4)) 147456) 10) -}}
-{{- if gt $size (mul 2 $answer) -}}0{{- else -}}{{- div (sub $rest $work) $size -}}{{- end -}}
+{{- $volumes := sub $rest $work -}}
+{{- if gt $size (mul 2 $answer) -}}0{{- else -}}{{- div (sub $volumes (div $volumes 4)) $size -}}{{- end -}}
 {{- end -}}
 {{- end -}}
