@@ -25,6 +25,9 @@ const (
 	// perByte is what a byte of an answer takes until it stands in a volume: in the message
 	// (twice, while it is read), as a value, as its file and in the file for Airflow (its text,
 	// and the whole file), garbage of all these, and twice on the tmpfs while files are swapped.
+	// With the collector always running (GOGC=5) a driver that delivered 7 MiB from core was seen to
+	// take 6.3 to 6.8 for a byte, and 2 more while it swapped. The rest is for the garbage that it has
+	// by default.
 	perByte = 10
 	// perDelivery is what a delivery takes whatever it brings.
 	perDelivery = 128 << 10

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -29,7 +30,7 @@ func (n *node) clouded(tokens *cloudtest.Tokens, pod stack.Pod, account string) 
 
 // TestASilentCloud has the token exchange of one tenant's service accounts never answer.
 func TestASilentCloud(t *testing.T) {
-	const accounts = 16 // each has 8 calls at a place, of 64 to a cloud
+	const accounts, references = 16, 8 // each has 8 calls at a place, of 64 to a cloud
 	begin(t)
 	tokens := cloudtest.NewTokens()
 	amazon := cloudtest.StartAWS(t, tokens)
@@ -37,8 +38,10 @@ func TestASilentCloud(t *testing.T) {
 		return `{"aws_access_key_id":"AKIA","aws_secret_access_key":"k"}`, nil
 	})
 	ended := make(chan struct{})
+	var kept atomic.Int64
 	amazon.MayAssume = func(subject, _ string) bool {
 		if strings.HasPrefix(subject, evil+"/") {
+			kept.Add(1)
 			<-ended
 		}
 		return true
@@ -46,14 +49,22 @@ func TestASilentCloud(t *testing.T) {
 	t.Cleanup(func() { close(ended) })
 	ca := filepath.Join(t.TempDir(), "ca.crt")
 	require.NoError(t, os.WriteFile(ca, amazon.Certificate(), 0o600))
+	held := func(key string) map[string]any {
+		return map[string]any{"conn_type": "aws", "extra": map[string]any{"key_secret_name": key}}
+	}
+	connections, asked := map[string]any{"s3": held("s3-key")}, make([]string, references)
+	for i := range asked { // since calls for one secret are shared
+		asked[i] = fmt.Sprint("s3-", i)
+		connections[asked[i]] = held("key-of-" + asked[i])
+	}
 	n := newNode(t, options{
-		connections: map[string]any{"s3": map[string]any{"conn_type": "aws", "extra": map[string]any{"key_secret_name": "s3-key"}}},
+		connections: connections,
 		driverArgs: []string{
 			"--clouds=aws", "--cloud-ca=" + ca, "--aws-region=eu-west-1",
 			"--aws-endpoint=" + amazon.URL(), "--aws-sts-endpoint=" + amazon.URL(),
 		},
 	})
-	row := n.row("one tenant's secret manager is silent", "64 pods of 16 service accounts that start, and come back", "core")
+	row := n.row("one tenant's secret manager is silent", "64 pods of 16 service accounts and 8 references each that start, and come back", "core")
 	var honest []stack.Pod
 	for i := range 100 { // identities that the driver has no session of yet
 		honest = append(honest, n.clouded(tokens, n.pod(t, bank, fmt.Sprint("honest-", i), "core", shared), fmt.Sprint("account-", i)))
@@ -61,9 +72,12 @@ func TestASilentCloud(t *testing.T) {
 	row.quiet = n.startPods(t, *length/2, honest[:len(honest)/2])
 	n.attack(t, "pods", n.kubelet(n.pods(t, 4*accounts, evil, "core", shared, func(i int, pod *stack.Pod) {
 		*pod = n.clouded(tokens, *pod, fmt.Sprint("account-", i%accounts))
+		pod.Attributes["connections"] = strings.Join(asked, ",")
 	})))
-	pause(t, time.Second) // until all of them wait for an answer
+	require.Eventually(t, func() bool { return kept.Load() >= 20 }, 20*time.Second, 10*time.Millisecond, "until many of them wait for an answer")
+	row.note("%d of its calls waited for an answer when honest starts began", kept.Load())
 	row.beside = n.startPods(t, *length, honest[len(honest)/2:])
+	t.Logf("%d calls were kept waiting", kept.Load())
 	assert.Zero(t, n.running(n.pods(t, 4*accounts, evil, "core", shared, nil)), "the attack is one")
 	row.record(t)
 }

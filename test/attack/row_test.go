@@ -26,6 +26,8 @@ type row struct {
 	kills, peak   int64
 	notes         []string
 	node          *node
+	// least is how long the attack lasts at least, so that what it is to show can happen.
+	least time.Duration
 }
 
 // row begins one, with honest pods that ask these sources.
@@ -39,7 +41,7 @@ func (r *row) run(t *testing.T, attack func()) {
 	t.Helper()
 	r.quiet = r.node.startHonest(t, *length/2, r.sources...)
 	attack()
-	r.beside = r.node.startHonest(t, *length, r.sources...)
+	r.beside = r.node.startHonest(t, max(*length, r.least), r.sources...)
 }
 
 // checkWords looks for one tenant's name in what the other's pods were told.

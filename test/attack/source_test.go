@@ -66,6 +66,7 @@ func TestASourceOfOneTenant(t *testing.T) {
 				return source.treatment(w, r)
 			})
 			row := n.row("one tenant's source is "+source.how, "40 pods of 50 Secrets that start, and come back as soon as they have", "kubernetes", "core")
+			row.least = 15 * time.Second // a call that is not answered is given up after 10
 			live := n.pod(t, bank, "live", "kubernetes", shared)
 			var oldest func() time.Duration
 			row.run(t, func() {

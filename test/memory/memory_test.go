@@ -95,6 +95,21 @@ func (n *node) publish(t *testing.T, pods []stack.Pod) func() map[codes.Code]int
 	return func() map[codes.Code]int { calls.Wait(); cancel(); return ended }
 }
 
+// fill starts pods of the attacker, each as large as it gets, until not even the smallest is let in.
+func (n *node) fill(t *testing.T) {
+	t.Helper()
+	for _, variable := range []string{"7M", "1M", "400K", "small"} {
+		for i := 0; ; i++ {
+			require.Less(t, i, 100, "nothing is refused")
+			err := n.Kubelet.Publish(t.Context(), n.pod(evil, fmt.Sprint("fill-", strings.ToLower(variable), "-", i), variable))
+			if err != nil {
+				require.Equal(t, codes.ResourceExhausted, status.Code(err), err)
+				break
+			}
+		}
+	}
+}
+
 // honest starts and ends small pods of another namespace until stop is called, which returns how
 // long the slowest start took, and how many there were.
 func (n *node) honest(t *testing.T) (stop func() (slowest time.Duration, count int)) {
@@ -156,6 +171,10 @@ func TestACrowdOfOneNamespaceKillsNoDriverAndHoldsUpNoOther(t *testing.T) {
 			t.Logf("%d honest starts, the slowest in %v", count, slowest)
 			assert.LessOrEqual(t, slowest, patience)
 			assert.Positive(t, ended[codes.OK])
+			n.fill(t)
+			began := time.Now()
+			require.NoError(t, n.Kubelet.Publish(t.Context(), n.pod(bank, "last", "small")), "a small pod beside a namespace that has all it gets")
+			assert.LessOrEqual(t, time.Since(began), patience)
 			assert.Equal(t, pid, n.Driver.PID())
 			require.NoError(t, n.Kubelet.UnpublishAll(t.Context()))
 		})
