@@ -6,7 +6,7 @@ import json
 import os
 import re
 
-from .draft import Draft, sdk
+from .draft import Draft, sdk, without_frames
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,11 +19,13 @@ _KNOWN = (
 )  # fmt: skip
 
 
+@without_frames
 def s3_client(conn_id: str = "aws_default", directory: str | None = None, **options: Any) -> Any:
     """A boto3 client of S3; options are its own."""
     return aws_client("s3", conn_id, directory, **options)
 
 
+@without_frames
 def aws_client(service: str, conn_id: str = "aws_default", directory: str | None = None, **options: Any) -> Any:
     """A boto3 client of any service."""
     draft = Draft(conn_id, directory, ("aws",), "", _KNOWN)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 
-from .draft import Draft, sdk
+from .draft import Draft, sdk, without_frames
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,12 +23,14 @@ _STORAGE = "google-cloud-storage"
 _RESOURCE = re.compile(r"projects/([^/]+)(?:/locations/([^/]+))?/secrets/([^/]+)(?:/versions/([^/]+))?")
 
 
+@without_frames
 def gcs_client(conn_id: str = "google_cloud_default", directory: str | None = None, **options: Any) -> Any:
     """A google.cloud.storage.Client; options are its own."""
     credentials, project = google_credentials(conn_id, directory)
     return sdk("google.cloud.storage", _STORAGE).Client(**{"project": project, "credentials": credentials, **options})
 
 
+@without_frames
 def google_credentials(conn_id: str = "google_cloud_default", directory: str | None = None) -> tuple[Any, str | None]:
     """Credentials for any other client of Google's, and the project."""
     draft = Draft(conn_id, directory, _TYPES, "extra__google_cloud_platform__", _KNOWN)
