@@ -154,11 +154,11 @@ def _fetch(draft: Draft) -> tuple[str, str, str | None]:
         asked["VersionId" if re.fullmatch(r"[0-9a-fA-F-]{32,64}", version) else "VersionStage"] = version
     endpoint = _service(draft, "secretsmanager").get("endpoint_url")
     client = sdk("boto3.session", "boto3").Session(region_name=region).client("secretsmanager", endpoint_url=endpoint)
-    fault = ""
+    fault, faults = "", sdk("botocore.exceptions", "boto3")
     try:
         fields = json.loads(client.get_secret_value(**asked)["SecretString"])
         one, other = fields.get("aws_access_key_id") or fields["AccessKeyId"], fields.get("aws_secret_access_key") or fields["SecretAccessKey"]
         return one, other, fields.get("aws_session_token") or fields.get("SessionToken")
-    except (ValueError, KeyError, AttributeError, sdk("botocore.exceptions", "boto3").ClientError) as error:
+    except (ValueError, KeyError, AttributeError, faults.ClientError, faults.BotoCoreError) as error:
         fault = type(error).__name__
     raise draft.refuse("extra.key_secret_name", f"brings no pair of keys with the task's own identity ({fault})")

@@ -119,9 +119,15 @@ def _fetch(draft: Draft) -> str:
         raise draft.refuse("extra.key_secret_name", "is to be a secret's name beside its project, or projects/PROJECT/secrets/NAME")
     host = f"secretmanager.{region}.rep.googleapis.com" if region else "secretmanager.googleapis.com"
     location = f"locations/{region}/" if region else ""
-    credentials, _ = sdk("google.auth", _STORAGE).default(scopes=[_SCOPE])
-    session = sdk("google.auth.transport.requests", _STORAGE).AuthorizedSession(credentials)
-    answer = session.get(f"https://{host}/v1/projects/{project}/{location}secrets/{secret}/versions/{version}:access", timeout=30)
-    if answer.status_code != 200:
-        raise draft.refuse("extra.key_secret_name", f"cannot be fetched with the task's own identity: Secret Manager answers {answer.status_code}")
-    return base64.b64decode(answer.json()["payload"]["data"]).decode()
+    transport = sdk("google.auth.transport.requests", _STORAGE)
+    try:
+        credentials, _ = sdk("google.auth", _STORAGE).default(scopes=[_SCOPE])
+        answer = transport.AuthorizedSession(credentials).get(
+            f"https://{host}/v1/projects/{project}/{location}secrets/{secret}/versions/{version}:access", timeout=30
+        )
+        if answer.status_code == 200:
+            return base64.b64decode(answer.json()["payload"]["data"]).decode()
+        fault = f"Secret Manager answers {answer.status_code}"
+    except (sdk("google.auth.exceptions", _STORAGE).GoogleAuthError, OSError, ValueError, KeyError) as error:
+        fault = type(error).__name__  # those of requests are an OSError
+    raise draft.refuse("extra.key_secret_name", f"cannot be fetched with the task's own identity ({fault})")
