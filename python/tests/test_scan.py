@@ -82,7 +82,9 @@ class TestScan(unittest.TestCase):
 
     def test_attributes_in_braces(self):
         self.write("dags/one.py", "BaseHook.get_connection('a')\nBaseHook.get_connection('b')\nVariable.get('v')")
-        for attributes in ('{connections: "a, b?", variables: "v?"}', "{variables: v, connections: a, b, refresh: 1m}", '{"connections": "a,b", "variables": "v"}'):
+        for attributes in (
+            '{connections: "a, b?", variables: "v?"}', "{variables: v, connections: a, b, refresh: 1m}", '{"connections": "a,b", "variables": "v"}',
+        ):
             pods = self.write("pod.yaml", f"spec: {{volumes: [{{csi: {{volumeAttributes: {attributes}}}}}]}}")
             self.assertEqual((0, ["connection a: one.py:1", "connection b: one.py:2", "variable v: one.py:3"]), self.scan("--pods", pods), attributes)
 
