@@ -136,8 +136,7 @@ def _give(pod: Any, grant: Grant, agent: str) -> None:
 def _has_group(context: Any) -> bool:
     """Tells whether a pod has an fsGroup. KubernetesPodOperator leaves a dict of its user's as it is."""
     if isinstance(context, dict):
-        named: dict[str, Any] = context
-        return named.get("fsGroup", named.get("fs_group")) is not None
+        return any(context.get(name) is not None for name in ("fsGroup", "fs_group"))  # pyright: ignore[reportUnknownMemberType]
     return context is not None and context.fs_group is not None
 
 

@@ -102,9 +102,22 @@ func newestOf(python map[string]string) string {
 
 var counted = regexp.MustCompile(`(?m)^Ran (\d+) tests`)
 
-// units runs the unit tests in every Python that is there.
+// units runs the unit tests in every Python that is there, and uses the wheels there without unpacking them.
 func (j *judge) units(ctx context.Context) error {
-	for version, python := range interpreters(ctx) {
+	found := interpreters(ctx)
+	wheels, err := j.wheels()
+	if err != nil {
+		return err
+	}
+	for _, path := range slices.Clone(wheels) {
+		wheels = append(wheels, filepath.Join(path, "leoflow_airflow_standin", "_compat"))
+	}
+	for _, version := range series {
+		python, there := found[version]
+		if !there {
+			say("Python %s: not on this machine", version)
+			continue
+		}
 		command := exec.CommandContext(ctx, python, "-B", "-m", "unittest", "discover", "--start-directory", "tests")
 		command.Dir = filepath.Join(j.root, "python")
 		said, err := command.CombinedOutput()
@@ -113,6 +126,10 @@ func (j *judge) units(ctx context.Context) error {
 			continue
 		}
 		say("Python %s: %s unit tests", version, counted.FindSubmatch(said)[1])
+		args := []string{"-I", "-W", "error", filepath.Join(j.root, "test", "python", "python", "isolated.py")}
+		if said, err := exec.CommandContext(ctx, python, append(args, wheels...)...).CombinedOutput(); err != nil {
+			j.fail("Python %s, isolated, from the wheels: %v\n%s", version, err, said)
+		}
 	}
 	return nil
 }

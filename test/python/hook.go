@@ -35,7 +35,7 @@ var ages = []age{
 }
 
 // checks are what hooks.py is to tell of.
-var checks = []string{"gcs", "s3", "wasb", "postgres", "mysql", "sqlite", "http", "redis", "denied"}
+var checks = []string{"gcs", "s3", "wasb", "postgres", "mysql", "sqlite", "http", "redis", "references", "denied"}
 
 // packages are the providers without Airflow, and what Airflow used to bring.
 func (a age) packages() []string {
@@ -152,23 +152,31 @@ func (j *judge) searchNeedle(where string, text []byte) {
 }
 
 func (j *judge) installWheels(ctx context.Context, dir string) error {
-	var paths []string
-	for _, project := range wheel.Projects {
-		built, err := wheel.Build(os.DirFS(j.root), project, "dev")
-		if err != nil {
-			return err
-		}
-		path := filepath.Join(j.dir, built.Name)
-		if err := os.WriteFile(path, built.Content, 0o600); err != nil {
-			return err
-		}
-		paths = append(paths, path)
+	paths, err := j.wheels()
+	if err != nil {
+		return err
 	}
 	uv, err := venv.UV(ctx, j.cache)
 	if err != nil {
 		return err
 	}
 	return venv.Quiet(ctx, uv, append([]string{"pip", "install", "--python", dir, "--no-deps", "--no-index", "--reinstall"}, paths...)...)
+}
+
+// wheels builds the packages of this checkout, and returns their files.
+func (j *judge) wheels() (paths []string, err error) {
+	for _, project := range wheel.Projects {
+		built, err := wheel.Build(os.DirFS(j.root), project, "dev")
+		if err != nil {
+			return nil, err
+		}
+		path := filepath.Join(j.dir, built.Name)
+		if err := os.WriteFile(path, built.Content, 0o600); err != nil {
+			return nil, err
+		}
+		paths = append(paths, path)
+	}
+	return paths, nil
 }
 
 func (s *servers) port(name string) string {

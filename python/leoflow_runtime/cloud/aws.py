@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
+import threading
+from contextlib import contextmanager
 
 from .draft import Draft, sdk, without_frames
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Generator
     from typing import Any
 
 _KNOWN = (
@@ -107,7 +111,8 @@ def _assumed(draft: Draft, sts: Any, conn_id: str) -> Any:
     }
 
     def refresh() -> dict[str, Any]:
-        found = sts().assume_role(**named)["Credentials"]
+        with _unprinted():
+            found = sts().assume_role(**named)["Credentials"]
         return {
             "access_key": found["AccessKeyId"],
             "secret_key": found["SecretAccessKey"],
@@ -135,11 +140,32 @@ def _by_web_identity(draft: Draft, sts: Any, conn_id: str) -> Any:
         role_arn=draft.text("role_arn"),
         extra_args=draft.get("assume_role_kwargs") or {},
     )
+
+    def refresh() -> Any:
+        with _unprinted():
+            return fetcher.fetch_credentials()
+
     return credentials.DeferredRefreshableCredentials(
         method="assume-role-with-web-identity",
-        refresh_using=fetcher.fetch_credentials,
+        refresh_using=refresh,
         time_fetcher=lambda: datetime.datetime.now(datetime.timezone.utc),
     )
+
+
+@contextmanager
+def _unprinted() -> Generator[None, None, None]:
+    """Keeps answers with keys in them out of boto's debug log, which has all of them; those of this thread alone."""
+    here = threading.get_ident()
+
+    def is_anothers(record: logging.LogRecord) -> bool:
+        return record.thread != here
+
+    logger = logging.getLogger("botocore.parsers")
+    logger.addFilter(is_anothers)
+    try:
+        yield
+    finally:
+        logger.removeFilter(is_anothers)
 
 
 def _fetch(draft: Draft) -> tuple[str, str, str | None]:
@@ -156,7 +182,8 @@ def _fetch(draft: Draft) -> tuple[str, str, str | None]:
     client = sdk("boto3.session", "boto3").Session(region_name=region).client("secretsmanager", endpoint_url=endpoint)
     fault, faults = "", sdk("botocore.exceptions", "boto3")
     try:
-        fields = json.loads(client.get_secret_value(**asked)["SecretString"])
+        with _unprinted():
+            fields = json.loads(client.get_secret_value(**asked)["SecretString"])
         one, other = fields.get("aws_access_key_id") or fields["AccessKeyId"], fields.get("aws_secret_access_key") or fields["SecretAccessKey"]
         return one, other, fields.get("aws_session_token") or fields.get("SessionToken")
     except (ValueError, KeyError, AttributeError, faults.ClientError, faults.BotoCoreError) as error:
