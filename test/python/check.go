@@ -21,13 +21,14 @@ const before = "2026-11-20"
 // series are the Pythons that the package is for, the newest first.
 var series = []string{"3.13", "3.12", "3.11", "3.10", "3.9"}
 
-// interpreters finds a Python of each series, on the path and where pyenv keeps them.
+// interpreters finds a Python of each series, on the path and where pyenv and GitHub's runners keep them.
 func interpreters(ctx context.Context) map[string]string {
 	found := map[string]string{}
 	home, _ := os.UserHomeDir()
 	for _, each := range series {
 		kept, _ := filepath.Glob(filepath.Join(home, ".pyenv", "versions", each+".*", "bin", "python3"))
-		for _, path := range append([]string{"python" + each, "python3"}, kept...) {
+		cached, _ := filepath.Glob("/opt/hostedtoolcache/Python/" + each + ".*/x64/bin/python3")
+		for _, path := range slices.Concat([]string{"python" + each, "python3"}, kept, cached) {
 			said, err := exec.CommandContext(ctx, path, "-c", "import sys; print(sys.executable, '%d.%d' % sys.version_info[:2])").Output()
 			if executable, version, _ := strings.Cut(strings.TrimSpace(string(said)), " "); err == nil && version == each {
 				found[each] = executable
