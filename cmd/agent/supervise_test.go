@@ -439,7 +439,7 @@ func TestTheProgramDiesWithTheAgent(t *testing.T) {
 	assert.False(t, s.lines.Scan(), "the program holds the pipe open as long as it lives")
 }
 
-func TestTheProgramMayDumpCoreAndTheAgentTellsNothing(t *testing.T) {
+func TestTheProgramMayBeDebuggedAndTheAgentTellsNothing(t *testing.T) {
 	testneed.Program(t, "python3")
 	s := superviseProgram(t, "--on-rotate=restart", "python3", "-c", `
 import ctypes; print(ctypes.CDLL(None).prctl(3, 0, 0, 0, 0), flush=True); input()`)

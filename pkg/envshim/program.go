@@ -124,11 +124,22 @@ func (p Program) check() error {
 	return nil
 }
 
-// ForbidCoreDump keeps values out of core files, and other processes of the same user
-// out of this one's memory. Unlike RLIMIT_CORE, which a process that may not be dumped
-// needs no more, it ends at execve, so the program that is started may dump core as it
-// always could. It fails only on kernels that know no such thing, where nothing else
-// could be done either.
+// ForbidCoreDump keeps values out of core files, and other processes of the same user out of
+// this one's memory.
+//
+//  1. This process may not be dumped. That ends at execve, so the program that is started may
+//     be debugged as it always could.
+//  2. The program, whose environment has the values, inherits a soft limit of one byte for
+//     core files. Linux writes no file of that size. At 0 it would still hand a core to a
+//     program that kernel.core_pattern names, at 1 it does not. The hard limit stays: a
+//     program that wants its core file says so by ulimit -S -c.
+//
+// It fails only on kernels that know no such thing, where nothing else could be done either.
 func ForbidCoreDump() {
 	_ = unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
+	var limit unix.Rlimit
+	if unix.Getrlimit(unix.RLIMIT_CORE, &limit) == nil {
+		limit.Cur = min(1, limit.Max)
+		_ = unix.Setrlimit(unix.RLIMIT_CORE, &limit)
+	}
 }

@@ -6,6 +6,21 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+__all__ = [
+    "AirflowBadRequest",
+    "AirflowConfigException",
+    "AirflowException",
+    "AirflowFailException",
+    "AirflowNotFoundException",
+    "AirflowOptionalProviderFeatureException",
+    "AirflowProviderDeprecationWarning",
+    "AirflowRuntimeError",
+    "AirflowSkipException",
+    "AirflowTaskTimeout",
+    "RemovedInAirflow3Warning",
+    "TaskDeferred",
+]
+
 
 class AirflowException(Exception):
     """What hooks raise."""

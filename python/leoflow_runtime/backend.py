@@ -52,6 +52,7 @@ class VolumeBackend(_Base):
             return self.deserialize_connection(conn_id=conn_id, value=value)
         except Exception as error:
             fault = type(error).__name__  # whose text may hold the value
+        del value  # some loggers print the variables of a traceback's frames
         self._end(Refused(f'connection "{conn_id}" in {self._volume.directory} cannot be read by Airflow: {fault}', "invalid"))
         return None
 

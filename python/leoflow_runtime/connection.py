@@ -61,7 +61,7 @@ class Connection:
         """The extra as an object; an extra that is no JSON is an empty one."""
         try:
             return json.loads(self.extra) if self.extra else {}
-        except ValueError:
+        except (ValueError, RecursionError):
             return {}
 
     async def aextra_dejson(self) -> dict[str, Any]:
@@ -89,19 +89,22 @@ class Connection:
         """The connection of a JSON object."""
         try:
             fields: dict[str, Any] = json.loads(value)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise ValueError("it is not JSON") from None
         unknown = set(fields) - {*_FIELDS, "conn_id", "uri"}
         if unknown:
             raise ValueError(f"it has fields that no connection has: {', '.join(sorted(unknown))}")
         fields.pop("conn_id", None)
         fields["extra"] = fields.get("extra") or None
-        if fields.get("conn_type"):
-            fields["conn_type"] = _normal_type(fields["conn_type"])
         try:
             fields["port"] = int(fields["port"]) if fields.get("port") else None
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise ValueError("its port is not a number") from None
+        for name in ("conn_type", "uri"):
+            if not isinstance(fields.get(name, ""), (str, type(None))):
+                raise ValueError(f"its {name} is not text")
+        if fields.get("conn_type"):
+            fields["conn_type"] = _normal_type(fields["conn_type"])
         return cls(conn_id, **fields)
 
     @classmethod

@@ -122,8 +122,7 @@ def _give(pod: Any, grant: Grant, agent: str) -> None:
     task = next((each for each in spec.containers if each.name == "base"), spec.containers[0])
     task.volume_mounts = list(task.volume_mounts or [])
     if not has_own:
-        context = spec.security_context
-        mode = {} if context is not None and context.fs_group is not None else {"mode": "0444"}
+        mode = {} if _has_group(spec.security_context) else {"mode": "0444"}
         volumes.append(_csi(grant.connections, grant.variables, {**mode, **grant.attributes}))
         task.volume_mounts.append(_model("V1VolumeMount", name=_VOLUME, mount_path=DEFAULT_DIRECTORY, read_only=True))
     if not any(each.name == _AGENT for each in volumes):
@@ -132,6 +131,13 @@ def _give(pod: Any, grant: Grant, agent: str) -> None:
         spec.init_containers = [*(spec.init_containers or []), _installer(agent)]
     spec.volumes = volumes
     _point(task, is_worker=_names_of(pod).get("kubernetes_executor") == "True")
+
+
+def _has_group(context: Any) -> bool:
+    """Tells whether a pod has an fsGroup. KubernetesPodOperator leaves a dict of its user's as it is."""
+    if isinstance(context, dict):
+        return any(context.get(name) is not None for name in ("fsGroup", "fs_group"))  # pyright: ignore[reportUnknownMemberType]
+    return context is not None and context.fs_group is not None
 
 
 def _point(container: Any, is_worker: bool) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from . import volume
+from . import dump, volume
 from .connection import Connection
 from .error import Missing, NotAsked, Refused
 from .verdict import CONNECTION, MISSING, NOT_MOUNTED, VARIABLE, find
@@ -29,7 +29,14 @@ def get_connection(conn_id: str, directory: str | None = None) -> Connection:
     The volume's word on an id that the pod asked for is final. Any other id is taken from the
     environment's AIRFLOW_CONN_…. Raises Refused, NotAsked or Missing.
     """
-    where = volume.at(directory)
+    try:
+        return _connection(volume.at(directory), conn_id)
+    except (Refused, Missing) as error:
+        # Without the frames below, whose variables some loggers print: a broken connection's text is one.
+        raise error.with_traceback(None) from None
+
+
+def _connection(where: volume.Volume, conn_id: str) -> Connection:
     state, value, generation = find(where, CONNECTION, conn_id)
     if value is None or generation is None:
         return _parse(_from_environment(where, CONNECTION, conn_id, state), conn_id, "environment")
@@ -71,6 +78,7 @@ def _from_environment(where: volume.Volume, kind: str, name: str, state: str) ->
     variable = _PREFIX[kind] + name.upper()
     value = os.environ.get(variable)
     if value:
+        dump.forbid()
         return value
     if state == NOT_MOUNTED:
         raise Missing(f'{kind} "{name}": no volume is mounted at {where.directory}, and {variable} is not set')

@@ -26,11 +26,12 @@ def mask(value: str) -> None:
     mark = os.getpid(), hash(value)
     if mark in _masked:
         return
-    _masked.add(mark)
     masker = _masker()
     for part in (value, *_texts(value)):
         if len(part) >= _SHORTEST:
             masker(part)
+    # Only now: another thread that finds the mark hands the value out, and a signal may have ended this.
+    _masked.add(mark)
 
 
 def _texts(value: str) -> Iterator[str]:

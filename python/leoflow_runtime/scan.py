@@ -105,7 +105,10 @@ def _ids(kind: str, written: str) -> Iterator[Name]:
             yield kind, name
 
 
-_ATTRIBUTE = re.compile(r"""^[\s\-{,"']*(connections|variables)["']?\s*:\s*(?:"([^"]*)"|'([^']*)'|([^#\n{}\[\]]*))""", re.MULTILINE)
+# On a line of its own or in braces, where the next key ends a text without quotes.
+_ATTRIBUTE = re.compile(
+    r"""(?:^|[{,])[\s\-"']*(connections|variables)["']?\s*:\s*(?:"([^"]*)"|'([^']*)'|((?:(?!,\s*["']?\w+["']?\s*:)[^#\n{}\[\]])*))""", re.MULTILINE
+)
 
 
 def read_pods(paths: Iterable[str]) -> set[Name]:
@@ -136,7 +139,10 @@ def read_rules(path: str) -> list[dict[str, Any]]:
         except ImportError:
             raise SystemExit(f"scan: {path} is YAML, and PyYAML is not installed: pip install pyyaml, or write it as JSON") from None
         content = load(text)
-    rules: list[dict[str, Any]] = content["rules"] if content else []
+    try:
+        rules: list[dict[str, Any]] = content["rules"] or []
+    except (TypeError, KeyError):
+        raise SystemExit(f'scan: {path} has no list "rules"') from None
     return rules
 
 
@@ -152,6 +158,8 @@ def _files(paths: Iterable[str], ends: tuple[str, ...]) -> Iterator[str]:
     for path in paths:
         if os.path.isfile(path):
             yield path
+        elif not os.path.isdir(path):
+            raise SystemExit(f"scan: there is no {path}")
         for directory, _, names in os.walk(path):
             yield from (os.path.join(directory, name) for name in names if name.endswith(ends))
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 import os
 import stat
 
+from . import dump
 from .error import Unreadable
 from .manifest import Entry, Manifest, parse
 
@@ -92,6 +93,7 @@ class Volume:
             value = generation.values.get(key)
             if value is not None:
                 return entry, value, generation
+            dump.forbid()
             try:
                 value = _read(self.directory, generation.target, entry.file, _MAX_VALUE)[0].decode("utf-8", "surrogateescape")
             except OSError as error:

@@ -57,6 +57,17 @@ class TestParse(unittest.TestCase):
         ):
             self.assertEqual(uri, connection.get_uri())
 
+    def test_json_that_is_no_connection(self):
+        deep = "[" * 50_000 + "]" * 50_000
+        for text, why in {
+            '{"port": 1e999}': "its port is not a number", '{"port": [1]}': "its port is not a number", '{"port": NaN}': "its port is not a number",
+            '{"uri": 5}': "its uri is not text", '{"uri": []}': "its uri is not text", '{"conn_type": 5}': "its conn_type is not text",
+            '{"extra": ' + deep + "}": "it is not JSON",
+        }.items():
+            with self.assertRaisesRegex(ValueError, why):
+                Connection.parse(text)
+        self.assertEqual({}, Connection(extra=deep).extra_dejson)
+
     def test_refusals_hold_no_value(self):
         for text in ("", "  ", f"a://u:{base.NEEDLE}@b://c://d", f"a://u:{base.NEEDLE}@h:port", f"a://u:{base.NEEDLE}@b://h", f'{{"password": "{base.NEEDLE}"',
                      f'{{"nosuch": "{base.NEEDLE}"}}', f'{{"port": "{base.NEEDLE}"}}', f"a://u:{base.NEEDLE}@[h"):

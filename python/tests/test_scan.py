@@ -80,6 +80,19 @@ class TestScan(unittest.TestCase):
         self.assertEqual(1, code)
         self.assertRegex(lines[-1], "^unread: two.py: ")
 
+    def test_attributes_in_braces(self):
+        self.write("dags/one.py", "BaseHook.get_connection('a')\nBaseHook.get_connection('b')\nVariable.get('v')")
+        for attributes in (
+            '{connections: "a, b?", variables: "v?"}', "{variables: v, connections: a, b, refresh: 1m}", '{"connections": "a,b", "variables": "v"}',
+        ):
+            pods = self.write("pod.yaml", f"spec: {{volumes: [{{csi: {{volumeAttributes: {attributes}}}}}]}}")
+            self.assertEqual((0, ["connection a: one.py:1", "connection b: one.py:2", "variable v: one.py:3"]), self.scan("--pods", pods), attributes)
+
+    def test_what_is_not_there(self):
+        for named in (["--pods", "nowhere"], ["--rules", self.write("rules.json", "[]")], ["nowhere"]):
+            with self.assertRaisesRegex(SystemExit, "there is no nowhere|rules.json has no list"):
+                self.scan(*named)
+
 
 if __name__ == "__main__":
     unittest.main()

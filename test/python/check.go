@@ -21,13 +21,14 @@ const before = "2026-11-20"
 // series are the Pythons that the package is for, the newest first.
 var series = []string{"3.13", "3.12", "3.11", "3.10", "3.9"}
 
-// interpreters finds a Python of each series, on the path and where pyenv keeps them.
+// interpreters finds a Python of each series, on the path and where pyenv and GitHub's runners keep them.
 func interpreters(ctx context.Context) map[string]string {
 	found := map[string]string{}
 	home, _ := os.UserHomeDir()
 	for _, each := range series {
 		kept, _ := filepath.Glob(filepath.Join(home, ".pyenv", "versions", each+".*", "bin", "python3"))
-		for _, path := range append([]string{"python" + each, "python3"}, kept...) {
+		cached, _ := filepath.Glob("/opt/hostedtoolcache/Python/" + each + ".*/x64/bin/python3")
+		for _, path := range slices.Concat([]string{"python" + each, "python3"}, kept, cached) {
 			said, err := exec.CommandContext(ctx, path, "-c", "import sys; print(sys.executable, '%d.%d' % sys.version_info[:2])").Output()
 			if executable, version, _ := strings.Cut(strings.TrimSpace(string(said)), " "); err == nil && version == each {
 				found[each] = executable
@@ -102,9 +103,22 @@ func newestOf(python map[string]string) string {
 
 var counted = regexp.MustCompile(`(?m)^Ran (\d+) tests`)
 
-// units runs the unit tests in every Python that is there.
+// units runs the unit tests in every Python that is there, and uses the wheels there without unpacking them.
 func (j *judge) units(ctx context.Context) error {
-	for version, python := range interpreters(ctx) {
+	found := interpreters(ctx)
+	wheels, err := j.wheels()
+	if err != nil {
+		return err
+	}
+	for _, path := range slices.Clone(wheels) {
+		wheels = append(wheels, filepath.Join(path, "leoflow_airflow_standin", "_compat"))
+	}
+	for _, version := range series {
+		python, there := found[version]
+		if !there {
+			say("Python %s: not on this machine", version)
+			continue
+		}
 		command := exec.CommandContext(ctx, python, "-B", "-m", "unittest", "discover", "--start-directory", "tests")
 		command.Dir = filepath.Join(j.root, "python")
 		said, err := command.CombinedOutput()
@@ -113,6 +127,10 @@ func (j *judge) units(ctx context.Context) error {
 			continue
 		}
 		say("Python %s: %s unit tests", version, counted.FindSubmatch(said)[1])
+		args := []string{"-I", "-W", "error", filepath.Join(j.root, "test", "python", "python", "isolated.py")}
+		if said, err := exec.CommandContext(ctx, python, append(args, wheels...)...).CombinedOutput(); err != nil {
+			j.fail("Python %s, isolated, from the wheels: %v\n%s", version, err, said)
+		}
 	}
 	return nil
 }

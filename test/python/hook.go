@@ -11,12 +11,14 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/leoflow/secrets-csi/internal/wheel"
 	"github.com/leoflow/secrets-csi/test/venv"
 )
 
-// age is a generation of provider packages.
+// age is a generation of provider packages, and the Pythons that it is for, of which the first that are
+// there judge it.
 type age struct {
 	name, before string
 	pythons      []string
@@ -26,7 +28,7 @@ type age struct {
 // ages have the newest first, which every CI run judges by. The packages of the two others have no
 // builds for the newest Python.
 var ages = []age{
-	{"new", before, []string{"3.13", "3.11"}, map[string]string{
+	{"new", before, []string{"3.13", "3.11", "3.12"}, map[string]string{
 		"google": "22.8.0", "amazon": "9.39.0", "microsoft-azure": "15.2.1", "postgres": "7.1.1", "http": "6.3.0", "redis": "4.7.1", "mysql": "6.7.1", "sqlite": "4.3.4"}},
 	{"mid", "2025-07-15", []string{"3.12", "3.11"}, map[string]string{
 		"google": "16.1.0", "amazon": "9.9.0", "microsoft-azure": "12.5.0", "postgres": "6.2.1", "http": "5.3.1", "redis": "4.1.1", "mysql": "6.3.1", "sqlite": "4.1.1"}},
@@ -35,7 +37,7 @@ var ages = []age{
 }
 
 // checks are what hooks.py is to tell of.
-var checks = []string{"gcs", "s3", "wasb", "postgres", "mysql", "sqlite", "http", "redis", "denied"}
+var checks = []string{"gcs", "s3", "wasb", "postgres", "mysql", "sqlite", "http", "redis", "references", "denied"}
 
 // packages are the providers without Airflow, and what Airflow used to bring.
 func (a age) packages() []string {
@@ -62,15 +64,16 @@ func (j *judge) hooks(ctx context.Context) (err error) {
 	}
 	python := interpreters(ctx)
 	for _, a := range ages {
-		chosen := a.pythons
-		if !j.all {
-			chosen = chosen[:1]
+		there := slices.DeleteFunc(slices.Clone(a.pythons), func(version string) bool { return python[version] == "" })
+		wanted := 1
+		if j.all {
+			wanted = 2
 		}
-		for _, version := range chosen {
-			if python[version] == "" {
-				j.fail("there is no Python %s for providers of age %s", version, a.name)
-				continue
-			}
+		if len(there) < wanted {
+			j.fail("providers of age %s want %d of Python %s, and there are %d", a.name, wanted, strings.Join(a.pythons, ", "), len(there))
+			continue
+		}
+		for _, version := range there[:wanted] {
 			if err := j.askHooks(ctx, s, a, version, python[version]); err != nil {
 				return fmt.Errorf("providers of age %s, Python %s: %w", a.name, version, err)
 			}
@@ -152,23 +155,31 @@ func (j *judge) searchNeedle(where string, text []byte) {
 }
 
 func (j *judge) installWheels(ctx context.Context, dir string) error {
-	var paths []string
-	for _, project := range wheel.Projects {
-		built, err := wheel.Build(os.DirFS(j.root), project, "dev")
-		if err != nil {
-			return err
-		}
-		path := filepath.Join(j.dir, built.Name)
-		if err := os.WriteFile(path, built.Content, 0o600); err != nil {
-			return err
-		}
-		paths = append(paths, path)
+	paths, err := j.wheels()
+	if err != nil {
+		return err
 	}
 	uv, err := venv.UV(ctx, j.cache)
 	if err != nil {
 		return err
 	}
 	return venv.Quiet(ctx, uv, append([]string{"pip", "install", "--python", dir, "--no-deps", "--no-index", "--reinstall"}, paths...)...)
+}
+
+// wheels builds the packages of this checkout, and returns their files.
+func (j *judge) wheels() (paths []string, err error) {
+	for _, project := range wheel.Projects {
+		built, err := wheel.Build(os.DirFS(j.root), project, "dev")
+		if err != nil {
+			return nil, err
+		}
+		path := filepath.Join(j.dir, built.Name)
+		if err := os.WriteFile(path, built.Content, 0o600); err != nil {
+			return nil, err
+		}
+		paths = append(paths, path)
+	}
+	return paths, nil
 }
 
 func (s *servers) port(name string) string {

@@ -30,6 +30,7 @@ type servers struct {
 	// azurite is the key of its storage account.
 	azurite string
 	running []*exec.Cmd
+	clouds  *clouds
 }
 
 func (j *judge) startServers(ctx context.Context) (s *servers, err error) {
@@ -49,7 +50,7 @@ func (j *judge) startServers(ctx context.Context) (s *servers, err error) {
 			return s, err
 		}
 	}
-	return s, nil
+	return s, s.startClouds()
 }
 
 // start runs a server as nobody, and returns once it answers at the port that is in its arguments as @PORT.
@@ -113,6 +114,9 @@ func (s *servers) close() error {
 	for _, each := range s.running {
 		faults = append(faults, each.Process.Kill())
 		_ = each.Wait()
+	}
+	if s.clouds != nil {
+		faults = append(faults, s.clouds.close())
 	}
 	return errors.Join(faults...)
 }

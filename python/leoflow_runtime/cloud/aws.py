@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
+import threading
+from contextlib import contextmanager
 
-from .draft import Draft, sdk
+from .draft import Draft, sdk, without_frames
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Generator
     from typing import Any
 
 _KNOWN = (
@@ -19,11 +23,13 @@ _KNOWN = (
 )  # fmt: skip
 
 
+@without_frames
 def s3_client(conn_id: str = "aws_default", directory: str | None = None, **options: Any) -> Any:
     """A boto3 client of S3; options are its own."""
     return aws_client("s3", conn_id, directory, **options)
 
 
+@without_frames
 def aws_client(service: str, conn_id: str = "aws_default", directory: str | None = None, **options: Any) -> Any:
     """A boto3 client of any service."""
     draft = Draft(conn_id, directory, ("aws",), "", _KNOWN)
@@ -105,7 +111,8 @@ def _assumed(draft: Draft, sts: Any, conn_id: str) -> Any:
     }
 
     def refresh() -> dict[str, Any]:
-        found = sts().assume_role(**named)["Credentials"]
+        with _unprinted():
+            found = sts().assume_role(**named)["Credentials"]
         return {
             "access_key": found["AccessKeyId"],
             "secret_key": found["SecretAccessKey"],
@@ -133,11 +140,32 @@ def _by_web_identity(draft: Draft, sts: Any, conn_id: str) -> Any:
         role_arn=draft.text("role_arn"),
         extra_args=draft.get("assume_role_kwargs") or {},
     )
+
+    def refresh() -> Any:
+        with _unprinted():
+            return fetcher.fetch_credentials()
+
     return credentials.DeferredRefreshableCredentials(
         method="assume-role-with-web-identity",
-        refresh_using=fetcher.fetch_credentials,
+        refresh_using=refresh,
         time_fetcher=lambda: datetime.datetime.now(datetime.timezone.utc),
     )
+
+
+@contextmanager
+def _unprinted() -> Generator[None, None, None]:
+    """Keeps answers with keys in them out of boto's debug log, which has all of them; those of this thread alone."""
+    here = threading.get_ident()
+
+    def is_anothers(record: logging.LogRecord) -> bool:
+        return record.thread != here
+
+    logger = logging.getLogger("botocore.parsers")
+    logger.addFilter(is_anothers)
+    try:
+        yield
+    finally:
+        logger.removeFilter(is_anothers)
 
 
 def _fetch(draft: Draft) -> tuple[str, str, str | None]:
@@ -152,11 +180,12 @@ def _fetch(draft: Draft) -> tuple[str, str, str | None]:
         asked["VersionId" if re.fullmatch(r"[0-9a-fA-F-]{32,64}", version) else "VersionStage"] = version
     endpoint = _service(draft, "secretsmanager").get("endpoint_url")
     client = sdk("boto3.session", "boto3").Session(region_name=region).client("secretsmanager", endpoint_url=endpoint)
-    fault = ""
+    fault, faults = "", sdk("botocore.exceptions", "boto3")
     try:
-        fields = json.loads(client.get_secret_value(**asked)["SecretString"])
+        with _unprinted():
+            fields = json.loads(client.get_secret_value(**asked)["SecretString"])
         one, other = fields.get("aws_access_key_id") or fields["AccessKeyId"], fields.get("aws_secret_access_key") or fields["SecretAccessKey"]
         return one, other, fields.get("aws_session_token") or fields.get("SessionToken")
-    except (ValueError, KeyError, AttributeError, sdk("botocore.exceptions", "boto3").ClientError) as error:
+    except (ValueError, KeyError, AttributeError, faults.ClientError, faults.BotoCoreError) as error:
         fault = type(error).__name__
     raise draft.refuse("extra.key_secret_name", f"brings no pair of keys with the task's own identity ({fault})")

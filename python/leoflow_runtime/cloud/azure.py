@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .draft import Draft, sdk
+from .draft import Draft, sdk, without_frames
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ _STORAGE = "azure-storage-blob"
 _IDENTITY = "azure-identity"
 
 
+@without_frames
 def blob_client(conn_id: str = "wasb_default", directory: str | None = None, **options: Any) -> Any:
     """An azure.storage.blob.BlobServiceClient; options are its own, and so are other fields of the extra."""
     draft = Draft(conn_id, directory, ("wasb",), "extra__wasb__", _KNOWN)

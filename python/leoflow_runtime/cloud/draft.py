@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
+from functools import wraps
 from importlib import import_module
 
-from ..error import Refused
+from ..error import Missing, Refused
 from ..lookup import get_connection
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from typing import Any
+    from collections.abc import Callable, Iterable
+    from typing import Any, TypeVar
+
+    Made = TypeVar("Made", bound=Callable[..., Any])
 
 _LOOKS_LIKE_A_CREDENTIAL = re.compile(r"key|secret|token|passw|credential|cert|assertion|sas|principal|identity", re.IGNORECASE)
 
@@ -71,6 +74,19 @@ class Draft:
 def short(name: str, prefix: str) -> str:
     """A field's name without the prefix of its type."""
     return name[len(prefix) :] if prefix and name.startswith(prefix) else name
+
+
+def without_frames(make: Made) -> Made:
+    """Lets what is refused leave a function without the frames below it, whose variables some loggers print."""
+
+    @wraps(make)
+    def made(*arguments: Any, **named: Any) -> Any:
+        try:
+            return make(*arguments, **named)
+        except (Refused, Missing, ImportError) as error:
+            raise error.with_traceback(None) from None
+
+    return made  # type: ignore[return-value]  # pyright: ignore[reportReturnType]
 
 
 def sdk(module: str, package: str) -> Any:

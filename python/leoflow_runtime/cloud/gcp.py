@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 
-from .draft import Draft, sdk
+from .draft import Draft, sdk, without_frames
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,12 +23,14 @@ _STORAGE = "google-cloud-storage"
 _RESOURCE = re.compile(r"projects/([^/]+)(?:/locations/([^/]+))?/secrets/([^/]+)(?:/versions/([^/]+))?")
 
 
+@without_frames
 def gcs_client(conn_id: str = "google_cloud_default", directory: str | None = None, **options: Any) -> Any:
     """A google.cloud.storage.Client; options are its own."""
     credentials, project = google_credentials(conn_id, directory)
     return sdk("google.cloud.storage", _STORAGE).Client(**{"project": project, "credentials": credentials, **options})
 
 
+@without_frames
 def google_credentials(conn_id: str = "google_cloud_default", directory: str | None = None) -> tuple[Any, str | None]:
     """Credentials for any other client of Google's, and the project."""
     draft = Draft(conn_id, directory, _TYPES, "extra__google_cloud_platform__", _KNOWN)
@@ -117,9 +119,15 @@ def _fetch(draft: Draft) -> str:
         raise draft.refuse("extra.key_secret_name", "is to be a secret's name beside its project, or projects/PROJECT/secrets/NAME")
     host = f"secretmanager.{region}.rep.googleapis.com" if region else "secretmanager.googleapis.com"
     location = f"locations/{region}/" if region else ""
-    credentials, _ = sdk("google.auth", _STORAGE).default(scopes=[_SCOPE])
-    session = sdk("google.auth.transport.requests", _STORAGE).AuthorizedSession(credentials)
-    answer = session.get(f"https://{host}/v1/projects/{project}/{location}secrets/{secret}/versions/{version}:access", timeout=30)
-    if answer.status_code != 200:
-        raise draft.refuse("extra.key_secret_name", f"cannot be fetched with the task's own identity: Secret Manager answers {answer.status_code}")
-    return base64.b64decode(answer.json()["payload"]["data"]).decode()
+    transport = sdk("google.auth.transport.requests", _STORAGE)
+    try:
+        credentials, _ = sdk("google.auth", _STORAGE).default(scopes=[_SCOPE])
+        answer = transport.AuthorizedSession(credentials).get(
+            f"https://{host}/v1/projects/{project}/{location}secrets/{secret}/versions/{version}:access", timeout=30
+        )
+        if answer.status_code == 200:
+            return base64.b64decode(answer.json()["payload"]["data"]).decode()
+        fault = f"Secret Manager answers {answer.status_code}"
+    except (sdk("google.auth.exceptions", _STORAGE).GoogleAuthError, OSError, ValueError, KeyError) as error:
+        fault = type(error).__name__  # those of requests are an OSError
+    raise draft.refuse("extra.key_secret_name", f"cannot be fetched with the task's own identity ({fault})")

@@ -35,9 +35,16 @@ def look_up(get, name, show):
     """Whatever is raised, in versions before 3.1 an import error too, is no entry."""
     try:
         found = get(name)
-    except Exception as error:
-        return {"missing": type(error).__name__}
+    except BaseException as error:
+        return missing(error)
     return {"missing": "None"} if found is None else show(found)
+
+
+def missing(error):
+    """Before 3.2.2 a refusal of leoflow_runtime's backend is no Exception, which Airflow would swallow."""
+    if not isinstance(error, Exception) and type(error).__name__ != "Denied":
+        raise error
+    return {"missing": type(error).__name__}
 
 
 def value(text):
@@ -99,8 +106,8 @@ async def answer_async(request):
     for conn_id in asked(request, "async")[0]:
         try:
             found[conn_id] = fields(await get(conn_id))
-        except Exception as error:
-            found[conn_id] = {"missing": type(error).__name__}
+        except BaseException as error:
+            found[conn_id] = missing(error)
     return {"connections": found, "variables": {}}
 
 

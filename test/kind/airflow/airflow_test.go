@@ -24,7 +24,7 @@ import (
 type installation struct {
 	*clustertest.Cluster
 	entries *entries
-	// dag is the id of the one DAG, by which the search shows that it finds something.
+	// dag is what the ids of the DAGs begin with, by which the search shows that it finds something.
 	dag string
 }
 
@@ -49,7 +49,8 @@ func start(t *testing.T, entries *entries) *installation {
 
 func (a *installation) apply(file string) {
 	a.Helper()
-	command := exec.CommandContext(a.Ctx, "kubectl", "apply", "--namespace", a.Namespace, "--filename", file)
+	command := exec.CommandContext(a.Ctx, "kubectl", "apply", "--namespace", a.Namespace, "--filename", "-")
+	command.Stdin = strings.NewReader(a.content(file))
 	output, err := command.CombinedOutput()
 	require.NoError(a, err, string(output))
 }

@@ -75,15 +75,39 @@ func (a *installation) manifests() stored {
 	main.VolumeMounts = slices.DeleteFunc(main.VolumeMounts, func(m corev1.VolumeMount) bool { return m.Name == "leoflow" })
 
 	templates := map[string]string{}
-	for file, pod := range map[string]*corev1.Pod{"pod-template.yaml": template, "backend.yaml": backend, "bare.yaml": bare} {
+	for file, pod := range map[string]*corev1.Pod{"pod-template.yaml": template, "backend.yaml": backend, "bare.yaml": bare, "plain.yaml": plain(template)} {
 		content, err := yaml.Marshal(pod)
 		require.NoError(a, err)
 		templates[file] = string(content)
 	}
 	return stored{
-		configMaps: map[string]map[string]string{"airflow-templates": templates, "airflow-dags": a.dags()},
-		accounts:   []string{"airflow-worker", "airflow-triggerer", "billing"},
+		configMaps: map[string]map[string]string{
+			"airflow-templates": templates, "airflow-dags": a.dags(),
+			"airflow-config": {"airflow_local_settings.py": a.content("testdata/local_settings.py")},
+		},
+		accounts: []string{"airflow-worker", "airflow-triggerer", "billing"},
 	}
+}
+
+// plain is the template without anything of Leoflow, which the platform's hook is to add. The hook
+// is beside it, for tasks that make pods by themselves.
+func plain(template *corev1.Pod) *corev1.Pod {
+	pod := template.DeepCopy()
+	pod.Spec.InitContainers = nil
+	isOurs := func(name string) bool { return name == "leoflow" || name == "agent" }
+	pod.Spec.Volumes = slices.DeleteFunc(pod.Spec.Volumes, func(v corev1.Volume) bool { return isOurs(v.Name) })
+	main := &pod.Spec.Containers[0]
+	main.Command = main.Command[slices.Index(main.Command, "--")+1:]
+	main.VolumeMounts = slices.DeleteFunc(main.VolumeMounts, func(m corev1.VolumeMount) bool { return isOurs(m.Name) })
+	main.VolumeMounts = append(main.VolumeMounts, corev1.VolumeMount{Name: "config", MountPath: "/opt/airflow/config", ReadOnly: true})
+	pod.Spec.Volumes = append(pod.Spec.Volumes, configMap("config", "airflow-config"))
+	return pod
+}
+
+func configMap(name, of string) corev1.Volume {
+	return corev1.Volume{Name: name, VolumeSource: corev1.VolumeSource{
+		ConfigMap: &corev1.ConfigMapVolumeSource{LocalObjectReference: corev1.LocalObjectReference{Name: of}},
+	}}
 }
 
 // fit replaces the images, and brings the DAGs, which the document leaves to the reader.
@@ -92,9 +116,7 @@ func (a *installation) fit(spec *corev1.PodSpec) {
 	main := &spec.Containers[0]
 	main.Image = image
 	main.VolumeMounts = append(main.VolumeMounts, corev1.VolumeMount{Name: "dags", MountPath: "/opt/airflow/dags", ReadOnly: true})
-	spec.Volumes = append(spec.Volumes, corev1.Volume{Name: "dags", VolumeSource: corev1.VolumeSource{
-		ConfigMap: &corev1.ConfigMapVolumeSource{LocalObjectReference: corev1.LocalObjectReference{Name: "airflow-dags"}},
-	}})
+	spec.Volumes = append(spec.Volumes, configMap("dags", "airflow-dags"))
 }
 
 // dags are the files of testdata/dags, with the Python of the document.
@@ -104,11 +126,17 @@ func (a *installation) dags() map[string]string {
 	directory, err := os.ReadDir("testdata/dags")
 	require.NoError(a, err)
 	for _, file := range directory {
-		content, err := os.ReadFile(filepath.Join("testdata/dags", file.Name()))
-		require.NoError(a, err)
-		files[file.Name()] = strings.Replace(string(content), `"CONTROL"`, `"`+a.dag+`"`, 1)
+		files[file.Name()] = a.content(filepath.Join("testdata/dags", file.Name()))
 	}
 	return files
+}
+
+// content is a file's, with the id of the DAG and the image of the agent.
+func (a *installation) content(path string) string {
+	a.Helper()
+	content, err := os.ReadFile(path)
+	require.NoError(a, err)
+	return strings.NewReplacer("CONTROL", a.dag, "AGENT", chart.Agent()).Replace(string(content))
 }
 
 // store creates the objects, and the keys that Airflow's programs share.

@@ -30,6 +30,14 @@ func TestKubernetesExecutor(t *testing.T) {
 		a.awaitSeen(`task_id=reads`, id, seen)
 	}
 	a.awaitSeen("task_id=overrides", "billing", entries.connection(t, "billing"))
+	for _, task := range []string{"operates", "decorated"} {
+		a.awaitSeen("task_id="+task, "password of warehouse", entries.password("warehouse"))
+		a.awaitSeen("task_id="+task, "billing", "denied")
+	}
+	for _, task := range []string{"hooked", "granted"} {
+		a.awaitSeen("task_id="+task, "password of billing", entries.password("billing"))
+		a.awaitSeen("task_id="+task, "warehouse", "denied")
+	}
 
 	watchers := []string{"task_id=watches", "app=airflow-triggerer"}
 	first := entries.connection(t, "reporting")
@@ -56,6 +64,7 @@ func TestKubernetesExecutor(t *testing.T) {
 
 	assert.Equal(t, map[string]string{
 		"reads": "success", "overrides": "success", "defers": "success", "watches": "failed",
+		"operates": "success", "decorated": "success", "hooked": "success", "granted": "success",
 	}, a.awaitStates())
 	a.awaitSeen("task_id=watches", "in the environment", "[]")
 	a.searchEverything()

@@ -11,6 +11,9 @@ import (
 	"github.com/leoflow/secrets-csi/test/kind/needle"
 )
 
+// tasks are those of all DAGs.
+var tasks = []string{"reads", "watches", "defers", "overrides", "operates", "decorated", "hooked", "granted"}
+
 // searchEverything goes through what Airflow and the cluster have written down: pods and
 // events, all logs, and the metadata database, in which are XComs and rendered templates.
 // The DAG's id is searched for too, and must be found: the search is none otherwise.
@@ -23,7 +26,7 @@ func (a *installation) searchEverything() {
 		a.Logf("searching %d bytes: %s", len(content), place)
 		needle.Search(place, content, needles, found)
 	}
-	for _, place := range []string{"pods", "metadata database", "scheduler", "dag-processor", "triggerer", "reads", "watches", "defers", "overrides"} {
+	for _, place := range append([]string{"pods", "metadata database", "scheduler", "dag-processor", "triggerer"}, tasks...) {
 		assert.Contains(a, found["DAG"], place, "the search finds what is there")
 	}
 	delete(found, "DAG")
@@ -58,7 +61,7 @@ func (a *installation) places() map[string][]byte {
 			places[program] = append(places[program], files...)
 		}
 	}
-	for _, task := range []string{"reads", "watches", "defers", "overrides"} {
+	for _, task := range tasks {
 		places[task] = a.written("task_id=" + task)
 	}
 	return places

@@ -11,6 +11,7 @@ import traceback
 import urllib.request
 
 from deliver import address, deliver
+from references import references
 
 logging.basicConfig(level=logging.DEBUG, stream=sys.stderr)
 
@@ -153,7 +154,7 @@ def denied():
 
 with tempfile.TemporaryDirectory() as directory:
     deliver(directory)
-    for check in (gcs, s3, wasb, postgres, mysql, sqlite, http, redis, denied):
+    for check in (gcs, s3, wasb, postgres, mysql, sqlite, http, redis, references, denied):
         try:
             print(json.dumps({"check": check.__name__, "ok": True, "says": check()}), flush=True)
         except BaseException as error:

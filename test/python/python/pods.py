@@ -41,6 +41,9 @@ def worker(dag_id):
 plain = operator(**volume("warehouse, region?", "batch.size", agent=AGENT, refresh="30s")).build_pod_request_obj()
 mutated = operator(labels={"dag_id": "billing_month"}, **volume("warehouse", agent=AGENT)).build_pod_request_obj()
 hook(mutated)
+bare, grouped = (operator(labels={"dag_id": "billing_month"}, security_context=context).build_pod_request_obj() for context in ({}, {"fsGroup": 5}))
+for pod in (bare, grouped):
+    hook(pod)
 billing, reports, other = worker("billing_month"), worker("reports"), worker("other")
 reports.metadata.labels["team"] = "a"
 for pod in (billing, reports, other):
@@ -61,6 +64,11 @@ spec = shown(mutated)["spec"]
 assert spec["serviceAccountName"] == "billing"
 assert [v["csi"]["volumeAttributes"]["connections"] for v in spec["volumes"] if "csi" in v] == ["warehouse"], "what the DAG asked for stays"
 assert len(spec["initContainers"]) == 1
+
+for pod, attributes in ((bare, {"connections": "payroll", "mode": "0444"}), (grouped, {"connections": "payroll"})):
+    spec = shown(pod)["spec"]
+    assert spec["serviceAccountName"] == "billing"
+    assert [v["csi"]["volumeAttributes"] for v in spec["volumes"] if "csi" in v] == [attributes]
 
 spec = shown(billing)["spec"]
 env = {each["name"]: each.get("value") for each in spec["containers"][0]["env"]}
