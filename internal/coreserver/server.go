@@ -53,6 +53,7 @@ const (
 type Server struct {
 	config       Config
 	store        *store.Store
+	tickets      tickets
 	audit        *audit.Log
 	weight       *gate.Weight
 	door         *gate.Door
@@ -82,6 +83,9 @@ func New(config Config) (*Server, error) {
 	}
 	shared, err := s.versionSecret()
 	if err != nil {
+		return nil, err
+	}
+	if s.tickets, err = newTickets(shared); err != nil {
 		return nil, err
 	}
 	versioner, err := store.NewVersioner(shared)
