@@ -3,6 +3,7 @@ package coreserver
 import (
 	"cmp"
 	"slices"
+	"strconv"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -20,6 +21,7 @@ const maxTickets = 1024
 type scope struct {
 	all      bool
 	subjects []rule.Subject // in order, each once
+	spelled  string         // the same for scopes of the same subjects
 	added    []newcomer
 	// lost: a ticket shows nothing any more.
 	lost bool
@@ -54,7 +56,18 @@ func (s *Server) scopeOf(request *secretsv1.WatchRequest, holder string) (scope,
 	}
 	slices.SortFunc(made.subjects, compareSubjects)
 	made.subjects = slices.Compact(made.subjects)
+	made.spelled = spell(made.subjects)
 	return made, nil
+}
+
+func spell(subjects []rule.Subject) string {
+	var spelled []byte
+	for _, subject := range subjects {
+		for _, part := range []string{subject.Namespace, subject.ServiceAccount, subject.Tenant, subject.DAG} {
+			spelled = append(strconv.AppendQuote(spelled, part), ' ')
+		}
+	}
+	return string(spelled)
 }
 
 func compareSubjects(a, b rule.Subject) int {

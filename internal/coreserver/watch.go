@@ -34,11 +34,10 @@ func (s *secretsService) Watch(request *secretsv1.WatchRequest, stream grpc.Serv
 	}
 	s.config.Observer.Watching(1)
 	defer s.config.Observer.Watching(-1)
-	again := time.NewTimer(pause.Jittered(s.config.WatchAge))
-	defer again.Stop()
-	heartbeat := time.NewTicker(s.config.Heartbeat)
-	defer heartbeat.Stop()
-	telling := watcher{history: s.store.History, scope: over, told: request.GetRevision()}
+	ends := time.Now().Add(pause.Jittered(s.config.WatchAge))
+	beat := time.NewTimer(min(s.config.Heartbeat, time.Until(ends))) // the one timer of thousands of streams each
+	defer beat.Stop()
+	telling := watcher{history: s.store.History, recent: &s.recent, scope: over, told: request.GetRevision()}
 	// The first message goes out at once, and says at least that the watch stands.
 	message, moved := telling.first()
 	for {
@@ -50,10 +49,13 @@ func (s *secretsService) Watch(request *secretsv1.WatchRequest, stream grpc.Serv
 		select {
 		case <-moved:
 			message, moved = telling.next(false)
-		case <-heartbeat.C:
+		case <-beat.C:
+			left := time.Until(ends)
+			if left <= 0 {
+				return nil // the node comes back, if it is still one, and is told what it missed
+			}
+			beat.Reset(min(s.config.Heartbeat, left))
 			message, moved = telling.next(true)
-		case <-again.C:
-			return nil // the node comes back, if it is still one, and is told what it missed
 		case <-s.stopping:
 			return status.Error(codes.Unavailable, "core is stopping")
 		case <-stream.Context().Done():
@@ -80,6 +82,7 @@ func (s *Server) admitWatch(ctx context.Context, request *secretsv1.WatchRequest
 // watcher is one stream's place in the history.
 type watcher struct {
 	history  *store.History
+	recent   *recent
 	scope    scope
 	told     string // the revision that the node knows
 	position store.Position
@@ -106,12 +109,16 @@ func (w *watcher) first() (*secretsv1.WatchResponse, <-chan struct{}) {
 // watcher hears of what does not concern it with the beat alone, as the state that it is at.
 func (w *watcher) next(beat bool) (*secretsv1.WatchResponse, <-chan struct{}) {
 	update, moved := w.history.Since(w.position)
-	names := w.scope.names(update)
-	if !beat && !w.scope.all && !update.Resync && len(names) == 0 {
-		w.position = update.Position
+	message := w.recent.get(shared{w.position, update.Position, w.told, w.scope.all, w.scope.spelled}, func() *secretsv1.WatchResponse {
+		next := *w // nobody has been told yet
+		return next.message(update, w.scope.names(update))
+	})
+	w.position = update.Position
+	if !beat && !w.scope.all && !message.GetResync() && len(message.GetEntries()) == 0 {
 		return nil, moved
 	}
-	return w.message(update, names), moved
+	w.told = message.GetRevision()
+	return message, moved
 }
 
 // message is a resync, a change of the names, or a heartbeat where there are none. The node knows
