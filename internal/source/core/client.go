@@ -29,6 +29,7 @@ type Client struct {
 	versions provider.Versions // for the contract that has none
 	own      ownToken
 	tickets  tickets
+	emptied  emptied
 
 	closeOnce sync.Once
 	closed    context.Context
