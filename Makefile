@@ -127,7 +127,7 @@ fuzz: ## run each fuzz target for FUZZTIME (30s)
 	done
 
 fault: ## break the real programs, and count what pods saw into docs/faults.md
-	go test -count=1 -timeout 90m ./test/fault -kills 200 -cut 5m -before $(BEFORE) -update
+	go test -count=1 -timeout 90m ./test/fault -kills 200 -cut 5m -replicas 5m -every 10s -before $(BEFORE) -update
 
 attack: ## have one tenant attack the others for ATTACKTIME (30s) each, and count what they saw into docs/faults.md; needs root
 	go test -count=1 -timeout 90m ./test/attack -for $(ATTACKTIME) -update

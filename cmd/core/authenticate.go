@@ -25,7 +25,7 @@ const (
 
 // authFlags say how callers are known.
 type authFlags struct {
-	events                                 bool
+	events, scopedWatch                    bool
 	ways, jwtKeyFile, kubeconfig, audience string
 	nodeServiceAccounts, nodeBinding       string
 	remember, longestLife                  time.Duration
@@ -41,6 +41,7 @@ func (f *authFlags) bind(flags *flag.FlagSet) {
 	flags.StringVar(&f.nodeBinding, "node-binding", string(coreserver.BindingAuto), "whether a pod's token is taken from the driver of its node `alone`: auto (with --node-service-accounts, where the cluster's tokens name their node), required or off")
 	flags.BoolVar(&f.events, "events", false, "write events in a team's namespaces while a file of the team is not in force; with --auth=tokenreview")
 	flags.StringVar(&f.nodeServiceAccounts, "node-service-accounts", "", "comma-separated `accounts`, each NAMESPACE/NAME, that may watch by their tokens; with --auth=tokenreview")
+	flags.BoolVar(&f.scopedWatch, "scoped-watch", false, "tell nodes of what their own pods may read alone, and have drivers that cannot say whose that is poll")
 }
 
 func (f authFlags) fill(config *coreserver.Config) (err error) {
@@ -71,7 +72,7 @@ func (f authFlags) fill(config *coreserver.Config) (err error) {
 
 // bindNodes says where nothing keeps a stolen token from being used elsewhere.
 func (f authFlags) bindNodes(config *coreserver.Config, knowsPods bool) error {
-	config.NodeBinding = coreserver.Binding(f.nodeBinding)
+	config.NodeBinding, config.ScopedWatch = coreserver.Binding(f.nodeBinding), f.scopedWatch
 	switch {
 	case !slices.Contains([]coreserver.Binding{coreserver.BindingAuto, coreserver.BindingRequired, coreserver.BindingOff}, config.NodeBinding):
 		return cli.Usagef("--node-binding=%s: want auto, required or off", f.nodeBinding)

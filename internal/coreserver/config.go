@@ -69,6 +69,8 @@ type Config struct {
 	NodeServiceAccounts []rule.Subject
 	// NodeBinding is BindingAuto where empty.
 	NodeBinding Binding
+	// ScopedWatch refuses a Watch that asks for all names, as that of older drivers does; they poll.
+	ScopedWatch bool
 	// Plaintext leaves TLS out. It works on loopback addresses only.
 	Plaintext bool
 

@@ -61,6 +61,9 @@ func (s *secretsService) Fetch(ctx context.Context, request *secretsv1.FetchRequ
 		}
 		answer.response.Results = append(answer.response.Results, result)
 	}
+	if answer.response.Tickets, err = answer.tickets(from); err != nil {
+		return nil, err
+	}
 	most := MaxResponse
 	if asked := request.GetMaxBytes(); asked > 0 {
 		most = int(min(asked, MaxResponse))
@@ -101,6 +104,21 @@ func (f *fetching) weigh() int64 {
 		weight += f.weightOf(names, callers) + int64(callers)*decisionsOn(names)
 	}
 	return weight
+}
+
+// tickets are for whom the callers speak, one each, if their node could watch.
+func (f *fetching) tickets(from driver) (given []*secretsv1.Ticket, err error) {
+	if !from.known {
+		return nil, nil
+	}
+	for subject := range f.views {
+		ticket, err := f.server.tickets.give(subject, from.holder(), f.snapshot.Revision, f.common.Time)
+		if err != nil {
+			return nil, err
+		}
+		given = append(given, ticket)
+	}
+	return given, nil
 }
 
 // selections yields what is asked for of each kind.

@@ -30,7 +30,8 @@ func (s *Server) admitNode(ctx context.Context) error {
 	}
 	deciding := s.decide(ctx)
 	ruling := verdict{decision: decided.decision, detail: decided.detail}
-	if err := deciding.commit(ctx, one(deciding.record(decided.who, entry.Name{}, ruling)), false); err != nil {
+	// What stays of a context's having had a child stays for as long as the watch.
+	if err := deciding.commit(context.WithoutCancel(ctx), one(deciding.record(decided.who, entry.Name{}, ruling)), false); err != nil {
 		return err
 	}
 	return decided.status()

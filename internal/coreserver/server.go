@@ -37,8 +37,9 @@ const (
 	// size bounds what callers may send before anything is known of them, and spares each call
 	// the pings by which gRPC would measure how large it had best be.
 	window             = 256 << 10
-	maxConcurrentCalls = 32 // on one connection; a driver's others wait there
-	maxWatches         = 4  // on one connection, of which a driver needs one
+	writeBuffer        = 8 << 10 // of a connection that writes: thousands do, when a change is told
+	maxConcurrentCalls = 32      // on one connection; a driver's others wait there
+	maxWatches         = 4       // on one connection, of which a driver needs one
 	handshakeTimeout   = 5 * time.Second
 	maxIdle            = 15 * time.Minute
 	// maxAge is when a connection is made anew, perhaps to another core. The watch on it ends
@@ -53,6 +54,8 @@ const (
 type Server struct {
 	config       Config
 	store        *store.Store
+	tickets      tickets
+	recent       recent
 	audit        *audit.Log
 	weight       *gate.Weight
 	door         *gate.Door
@@ -82,6 +85,9 @@ func New(config Config) (*Server, error) {
 	}
 	shared, err := s.versionSecret()
 	if err != nil {
+		return nil, err
+	}
+	if s.tickets, err = newTickets(shared); err != nil {
 		return nil, err
 	}
 	versioner, err := store.NewVersioner(shared)
@@ -160,7 +166,8 @@ func (s *Server) build() (*grpc.Server, *health.Server) {
 		grpc.MaxHeaderListSize(maxHeaders),
 		grpc.MaxConcurrentStreams(maxConcurrentCalls),
 		grpc.ConnectionTimeout(handshakeTimeout),
-		grpc.ReadBufferSize(0),  // TLS has one of its own
+		grpc.ReadBufferSize(0), // TLS has one of its own
+		grpc.WriteBufferSize(writeBuffer),
 		grpc.HeaderTableSize(0), // which would remember tokens, too
 		grpc.StaticStreamWindowSize(window),
 		grpc.StaticConnWindowSize(window),

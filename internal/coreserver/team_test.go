@@ -85,3 +85,7 @@ func TestABrokenTeamStopsNoOther(t *testing.T) {
 	c.log.await(t, "t0.connections.yaml: has no entries, and had 31")
 	c.log.await(t, "t0.yaml:1: is not YAML")
 }
+
+func (c *core) remove(name string) {
+	require.NoError(c.t, os.Remove(filepath.Join(c.directory, name)))
+}

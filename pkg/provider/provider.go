@@ -55,8 +55,8 @@ type Outcome struct {
 
 // Watcher is implemented by providers that learn of changes without being asked.
 //
-// Watch calls notify with the names that changed until ctx ends; it owns reconnecting
-// and backing off. It returns ErrWatchUnsupported, at once, where the other side has
+// Watch calls notify with the names that changed, of what any pod may read that was fetched
+// for at least, until ctx ends; it owns reconnecting and backing off. It returns ErrWatchUnsupported, at once, where the other side has
 // no such thing and polling is needed: alone, for as long as this process lasts, and
 // together with another sentinel, for now. notify must not block.
 type Watcher interface {

@@ -38,6 +38,10 @@ func (s *sim) grow(ctx context.Context, n int) error {
 		slots <- struct{}{}
 		go func() {
 			defer func() { <-slots }()
+			if err := started.fetch(ctx, s); err != nil { // core tells it of what its pods may read
+				errs <- err
+				return
+			}
 			started.watch()
 			_, err := started.next(ctx)
 			errs <- err

@@ -36,6 +36,8 @@ type Options struct {
 	// CoreUnder and DriverUnder are command lines that run the command line which follows them
 	// in their own process; none runs it as it is.
 	CoreUnder, DriverUnder []string
+	// CallAddress is where the driver calls core, if not at core's own address.
+	CallAddress string
 	// Profiles has the driver serve its profiles.
 	Profiles bool
 }
@@ -124,18 +126,24 @@ func (s *Stack) StartCore(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	s.Core, err = s.run(s.options.CoreUnder, s.program("core"), append([]string{
-		"serve", "--listen=" + s.address, "--connections=" + s.Connections, "--variables=" + s.Variables,
+	s.Core, err = s.StartReplica(ctx, s.address, s.options.CoreArgs...)
+	return err
+}
+
+// StartReplica starts a core of the same files at another address. It ends with the stack.
+func (s *Stack) StartReplica(ctx context.Context, address string, args ...string) (*Process, error) {
+	replica, err := s.run(s.options.CoreUnder, s.program("core"), append([]string{
+		"serve", "--listen=" + address, "--connections=" + s.Connections, "--variables=" + s.Variables,
 		"--rules=" + s.path("rules.yaml"), "--cert=" + s.path("core.crt"), "--key=" + s.path("core.key"),
 		"--client-ca=" + s.PKI.CA(), "--jwt-key-file=" + s.path("jwt.key"), "--log-format=json", "--allow-empty",
-	}, s.options.CoreArgs...)...)
+	}, args...)...)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	_, err = s.Core.WaitFor(ctx, `"address":"`)
-	return err
+	_, err = replica.WaitFor(ctx, `"address":"`)
+	return replica, err
 }
 
 func (s *Stack) run(under []string, program string, args ...string) (*Process, error) {
@@ -158,7 +166,7 @@ func (s *Stack) StartDriver(ctx context.Context) (err error) {
 		}
 	}
 	s.Driver, err = s.run(s.options.DriverUnder, filepath.Join(s.DriverBin, "driver"), append([]string{
-		"--node-id=demo", "--endpoint=unix://" + s.Socket(), "--core-address=" + s.address, "--core-server-name=core",
+		"--node-id=demo", "--endpoint=unix://" + s.Socket(), "--core-address=" + cmp.Or(s.options.CallAddress, s.address), "--core-server-name=core",
 		"--core-ca=" + s.PKI.CA(), "--core-cert=" + s.path("node.crt"), "--core-key=" + s.path("node.key"),
 		"--pprof-address=" + s.profiles,
 	}, s.options.DriverArgs...)...)

@@ -1,11 +1,8 @@
 package store
 
 import (
-	"maps"
 	"slices"
 	"sync"
-
-	"github.com/leoflow/secrets-csi/pkg/entry"
 )
 
 // What a History remembers at most. Whoever fell further behind is told everything.
@@ -34,7 +31,7 @@ type Position uint64
 type step struct {
 	to       Position
 	revision string
-	changed  []entry.Name
+	changed  []Change
 }
 
 // NewHistory begins with first.
@@ -57,6 +54,7 @@ func (h *History) Publish(next *Snapshot) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	before := h.current
+	next.adopt(before)
 	h.current = next
 	if next.Revision == before.Revision {
 		return false
@@ -99,8 +97,8 @@ type Update struct {
 	Snapshot *Snapshot
 	// Resync is set where what changed is not known: everything counts.
 	Resync bool
-	// Changed lists, without Resync, the names that changed, each once, in order.
-	Changed []entry.Name
+	// Changed lists, without Resync, what changed, as often as it did.
+	Changed []Change
 }
 
 // Since tells what happened after position, all of it at once, and gives a channel
@@ -116,15 +114,15 @@ func (h *History) Since(position Position) (Update, <-chan struct{}) {
 		update.Resync = true
 		return update, h.moved
 	}
-	changed := map[entry.Name]struct{}{}
-	for _, step := range h.recent {
+	for i, step := range h.recent {
 		if step.to <= position {
 			continue
 		}
-		for _, name := range step.changed {
-			changed[name] = struct{}{}
+		if i == len(h.recent)-1 && update.Changed == nil {
+			update.Changed = step.changed // of which watchers by the thousand make no copies
+			break
 		}
+		update.Changed = append(update.Changed, step.changed...)
 	}
-	update.Changed = slices.SortedFunc(maps.Keys(changed), entry.Compare)
 	return update, h.moved
 }

@@ -59,7 +59,7 @@ func TestSinceTellsWhatChanged(t *testing.T) {
 	require.True(t, history.Publish(last))
 
 	update, moved = history.Since(start)
-	assert.Equal(t, []entry.Name{variable("b"), variable("c"), variable("d")}, update.Changed, "each once, however often it changed")
+	assert.Equal(t, []entry.Name{variable("b"), variable("c"), variable("d")}, update.Names(), "each once, however often it changed")
 	assert.Same(t, last, update.Snapshot)
 	again, _ := history.Since(update.Position)
 	assert.Empty(t, again.Changed)
@@ -89,7 +89,7 @@ func TestAStateThatReturnsIsLocatedWhereItReturned(t *testing.T) {
 	update, _ := history.Since(history.Locate(first.Revision))
 	assert.Empty(t, update.Changed)
 	update, _ = history.Since(history.Locate(second.Revision))
-	assert.Equal(t, []entry.Name{variable("a")}, update.Changed)
+	assert.Equal(t, []entry.Name{variable("a")}, update.Names())
 }
 
 // Rules that concern nobody's entries are no news to watchers, and count all the same.
@@ -109,7 +109,7 @@ func TestAChangeOfRulesNamesWhatItConcerns(t *testing.T) {
 	next := state(t, let("b", "c"), "a", "1", "b", "1", "c", "1")
 	history.Publish(next)
 	update, _ := history.Since(history.Locate(first.Revision))
-	assert.Equal(t, []entry.Name{variable("a"), variable("c")}, update.Changed)
+	assert.Equal(t, []entry.Name{variable("a"), variable("c")}, update.Names())
 	before, _ := first.Lookup("", variable("a"))
 	after, _ := next.Lookup("", variable("a"))
 	assert.Equal(t, before.Version, after.Version, "the entry itself is the same")
@@ -131,7 +131,7 @@ func TestHistoryIsBounded(t *testing.T) {
 
 	update, _ = history.Since(history.position - bound)
 	assert.False(t, update.Resync, "who is as old as the memory is not")
-	assert.Equal(t, []entry.Name{variable("a")}, update.Changed)
+	assert.Equal(t, []entry.Name{variable("a")}, update.Names())
 	update, _ = history.Since(history.position - bound - 1)
 	assert.True(t, update.Resync)
 }

@@ -85,10 +85,13 @@ type Snapshot struct {
 
 	entries []Entry // ordered by name and then by team, that of all first
 	index   map[place]int
+	readers []*rule.Access // of entries, in their order; those that are the same are one
+	known   map[string]*rule.Access
 	watched []Watched // ordered by name
 	// total and most are of sizesOf.
 	total, most map[entry.Kind]int
 	unknown     map[string]string
+	versioner   Versioner
 }
 
 // place is what an entry is found by.
@@ -97,17 +100,10 @@ type place struct {
 	name entry.Name
 }
 
-// Watched is the version of a name as watchers see it: it differs whenever that of any
-// team's entry does, or who may read which.
-type Watched struct {
-	Name    entry.Name
-	Version string
-}
-
 // newSnapshot takes ownership of entries. unknown says of teams, and of what belongs to all
 // under the empty name, why it is not known which entries they have.
 func newSnapshot(entries []Entry, rules rule.Set, unknown map[string]string, versioner Versioner) *Snapshot {
-	s := &Snapshot{Rules: rules, index: make(map[place]int, len(entries)), unknown: unknown}
+	s := &Snapshot{Rules: rules, index: make(map[place]int, len(entries)), unknown: unknown, known: map[string]*rule.Access{}, versioner: versioner}
 	slices.SortStableFunc(entries, func(a, b Entry) int {
 		return cmp.Or(entry.Compare(a.Name, b.Name), strings.Compare(a.Team, b.Team))
 	})
@@ -148,22 +144,6 @@ func (s *Snapshot) add(e Entry, versioner Versioner) {
 		Invalid: fmt.Sprintf("is given in %s and in %s; keep one", first.Origin, e.Origin),
 	}
 	first.Version = versioner.version(*first)
-}
-
-// watch names the version of each name once, of whichever teams it is.
-func (s *Snapshot) watch(versioner Versioner) {
-	for i := 0; i < len(s.entries); {
-		name := s.entries[i].Name
-		digest := versioner.begin("watched")
-		for ; i < len(s.entries) && s.entries[i].Name == name; i++ {
-			digest.add(s.entries[i].Team)
-			digest.add(s.entries[i].Version)
-			for _, reader := range s.Rules.Readers(s.entries[i].Team, name) {
-				digest.add(reader)
-			}
-		}
-		s.watched = append(s.watched, Watched{name, digest.String()})
-	}
 }
 
 // Lookup finds an entry of a team, or of all where team is empty, by its exact name.
@@ -248,32 +228,3 @@ func (s *Snapshot) Counts() map[entry.Kind]int {
 
 // All yields the entries in the order of their names, those of teams too.
 func (s *Snapshot) All() iter.Seq[Entry] { return slices.Values(s.entries) }
-
-// Watched yields the names in order, each once.
-func (s *Snapshot) Watched() iter.Seq[Watched] { return slices.Values(s.watched) }
-
-// WatchedAs is the version of a name as watchers see it; empty where there is none.
-func (s *Snapshot) WatchedAs(name entry.Name) string {
-	i, found := slices.BinarySearchFunc(s.watched, name, func(w Watched, name entry.Name) int { return entry.Compare(w.Name, name) })
-	if !found {
-		return ""
-	}
-	return s.watched[i].Version
-}
-
-// changedSince lists the names that are new, gone or at another version, as watched,
-// than in older.
-func (s *Snapshot) changedSince(older *Snapshot) []entry.Name {
-	var changed []entry.Name
-	for _, w := range s.watched {
-		if older.WatchedAs(w.Name) != w.Version {
-			changed = append(changed, w.Name)
-		}
-	}
-	for _, w := range older.watched {
-		if s.WatchedAs(w.Name) == "" {
-			changed = append(changed, w.Name)
-		}
-	}
-	return changed
-}

@@ -28,6 +28,8 @@ type Client struct {
 	contract contract
 	versions provider.Versions // for the contract that has none
 	own      ownToken
+	tickets  tickets
+	emptied  emptied
 
 	closeOnce sync.Once
 	closed    context.Context
@@ -60,6 +62,7 @@ func New(config Config) (*Client, error) {
 		secrets:  secretsv1.NewSecretsServiceClient(conn),
 		contract: contract{line: over, reprobeAfter: config.ReprobeAfter},
 		versions: provider.NewVersions(),
+		tickets:  newTickets(),
 	}
 	client.closed, client.close = context.WithCancel(context.Background())
 	return client, nil

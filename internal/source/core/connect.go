@@ -33,8 +33,9 @@ const serviceConfig = `{
 }`
 
 const (
-	// A node holds one connection; the default 32 KiB each way buy it nothing.
-	ioBuffer = 8 << 10
+	// A node holds one connection; the default 32 KiB each way buy it nothing. What is written at
+	// once is one record of TLS, and core keeps as much room for each node as its largest took.
+	readBuffer, writeBuffer = 8 << 10, 2 << 10
 	// window is what core may send before the node has taken it in: all of an ordinary
 	// answer. A window of a fixed size spares each call the pings by which gRPC would find
 	// out how large a larger one had best be.
@@ -67,10 +68,10 @@ func connect(config Config, over *line) (*grpc.ClientConn, error) {
 		grpc.WithNoProxy(),
 		grpc.WithDisableServiceConfig(),
 		grpc.WithDefaultServiceConfig(serviceConfig),
-		grpc.WithUnaryInterceptor(observing(config.Observer)),
+		grpc.WithChainUnaryInterceptor(observing(config.Observer), surviving(over)),
 		grpc.WithUserAgent("leoflow-secrets-csi/" + version.Version),
-		grpc.WithReadBufferSize(ioBuffer),
-		grpc.WithWriteBufferSize(ioBuffer),
+		grpc.WithReadBufferSize(readBuffer),
+		grpc.WithWriteBufferSize(writeBuffer),
 		grpc.WithStaticStreamWindowSize(window),
 		grpc.WithStaticConnWindowSize(window),
 		grpc.WithMaxHeaderListSize(maxHeaderList),

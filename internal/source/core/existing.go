@@ -2,6 +2,7 @@ package core
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"sync"
@@ -72,12 +73,15 @@ func (c *Client) fetchTenant(ctx context.Context, pod provider.Identity, request
 	defer cancel()
 	limited = withBearer(limited, pod.Token)
 	most := c.atMost(request)
-	connections, err := c.tenantConnections(limited, request.Connections, most)
+	connections, err := c.tenantConnections(limited, pod, request.Connections, most)
 	if err == nil {
 		var variables []entry.Entry
-		if variables, err = c.tenantVariables(limited, request.Variables, most); err == nil {
+		if variables, err = c.tenantVariables(limited, pod, request.Variables, most); err == nil {
 			return append(connections, variables...), nil
 		}
+	}
+	if errors.Is(err, provider.ErrUnavailable) {
+		return nil, c.asking(err)
 	}
 	if statusOf(err).Code() == codes.Unimplemented {
 		c.contract.rememberOurs()
@@ -89,12 +93,15 @@ func withBearer(ctx context.Context, token secret.Text) context.Context {
 	return metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+token.Reveal())
 }
 
-func (c *Client) tenantConnections(ctx context.Context, asked provider.Selection, most grpc.CallOption) ([]entry.Entry, error) {
+func (c *Client) tenantConnections(ctx context.Context, pod provider.Identity, asked provider.Selection, most grpc.CallOption) ([]entry.Entry, error) {
 	if isEmpty(asked) {
 		return nil, nil
 	}
 	response, err := c.agent.GetConnections(ctx, &agentv1.GetConnectionsRequest{}, most)
 	if err != nil {
+		return nil, err
+	}
+	if err := c.emptied.doubt(pod, entry.Connection, len(response.GetConnectionUris())); err != nil {
 		return nil, err
 	}
 	return pick(entry.Connection, asked, response.GetConnectionUris(), func(name entry.Name, uri string) entry.Entry {
@@ -106,12 +113,15 @@ func (c *Client) tenantConnections(ctx context.Context, asked provider.Selection
 	}), nil
 }
 
-func (c *Client) tenantVariables(ctx context.Context, asked provider.Selection, most grpc.CallOption) ([]entry.Entry, error) {
+func (c *Client) tenantVariables(ctx context.Context, pod provider.Identity, asked provider.Selection, most grpc.CallOption) ([]entry.Entry, error) {
 	if isEmpty(asked) {
 		return nil, nil
 	}
 	response, err := c.agent.GetVariables(ctx, &agentv1.GetVariablesRequest{}, most)
 	if err != nil {
+		return nil, err
+	}
+	if err := c.emptied.doubt(pod, entry.Variable, len(response.GetVariables())); err != nil {
 		return nil, err
 	}
 	return pick(entry.Variable, asked, response.GetVariables(), func(name entry.Name, value string) entry.Entry {

@@ -148,3 +148,35 @@ func oursHolding(key string) func(context.Context, *secretsv1.FetchRequest) (*se
 		}, nil
 	}
 }
+
+// An existing core that answers with nothing where it had something takes nothing from pods that
+// run; a pod that starts is told what is missing.
+func TestAnExistingCoreThatSuddenlyHasNothing(t *testing.T) {
+	uris := map[string]string{"warehouse": "mysql://h"}
+	s := existing(uris, nil)
+	client := newClient(t, s.start(t))
+	asked := providertest.Names([]string{"warehouse"}, nil)
+	result, err := client.Fetch(t.Context(), pod(), asked)
+	require.NoError(t, err)
+	require.Equal(t, entry.Delivered, result[0].State)
+
+	s.set(func() {
+		s.connections = func(context.Context) (map[string]string, error) { return map[string]string{}, nil }
+	})
+	_, err = client.Fetch(t.Context(), pod(), asked)
+	require.ErrorIs(t, err, provider.ErrUnavailable)
+	assert.ErrorContains(t, err, "core says that there is no connection at all, and had some")
+	assert.True(t, provider.IsOfCall(err))
+	fresh := pod()
+	fresh.PodUID = "2"
+	result, err = client.Fetch(t.Context(), fresh, asked)
+	require.NoError(t, err)
+	assert.Equal(t, entry.Missing, result[0].State)
+
+	s.set(func() {
+		s.connections = func(context.Context) (map[string]string, error) { return map[string]string{"other": "mysql://h"}, nil }
+	})
+	result, err = client.Fetch(t.Context(), pod(), asked)
+	require.NoError(t, err)
+	assert.Equal(t, entry.Missing, result[0].State, "one that is deleted beside others is withdrawn at once")
+}

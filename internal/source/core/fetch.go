@@ -125,6 +125,7 @@ func (c *Client) fetchOurs(ctx context.Context, pods []provider.Identity, reques
 	if err != nil {
 		return nil, err
 	}
+	c.tickets.take(response.GetTickets())
 	return c.readResponse(response, pods, places, request), nil
 }
 

@@ -95,7 +95,7 @@ func FuzzView(f *testing.F) {
 				return
 			}
 			before := watched.revision
-			err := watched.take(&message)
+			_, err := watched.take(&message)
 			require.Equal(t, err != nil, watched.revision == "")
 			if before != watched.revision && before != "" && err == nil {
 				require.Positive(t, told, "a new state without a word")

@@ -4,12 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"time"
+
+	"github.com/leoflow/secrets-csi/internal/pause"
 )
 
 // tlsAlert is what crypto/tls names the operation of an error that the other side sent.
@@ -20,6 +24,8 @@ const tlsAlert = "remote error"
 type line struct {
 	plaintext bool
 	count     atomic.Int64
+	// broken counts the connections that stood and ended with an error.
+	broken atomic.Int64
 
 	mu      sync.Mutex
 	conn    net.Conn
@@ -32,7 +38,19 @@ type line struct {
 	// verdict is the alert by which it then refused the certificate.
 	hungUp  bool
 	verdict error
+	// address is where the connection leads, and spare how often it may still be tried at once.
+	address string
+	spare   int
 }
+
+const (
+	// spareAttempts are made, within a second, once a connection that stood is lost: behind one
+	// address there may be several cores, of which one has just gone, and each attempt may lead to
+	// that. They are had again with the next connection that stands, so that an outage costs them
+	// once.
+	spareAttempts               = 10
+	shortestSpare, longestSpare = 10 * time.Millisecond, 100 * time.Millisecond
+)
 
 func (l *line) dial(ctx context.Context, address string) (net.Conn, error) {
 	var dialer net.Dialer
@@ -40,6 +58,9 @@ func (l *line) dial(ctx context.Context, address string) (net.Conn, error) {
 		dialer.Control = refuseStrangers
 	}
 	conn, err := dialer.DialContext(ctx, "tcp", address)
+	for isGone(err) && l.again(ctx) {
+		conn, err = dialer.DialContext(ctx, "tcp", address)
+	}
 	if err != nil {
 		l.failed(err)
 		return nil, err
@@ -47,11 +68,34 @@ func (l *line) dial(ctx context.Context, address string) (net.Conn, error) {
 	l.count.Add(1)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.conn, l.speaks = conn, l.plaintext
+	l.conn, l.speaks, l.address = conn, l.plaintext, address
 	if l.plaintext {
-		l.failure = nil
+		l.failure, l.spare = nil, spareAttempts
 	}
 	return conn, nil
+}
+
+// isGone tells that there was nobody, or is nobody any more, at the other end.
+func isGone(err error) bool {
+	return errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) ||
+		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
+}
+
+// again waits for the next attempt that is made at once; false where there is none.
+func (l *line) again(ctx context.Context) bool {
+	l.mu.Lock()
+	left := l.spare
+	l.spare = max(0, left-1)
+	l.mu.Unlock()
+	return left > 0 && pause.Wait(ctx, pause.Jittered(min(longestSpare, shortestSpare<<(spareAttempts-left))))
+}
+
+// anew connects to where the last connection led.
+func (l *line) anew(ctx context.Context) (net.Conn, error) {
+	l.mu.Lock()
+	address := l.address
+	l.mu.Unlock()
+	return l.dial(ctx, address)
 }
 
 // refuseStrangers looks at what a name was resolved to, before anything is sent there.
@@ -92,7 +136,7 @@ func (l *line) judge(end error) {
 func (l *line) heard() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.speaks, l.hungUp, l.verdict = true, false, nil
+	l.speaks, l.hungUp, l.verdict, l.spare = true, false, nil, spareAttempts
 }
 
 // isUp tells whether core speaks on the present connection.

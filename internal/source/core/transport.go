@@ -43,8 +43,20 @@ func newTransport(config Config, over *line) (credentials.TransportCredentials, 
 // ClientHandshake checks core's certificate against the authority, which is the address
 // or Config.ServerName. It notes the outcome, because what gRPC tells of it is text
 // alone; and it notes nothing before there is one, because a call is told why it failed
-// while gRPC may be at the next attempt already.
+// while gRPC may be at the next attempt already. A core that goes in the midst of it may have a
+// neighbour at the same address.
 func (t *transport) ClientHandshake(ctx context.Context, authority string, raw net.Conn) (net.Conn, credentials.AuthInfo, error) {
+	conn, info, err := t.handshake(ctx, authority, raw)
+	for isGone(err) && t.over.again(ctx) {
+		if raw, err = t.over.anew(ctx); err != nil {
+			return nil, nil, err
+		}
+		conn, info, err = t.handshake(ctx, authority, raw)
+	}
+	return conn, info, err
+}
+
+func (t *transport) handshake(ctx context.Context, authority string, raw net.Conn) (net.Conn, credentials.AuthInfo, error) {
 	settings := t.settings().Clone()
 	heard := hearing{over: t.over, onProbation: new(atomic.Bool)}
 	settings.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
@@ -78,6 +90,9 @@ type hearing struct {
 
 func (h hearing) Read(into []byte) (int, error) {
 	n, err := h.Conn.Read(into)
+	if err != nil {
+		h.over.broken.Add(1)
+	}
 	switch {
 	case !h.onProbation.Load():
 	case n > 0:
@@ -93,6 +108,9 @@ func (h hearing) Read(into []byte) (int, error) {
 // gRPC would not.
 func (h hearing) Write(from []byte) (int, error) {
 	n, err := h.Conn.Write(from)
+	if err != nil {
+		h.over.broken.Add(1)
+	}
 	if err != nil && h.onProbation.Load() {
 		_ = h.SetReadDeadline(time.Now().Add(lastWord))
 		_, _ = h.Read(make([]byte, 1))

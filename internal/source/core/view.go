@@ -15,28 +15,57 @@ type view struct {
 
 	revision string
 	versions map[entry.Name]string // nil until the first resync
+
+	// continues: the next stream takes the last one's place, of the node's own accord.
+	continues bool
 }
 
-// take takes one message in, and notifies of what it changed. A message that makes no
-// sense voids the view: the next stream starts with a resync.
-func (v *view) take(message *secretsv1.WatchResponse) error {
-	entries, err := readEntries(message)
+// forget voids what is known: the next stream starts with a resync.
+func (v *view) forget() { v.revision, v.versions = "", nil }
+
+// take takes one message in, and notifies of what it changed. gap says that nobody knows what did.
+// A message that makes no sense voids the view.
+func (v *view) take(message *secretsv1.WatchResponse) (gap bool, err error) {
+	entries, err := readEntries(message.GetEntries(), message)
 	if err != nil {
-		v.revision, v.versions = "", nil
-		return err
+		v.forget()
+		return false, err
+	}
+	shown, err := readEntries(message.GetShown(), message)
+	if err != nil {
+		v.forget()
+		return false, err
 	}
 	switch {
 	case message.GetResync():
 		v.resync(entries, message.GetRevision())
-	case v.revision == "", len(entries) == 0 && v.revision != message.GetRevision():
-		// A state that no message led to: one was lost.
+	case v.isGap(message):
 		v.versions = nil
 		v.notify(provider.Change{All: true})
+		gap = true
 	case len(entries) > 0:
 		v.change(entries)
 	}
 	v.revision = message.GetRevision()
-	return nil
+	if v.versions != nil {
+		for _, listed := range shown {
+			v.versions[listed.name] = listed.version
+		}
+	}
+	return gap, nil
+}
+
+// isGap tells a state that no message led to: one was lost. On a scoped stream each says what it
+// leads from; on another, only a change leads to another state.
+func (v *view) isGap(message *secretsv1.WatchResponse) bool {
+	switch {
+	case v.revision == "":
+		return true
+	case message.Since != nil:
+		return message.GetSince() != v.revision
+	default:
+		return len(message.GetEntries()) == 0 && v.revision != message.GetRevision()
+	}
 }
 
 // resync notifies of what differs from before; of everything where there is no before,
@@ -85,12 +114,13 @@ type entryVersion struct {
 	version string
 }
 
-func readEntries(message *secretsv1.WatchResponse) ([]entryVersion, error) {
+// readEntries reads one of the message's lists.
+func readEntries(list []*secretsv1.EntryVersion, message *secretsv1.WatchResponse) ([]entryVersion, error) {
 	if message.GetRevision() == "" {
 		return nil, fmt.Errorf("%w: a watch message has no revision", provider.ErrProtocol)
 	}
-	entries := make([]entryVersion, len(message.GetEntries()))
-	for i, listed := range message.GetEntries() {
+	entries := make([]entryVersion, len(list))
+	for i, listed := range list {
 		name := entry.Name{Kind: kindOf(listed.GetKind()), ID: listed.GetName()}
 		if name.Kind == "" || name.ID == "" || (message.GetResync() && listed.GetVersion() == "") {
 			return nil, fmt.Errorf("%w: a watch message names entry %d without a kind, a name or a version", provider.ErrProtocol, i)

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
+	"sync"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -16,7 +18,10 @@ import (
 	"github.com/leoflow/secrets-csi/pkg/provider"
 )
 
-var errSilent = errors.New("core sent no heartbeat")
+var (
+	errSilent = errors.New("core sent no heartbeat")
+	errMore   = errors.New("there are more tickets to show")
+)
 
 const (
 	// shortestPause is where the backoff between two streams starts.
@@ -27,6 +32,9 @@ const (
 	// mostWordless is how many in a row may end before they say anything, although core
 	// can be connected to: more than a core that starts or stops needs.
 	mostWordless = 6
+	// gathering is how long a stream stands on after the first ticket that it did not show:
+	// a node's pods start in crowds.
+	gathering = 250 * time.Millisecond
 )
 
 // Watch implements provider.Watcher under the node's own identity. Polling is needed
@@ -43,8 +51,9 @@ func (c *Client) Watch(ctx context.Context, notify func(provider.Change)) error 
 	for level := slog.LevelWarn; ; level = slog.LevelDebug { // the first failure is news
 		began := time.Now()
 		heard, err := c.watchOnce(ctx, &view)
-		if heard && errors.Is(err, io.EOF) && time.Since(began) >= c.config.HeartbeatTimeout {
-			continue // core wants to see the node's identity again
+		view.continues = heard && errors.Is(err, errMore)
+		if view.continues || heard && errors.Is(err, io.EOF) && time.Since(began) >= c.config.HeartbeatTimeout {
+			continue // there is more to be told of, or core wants to see the node's identity again
 		}
 		c.config.Observer.WatchInterrupted()
 		if heard {
@@ -91,6 +100,8 @@ func (c *Client) watchOnce(ctx context.Context, view *view) (heard bool, err err
 	if err != nil {
 		return false, err
 	}
+	var owned sync.WaitGroup
+	defer owned.Wait()
 	streamContext, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	if token.Len() > 0 {
@@ -99,7 +110,11 @@ func (c *Client) watchOnce(ctx context.Context, view *view) (heard bool, err err
 	silence := time.AfterFunc(c.config.HeartbeatTimeout, func() { cancel(errSilent) })
 	defer silence.Stop()
 
-	stream, err := c.secrets.Watch(streamContext, &secretsv1.WatchRequest{Revision: view.revision})
+	told, added, lost := c.tickets.show()
+	if lost {
+		view.forget()
+	}
+	stream, err := c.secrets.Watch(streamContext, &secretsv1.WatchRequest{Revision: view.revision, Scoped: true, Tickets: told, Added: added})
 	for err == nil {
 		var message *secretsv1.WatchResponse
 		if message, err = stream.Recv(); err != nil {
@@ -107,15 +122,34 @@ func (c *Client) watchOnce(ctx context.Context, view *view) (heard bool, err err
 		}
 		silence.Reset(c.config.HeartbeatTimeout)
 		c.config.Observer.WatchHeard()
-		if violation := view.take(message); violation != nil {
+		gap, violation := view.take(message)
+		switch {
+		case violation != nil:
 			return heard, c.asking(violation)
+		case gap:
+			c.tickets.drop(slices.Concat(told, added))
+		case !heard:
+			c.tickets.taken(added)
 		}
 		if !heard {
-			c.config.Logger.Info("watching core", slog.String(logkey.Address, c.config.Address))
+			owned.Go(func() { c.awaitTickets(streamContext, cancel) })
+			if !view.continues {
+				c.config.Logger.Info("watching core", slog.String(logkey.Address, c.config.Address))
+			}
 		}
 		heard = true
 	}
 	return heard, c.watchFault(streamContext, err, newScrubber(token))
+}
+
+// awaitTickets ends a stream once there are tickets that it does not show.
+func (c *Client) awaitTickets(ctx context.Context, end context.CancelCauseFunc) {
+	select {
+	case <-c.tickets.more:
+		pause.Wait(ctx, gathering)
+		end(errMore)
+	case <-ctx.Done():
+	}
 }
 
 func (c *Client) watchFault(ctx context.Context, err error, scrub scrubber) error {
@@ -124,6 +158,9 @@ func (c *Client) watchFault(ctx context.Context, err error, scrub scrubber) erro
 		// connection can lead elsewhere.
 		c.line.drop()
 		return c.asking(fmt.Errorf("%w: %w for %s", provider.ErrUnavailable, errSilent, c.config.HeartbeatTimeout))
+	}
+	if errors.Is(context.Cause(ctx), errMore) {
+		return errMore
 	}
 	if errors.Is(err, io.EOF) {
 		return c.asking(fmt.Errorf("%w: core has ended the watch: %w", provider.ErrUnavailable, err))

@@ -14,8 +14,8 @@ import (
 	"github.com/leoflow/secrets-csi/pkg/provider"
 )
 
-// watch changes a variable until the watcher says so: when a Watch has begun is not
-// for its caller to know.
+// watch has a pod fetch a variable and changes it until the watcher says so: when a Watch has begun
+// is not for its caller to know.
 func watch(t *testing.T, s suite) {
 	watcher, ok := s.source.Provider.(provider.Watcher)
 	if !ok {
@@ -27,11 +27,13 @@ func watch(t *testing.T, s suite) {
 	ended := make(chan error, 1)
 	go func() { ended <- watcher.Watch(ctx, func(change provider.Change) { offer(changes, change) }) }()
 
+	_, err := s.fetch(ctx, s.world.Reader, provider.Request{Variables: provider.Selection{Names: []string{"env"}}})
+	require.NoError(t, err)
 	if s.source.SetVariable != nil && !s.changeIsTold(t, changes, ended) {
 		return
 	}
 	cancel()
-	err := receive(t, ended)
+	err = receive(t, ended)
 	s.seen.add(err)
 	assert.True(t, errors.Is(err, context.Canceled) || errors.Is(err, provider.ErrWatchUnsupported), "got %v", err)
 }

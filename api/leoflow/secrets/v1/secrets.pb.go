@@ -126,7 +126,7 @@ func (x Refusal_Reason) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Refusal_Reason.Descriptor instead.
 func (Refusal_Reason) EnumDescriptor() ([]byte, []int) {
-	return file_leoflow_secrets_v1_secrets_proto_rawDescGZIP(), []int{5, 0}
+	return file_leoflow_secrets_v1_secrets_proto_rawDescGZIP(), []int{6, 0}
 }
 
 type FetchRequest struct {
@@ -312,7 +312,10 @@ type FetchResponse struct {
 	Results []*CallerResult `protobuf:"bytes,3,rep,name=results,proto3" json:"results,omitempty"`
 	// What the rules are called by which callers may have entries. Names are for a person: of
 	// core's operator, or of the file that a rule without a name stands in.
-	Rules         []string `protobuf:"bytes,4,rep,name=rules,proto3" json:"rules,omitempty"`
+	Rules []string `protobuf:"bytes,4,rep,name=rules,proto3" json:"rules,omitempty"`
+	// For WatchRequest, one for each whom the callers speak for and core knows. None where core
+	// does not know the node, or has no scoped Watch.
+	Tickets       []*Ticket `protobuf:"bytes,5,rep,name=tickets,proto3" json:"tickets,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -375,6 +378,78 @@ func (x *FetchResponse) GetRules() []string {
 	return nil
 }
 
+func (x *FetchResponse) GetTickets() []*Ticket {
+	if x != nil {
+		return x.Tickets
+	}
+	return nil
+}
+
+// Ticket shows that its node has had a token of some pod or task instance, so that the node
+// may be told which of that one's entries change. It is worth nothing to another node.
+type Ticket struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Whom it is about. Opaque; of two about the same, the newer takes the older's place.
+	About []byte `protobuf:"bytes,1,opt,name=about,proto3" json:"about,omitempty"`
+	// Opaque.
+	Proof []byte `protobuf:"bytes,2,opt,name=proof,proto3" json:"proof,omitempty"`
+	// Core's state that the answer which brought the ticket was made from.
+	Revision      string `protobuf:"bytes,3,opt,name=revision,proto3" json:"revision,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Ticket) Reset() {
+	*x = Ticket{}
+	mi := &file_leoflow_secrets_v1_secrets_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Ticket) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Ticket) ProtoMessage() {}
+
+func (x *Ticket) ProtoReflect() protoreflect.Message {
+	mi := &file_leoflow_secrets_v1_secrets_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Ticket.ProtoReflect.Descriptor instead.
+func (*Ticket) Descriptor() ([]byte, []int) {
+	return file_leoflow_secrets_v1_secrets_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *Ticket) GetAbout() []byte {
+	if x != nil {
+		return x.About
+	}
+	return nil
+}
+
+func (x *Ticket) GetProof() []byte {
+	if x != nil {
+		return x.Proof
+	}
+	return nil
+}
+
+func (x *Ticket) GetRevision() string {
+	if x != nil {
+		return x.Revision
+	}
+	return ""
+}
+
 type CallerResult struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Set when the token itself was refused; then nothing else is set.
@@ -395,7 +470,7 @@ type CallerResult struct {
 
 func (x *CallerResult) Reset() {
 	*x = CallerResult{}
-	mi := &file_leoflow_secrets_v1_secrets_proto_msgTypes[4]
+	mi := &file_leoflow_secrets_v1_secrets_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -407,7 +482,7 @@ func (x *CallerResult) String() string {
 func (*CallerResult) ProtoMessage() {}
 
 func (x *CallerResult) ProtoReflect() protoreflect.Message {
-	mi := &file_leoflow_secrets_v1_secrets_proto_msgTypes[4]
+	mi := &file_leoflow_secrets_v1_secrets_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -420,7 +495,7 @@ func (x *CallerResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CallerResult.ProtoReflect.Descriptor instead.
 func (*CallerResult) Descriptor() ([]byte, []int) {
-	return file_leoflow_secrets_v1_secrets_proto_rawDescGZIP(), []int{4}
+	return file_leoflow_secrets_v1_secrets_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *CallerResult) GetUnauthenticated() string {
@@ -477,7 +552,7 @@ type Refusal struct {
 
 func (x *Refusal) Reset() {
 	*x = Refusal{}
-	mi := &file_leoflow_secrets_v1_secrets_proto_msgTypes[5]
+	mi := &file_leoflow_secrets_v1_secrets_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -489,7 +564,7 @@ func (x *Refusal) String() string {
 func (*Refusal) ProtoMessage() {}
 
 func (x *Refusal) ProtoReflect() protoreflect.Message {
-	mi := &file_leoflow_secrets_v1_secrets_proto_msgTypes[5]
+	mi := &file_leoflow_secrets_v1_secrets_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -502,7 +577,7 @@ func (x *Refusal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Refusal.ProtoReflect.Descriptor instead.
 func (*Refusal) Descriptor() ([]byte, []int) {
-	return file_leoflow_secrets_v1_secrets_proto_rawDescGZIP(), []int{5}
+	return file_leoflow_secrets_v1_secrets_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Refusal) GetKind() Kind {
@@ -556,7 +631,7 @@ type Connection struct {
 
 func (x *Connection) Reset() {
 	*x = Connection{}
-	mi := &file_leoflow_secrets_v1_secrets_proto_msgTypes[6]
+	mi := &file_leoflow_secrets_v1_secrets_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -568,7 +643,7 @@ func (x *Connection) String() string {
 func (*Connection) ProtoMessage() {}
 
 func (x *Connection) ProtoReflect() protoreflect.Message {
-	mi := &file_leoflow_secrets_v1_secrets_proto_msgTypes[6]
+	mi := &file_leoflow_secrets_v1_secrets_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -581,7 +656,7 @@ func (x *Connection) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Connection.ProtoReflect.Descriptor instead.
 func (*Connection) Descriptor() ([]byte, []int) {
-	return file_leoflow_secrets_v1_secrets_proto_rawDescGZIP(), []int{6}
+	return file_leoflow_secrets_v1_secrets_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Connection) GetId() string {
@@ -666,7 +741,7 @@ type Variable struct {
 
 func (x *Variable) Reset() {
 	*x = Variable{}
-	mi := &file_leoflow_secrets_v1_secrets_proto_msgTypes[7]
+	mi := &file_leoflow_secrets_v1_secrets_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -678,7 +753,7 @@ func (x *Variable) String() string {
 func (*Variable) ProtoMessage() {}
 
 func (x *Variable) ProtoReflect() protoreflect.Message {
-	mi := &file_leoflow_secrets_v1_secrets_proto_msgTypes[7]
+	mi := &file_leoflow_secrets_v1_secrets_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -691,7 +766,7 @@ func (x *Variable) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Variable.ProtoReflect.Descriptor instead.
 func (*Variable) Descriptor() ([]byte, []int) {
-	return file_leoflow_secrets_v1_secrets_proto_rawDescGZIP(), []int{7}
+	return file_leoflow_secrets_v1_secrets_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Variable) GetKey() string {
@@ -718,14 +793,21 @@ func (x *Variable) GetValue() string {
 type WatchRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The revision of the last message this watcher took in; empty at first.
-	Revision      string `protobuf:"bytes,1,opt,name=revision,proto3" json:"revision,omitempty"`
+	Revision string `protobuf:"bytes,1,opt,name=revision,proto3" json:"revision,omitempty"`
+	// Tell of what the tickets show alone. Without it, all names are told.
+	Scoped bool `protobuf:"varint,2,opt,name=scoped,proto3" json:"scoped,omitempty"`
+	// Those whose entries this watcher was told of, up to revision; at most 1,024 with added.
+	Tickets []*Ticket `protobuf:"bytes,3,rep,name=tickets,proto3" json:"tickets,omitempty"`
+	// Those that it has from Fetch, and no message yet. They are told of from each one's own
+	// revision on.
+	Added         []*Ticket `protobuf:"bytes,4,rep,name=added,proto3" json:"added,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *WatchRequest) Reset() {
 	*x = WatchRequest{}
-	mi := &file_leoflow_secrets_v1_secrets_proto_msgTypes[8]
+	mi := &file_leoflow_secrets_v1_secrets_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -737,7 +819,7 @@ func (x *WatchRequest) String() string {
 func (*WatchRequest) ProtoMessage() {}
 
 func (x *WatchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_leoflow_secrets_v1_secrets_proto_msgTypes[8]
+	mi := &file_leoflow_secrets_v1_secrets_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -750,7 +832,7 @@ func (x *WatchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchRequest.ProtoReflect.Descriptor instead.
 func (*WatchRequest) Descriptor() ([]byte, []int) {
-	return file_leoflow_secrets_v1_secrets_proto_rawDescGZIP(), []int{8}
+	return file_leoflow_secrets_v1_secrets_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *WatchRequest) GetRevision() string {
@@ -758,6 +840,27 @@ func (x *WatchRequest) GetRevision() string {
 		return x.Revision
 	}
 	return ""
+}
+
+func (x *WatchRequest) GetScoped() bool {
+	if x != nil {
+		return x.Scoped
+	}
+	return false
+}
+
+func (x *WatchRequest) GetTickets() []*Ticket {
+	if x != nil {
+		return x.Tickets
+	}
+	return nil
+}
+
+func (x *WatchRequest) GetAdded() []*Ticket {
+	if x != nil {
+		return x.Added
+	}
+	return nil
 }
 
 // WatchResponse is a change, a resync, or (all but the revision unset) a heartbeat. A
@@ -770,15 +873,23 @@ type WatchResponse struct {
 	Revision string `protobuf:"bytes,1,opt,name=revision,proto3" json:"revision,omitempty"`
 	// Set when what changed since the asked-for revision is not known: entries then
 	// lists everything there is, and any name not listed is gone.
-	Resync        bool            `protobuf:"varint,2,opt,name=resync,proto3" json:"resync,omitempty"`
-	Entries       []*EntryVersion `protobuf:"bytes,3,rep,name=entries,proto3" json:"entries,omitempty"`
+	Resync  bool            `protobuf:"varint,2,opt,name=resync,proto3" json:"resync,omitempty"`
+	Entries []*EntryVersion `protobuf:"bytes,3,rep,name=entries,proto3" json:"entries,omitempty"`
+	// Set on a scoped stream: the revision that this message leads from, which is that of the
+	// message before, or of the request. Entries is all that concerns the watcher, and may be
+	// empty. One that leads from elsewhere says that anything may have changed: there was more to
+	// tell than a message holds, a message was lost, or a ticket shows nothing any more and all
+	// of them are to be had anew.
+	Since *string `protobuf:"bytes,4,opt,name=since,proto3,oneof" json:"since,omitempty"`
+	// With the first message: what added tickets show, whether or not it changed.
+	Shown         []*EntryVersion `protobuf:"bytes,5,rep,name=shown,proto3" json:"shown,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *WatchResponse) Reset() {
 	*x = WatchResponse{}
-	mi := &file_leoflow_secrets_v1_secrets_proto_msgTypes[9]
+	mi := &file_leoflow_secrets_v1_secrets_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -790,7 +901,7 @@ func (x *WatchResponse) String() string {
 func (*WatchResponse) ProtoMessage() {}
 
 func (x *WatchResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_leoflow_secrets_v1_secrets_proto_msgTypes[9]
+	mi := &file_leoflow_secrets_v1_secrets_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -803,7 +914,7 @@ func (x *WatchResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchResponse.ProtoReflect.Descriptor instead.
 func (*WatchResponse) Descriptor() ([]byte, []int) {
-	return file_leoflow_secrets_v1_secrets_proto_rawDescGZIP(), []int{9}
+	return file_leoflow_secrets_v1_secrets_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *WatchResponse) GetRevision() string {
@@ -827,6 +938,20 @@ func (x *WatchResponse) GetEntries() []*EntryVersion {
 	return nil
 }
 
+func (x *WatchResponse) GetSince() string {
+	if x != nil && x.Since != nil {
+		return *x.Since
+	}
+	return ""
+}
+
+func (x *WatchResponse) GetShown() []*EntryVersion {
+	if x != nil {
+		return x.Shown
+	}
+	return nil
+}
+
 type EntryVersion struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Kind  Kind                   `protobuf:"varint,1,opt,name=kind,proto3,enum=leoflow.secrets.v1.Kind" json:"kind,omitempty"`
@@ -840,7 +965,7 @@ type EntryVersion struct {
 
 func (x *EntryVersion) Reset() {
 	*x = EntryVersion{}
-	mi := &file_leoflow_secrets_v1_secrets_proto_msgTypes[10]
+	mi := &file_leoflow_secrets_v1_secrets_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -852,7 +977,7 @@ func (x *EntryVersion) String() string {
 func (*EntryVersion) ProtoMessage() {}
 
 func (x *EntryVersion) ProtoReflect() protoreflect.Message {
-	mi := &file_leoflow_secrets_v1_secrets_proto_msgTypes[10]
+	mi := &file_leoflow_secrets_v1_secrets_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -865,7 +990,7 @@ func (x *EntryVersion) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EntryVersion.ProtoReflect.Descriptor instead.
 func (*EntryVersion) Descriptor() ([]byte, []int) {
-	return file_leoflow_secrets_v1_secrets_proto_rawDescGZIP(), []int{10}
+	return file_leoflow_secrets_v1_secrets_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *EntryVersion) GetKind() Kind {
@@ -903,12 +1028,17 @@ const file_leoflow_secrets_v1_secrets_proto_rawDesc = "" +
 	"\x05token\x18\x01 \x01(\tB\x03\x80\x01\x01R\x05token\"3\n" +
 	"\tSelection\x12\x14\n" +
 	"\x05names\x18\x01 \x03(\tR\x05names\x12\x10\n" +
-	"\x03all\x18\x02 \x01(\bR\x03all\"\xdf\x01\n" +
+	"\x03all\x18\x02 \x01(\bR\x03all\"\x95\x02\n" +
 	"\rFetchResponse\x12@\n" +
 	"\vconnections\x18\x01 \x03(\v2\x1e.leoflow.secrets.v1.ConnectionR\vconnections\x12:\n" +
 	"\tvariables\x18\x02 \x03(\v2\x1c.leoflow.secrets.v1.VariableR\tvariables\x12:\n" +
 	"\aresults\x18\x03 \x03(\v2 .leoflow.secrets.v1.CallerResultR\aresults\x12\x14\n" +
-	"\x05rules\x18\x04 \x03(\tR\x05rules\"\x83\x02\n" +
+	"\x05rules\x18\x04 \x03(\tR\x05rules\x124\n" +
+	"\atickets\x18\x05 \x03(\v2\x1a.leoflow.secrets.v1.TicketR\atickets\"P\n" +
+	"\x06Ticket\x12\x14\n" +
+	"\x05about\x18\x01 \x01(\fR\x05about\x12\x14\n" +
+	"\x05proof\x18\x02 \x01(\fR\x05proof\x12\x1a\n" +
+	"\brevision\x18\x03 \x01(\tR\brevision\"\x83\x02\n" +
 	"\fCallerResult\x12(\n" +
 	"\x0funauthenticated\x18\x01 \x01(\tR\x0funauthenticated\x12 \n" +
 	"\vconnections\x18\x02 \x03(\rR\vconnections\x12\x1c\n" +
@@ -949,13 +1079,19 @@ const file_leoflow_secrets_v1_secrets_proto_rawDesc = "" +
 	"\bVariable\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x12\x19\n" +
-	"\x05value\x18\x03 \x01(\tB\x03\x80\x01\x01R\x05value\"*\n" +
+	"\x05value\x18\x03 \x01(\tB\x03\x80\x01\x01R\x05value\"\xaa\x01\n" +
 	"\fWatchRequest\x12\x1a\n" +
-	"\brevision\x18\x01 \x01(\tR\brevision\"\x7f\n" +
+	"\brevision\x18\x01 \x01(\tR\brevision\x12\x16\n" +
+	"\x06scoped\x18\x02 \x01(\bR\x06scoped\x124\n" +
+	"\atickets\x18\x03 \x03(\v2\x1a.leoflow.secrets.v1.TicketR\atickets\x120\n" +
+	"\x05added\x18\x04 \x03(\v2\x1a.leoflow.secrets.v1.TicketR\x05added\"\xdc\x01\n" +
 	"\rWatchResponse\x12\x1a\n" +
 	"\brevision\x18\x01 \x01(\tR\brevision\x12\x16\n" +
 	"\x06resync\x18\x02 \x01(\bR\x06resync\x12:\n" +
-	"\aentries\x18\x03 \x03(\v2 .leoflow.secrets.v1.EntryVersionR\aentries\"j\n" +
+	"\aentries\x18\x03 \x03(\v2 .leoflow.secrets.v1.EntryVersionR\aentries\x12\x19\n" +
+	"\x05since\x18\x04 \x01(\tH\x00R\x05since\x88\x01\x01\x126\n" +
+	"\x05shown\x18\x05 \x03(\v2 .leoflow.secrets.v1.EntryVersionR\x05shownB\b\n" +
+	"\x06_since\"j\n" +
 	"\fEntryVersion\x12,\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x18.leoflow.secrets.v1.KindR\x04kind\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n" +
@@ -981,7 +1117,7 @@ func file_leoflow_secrets_v1_secrets_proto_rawDescGZIP() []byte {
 }
 
 var file_leoflow_secrets_v1_secrets_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_leoflow_secrets_v1_secrets_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
+var file_leoflow_secrets_v1_secrets_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_leoflow_secrets_v1_secrets_proto_goTypes = []any{
 	(Kind)(0),             // 0: leoflow.secrets.v1.Kind
 	(Refusal_Reason)(0),   // 1: leoflow.secrets.v1.Refusal.Reason
@@ -989,35 +1125,40 @@ var file_leoflow_secrets_v1_secrets_proto_goTypes = []any{
 	(*Caller)(nil),        // 3: leoflow.secrets.v1.Caller
 	(*Selection)(nil),     // 4: leoflow.secrets.v1.Selection
 	(*FetchResponse)(nil), // 5: leoflow.secrets.v1.FetchResponse
-	(*CallerResult)(nil),  // 6: leoflow.secrets.v1.CallerResult
-	(*Refusal)(nil),       // 7: leoflow.secrets.v1.Refusal
-	(*Connection)(nil),    // 8: leoflow.secrets.v1.Connection
-	(*Variable)(nil),      // 9: leoflow.secrets.v1.Variable
-	(*WatchRequest)(nil),  // 10: leoflow.secrets.v1.WatchRequest
-	(*WatchResponse)(nil), // 11: leoflow.secrets.v1.WatchResponse
-	(*EntryVersion)(nil),  // 12: leoflow.secrets.v1.EntryVersion
+	(*Ticket)(nil),        // 6: leoflow.secrets.v1.Ticket
+	(*CallerResult)(nil),  // 7: leoflow.secrets.v1.CallerResult
+	(*Refusal)(nil),       // 8: leoflow.secrets.v1.Refusal
+	(*Connection)(nil),    // 9: leoflow.secrets.v1.Connection
+	(*Variable)(nil),      // 10: leoflow.secrets.v1.Variable
+	(*WatchRequest)(nil),  // 11: leoflow.secrets.v1.WatchRequest
+	(*WatchResponse)(nil), // 12: leoflow.secrets.v1.WatchResponse
+	(*EntryVersion)(nil),  // 13: leoflow.secrets.v1.EntryVersion
 }
 var file_leoflow_secrets_v1_secrets_proto_depIdxs = []int32{
 	3,  // 0: leoflow.secrets.v1.FetchRequest.callers:type_name -> leoflow.secrets.v1.Caller
 	4,  // 1: leoflow.secrets.v1.FetchRequest.connections:type_name -> leoflow.secrets.v1.Selection
 	4,  // 2: leoflow.secrets.v1.FetchRequest.variables:type_name -> leoflow.secrets.v1.Selection
-	8,  // 3: leoflow.secrets.v1.FetchResponse.connections:type_name -> leoflow.secrets.v1.Connection
-	9,  // 4: leoflow.secrets.v1.FetchResponse.variables:type_name -> leoflow.secrets.v1.Variable
-	6,  // 5: leoflow.secrets.v1.FetchResponse.results:type_name -> leoflow.secrets.v1.CallerResult
-	7,  // 6: leoflow.secrets.v1.CallerResult.refusals:type_name -> leoflow.secrets.v1.Refusal
-	0,  // 7: leoflow.secrets.v1.Refusal.kind:type_name -> leoflow.secrets.v1.Kind
-	1,  // 8: leoflow.secrets.v1.Refusal.reason:type_name -> leoflow.secrets.v1.Refusal.Reason
-	12, // 9: leoflow.secrets.v1.WatchResponse.entries:type_name -> leoflow.secrets.v1.EntryVersion
-	0,  // 10: leoflow.secrets.v1.EntryVersion.kind:type_name -> leoflow.secrets.v1.Kind
-	2,  // 11: leoflow.secrets.v1.SecretsService.Fetch:input_type -> leoflow.secrets.v1.FetchRequest
-	10, // 12: leoflow.secrets.v1.SecretsService.Watch:input_type -> leoflow.secrets.v1.WatchRequest
-	5,  // 13: leoflow.secrets.v1.SecretsService.Fetch:output_type -> leoflow.secrets.v1.FetchResponse
-	11, // 14: leoflow.secrets.v1.SecretsService.Watch:output_type -> leoflow.secrets.v1.WatchResponse
-	13, // [13:15] is the sub-list for method output_type
-	11, // [11:13] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	9,  // 3: leoflow.secrets.v1.FetchResponse.connections:type_name -> leoflow.secrets.v1.Connection
+	10, // 4: leoflow.secrets.v1.FetchResponse.variables:type_name -> leoflow.secrets.v1.Variable
+	7,  // 5: leoflow.secrets.v1.FetchResponse.results:type_name -> leoflow.secrets.v1.CallerResult
+	6,  // 6: leoflow.secrets.v1.FetchResponse.tickets:type_name -> leoflow.secrets.v1.Ticket
+	8,  // 7: leoflow.secrets.v1.CallerResult.refusals:type_name -> leoflow.secrets.v1.Refusal
+	0,  // 8: leoflow.secrets.v1.Refusal.kind:type_name -> leoflow.secrets.v1.Kind
+	1,  // 9: leoflow.secrets.v1.Refusal.reason:type_name -> leoflow.secrets.v1.Refusal.Reason
+	6,  // 10: leoflow.secrets.v1.WatchRequest.tickets:type_name -> leoflow.secrets.v1.Ticket
+	6,  // 11: leoflow.secrets.v1.WatchRequest.added:type_name -> leoflow.secrets.v1.Ticket
+	13, // 12: leoflow.secrets.v1.WatchResponse.entries:type_name -> leoflow.secrets.v1.EntryVersion
+	13, // 13: leoflow.secrets.v1.WatchResponse.shown:type_name -> leoflow.secrets.v1.EntryVersion
+	0,  // 14: leoflow.secrets.v1.EntryVersion.kind:type_name -> leoflow.secrets.v1.Kind
+	2,  // 15: leoflow.secrets.v1.SecretsService.Fetch:input_type -> leoflow.secrets.v1.FetchRequest
+	11, // 16: leoflow.secrets.v1.SecretsService.Watch:input_type -> leoflow.secrets.v1.WatchRequest
+	5,  // 17: leoflow.secrets.v1.SecretsService.Fetch:output_type -> leoflow.secrets.v1.FetchResponse
+	12, // 18: leoflow.secrets.v1.SecretsService.Watch:output_type -> leoflow.secrets.v1.WatchResponse
+	17, // [17:19] is the sub-list for method output_type
+	15, // [15:17] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_leoflow_secrets_v1_secrets_proto_init() }
@@ -1025,14 +1166,15 @@ func file_leoflow_secrets_v1_secrets_proto_init() {
 	if File_leoflow_secrets_v1_secrets_proto != nil {
 		return
 	}
-	file_leoflow_secrets_v1_secrets_proto_msgTypes[6].OneofWrappers = []any{}
+	file_leoflow_secrets_v1_secrets_proto_msgTypes[7].OneofWrappers = []any{}
+	file_leoflow_secrets_v1_secrets_proto_msgTypes[10].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_leoflow_secrets_v1_secrets_proto_rawDesc), len(file_leoflow_secrets_v1_secrets_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   11,
+			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -40,7 +40,8 @@ type SecretsServiceClient interface {
 	// at 64 bytes and the name each. Ask in several calls for more.
 	Fetch(ctx context.Context, in *FetchRequest, opts ...grpc.CallOption) (*FetchResponse, error)
 	// Watch streams names and versions, never values, so that a node learns at once
-	// what to fetch again. It runs under the node's own identity.
+	// what to fetch again. It runs under the node's own identity. A scoped watcher is told of
+	// what those may read whose tickets it shows, and of nothing else.
 	Watch(ctx context.Context, in *WatchRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchResponse], error)
 }
 
@@ -95,7 +96,8 @@ type SecretsServiceServer interface {
 	// at 64 bytes and the name each. Ask in several calls for more.
 	Fetch(context.Context, *FetchRequest) (*FetchResponse, error)
 	// Watch streams names and versions, never values, so that a node learns at once
-	// what to fetch again. It runs under the node's own identity.
+	// what to fetch again. It runs under the node's own identity. A scoped watcher is told of
+	// what those may read whose tickets it shows, and of nothing else.
 	Watch(*WatchRequest, grpc.ServerStreamingServer[WatchResponse]) error
 	mustEmbedUnimplementedSecretsServiceServer()
 }

@@ -1,0 +1,79 @@
+package rule
+
+import (
+	"strings"
+
+	"github.com/leoflow/secrets-csi/pkg/entry"
+)
+
+// Access is who may read one entry, without the rest of the rules. It never changes.
+type Access struct {
+	spelled     string
+	allow, deny []limited
+}
+
+// limited is a rule as far as it is about a team's subjects, or about all where team is nil. With
+// no rule it is about all of the team's: which of them it lets read is not known.
+type limited struct {
+	team *Team
+	rule *Rule
+}
+
+func (l limited) isFor(subject Subject) bool {
+	return (l.team == nil || l.team.has(subject)) && (l.rule == nil || l.rule.isForEverybody() || l.rule.isFor(subject))
+}
+
+// Spelled is the same for two sets where the same subjects may read the entry, in whatever order
+// their rules stand.
+func (a *Access) Spelled() string { return a.spelled }
+
+// Lets tells whether subject may read the entry, or may for all that is known.
+func (a *Access) Lets(subject Subject) bool {
+	return isAny(a.allow, subject) && !isAny(a.deny, subject)
+}
+
+func isAny(rules []limited, subject Subject) bool {
+	for _, each := range rules {
+		if each.isFor(subject) {
+			return true
+		}
+	}
+	return false
+}
+
+// Spelled is Access.Spelled of an entry of team with these Readers.
+func Spelled(team string, readers []string) string {
+	return team + "\x00" + strings.Join(readers, "\x00")
+}
+
+// Access says who may read name of team's entries, or of those of all where team is empty.
+func (s Set) Access(team string, name entry.Name) *Access {
+	access := &Access{spelled: Spelled(team, s.Readers(team, name)), deny: naming(nil, s.deny, name)}
+	if team == "" {
+		access.allow = naming(nil, s.shared, name)
+		for i := range s.teams {
+			access.deny = append(access.deny, naming(&s.teams[i], s.groups[s.teams[i].Name].deny, name)...)
+		}
+		return access
+	}
+	for i := range s.teams {
+		if own := &s.teams[i]; own.Name == team {
+			group := s.groups[team]
+			access.allow = naming(own, group.rules, name)
+			if group.unknown != "" {
+				access.allow = append(access.allow, limited{team: own})
+			}
+			access.deny = append(access.deny, naming(own, group.deny, name)...)
+		}
+	}
+	return access
+}
+
+func naming(team *Team, rules []Rule, name entry.Name) (found []limited) {
+	for i := range rules {
+		if rules[i].names(name) {
+			found = append(found, limited{team, &rules[i]})
+		}
+	}
+	return found
+}
