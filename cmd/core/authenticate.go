@@ -92,11 +92,7 @@ func (f authFlags) tell(config *coreserver.Config) (stop func(), err error) {
 	if !strings.Contains(f.ways, byTokenReview) {
 		return nil, cli.Usagef("--events goes with --auth=tokenreview")
 	}
-	first, _, _ := strings.Cut(f.kubeconfig, ",")
-	if first = strings.TrimSpace(first); first == inCluster {
-		first = ""
-	}
-	cluster, err := kube.Config(first)
+	cluster, err := kube.Config(f.ownKubeconfig())
 	if err != nil {
 		return nil, fmt.Errorf("--events: %w", err)
 	}
@@ -107,6 +103,15 @@ func (f authFlags) tell(config *coreserver.Config) (stop func(), err error) {
 	}
 	config.Tell = events.WarnNamespace
 	return func() { _ = events.Close() }, nil
+}
+
+// ownKubeconfig leads to the cluster that core itself belongs to, the first of them.
+func (f authFlags) ownKubeconfig() string {
+	first, _, _ := strings.Cut(f.kubeconfig, ",")
+	if first = strings.TrimSpace(first); first == inCluster {
+		return ""
+	}
+	return first
 }
 
 // authenticator joins the ways that are there, one or both.

@@ -17,8 +17,12 @@ func (s *Server) Store(serviceAccount string, secret corev1.Secret) {
 	s.secrets[secret.Namespace+"/"+serviceAccount+"/"+secret.Name] = secret
 }
 
-// secret answers pods, by their own tokens.
+// secret answers pods, by their own tokens, and the program under test.
 func (s *Server) secret(w http.ResponseWriter, r *http.Request) {
+	if r.Header.Get("Authorization") == "Bearer "+credentials {
+		s.getObject(w, r, "secrets")
+		return
+	}
 	namespace, name := r.PathValue("namespace"), r.PathValue("name")
 	token, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	status := s.status(authenticationv1.TokenReviewSpec{Token: token, Audiences: []string{Audience}}, time.Now())
