@@ -101,7 +101,7 @@ func (f authFlags) tell(config *coreserver.Config) (stop func(), err error) {
 	if err != nil {
 		return nil, fmt.Errorf("--events: %w", err)
 	}
-	config.Tell = events.WarnNamespace
+	config.Tell, config.TellCluster = events.WarnNamespace, clusterName(f.ownKubeconfig())
 	return func() { _ = events.Close() }, nil
 }
 
@@ -162,11 +162,18 @@ func (f authFlags) pods(log *slog.Logger) (*auth.Pods, error) {
 // inCluster stands for no kubeconfig file among others.
 const inCluster = "in-cluster"
 
-// clusterOf names a cluster by its file.
-func clusterOf(kubeconfig string) (auth.Cluster, error) {
-	name := strings.TrimSuffix(filepath.Base(kubeconfig), filepath.Ext(kubeconfig))
+// clusterName names a cluster by its file.
+func clusterName(kubeconfig string) string {
 	if kubeconfig == "" || kubeconfig == inCluster {
-		kubeconfig, name = "", inCluster
+		return inCluster
+	}
+	return strings.TrimSuffix(filepath.Base(kubeconfig), filepath.Ext(kubeconfig))
+}
+
+func clusterOf(kubeconfig string) (auth.Cluster, error) {
+	name := clusterName(kubeconfig)
+	if name == inCluster && kubeconfig == inCluster {
+		kubeconfig = ""
 	}
 	config, err := kube.Config(kubeconfig)
 	if err != nil {

@@ -50,6 +50,8 @@ type Config struct {
 	// Tell, if set, tells whoever looks at a namespace that a file of its team is not in force.
 	// It returns at once.
 	Tell func(namespace, reason, message string)
+	// TellCluster is the cluster that Tell tells, as Authenticator calls it where there are several.
+	TellCluster string
 	// Observer is told of what happens; nil for nobody.
 	Observer Observer
 	// Memory is what core may take, in bytes: what it answers at once is reckoned from it.
