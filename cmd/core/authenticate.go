@@ -3,7 +3,6 @@ package main
 import (
 	"flag"
 	"fmt"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -51,7 +50,7 @@ func (f authFlags) fill(config *coreserver.Config) (err error) {
 		case byJWT:
 			tokens, err = f.tokens()
 		case byTokenReview:
-			pods, err = f.pods(config.Log)
+			pods, err = f.pods(config)
 		default:
 			err = cli.Usagef("--auth=%s: want jwt, tokenreview or jwt,tokenreview", f.ways)
 		}
@@ -96,6 +95,7 @@ func (f authFlags) tell(config *coreserver.Config) (stop func(), err error) {
 	if err != nil {
 		return nil, fmt.Errorf("--events: %w", err)
 	}
+	kube.Observe(cluster, asksKubernetes(config))
 	host, _ := os.Hostname()
 	events, err := kube.NewEvents(cluster, host, config.Log)
 	if err != nil {
@@ -112,6 +112,11 @@ func (f authFlags) ownKubeconfig() string {
 		return ""
 	}
 	return first
+}
+
+// asksKubernetes has the core's observer know what came of a question to Kubernetes.
+func asksKubernetes(config *coreserver.Config) func(outcome string) {
+	return func(outcome string) { config.Observer.Asked("kubernetes", outcome) }
 }
 
 // authenticator joins the ways that are there, one or both.
@@ -141,16 +146,16 @@ func (f authFlags) tokens() (*auth.Tokens, error) {
 	return tokens, nil
 }
 
-func (f authFlags) pods(log *slog.Logger) (*auth.Pods, error) {
+func (f authFlags) pods(core *coreserver.Config) (*auth.Pods, error) {
 	switch {
 	case f.audience == "":
 		return nil, cli.Usagef("no audience; give --audience, or tokens meant for others would be good here")
 	case f.remember < 0:
 		return nil, cli.Usagef("--token-review-ttl=%s: want 0 or more", f.remember)
 	}
-	config := auth.PodsConfig{Audience: f.audience, Remember: f.remember, Log: log}
+	config := auth.PodsConfig{Audience: f.audience, Remember: f.remember, Log: core.Log}
 	for file := range strings.SplitSeq(f.kubeconfig, ",") {
-		cluster, err := clusterOf(strings.TrimSpace(file))
+		cluster, err := clusterOf(strings.TrimSpace(file), asksKubernetes(core))
 		if err != nil {
 			return nil, fmt.Errorf("--auth=%s: %w", f.ways, err)
 		}
@@ -170,7 +175,7 @@ func clusterName(kubeconfig string) string {
 	return strings.TrimSuffix(filepath.Base(kubeconfig), filepath.Ext(kubeconfig))
 }
 
-func clusterOf(kubeconfig string) (auth.Cluster, error) {
+func clusterOf(kubeconfig string, asked func(outcome string)) (auth.Cluster, error) {
 	name := clusterName(kubeconfig)
 	if name == inCluster && kubeconfig == inCluster {
 		kubeconfig = ""
@@ -179,6 +184,7 @@ func clusterOf(kubeconfig string) (auth.Cluster, error) {
 	if err != nil {
 		return auth.Cluster{}, err
 	}
+	kube.Observe(config, asked)
 	reviews, err := kube.NewTokenReviews(config)
 	if err != nil {
 		return auth.Cluster{}, err

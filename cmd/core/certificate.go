@@ -98,6 +98,7 @@ func (f certificateFlags) keeper(config *coreserver.Config, kubeconfig string) (
 	if err != nil {
 		return nil, fmt.Errorf("--certificate-secret: %w", err)
 	}
+	kube.Observe(cluster, asksKubernetes(config))
 	if kept.Objects, err = kube.NewObjects(cluster); err != nil {
 		return nil, fmt.Errorf("--certificate-secret: %w", err)
 	}

@@ -94,6 +94,8 @@ func bindServe(flags *flag.FlagSet) cli.Run {
 }
 
 func serve(ctx context.Context, streams cli.Streams, config coreserver.Config, raw serveFlags) error {
+	metrics := metric.New()
+	config.Observer = metrics
 	if err := fill(&config, raw, streams.Err); err != nil {
 		return err
 	}
@@ -113,8 +115,6 @@ func serve(ctx context.Context, streams cli.Streams, config coreserver.Config, r
 	if err != nil {
 		return err
 	}
-	metrics := metric.New()
-	config.Observer = metrics
 	server, err := coreserver.New(config)
 	if err != nil {
 		return err
