@@ -114,8 +114,8 @@ e2e-image:
 	cd images && go run . --programs ../dist/e2e-programs --repository localhost/leoflow/secrets-csi --tag test --out '$(E2E_IMAGES)'
 
 alert-test: ## test the chart's alerts by promtool's unit tests; needs promtool
-	promtool check rules charts/leoflow-secrets-csi/files/alerts.yaml
-	promtool test rules test/alert/alerts.test.yaml
+	promtool check rules charts/leoflow-secrets-csi/files/alerts.yaml charts/leoflow-secrets-csi/files/cost.yaml
+	promtool test rules test/alert/alerts.test.yaml test/alert/cost.test.yaml
 
 # Until Go 1.27 a run may end as "context deadline exceeded" with no input written, which is
 # no finding (go.dev/issue/75804); FUZZTIME=100000x counts runs instead, and cannot.

@@ -3,7 +3,6 @@ package main
 import (
 	"flag"
 	"fmt"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -52,7 +51,7 @@ func (f authFlags) fill(config *coreserver.Config) (err error) {
 		case byJWT:
 			tokens, err = f.tokens()
 		case byTokenReview:
-			pods, err = f.pods(config.Log)
+			pods, err = f.pods(config)
 		default:
 			err = cli.Usagef("--auth=%s: want jwt, tokenreview or jwt,tokenreview", f.ways)
 		}
@@ -93,21 +92,32 @@ func (f authFlags) tell(config *coreserver.Config) (stop func(), err error) {
 	if !strings.Contains(f.ways, byTokenReview) {
 		return nil, cli.Usagef("--events goes with --auth=tokenreview")
 	}
-	first, _, _ := strings.Cut(f.kubeconfig, ",")
-	if first = strings.TrimSpace(first); first == inCluster {
-		first = ""
-	}
-	cluster, err := kube.Config(first)
+	cluster, err := kube.Config(f.ownKubeconfig())
 	if err != nil {
 		return nil, fmt.Errorf("--events: %w", err)
 	}
+	kube.Observe(cluster, asksKubernetes(config))
 	host, _ := os.Hostname()
 	events, err := kube.NewEvents(cluster, host, config.Log)
 	if err != nil {
 		return nil, fmt.Errorf("--events: %w", err)
 	}
-	config.Tell = events.WarnNamespace
+	config.Tell, config.TellCluster = events.WarnNamespace, clusterName(f.ownKubeconfig())
 	return func() { _ = events.Close() }, nil
+}
+
+// ownKubeconfig leads to the cluster that core itself belongs to, the first of them.
+func (f authFlags) ownKubeconfig() string {
+	first, _, _ := strings.Cut(f.kubeconfig, ",")
+	if first = strings.TrimSpace(first); first == inCluster {
+		return ""
+	}
+	return first
+}
+
+// asksKubernetes has the core's observer know what came of a question to Kubernetes.
+func asksKubernetes(config *coreserver.Config) func(outcome string) {
+	return func(outcome string) { config.Observer.Asked("kubernetes", outcome) }
 }
 
 // authenticator joins the ways that are there, one or both.
@@ -137,16 +147,16 @@ func (f authFlags) tokens() (*auth.Tokens, error) {
 	return tokens, nil
 }
 
-func (f authFlags) pods(log *slog.Logger) (*auth.Pods, error) {
+func (f authFlags) pods(core *coreserver.Config) (*auth.Pods, error) {
 	switch {
 	case f.audience == "":
 		return nil, cli.Usagef("no audience; give --audience, or tokens meant for others would be good here")
 	case f.remember < 0:
 		return nil, cli.Usagef("--token-review-ttl=%s: want 0 or more", f.remember)
 	}
-	config := auth.PodsConfig{Audience: f.audience, Remember: f.remember, Log: log}
+	config := auth.PodsConfig{Audience: f.audience, Remember: f.remember, Log: core.Log}
 	for file := range strings.SplitSeq(f.kubeconfig, ",") {
-		cluster, err := clusterOf(strings.TrimSpace(file))
+		cluster, err := clusterOf(strings.TrimSpace(file), asksKubernetes(core))
 		if err != nil {
 			return nil, fmt.Errorf("--auth=%s: %w", f.ways, err)
 		}
@@ -158,16 +168,24 @@ func (f authFlags) pods(log *slog.Logger) (*auth.Pods, error) {
 // inCluster stands for no kubeconfig file among others.
 const inCluster = "in-cluster"
 
-// clusterOf names a cluster by its file.
-func clusterOf(kubeconfig string) (auth.Cluster, error) {
-	name := strings.TrimSuffix(filepath.Base(kubeconfig), filepath.Ext(kubeconfig))
+// clusterName names a cluster by its file.
+func clusterName(kubeconfig string) string {
 	if kubeconfig == "" || kubeconfig == inCluster {
-		kubeconfig, name = "", inCluster
+		return inCluster
+	}
+	return strings.TrimSuffix(filepath.Base(kubeconfig), filepath.Ext(kubeconfig))
+}
+
+func clusterOf(kubeconfig string, asked func(outcome string)) (auth.Cluster, error) {
+	name := clusterName(kubeconfig)
+	if name == inCluster && kubeconfig == inCluster {
+		kubeconfig = ""
 	}
 	config, err := kube.Config(kubeconfig)
 	if err != nil {
 		return auth.Cluster{}, err
 	}
+	kube.Observe(config, asked)
 	reviews, err := kube.NewTokenReviews(config)
 	if err != nil {
 		return auth.Cluster{}, err

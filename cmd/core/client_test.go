@@ -53,7 +53,7 @@ func tryCall(work func(context.Context, *core.Client, secret.Text) error) error 
 		return err
 	}
 	token := secret.New(strings.TrimSpace(string(content)))
-	config := core.Config{Address: os.Getenv("ADDRESS"), CAFile: "tls.crt"}
+	config := core.Config{Address: os.Getenv("ADDRESS"), CAFile: "tls.crt", ServerName: os.Getenv("SERVER")}
 	if file := os.Getenv("DRIVER"); file != "" { // which has the driver's own token
 		own, err := os.ReadFile(file)
 		if err != nil {

@@ -26,7 +26,7 @@ func TestMain(m *testing.M) {
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata", RequireExplicitExec: true, Setup: setUp,
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"replace": replace, "sign": sign, "told": told},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"replace": replace, "sign": sign, "told": told, "object": object, "trust": trust},
 	})
 }
 
@@ -37,7 +37,7 @@ func setUp(env *testscript.Env) error {
 		return err
 	}
 	env.Setenv("ADDRESS", address)
-	files, err := certificate()
+	files, err := servingPair()
 	if err != nil {
 		return err
 	}
@@ -58,7 +58,7 @@ func setUp(env *testscript.Env) error {
 	return nil
 }
 
-func certificate() (map[string][]byte, error) {
+func servingPair() (map[string][]byte, error) {
 	authority, err := testca.New("core's authority")
 	if err != nil {
 		return nil, err
@@ -89,6 +89,36 @@ func replace(script *testscript.TestScript, _ bool, args []string) {
 	path := script.MkAbs(args[0])
 	script.Check(os.WriteFile(path+".new", []byte(script.ReadFile("stdout")), 0o600))
 	script.Check(os.Rename(path+".new", path))
+}
+
+// object makes an object of Kubernetes anew, without data, or with "!" takes it away.
+func object(script *testscript.TestScript, away bool, args []string) {
+	server := script.Value(kubernetesValue{}).(*kubetest.Server)
+	if away {
+		server.Remove(args[0], args[1], args[2])
+		return
+	}
+	server.Put(args[0], args[1], args[2], nil)
+}
+
+// trust puts ca.crt of a ConfigMap into the file by which clients know core, once it is there.
+func trust(script *testscript.TestScript, _ bool, args []string) {
+	server := script.Value(kubernetesValue{}).(*kubetest.Server)
+	look := time.NewTicker(time.Millisecond)
+	defer look.Stop()
+	limit := time.After(testwait.Limit)
+	for {
+		data, _ := server.Data("configmaps", args[0], args[1])
+		if text, ok := data["ca.crt"].(string); ok {
+			script.Check(os.WriteFile(script.MkAbs("tls.crt"), []byte(text), 0o600))
+			return
+		}
+		select {
+		case <-look.C:
+		case <-limit:
+			script.Fatalf("there is no ca.crt")
+		}
+	}
 }
 
 // told returns once a namespace has an event of a reason, with a text in it.

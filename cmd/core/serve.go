@@ -36,7 +36,10 @@ for the former. Kubernetes is asked about all others, and core needs the right t
 which the ClusterRole system:auth-delegator has.
 
 Drivers may watch for changes with a client certificate or with the token of a service
-account that is among --node-service-accounts. Others poll.`,
+account that is among --node-service-accounts. Others poll.
+
+In a cluster core may make its certificate itself, and renews it: --certificate-secret. It needs
+the rights to get and to patch that Secret and the ConfigMap of --certificate-trust.`,
 		Examples: `# serve two files to the callers that rules.yaml names
 core serve --connections connections.json --variables variables.json --rules rules.yaml --cert tls.crt --key tls.key --jwt-key-file jwt.key
 # let nodes that have a certificate of ca.crt watch for changes
@@ -50,6 +53,7 @@ core serve --connections connections.json --rules rules.yaml --cert tls.crt --ke
 // serveFlags are the flags that need work before they are a coreserver.Config.
 type serveFlags struct {
 	auth                          authFlags
+	certificate                   certificateFlags
 	listen, sealKeyFile           string
 	auditLog, nodeNames, contract string
 	metricsAddress                string
@@ -70,6 +74,7 @@ func bindServe(flags *flag.FlagSet) cli.Run {
 	flags.StringVar(&config.ClientCA, "client-ca", "", "the PEM `file` of the CA whose client certificates are nodes'; such may watch")
 	flags.StringVar(&raw.nodeNames, "node-names", "*", "comma-separated `patterns` of certificate names that may watch")
 	flags.StringVar(&raw.metricsAddress, "metrics-address", "", "the `address` of /metrics and /healthz, which anybody may read; without it there are none")
+	raw.certificate.bind(flags)
 	raw.auth.bind(flags)
 	flags.StringVar(&raw.sealKeyFile, "seal-key-file", "", "the `file` with the key of sealed values, 32 bytes as base64 or hex")
 	flags.StringVar(&raw.auditLog, "audit-log", "-", "the `file` to append audit records to; - is standard output")
@@ -89,6 +94,8 @@ func bindServe(flags *flag.FlagSet) cli.Run {
 }
 
 func serve(ctx context.Context, streams cli.Streams, config coreserver.Config, raw serveFlags) error {
+	metrics := metric.New()
+	config.Observer = metrics
 	if err := fill(&config, raw, streams.Err); err != nil {
 		return err
 	}
@@ -104,8 +111,10 @@ func serve(ctx context.Context, streams cli.Streams, config coreserver.Config, r
 		return err
 	}
 	defer stopEvents()
-	metrics := metric.New()
-	config.Observer = metrics
+	renew, err := raw.certificate.keep(ctx, &config, raw.auth.ownKubeconfig())
+	if err != nil {
+		return err
+	}
 	server, err := coreserver.New(config)
 	if err != nil {
 		return err
@@ -115,6 +124,7 @@ func serve(ctx context.Context, streams cli.Streams, config coreserver.Config, r
 		return err
 	}
 	defer stopPages()
+	defer renew(ctx, server.Reload)()
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", raw.listen)
 	if err != nil {
 		return fmt.Errorf("--listen: %w", err)
@@ -129,8 +139,6 @@ func misuse(config coreserver.Config, raw serveFlags) error {
 		return cli.Usagef("no rules; give --rules, a file that says who may read what ('rules: []' denies everything)")
 	case config.Connections == "" && config.Variables == "" && config.Entries == "":
 		return cli.Usagef("nothing to serve; give --connections, --variables or --entries")
-	case !config.Plaintext && (config.Cert == "" || config.Key == ""):
-		return cli.Usagef("no certificate; give --cert and --key (or, for development on a loopback address, --plaintext-loopback)")
 	case !slices.Contains([]coreserver.Contract{coreserver.Both, coreserver.Agent, coreserver.Secrets}, coreserver.Contract(raw.contract)):
 		return cli.Usagef("--contract=%s: want both, agent or secrets", raw.contract)
 	case config.MaxConnections < 0 || config.MaxPeerConnections <= 0:
@@ -142,7 +150,7 @@ func misuse(config coreserver.Config, raw serveFlags) error {
 	case config.Grace <= 0:
 		return cli.Usagef("--grace=%s: want more than 0", config.Grace)
 	}
-	return nil
+	return raw.certificate.misuse(config)
 }
 
 // fill makes the rest of config out of raw.

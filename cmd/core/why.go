@@ -27,7 +27,8 @@ whose it is and its version; never a value. With --task the caller is a task ins
 It exits with 1 where the caller would not get it.
 
 A version is told where the key is given that core derives versions from: the seal key if there
-is one, else the token key, else that of the certificate.`,
+is one, else the token key, else version.key of the Secret in which core keeps its own certificate,
+else the certificate's private key.`,
 		Examples: `# of a pod it would be NAMESPACE/SERVICEACCOUNT, without --task
 core why --connections connections.json --rules rules.yaml --task acme/daily_report warehouse`,
 		Bind: bindWhy,
@@ -44,7 +45,7 @@ func bindWhy(flags *flag.FlagSet) cli.Run {
 	var raw whyFlags
 	raw.files.bind(flags)
 	flags.StringVar(&raw.jwtKeyFile, "jwt-key-file", "", "the `file` with core's token key, if versions are derived from it")
-	flags.StringVar(&raw.keyFile, "key", "", "the PEM `file` of core's private key, if versions are derived from it")
+	flags.StringVar(&raw.keyFile, "key", "", "the `file` with version.key, or core's private key as PEM, if versions are derived from it")
 	flags.BoolVar(&raw.task, "task", false, "the caller is a task instance: TENANT/DAG")
 	flags.BoolVar(&raw.variable, "variable", false, "the id is a variable's key; without it, a connection's")
 	return func(_ context.Context, streams cli.Streams, args []string) error {

@@ -50,6 +50,8 @@ type Config struct {
 	// Tell, if set, tells whoever looks at a namespace that a file of its team is not in force.
 	// It returns at once.
 	Tell func(namespace, reason, message string)
+	// TellCluster is the cluster that Tell tells, as Authenticator calls it where there are several.
+	TellCluster string
 	// Observer is told of what happens; nil for nobody.
 	Observer Observer
 	// Memory is what core may take, in bytes: what it answers at once is reckoned from it.
@@ -62,6 +64,9 @@ type Config struct {
 	// Cert and Key are PEM files and read anew when they change, as is ClientCA, which
 	// makes client certificates possible.
 	Cert, Key, ClientCA string
+	// Pair, if set, is the certificate and its key as PEM in the place of Cert and Key. It is
+	// asked again at each Reload.
+	Pair func() (certificate []byte, key secret.Text)
 	// NodeNames are the certificate names that may Watch; any, where empty.
 	NodeNames rule.Patterns
 	// NodeServiceAccounts may Watch by their tokens, which Authenticator must take.
@@ -153,9 +158,9 @@ func (c Config) validate() error {
 
 func (c Config) validateTransport() error {
 	switch {
-	case c.Plaintext && (c.Cert != "" || c.Key != "" || c.ClientCA != ""):
+	case c.Plaintext && (c.Pair != nil || c.Cert != "" || c.Key != "" || c.ClientCA != ""):
 		return errors.New("plaintext and certificates exclude each other")
-	case !c.Plaintext && (c.Cert == "" || c.Key == ""):
+	case !c.Plaintext && c.Pair == nil && (c.Cert == "" || c.Key == ""):
 		return errors.New("no certificate and key: core speaks TLS")
 	case c.MaxConnections < 0 || c.MaxPeerConnections < 0:
 		return errors.New("a number of connections is below 0")

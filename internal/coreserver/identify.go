@@ -37,6 +37,9 @@ func (s *Server) identify(ctx context.Context, token secret.Text) (identity, err
 		if over != nil {
 			over.Known()
 		}
+		if s.telling.tell != nil && (who.Cluster == "" || who.Cluster == s.config.TellCluster) {
+			s.telling.seen.note(who, s.config.Now())
+		}
 		return identity{who: who}, nil
 	case errors.Is(err, auth.ErrRefused):
 		if over != nil {

@@ -23,6 +23,8 @@ type Observer interface {
 	// Dropped is that reading the files took so many entries away.
 	Dropped(count int)
 	Panicked()
+	// Asked is a call that core made to a source over the network, by what came of it.
+	Asked(source, outcome string)
 }
 
 // unobserved is for a core that nobody looks at.
@@ -34,6 +36,7 @@ func (unobserved) Audited(time.Duration, bool)          {}
 func (unobserved) Watching(int)                         {}
 func (unobserved) Dropped(int)                          {}
 func (unobserved) Panicked()                            {}
+func (unobserved) Asked(string, string)                 {}
 
 // observed tells of each decision as it is written.
 func (s *Server) observed(records iter.Seq[audit.Record]) iter.Seq[audit.Record] {

@@ -79,7 +79,7 @@ func New(config Config) (*Server, error) {
 	}
 	if !config.Plaintext {
 		var err error
-		if s.certificates, err = loadCertificates(config.Cert, config.Key, config.ClientCA); err != nil {
+		if s.certificates, err = loadCertificates(config); err != nil {
 			return nil, err
 		}
 	}

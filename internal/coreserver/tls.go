@@ -16,6 +16,7 @@ import (
 // certificates holds what core shows and whom it trusts, as last read in good order.
 type certificates struct {
 	cert, key, clientCA string
+	pair                func() ([]byte, secret.Text) // in the place of cert and key, where set
 
 	current  atomic.Pointer[tls.Config]
 	firstKey secret.Text
@@ -25,8 +26,8 @@ type certificates struct {
 	lastFault string
 }
 
-func loadCertificates(cert, key, clientCA string) (*certificates, error) {
-	c := &certificates{cert: cert, key: key, clientCA: clientCA}
+func loadCertificates(config Config) (*certificates, error) {
+	c := &certificates{cert: config.Cert, key: config.Key, clientCA: config.ClientCA, pair: config.Pair}
 	if _, err := c.reload(); err != nil {
 		return nil, err
 	}
@@ -51,13 +52,9 @@ func (c *certificates) reload() (changed bool, err error) {
 }
 
 func (c *certificates) read() (changed bool, err error) {
-	certPEM, err := os.ReadFile(c.cert)
+	certPEM, keyPEM, err := c.readPair()
 	if err != nil {
-		return false, fmt.Errorf("reading certificate: %w", err)
-	}
-	keyPEM, err := os.ReadFile(c.key)
-	if err != nil {
-		return false, fmt.Errorf("reading certificate's key: %w", err)
+		return false, err
 	}
 	var caPEM []byte
 	if c.clientCA != "" {
@@ -78,6 +75,20 @@ func (c *certificates) read() (changed bool, err error) {
 	}
 	c.seen = sum
 	return true, nil
+}
+
+func (c *certificates) readPair() (certPEM, keyPEM []byte, err error) {
+	if c.pair != nil {
+		certificate, key := c.pair()
+		return certificate, []byte(key.Reveal()), nil
+	}
+	if certPEM, err = os.ReadFile(c.cert); err != nil {
+		return nil, nil, fmt.Errorf("reading certificate: %w", err)
+	}
+	if keyPEM, err = os.ReadFile(c.key); err != nil {
+		return nil, nil, fmt.Errorf("reading certificate's key: %w", err)
+	}
+	return certPEM, keyPEM, nil
 }
 
 func (c *certificates) build(certPEM, keyPEM, caPEM []byte) (*tls.Config, error) {
@@ -113,7 +124,10 @@ func (c *certificates) config() *tls.Config {
 }
 
 func (c *certificates) files() []string {
-	files := []string{c.cert, c.key}
+	var files []string
+	if c.pair == nil {
+		files = append(files, c.cert, c.key)
+	}
 	if c.clientCA != "" {
 		files = append(files, c.clientCA)
 	}

@@ -29,6 +29,7 @@ const (
 	Source         = "source"
 	Stack          = "stack"
 	TLS            = "tls"
+	Until          = "until"
 	Version        = "version"
 	VolumeID       = "volume_id"
 	Volumes        = "volumes"

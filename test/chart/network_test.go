@@ -59,7 +59,7 @@ func TestCoreMayBeInANamespaceOfItsOwn(t *testing.T) {
 	files := mustRender(t, newest, readValues(t, `{referenceCore: {namespace: core}, networkPolicy: {enabled: true}, monitoring: {enabled: true}}`))
 	for _, object := range []metav1.Object{
 		find[*appsv1.Deployment](t, files, "Deployment", "-core"), find[*corev1.Service](t, files, "Service", "-core"),
-		find[*corev1.Secret](t, files, "Secret", "-core-certificate"), find[*corev1.Secret](t, files, "Secret", "-core-entries"),
+		find[*corev1.Secret](t, files, "Secret", "-core-authority"), find[*corev1.Secret](t, files, "Secret", "-core-entries"),
 		find[*corev1.ConfigMap](t, files, "ConfigMap", "-core-rules"), find[*corev1.ServiceAccount](t, files, "ServiceAccount", "-core"),
 		find[*networkingv1.NetworkPolicy](t, files, "NetworkPolicy", "-core"),
 	} {
@@ -68,7 +68,6 @@ func TestCoreMayBeInANamespaceOfItsOwn(t *testing.T) {
 	assert.Equal(t, "leoflow-core.core.svc:7443", driverFlags(t, files)["core-address"])
 	known := find[*corev1.ConfigMap](t, files, "ConfigMap", "-core-ca")
 	assert.Equal(t, "secrets", known.Namespace, "where the drivers mount it")
-	assert.Equal(t, string(find[*corev1.Secret](t, files, "Secret", "-core-certificate").Data["ca.crt"]), known.Data["ca.crt"])
 	from := find[*networkingv1.NetworkPolicy](t, files, "NetworkPolicy", "-core").Spec.Ingress[0].From[0]
 	assert.Equal(t, "secrets", from.NamespaceSelector.MatchLabels["kubernetes.io/metadata.name"])
 }

@@ -29,8 +29,6 @@ type cluster struct {
 	release, namespace string
 	// apis are group versions beyond Kubernetes' own.
 	apis []string
-	// objects are there before.
-	objects engine.ClientProvider
 }
 
 var newest = cluster{kubernetes: "v1.36.3"}
@@ -55,9 +53,6 @@ func render(t *testing.T, c cluster, values map[string]any) (files map[string]st
 	all, err := chartutil.ToRenderValues(loaded, values, release, capabilities)
 	if err != nil {
 		return nil, err
-	}
-	if c.objects != nil {
-		return engine.RenderWithClientProvider(loaded, all, c.objects)
 	}
 	return engine.Render(loaded, all)
 }

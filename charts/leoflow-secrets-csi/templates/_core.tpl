@@ -22,10 +22,18 @@
 {{- end -}}
 {{- end -}}
 
+{{/* The names that the bundled core's certificate is for. */}}
+{{- define "leoflow.coreHosts" -}}
+{{- $host := printf "%s.%s.svc" (include "leoflow.coreName" .) (include "leoflow.coreNamespace" .) -}}
+{{- printf "%s,%s.cluster.local" $host $host -}}
+{{- end -}}
+
 {{/* The Secret of the bundled core's certificate. */}}
 {{- define "leoflow.coreCertificate" -}}
 {{- if eq .Values.referenceCore.tls.source "secret" -}}
 {{- .Values.referenceCore.tls.secretName -}}
+{{- else if eq .Values.referenceCore.tls.source "generated" -}}
+{{- include "leoflow.coreName" . }}-authority
 {{- else -}}
 {{- include "leoflow.coreName" . }}-certificate
 {{- end -}}
@@ -35,7 +43,7 @@
 {{- define "leoflow.coreCA" -}}
 {{- $ca := .Values.core.ca -}}
 {{- $isApart := include "leoflow.coreIsApart" . -}}
-{{- if and $isApart (eq .Values.referenceCore.tls.source "generated") -}}
+{{- if and (not .Values.core.address) (eq .Values.referenceCore.tls.source "generated") -}}
 configMap:
   name: {{ include "leoflow.coreName" . }}-ca
   items: [{key: ca.crt, path: ca.crt}]

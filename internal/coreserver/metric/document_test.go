@@ -42,6 +42,7 @@ func everything() *Metrics {
 	m.Watching(1)
 	m.Dropped(7)
 	m.Panicked()
+	m.Asked("kubernetes", "ok")
 	m.Watch(oneCore{})
 	return m
 }
@@ -129,6 +130,7 @@ func TestAFileThatIsNotInForceIsTold(t *testing.T) {
 		"audit_failures_total":                 1,
 		"watches":                              1,
 		"panics_total":                         1,
+		"source_calls_total ok kubernetes":     1,
 	} {
 		got, found := values[name]
 		assert.True(t, found, name)

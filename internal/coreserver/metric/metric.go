@@ -25,7 +25,7 @@ type Metrics struct {
 
 	calls                      *prometheus.HistogramVec
 	audits                     prometheus.Histogram
-	decisions                  *prometheus.CounterVec
+	decisions, asked           *prometheus.CounterVec
 	watches                    prometheus.Gauge
 	auditLost, dropped, panics prometheus.Counter
 }
@@ -42,6 +42,8 @@ func New() *Metrics {
 			Help: "How long an answer waited until its decisions were in the audit log.", Buckets: buckets()}),
 		decisions: prometheus.NewCounterVec(prometheus.CounterOpts{Name: prefix + "decisions_total",
 			Help: "Decisions on an entry for a caller, by outcome (allowed, missing, denied, invalid, unauthenticated)."}, []string{"outcome"}),
+		asked: prometheus.NewCounterVec(prometheus.CounterOpts{Name: prefix + "source_calls_total",
+			Help: "Calls that core made over the network, by what it asked (kubernetes) and outcome (ok, refused, throttled, failed)."}, []string{"source", "outcome"}),
 		watches: prometheus.NewGauge(prometheus.GaugeOpts{Name: prefix + "watches",
 			Help: "Nodes that are told of changes at present."}),
 		auditLost: prometheus.NewCounter(prometheus.CounterOpts{Name: prefix + "audit_failures_total",
@@ -53,7 +55,7 @@ func New() *Metrics {
 	}
 	info := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: prefix + "build_info", Help: "1, with the version of core and of Go."}, []string{"version", "goversion"})
 	info.WithLabelValues(version.Version, runtime.Version()).Set(1)
-	m.registry.MustRegister(m.calls, m.audits, m.decisions, m.watches, m.auditLost, m.dropped, m.panics, info,
+	m.registry.MustRegister(m.calls, m.audits, m.decisions, m.asked, m.watches, m.auditLost, m.dropped, m.panics, info,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -92,3 +94,6 @@ func (m *Metrics) Dropped(count int) { m.dropped.Add(float64(count)) }
 
 // Panicked implements coreserver.Observer.
 func (m *Metrics) Panicked() { m.panics.Inc() }
+
+// Asked implements coreserver.Observer.
+func (m *Metrics) Asked(source, outcome string) { m.asked.WithLabelValues(source, outcome).Inc() }

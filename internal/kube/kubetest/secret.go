@@ -17,8 +17,13 @@ func (s *Server) Store(serviceAccount string, secret corev1.Secret) {
 	s.secrets[secret.Namespace+"/"+serviceAccount+"/"+secret.Name] = secret
 }
 
-// secret answers pods, by their own tokens, with the metadata alone if they want no more.
+// secret answers the program under test, and pods by their own tokens, with the metadata alone if they
+// want no more.
 func (s *Server) secret(w http.ResponseWriter, r *http.Request) {
+	if r.Header.Get("Authorization") == "Bearer "+credentials {
+		s.getObject(w, r, "secrets")
+		return
+	}
 	namespace, name := r.PathValue("namespace"), r.PathValue("name")
 	token, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	status := s.status(authenticationv1.TokenReviewSpec{Token: token, Audiences: []string{Audience}}, time.Now())

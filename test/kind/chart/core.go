@@ -66,8 +66,12 @@ func (r *Release) storeKeys(ctx context.Context) error {
 }
 
 func (r *Release) storeSecret(ctx context.Context, name string, data map[string][]byte) error {
-	object := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: Namespace}, Data: data}
-	secrets := r.Client.CoreV1().Secrets(Namespace)
+	return r.storeSecretIn(ctx, Namespace, name, data)
+}
+
+func (r *Release) storeSecretIn(ctx context.Context, namespace, name string, data map[string][]byte) error {
+	object := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: namespace}, Data: data}
+	secrets := r.Client.CoreV1().Secrets(namespace)
 	_, err := secrets.Create(ctx, object, metav1.CreateOptions{})
 	if apierrors.IsAlreadyExists(err) {
 		_, err = secrets.Update(ctx, object, metav1.UpdateOptions{})
