@@ -215,7 +215,7 @@ func TestADriverThatIsKilledAtTheWorstMomentServesAtOnce(t *testing.T) {
 
 // What somebody holds open of volumes that are gone counts, for the driver that made them and for the
 // next, though no mount tells of it.
-func TestWhatVolumesLeaveBehindCounts(t *testing.T) {
+func TestAFileThatIsHeldOpenOutlivesItsVolume(t *testing.T) {
 	n := newNode(t)
 	pods := n.crowd(4, "7M")
 	require.Equal(t, map[codes.Code]int{codes.OK: 4}, n.publish(t, pods)())
