@@ -1,8 +1,6 @@
 package rule
 
 import (
-	"strings"
-
 	"github.com/leoflow/secrets-csi/pkg/entry"
 )
 
@@ -41,14 +39,19 @@ func isAny(rules []limited, subject Subject) bool {
 	return false
 }
 
-// Spelled is Access.Spelled of an entry of team with these Readers.
-func Spelled(team string, readers []string) string {
-	return team + "\x00" + strings.Join(readers, "\x00")
+// Spell appends what Access.Spelled is for an entry of team with these Readers.
+func Spell(into []byte, team string, readers []string) []byte {
+	into = append(into, team...)
+	for _, reader := range readers {
+		into = append(append(into, 0), reader...)
+	}
+	return into
 }
 
-// Access says who may read name of team's entries, or of those of all where team is empty.
-func (s Set) Access(team string, name entry.Name) *Access {
-	access := &Access{spelled: Spelled(team, s.Readers(team, name)), deny: naming(nil, s.deny, name)}
+// Access says who may read name of team's entries, or of those of all where team is empty; they are
+// spelled so.
+func (s Set) Access(team string, name entry.Name, spelled string) *Access {
+	access := &Access{spelled: spelled, deny: naming(nil, s.deny, name)}
 	if team == "" {
 		access.allow = naming(nil, s.shared, name)
 		for i := range s.teams {

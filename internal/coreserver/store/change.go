@@ -27,7 +27,7 @@ func (s *Snapshot) changedSince(older *Snapshot) []Change {
 	var changed []Change
 	for i, e := range s.entries {
 		was, is := older.readersOf(e), s.readers[i]
-		if was == nil || was.Spelled() != is.Spelled() || !older.Has(e) {
+		if was == nil || was != is && was.Spelled() != is.Spelled() || !older.Has(e) {
 			changed = append(changed, Change{e.Team, e.Name, was, is})
 		}
 	}

@@ -17,6 +17,8 @@ type Watched struct {
 
 // watch names the version of each name once, of whichever teams it is.
 func (s *Snapshot) watch(versioner Versioner) {
+	s.readers = make([]*rule.Access, 0, len(s.entries))
+	var spelled []byte // which is made anew for none but the first of many alike
 	for i := 0; i < len(s.entries); {
 		name := s.entries[i].Name
 		digest := versioner.begin("watched")
@@ -27,21 +29,24 @@ func (s *Snapshot) watch(versioner Versioner) {
 			for _, reader := range readers {
 				digest.add(reader)
 			}
-			s.readers = append(s.readers, s.access(s.entries[i], readers))
+			var access *rule.Access
+			access, spelled = s.access(s.entries[i], readers, spelled)
+			s.readers = append(s.readers, access)
 		}
 		s.watched = append(s.watched, Watched{name, digest.String()})
 	}
 }
 
-// access is who may read e: the same one for all entries that the same may read.
-func (s *Snapshot) access(e Entry, readers []string) *rule.Access {
-	spelled := rule.Spelled(e.Team, readers)
-	access, known := s.known[spelled]
+// access is who may read e: the same one for all entries that the same may read. It spells them into
+// spelled.
+func (s *Snapshot) access(e Entry, readers []string, spelled []byte) (*rule.Access, []byte) {
+	spelled = rule.Spell(spelled[:0], e.Team, readers)
+	access, known := s.known[string(spelled)]
 	if !known {
-		access = s.Rules.Access(e.Team, e.Name)
-		s.known[spelled] = access
+		access = s.Rules.Access(e.Team, e.Name, string(spelled))
+		s.known[access.Spelled()] = access
 	}
-	return access
+	return access, spelled
 }
 
 // Watched yields the names in order, each once.

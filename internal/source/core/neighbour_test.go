@@ -48,7 +48,7 @@ func (s *service) accept() {
 			_ = from.Close()
 			continue
 		}
-		to, err := net.Dial("tcp", s.core)
+		to, err := new(net.Dialer).DialContext(context.Background(), "tcp", s.core)
 		if err != nil {
 			_ = from.Close()
 			continue
