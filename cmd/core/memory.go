@@ -11,7 +11,8 @@ import (
 // limitMemory has the garbage collector keep below what the container may take, and returns
 // that; 0 where there is no limit. A limit that GOMEMLIMIT sets is left as it is.
 func limitMemory(root fs.FS) int64 {
-	limit, limited := cgroup.MemoryLimit(root)
+	group, limited := cgroup.MemoryOf(root)
+	limit := group.Limit
 	given := debug.SetMemoryLimit(-1)
 	switch {
 	case given != math.MaxInt64 && limited:

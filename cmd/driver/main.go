@@ -79,9 +79,10 @@ func run(ctx context.Context, streams cli.Streams, s settings) error {
 // serve runs until ctx ends, or until one part fails and takes the others with it. What can
 // fail at the start does before anything runs.
 func serve(ctx context.Context, s settings, sources sources, resolver provider.Resolver, metrics *metric.Metrics, log *slog.Logger) error {
-	memory := s.newBudget(log)
+	memory, charged := s.newBudget(log)
 	deliverer := deliver.New(deliver.Config{
 		Budget:     memory,
+		Charged:    charged,
 		Providers:  sources.byName,
 		Resolver:   resolver,
 		VolumeSize: int64(s.volumeSize),

@@ -30,10 +30,13 @@ func (s *settings) spareMemory() {
 }
 
 // newBudget reckons with what the container may take, or without a limit the whole machine, and
-// lets the collector follow, unless GOMEMLIMIT says otherwise.
-func (s *settings) newBudget(log *slog.Logger) *budget.Budget {
-	limit, found := cgroup.MemoryLimit(os.DirFS("/"))
+// lets the collector follow, unless GOMEMLIMIT says otherwise. charged reads what the kernel says of
+// the volumes' pages; nil without a limit, since others' would be among them.
+func (s *settings) newBudget(log *slog.Logger) (made *budget.Budget, charged func() (int64, bool)) {
+	group, found := cgroup.MemoryOf(os.DirFS("/"))
+	limit, charged := group.Limit, group.Shared
 	if !found {
+		charged = nil
 		var machine unix.Sysinfo_t
 		_ = unix.Sysinfo(&machine) // fails for a bad address alone
 		limit = int64(machine.Totalram) * int64(machine.Unit)
@@ -42,7 +45,7 @@ func (s *settings) newBudget(log *slog.Logger) *budget.Budget {
 	if os.Getenv("GOMEMLIMIT") != "" {
 		collect = nil
 	}
-	made := budget.New(limit, collect)
+	made = budget.New(limit, collect)
 	asked, most := int64(s.volumeSize), made.VolumeSize(int64(s.volumeSize))
 	state := made.State()
 	log = log.With(logkey.Limit, budget.Bytes(limit).String(), logkey.Volumes, budget.Bytes(state.Volumes).String(), logkey.Largest, budget.Bytes(most).String())
@@ -51,5 +54,5 @@ func (s *settings) newBudget(log *slog.Logger) *budget.Budget {
 	} else {
 		log.Info("reckoning with the container's memory")
 	}
-	return made
+	return made, charged
 }

@@ -56,6 +56,9 @@ type Budget struct {
 	// holdings are what volumes hold, by target path.
 	holdings map[string]holding
 	queue    queue
+	// leastLeft is what was left behind at least when that was last measured.
+	isMeasured bool
+	leastLeft  int64
 	// collect sets the limit of Go's collector, collectAt is what was set last.
 	collect   func(limit int64)
 	collectAt int64

@@ -230,13 +230,52 @@ func TestWhoWaitsMayGiveUp(t *testing.T) {
 		_, err := b.Enter(t.Context(), time.Second, "evil", 10*mebibyte)
 		require.EqualError(t, err, fmt.Sprintf("this node's driver has no memory free now for a delivery that takes up to 10.0 MiB "+
 			"(those of namespace evil that are under way have %v): it is tried again", Bytes(b.work.anyones())))
-		gone, cancel := context.WithCancel(t.Context())
-		cancel()
+		cause := errors.New("kubelet has gone")
+		gone, cancel := context.WithCancelCause(t.Context())
+		cancel(cause)
 		_, err = b.Enter(gone, time.Second, "evil", 10*mebibyte)
-		require.ErrorAs(t, err, new(*Exhausted))
+		require.EqualError(t, err, "waiting for memory: kubelet has gone")
+		require.ErrorIs(t, err, cause)
+		late, cancelLate := context.WithTimeout(t.Context(), time.Second)
+		defer cancelLate()
+		_, err = b.Enter(late, time.Minute, "evil", 10*mebibyte)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
 		first.Leave()
 		assert.Zero(t, b.State().HeldWork)
 		assert.Empty(t, b.queue.namespaces)
+	})
+}
+
+// One that gives up does not cost the others of its namespace their turn.
+func TestGivingUpKeepsTheNamespacesPlace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := New(chartLimit, nil)
+		large := b.work.anyones()
+		first := enter(t, b, "first", large)
+		order := make(chan string, 4)
+		wait := func(namespace string) {
+			go func() {
+				turn := enter(t, b, namespace, large)
+				order <- namespace
+				turn.Leave()
+			}()
+			synctest.Wait()
+		}
+		hasty, cancel := context.WithCancel(t.Context())
+		gaveUp := make(chan error)
+		go func() {
+			_, err := b.Enter(hasty, time.Minute, "bank", large)
+			gaveUp <- err
+		}()
+		synctest.Wait()
+		wait("bank")
+		wait("evil")
+		wait("evil")
+		cancel()
+		require.ErrorIs(t, <-gaveUp, context.Canceled)
+		first.Leave()
+		synctest.Wait()
+		assert.Equal(t, []string{"bank", "evil", "evil"}, []string{<-order, <-order, <-order})
 	})
 }
 

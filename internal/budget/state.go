@@ -6,7 +6,7 @@ type State struct {
 	Limit, Volumes, Work int64
 	// HeldVolumes and HeldWork are what is taken of them, ByNamespace what each namespace's
 	// volumes hold, the largest first; the empty name is of those that kubelet has not
-	// published again since the driver began.
+	// published again since the driver began, and of what volumes that are gone have left behind.
 	HeldVolumes, HeldWork int64
 	ByNamespace           []Part
 }

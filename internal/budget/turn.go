@@ -2,6 +2,7 @@ package budget
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"time"
 )
@@ -27,8 +28,8 @@ type waiter struct {
 }
 
 // Enter waits for so many bytes of memory for a delivery of the namespace, no longer than patience
-// and until ctx ends. Nobody may enter who has not left another turn: then all could wait for
-// each other.
+// and until ctx ends. Its error is an *Exhausted, or wraps why ctx ended: then nothing is known of
+// the memory. Nobody may enter who has not left another turn: then all could wait for each other.
 func (b *Budget) Enter(ctx context.Context, patience time.Duration, namespace string, bytes int64) (*Turn, error) {
 	turn := Turn{b, namespace, bytes}
 	w, err := b.enter(turn)
@@ -45,11 +46,14 @@ func (b *Budget) Enter(ctx context.Context, patience time.Duration, namespace st
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.queue.remove(w) {
-		b.grant() // who waited behind it
-		return nil, b.tooMuch(turn)
+	if !b.queue.remove(w) {
+		return &w.Turn, nil
 	}
-	return &w.Turn, nil
+	b.grant() // who waited behind it
+	if ctx.Err() != nil {
+		return nil, fmt.Errorf("waiting for memory: %w", context.Cause(ctx))
+	}
+	return nil, b.tooMuch(turn)
 }
 
 // enter has the turn at once, or returns what waits for it.
@@ -115,7 +119,7 @@ func (b *Budget) grant() {
 			i++
 			continue
 		}
-		b.queue.remove(next)
+		b.queue.serve(next)
 		b.work.add(namespace, next.bytes)
 		close(next.granted)
 	}
@@ -140,21 +144,27 @@ func (q *queue) add(w *waiter) {
 	q.waiting[w.namespace] = append(q.waiting[w.namespace], w)
 }
 
-// remove takes out who waits, and puts its namespace behind the others; false if it does not
-// wait any more.
+// remove takes out who waits, which leaves its namespace in its place; false if it does not wait any
+// more.
 func (q *queue) remove(w *waiter) bool {
 	all := q.waiting[w.namespace]
 	at := slices.Index(all, w)
 	if at < 0 {
 		return false
 	}
-	place := slices.Index(q.namespaces, w.namespace)
-	q.namespaces = slices.Delete(q.namespaces, place, place+1)
-	if all = slices.Delete(all, at, at+1); len(all) == 0 {
-		delete(q.waiting, w.namespace)
+	if all = slices.Delete(all, at, at+1); len(all) > 0 {
+		q.waiting[w.namespace] = all
 		return true
 	}
-	q.waiting[w.namespace] = all
-	q.namespaces = append(q.namespaces, w.namespace)
+	delete(q.waiting, w.namespace)
+	q.namespaces = slices.DeleteFunc(q.namespaces, func(namespace string) bool { return namespace == w.namespace })
 	return true
+}
+
+// serve takes out who waits, and puts its namespace behind the others.
+func (q *queue) serve(w *waiter) {
+	if q.remove(w); len(q.waiting[w.namespace]) > 0 {
+		place := slices.Index(q.namespaces, w.namespace)
+		q.namespaces = append(slices.Delete(q.namespaces, place, place+1), w.namespace)
+	}
 }

@@ -107,6 +107,38 @@ func (b *Budget) Holds(target string) int64 {
 	return b.holdings[target].bytes
 }
 
+// leftBehind is the holding of pages that no volume has any more: somebody still holds files open
+// that are gone with their volume. No target path is empty.
+const leftBehind = ""
+
+// mostUnseen is what may be charged and belong to nobody in particular, since the kernel counts
+// for each CPU by itself.
+const mostUnseen = mebibyte
+
+// Measure takes in what the kernel charges for pages of tmpfs, which read returns. What is neither a
+// volume's, nor of deliveries under way, was left behind by volumes of this driver or an earlier
+// one. The kernel may tell it a little late: what is left has to be so twice.
+func (b *Budget) Measure(read func() (charged int64, found bool)) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	charged, found := read()
+	if !found {
+		return
+	}
+	left := b.holdings[leftBehind].bytes
+	most := charged - (b.volumes.used - left)
+	if most < mostUnseen {
+		most = 0
+	}
+	least := max(0, most-b.work.used)
+	if b.isMeasured {
+		least, b.leastLeft = min(least, b.leastLeft), least
+	} else {
+		b.isMeasured, b.leastLeft = true, least
+	}
+	b.set(leftBehind, holding{bytes: min(max(left, least), most)})
+}
+
 // set changes what is held. Deliveries that wait may have their turn then.
 func (b *Budget) set(target string, held holding) {
 	before := b.holdings[target]

@@ -13,21 +13,52 @@ import (
 // there is no limit.
 const unlimited = 1 << 60
 
-// MemoryLimit is the smallest limit of the control groups that this process is in, in
-// bytes, by version 2 or 1; false where there is none. root is the file system from "/".
-func MemoryLimit(root fs.FS) (limit int64, found bool) {
-	limit = unlimited
+// Memory is the control group by whose limit this process, and all else that is charged there, is
+// killed: of several that have it the outermost, where a pod's earlier containers are charged too.
+type Memory struct {
+	// Limit is the smallest of those that this process is in, in bytes, by version 2 or 1.
+	Limit int64
+	// stat is the path of the group's figures.
+	stat string
+	root fs.FS
+}
+
+// MemoryOf finds it; false where there is no limit. root is the file system from "/".
+func MemoryOf(root fs.FS) (m Memory, found bool) {
+	m = Memory{Limit: unlimited, root: root}
 	for _, group := range groups(root) {
 		for directory := group.path; ; directory = path.Dir(directory) {
-			if here, ok := readLimit(root, path.Join(group.mount, directory, group.file)); ok {
-				limit = min(limit, here)
+			at := path.Join(group.mount, directory)
+			if here, ok := readLimit(root, path.Join(at, group.file)); ok && here <= m.Limit {
+				m.Limit, m.stat = here, path.Join(at, "memory.stat")
 			}
 			if directory == "/" || directory == "." {
 				break
 			}
 		}
 	}
-	return limit, limit < unlimited
+	return m, m.Limit < unlimited
+}
+
+// Shared is what the group is charged for pages of tmpfs, in bytes, in all groups below it too:
+// whoever wrote them, and whether or not a process is left that did. False where that is not told.
+func (m Memory) Shared() (bytes int64, found bool) {
+	file, err := m.root.Open(m.stat)
+	if err != nil {
+		return 0, false
+	}
+	defer func() { _ = file.Close() }()
+	for lines := bufio.NewScanner(file); lines.Scan(); {
+		name, number, _ := strings.Cut(lines.Text(), " ")
+		if name != "shmem" && name != "total_shmem" { // the latter is version 1's, of all groups below
+			continue
+		}
+		if bytes, err = strconv.ParseInt(number, 10, 64); err != nil {
+			return 0, false
+		}
+		found = true
+	}
+	return bytes, found
 }
 
 // group is one of the process's places in the control groups. Within a container the

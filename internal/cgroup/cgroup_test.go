@@ -34,14 +34,52 @@ func TestMemoryLimit(t *testing.T) {
 		"rubbish": {map[string]string{
 			"proc/self/cgroup": "0:\n\n0::/\n", "sys/fs/cgroup/memory.max": "many\n"}, 0},
 	} {
-		root := fstest.MapFS{}
-		for file, content := range row.files {
-			root[file] = &fstest.MapFile{Data: []byte(content)}
-		}
-		limit, found := MemoryLimit(root)
+		memory, found := MemoryOf(rootOf(row.files))
 		assert.Equal(t, row.limit > 0, found, name)
 		if found {
-			assert.Equal(t, row.limit, limit, name)
+			assert.Equal(t, row.limit, memory.Limit, name)
 		}
 	}
+}
+
+func rootOf(files map[string]string) fstest.MapFS {
+	root := fstest.MapFS{}
+	for file, content := range files {
+		root[file] = &fstest.MapFile{Data: []byte(content)}
+	}
+	return root
+}
+
+// The files are cut from those of kernels 5.15 (version 2) and 6.1 (version 1).
+func TestShared(t *testing.T) {
+	const unified, split = "sys/fs/cgroup/memory.stat", "sys/fs/cgroup/memory/memory.stat"
+	for name, row := range map[string]struct {
+		stat, content string
+		shared        int64
+	}{
+		"version 2":                   {unified, "anon 4096\nfile 12288\nshmem 8192\nfile_mapped 0\n", 8192},
+		"version 1, with those below": {split, "cache 12288\nshmem 4096\nhierarchical_memory_limit 4096\ntotal_cache 0\ntotal_shmem 8192\n", 8192},
+		"version 1, of it alone":      {split, "cache 12288\nshmem 4096\n", 4096},
+		"none":                        {unified, "anon 4096\n", 0},
+		"rubbish":                     {unified, "shmem many\n", 0},
+		"another group's":             {"sys/fs/cgroup/memory.statistics", "shmem 4096\n", 0},
+	} {
+		files := map[string]string{row.stat: row.content, "proc/self/cgroup": "0::/\n", "sys/fs/cgroup/memory.max": "65536\n"}
+		if row.stat == split {
+			files = map[string]string{row.stat: row.content, "proc/self/cgroup": "4:memory:/\n", "sys/fs/cgroup/memory/memory.limit_in_bytes": "65536\n"}
+		}
+		memory, found := MemoryOf(rootOf(files))
+		assert.True(t, found, name)
+		shared, told := memory.Shared()
+		assert.Equal(t, row.shared > 0, told, name)
+		assert.Equal(t, row.shared, shared, name)
+	}
+	// A limit further up counts all that is charged below it.
+	memory, _ := MemoryOf(rootOf(map[string]string{
+		"proc/self/cgroup": "0::/pod/driver\n", "sys/fs/cgroup/pod/driver/memory.max": "65536\n", "sys/fs/cgroup/pod/driver/memory.stat": "shmem 1\n",
+		"sys/fs/cgroup/pod/memory.max": "65536\n", "sys/fs/cgroup/pod/memory.stat": "shmem 2\n",
+		"sys/fs/cgroup/memory.max": "65537\n", "sys/fs/cgroup/memory.stat": "shmem 3\n",
+	}))
+	shared, _ := memory.Shared()
+	assert.Equal(t, int64(2), shared)
 }

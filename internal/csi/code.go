@@ -31,6 +31,10 @@ func codeOf(reason report.Reason) codes.Code {
 		return codes.ResourceExhausted
 	case report.Busy:
 		return codes.Aborted
+	case report.Cancelled:
+		return codes.Canceled
+	case report.Deadline:
+		return codes.DeadlineExceeded
 	case report.Internal:
 		return codes.Internal
 	}

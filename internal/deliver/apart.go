@@ -61,7 +61,7 @@ func (a *apart) withTaken(ctx context.Context, whole []provider.Outcome) []provi
 	outcomes := a.ask(ctx, a.shown(asked))
 	for i := range outcomes {
 		if isUnusable(whole[i]) && outcomes[i].Err == nil {
-			whole[i].Entries = slices.DeleteFunc(outcomes[i].Entries, func(e entry.Entry) bool { return !isWithdrawal(e.State) })
+			whole[i].Entries = selected(outcomes[i].Entries, func(e entry.Entry) bool { return isWithdrawal(e.State) })
 		}
 	}
 	return whole
@@ -124,14 +124,27 @@ func (a *apart) take(outcomes []provider.Outcome) {
 		}
 		most = max(most, size)
 	}
-	a.room -= most
-	for _, outcome := range outcomes {
-		for at := range outcome.Entries {
-			if e := &outcome.Entries[at]; a.room < 0 && e.State == entry.Delivered {
-				*e = entry.NoRoom(e.Name())
-			}
+	if a.room -= most; a.room >= 0 {
+		return
+	}
+	given := slices.Clone(outcomes)
+	for i := range outcomes {
+		if i > 0 && isShared(given[i], given[i-1]) {
+			outcomes[i].Entries = outcomes[i-1].Entries
+			continue
+		}
+		outcomes[i].Entries = withoutValues(given[i].Entries)
+	}
+}
+
+func withoutValues(entries []entry.Entry) []entry.Entry {
+	made := slices.Clone(entries)
+	for i, e := range made {
+		if e.State == entry.Delivered {
+			made[i] = entry.NoRoom(e.Name())
 		}
 	}
+	return made
 }
 
 // isUnusable tells whether nothing of an answer can be used, though the provider can be reached.
@@ -179,10 +192,14 @@ func merge(a, b []provider.Outcome) []provider.Outcome {
 	}
 	merged := make([]provider.Outcome, len(a))
 	for i := range a {
-		if merged[i].Err = errors.Join(a[i].Err, b[i].Err); merged[i].Err != nil {
-			continue
+		merged[i].Err = errors.Join(a[i].Err, b[i].Err)
+		switch {
+		case merged[i].Err != nil:
+		case i > 0 && merged[i-1].Err == nil && isShared(a[i], a[i-1]) && isShared(b[i], b[i-1]):
+			merged[i] = merged[i-1]
+		default:
+			merged[i].Entries = slices.Concat(a[i].Entries, b[i].Entries)
 		}
-		merged[i].Entries = append(a[i].Entries, b[i].Entries...)
 	}
 	return merged
 }

@@ -58,12 +58,7 @@ func (f *fetcher) askEach(ctx context.Context, group []task, call outage.Call, h
 		calls.Go(func() {
 			defer func() { <-slots }()
 			var in *reservation
-			if outcomes[i].Err = answers.away(); outcomes[i].Err == nil {
-				var made []provider.Outcome
-				made, in = f.callFor(ctx, group[i:i+1])
-				outcomes[i] = made[0]
-				answers.add(outcomes[i].Err)
-			}
+			outcomes[i], in = f.askFor(ctx, group[i:i+1], &answers)
 			hand(i, outcomes[i], in)
 		})
 		if call.IsProbe() && i == 0 {
@@ -72,6 +67,24 @@ func (f *fetcher) askEach(ctx context.Context, group []task, call outage.Call, h
 	}
 	calls.Wait()
 	f.called(ctx, group, call, outcomes)
+}
+
+// askFor asks for one pod of a group, unless another was told that the provider is away.
+func (f *fetcher) askFor(ctx context.Context, one []task, answers *answersSoFar) (outcome provider.Outcome, in *reservation) {
+	err := f.guard.run(one[0].spec, func() error {
+		if why := answers.away(); why != nil {
+			return why
+		}
+		var made []provider.Outcome
+		made, in = f.callFor(ctx, one)
+		outcome = made[0]
+		answers.add(outcome.Err)
+		return nil
+	})
+	if err != nil {
+		outcome = provider.Outcome{Err: err}
+	}
+	return outcome, in
 }
 
 // answersSoFar are those to the pods of a group that were asked for.
@@ -85,7 +98,7 @@ func (a *answersSoFar) add(err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	switch {
-	case isExhausted(err):
+	case isUnasked(err):
 	case errors.Is(err, provider.ErrUnavailable):
 		a.err = err
 	default:

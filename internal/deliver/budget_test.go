@@ -1,12 +1,16 @@
 package deliver
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -124,6 +128,28 @@ func TestVolumesOfAnEarlierDriverAreReckonedWith(t *testing.T) {
 		require.NoError(t, after.Unpublish(t.Context(), v.ID, v.TargetPath))
 	}
 	require.NoError(t, after.Publish(t.Context(), after.withNamespace(after.largeVolume(t, "more"), "evil")))
+}
+
+// What the kernel charges besides volumes counts until it does no more.
+func TestWhatIsChargedBesideVolumesCounts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var charged atomic.Int64
+		charged.Store(14 * megabyte)
+		before := newRigWithin(t, small)
+		before.Charged = func() (int64, bool) { return charged.Load(), true }
+		r := &rig{Deliverer: New(before.Config), fake: before.fake, log: before.log, dir: before.dir}
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error)
+		go func() { ended <- r.Run(ctx) }()
+		v := r.largeVolume(t, "a")
+		assert.Equal(t, report.NoMemory, reasonOf(t, r.Publish(t.Context(), v)))
+		charged.Store(0)
+		time.Sleep(measureEvery)
+		synctest.Wait()
+		require.NoError(t, r.Publish(t.Context(), v))
+		stop()
+		require.NoError(t, <-ended)
+	})
 }
 
 // callSizes are the bounds that core was asked with.

@@ -3,6 +3,7 @@ package deliver
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -23,12 +24,14 @@ func (d *Deliverer) deliver(ctx context.Context, group []task) {
 	var fills sync.WaitGroup
 	d.fetcher.fetch(ctx, group, func(i int, from answer) { // 1
 		fills.Go(func() {
-			var err error
-			from.reserved.use(func() { err = d.fill(ctx, group[i:i+1], []answer{from}) }) // it is reported
-			if errors.Is(err, errOutgrown) {
-				d.fetcher.sizes.next(group[i:i+1], from.reserved.size)
-				d.deliver(ctx, group[i:i+1])
-			}
+			_ = d.guard.run(group[i].spec, func() (err error) {
+				from.reserved.use(func() { err = d.fill(ctx, group[i:i+1], []answer{from}) })
+				if errors.Is(err, errOutgrown) {
+					d.fetcher.sizes.next(group[i:i+1], from.reserved.size)
+					d.deliver(ctx, group[i:i+1])
+				}
+				return nil // fill has reported it
+			})
 		})
 	})
 	fills.Wait()
@@ -40,25 +43,33 @@ func (d *Deliverer) deliverNew(ctx context.Context, tasks []task) error {
 	tasks[0].blank = d.newBlank(tasks[0].spec)
 	defer tasks[0].blank.drop()
 	defer d.trigger()
-	for size := d.fetcher.first(tasks); ; size = d.fetcher.sizes.next(tasks, size) {
-		if err := d.deliverReserved(ctx, tasks, size); !errors.Is(err, errOutgrown) {
-			return err
+	var made error
+	fault := d.guard.run(tasks[0].spec, func() error {
+		for size := d.fetcher.first(tasks); ; size = d.fetcher.sizes.next(tasks, size) {
+			if made = d.deliverReserved(ctx, tasks, size); !errors.Is(made, errOutgrown) {
+				return nil
+			}
 		}
+	})
+	if fault != nil {
+		return d.fill(ctx, tasks, failedAnswers(tasks, fault))
 	}
+	return made
+}
+
+func failedAnswers(tasks []task, err error) []answer {
+	return slices.Repeat([]answer{{Outcome: provider.Outcome{Err: err}, fetched: time.Now()}}, len(tasks))
 }
 
 // deliverReserved makes a volume in memory that suffices for so much of all its shares, or fails
 // by errOutgrown.
 func (d *Deliverer) deliverReserved(ctx context.Context, tasks []task, size int64) error {
-	answers := make([]answer, len(tasks))
 	in, err := d.reserveNew(ctx, tasks, size)
 	if err != nil {
-		for i := range answers {
-			answers[i] = answer{Outcome: provider.Outcome{Err: err}, fetched: time.Now()}
-		}
-		return d.fill(ctx, tasks, answers)
+		return d.fill(ctx, tasks, failedAnswers(tasks, err))
 	}
 	defer in.Leave()
+	answers := make([]answer, len(tasks))
 	for i := range tasks {
 		tasks[i].reserved = in
 	}
@@ -92,18 +103,21 @@ func (d *Deliverer) reserveNew(ctx context.Context, tasks []task, size int64) (*
 // leaves. Shares of a new volume that are not at fault report nothing of one that is not made.
 // What fails by errOutgrown reports nothing: it is done again.
 func (d *Deliverer) fill(ctx context.Context, tasks []task, answers []answer) error {
-	ends := d.make(ctx, tasks, answers)
-	for _, end := range ends {
-		if errors.Is(end.err, errOutgrown) {
-			return errOutgrown
-		}
+	var ends []ending
+	var failure error
+	fault := d.guard.run(tasks[0].spec, func() (err error) {
+		ends, err = d.makeOrSalvage(ctx, tasks, answers)
+		failure = failureOfShares(ends)
+		return err
+	})
+	switch {
+	case errors.Is(fault, errOutgrown):
+		return errOutgrown
+	case fault != nil:
+		ends, failure = slices.Repeat([]ending{{err: fault}}, len(tasks)), fault
 	}
-	failure := failureOfShares(ends)
 	for i, t := range tasks {
-		switch {
-		case ends[i].err != nil && t.live:
-			d.salvage(t, answers[i], &ends[i])
-		case ends[i].err == nil && failure != nil:
+		if ends[i].err == nil && failure != nil {
 			d.set.end(t, report.Report{Superseded: true})
 			continue
 		}
@@ -112,6 +126,20 @@ func (d *Deliverer) fill(ctx context.Context, tasks []task, answers []answer) er
 		}
 	}
 	return failure
+}
+
+// makeOrSalvage fails by errOutgrown alone.
+func (d *Deliverer) makeOrSalvage(ctx context.Context, tasks []task, answers []answer) ([]ending, error) {
+	ends := d.make(ctx, tasks, answers)
+	if slices.ContainsFunc(ends, func(end ending) bool { return errors.Is(end.err, errOutgrown) }) {
+		return nil, errOutgrown
+	}
+	for i, t := range tasks {
+		if ends[i].err = orGivenUp(ctx, ends[i].err); ends[i].err != nil && t.live {
+			d.salvage(t, answers[i], &ends[i])
+		}
+	}
+	return ends, nil
 }
 
 // make makes the volume hold what was fetched for its shares, and returns how that ended for each.

@@ -20,11 +20,13 @@
 package deliver
 
 import (
+	"context"
 	"time"
 
 	"github.com/leoflow/secrets-csi/internal/budget"
 	"github.com/leoflow/secrets-csi/internal/deliver/render"
 	"github.com/leoflow/secrets-csi/internal/logkey"
+	"github.com/leoflow/secrets-csi/internal/pause"
 	"github.com/leoflow/secrets-csi/internal/policy"
 	"github.com/leoflow/secrets-csi/internal/report"
 	"github.com/leoflow/secrets-csi/internal/turn"
@@ -41,6 +43,9 @@ type Config struct {
 	Resolver provider.Resolver
 	// Budget is the memory of the node's driver; nil for as much as there is.
 	Budget *budget.Budget
+	// Charged is what the kernel charges for pages of tmpfs, all volumes' and what they leave
+	// behind; false while it does not tell. It may be nil.
+	Charged func() (bytes int64, found bool)
 	// VolumeSize caps each volume's tmpfs, in bytes.
 	VolumeSize int64
 	// FetchTimeout bounds one fetch.
@@ -110,5 +115,22 @@ func (d *Deliverer) recallAll() {
 		if usage, err := mount.Stats(info.Target); err == nil {
 			d.Budget.Recall(info.Target, usage.Memory())
 		}
+	}
+	d.measure()
+}
+
+// measureEvery is how soon the budget learns that somebody let go of what a volume has left behind.
+const measureEvery = 5 * time.Second
+
+func (d *Deliverer) measure() {
+	if d.Charged != nil {
+		_ = d.guard.run(Volume{}, func() error { d.Budget.Measure(d.Charged); return nil }) // it is logged
+	}
+}
+
+// measureLeft goes on until ctx ends.
+func (d *Deliverer) measureLeft(ctx context.Context) {
+	for d.Charged != nil && pause.Wait(ctx, measureEvery) {
+		d.measure()
 	}
 }

@@ -58,13 +58,36 @@ func providerError(spec Volume, err error) error {
 	case errors.Is(err, provider.ErrDenied):
 		return report.Failf(report.Denied, err, "%s refused service account %s/%s: %v",
 			spec.Provider, spec.Pod.Namespace, spec.Pod.ServiceAccount, err)
-	case errors.Is(err, provider.ErrUnavailable), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+	case errors.Is(err, provider.ErrUnavailable):
 		return report.Failf(report.Unavailable, err, "%s cannot be asked now: %v", spec.Provider, err)
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled): // nobody was asked
+		return report.Failf(report.Unavailable, err, "%v", err)
 	case errors.Is(err, provider.ErrTooLarge):
 		return report.Failf(report.NoSpace, err, "fetching from %s: %v", spec.Provider, err)
 	default:
 		return report.Failf(report.Internal, err, "fetching from %s: %v", spec.Provider, err)
 	}
+}
+
+// orGivenUp is err, or that the caller did not wait: then what could not be had says nothing of who
+// was to give it.
+func orGivenUp(ctx context.Context, err error) error {
+	failure := (*report.Error)(nil)
+	if ctx.Err() == nil || !errors.As(err, &failure) || failure.Reason != report.Unavailable {
+		return err
+	}
+	given := *failure
+	given.Reason = givenUpFor(ctx)
+	given.Message, given.Full = "given up ("+given.Reason.String()+"): "+failure.Message, ""
+	return &given
+}
+
+// givenUpFor is why a caller waits no more.
+func givenUpFor(ctx context.Context) report.Reason {
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return report.Deadline
+	}
+	return report.Cancelled
 }
 
 // failureOfShares is that of a share which cannot be had now, or else what all shares say that
@@ -78,7 +101,7 @@ func failureOfShares(ends []ending) error {
 		failure := report.Failf(report.Internal, one.err, "%v", one.err)
 		_ = errors.As(one.err, &failure)
 		switch {
-		case failure.Reason == report.Unavailable:
+		case failure.Reason == report.Unavailable, failure.Reason == report.Cancelled, failure.Reason == report.Deadline:
 			return failure
 		case all == nil:
 			all = failure

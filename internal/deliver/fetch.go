@@ -78,7 +78,8 @@ func (f *fetcher) fetch(ctx context.Context, group []task, hand func(i int, from
 		ask = f.askOnce
 	}
 	handOutcome := func(i int, outcome provider.Outcome, in *reservation) {
-		from := f.answerOf(group[i], outcome)
+		from := answer{fetched: time.Now()}
+		from.Err = f.guard.run(group[i].spec, func() error { from = f.answerOf(group[i], outcome); return from.Err })
 		from.reserved = in
 		hand(i, from)
 	}
@@ -106,7 +107,7 @@ func (f *fetcher) enter(ctx context.Context, group []task) (leave func(), err er
 	}
 	leave, err = f.rotations[spec.Provider].Take(ctx, spec.Pod.Namespace, 1)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", provider.ErrUnavailable, err)
+		return nil, fmt.Errorf("waiting for a turn: %w", err)
 	}
 	free := sync.OnceFunc(leave)
 	late := time.AfterFunc(overdue, free)
@@ -152,7 +153,7 @@ func (f *fetcher) call(ctx context.Context, group []task, in *reservation) (outc
 		if mayComeInParts(group, outcomes) {
 			outcomes = fetchApart(limited, f.Providers[name], group, outcomes, min(in.size, f.VolumeSize))
 		}
-		f.Observer.Fetched(fetchOf(name, outcomes, started))
+		f.Observer.Fetched(fetchOf(ctx, name, outcomes, started))
 		return nil
 	})
 	if err != nil {
@@ -173,19 +174,25 @@ func fetchFrom(ctx context.Context, source provider.Provider, group []task, aske
 	for i, t := range group {
 		pods[i] = t.spec.Pod
 	}
+	var outcomes []provider.Outcome
 	if grouped, ok := source.(provider.GroupFetcher); ok && len(pods) > 1 {
-		return grouped.FetchGroup(ctx, pods, asked)
+		outcomes = grouped.FetchGroup(ctx, pods, asked)
+	} else {
+		entries, err := source.Fetch(ctx, pods[0], asked)
+		outcomes = []provider.Outcome{{Entries: entries, Err: err}}
 	}
-	entries, err := source.Fetch(ctx, pods[0], asked)
-	return []provider.Outcome{{Entries: entries, Err: err}}
+	return complete(group, asked, outcomes)
 }
 
-// fetchOf is what is counted of a fetch that took from started until now.
-func fetchOf(name string, outcomes []provider.Outcome, started time.Time) report.Fetch {
+// fetchOf is what is counted of a fetch for the caller of ctx that took from started until now.
+func fetchOf(ctx context.Context, name string, outcomes []provider.Outcome, started time.Time) report.Fetch {
 	fetch := report.Fetch{Source: name, Outcome: "ok", Took: time.Since(started), Refusals: map[entry.State]int{}}
 	for _, o := range outcomes {
 		if fetch.Outcome == "ok" {
 			fetch.Outcome = errorWord(o.Err)
+			if fetch.Outcome == "unavailable" && ctx.Err() != nil {
+				fetch.Outcome = givenUpFor(ctx).String()
+			}
 		}
 		for _, e := range o.Entries {
 			if e.State != entry.Delivered {

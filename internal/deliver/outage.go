@@ -23,8 +23,15 @@ func (f *fetcher) admit(group []task) (call outage.Call, err error) {
 
 // called takes in what the group was told, and logs where an outage begins or ends.
 func (f *fetcher) called(ctx context.Context, group []task, call outage.Call, outcomes []provider.Outcome) {
-	outcomes = selected(outcomes, func(o provider.Outcome) bool { return !isExhausted(o.Err) })
-	verdict, why := verdictOf(ctx, outcomes)
+	verdict, why := outage.Undecided, error(nil)
+	_ = f.guard.run(group[0].spec, func() error { // it is logged
+		outcomes = selected(outcomes, func(o provider.Outcome) bool { return !isUnasked(o.Err) })
+		verdict, why = verdictOf(ctx, outcomes)
+		if len(outcomes) > 0 {
+			f.remember(group, outcomes)
+		}
+		return nil
+	})
 	news := false
 	f.set.plan(func(plan *schedule.Schedule) { news = plan.Called(call, verdict, why, time.Now()) })
 	spec := group[0].spec
@@ -37,9 +44,6 @@ func (f *fetcher) called(ctx context.Context, group []task, call outage.Call, ou
 		log.Warn("source does not answer a namespace; keeping its files", logkey.Namespace, spec.Pod.Namespace, logkey.Error, why)
 	default:
 		log.Warn("source cannot be asked; keeping all files", logkey.Error, why)
-	}
-	if len(outcomes) > 0 {
-		f.remember(group, outcomes)
 	}
 }
 

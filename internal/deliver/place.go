@@ -46,6 +46,7 @@ func (d *Deliverer) place(tasks []task, c content, from answer) (placement, erro
 		entries = slices.Concat(entries, t.carried())
 	}
 	held := d.Budget.Holds(t.spec.TargetPath)
+	defer func() { d.Budget.Hold(t.spec.TargetPath, held) }() // though it ends in a panic
 	written, err := write(t, mount.Content{
 		Entries: entries, Rest: c.rest,
 		Manifest: layout.Manifest{
@@ -62,7 +63,6 @@ func (d *Deliverer) place(tasks []task, c content, from answer) (placement, erro
 	if written.Memory > 0 || errors.Is(err, mount.ErrNotMounted) {
 		held = written.Memory
 	}
-	d.Budget.Hold(t.spec.TargetPath, held)
 	if err != nil {
 		return placement{}, err
 	}

@@ -159,7 +159,14 @@ func TestACallThatIsGivenUpSaysNothingOfTheProvider(t *testing.T) {
 	defer r.fake.Block()()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	assert.Equal(t, report.Unavailable, reasonOf(t, r.Publish(ctx, r.volume(t, "a"))))
+	notes := &notebook{}
+	r.Observer = notes
+	err := r.Publish(ctx, r.volume(t, "a"))
+	assert.Equal(t, report.Cancelled, reasonOf(t, err))
+	assert.EqualError(t, err, "given up (cancelled): core cannot be asked now: asking the fake: unavailable: context canceled")
+	fetch, delivery := notes.last(t)
+	assert.Equal(t, "cancelled", fetch.Outcome)
+	assert.Equal(t, "cancelled", delivery.Outcome())
 	assert.Empty(t, r.Unreachable())
 }
 

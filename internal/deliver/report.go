@@ -109,10 +109,13 @@ func (d *Deliverer) report(t task, e ending) error {
 		made = ending{err: err}.reportOf(t, health)
 	}
 	d.set.end(t, made)
-	if made.Failure != nil && made.Failure.Reason == report.NoMemory {
-		d.logHolders(t)
-	}
-	err = d.guard.run(t.spec, func() error { made.Send(d.Readers, &t.events, &d.said); return nil })
+	err = d.guard.run(t.spec, func() error {
+		if made.Failure != nil && made.Failure.Reason == report.NoMemory {
+			d.logHolders(t)
+		}
+		made.Send(d.Readers, &t.events, &d.said)
+		return nil
+	})
 	if made.Failure != nil {
 		return made.Failure
 	}

@@ -194,22 +194,47 @@ func bytesOf(entries []entry.Entry) int64 {
 
 // callReserved makes one call for the pods, with memory reserved for what it brings: a little at
 // first, and more if that does not do.
-func (f *fetcher) callReserved(ctx context.Context, group []task) ([]provider.Outcome, *reservation) {
-	for size := f.first(group); ; size = f.sizes.next(group, size) {
-		made, err := f.reserve(ctx, group[0].spec, size, 1)
-		if err != nil {
-			return slices.Repeat([]provider.Outcome{{Err: err}}, len(group)), nil
+func (f *fetcher) callReserved(ctx context.Context, group []task) (outcomes []provider.Outcome, kept *reservation) {
+	err := f.guard.run(group[0].spec, func() (err error) {
+		for size := f.first(group); ; size = f.sizes.next(group, size) {
+			if outcomes, kept, err = f.callWithin(ctx, group, size); !errors.Is(err, errOutgrown) {
+				return err
+			}
 		}
-		outcomes := f.call(ctx, group, made)
-		if !made.isOutgrown(group, outcomes) {
-			made.divide(outcomes, f.shown(group))
-			return outcomes, made
-		}
-		made.Leave()
+	})
+	if err != nil {
+		return slices.Repeat([]provider.Outcome{{Err: err}}, len(group)), nil
 	}
+	return outcomes, kept
 }
 
-// isExhausted tells a call that there was no memory for from one that was made.
+// callWithin makes one call in so much memory, or fails by errOutgrown. A reservation that it does
+// not return it gives back, whatever happens.
+func (f *fetcher) callWithin(ctx context.Context, group []task, size int64) (outcomes []provider.Outcome, kept *reservation, err error) {
+	made, err := f.reserve(ctx, group[0].spec, size, 1)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer func() {
+		if kept == nil {
+			made.Leave()
+		}
+	}()
+	outcomes = f.call(ctx, group, made)
+	if made.isOutgrown(group, outcomes) {
+		return nil, nil, errOutgrown
+	}
+	made.divide(outcomes, f.shown(group))
+	return outcomes, made, nil
+}
+
+// isUnasked tells a call that was not made, since there was no memory for it or its caller did not
+// wait, from one that was.
+func isUnasked(err error) bool {
+	isGivenUp := errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+	return isExhausted(err) || isGivenUp && !errors.Is(err, provider.ErrUnavailable)
+}
+
 func isExhausted(err error) bool {
 	var exhausted *budget.Exhausted
 	return errors.As(err, &exhausted)

@@ -26,6 +26,7 @@ func (d *Deliverer) Run(ctx context.Context) error {
 			owned.Go(func() { d.watch(ctx, name, watcher) })
 		}
 	}
+	owned.Go(func() { d.measureLeft(ctx) })
 	for {
 		groups, wait := d.set.takeDue(time.Now())
 		for _, group := range groups {

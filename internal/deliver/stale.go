@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/leoflow/secrets-csi/internal/report"
-	"github.com/leoflow/secrets-csi/pkg/provider"
 )
 
 // staleAfter is how old the share's last confirmation may grow before its readers should doubt
@@ -62,12 +61,17 @@ func (d *Deliverer) writeStale(ctx context.Context, one *share, why error) {
 	if !isIdle {
 		return
 	}
-	tasks, from := []task{begun}, answer{Outcome: provider.Outcome{Err: why}, fetched: time.Now()}
-	in, err := d.fetcher.reserve(ctx, begun.spec, d.fetcher.first(tasks), 1)
-	if err == nil {
+	tasks := []task{begun}
+	err := d.guard.run(begun.spec, func() error {
+		in, err := d.fetcher.reserve(ctx, begun.spec, d.fetcher.first(tasks), 1)
+		if err != nil {
+			return err
+		}
 		defer in.Leave()
-	} else {
-		from.Err = err
+		_ = d.fill(ctx, tasks, failedAnswers(tasks, why)) // which reports it
+		return nil
+	})
+	if err != nil {
+		_ = d.fill(ctx, tasks, failedAnswers(tasks, err))
 	}
-	_ = d.fill(ctx, tasks, []answer{from}) // which reports it
 }

@@ -23,6 +23,8 @@ const (
 	BadTarget                     // the target path is not ours to mount on
 	Conflict                      // the volume is live at another target path
 	Busy                          // another call for the volume is under way
+	Cancelled                     // the caller gave it up
+	Deadline                      // the caller's time was over
 )
 
 // String is the reason as logs and metrics spell it.
@@ -48,6 +50,10 @@ func (r Reason) String() string {
 		return "conflict"
 	case Busy:
 		return "busy"
+	case Cancelled:
+		return "cancelled"
+	case Deadline:
+		return "deadline"
 	case Internal:
 	}
 	return "internal"

@@ -3,6 +3,7 @@ package report
 import (
 	"context"
 	"log/slog"
+	"slices"
 
 	"github.com/leoflow/secrets-csi/internal/logkey"
 	"github.com/leoflow/secrets-csi/pkg/mount/layout"
@@ -54,7 +55,7 @@ func (r Report) log(log *slog.Logger, news bool) {
 // the publish call instead, and an outage once for the source.
 func (r Report) verdict(news bool) (slog.Level, string) {
 	failed := slog.LevelWarn
-	if r.Failure != nil && r.Failure.Reason == Unavailable {
+	if r.Failure != nil && slices.Contains([]Reason{Unavailable, Cancelled, Deadline}, r.Failure.Reason) {
 		failed = slog.LevelDebug
 	}
 	wrong := len(r.troubles) > 0

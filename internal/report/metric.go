@@ -25,7 +25,8 @@ type Observer interface {
 type Fetch struct {
 	Source string
 	// Outcome is "ok", or whose turn it is: "unavailable", "unauthenticated", "denied",
-	// "missing", "protocol", "too_large" or "error". That of several pods is the first that is not ok.
+	// "missing", "protocol", "too_large" or "error"; "cancelled" or "deadline" where nobody waited for
+	// it. That of several pods is the first that is not ok.
 	Outcome string
 	Took    time.Duration
 	// Refusals counts the entries that were refused, by state.

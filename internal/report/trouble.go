@@ -96,9 +96,9 @@ func (e Entry) event() EventReason {
 // outage that takes nothing from a pod that runs.
 func (r *Report) failureEvent() EventReason {
 	switch r.Failure.Reason {
-	case Busy:
+	case Busy, Cancelled:
 		return ""
-	case Unavailable:
+	case Unavailable, Deadline:
 		if r.IsLive {
 			return ""
 		}

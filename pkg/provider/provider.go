@@ -32,9 +32,10 @@ type Provider interface {
 }
 
 // GroupFetcher is implemented by providers that can serve several pods with one
-// call. The outcomes stand in the order of pods; each pod is decided on its own, and
-// what one pod gets is never taken from another's answer. Outcomes that are equal may share
-// their entries, so that a value is in memory once: nobody changes them.
+// call. The outcomes are as many as the pods, in their order; each pod is decided on its own, and
+// what one pod gets is never taken from another's answer. Unlike Fetch's, the entries are not the
+// caller's: outcomes that are equal may share them, so that a value is in memory once. The caller
+// changes neither an entry nor what one points at, and the source leaves them alone too.
 type GroupFetcher interface {
 	FetchGroup(ctx context.Context, pods []Identity, request Request) []Outcome
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -16,6 +17,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/leoflow/secrets-csi/internal/testwait"
 	"github.com/leoflow/secrets-csi/test/stack"
 )
 
@@ -190,4 +192,41 @@ func TestADriverThatIsKilledAtTheWorstMomentServesAtOnce(t *testing.T) {
 	assert.LessOrEqual(t, slowest, patience)
 	require.NoError(t, n.Kubelet.UnpublishAll(t.Context()))
 	n.tell(t, "ended", nil)
+}
+
+// What somebody holds open of volumes that are gone counts, for the driver that made them and for the
+// next, though no mount tells of it.
+func TestWhatVolumesLeaveBehindCounts(t *testing.T) {
+	n := newNode(t)
+	pods := n.crowd(4, "7M")
+	require.Equal(t, map[codes.Code]int{codes.OK: 4}, n.publish(t, pods)())
+	var held []*os.File
+	letGo := func() {
+		for _, file := range held {
+			assert.NoError(t, file.Close())
+		}
+		held = nil
+	}
+	t.Cleanup(letGo)
+	for _, pod := range pods {
+		for _, name := range []string{"variables/7M", "airflow/variables.json"} {
+			file, err := os.Open(filepath.Join(n.Kubelet.Target(pod), name))
+			require.NoError(t, err)
+			held = append(held, file)
+		}
+		require.NoError(t, n.Kubelet.Unpublish(t.Context(), pod))
+	}
+	require.Greater(t, n.group.number(t, "memory.stat", "shmem"), int64(50<<20))
+	n.Driver.Kill()
+	require.NoError(t, n.StartDriver(t.Context()))
+	ended := n.publish(t, pods)()
+	n.tell(t, "beside what was left behind", ended)
+	assert.Positive(t, ended[codes.ResourceExhausted])
+	assert.LessOrEqual(t, ended[codes.OK], 2)
+	require.NoError(t, n.Kubelet.Publish(t.Context(), n.pod(bank, "honest", "small")))
+
+	letGo()
+	require.Eventually(t, func() bool { return len(n.publish(t, pods)()) == 1 }, testwait.Limit, 100*time.Millisecond, "it is seen that they are gone")
+	n.tell(t, "after", n.publish(t, pods)())
+	require.NoError(t, n.Kubelet.UnpublishAll(t.Context()))
 }
