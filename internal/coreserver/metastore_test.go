@@ -93,6 +93,8 @@ func TestMetastore(t *testing.T) {
 	assert.Equal(t, []string{"shared"}, names(watch.next()))
 	assert.Less(t, time.Since(edited), 3*time.Second)
 
+	assert.Eventually(t, func() bool { host, _ := one.host("acme", "shared"); return host == "h2" }, 10*time.Second, 20*time.Millisecond)
+
 	query("DELETE FROM connection")
 	one.log.await(t, `table \"connection\" of Airflow's database has no rows, and had 4; they stay in force`)
 	host, _ = one.host("acme", "shared")

@@ -5,6 +5,7 @@ package metastore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -94,6 +95,9 @@ func (r *Reader) Look(ctx context.Context) (Found, error) {
 		return Found{}, err
 	}
 	changed, err := r.look(ctx)
+	for tries := 1; errors.Is(err, errMoved) && tries < 3; tries++ {
+		changed, err = r.look(ctx)
+	}
 	if err != nil {
 		r.Close()
 		return Found{}, err
@@ -173,6 +177,11 @@ func (r *Reader) look(ctx context.Context) (changed bool, err error) {
 	if err != nil {
 		return false, err
 	}
+	for i := range r.tables {
+		if !plans[i].isWhole(next[i]) {
+			return false, errMoved
+		}
+	}
 	for i, t := range r.tables {
 		t.rows, t.columns = next[i], plans[i].columns
 	}
@@ -181,6 +190,10 @@ func (r *Reader) look(ctx context.Context) (changed bool, err error) {
 	}
 	return true, nil
 }
+
+// errMoved is half a look: rows were deleted between the two questions. What it found would be
+// some of what was deleted at once.
+var errMoved = errors.New("rows of Airflow's database are deleted faster than they can be read")
 
 // probe is what the cheap question found.
 type probe struct {

@@ -145,8 +145,17 @@ func (t *table) plan(found outline, all bool) plan {
 	return p
 }
 
-// standing are the rows that are not read again. A changed one that is in no answer was deleted in
-// between.
+// isWhole tells whether every row of the plan is there.
+func (p plan) isWhole(rows map[int64]known) bool {
+	for id := range p.ids {
+		if _, found := rows[id]; !found {
+			return false
+		}
+	}
+	return true
+}
+
+// standing are the rows that are not read again.
 func (t *table) standing(p plan) map[int64]known {
 	rows := make(map[int64]known, len(p.ids))
 	if p.all {
