@@ -25,7 +25,8 @@ func serveCommand() cli.Command {
 		Details: `The files are what 'airflow connections export' and 'airflow variables export' write,
 JSON or YAML. They, the rules and the certificates are read again when they change;
 replace a file by renaming a new one over it. One that is wrong changes nothing, and
-the log names its line.
+the log names its line. With --airflow-db what Airflow's own database holds is served, too; it is
+looked at every second.
 
 Everybody is denied everything that no rule allows. Every decision is one JSON line of
 the audit log. Keys come from files, or from LEOFLOW_JWT_KEY and LEOFLOW_SEAL_KEY.
@@ -44,6 +45,8 @@ the rights to get and to patch that Secret and the ConfigMap of --certificate-tr
 core serve --connections connections.json --variables variables.json --rules rules.yaml --cert tls.crt --key tls.key --jwt-key-file jwt.key
 # let nodes that have a certificate of ca.crt watch for changes
 core serve --connections connections.yaml --rules rules.yaml --cert tls.crt --key tls.key --client-ca ca.crt --jwt-key-file jwt.key
+# what Airflow's own database holds
+core serve --airflow-db db-url --airflow-fernet-keys fernet-keys --rules rules.yaml --cert tls.crt --key tls.key --jwt-key-file jwt.key
 # in a cluster: know pods by their service accounts, and let the driver's pods watch
 core serve --connections connections.json --rules rules.yaml --cert tls.crt --key tls.key --auth tokenreview --node-service-accounts leoflow/leoflow-driver`,
 		Bind: bindServe,
@@ -67,6 +70,8 @@ func bindServe(flags *flag.FlagSet) cli.Run {
 	flags.StringVar(&config.Connections, "connections", "", "the export `file` of connections")
 	flags.StringVar(&config.Variables, "variables", "", "the export `file` of variables")
 	flags.StringVar(&config.Entries, "entries", "", "the `folder` of teams' export files: TEAM/connections.json, TEAM.variables.yaml")
+	flags.StringVar(&config.Metastore.URLFile, "airflow-db", "", "the `file` with the URL of Airflow's own PostgreSQL database, as sql_alchemy_conn has it; its tables connection and variable are served, and never written")
+	flags.StringVar(&config.Metastore.KeysFile, "airflow-fernet-keys", "", "the `file` with Airflow's Fernet keys, comma-separated as [core] fernet_key has them; with --airflow-db")
 	flags.BoolVar(&config.AllowEmpty, "allow-empty", false, "start on files without entries, too")
 	flags.StringVar(&config.Rules, "rules", "", "the `file` of rules, or a folder with the admin's as admin.yaml and those of teams; needed")
 	flags.StringVar(&config.Cert, "cert", "", "the PEM `file` of core's certificate and its chain")
@@ -137,8 +142,10 @@ func misuse(config coreserver.Config, raw serveFlags) error {
 	switch {
 	case config.Rules == "":
 		return cli.Usagef("no rules; give --rules, a file that says who may read what ('rules: []' denies everything)")
-	case config.Connections == "" && config.Variables == "" && config.Entries == "":
-		return cli.Usagef("nothing to serve; give --connections, --variables or --entries")
+	case config.Connections == "" && config.Variables == "" && config.Entries == "" && config.Metastore.URLFile == "":
+		return cli.Usagef("nothing to serve; give --connections, --variables, --entries or --airflow-db")
+	case config.Metastore.KeysFile != "" && config.Metastore.URLFile == "":
+		return cli.Usagef("--airflow-fernet-keys goes with --airflow-db")
 	case !slices.Contains([]coreserver.Contract{coreserver.Both, coreserver.Agent, coreserver.Secrets}, coreserver.Contract(raw.contract)):
 		return cli.Usagef("--contract=%s: want both, agent or secrets", raw.contract)
 	case config.MaxConnections < 0 || config.MaxPeerConnections <= 0:

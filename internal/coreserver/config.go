@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/leoflow/secrets-csi/internal/coreserver/auth"
+	"github.com/leoflow/secrets-csi/internal/coreserver/metastore"
 	"github.com/leoflow/secrets-csi/internal/coreserver/rule"
 	"github.com/leoflow/secrets-csi/internal/coreserver/seal"
 	"github.com/leoflow/secrets-csi/pkg/secret"
@@ -30,10 +31,13 @@ const (
 )
 
 // Config is all that a Server needs. Rules, Authenticator, Audit and one of the export
-// files or their folder must be given; so must Cert and Key, unless Plaintext is set.
+// files, their folder or the database must be given; so must Cert and Key, unless Plaintext is set.
 type Config struct {
 	// Connections, Variables, Entries and Rules are files and folders; see package store.
 	Connections, Variables, Entries, Rules string
+	// Metastore is Airflow's database, which is read besides them; its URLFile is empty where there
+	// is none.
+	Metastore metastore.Config
 	// AllowEmpty has core start on files without entries.
 	AllowEmpty bool
 	// SealKey opens sealed values; nil where there are none.
@@ -144,8 +148,8 @@ func (c Config) validate() error {
 	switch {
 	case c.Contract != Both && c.Contract != Agent && c.Contract != Secrets:
 		return fmt.Errorf("contract %q is not known; want %s, %s or %s", c.Contract, Both, Agent, Secrets)
-	case c.Connections == "" && c.Variables == "" && c.Entries == "":
-		return errors.New("nothing to serve: neither connections nor variables nor a folder of entries")
+	case c.Connections == "" && c.Variables == "" && c.Entries == "" && c.Metastore.URLFile == "":
+		return errors.New("nothing to serve: neither connections nor variables nor a folder of entries nor a database")
 	case c.Rules == "":
 		return errors.New("no rules: without a file of them everybody would be denied everything")
 	case c.Authenticator == nil:

@@ -19,6 +19,7 @@ import (
 	secretsv1 "github.com/leoflow/secrets-csi/api/leoflow/secrets/v1"
 	"github.com/leoflow/secrets-csi/internal/coreserver/audit"
 	"github.com/leoflow/secrets-csi/internal/coreserver/gate"
+	"github.com/leoflow/secrets-csi/internal/coreserver/metastore"
 	"github.com/leoflow/secrets-csi/internal/coreserver/store"
 	"github.com/leoflow/secrets-csi/internal/filewatch"
 	"github.com/leoflow/secrets-csi/internal/logkey"
@@ -59,7 +60,8 @@ type Server struct {
 	audit        *audit.Log
 	weight       *gate.Weight
 	door         *gate.Door
-	certificates *certificates // nil in plaintext
+	certificates *certificates     // nil in plaintext
+	metastore    *metastore.Reader // nil where there is none
 	stopping     chan struct{}
 	reloading    sync.Mutex // of the files, and of what is told of them
 	telling      telling
@@ -96,13 +98,17 @@ func New(config Config) (*Server, error) {
 	}
 	s.store, err = store.New(store.Config{
 		Connections: config.Connections, Variables: config.Variables, Entries: config.Entries,
-		Rules: config.Rules, AllowEmpty: config.AllowEmpty, Now: config.Now,
+		Metastore: config.Metastore.URLFile,
+		Rules:     config.Rules, AllowEmpty: config.AllowEmpty, Now: config.Now,
 		SealKey: config.SealKey, Versioner: versioner,
 	})
 	if err != nil {
 		return nil, err
 	}
-	return s, nil
+	if config.Metastore.URLFile != "" {
+		s.metastore, err = metastore.New(config.Metastore)
+	}
+	return s, err
 }
 
 func (s *Server) versionSecret() (secret.Text, error) {
@@ -131,6 +137,10 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	background.Go(func() {
 		filewatch.Watch(watching, s.config.Log, filewatch.Places{Files: s.files(), Folders: s.store.Folders}, s.config.Poll, s.Reload)
 	})
+	s.logInvalid(s.store.Current(), nil)
+	if s.metastore != nil {
+		background.Go(s.follow(watching))
+	}
 	background.Go(func() {
 		<-watching.Done()
 		if ctx.Err() != nil {
@@ -142,7 +152,6 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	})
 	s.config.Log.Info("core is serving", logkey.Address, listener.Addr().String(),
 		logkey.Entries, s.store.Current().Len(), logkey.Contract, string(s.config.Contract), logkey.TLS, !s.config.Plaintext)
-	s.logInvalid(s.store.Current(), nil)
 	err := server.Serve(gate.Listener{Listener: listener, Door: s.door})
 	stopWatching()
 	background.Wait()

@@ -28,16 +28,17 @@ type census struct{ core Core }
 const maxFiles = 4096
 
 var (
-	entriesDesc = prometheus.NewDesc(prefix+"entries", "Entries in force, of all and of all teams, by kind.", []string{"kind"}, nil)
-	faultyDesc  = prometheus.NewDesc(prefix+"files_not_in_force", "Files that hold what is not in force, because they cannot be read in good order. What was last read from them is.", nil, nil)
-	sinceDesc   = prometheus.NewDesc(prefix+"file_not_in_force_since_seconds", "Since when what the file holds is not in force; 0 where it is.", []string{"file", "team"}, nil)
-	readDesc    = prometheus.NewDesc(prefix+"file_read_timestamp_seconds", "When what is in force of the file was read; 0 for never.", []string{"file", "team"}, nil)
-	expiryDesc  = prometheus.NewDesc(prefix+"certificate_expiry_timestamp_seconds", "When the first certificate of core's chain ends.", nil, nil)
+	entriesDesc  = prometheus.NewDesc(prefix+"entries", "Entries in force, of all and of all teams, by kind.", []string{"kind"}, nil)
+	faultyDesc   = prometheus.NewDesc(prefix+"files_not_in_force", "Files that hold what is not in force, because they cannot be read in good order. What was last read from them is.", nil, nil)
+	sinceDesc    = prometheus.NewDesc(prefix+"file_not_in_force_since_seconds", "Since when what the file holds is not in force; 0 where it is.", []string{"file", "team"}, nil)
+	readDesc     = prometheus.NewDesc(prefix+"file_read_timestamp_seconds", "When what is in force of the file was read; 0 for never.", []string{"file", "team"}, nil)
+	databaseDesc = prometheus.NewDesc(prefix+"metastore_read_timestamp_seconds", "When Airflow's database was last looked at with success; 0 for never. Without --airflow-db there is no such series.", nil, nil)
+	expiryDesc   = prometheus.NewDesc(prefix+"certificate_expiry_timestamp_seconds", "When the first certificate of core's chain ends.", nil, nil)
 )
 
 // Describe implements prometheus.Collector.
 func (census) Describe(into chan<- *prometheus.Desc) {
-	for _, desc := range []*prometheus.Desc{entriesDesc, faultyDesc, sinceDesc, readDesc, expiryDesc} {
+	for _, desc := range []*prometheus.Desc{entriesDesc, faultyDesc, sinceDesc, readDesc, databaseDesc, expiryDesc} {
 		into <- desc
 	}
 }
@@ -54,6 +55,9 @@ func (c census) Collect(into chan<- prometheus.Metric) {
 	for i, file := range c.core.Files() {
 		if file.Fault != "" {
 			faulty++
+		}
+		if file.Kind == store.KindMetastore {
+			gauge(databaseDesc, seconds(file.ReadAt))
 		}
 		if i < maxFiles {
 			gauge(sinceDesc, seconds(file.Since), file.File, file.Team)

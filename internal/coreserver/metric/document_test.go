@@ -27,6 +27,7 @@ type oneCore struct{}
 func (oneCore) Files() []store.Status {
 	return []store.Status{
 		{File: "connections.json", ReadAt: time.Unix(100, 0)},
+		{File: "database-url", Kind: store.KindMetastore, ReadAt: time.Unix(150, 0)},
 		{File: "rules/payments.yaml", Team: "payments", Fault: "is not YAML", Since: time.Unix(200, 0)},
 	}
 }
@@ -123,6 +124,7 @@ func TestAFileThatIsNotInForceIsTold(t *testing.T) {
 		"file_not_in_force_since_seconds connections.json ":            0,
 		"file_read_timestamp_seconds connections.json ":                100,
 		"file_read_timestamp_seconds rules/payments.yaml payments":     0,
+		"metastore_read_timestamp_seconds":     150,
 		"entries connection":                   3,
 		"entries_dropped_total":                7,
 		"certificate_expiry_timestamp_seconds": 300,

@@ -28,8 +28,10 @@ type Entry struct {
 	Origin Origin
 
 	// value is a variable or, where whole is set, a connection sealed in one piece.
-	value      secret.Text
-	whole      bool
+	value secret.Text
+	whole bool
+	// asIs is set where nothing is sealed, whatever it looks like.
+	asIs       bool
 	connection airflow.Connection
 }
 

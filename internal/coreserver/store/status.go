@@ -7,7 +7,7 @@ type Status struct {
 	File string
 	// Team is whose file it is; empty for the admin's.
 	Team string
-	// Kind is "connections", "variables" or "rules".
+	// Kind is "connections", "variables", "rules" or KindMetastore.
 	Kind string
 	// Entries are those in force; for rules, the rules.
 	Entries int

@@ -23,6 +23,8 @@ type Config struct {
 	Entries string
 	// Rules is the admin's file, or a folder with that as admin.yaml and those of teams.
 	Rules string
+	// Metastore names Airflow's database among the files, whose rows Take brings; empty for none.
+	Metastore string
 	// AllowEmpty takes a file without entries for one that has none, where it had none before.
 	AllowEmpty bool
 	// SealKey opens sealed values; nil where there are none.
@@ -41,6 +43,7 @@ type Store struct {
 
 	reloading sync.Mutex
 	entries   *entries
+	metastore *database // nil where there is none
 	rules     *rules
 	known     atomic.Pointer[known]
 }
@@ -61,6 +64,9 @@ func New(config Config) (*Store, error) {
 	}
 	s.rules = newRules(config)
 	s.entries = newEntries(config, s.versioner, s.rules)
+	if config.Metastore != "" {
+		s.metastore = newDatabase(config, s.versioner)
+	}
 	s.look()
 	if err := s.news(func(about *Status) bool { return about.vital }); err != nil {
 		return nil, err
@@ -91,15 +97,26 @@ func (s *Store) look() (changed bool) {
 		s.entries.again()
 	}
 	changed = s.entries.look(now) || changed
+	s.note()
+	return changed
+}
+
+// note is for those who ask how the files stand.
+func (s *Store) note() {
 	found := known{folders: append(s.rules.folders(), s.entries.folders()...)}
 	for _, about := range s.status() {
 		found.status = append(found.status, *about)
 	}
 	s.known.Store(&found)
-	return changed
 }
 
-func (s *Store) status() []*Status { return append(s.rules.status(), s.entries.status()...) }
+func (s *Store) status() []*Status {
+	all := append(s.rules.status(), s.entries.status()...)
+	if s.metastore != nil {
+		all = append(all, &s.metastore.about)
+	}
+	return all
+}
 
 // news is every fault that nobody was told of yet and that matters.
 func (s *Store) news(matters func(*Status) bool) error {
@@ -113,8 +130,12 @@ func (s *Store) news(matters func(*Status) bool) error {
 }
 
 func (s *Store) snapshot() *Snapshot {
-	unknown := s.entries.unknown()
-	return newSnapshot(s.entries.all(), s.rules.set(), unknown, s.versioner)
+	entries, unknown := s.entries.all(), s.entries.unknown()
+	if s.metastore != nil {
+		entries = append(entries, s.metastore.all()...)
+		unknown = s.metastore.unknown(unknown, s.rules.teams())
+	}
+	return newSnapshot(entries, s.rules.set(), unknown, s.versioner)
 }
 
 // Status is how each file stood when it was last looked at.
