@@ -95,7 +95,7 @@ func TestALargeRotationHasItsTurnBesideSlowOnes(t *testing.T) {
 		large := r.largeVolume(t, "large")
 		require.NoError(t, r.Publish(t.Context(), large))
 		ctx, stop := context.WithCancel(t.Context())
-		defer synctest.Wait()
+		defer synctest.Wait() // with the notes unlocked
 		defer stop()
 		for i := range 4 {
 			slow := r.withNamespace(r.volume(t, fmt.Sprint("slow-", i)), "evil")
@@ -116,6 +116,8 @@ func TestALargeRotationHasItsTurnBesideSlowOnes(t *testing.T) {
 			time.Sleep(time.Second)
 		}
 		assert.LessOrEqual(t, time.Since(changed), poke.FetchFor())
+		notes.mu.Lock()
+		defer notes.mu.Unlock()
 		for _, delivery := range notes.deliveries {
 			if delivery.Volume.Namespace != "evil" {
 				assert.Nil(t, delivery.Failure)
