@@ -6,7 +6,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -29,30 +28,58 @@ func main() { os.Exit(cli.ExitCode("sim", run)) }
 func run(ctx context.Context) error {
 	bin := flag.String("bin", "bin", "the `directory` of the built binaries")
 	first := flag.Int("first", 250, "the `number` of nodes to begin with")
-	doublings := flag.Int("doublings", 4, "how `often` to double it, once or more")
+	doublings := flag.Int("doublings", 4, "how `often` to double it, twice or more for a line; 0 leaves the rows out")
 	pods := flag.Int("pods", 10, "how many pods of a node share a fetch")
+	nodes := flag.Int("fleet", 5000, "how many nodes the largest cluster has; 0 leaves it out")
+	bare := flag.String("bare", "", "be the bare server, with the certificate of that `directory`")
 	document := flag.String("update", "", "a `file` to write the figures into, between its marks")
 	flag.Parse()
-	if *doublings < 1 {
-		return errors.New("--doublings: a line takes two rows")
+	if err := raiseDescriptors(); err != nil {
+		return fmt.Errorf("raising the limit of file descriptors: %w", err)
+	}
+	if *bare != "" {
+		return serveBarely(ctx, *bare)
 	}
 	program, err := filepath.Abs(filepath.Join(*bin, "core"))
 	if err != nil {
 		return err
 	}
-	if err := raiseDescriptors(); err != nil {
-		return fmt.Errorf("raising the limit of file descriptors: %w", err)
+	if *nodes > 0 {
+		if err := runFleet(ctx, program, *nodes, *document); err != nil {
+			return err
+		}
 	}
-	s, err := start(ctx, program, *pods)
+	if *doublings < 1 {
+		return nil
+	}
+	return runRows(ctx, program, *first, *doublings, *pods, *document)
+}
+
+// runFleet measures the largest cluster.
+func runFleet(ctx context.Context, program string, nodes int, document string) error {
+	measured, err := measureFleet(ctx, program, nodes)
+	if err != nil {
+		return err
+	}
+	fmt.Print(measured)
+	if err := measured.err(); err != nil || document == "" {
+		return err
+	}
+	return replaceBlock(document, fleetMark, measured.String())
+}
+
+// runRows measures how the cost grows with the nodes, which are the driver's own client.
+func runRows(ctx context.Context, program string, first, doublings, pods int, document string) error {
+	s, err := start(ctx, program, pods)
 	if err != nil {
 		return err
 	}
 	defer s.close()
-	figures, err := s.measureAll(ctx, *first, *doublings)
+	figures, err := s.measureAll(ctx, first, doublings)
 	if err != nil {
 		return err
 	}
-	text := report(figures, *pods)
+	text := report(figures, pods)
 	fmt.Print(text)
 	switch line := fit(figures); {
 	case line.each > budget:
@@ -60,8 +87,8 @@ func run(ctx context.Context) error {
 	case line.furthest(figures) > mostOff:
 		return fmt.Errorf("core's memory does not grow linearly: a row is %.0f %% off the line", 100*line.furthest(figures))
 	}
-	if *document != "" {
-		return replaceBlock(*document, text)
+	if document != "" {
+		return replaceBlock(document, rowsMark, text)
 	}
 	return nil
 }

@@ -14,7 +14,8 @@ const (
 )
 
 const (
-	beginMark = "<!-- figures: make sim -->\n"
+	rowsMark  = "<!-- figures: make sim -->\n"
+	fleetMark = "<!-- figures of a fleet: make sim -->\n"
 	endMark   = "<!-- end of figures -->"
 )
 
@@ -50,8 +51,8 @@ func micro(d time.Duration) string { return fmt.Sprintf("%d µs", d.Microseconds
 
 func milli(d time.Duration) string { return fmt.Sprintf("%d ms", d.Milliseconds()) }
 
-// replaceBlock puts text between the marks of a document.
-func replaceBlock(path, text string) error {
+// replaceBlock puts text between a mark of a document and the end that follows it.
+func replaceBlock(path, beginMark, text string) error {
 	document, err := os.ReadFile(path)
 	if err != nil {
 		return err
