@@ -104,7 +104,7 @@ func wordsOfCode(t *testing.T) map[string]bool {
 		words[name] = true
 	}
 	several := regexp.MustCompile(`\b[A-Z][a-z]+(?:[A-Z][a-z]+)+\b`)
-	for _, directory := range []string{"api", "charts", "cmd", "internal", "pkg", "python", "test/chart", "test/e2e", "test/kind"} {
+	for _, directory := range []string{"api", "charts", "cmd", "internal", "pkg", "python", "test/chart", "test/e2e", "test/kind", "test/memory"} {
 		err := filepath.WalkDir(filepath.Join(root, directory), func(path string, _ os.DirEntry, err error) error {
 			if extension := filepath.Ext(path); err != nil || !slices.Contains([]string{".go", ".py", ".yaml", ".tpl", ".proto"}, extension) {
 				return err
