@@ -13,6 +13,7 @@ import (
 
 	"github.com/leoflow/secrets-csi/internal/cli"
 	"github.com/leoflow/secrets-csi/internal/coreserver"
+	"github.com/leoflow/secrets-csi/internal/coreserver/audit"
 	"github.com/leoflow/secrets-csi/internal/coreserver/gate"
 	"github.com/leoflow/secrets-csi/internal/coreserver/metric"
 	"github.com/leoflow/secrets-csi/internal/coreserver/rule"
@@ -104,12 +105,12 @@ func serve(ctx context.Context, streams cli.Streams, config coreserver.Config, r
 	if err := fill(&config, raw, streams.Err); err != nil {
 		return err
 	}
-	audit, closeAudit, err := openAudit(raw.auditLog, streams.Out)
+	records, closeAudit, err := openAudit(raw.auditLog, streams.Out)
 	if err != nil {
 		return err
 	}
 	defer closeAudit()
-	config.Audit = audit
+	config.Audit = records
 	config.Memory = limitMemory(os.DirFS("/"))
 	stopEvents, err := raw.auth.tell(&config)
 	if err != nil {
@@ -178,12 +179,12 @@ func fill(config *coreserver.Config, raw serveFlags, logOutput io.Writer) (err e
 	return raw.auth.fill(config)
 }
 
-// openAudit opens the log for appending; nobody but its owner may read who reads what.
+// openAudit opens the log for appending.
 func openAudit(path string, standard io.Writer) (io.Writer, func(), error) {
 	if path == "-" {
 		return standard, func() {}, nil
 	}
-	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	file, err := audit.OpenFile(path)
 	if err != nil {
 		return nil, nil, fmt.Errorf("--audit-log: %w", err)
 	}

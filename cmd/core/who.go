@@ -20,6 +20,7 @@ import (
 	"github.com/leoflow/secrets-csi/internal/cli"
 	"github.com/leoflow/secrets-csi/internal/coreserver/audit"
 	"github.com/leoflow/secrets-csi/internal/coreserver/rule"
+	"github.com/leoflow/secrets-csi/internal/coreserver/store"
 	"github.com/leoflow/secrets-csi/pkg/entry"
 )
 
@@ -53,11 +54,11 @@ func bindWho(flags *flag.FlagSet) cli.Run {
 		if len(args) != 1 {
 			return cli.Usagef("want one id after the flags")
 		}
-		return who(streams.Out, raw, entry.Name{Kind: kindOf(raw.variable), ID: args[0]})
+		return who(streams, raw, entry.Name{Kind: kindOf(raw.variable), ID: args[0]})
 	}
 }
 
-func who(out io.Writer, raw whoFlags, name entry.Name) error {
+func who(streams cli.Streams, raw whoFlags, name entry.Name) error {
 	if raw.files.rules == "" {
 		return cli.Usagef("no rules; give --rules, which say who may read what")
 	}
@@ -78,16 +79,31 @@ func who(out io.Writer, raw whoFlags, name entry.Name) error {
 		rows = append(rows, []string{what, each.Who.String(), each.Team, found[each], "", ""})
 	}
 	if raw.auditLog != "" {
-		given, err := readGiven(raw.auditLog, name)
+		given, unread, err := readGiven(raw.auditLog, name)
 		if err != nil {
 			return err
 		}
+		if unread > 0 {
+			_, _ = fmt.Fprintf(streams.Err, "%s: %d lines are no audit records\n", raw.auditLog, unread)
+		}
 		rows = append(rows, given...)
 	}
-	if raw.csv {
-		return writeCSV(out, rows)
+	if len(rows) == 1 && !hasEntry(files, name) {
+		return fmt.Errorf("the files have no %s; a variable's key goes with --variable", name)
 	}
-	return writeRows(out, rows)
+	if raw.csv {
+		return writeCSV(streams.Out, rows)
+	}
+	return writeRows(streams.Out, rows)
+}
+
+func hasEntry(files *store.Store, name entry.Name) bool {
+	for e := range files.Current().All() {
+		if e.Name == name {
+			return true
+		}
+	}
+	return false
 }
 
 // maxRecord bounds a line of an audit log, in bytes.
@@ -105,20 +121,23 @@ type use struct {
 	version string
 }
 
-// readGiven sums up whom the log says name was given to.
-func readGiven(path string, name entry.Name) ([][]string, error) {
+// readGiven sums up whom the log says name was given to. A line that is no record is counted: a full
+// disk leaves half of one.
+func readGiven(path string, name entry.Name) (rows [][]string, unread int, err error) {
 	file, err := os.Open(path)
 	if err != nil {
-		return nil, fmt.Errorf("--audit-log: %w", err)
+		return nil, 0, fmt.Errorf("--audit-log: %w", err)
 	}
 	defer func() { _ = file.Close() }()
 	uses := map[reader]use{}
 	lines := bufio.NewScanner(file)
 	lines.Buffer(nil, maxRecord)
-	for number := 1; lines.Scan(); number++ {
+	read := 0
+	for ; lines.Scan(); read++ {
 		var record audit.Record
 		if err := json.Unmarshal(lines.Bytes(), &record); err != nil {
-			return nil, fmt.Errorf("%s:%d: is no audit record", path, number)
+			unread++
+			continue
 		}
 		if record.Decision != audit.Allowed || record.Kind != name.Kind || record.Entry != name.ID {
 			continue
@@ -132,16 +151,18 @@ func readGiven(path string, name entry.Name) ([][]string, error) {
 		uses[key] = sum
 	}
 	if err := lines.Err(); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, 0, fmt.Errorf("%s: %w", path, err)
 	}
-	var rows [][]string
+	if unread > 0 && unread == read {
+		return nil, 0, fmt.Errorf("%s: is no audit log", path)
+	}
 	for _, key := range slices.SortedFunc(maps.Keys(uses), func(a, b reader) int {
 		return cmp.Or(strings.Compare(a.who.String(), b.who.String()), strings.Compare(a.team, b.team))
 	}) {
 		sum := uses[key]
 		rows = append(rows, []string{"did", key.who.String(), key.team, "version " + sum.version, strconv.Itoa(sum.times), sum.last.UTC().Format(time.RFC3339)})
 	}
-	return rows, nil
+	return rows, unread, nil
 }
 
 func callerOf(record audit.Record) rule.Pair {

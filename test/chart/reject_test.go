@@ -69,7 +69,11 @@ func TestWrongValuesAreRejected(t *testing.T) {
 		"referenceCore.rules[0].namespaces={airflow},referenceCore.rules[0].serviceAccounts={*},referenceCore.rules[0].connections={*}": `test.connections: no rule of referenceCore.rules`,
 		"referenceCore.rules[0].namespaces={*},referenceCore.rules[0].serviceAccounts={defaul},referenceCore.rules[0].connections={*}":  `test.connections: no rule of referenceCore.rules`,
 		"referenceCore.connections.leoflow_trial=null": `test.connections: "leoflow_trial" is not in referenceCore.connections; name one that is`,
-		"hooks.rolout=false":                           "at '/hooks': additional properties 'rolout' not allowed",
+		"referenceCore.teams[0].name=a,referenceCore.teams[0].namespaces={a},referenceCore.teams[1].name=a,referenceCore.teams[1].namespaces={b}": `referenceCore.teams[1].name: two teams are called "a"; rename one`,
+		"referenceCore.teams[0].name=admin,referenceCore.teams[0].namespaces={a}":                                                                 `referenceCore.teams[0].name: "admin" is what the admin's own file is called`,
+		"referenceCore.teams[0].name=a":                                    "referenceCore.teams[0]: has nobody; give namespaces, tenants or both",
+		"referenceCore.teams[0].name=a,referenceCore.teams[0].tenants={a}": "referenceCore.teams[0].tenants: are of task instances",
+		"hooks.rolout=false":                                               "at '/hooks': additional properties 'rolout' not allowed",
 	} {
 		t.Run(set, func(t *testing.T) {
 			values := map[string]any{}

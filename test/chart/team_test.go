@@ -11,7 +11,7 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-const teams = `{referenceCore: {deny: [{connections: [leaked]}], teams: [
+const teams = `{referenceCore: {jwtKeySecretName: jwt, deny: [{connections: [leaked]}], teams: [
 	{name: payments, namespaces: [payments, "payments-*"], secretName: payments-entries, rulesConfigMapName: payments-rules},
 	{name: audit, tenants: [audit]}]}}`
 

@@ -42,6 +42,7 @@ what to do; all that are wrong are told at once.
 {{- $wrong = append $wrong (printf "referenceCore.rules[%d]: is for task instances, whom core knows by tokens; it needs referenceCore.jwtKeySecretName" $i) -}}
 {{- end -}}
 {{- end -}}
+{{- $wrong = concat $wrong (include "leoflow.checkTeams" . | fromJsonArray) -}}
 {{- end -}}
 {{- range keys (include "leoflow.selector" (dict "root" . "component" "driver") | fromYaml) | sortAlpha -}}
 {{- if hasKey (default dict $.Values.driver.podLabels) . -}}
@@ -68,6 +69,29 @@ what to do; all that are wrong are told at once.
 {{- if $wrong -}}
 {{- fail (printf "\n\n%s\n" (join "\n" $wrong)) -}}
 {{- end -}}
+{{- end -}}
+
+{{/* What keeps core from starting with these teams, as a list in JSON. */}}
+{{- define "leoflow.checkTeams" -}}
+{{- $wrong := list -}}
+{{- $names := dict -}}
+{{- range $i, $team := .Values.referenceCore.teams -}}
+{{- $at := printf "referenceCore.teams[%d]" $i -}}
+{{- if hasKey $names $team.name -}}
+{{- $wrong = append $wrong (printf "%s.name: two teams are called %q; rename one" $at $team.name) -}}
+{{- end -}}
+{{- $_ := set $names $team.name true -}}
+{{- if eq $team.name "admin" -}}
+{{- $wrong = append $wrong (printf "%s.name: \"admin\" is what the admin's own file is called; name the team otherwise" $at) -}}
+{{- end -}}
+{{- if not (or $team.namespaces $team.tenants) -}}
+{{- $wrong = append $wrong (printf "%s: has nobody; give namespaces, tenants or both" $at) -}}
+{{- end -}}
+{{- if and $team.tenants (not $.Values.referenceCore.jwtKeySecretName) -}}
+{{- $wrong = append $wrong (printf "%s.tenants: are of task instances, whom core knows by tokens; it needs referenceCore.jwtKeySecretName" $at) -}}
+{{- end -}}
+{{- end -}}
+{{- $wrong | toJson -}}
 {{- end -}}
 
 {{/*

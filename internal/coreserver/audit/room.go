@@ -19,7 +19,10 @@ const (
 // roomOf tells whether there is more than the reserve left where out is written. Of a sink
 // that is no file nobody can tell.
 func roomOf(out io.Writer) func() bool {
-	file, ok := out.(*os.File)
+	file, ok := out.(interface {
+		Stat() (os.FileInfo, error)
+		Fd() uintptr
+	})
 	if !ok {
 		return always
 	}

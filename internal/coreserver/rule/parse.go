@@ -12,11 +12,12 @@ import (
 	"github.com/leoflow/secrets-csi/internal/yamlline"
 )
 
-// Bounds of one file, so that no team's rules make each of its pods' calls dear.
+// Bounds of one file, and of all that a team has, so that no team's rules make each of its pods'
+// calls dear.
 const (
 	MaxSize     = 1 << 20 // bytes; what a ConfigMap holds
+	MaxPatterns = 1 << 14
 	maxRules    = 1 << 12
-	maxPatterns = 1 << 14
 	maxTeams    = 1 << 12
 )
 
@@ -40,7 +41,7 @@ func parse(file string, content []byte, ofTeam bool) (File, error) {
 	case err != nil:
 		return File{}, notYAML(file, content, err)
 	}
-	p := parser{file: file, ofTeam: ofTeam, patternsLeft: maxPatterns}
+	p := parser{file: file, ofTeam: ofTeam, patternsLeft: MaxPatterns}
 	parsed := p.whole(document.Content[0])
 	switch err := decoder.Decode(&second); {
 	case err == nil:
@@ -195,7 +196,7 @@ func (p *parser) patterns(field string, node *yaml.Node) Patterns {
 		return nil
 	}
 	if p.patternsLeft -= len(node.Content); p.patternsLeft < 0 {
-		p.fault(node, "%s: more than %d patterns in one file", field, maxPatterns)
+		p.fault(node, "%s: more than %d patterns in one file", field, MaxPatterns)
 		return nil
 	}
 	var patterns Patterns

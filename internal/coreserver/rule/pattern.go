@@ -7,23 +7,20 @@ type Pattern string
 
 // Matches compares the whole of text, by case.
 func (p Pattern) Matches(text string) bool {
-	parts := strings.Split(string(p), "*")
-	if len(parts) == 1 {
-		return text == string(p)
+	first, pattern, isWild := strings.Cut(string(p), "*")
+	if !isWild {
+		return text == first
 	}
-	rest, found := strings.CutPrefix(text, parts[0])
-	if !found {
-		return false
-	}
-	last := len(parts) - 1
-	for _, part := range parts[1:last] {
-		_, after, found := strings.Cut(rest, part)
-		if !found {
-			return false
+	rest, found := strings.CutPrefix(text, first)
+	for found {
+		part, others, isMore := strings.Cut(pattern, "*")
+		if !isMore {
+			return strings.HasSuffix(rest, part)
 		}
-		rest = after
+		_, rest, found = strings.Cut(rest, part)
+		pattern = others
 	}
-	return strings.HasSuffix(rest, parts[last])
+	return false
 }
 
 func (p Pattern) isExact() bool { return !strings.Contains(string(p), "*") }

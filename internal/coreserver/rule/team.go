@@ -72,6 +72,16 @@ type File struct {
 	Rules, Deny []Rule
 }
 
+// Patterns counts those of all rules.
+func (f File) Patterns() (count int) {
+	for _, rules := range [][]Rule{f.Rules, f.Deny} {
+		for _, rule := range rules {
+			count += len(rule.Namespaces) + len(rule.ServiceAccounts) + len(rule.Tenants) + len(rule.DAGs) + len(rule.Connections) + len(rule.Variables)
+		}
+	}
+	return count
+}
+
 // For is the file of a team, whose rules are about that team's entries. The error names
 // every rule that reaches beyond the team.
 func (f File) For(team Team) (File, error) {

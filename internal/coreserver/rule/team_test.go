@@ -140,7 +140,7 @@ func TestParseBoundsAFile(t *testing.T) {
 	for name, row := range map[string]struct{ content, message string }{
 		"bytes":    {strings.Repeat("#", MaxSize+1), "is larger than"},
 		"rules":    {"rules: [" + strings.Repeat("{},", maxRules+1) + "]", "at most"},
-		"patterns": {"rules:\n- {namespaces: [a], serviceAccounts: [a], connections: [" + strings.Repeat("a,", maxPatterns) + "]}", "more than"},
+		"patterns": {"rules:\n- {namespaces: [a], serviceAccounts: [a], connections: [" + strings.Repeat("a,", MaxPatterns) + "]}", "more than"},
 		"teams":    {"rules: []\nteams: [" + strings.Repeat("{},", maxTeams+1) + "]", "at most"},
 	} {
 		_, err := Parse("admin.yaml", []byte(row.content))

@@ -31,7 +31,8 @@ type file[T any] struct {
 	known  bool   // value was read from the file, and is not just the zero value
 	weight weight // of value
 	// admit says whether there is room for another weight in the place of the present one.
-	admit func(before, after weight) error
+	admit   func(before, after weight) error
+	crowded bool // there was none
 
 	seen  [sha256.Size]byte // of the content last tried, good or bad
 	tried bool
@@ -39,8 +40,10 @@ type file[T any] struct {
 	doubt doubt
 }
 
-// weight is what a value takes.
-type weight struct{ bytes, entries int }
+// weight is what a value takes. Rules are weighed by their patterns, too.
+type weight struct{ bytes, entries, patterns int }
+
+func (w weight) isLess(than weight) bool { return w.cost() < than.cost() || w.patterns < than.patterns }
 
 func (w weight) cost() int { return w.bytes + w.entries*entryCost }
 
@@ -65,6 +68,7 @@ func (f *file[T]) look(now time.Time) (changed bool) {
 	if f.tried && sum == f.seen && f.doubt.since.IsZero() {
 		return false
 	}
+	f.crowded = false
 	value, err := f.take(content)
 	if err == nil && f.isTorn(now, content, sum, info, value) {
 		return false
@@ -130,6 +134,7 @@ func (f *file[T]) take(content []byte) (T, error) {
 	}
 	if f.admit != nil {
 		if err := f.admit(f.weight, weighed); err != nil {
+			f.crowded = true
 			return none, fmt.Errorf("%s: %w", f.about.File, err)
 		}
 	}

@@ -32,7 +32,9 @@ func newRules(config Config) *rules {
 		about: Status{File: config.Rules, Kind: kindRules, vital: true},
 		files: map[string]*slot[rule.File]{}, strays: map[string]*Status{},
 		begin: func(one found) *file[rule.File] {
-			return ruleFile(path.Join(folder.path, one.path), folder.opener(one.path), r.parserFor(one.owner))
+			f := ruleFile(path.Join(folder.path, one.path), folder.opener(one.path), r.parserFor(one.owner))
+			f.admit = r.admitterFor(f)
+			return f
 		},
 	}
 	return r
@@ -44,7 +46,39 @@ const adminFile = rule.Admin + ".yaml"
 func ruleFile(shown string, open func() (*os.File, error), parse func(string, []byte) (rule.File, error)) *file[rule.File] {
 	return &file[rule.File]{
 		about: Status{File: shown, Kind: kindRules}, open: open, parse: parse, limit: rule.MaxSize,
-		weigh: func(value rule.File, size int) weight { return weight{size, len(value.Rules) + len(value.Deny)} },
+		weigh: func(value rule.File, size int) weight {
+			return weight{size, len(value.Rules) + len(value.Deny), value.Patterns()}
+		},
+	}
+}
+
+// Bounds of all teams' rules together. Those of one team have what one file may have.
+const (
+	maxTeamsRules    = 16 << 20
+	maxTeamsPatterns = 1 << 18
+)
+
+// admitterFor keeps a team's files of rules, and those of all teams, within bounds.
+func (r *rules) admitterFor(f *file[rule.File]) func(before, after weight) error {
+	return func(before, after weight) error {
+		more := weight{bytes: after.bytes - before.bytes, patterns: after.patterns - before.patterns}
+		own, all := more, more
+		for _, each := range r.tree.files {
+			all.bytes, all.patterns = all.bytes+each.weight.bytes, all.patterns+each.weight.patterns
+			if each.about.Team == f.about.Team {
+				own.bytes, own.patterns = own.bytes+each.weight.bytes, own.patterns+each.weight.patterns
+			}
+		}
+		switch {
+		case more.bytes <= 0 && more.patterns <= 0:
+			return nil
+		case own.bytes > rule.MaxSize || own.patterns > rule.MaxPatterns:
+			return fmt.Errorf("the rules of team %q take more than the %d KiB and %d patterns that a team has", f.about.Team, rule.MaxSize>>10, rule.MaxPatterns)
+		case all.bytes > maxTeamsRules || all.patterns > maxTeamsPatterns:
+			return fmt.Errorf("the rules of all teams take more than the %d KiB and %d patterns that they have together", maxTeamsRules>>10, maxTeamsPatterns)
+		default:
+			return nil
+		}
 	}
 }
 

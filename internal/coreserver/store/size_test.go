@@ -78,3 +78,43 @@ func heap() int64 {
 	runtime.ReadMemStats(&stats)
 	return int64(stats.HeapAlloc)
 }
+
+// A bound on a file, and one on the files of a team, leave none on what a team has; and one team's
+// patterns are gone through at each call of its pods.
+func TestRulesOfATeamAreBoundedTogether(t *testing.T) {
+	patterns := func(from, count int) string {
+		var rules strings.Builder
+		rules.WriteString("rules: [{namespaces: [\"*\"], serviceAccounts: [worker], connections: [own]}]\ndeny:\n- connections: [")
+		for i := range count {
+			fmt.Fprintf(&rules, "\"*%d*\", ", from+i)
+		}
+		return rules.String() + "]\n"
+	}
+	s := newTeams(t, "rules/bank/bank.yaml", teamRules("aws_default"), "rules/bank/many.yaml", patterns(0, 9000))
+	s.write("rules/bank/more.yaml", patterns(9000, 9000))
+	err := s.reload()
+	assert.ErrorContains(t, err, `/rules/bank/more.yaml: the rules of team "bank" take more than the 1024 KiB and 16384 patterns that a team has`)
+	assert.Equal(t, "payments", s.gets("payments", "own"))
+
+	s.write("rules/payments.yaml", teamRules("own"))
+	require.NoError(t, s.reload(), "others go on, and it is told once")
+	s.write("rules/bank/many.yaml", patterns(0, 100))
+	require.NoError(t, s.reload(), "there is room for the other now, though that has not changed")
+	for _, status := range s.Status() {
+		assert.Empty(t, status.Fault)
+	}
+}
+
+func TestEntriesThatHadNoRoomComeInOnceThereIsSome(t *testing.T) {
+	big := func(id string) string { return fmt.Sprintf(`{"%s": "http://h/%s"}`, id, strings.Repeat("x", 900<<10)) }
+	s := newTeams(t)
+	for i := range 4 {
+		s.write(fmt.Sprintf("entries/payments/p%d.connections.json", i), big(fmt.Sprint("big_", i)))
+	}
+	require.NoError(t, s.reload())
+	s.write("entries/payments/p4.connections.json", big("own_more"))
+	require.ErrorContains(t, s.reload(), "take more than the 4096 KiB that a team has")
+	s.write("entries/payments/p0.connections.json", `{"big_0": "http://h"}`, "rules/payments.yaml", teamRules("own_more"))
+	require.NoError(t, s.reload())
+	assert.Equal(t, "h", s.gets("payments", "own_more"))
+}

@@ -46,14 +46,29 @@ func (t *tree[T]) look(now time.Time, must func(listing) error) (changed bool) {
 	t.about.mend(now)
 	t.folders, t.unlisted = list.folders, list.unlisted
 	standing := t.sort(now, list)
-	for _, below := range slices.Sorted(maps.Keys(t.files)) {
-		if standing[below] {
-			changed = t.files[below].look(now) || changed
+	hasRoom := false
+	for _, each := range t.sorted() {
+		if standing[each.path] {
+			before := each.weight
+			changed = each.look(now) || changed
+			hasRoom = hasRoom || each.weight.isLess(before)
 		}
 	}
-	for _, below := range slices.Sorted(maps.Keys(t.files)) {
-		if !standing[below] {
-			changed = t.lose(now, t.files[below]) || changed
+	for _, each := range t.sorted() {
+		if !standing[each.path] {
+			isGone := t.lose(now, each)
+			hasRoom, changed = hasRoom || isGone, changed || isGone
+		}
+	}
+	return hasRoom && t.lookAtCrowded(now) || changed
+}
+
+// lookAtCrowded reads the files again that there was no room for.
+func (t *tree[T]) lookAtCrowded(now time.Time) (changed bool) {
+	for _, each := range t.sorted() {
+		if each.crowded {
+			each.again()
+			changed = each.look(now) || changed
 		}
 	}
 	return changed
