@@ -51,7 +51,7 @@ test-long: build ## run those tests at length that find more the longer they run
 airflow-test: ## let real Airflow judge what is delivered: 3.3, or with ALL=1 six versions from 2.10 on; needs root
 	go test -count=1 -tags airflow -v -timeout 0 ./test/airflow $(if $(ALL),-all)
 
-metastore-test: ## let real Airflow fill its database, and judge what core reads there: 3.3, or with ALL=1 four versions from 2.10 on
+metastore-test: ## let real Airflow fill its database, and judge what core reads there: 3.3, or with ALL=1 four versions from 2.10 on; needs root
 	go test -count=1 -tags airflow -v -timeout 0 ./test/metastore $(if $(ALL),-all)
 
 python-test: ## judge the Python packages by type checkers, every Python and hooks at real servers, with ALL=1 of three ages; needs root

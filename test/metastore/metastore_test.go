@@ -69,7 +69,8 @@ func readerSQL(t *testing.T) string {
 }
 
 func TestRealAirflowFillsItsDatabase(t *testing.T) {
-	server, err := testpostgres.Start(t.Context(), t.TempDir())
+	bin := programs(t)
+	server, err := testpostgres.Start(t.Context(), t.TempDir(), "track_commit_timestamp=on")
 	require.NoError(t, err)
 	t.Cleanup(server.Stop)
 	chosen := versions[:1]
@@ -89,6 +90,9 @@ func TestRealAirflowFillsItsDatabase(t *testing.T) {
 			c.judge()
 			c.judgeRole()
 			c.judgeCommand()
+			if version == chosen[0] {
+				c.judgePods(bin)
+			}
 		})
 	}
 }
