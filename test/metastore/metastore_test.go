@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -91,6 +92,7 @@ func TestRealAirflowFillsItsDatabase(t *testing.T) {
 			c.judgeRole()
 			c.judgeCommand()
 			if version == chosen[0] {
+				c.judgeExporter(bin)
 				c.judgePods(bin)
 			}
 		})
@@ -113,20 +115,27 @@ func (c *court) query(database, sql string, mayFail ...string) string {
 
 // run runs a program of the environment, and returns what it prints.
 func (c *court) run(program string, args ...string) string {
-	command := exec.CommandContext(c.t.Context(), filepath.Join(c.venv, "bin", program), args...)
-	command.Dir = c.home
-	command.Env = []string{
-		"PATH=" + filepath.Join(c.venv, "bin") + ":" + os.Getenv("PATH"), "HOME=" + c.home, "AIRFLOW_HOME=" + c.home, "LANG=C.UTF-8", "PYTHONWARNINGS=ignore",
-		"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=postgresql+psycopg2://postgres@/" + c.database + "?host=" + c.server.Dir + "&port=" + strconv.Itoa(c.server.Port()),
-		"AIRFLOW__CORE__FERNET_KEY=" + firstKey, "AIRFLOW__CORE__LOAD_EXAMPLES=False", "AIRFLOW__DATABASE__LOAD_DEFAULT_CONNECTIONS=False",
-		"AIRFLOW__CORE__UNIT_TEST_MODE=False", "AIRFLOW__CORE__EXECUTOR=LocalExecutor",
-	}
-	out, err := command.Output()
+	out, err := c.command(c.t.Context(), filepath.Join(c.venv, "bin", program), args...).Output()
 	var failed *exec.ExitError
 	if err != nil && assert.ErrorAs(c.t, err, &failed) {
 		require.NoError(c.t, err, "%s", failed.Stderr)
 	}
 	return string(out)
+}
+
+// command runs where Airflow is what its database and its keys say.
+func (c *court) command(ctx context.Context, program string, args ...string) *exec.Cmd {
+	command := exec.CommandContext(ctx, program, args...)
+	command.Dir = c.home
+	command.Env = []string{
+		"PATH=" + filepath.Join(c.venv, "bin") + ":" + os.Getenv("PATH"), "HOME=" + c.home, "AIRFLOW_HOME=" + c.home, "LANG=C.UTF-8", "PYTHONWARNINGS=ignore",
+		"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=postgresql+psycopg2://postgres@/" + c.database + "?host=" + c.server.Dir + "&port=" + strconv.Itoa(c.server.Port()),
+		"AIRFLOW__CORE__FERNET_KEY=" + secondKey + "," + firstKey, "AIRFLOW__CORE__LOAD_EXAMPLES=False", "AIRFLOW__DATABASE__LOAD_DEFAULT_CONNECTIONS=False",
+		"AIRFLOW__CORE__UNIT_TEST_MODE=False", "AIRFLOW__CORE__EXECUTOR=LocalExecutor",
+	}
+	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	command.Cancel = func() error { return syscall.Kill(-command.Process.Pid, syscall.SIGKILL) }
+	return command
 }
 
 func (c *court) reader() *metastore.Reader {

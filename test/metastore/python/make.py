@@ -8,7 +8,6 @@ import sys
 os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "server")
 
 from airflow import settings
-from airflow.configuration import conf
 from airflow.models import Connection, Variable, crypto
 
 try:
@@ -68,11 +67,12 @@ def build(kind, **fields):
 
 def main():
     session = settings.Session()
+    os.environ["AIRFLOW__CORE__FERNET_KEY"] = FIRST
     answers = {"connections": {}, "variables": {}}
     names = []
     for i, (name, fields) in enumerate(rows()):
         if i == 60:  # what follows is encrypted by another key, as after a rotation
-            conf.set("core", "fernet_key", SECOND + "," + FIRST)
+            os.environ["AIRFLOW__CORE__FERNET_KEY"] = SECOND + "," + FIRST
             crypto._fernet = None
             getattr(getattr(crypto, "get_fernet", None), "cache_clear", lambda: None)()
         made = build(Connection, conn_id=name, **fields)
