@@ -17,6 +17,19 @@ what to do; all that are wrong are told at once.
 {{- if and $core.address (or $reference.secretName $reference.sealKeySecretName $reference.jwtKeySecretName $tls.secretName $tls.issuerRef.name) -}}
 {{- $wrong = append $wrong "core.address: given, so the chart runs no bundled core, and the Secrets and the issuer under referenceCore have nothing to apply to; leave out the address or them" -}}
 {{- end -}}
+{{- $database := $reference.metastore -}}
+{{- if and $core.address (or $database.urlSecretName $reference.airflow.release $reference.exporter.image) -}}
+{{- $wrong = append $wrong "core.address: given, so the chart runs no bundled core, and referenceCore.metastore, .airflow and .exporter have nothing to apply to; leave out the address or them" -}}
+{{- end -}}
+{{- if gt (len (compact (list $database.urlSecretName $reference.airflow.release $reference.exporter.image))) 1 -}}
+{{- $wrong = append $wrong "referenceCore: metastore, airflow and exporter all bring what Airflow has; give one of them" -}}
+{{- end -}}
+{{- if and $database.fernetKeysSecretName (not $database.urlSecretName) -}}
+{{- $wrong = append $wrong "referenceCore.metastore.fernetKeysSecretName: needs urlSecretName" -}}
+{{- end -}}
+{{- if and $reference.exporter.image $reference.secretName -}}
+{{- $wrong = append $wrong "referenceCore.exporter: writes the files that secretName would bring; leave out one" -}}
+{{- end -}}
 {{- if not $core.address -}}
 {{- $copiesCA := and (include "leoflow.coreIsApart" .) (ne $tls.source "generated") -}}
 {{- if and $copiesCA (not (or $core.ca.secretName $core.ca.configMapName)) -}}
@@ -114,7 +127,7 @@ the test of the defaults. Entries that may be absent, and those of other sources
 {{- end -}}
 {{- if not $allowed -}}
 {{- $wrong = append $wrong (printf "test.%s: no rule of referenceCore.rules lets service account %s/default, which 'helm test' runs as, read %q; add such a rule, or name in test.%s what one lets it read, \"\" for nothing" $kind $.Release.Namespace $id $kind) -}}
-{{- else if not (or $reference.secretName (hasKey (index $reference $kind | default dict) $id)) -}}
+{{- else if not (or $reference.secretName $reference.metastore.urlSecretName $reference.airflow.release $reference.exporter.image (hasKey (index $reference $kind | default dict) $id)) -}}
 {{- $wrong = append $wrong (printf "test.%s: %q is not in referenceCore.%s; name one that is" $kind $id $kind) -}}
 {{- end -}}
 {{- end -}}

@@ -66,3 +66,23 @@ configMap:
 {{- define "leoflow.coreEntries" -}}
 {{- default (printf "%s-entries" (include "leoflow.coreName" .)) .Values.referenceCore.secretName -}}
 {{- end -}}
+
+{{/* The Secrets of Airflow's database and of its Fernet keys, as sources of a projected volume; empty
+for none. The official chart's are called by its release. */}}
+{{- define "leoflow.metastoreURL" -}}
+{{- $core := .Values.referenceCore -}}
+{{- if $core.metastore.urlSecretName -}}
+{{- dict "name" $core.metastore.urlSecretName "items" (list (dict "key" "url" "path" "url")) | toJson -}}
+{{- else if $core.airflow.release -}}
+{{- dict "name" (printf "%s-metadata" $core.airflow.release) "items" (list (dict "key" "connection" "path" "url")) | toJson -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "leoflow.metastoreKeys" -}}
+{{- $core := .Values.referenceCore -}}
+{{- if $core.metastore.fernetKeysSecretName -}}
+{{- dict "name" $core.metastore.fernetKeysSecretName "items" (list (dict "key" "keys" "path" "fernet-keys")) | toJson -}}
+{{- else if $core.airflow.release -}}
+{{- dict "name" (printf "%s-fernet-key" $core.airflow.release) "items" (list (dict "key" "fernet-key" "path" "fernet-keys")) | toJson -}}
+{{- end -}}
+{{- end -}}
