@@ -18,7 +18,7 @@ ATTACKTIME ?= 30s
 # A version whose volumes and agents are in running pods: `make fault` goes back to its driver.
 BEFORE ?= 5b5c203
 
-.PHONY: build demo test test-long airflow-test python-test bench wheels image release release-check image-test chart-test alert-test docs picture e2e-image kind-check kind-test published-test executor-test fuzz fault attack soak sim lint vuln verify generate all-lanes clean help
+.PHONY: build demo test test-long airflow-test store-test python-test bench wheels image release release-check image-test chart-test alert-test docs picture e2e-image kind-check kind-test published-test executor-test fuzz fault attack soak sim lint vuln verify generate all-lanes clean help
 
 build: ## build the three binaries into bin/
 	$(BUILD) -o bin/ ./cmd/...
@@ -50,6 +50,9 @@ test-long: build ## run those tests at length that find more the longer they run
 
 airflow-test: ## let real Airflow judge what is delivered: 3.3, or with ALL=1 six versions from 2.10 on; needs root
 	go test -count=1 -tags airflow -v -timeout 0 ./test/airflow $(if $(ALL),-all)
+
+store-test: ## let Airflow's own secrets backends of two ages judge what is made of the same stores
+	go test -count=1 -tags store -v -timeout 0 ./test/store
 
 python-test: ## judge the Python packages by type checkers, every Python and hooks at real servers, with ALL=1 of three ages; needs root
 	$(RUN) ./test/python $(if $(ALL),--all)
