@@ -21,12 +21,14 @@ import (
 type storeSettings struct {
 	vaultKwargs, vaultAudience, vaultCA string
 	awsSecretsManagerKwargs             string
+	awsSSMKwargs                        string
 	gcpSecretManagerKwargs              string
 	azureKeyVaultKwargs                 string
 }
 
 func (s *storeSettings) bind(flags *flag.FlagSet) {
 	flags.StringVar(&s.awsSecretsManagerKwargs, "source-aws-secretsmanager-kwargs", "", "Airflow's backend_kwargs for AWS Secrets Manager, as `JSON` or @FILE, for the source \"aws-secretsmanager\"; {} for its defaults, empty for no such source")
+	flags.StringVar(&s.awsSSMKwargs, "source-aws-ssm-kwargs", "", "Airflow's backend_kwargs for AWS Systems Manager Parameter Store, as `JSON` or @FILE, for the source \"aws-ssm\"; {} for its defaults, empty for no such source")
 	flags.StringVar(&s.azureKeyVaultKwargs, "source-azure-keyvault-kwargs", "", "Airflow's backend_kwargs for Azure Key Vault, as `JSON` or @FILE, for the source \"azure-keyvault\"; empty for no such source")
 	flags.StringVar(&s.gcpSecretManagerKwargs, "source-gcp-secretmanager-kwargs", "", "Airflow's backend_kwargs for Google Cloud Secret Manager, as `JSON` or @FILE, for the source \"gcp-secretmanager\"; empty for no such source")
 	flags.StringVar(&s.vaultKwargs, "source-vault-kwargs", "", "Airflow's backend_kwargs for Vault, as `JSON` or @FILE, for the source \"vault\"; empty for no such source")
@@ -43,6 +45,7 @@ type storeKind struct {
 func (s *settings) storeKinds() []storeKind {
 	return []storeKind{
 		{"aws-secretsmanager", "source-aws-secretsmanager-kwargs", s.stores.awsSecretsManagerKwargs, s.openAWSSecretsManager},
+		{"aws-ssm", "source-aws-ssm-kwargs", s.stores.awsSSMKwargs, s.openAWSSSM},
 		{"azure-keyvault", "source-azure-keyvault-kwargs", s.stores.azureKeyVaultKwargs, s.openAzureKeyVault},
 		{"gcp-secretmanager", "source-gcp-secretmanager-kwargs", s.stores.gcpSecretManagerKwargs, s.openGCPSecretManager},
 		{"vault", "source-vault-kwargs", s.stores.vaultKwargs, s.openVault},
@@ -55,6 +58,14 @@ func (s *settings) openAWSSecretsManager(kwargs string) (store.Store, error) {
 		return nil, err
 	}
 	return aws.NewStore(config, kwargs)
+}
+
+func (s *settings) openAWSSSM(kwargs string) (store.Store, error) {
+	config, err := s.clouds.aws, error(nil)
+	if config.Roots, err = rootsOf("cloud-ca", s.clouds.ca); err != nil {
+		return nil, err
+	}
+	return aws.NewParameterStore(config, kwargs)
 }
 
 func (s *settings) openAzureKeyVault(kwargs string) (store.Store, error) {

@@ -187,3 +187,43 @@ var secretsManagerDifferences = and(ofConnections, ofOldConnections, map[string]
 	"uri_key":          {`connection {"conn_type":null`, "refused", noType},
 	"uri_key_and_more": {`connection {"conn_type":null`, "refused", noType},
 })
+
+func TestParameterStore(t *testing.T) {
+	emulator := startMoto(t)
+	data, values := maps.Clone(uris), maps.Clone(texts)
+	maps.Copy(data, objects)
+	maps.Copy(data, aliased)
+	for _, id := range special {
+		data[id], values[id] = "http://"+hostOf(id), "http://"+hostOf(id)
+	}
+	delete(data, "long") // than a parameter may be
+	delete(values, "v_long")
+	for _, prefix := range []string{"/airflow/connections/", "/airflow/variables/", "/", "/deep/er/"} {
+		for _, table := range []map[string]string{data, values} {
+			for id, value := range table {
+				emulator.call(t, "ssm", "AmazonSSM.PutParameter", map[string]any{"Name": prefix + id, "Value": value, "Type": "SecureString", "Overwrite": true})
+			}
+		}
+	}
+	var questions []question
+	for name, kwargs := range map[string]map[string]any{
+		"as it comes":  {},
+		"no prefix":    {"connections_prefix": "", "variables_prefix": ""},
+		"switched off": {"connections_prefix": nil, "variables_prefix": nil},
+		"slashes":      {"connections_prefix": "deep/er//", "variables_prefix": "/deep/er/"},
+		"patterns":     {"connections_lookup_pattern": "uri|ALI", "variables_lookup_pattern": "^v_[a-m]"},
+	} {
+		ours := map[string]any{"endpoint_url": emulator.front.URL}
+		maps.Copy(ours, kwargs)
+		text, err := json.Marshal(ours)
+		require.NoError(t, err)
+		made, err := aws.NewParameterStore(emulator.config(), string(text))
+		require.NoError(t, err)
+		served := store.New("aws-ssm", made, secretmanager.Config{Annotations: ofRole})
+		t.Cleanup(func() { require.NoError(t, served.Close()) })
+		questions = append(questions, question{Class: "airflow.providers.amazon.aws.secrets.systems_manager.SystemsManagerParameterStoreBackend",
+			Kwargs: emulator.theirs(kwargs), Connections: append(append(keysOf(data), absent...), "uri:1"), Variables: append(keysOf(values), absent...), name: name,
+			ours: served, pod: cloudtest.NewTokens().Pod("team", "etl", cloudtest.AWSTokenAudience)})
+	}
+	judge(t, questions, and(ofConnections, ofOldConnections, ofJSON))
+}

@@ -10,7 +10,7 @@
 {{/* Not empty where the drivers read service accounts, by whose annotations pods have identities. */}}
 {{- define "leoflow.readsAccounts" -}}
 {{- with .Values.stores -}}
-{{- if or (include "leoflow.clouds" $) .awsSecretsManager.kwargs .azureKeyVault.kwargs .gcpSecretManager.kwargs .vault.kwargs -}}yes{{- end -}}
+{{- if or (include "leoflow.clouds" $) .awsSecretsManager.kwargs .awsSSM.kwargs .azureKeyVault.kwargs .gcpSecretManager.kwargs .vault.kwargs -}}yes{{- end -}}
 {{- end -}}
 {{- end -}}
 
@@ -21,7 +21,7 @@
 
 {{/* Not empty where pods have tokens for AWS, Azure, Google Cloud. */}}
 {{- define "leoflow.usesAWS" -}}
-{{- if or .Values.clouds.aws.enabled .Values.stores.awsSecretsManager.kwargs -}}yes{{- end -}}
+{{- if or .Values.clouds.aws.enabled .Values.stores.awsSecretsManager.kwargs .Values.stores.awsSSM.kwargs -}}yes{{- end -}}
 {{- end -}}
 {{- define "leoflow.usesAzure" -}}
 {{- if or .Values.clouds.azure.enabled .Values.stores.azureKeyVault.kwargs -}}yes{{- end -}}
@@ -88,6 +88,9 @@ https:{{ $gcp.audience }}
 {{- end }}
 {{- with .Values.stores.awsSecretsManager.kwargs }}
 - {{ printf "--source-aws-secretsmanager-kwargs=%s" . | quote }}
+{{- end }}
+{{- with .Values.stores.awsSSM.kwargs }}
+- {{ printf "--source-aws-ssm-kwargs=%s" . | quote }}
 {{- end }}
 {{- with .Values.stores.azureKeyVault.kwargs }}
 - {{ printf "--source-azure-keyvault-kwargs=%s" . | quote }}

@@ -71,7 +71,7 @@ func (e exchanging) Retrieve(ctx context.Context) (aws.Credentials, error) {
 // codes of AWS's errors by what they mean here. The HTTP status says less: an expired
 // token and a throttled call are both 400.
 var codes = map[error][]string{
-	provider.ErrMissing: {"ResourceNotFoundException", "InvalidRequestException"}, // the latter: marked for deletion
+	provider.ErrMissing: {"ResourceNotFoundException", "InvalidRequestException", "ParameterNotFound", "ParameterVersionNotFound"}, // the latter: marked for deletion
 	provider.ErrDenied:  {"AccessDeniedException", "AccessDenied"},
 	provider.ErrUnauthenticated: {
 		"ExpiredToken", "ExpiredTokenException", "InvalidIdentityToken", "InvalidIdentityTokenException", "IDPRejectedClaim",

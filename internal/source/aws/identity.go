@@ -58,20 +58,27 @@ func (*identities) Annotations() []string { return []string{RoleAnnotation} }
 
 func (i *identities) region(location string) string { return cmp.Or(location, i.config.Region) }
 
-// client is Secret Manager's, for one pod.
+// client is Secrets Manager's, for one pod.
 func (i *identities) client(subject secretmanager.Subject) (*secretsmanager.Client, error) {
-	at := i.region(subject.Location)
-	credentials, err := i.credentials(subject, at)
+	credentials, at, err := i.known(subject)
 	if err != nil {
 		return nil, err
 	}
-	if !entry.IsAWSRegion(at) {
-		return nil, secretmanager.Unusable("the reference names no region and this node has none; set key_secret_region")
-	}
 	return secretsmanager.New(secretsmanager.Options{
-		Region: at, BaseEndpoint: endpoint(i.config.Endpoint), HTTPClient: i.http, Retryer: aws.NopRetryer{},
-		Credentials: aws.NewCredentialsCache(exchanging{credentials}),
+		Region: at, BaseEndpoint: endpoint(i.config.Endpoint), HTTPClient: i.http, Retryer: aws.NopRetryer{}, Credentials: credentials,
 	}), nil
+}
+
+// known are a pod's credentials, which are exchanged once and renewed, and its region.
+func (i *identities) known(subject secretmanager.Subject) (credentials aws.CredentialsProvider, at string, err error) {
+	at = i.region(subject.Location)
+	if credentials, err = i.credentials(subject, at); err != nil {
+		return nil, "", err
+	}
+	if !entry.IsAWSRegion(at) {
+		return nil, "", secretmanager.Unusable("the reference names no region and this node has none; set key_secret_region")
+	}
+	return aws.NewCredentialsCache(exchanging{credentials}), at, nil
 }
 
 // credentials are of the role that the reference or the service account names; without one EKS may

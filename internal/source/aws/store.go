@@ -43,6 +43,13 @@ func NewStore(config Config, text string) (*Store, error) {
 	}}
 	made.Join = func(prefix, id string) (string, string) { return nameOf(prefix, sep, id) }
 	made.addWords(kwargs)
+	made.identities = newIdentities(commonOptions(kwargs, config))
+	return made, kwargs.Err()
+}
+
+// commonOptions are those that both of AWS's classes have. What they say of region and endpoint comes before the
+// config's.
+func commonOptions(kwargs *store.Kwargs, config Config) Config {
 	config.Region = kwargs.Text("region_name", config.Region)
 	config.Endpoint = kwargs.Text("endpoint_url", config.Endpoint)
 	if !entry.IsAWSRegion(config.Region) {
@@ -56,8 +63,7 @@ func NewStore(config Config, text string) (*Store, error) {
 		"assume_role_method", "assume_role_kwargs", "external_id")
 	kwargs.Refuse("the driver trusts the system's certificates, or those of --cloud-ca", "verify", "use_ssl")
 	kwargs.Refuse("the driver has its own bounds and retries", "config_kwargs", "service_config")
-	made.identities = newIdentities(config)
-	return made, kwargs.Err()
+	return config
 }
 
 // secretName is what Secrets Manager takes for a name, or an ARN.

@@ -47,9 +47,73 @@ func (a *AWS) serve(w http.ResponseWriter, r *http.Request) {
 		a.batchGetSecretValue(w, r)
 	case "secretsmanager.ListSecrets":
 		a.listSecrets(w, r)
+	case "AmazonSSM.GetParameter":
+		a.getParameter(w, r)
+	case "AmazonSSM.GetParameters":
+		a.getParameters(w, r)
+	case "AmazonSSM.GetParametersByPath":
+		a.getParametersByPath(w, r)
 	default:
 		a.assumeRole(w, r)
 	}
+}
+
+func (a *AWS) getParameter(w http.ResponseWriter, r *http.Request) {
+	var asked struct{ Name string }
+	principal, admitted := a.admit(w, r, Access, &asked)
+	if !admitted {
+		return
+	}
+	value, err := a.read(principal, asked.Name, "")
+	switch {
+	case errors.Is(err, provider.ErrDenied):
+		jsonError(w, "AccessDeniedException")
+	case err != nil:
+		jsonError(w, "ParameterNotFound")
+	default:
+		answer(w, map[string]any{"Parameter": map[string]string{"Name": asked.Name, "Value": value}})
+	}
+}
+
+// getParameters denies all where one is denied.
+func (a *AWS) getParameters(w http.ResponseWriter, r *http.Request) {
+	var asked struct{ Names []string }
+	principal, admitted := a.admit(w, r, Batch, &asked)
+	if !admitted {
+		return
+	}
+	if len(asked.Names) > 10 {
+		jsonError(w, "ValidationException")
+		return
+	}
+	found, invalid := []any{}, []string{}
+	for _, name := range asked.Names {
+		value, err := a.read(principal, name, "")
+		switch {
+		case errors.Is(err, provider.ErrDenied):
+			jsonError(w, "AccessDeniedException")
+			return
+		case err != nil:
+			invalid = append(invalid, name)
+		default:
+			found = append(found, map[string]string{"Name": name, "Value": value})
+		}
+	}
+	answer(w, map[string]any{"Parameters": found, "InvalidParameters": invalid})
+}
+
+func (a *AWS) getParametersByPath(w http.ResponseWriter, r *http.Request) {
+	var asked struct{ Path string }
+	if _, admitted := a.admit(w, r, List, &asked); !admitted {
+		return
+	}
+	found := []any{}
+	for _, name := range a.Secrets() {
+		if strings.HasPrefix(name, asked.Path) {
+			found = append(found, map[string]string{"Name": name})
+		}
+	}
+	answer(w, map[string]any{"Parameters": found})
 }
 
 // StartAgent serves what the agent of EKS Pod Identity does on a node, until the test ends, and returns
@@ -111,7 +175,7 @@ func queryError(code string) string {
 		`</Code><Message>` + Needle + `</Message></Error><RequestId>r</RequestId></ErrorResponse>`
 }
 
-var signed = regexp.MustCompile(`^AWS4-HMAC-SHA256 Credential=AKID/[0-9]{8}/[a-z0-9-]+/secretsmanager/aws4_request, `)
+var signed = regexp.MustCompile(`^AWS4-HMAC-SHA256 Credential=AKID/[0-9]{8}/[a-z0-9-]+/(secretsmanager|ssm)/aws4_request, `)
 
 // admit decodes what a caller that is known asks for.
 func (a *AWS) admit(w http.ResponseWriter, r *http.Request, step Step, asked any) (principal string, admitted bool) {

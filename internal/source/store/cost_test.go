@@ -48,7 +48,7 @@ func TestTheTableOfCallsIsDocumented(t *testing.T) {
 		price float64
 	}{
 		{"AWS Secrets Manager, batches allowed", 20, 0.05}, {"AWS Secrets Manager, as a policy for Airflow has it", 1, 0.05},
-		{"Azure Key Vault", 1, 0.03}, {"Google Cloud Secret Manager", 1, 0.03}, {"Vault", 1, 0},
+		{"AWS Parameter Store, batches allowed", 10, 0}, {"Azure Key Vault", 1, 0.03}, {"Google Cloud Secret Manager", 1, 0.03}, {"Vault", 1, 0},
 	} {
 		calls := callsOfPoll(t, row.batch)
 		table += fmt.Sprintf("| %s | $%.2f | %d |", row.name, row.price, calls)
