@@ -18,7 +18,7 @@ ATTACKTIME ?= 30s
 # A version whose volumes and agents are in running pods: `make fault` goes back to its driver.
 BEFORE ?= 5b5c203
 
-.PHONY: build demo test test-long airflow-test metastore-test python-test bench wheels image release release-check image-test chart-test alert-test docs picture e2e-image kind-check kind-test published-test executor-test fuzz fault attack soak sim lint vuln verify generate all-lanes clean help
+.PHONY: build demo test test-long airflow-test metastore-test store-test python-test bench wheels image release release-check image-test chart-test alert-test docs picture e2e-image kind-check kind-test published-test executor-test fuzz fault attack soak sim lint vuln verify generate all-lanes clean help
 
 build: ## build the three binaries into bin/
 	$(BUILD) -o bin/ ./cmd/...
@@ -53,6 +53,9 @@ airflow-test: ## let real Airflow judge what is delivered: 3.3, or with ALL=1 si
 
 metastore-test: ## let real Airflow fill its database, and judge what core reads there: 3.3, or with ALL=1 four versions from 2.10 on; needs root
 	go test -count=1 -tags airflow -v -timeout 0 ./test/metastore $(if $(ALL),-all)
+
+store-test: ## let Airflow's own secrets backends of two ages judge what is made of the same stores
+	go test -count=1 -tags store -v -timeout 0 ./test/store
 
 python-test: ## judge the Python packages by type checkers, every Python and hooks at real servers, with ALL=1 of three ages; needs root
 	$(RUN) ./test/python $(if $(ALL),--all)
@@ -152,7 +155,7 @@ vuln: ## report known vulnerabilities in what we depend on
 generate: ## regenerate code and documents
 	cd api && $(call TOOL,buf) buf generate
 	$(call TOOL,docs) helm-docs --chart-search-root charts --sort-values-order file --log-level error
-	go test -count=1 ./test/docs ./internal/policy ./internal/metric ./internal/coreserver/metric -run Document -update
+	go test -count=1 ./test/docs ./internal/policy ./internal/metric ./internal/coreserver/metric ./internal/source/store -run Document -update
 
 verify: generate ## check that what is generated is committed, and that documents name what is there
 	go mod tidy -diff

@@ -6,11 +6,9 @@ import (
 	"flag"
 	"fmt"
 	"net/url"
-	"os"
 	"slices"
 	"strings"
 
-	"github.com/leoflow/secrets-csi/internal/kube"
 	"github.com/leoflow/secrets-csi/internal/source/aws"
 	"github.com/leoflow/secrets-csi/internal/source/azure"
 	"github.com/leoflow/secrets-csi/internal/source/gcp"
@@ -43,6 +41,8 @@ func (c *cloudSettings) bind(flags *flag.FlagSet) {
 	flags.StringVar(&c.aws.TokenAudience, "aws-token-audience", "", "the `audience` of the pods' tokens for AWS; empty for sts.amazonaws.com")
 	flags.StringVar(&c.aws.Endpoint, "aws-endpoint", "", "`URL` of Secrets Manager, for emulators")
 	flags.StringVar(&c.aws.STSEndpoint, "aws-sts-endpoint", "", "`URL` of the Security Token Service, for emulators")
+	flags.BoolVar(&c.aws.PodIdentity, "aws-pod-identity", false, "have pods whose service account names no role read under that of EKS Pod Identity, by the agent on the node")
+	flags.StringVar(&c.aws.Agent, "aws-pod-identity-agent", "", "`URL` of that agent; empty for http://169.254.170.23")
 
 	flags.StringVar(&c.azure.Tenant, "azure-tenant", "", "the tenant's `id` for service accounts whose annotations name none")
 	flags.StringVar(&c.azure.TokenAudience, "azure-token-audience", "", "the `audience` of the pods' tokens for Azure; empty for api://AzureADTokenExchange")
@@ -99,17 +99,13 @@ func (s *settings) resolver(sources *sources) (provider.Resolver, error) {
 	if len(names) == 0 {
 		return nil, nil
 	}
-	roots, err := s.clouds.roots()
+	roots, err := rootsOf("cloud-ca", s.clouds.ca)
 	if err != nil {
 		return nil, err
 	}
-	config, err := kube.Config(s.kubeconfig)
+	annotations, err := s.annotations(sources)
 	if err != nil {
 		return nil, fmt.Errorf("reading service accounts, which --clouds needs: %w", err)
-	}
-	accounts, err := kube.NewServiceAccounts(sources.api.Of(config))
-	if err != nil {
-		return nil, err
 	}
 	clouds := map[string]secretmanager.Cloud{}
 	for _, name := range names {
@@ -120,7 +116,7 @@ func (s *settings) resolver(sources *sources) (provider.Resolver, error) {
 		clouds[name] = cloud
 		sources.ends = append(sources.ends, cloud.Close)
 	}
-	return secretmanager.New(secretmanager.Config{Clouds: clouds, Annotations: accounts.Annotations}), nil
+	return secretmanager.New(secretmanager.Config{Clouds: clouds, Annotations: annotations}), nil
 }
 
 func (c *cloudSettings) open(name string, roots *x509.CertPool) (secretmanager.Cloud, error) {
@@ -133,19 +129,4 @@ func (c *cloudSettings) open(name string, roots *x509.CertPool) (secretmanager.C
 	default:
 		return gcp.New(c.gcp)
 	}
-}
-
-func (c *cloudSettings) roots() (*x509.CertPool, error) {
-	if c.ca == "" {
-		return nil, nil
-	}
-	pem, err := os.ReadFile(c.ca)
-	if err != nil {
-		return nil, fmt.Errorf("reading --cloud-ca: %w", err)
-	}
-	roots := x509.NewCertPool()
-	if !roots.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("reading --cloud-ca: %s holds no PEM certificate", c.ca)
-	}
-	return roots, nil
 }

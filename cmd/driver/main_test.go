@@ -44,7 +44,7 @@ func TestMisuse(t *testing.T) {
 		{"kubelet's path alone", "--kubelet-endpoint=/csi.sock", "--kubelet-endpoint is for registering; give --registration-dir too"},
 		{"relative path of kubelet's", "--kubelet-endpoint=csi.sock",
 			`--kubelet-endpoint "csi.sock" is not an absolute path` + "\n" + `--kubelet-endpoint is for registering; give --registration-dir too`},
-		{"no source", "--core-address=", "there is nowhere to fetch from: give --core-address, --kubernetes-secrets, or --file-connections for development"},
+		{"no source", "--core-address=", "there is nowhere to fetch from: give --core-address, --kubernetes-secrets, the kwargs of a store, or --file-connections for development"},
 		{"no audience", "--core-audience=", "--core-audience must not be empty"},
 		{"volume too small", "--volume-size=4Ki", "--volume-size 4Ki is too small; 64Ki is the least"},
 		{"size", "--volume-size=4M", `invalid value "4M" for flag -volume-size: "4M" is not a size; write it like 4Mi; 'driver --help' lists the flags`},
@@ -58,6 +58,11 @@ func TestMisuse(t *testing.T) {
 		{"profiles for all", "--pprof-address=:6060", `--pprof-address ":6060" is not a loopback address; profiles are for nobody else`},
 		{"profiles by name", "--pprof-address=localhost:6060", `--pprof-address "localhost:6060" is not a loopback address; profiles are for nobody else`},
 		{"cloud in the clear", "--aws-endpoint=http://aws:4566", `--aws-endpoint "http://aws:4566" is not an https URL, and pods' tokens go there`},
+		{"a store by somebody else's token", `--source-vault-kwargs={"url": "http://v", "token": "n33dle"}`,
+			`--source-vault-kwargs: url must be an https URL such as https://vault.example.com:8200, and pods' tokens go there; ` +
+				`auth_type cannot be used here: every pod logs in by its own token, so write "auth_type": "kubernetes" and "kubernetes_role", or "jwt" and "jwt_role"; ` +
+				`token cannot be used here: every pod logs in by its own token, so write "auth_type": "kubernetes" and "kubernetes_role", or "jwt" and "jwt_role"`},
+		{"a store's file that is not there", "--source-vault-kwargs=@/none", "reading --source-vault-kwargs: open /none: no such file or directory"},
 		{"no region", "--aws-region=s3", `--aws-region "s3" is not a region; write one such as eu-west-1`},
 		{"log format", "--log-format=xml", "--log-format=xml: want text or json"},
 		{"log level", "--log-level=loud", "--log-level=loud: want debug, info, warn or error"},

@@ -36,6 +36,7 @@ type settings struct {
 	kubeconfig            string
 	events                bool
 	clouds                cloudSettings
+	stores                storeSettings
 
 	volumeSize    size
 	fetchTimeout  time.Duration
@@ -73,6 +74,7 @@ func (s *settings) bind(flags *flag.FlagSet) {
 	flags.StringVar(&s.kubeconfig, "kubeconfig", "", "`file` that says how to reach the API server; empty in a pod")
 	flags.BoolVar(&s.events, "events", false, "write events on the pods whose volumes are in trouble; takes the right to create and patch them")
 	s.clouds.bind(flags)
+	s.stores.bind(flags)
 
 	s.volumeSize = 16 << 20
 	flags.Var(&s.volumeSize, "volume-size", "the `size` that the files of each pod's volume may take, such as 4Mi")
@@ -103,11 +105,14 @@ func (s *settings) check() error {
 	refuse(s.kubeletEndpoint != "" && !filepath.IsAbs(s.kubeletEndpoint), "--kubelet-endpoint %q is not an absolute path", s.kubeletEndpoint)
 	refuse(s.kubeletEndpoint != "" && s.registrationDir == "", "--kubelet-endpoint is for registering; give --registration-dir too")
 	refuse(s.pprofAddress != "" && !isLoopback(s.pprofAddress), "--pprof-address %q is not a loopback address; profiles are for nobody else", s.pprofAddress)
-	refuse(s.coreAddress == "" && !s.usesFile() && !s.kubernetesSecrets, "there is nowhere to fetch from: give --core-address, --kubernetes-secrets, or --file-connections for development")
+	refuse(s.coreAddress == "" && !s.usesFile() && !s.kubernetesSecrets && !s.usesStores(), "there is nowhere to fetch from: give --core-address, --kubernetes-secrets, the kwargs of a store, or --file-connections for development")
 	refuse(s.coreAddress == "" && s.usesCore(), "the --core-… flags need --core-address")
 	refuse(s.coreAudience == "", "--core-audience must not be empty")
 	refuse(s.kubernetesWatch && !s.kubernetesSecrets, "--kubernetes-watch needs --kubernetes-secrets")
 	if err := s.clouds.check(); err != nil {
+		refuse(true, "%v", err)
+	}
+	for _, err := range s.checkStores() {
 		refuse(true, "%v", err)
 	}
 	refuse(s.volumeSize < minVolumeSize, "--volume-size %v is too small; %v is the least", s.volumeSize, minVolumeSize)

@@ -91,7 +91,7 @@ func New(config Config) *Deliverer {
 	config.VolumeSize = config.Budget.VolumeSize(config.VolumeSize)
 	d := &Deliverer{
 		Config:  config,
-		set:     newSet(config.PollEvery, config.MinRefresh),
+		set:     newSet(config),
 		render:  render.Render,
 		filling: turn.New(volumesAtOnce, 0),
 		targets: targets{held: map[string]*target{}},

@@ -14,6 +14,7 @@ import (
 	"github.com/leoflow/secrets-csi/internal/schedule"
 	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/provider"
+	"github.com/leoflow/secrets-csi/pkg/provider/providertest"
 )
 
 // rotated runs a test in virtual time with the rotation loop running.
@@ -184,6 +185,33 @@ func TestRefreshSetsThePaceOfPolling(t *testing.T) {
 		time.Sleep(10 * time.Minute)
 		synctest.Wait()
 		assert.InDelta(t, 60, len(r.fake.Calls())-before, 7)
+	})
+}
+
+// polled says how often it wants to be asked.
+type polled struct{ *providertest.Fake }
+
+func (polled) PollEvery() time.Duration { return 20 * time.Second }
+
+func (p polled) Watch(context.Context, func(provider.Change)) error {
+	return provider.ErrWatchUnsupported
+}
+
+func TestASourceMaySetThePaceOfPolling(t *testing.T) {
+	rotated(t, func(r *rig) { r.Providers["core"] = polled{r.fake} }, func(t *testing.T, r *rig) {
+		v := r.volume(t, "a")
+		require.NoError(t, r.Publish(t.Context(), v))
+		before := len(r.fake.Calls())
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		assert.InDelta(t, 180, len(r.fake.Calls())-before, 10, "and it does not slow down")
+
+		v.Refresh = time.Minute
+		require.NoError(t, r.Publish(t.Context(), v))
+		before = len(r.fake.Calls())
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		assert.InDelta(t, 60, len(r.fake.Calls())-before, 5, "the volume's own comes first")
 	})
 }
 

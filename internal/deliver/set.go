@@ -8,6 +8,7 @@ import (
 
 	"github.com/leoflow/secrets-csi/internal/report"
 	"github.com/leoflow/secrets-csi/internal/schedule"
+	"github.com/leoflow/secrets-csi/pkg/provider"
 )
 
 // set is the volumes that are published on this node, and the schedule that says which of their
@@ -18,7 +19,8 @@ type set struct {
 	// byID are the volumes by id, byTarget by target path.
 	byID, byTarget map[string]*volume
 	// shares are those of all volumes, by their ids in the schedule.
-	shares map[string]*share
+	shares    map[string]*share
+	providers map[string]provider.Provider
 }
 
 // volume is one that is published on this node.
@@ -29,12 +31,20 @@ type volume struct {
 	gone bool
 }
 
-func newSet(pollEvery, minRefresh time.Duration) *set {
+func newSet(config Config) *set {
 	random := func(n time.Duration) time.Duration { return rand.N(n) }
 	return &set{
-		schedule: schedule.New(pollEvery, minRefresh, random),
-		byID:     map[string]*volume{}, byTarget: map[string]*volume{}, shares: map[string]*share{},
+		schedule: schedule.New(config.PollEvery, config.MinRefresh, random),
+		byID:     map[string]*volume{}, byTarget: map[string]*volume{}, shares: map[string]*share{}, providers: config.Providers,
 	}
+}
+
+// pollOf is how often a source wants to be asked; zero where it leaves that to the schedule.
+func (s *set) pollOf(source string) time.Duration {
+	if polled, says := s.providers[source].(provider.Polled); says {
+		return polled.PollEvery()
+	}
+	return 0
 }
 
 // adopt registers the volume, or takes in the newer spec of a known one, which is due if that
@@ -74,9 +84,9 @@ func (s *set) take(v *volume, spec Volume, health report.Health, differs bool) {
 		one.spec, one.key = part, groupKey(part)
 		v.shares, s.shares[one.id()] = append(v.shares, one), one
 		if at >= 0 {
-			s.schedule.Update(one.scheduled(), differs)
+			s.schedule.Update(one.scheduled(s.pollOf(part.Provider)), differs)
 		} else {
-			s.schedule.Add(one.scheduled(), health.Generation > 0)
+			s.schedule.Add(one.scheduled(s.pollOf(part.Provider)), health.Generation > 0)
 		}
 	}
 	for _, one := range former {

@@ -1,7 +1,9 @@
 package deliver
 
 import (
+	"cmp"
 	"slices"
+	"time"
 
 	"github.com/leoflow/secrets-csi/internal/report"
 	"github.com/leoflow/secrets-csi/internal/schedule"
@@ -66,10 +68,11 @@ func (v Volume) Asks(source string) bool {
 // id is the share's in the schedule.
 func (s *share) id() string { return s.spec.ID + "\x00" + s.spec.Provider }
 
-// scheduled is what the schedule has to know of the share.
-func (s *share) scheduled() schedule.Volume {
+// scheduled is what the schedule has to know of the share. polled is how often its source wants to
+// be asked, for a volume that does not say.
+func (s *share) scheduled(polled time.Duration) schedule.Volume {
 	return schedule.Volume{
 		ID: s.id(), Source: s.spec.Provider, Namespace: s.spec.Pod.Namespace, Key: s.key,
-		Refresh: s.spec.Refresh, IDs: s.spec.IDs(), Wanted: setOf(s.spec),
+		Refresh: cmp.Or(s.spec.Refresh, polled), IDs: s.spec.IDs(), Wanted: setOf(s.spec),
 	}
 }

@@ -17,7 +17,7 @@ const maxSize = 1 << 20
 // Errors of Parse, ParseURI and ParseJSON name fields and places in the text, never
 // what stands there.
 func Parse(id, text string) (Connection, error) {
-	text = strings.TrimFunc(text, isPythonSpace)
+	text = TrimSpace(text)
 	if text == "" {
 		return Connection{}, fmt.Errorf("reading connection: text is empty; give a URI or a JSON object")
 	}
@@ -26,6 +26,9 @@ func Parse(id, text string) (Connection, error) {
 	}
 	return ParseURI(id, text)
 }
+
+// TrimSpace is Python's str.strip.
+func TrimSpace(text string) string { return strings.TrimFunc(text, isPythonSpace) }
 
 // isPythonSpace is what Python's str.strip takes away.
 func isPythonSpace(char rune) bool {
@@ -43,7 +46,7 @@ func checkSize(size int) error {
 // loses the same and says nothing, so what was written is not what anybody gets. They
 // hold no value.
 func Losses(text string) []string {
-	text = strings.TrimFunc(text, isPythonSpace)
+	text = TrimSpace(text)
 	if text == "" || text[0] == '{' {
 		return nil
 	}

@@ -47,6 +47,13 @@ type Paced interface {
 	FetchFor() time.Duration
 }
 
+// Polled is implemented by providers that have to be asked for changes, and know how often.
+type Polled interface {
+	// PollEvery is how often a volume without a refresh of its own is fetched again, but for
+	// a tenth of jitter.
+	PollEvery() time.Duration
+}
+
 // Outcome is what Fetch would have returned for one pod of a group.
 type Outcome struct {
 	Entries []entry.Entry

@@ -63,12 +63,12 @@ what to do; all that are wrong are told at once.
 {{- end -}}
 {{- end -}}
 {{- $gcp := .Values.clouds.gcp -}}
-{{- if and $gcp.enabled (not (or (hasPrefix "//iam.googleapis.com/" $gcp.audience) (hasPrefix "identitynamespace:" $gcp.audience))) -}}
+{{- if and (include "leoflow.usesGCP" .) (not (or (hasPrefix "//iam.googleapis.com/" $gcp.audience) (hasPrefix "identitynamespace:" $gcp.audience))) -}}
 {{- $wrong = append $wrong (printf "clouds.gcp.audience: %q is no workload identity provider; write it like //iam.googleapis.com/projects/NUMBER/locations/global/workloadIdentityPools/POOL/providers/PROVIDER, or on GKE identitynamespace:PROJECT.svc.id.goog:CLUSTER_URL" $gcp.audience) -}}
 {{- end -}}
 {{- $audiences := (include "leoflow.audiences" . | fromJson).list -}}
 {{- if ne (len $audiences) (len (uniq $audiences)) -}}
-{{- $wrong = append $wrong (printf "core.audience, clouds: the audience of each must be its own, or one could use at another what pods show it; there are %s" (join ", " $audiences)) -}}
+{{- $wrong = append $wrong (printf "core.audience, clouds, stores: the audience of each must be its own, or one could use at another what pods show it; there are %s" (join ", " $audiences)) -}}
 {{- end -}}
 {{- if and .Values.kubernetesSecrets.watch (not .Values.kubernetesSecrets.enabled) -}}
 {{- $wrong = append $wrong "kubernetesSecrets.watch: needs kubernetesSecrets.enabled" -}}

@@ -7,9 +7,27 @@
 {{- join "," $names -}}
 {{- end -}}
 
+{{/* Not empty where the drivers read service accounts, by whose annotations pods have identities. */}}
+{{- define "leoflow.readsAccounts" -}}
+{{- with .Values.stores -}}
+{{- if or (include "leoflow.clouds" $) .awsSecretsManager.kwargs .awsSSM.kwargs .azureKeyVault.kwargs .gcpSecretManager.kwargs .vault.kwargs -}}yes{{- end -}}
+{{- end -}}
+{{- end -}}
+
 {{/* Not empty where the drivers ask the Kubernetes API. */}}
 {{- define "leoflow.asksKubernetes" -}}
-{{- if or (include "leoflow.clouds" .) .Values.kubernetesSecrets.enabled .Values.driver.events -}}yes{{- end -}}
+{{- if or (include "leoflow.readsAccounts" .) .Values.kubernetesSecrets.enabled .Values.driver.events -}}yes{{- end -}}
+{{- end -}}
+
+{{/* Not empty where pods have tokens for AWS, Azure, Google Cloud. */}}
+{{- define "leoflow.usesAWS" -}}
+{{- if or .Values.clouds.aws.enabled .Values.stores.awsSecretsManager.kwargs .Values.stores.awsSSM.kwargs -}}yes{{- end -}}
+{{- end -}}
+{{- define "leoflow.usesAzure" -}}
+{{- if or .Values.clouds.azure.enabled .Values.stores.azureKeyVault.kwargs -}}yes{{- end -}}
+{{- end -}}
+{{- define "leoflow.usesGCP" -}}
+{{- if or .Values.clouds.gcp.enabled .Values.stores.gcpSecretManager.kwargs -}}yes{{- end -}}
 {{- end -}}
 
 {{/* What a workload identity provider of Google Cloud expects of tokens by default. */}}
@@ -28,9 +46,15 @@ https:{{ $gcp.audience }}
 {{- define "leoflow.audiences" -}}
 {{- $audiences := list .Values.core.audience -}}
 {{- with .Values.clouds -}}
-{{- if .aws.enabled -}}{{- $audiences = append $audiences .aws.tokenAudience -}}{{- end -}}
-{{- if .azure.enabled -}}{{- $audiences = append $audiences .azure.tokenAudience -}}{{- end -}}
-{{- if .gcp.enabled -}}{{- $audiences = append $audiences (include "leoflow.gcpTokenAudience" $) -}}{{- end -}}
+{{- if include "leoflow.usesAWS" $ -}}
+{{- $audiences = append $audiences .aws.tokenAudience -}}
+{{- if .aws.podIdentity -}}{{- $audiences = append $audiences "pods.eks.amazonaws.com" -}}{{- end -}}
+{{- end -}}
+{{- if include "leoflow.usesAzure" $ -}}{{- $audiences = append $audiences .azure.tokenAudience -}}{{- end -}}
+{{- if include "leoflow.usesGCP" $ -}}{{- $audiences = append $audiences (include "leoflow.gcpTokenAudience" $) -}}{{- end -}}
+{{- end -}}
+{{- with .Values.stores -}}
+{{- if .vault.kwargs -}}{{- $audiences = append $audiences .vault.tokenAudience -}}{{- end -}}
 {{- end -}}
 {{- if .Values.kubernetesSecrets.enabled -}}{{- $audiences = append $audiences "" -}}{{- end -}}
 {{- dict "list" $audiences | toJson -}}
@@ -42,21 +66,45 @@ https:{{ $gcp.audience }}
 - --clouds={{ . }}
 {{- end }}
 {{- with .Values.clouds }}
-{{- if .aws.enabled }}
+{{- if include "leoflow.usesAWS" $ }}
 - --aws-token-audience={{ .aws.tokenAudience }}
+{{- if .aws.podIdentity }}
+- --aws-pod-identity
+{{- end }}
 {{- with .aws.region }}
 - --aws-region={{ . }}
 {{- end }}
 {{- end }}
-{{- if .azure.enabled }}
+{{- if include "leoflow.usesAzure" $ }}
 - --azure-token-audience={{ .azure.tokenAudience }}
 {{- with .azure.tenant }}
 - --azure-tenant={{ . }}
 {{- end }}
 {{- end }}
-{{- if .gcp.enabled }}
+{{- if include "leoflow.usesGCP" $ }}
 - --gcp-audience={{ .gcp.audience }}
 - --gcp-token-audience={{ include "leoflow.gcpTokenAudience" $ }}
+{{- end }}
+{{- end }}
+{{- with .Values.stores.awsSecretsManager.kwargs }}
+- {{ printf "--source-aws-secretsmanager-kwargs=%s" . | quote }}
+{{- end }}
+{{- with .Values.stores.awsSSM.kwargs }}
+- {{ printf "--source-aws-ssm-kwargs=%s" . | quote }}
+{{- end }}
+{{- with .Values.stores.azureKeyVault.kwargs }}
+- {{ printf "--source-azure-keyvault-kwargs=%s" . | quote }}
+{{- end }}
+{{- with .Values.stores.gcpSecretManager.kwargs }}
+- {{ printf "--source-gcp-secretmanager-kwargs=%s" . | quote }}
+{{- end }}
+{{- with .Values.stores.vault }}
+{{- if .kwargs }}
+- {{ printf "--source-vault-kwargs=%s" .kwargs | quote }}
+- --source-vault-audience={{ .tokenAudience }}
+{{- if .ca.configMapName }}
+- --source-vault-ca=/etc/leoflow/vault/{{ .ca.key }}
+{{- end }}
 {{- end }}
 {{- end }}
 {{- if .Values.kubernetesSecrets.enabled }}

@@ -19,6 +19,8 @@ import (
 
 const (
 	exchangingToken = "exchanging the pod's token for AWS credentials"
+	askingAgent     = "asking the agent of EKS Pod Identity for the pod's AWS credentials"
+	listing         = "listing what Secrets Manager holds"
 	reading         = "reading the secret from Secrets Manager"
 	// versionIDLength is the least that an id has; a stage's label is shorter.
 	versionIDLength = 32
@@ -41,13 +43,17 @@ func (s *session) Access(ctx context.Context, ref entry.Reference) (secret.Text,
 	if err != nil {
 		return secret.Text{}, failure(reading, err)
 	}
+	return textOf(answer.SecretString, answer.SecretBinary)
+}
+
+func textOf(text *string, binary []byte) (secret.Text, error) {
 	switch {
-	case answer.SecretString == nil && answer.SecretBinary == nil: // an answer that was cut off
+	case text == nil && binary == nil: // an answer that was cut off
 		return secret.Text{}, &secretmanager.Failure{Kind: provider.ErrUnavailable, Text: reading + ": the answer is empty"}
-	case answer.SecretString == nil:
-		return secret.Text{}, secretmanager.Unusable("the secret is binary; store the key pair as text")
+	case text == nil:
+		return secret.Text{}, secretmanager.Unusable("the secret is binary; store text")
 	}
-	return secret.New(*answer.SecretString), nil
+	return secret.New(*text), nil
 }
 
 // exchanging gives the failures of an exchange their own text and kind, before the SDK
@@ -57,7 +63,7 @@ type exchanging struct{ aws.CredentialsProvider }
 func (e exchanging) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	credentials, err := e.CredentialsProvider.Retrieve(ctx)
 	if err != nil {
-		return aws.Credentials{}, failure(exchangingToken, err)
+		return aws.Credentials{}, secretmanager.OfPod(failure(exchangingToken, err))
 	}
 	return credentials, nil
 }
@@ -65,7 +71,7 @@ func (e exchanging) Retrieve(ctx context.Context) (aws.Credentials, error) {
 // codes of AWS's errors by what they mean here. The HTTP status says less: an expired
 // token and a throttled call are both 400.
 var codes = map[error][]string{
-	provider.ErrMissing: {"ResourceNotFoundException", "InvalidRequestException"}, // the latter: marked for deletion
+	provider.ErrMissing: {"ResourceNotFoundException", "InvalidRequestException", "ParameterNotFound", "ParameterVersionNotFound"}, // the latter: marked for deletion
 	provider.ErrDenied:  {"AccessDeniedException", "AccessDenied"},
 	provider.ErrUnauthenticated: {
 		"ExpiredToken", "ExpiredTokenException", "InvalidIdentityToken", "InvalidIdentityTokenException", "IDPRejectedClaim",
@@ -89,6 +95,10 @@ func failure(doing string, err error) error {
 	if named := ofCode(doing, err); named != nil {
 		return named
 	}
+	var tooLarge *http.MaxBytesError
+	if errors.As(err, &tooLarge) {
+		return &secretmanager.Failure{TooLarge: true, Text: doing + ": the answer is larger than 1 MiB"}
+	}
 	var answer *smithyhttp.ResponseError
 	if !errors.As(err, &answer) || answer.HTTPStatusCode() < http.StatusBadRequest {
 		return secretmanager.Unreachable(doing)
@@ -104,12 +114,14 @@ func ofCode(doing string, err error) error {
 	if !errors.As(err, &answer) {
 		return nil
 	}
+	return ofErrorCode(doing, answer.ErrorCode())
+}
+
+// ofErrorCode is nil for a code that is not known.
+func ofErrorCode(doing, code string) error {
 	for kind, names := range codes {
-		if slices.Contains(names, answer.ErrorCode()) {
-			return &secretmanager.Failure{
-				Kind: kind, Text: doing + ": " + answer.ErrorCode(),
-				Throttled: slices.Contains(throttling, answer.ErrorCode()),
-			}
+		if slices.Contains(names, code) {
+			return &secretmanager.Failure{Kind: kind, Text: doing + ": " + code, Throttled: slices.Contains(throttling, code)}
 		}
 	}
 	return nil

@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"net/http"
 	"regexp"
+	"sync"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
@@ -49,14 +50,16 @@ type Cloud struct {
 	http   *http.Client
 }
 
+// silence turns off the SDK's log, once, because it is the whole process's. The environment turns it on,
+// and it prints what servers answer, which may be a token.
+var silence = sync.OnceFunc(func() { log.SetListener(nil) })
+
 // New returns a Cloud; it asks nobody yet.
 func New(config Config) *Cloud {
 	if config.TokenAudience == "" {
 		config.TokenAudience = "api://AzureADTokenExchange"
 	}
-	// The SDK's log is the whole process's and is turned on by the environment; it prints
-	// what servers answer, and that may be a token.
-	log.SetListener(nil)
+	silence()
 	return &Cloud{config, secretmanager.NewHTTPClient(config.Roots, config.RequestTimeout, nil)}
 }
 
@@ -73,6 +76,14 @@ var identifier = regexp.MustCompile(`^[0-9A-Za-z.-]+$`)
 
 // Open implements secretmanager.Cloud.
 func (c *Cloud) Open(subject secretmanager.Subject) (secretmanager.Session, error) {
+	made, err := c.open(subject)
+	if err != nil {
+		return nil, err
+	}
+	return made, nil
+}
+
+func (c *Cloud) open(subject secretmanager.Subject) (*session, error) {
 	token, err := subject.Token(c.config.TokenAudience)
 	if err != nil {
 		return nil, err

@@ -36,6 +36,7 @@ func StartAzure(t testing.TB, tokens *Tokens) *Azure {
 		mux.HandleFunc("GET /"+AzureTenant+"/v2.0/.well-known/openid-configuration", a.discover)
 		mux.HandleFunc("POST /"+AzureTenant+"/oauth2/v2.0/token", a.exchange)
 		mux.HandleFunc("GET /secrets/{name}/{version...}", a.getSecret)
+		mux.HandleFunc("GET /secrets", a.listSecrets)
 		return mux
 	})
 	return a
@@ -100,6 +101,37 @@ func (a *Azure) getSecret(w http.ResponseWriter, r *http.Request) {
 	default:
 		answer(w, map[string]string{"value": value, "id": a.URL() + r.URL.Path})
 	}
+}
+
+// listSecrets tells of two at a time.
+func (a *Azure) listSecrets(w http.ResponseWriter, r *http.Request) {
+	bearer, sent := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	if _, known := a.principal(bearer); !sent || !known {
+		a.challenge(w)
+		return
+	}
+	if fault := a.begin(List); fault != nil {
+		if fault.Code != "" {
+			fault.Body = vaultError(fault.Code)
+		}
+		spoil(w, r, *fault)
+		return
+	}
+	list := []any{}
+	told := map[string]any{}
+	for _, name := range a.Secrets() {
+		if name <= r.FormValue("after") {
+			continue
+		}
+		if len(list) == 2 {
+			told["nextLink"] = a.URL() + "/secrets?api-version=" + r.FormValue("api-version") + "&after=" + r.FormValue("next")
+			break
+		}
+		list = append(list, map[string]any{"id": a.URL() + "/secrets/" + name})
+		r.Form.Set("next", name)
+	}
+	told["value"] = list
+	answer(w, told)
 }
 
 func (a *Azure) challenge(w http.ResponseWriter) {

@@ -110,7 +110,7 @@ func noToken(t *testing.T, c Case) {
 
 // nobody checks that a place without anybody is told from one that is silent.
 func nobody(t *testing.T, c Case) {
-	c.Server.stop()
+	c.Server.Stop()
 	const account = "account-of-a-tenant"
 	_, err := access(t, c, c.Subject(account))
 	requireFailure(t, err, provider.ErrUnavailable)

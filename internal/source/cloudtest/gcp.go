@@ -7,6 +7,7 @@ import (
 	"hash/crc32"
 	"net"
 	"net/http"
+	"path"
 	"strings"
 	"testing"
 	"time"
@@ -80,6 +81,26 @@ func (g regional) AccessSecretVersion(ctx context.Context, request *secretmanage
 		return nil, status.Error(codes.InvalidArgument, Needle)
 	}
 	return g.access(ctx, request)
+}
+
+// ListSecrets implements Secret Manager's service, without pages.
+func (g global) ListSecrets(ctx context.Context, request *secretmanagerpb.ListSecretsRequest) (*secretmanagerpb.ListSecretsResponse, error) {
+	if fault := g.begin(List); fault != nil {
+		return nil, spoilRPC(ctx, *fault)
+	}
+	sent, _ := metadata.FromIncomingContext(ctx)
+	bearer := strings.TrimPrefix(strings.Join(sent.Get("authorization"), ","), "Bearer ")
+	if _, known := g.principal(bearer); !known {
+		return nil, status.Error(codes.Unauthenticated, Needle+bearer)
+	}
+	told := &secretmanagerpb.ListSecretsResponse{}
+	for _, name := range g.Secrets() {
+		name = path.Base(name)
+		if strings.Contains(name, strings.TrimPrefix(request.GetFilter(), "name:")) { // anywhere in it
+			told.Secrets = append(told.Secrets, &secretmanagerpb.Secret{Name: request.GetParent() + "/secrets/" + name})
+		}
+	}
+	return told, nil
 }
 
 // serve serves over gRPC until the test ends, and returns where.

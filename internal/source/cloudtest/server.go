@@ -26,6 +26,9 @@ const (
 	Exchange    Step = "exchange"
 	Impersonate Step = "impersonate"
 	Access      Step = "access"
+	Batch       Step = "batch"
+	List        Step = "list"
+	Agent       Step = "agent"
 )
 
 // Fault is how a step goes wrong.
@@ -49,7 +52,9 @@ const Needle = "n33dle-of-a-server"
 type Server struct {
 	// Tokens are those of pods.
 	Tokens *Tokens
-	tls    *httptest.Server
+	// Secrets are the names that a list tells of.
+	Secrets func() []string
+	tls     *httptest.Server
 
 	mu       sync.Mutex
 	secret   func(principal, name, version string) (string, error)
@@ -67,11 +72,12 @@ func start(t testing.TB, tokens *Tokens, handler func(*Server) http.Handler) *Se
 	s.tls = httptest.NewUnstartedServer(handler(s))
 	s.tls.Config.ErrorLog = log.New(io.Discard, "", 0)
 	s.tls.StartTLS()
-	t.Cleanup(s.stop)
+	t.Cleanup(s.Stop)
 	return s
 }
 
-func (s *Server) stop() {
+// Stop ends it before the test does.
+func (s *Server) Stop() {
 	s.tls.CloseClientConnections()
 	s.tls.Close()
 }

@@ -25,6 +25,7 @@ import (
 const (
 	exchanging = "exchanging the pod's token for Google Cloud's"
 	reading    = "reading the secret from Secret Manager"
+	listing    = "listing what Secret Manager holds"
 )
 
 // Access implements secretmanager.Session.

@@ -113,6 +113,14 @@ var serviceAccount = regexp.MustCompile(`^[A-Za-z0-9.-]+@[A-Za-z0-9.-]+$`)
 
 // Open implements secretmanager.Cloud.
 func (c *Cloud) Open(subject secretmanager.Subject) (secretmanager.Session, error) {
+	made, err := c.open(subject)
+	if err != nil {
+		return nil, err
+	}
+	return made, nil
+}
+
+func (c *Cloud) open(subject secretmanager.Subject) (*session, error) {
 	token, err := subject.Token(c.config.TokenAudience)
 	if err != nil {
 		return nil, err

@@ -14,21 +14,10 @@ import (
 	"github.com/leoflow/secrets-csi/pkg/secret"
 )
 
-// Cloud opens sessions for pods. Errors of its methods, and of its sessions', are
-// *Failure.
-type Cloud interface {
-	// Annotations names the service-account annotations that decide which cloud
-	// identity a pod has.
-	Annotations() []string
-	// Open begins a session. It asks nobody yet: a session exchanges the pod's token
-	// when it first needs to.
-	Open(subject Subject) (Session, error)
-	// Close ends the connections that are idle.
-	Close() error
-}
+// Cloud opens sessions that read references.
+type Cloud = Opener[Session]
 
-// Session is what one pod may do at a cloud for a while. It is safe for concurrent
-// use, and it asks once: whoever calls it decides what is worth asking again.
+// Session is what one pod may do at a cloud for a while.
 type Session interface {
 	Access(ctx context.Context, ref entry.Reference) (secret.Text, error)
 }

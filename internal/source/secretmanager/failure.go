@@ -25,6 +25,12 @@ type Failure struct {
 	// Unreached is set where no connection could be made: that is so for every identity,
 	// whereas what a call brought is its own identity's.
 	Unreached bool
+	// Whole is set where it says something of the pod, and nothing of a secret.
+	Whole bool
+	// NoHost is set where the DNS does not have the host.
+	NoHost bool
+	// TooLarge is set where the answer has more bytes than one may have.
+	TooLarge bool
 }
 
 func (f *Failure) Error() string {
@@ -33,6 +39,9 @@ func (f *Failure) Error() string {
 	}
 	return f.Text + " (" + f.Kind.Error() + ")" + f.remedy()
 }
+
+// Reason is the error without its kind, for where that is told besides.
+func (f *Failure) Reason() string { return f.Text + f.remedy() }
 
 // remedy is what to do, where the text does not say so.
 func (f *Failure) remedy() string {
@@ -66,13 +75,14 @@ func Unreachable(doing string) error {
 // NoSuchHost is the Failure of a call to a host that the DNS does not have. The name of a vault
 // or a region is part of its host's, so the reference names one that does not exist.
 func NoSuchHost(host string) error {
-	return &Failure{Kind: provider.ErrMissing, Text: "reaching " + host + ": there is no such host; correct the vault or the region, or the cluster's DNS"}
+	return &Failure{Kind: provider.ErrMissing, NoHost: true, Text: "reaching " + host + ": there is no such host; correct the vault or the region, or the cluster's DNS"}
 }
 
 // ExchangeFailed turns the HTTP status of a token exchange into a Failure. Whoever
 // exchanges a token names no secret, so nothing is missing here.
-func ExchangeFailed(doing string, status int, header http.Header) error {
+func ExchangeFailed(doing string, status int, header http.Header) *Failure {
 	failure := ofStatus(doing, status, header)
+	failure.Whole = true
 	switch status {
 	case http.StatusBadRequest, http.StatusUnauthorized:
 		failure.Kind = provider.ErrUnauthenticated
@@ -83,7 +93,7 @@ func ExchangeFailed(doing string, status int, header http.Header) error {
 }
 
 // AccessFailed turns the HTTP status of an attempt to read a secret into a Failure.
-func AccessFailed(doing string, status int, header http.Header) error {
+func AccessFailed(doing string, status int, header http.Header) *Failure {
 	return ofStatus(doing, status, header)
 }
 
@@ -112,6 +122,17 @@ func retryAfter(header http.Header) time.Duration {
 		return 0
 	}
 	return time.Duration(seconds) * time.Second
+}
+
+// OfPod marks a failure as one that says nothing of a secret.
+func OfPod(err error) error {
+	var failure *Failure
+	if !errors.As(err, &failure) {
+		return err
+	}
+	marked := *failure
+	marked.Whole = true
+	return &marked
 }
 
 // givenUp is the Failure of a call that its caller did not wait for.

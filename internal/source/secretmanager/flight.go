@@ -14,7 +14,7 @@ type flights struct{ group singleflight.Group }
 // join waits for the call that is under way for the key, or makes one, which outlives its caller.
 // It reports whether the call was made here. A panic is the error of all who wait: singleflight would have it
 // end the process.
-func (f *flights) join(ctx context.Context, key cacheKey, call func() (any, error)) (any, bool, error) {
+func (f *flights) join(ctx context.Context, key Key, call func() (any, error)) (any, bool, error) {
 	led := false
 	flight := f.group.DoChan(string(key[:]), func() (got any, err error) {
 		led = true

@@ -12,9 +12,9 @@ import (
 	"github.com/leoflow/secrets-csi/pkg/provider"
 )
 
-// cacheKey stands for an identity, or for an identity and a reference. It is a keyed
+// Key stands for an identity, or for an identity and what is read under it. It is a keyed
 // hash, so that what lies in memory does not name who may read what.
-type cacheKey [sha256.Size]byte
+type Key [sha256.Size]byte
 
 // keyer makes keys that mean nothing to another process.
 type keyer struct{ salt [32]byte }
@@ -26,12 +26,12 @@ func newKeyer() keyer {
 }
 
 // account covers what a service account is called.
-func (k keyer) account(pod provider.Identity) cacheKey {
+func (k keyer) account(pod provider.Identity) Key {
 	return k.key("account", pod.Namespace, pod.ServiceAccount)
 }
 
 // identity covers everything that decides under which cloud identity a session acts.
-func (k keyer) identity(cloud string, subject Subject) cacheKey {
+func (k keyer) identity(cloud string, subject Subject) Key {
 	parts := []string{"identity", cloud, subject.Pod.Namespace, subject.Pod.ServiceAccount, subject.Role, subject.Location}
 	for _, name := range slices.Sorted(maps.Keys(subject.Annotations)) {
 		parts = append(parts, name, subject.Annotations[name])
@@ -39,16 +39,16 @@ func (k keyer) identity(cloud string, subject Subject) cacheKey {
 	return k.key(parts...)
 }
 
-func (k keyer) value(identity cacheKey, ref entry.Reference) cacheKey {
+func (k keyer) value(identity Key, ref entry.Reference) Key {
 	return k.key("value", string(identity[:]), ref.Cloud, ref.Name, ref.Location, ref.Region, ref.Version, ref.Role)
 }
 
 // key puts each part's length before it, so that no two lists of parts look alike.
-func (k keyer) key(parts ...string) cacheKey {
+func (k keyer) key(parts ...string) Key {
 	digest := hmac.New(sha256.New, k.salt[:])
 	for _, part := range parts {
 		_ = binary.Write(digest, binary.BigEndian, uint64(len(part)))
 		digest.Write([]byte(part))
 	}
-	return cacheKey(digest.Sum(nil))
+	return Key(digest.Sum(nil))
 }

@@ -11,7 +11,6 @@ import (
 	"github.com/leoflow/secrets-csi/internal/pause"
 	"github.com/leoflow/secrets-csi/internal/turn"
 	"github.com/leoflow/secrets-csi/pkg/provider"
-	"github.com/leoflow/secrets-csi/pkg/secret"
 )
 
 const (
@@ -31,7 +30,7 @@ const (
 	callsShare = 1
 )
 
-// pace limits the calls to one cloud: so many at a time, and none to a place that wants
+// pace limits the calls to one store: so many at a time, and none to a place that wants
 // to be left alone.
 type pace struct {
 	calls *turn.Queue
@@ -57,25 +56,22 @@ func newPace(atOnce int, callTimeout time.Duration) *pace {
 	}
 }
 
-// call is one attempt, which returns what it was made for.
-type call func(context.Context) (secret.Text, error)
-
-// try calls on behalf of the tenant of ctx until it succeeds, fails in a way that asking again does not mend, or has
+// repeat calls on behalf of the tenant of ctx until it succeeds, fails in a way that asking again does not mend, or has
 // failed often enough. Where a place does not answer one call at a time goes on.
-func (p *pace) try(ctx context.Context, at outage.Scope, call call) (value secret.Text, err error) {
+func repeat[T any](ctx context.Context, p *pace, at outage.Scope, call func(context.Context) (T, error)) (value T, err error) {
 	for attempt := 1; attempt <= attempts; attempt++ {
 		if attempt > 1 {
 			p.slowDown(at, err, attempt-1)
 			if !pause.Wait(ctx, backoff(attempt-1)) {
-				return secret.Text{}, err
+				return *new(T), err
 			}
 		}
 		admitted, why := p.outages.admit(at)
 		if why != nil {
-			return secret.Text{}, why
+			return *new(T), why
 		}
 		var verdict outage.Verdict
-		verdict, value, err = p.once(ctx, at, call)
+		verdict, value, err = once(ctx, p, at, call)
 		if verdict == outage.Reached && attempt == attempts && !isThrottled(err) {
 			verdict = outage.Unanswered
 		}
@@ -84,12 +80,12 @@ func (p *pace) try(ctx context.Context, at outage.Scope, call call) (value secre
 			return value, err
 		}
 	}
-	return secret.Text{}, err
+	return *new(T), err
 }
 
-func (p *pace) once(ctx context.Context, at outage.Scope, call call) (outage.Verdict, secret.Text, error) {
+func once[T any](ctx context.Context, p *pace, at outage.Scope, call func(context.Context) (T, error)) (outage.Verdict, T, error) {
 	if !pause.Wait(ctx, p.pause(at)) {
-		return outage.Undecided, secret.Text{}, givenUp(ctx)
+		return outage.Undecided, *new(T), givenUp(ctx)
 	}
 	entered := p.enter(at)
 	defer p.leave(at, entered)
@@ -97,14 +93,14 @@ func (p *pace) once(ctx context.Context, at outage.Scope, call call) (outage.Ver
 	case entered.slots <- struct{}{}:
 		defer func() { <-entered.slots }()
 	case <-ctx.Done():
-		return outage.Undecided, secret.Text{}, givenUp(ctx)
+		return outage.Undecided, *new(T), givenUp(ctx)
 	}
 	leave, err := p.calls.Take(ctx, turn.Of(ctx), 1)
 	if err != nil {
-		return outage.Undecided, secret.Text{}, givenUp(ctx)
+		return outage.Undecided, *new(T), givenUp(ctx)
 	}
 	defer leave()
-	return p.attempt(ctx, call)
+	return makeAttempt(ctx, p, call)
 }
 
 func (p *pace) enter(at outage.Scope) *turns {
@@ -127,12 +123,12 @@ func (p *pace) leave(at outage.Scope, entered *turns) {
 	}
 }
 
-// attempt leaves a call that does not heed its deadline, as where an SDK waits for a lock.
-func (p *pace) attempt(ctx context.Context, call call) (outage.Verdict, secret.Text, error) {
+// makeAttempt leaves a call that does not heed its deadline, as where an SDK waits for a lock.
+func makeAttempt[T any](ctx context.Context, p *pace, call func(context.Context) (T, error)) (outage.Verdict, T, error) {
 	ctx, cancel := context.WithTimeout(ctx, p.callTimeout)
 	defer cancel()
 	type result struct {
-		value secret.Text
+		value T
 		err   error
 	}
 	done := make(chan result, 1)
@@ -152,7 +148,7 @@ func (p *pace) attempt(ctx context.Context, call call) (outage.Verdict, secret.T
 	case got := <-done:
 		return verdictOf(ctx, got.err), got.value, got.err
 	case <-timer.C:
-		return outage.Unanswered, secret.Text{}, Unreachable("waiting for the secret manager")
+		return outage.Unanswered, *new(T), Unreachable("waiting for the store")
 	}
 }
 

@@ -22,7 +22,7 @@ func scopeOf(identity byte, place string) outage.Scope {
 
 // try is for calls that bring no value.
 func try(ctx context.Context, pace *pace, at outage.Scope, call func(context.Context) error) error {
-	_, err := pace.try(ctx, at, func(ctx context.Context) (secret.Text, error) { return secret.Text{}, call(ctx) })
+	_, err := repeat(ctx, pace, at, func(ctx context.Context) (secret.Text, error) { return secret.Text{}, call(ctx) })
 	return err
 }
 

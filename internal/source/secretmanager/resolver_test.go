@@ -291,7 +291,8 @@ func TestWhatIsKeptIsBounded(t *testing.T) {
 		require.NoError(t, err)
 	}
 	assert.Less(t, resolver.values.Len(), 10)
-	known, found := resolver.accounts.Get(resolver.keyer.account(pod))
+	accounts := resolver.doors["fake"].accounts
+	known, found := accounts.known.Get(accounts.keyer.account(pod))
 	require.True(t, found)
 	assert.Equal(t, map[string]string{fakeAnnotation: "p"}, known)
 }
@@ -387,7 +388,7 @@ func TestACachedSecretIsForTheAccountsOwn(t *testing.T) {
 
 func TestAPanicOfAFlightIsItsCallersError(t *testing.T) {
 	resolver := resolverOf(&fakeCloud{access: tells})
-	resolver.paces = nil // over which the call panics
+	resolver.doors["fake"].pace = nil // over which the call panics
 	var calls sync.WaitGroup
 	for range 8 {
 		calls.Go(func() {

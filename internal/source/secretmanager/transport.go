@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"github.com/leoflow/secrets-csi/pkg/provider"
@@ -45,10 +46,27 @@ func NewHTTPClient(roots *x509.CertPool, timeout time.Duration, check func(*http
 		HTTP2:                  &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout},
 	}
 	return &http.Client{
-		Transport:     checked{transport, check},
+		Transport:     checked{transport, check, false},
 		Timeout:       cmp.Or(timeout, requestTimeout),
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
+}
+
+// NewNodeClient is for what a cloud has on the node itself, at a link-local address, where there
+// is no TLS to be had: it goes to no other address, and through no proxy.
+func NewNodeClient(timeout time.Duration, check func(*http.Response) error) *http.Client {
+	client := NewHTTPClient(nil, timeout, nil)
+	transport := client.Transport.(checked).Transport
+	transport.Proxy = nil
+	client.Transport = checked{transport, check, true}
+	return client
+}
+
+// isOfNode tells whether a host is an address that leads no further than the node: of IPv6, AWS has
+// set one aside.
+func isOfNode(host string) bool {
+	address, err := netip.ParseAddr(host)
+	return err == nil && (address.IsLoopback() || address.IsLinkLocalUnicast() || address == netip.MustParseAddr("fd00:ec2::23"))
 }
 
 // checked fails an answer that does not pass, and the reading of one that goes on for
@@ -56,10 +74,13 @@ func NewHTTPClient(roots *x509.CertPool, timeout time.Duration, check func(*http
 type checked struct {
 	*http.Transport
 	check func(*http.Response) error
+	// onNode has it go to the node's own addresses alone, in the clear.
+	onNode bool
 }
 
 func (c checked) RoundTrip(request *http.Request) (*http.Response, error) {
-	if request.URL.Scheme != "https" {
+	isSafe := request.URL.Scheme == "https" || c.onNode && isOfNode(request.URL.Hostname())
+	if !isSafe {
 		return nil, Unusable("reaching " + request.URL.Host + ": over plain HTTP a token would go in the clear; give the driver an https URL")
 	}
 	response, err := c.Transport.RoundTrip(request)

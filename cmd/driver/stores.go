@@ -1,0 +1,188 @@
+package main
+
+import (
+	"crypto/x509"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/leoflow/secrets-csi/internal/kube"
+	"github.com/leoflow/secrets-csi/internal/source/aws"
+	"github.com/leoflow/secrets-csi/internal/source/azure"
+	"github.com/leoflow/secrets-csi/internal/source/gcp"
+	"github.com/leoflow/secrets-csi/internal/source/secretmanager"
+	"github.com/leoflow/secrets-csi/internal/source/store"
+	"github.com/leoflow/secrets-csi/internal/source/vault"
+)
+
+// storeSettings are the flags about the stores that Airflow's own backends read.
+type storeSettings struct {
+	vaultKwargs, vaultAudience, vaultCA string
+	awsSecretsManagerKwargs             string
+	awsSSMKwargs                        string
+	gcpSecretManagerKwargs              string
+	azureKeyVaultKwargs                 string
+}
+
+func (s *storeSettings) bind(flags *flag.FlagSet) {
+	flags.StringVar(&s.awsSecretsManagerKwargs, "source-aws-secretsmanager-kwargs", "", "Airflow's backend_kwargs for AWS Secrets Manager, as `JSON` or @FILE, for the source \"aws-secretsmanager\"; {} for its defaults, empty for no such source")
+	flags.StringVar(&s.awsSSMKwargs, "source-aws-ssm-kwargs", "", "Airflow's backend_kwargs for AWS Systems Manager Parameter Store, as `JSON` or @FILE, for the source \"aws-ssm\"; {} for its defaults, empty for no such source")
+	flags.StringVar(&s.azureKeyVaultKwargs, "source-azure-keyvault-kwargs", "", "Airflow's backend_kwargs for Azure Key Vault, as `JSON` or @FILE, for the source \"azure-keyvault\"; empty for no such source")
+	flags.StringVar(&s.gcpSecretManagerKwargs, "source-gcp-secretmanager-kwargs", "", "Airflow's backend_kwargs for Google Cloud Secret Manager, as `JSON` or @FILE, for the source \"gcp-secretmanager\"; empty for no such source")
+	flags.StringVar(&s.vaultKwargs, "source-vault-kwargs", "", "Airflow's backend_kwargs for Vault, as `JSON` or @FILE, for the source \"vault\"; empty for no such source")
+	flags.StringVar(&s.vaultAudience, "source-vault-audience", vault.DefaultAudience, "the `audience` of the pods' tokens for Vault")
+	flags.StringVar(&s.vaultCA, "source-vault-ca", "", "`file` of the CA certificates that Vault's must chain to; empty for the system's")
+}
+
+// storeKind is one store that may be a source, and what opens it by its kwargs.
+type storeKind struct {
+	name, flag, kwargs string
+	open               func(kwargs string) (store.Store, error)
+}
+
+func (s *settings) storeKinds() []storeKind {
+	return []storeKind{
+		{"aws-secretsmanager", "source-aws-secretsmanager-kwargs", s.stores.awsSecretsManagerKwargs, s.openAWSSecretsManager},
+		{"aws-ssm", "source-aws-ssm-kwargs", s.stores.awsSSMKwargs, s.openAWSSSM},
+		{"azure-keyvault", "source-azure-keyvault-kwargs", s.stores.azureKeyVaultKwargs, s.openAzureKeyVault},
+		{"gcp-secretmanager", "source-gcp-secretmanager-kwargs", s.stores.gcpSecretManagerKwargs, s.openGCPSecretManager},
+		{"vault", "source-vault-kwargs", s.stores.vaultKwargs, s.openVault},
+	}
+}
+
+func (s *settings) openAWSSecretsManager(kwargs string) (store.Store, error) {
+	config, err := s.clouds.aws, error(nil)
+	if config.Roots, err = rootsOf("cloud-ca", s.clouds.ca); err != nil {
+		return nil, err
+	}
+	return aws.NewStore(config, kwargs)
+}
+
+func (s *settings) openAWSSSM(kwargs string) (store.Store, error) {
+	config, err := s.clouds.aws, error(nil)
+	if config.Roots, err = rootsOf("cloud-ca", s.clouds.ca); err != nil {
+		return nil, err
+	}
+	return aws.NewParameterStore(config, kwargs)
+}
+
+func (s *settings) openAzureKeyVault(kwargs string) (store.Store, error) {
+	config, err := s.clouds.azure, error(nil)
+	if config.Roots, err = rootsOf("cloud-ca", s.clouds.ca); err != nil {
+		return nil, err
+	}
+	return azure.NewStore(config, kwargs)
+}
+
+func (s *settings) openGCPSecretManager(kwargs string) (store.Store, error) {
+	config, err := s.clouds.gcp, error(nil)
+	if config.Roots, err = rootsOf("cloud-ca", s.clouds.ca); err != nil {
+		return nil, err
+	}
+	if config.Audience == "" {
+		return nil, errors.New("it needs --gcp-audience, the workload identity provider that pods are known by")
+	}
+	return gcp.NewStore(config, kwargs)
+}
+
+func (s *settings) openVault(kwargs string) (store.Store, error) {
+	roots, err := rootsOf("source-vault-ca", s.stores.vaultCA)
+	if err != nil {
+		return nil, err
+	}
+	return vault.New(vault.Config{Kwargs: kwargs, TokenAudience: s.stores.vaultAudience, Roots: roots})
+}
+
+// usesStores reports whether any store is a source.
+func (s *settings) usesStores() bool {
+	for _, kind := range s.storeKinds() {
+		if kind.kwargs != "" {
+			return true
+		}
+	}
+	return false
+}
+
+// checkStores opens each store, which asks nobody, and closes it.
+func (s *settings) checkStores() []error {
+	var mistakes []error
+	for _, kind := range s.storeKinds() {
+		if kind.kwargs == "" {
+			continue
+		}
+		made, err := kind.make()
+		if err != nil {
+			mistakes = append(mistakes, err)
+			continue
+		}
+		_ = made.Close() // of connections that nobody made
+	}
+	return mistakes
+}
+
+func (k storeKind) make() (store.Store, error) {
+	kwargs := k.kwargs
+	if path, isFile := strings.CutPrefix(kwargs, "@"); isFile {
+		content, err := os.ReadFile(path)
+		if err != nil {
+			return nil, fmt.Errorf("reading --%s: %w", k.flag, err)
+		}
+		kwargs = string(content)
+	}
+	made, err := k.open(kwargs)
+	if err != nil {
+		return nil, fmt.Errorf("--%s: %w", k.flag, err)
+	}
+	return made, nil
+}
+
+// addStores adds the sources that are stores.
+func (s *settings) addStores(found *sources) error {
+	for _, kind := range s.storeKinds() {
+		if kind.kwargs == "" {
+			continue
+		}
+		made, err := kind.make()
+		if err != nil {
+			return err
+		}
+		annotations, err := s.annotations(found)
+		if err != nil {
+			return fmt.Errorf("reading service accounts, which --%s needs: %w", kind.flag, err)
+		}
+		source := store.New(kind.name, made, secretmanager.Config{Annotations: annotations})
+		found.add(kind.name, source, source.Close)
+	}
+	return nil
+}
+
+// annotations reads service accounts.
+func (s *settings) annotations(found *sources) (secretmanager.Annotations, error) {
+	config, err := kube.Config(s.kubeconfig)
+	if err != nil {
+		return nil, err
+	}
+	accounts, err := kube.NewServiceAccounts(found.api.Of(config))
+	if err != nil {
+		return nil, err
+	}
+	return accounts.Annotations, nil
+}
+
+// rootsOf are the certificates of a file; nil, which is the system's, for none.
+func rootsOf(flagName, path string) (*x509.CertPool, error) {
+	if path == "" {
+		return nil, nil
+	}
+	pem, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading --%s: %w", flagName, err)
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("reading --%s: %s holds no PEM certificate", flagName, path)
+	}
+	return roots, nil
+}

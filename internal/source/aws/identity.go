@@ -1,0 +1,150 @@
+package aws
+
+import (
+	"cmp"
+	"net/http"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials/endpointcreds"
+	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+
+	"github.com/leoflow/secrets-csi/internal/source/secretmanager"
+	"github.com/leoflow/secrets-csi/pkg/entry"
+	"github.com/leoflow/secrets-csi/pkg/provider"
+	"github.com/leoflow/secrets-csi/pkg/secret"
+)
+
+// PodIdentityAudience is that of pods' tokens for EKS Pod Identity; EKS takes no other.
+const PodIdentityAudience = "pods.eks.amazonaws.com"
+
+// identities are pods' own at AWS.
+type identities struct {
+	config Config
+	http   *http.Client
+	// agent speaks to the agent of EKS Pod Identity.
+	agent *http.Client
+}
+
+func newIdentities(config Config) identities {
+	config.TokenAudience = cmp.Or(config.TokenAudience, "sts.amazonaws.com")
+	config.Agent = cmp.Or(config.Agent, "http://169.254.170.23")
+	return identities{
+		config, secretmanager.NewHTTPClient(config.Roots, config.RequestTimeout, nil),
+		secretmanager.NewNodeClient(config.RequestTimeout, ofAgent),
+	}
+}
+
+// ofAgent keeps the status of the agent's answer, which the SDK would melt into a text along with what it
+// says. 404 is for a service account without an association.
+func ofAgent(response *http.Response) error {
+	if response.StatusCode < http.StatusMultipleChoices {
+		return nil
+	}
+	return secretmanager.ExchangeFailed(askingAgent, response.StatusCode, response.Header)
+}
+
+// Close closes the connections that are idle.
+func (i *identities) Close() error {
+	i.http.CloseIdleConnections()
+	i.agent.CloseIdleConnections()
+	return nil
+}
+
+// Annotations implements secretmanager.Opener.
+func (*identities) Annotations() []string { return []string{RoleAnnotation} }
+
+func (i *identities) region(location string) string { return cmp.Or(location, i.config.Region) }
+
+// client is Secrets Manager's, for one pod.
+func (i *identities) client(subject secretmanager.Subject) (*secretsmanager.Client, error) {
+	credentials, at, err := i.known(subject)
+	if err != nil {
+		return nil, err
+	}
+	return secretsmanager.New(secretsmanager.Options{
+		Region: at, BaseEndpoint: endpoint(i.config.Endpoint), HTTPClient: i.http, Retryer: aws.NopRetryer{}, Credentials: credentials,
+	}), nil
+}
+
+// known are a pod's credentials, which are exchanged once and renewed, and its region.
+func (i *identities) known(subject secretmanager.Subject) (credentials aws.CredentialsProvider, at string, err error) {
+	at = i.region(subject.Location)
+	if credentials, err = i.credentials(subject, at); err != nil {
+		return nil, "", err
+	}
+	if !entry.IsAWSRegion(at) {
+		return nil, "", secretmanager.Unusable("the reference names no region and this node has none; set key_secret_region")
+	}
+	return aws.NewCredentialsCache(exchanging{credentials}), at, nil
+}
+
+// credentials are of the role that the reference or the service account names; without one EKS may
+// know which it is.
+func (i *identities) credentials(subject secretmanager.Subject, region string) (aws.CredentialsProvider, error) {
+	_, annotated := subject.Annotations[RoleAnnotation]
+	if i.config.PodIdentity && subject.Role == "" && !annotated {
+		token, err := subject.Token(PodIdentityAudience)
+		if err != nil {
+			return nil, err
+		}
+		return endpointcreds.New(strings.TrimRight(i.config.Agent, "/")+"/v1/credentials", func(options *endpointcreds.Options) {
+			options.HTTPClient, options.Retryer = i.agent, aws.NopRetryer{}
+			options.AuthorizationTokenProvider = endpointcreds.TokenProviderFunc(func() (string, error) { return token.Reveal(), nil })
+		}), nil
+	}
+	token, err := subject.Token(i.config.TokenAudience)
+	if err != nil {
+		return nil, err
+	}
+	roleARN, err := roleOf(subject)
+	if err != nil {
+		return nil, err
+	}
+	exchange := sts.New(sts.Options{
+		Region: region, BaseEndpoint: endpoint(i.config.STSEndpoint), HTTPClient: i.http, Retryer: aws.NopRetryer{},
+	})
+	return stscreds.NewWebIdentityRoleProvider(exchange, roleARN, podToken{token}, func(options *stscreds.WebIdentityRoleOptions) {
+		options.RoleSessionName = sessionName(subject.Pod)
+	}), nil
+}
+func roleOf(subject secretmanager.Subject) (string, error) {
+	if subject.Role != "" {
+		return subject.Role, nil
+	}
+	annotated, set := subject.Annotations[RoleAnnotation]
+	account := "service account " + subject.Pod.Namespace + "/" + subject.Pod.ServiceAccount
+	switch {
+	case !set:
+		return "", secretmanager.Unusable("no role to assume: annotate " + account + " with " + RoleAnnotation + ", or set key_secret_role_arn")
+	case !entry.IsAWSRole(annotated):
+		return "", secretmanager.Unusable("annotation " + RoleAnnotation + " of " + account + " is not the ARN of a role; correct it")
+	}
+	return annotated, nil
+}
+
+func endpoint(url string) *string {
+	if url == "" {
+		return nil
+	}
+	return &url
+}
+
+// podToken hands the pod's token to the exchange.
+type podToken struct{ token secret.Text }
+
+func (p podToken) GetIdentityToken() ([]byte, error) { return []byte(p.token.Reveal()), nil }
+
+// sessionName shows in CloudTrail whose pods read a secret; AWS allows 64 characters
+// and not all of them.
+func sessionName(pod provider.Identity) string {
+	name := strings.Map(func(char rune) rune {
+		if char == '-' || char == '.' || '0' <= char && char <= '9' || 'a' <= char && char <= 'z' || 'A' <= char && char <= 'Z' {
+			return char
+		}
+		return '-'
+	}, "leoflow-"+pod.Namespace+"."+pod.ServiceAccount)
+	return name[:min(len(name), 64)]
+}

@@ -1,0 +1,155 @@
+package aws
+
+import (
+	"context"
+	"errors"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
+
+	"github.com/leoflow/secrets-csi/internal/source/secretmanager"
+	"github.com/leoflow/secrets-csi/internal/source/store"
+	"github.com/leoflow/secrets-csi/pkg/entry"
+	"github.com/leoflow/secrets-csi/pkg/provider"
+	"github.com/leoflow/secrets-csi/pkg/secret"
+)
+
+const (
+	readingParameter  = "reading the parameter from Parameter Store"
+	listingParameters = "listing what Parameter Store holds"
+)
+
+// ParameterStore implements store.Store over Systems Manager, as Airflow's
+// SystemsManagerParameterStoreBackend reads it.
+type ParameterStore struct {
+	identities
+	store.Naming
+	store.Text
+}
+
+// NewParameterStore returns a ParameterStore by Airflow's backend_kwargs; it asks nobody yet.
+func NewParameterStore(config Config, text string) (*ParameterStore, error) {
+	kwargs, err := store.ParseKwargs(text)
+	if err != nil {
+		return nil, err
+	}
+	made := &ParameterStore{Naming: store.Naming{
+		Connections: kwargs.Prefix("connections", "/airflow/connections", true),
+		Variables:   kwargs.Prefix("variables", "/airflow/variables", true),
+		Join:        parameterOf,
+	}}
+	config.Endpoint = "" // which is Secrets Manager's
+	made.identities = newIdentities(commonOptions(kwargs, config))
+	return made, kwargs.Err()
+}
+
+// parameterName is what Parameter Store takes for a name and, behind a colon, a version or a label.
+var parameterName = regexp.MustCompile(`^[A-Za-z0-9/_.-]+(:[A-Za-z0-9_.-]+)?$`)
+
+func parameterOf(prefix, id string) (name, reason string) {
+	name = strings.TrimRight(prefix, "/") + "/" + id
+	if !strings.HasPrefix(name, "/") {
+		name = "/" + name
+	}
+	if id != "" && (len(name) > 1011 || !parameterName.MatchString(name)) {
+		return "", "no parameter of Parameter Store has such a name: it has letters, digits and / _ . - alone"
+	}
+	return name, ""
+}
+
+// Limits implements store.Store. AWS takes 10 names in a call.
+func (*ParameterStore) Limits() store.Limits { return store.Limits{Secret: 8 << 10, Batch: 10} }
+
+// Open implements store.Store.
+func (p *ParameterStore) Open(subject secretmanager.Subject) (store.Session, error) {
+	credentials, at, err := p.known(subject)
+	if err != nil {
+		return nil, err
+	}
+	api := ssm.New(ssm.Options{
+		Region: at, BaseEndpoint: endpoint(p.config.Endpoint), HTTPClient: p.http, Retryer: aws.NopRetryer{}, Credentials: credentials,
+	})
+	return &parameterSession{api, p}, nil
+}
+
+type parameterSession struct {
+	api   *ssm.Client
+	store *ParameterStore
+}
+
+// Read implements store.Session.
+func (s *parameterSession) Read(ctx context.Context, name string) (secret.Text, error) {
+	answer, err := s.api.GetParameter(ctx, &ssm.GetParameterInput{Name: &name, WithDecryption: aws.Bool(true)})
+	switch {
+	case err != nil:
+		return secret.Text{}, explainedParameter(name, failure(readingParameter, err))
+	case answer.Parameter == nil || answer.Parameter.Value == nil:
+		return secret.Text{}, &secretmanager.Failure{Kind: provider.ErrUnavailable, Text: readingParameter + ": the answer is empty"}
+	}
+	return secret.New(*answer.Parameter.Value), nil
+}
+
+func explainedParameter(name string, err error) error {
+	var failure *secretmanager.Failure
+	switch {
+	case !errors.As(err, &failure) || failure.Whole:
+	case errors.Is(err, provider.ErrDenied):
+		failure.Text += "; allow ssm:GetParameter on arn:aws:ssm:REGION:ACCOUNT:parameter" + name +
+			", without which AWS says so of a parameter that does not exist, too; of one that is encrypted by a key of yours, allow kms:Decrypt"
+	case errors.Is(err, provider.ErrMissing):
+		failure.Text += "; there is no " + name
+	}
+	return err
+}
+
+// ReadBatch implements store.Batcher. What AWS calls invalid is read alone, for it does not say why.
+func (s *parameterSession) ReadBatch(ctx context.Context, names []string) (map[string]store.Result, error) {
+	asked := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return strings.Contains(name, ":") }) // answered by another name
+	if len(asked) == 0 {
+		return nil, nil
+	}
+	answer, err := s.api.GetParameters(ctx, &ssm.GetParametersInput{Names: asked, WithDecryption: aws.Bool(true)})
+	if err != nil {
+		return nil, failure(readingParameter, err)
+	}
+	told := map[string]store.Result{}
+	for _, one := range answer.Parameters {
+		if one.Name != nil && one.Value != nil {
+			told[*one.Name] = store.Result{Kept: secret.New(*one.Value)}
+		}
+	}
+	return told, nil
+}
+
+// List implements store.Lister.
+func (s *parameterSession) List(ctx context.Context, kind entry.Kind) ([]string, error) {
+	prefix := s.store.Of(kind)
+	if reason := prefix.Admits(""); prefix.Off {
+		return nil, &secretmanager.Failure{Kind: provider.ErrDenied, Whole: true, Text: reason + "; name the entries"}
+	}
+	begins, _ := s.store.Join(prefix.Text, "")
+	input := &ssm.GetParametersByPathInput{Path: &begins, Recursive: aws.Bool(true), WithDecryption: aws.Bool(false)}
+	var names []string
+	for {
+		answer, err := s.api.GetParametersByPath(ctx, input)
+		if err != nil {
+			err = failure(listingParameters, err)
+			var refused *secretmanager.Failure
+			if errors.As(err, &refused) && errors.Is(err, provider.ErrDenied) {
+				refused.Text += `; "*" takes ssm:GetParametersByPath on ` + begins + ": allow it, or name the entries"
+			}
+			return nil, secretmanager.OfPod(err)
+		}
+		for _, one := range answer.Parameters {
+			if one.Name != nil {
+				names = append(names, *one.Name)
+			}
+		}
+		if input.NextToken = answer.NextToken; input.NextToken == nil {
+			return s.store.IDs(kind, names), nil
+		}
+	}
+}

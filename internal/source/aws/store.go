@@ -1,0 +1,216 @@
+package aws
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
+
+	"github.com/leoflow/secrets-csi/internal/source/secretmanager"
+	"github.com/leoflow/secrets-csi/internal/source/store"
+	"github.com/leoflow/secrets-csi/pkg/airflow"
+	"github.com/leoflow/secrets-csi/pkg/entry"
+	"github.com/leoflow/secrets-csi/pkg/provider"
+	"github.com/leoflow/secrets-csi/pkg/secret"
+)
+
+// Store implements store.Store over Secrets Manager, as Airflow's SecretsManagerBackend reads it.
+type Store struct {
+	identities
+	store.Naming
+	// words are the keys of a JSON secret by the field that they stand for.
+	words map[string][]string
+}
+
+const ownRole = "every pod reads under the role of its own service account, by the annotation " + RoleAnnotation + " or by EKS Pod Identity"
+
+// NewStore returns a Store by Airflow's backend_kwargs; it asks nobody yet. What they say of region
+// and endpoint comes before the config's.
+func NewStore(config Config, text string) (*Store, error) {
+	kwargs, err := store.ParseKwargs(text)
+	if err != nil {
+		return nil, err
+	}
+	sep := kwargs.Text("sep", "/")
+	made := &Store{words: fieldWords(), Naming: store.Naming{
+		Connections: kwargs.Prefix("connections", "airflow/connections", true),
+		Variables:   kwargs.Prefix("variables", "airflow/variables", true),
+	}}
+	made.Join = func(prefix, id string) (string, string) { return nameOf(prefix, sep, id) }
+	made.addWords(kwargs)
+	made.identities = newIdentities(commonOptions(kwargs, config))
+	return made, kwargs.Err()
+}
+
+// commonOptions are those that both of AWS's classes have. What they say of region and endpoint comes before the
+// config's.
+func commonOptions(kwargs *store.Kwargs, config Config) Config {
+	config.Region = kwargs.Text("region_name", config.Region)
+	config.Endpoint = kwargs.Text("endpoint_url", config.Endpoint)
+	if !entry.IsAWSRegion(config.Region) {
+		kwargs.Mistake("region_name", "names no region, and neither does --aws-region; write one such as eu-west-1")
+	}
+	if config.Endpoint != "" && !strings.HasPrefix(config.Endpoint, "https://") {
+		kwargs.Mistake("endpoint_url", "must be an https URL: secrets come from there")
+	}
+	kwargs.Ignore("config_prefix", "config_lookup_pattern", "full_url_mode", "are_secret_values_urlencoded", "api_version")
+	kwargs.Refuse(ownRole, "profile_name", "aws_access_key_id", "aws_secret_access_key", "aws_session_token", "role_arn",
+		"assume_role_method", "assume_role_kwargs", "external_id")
+	kwargs.Refuse("the driver trusts the system's certificates, or those of --cloud-ca", "verify", "use_ssl")
+	kwargs.Refuse("the driver has its own bounds and retries", "config_kwargs", "service_config")
+	return config
+}
+
+// secretName is what Secrets Manager takes for a name, or an ARN.
+var secretName = regexp.MustCompile(`^[A-Za-z0-9/_+=.@!:-]+$`)
+
+func nameOf(prefix, sep, id string) (name, reason string) {
+	name = id
+	if prefix != "" {
+		name = strings.TrimRight(prefix, sep) + sep + id
+	}
+	if id != "" && (len(name) > 512 || !secretName.MatchString(name)) {
+		return "", "no secret of Secrets Manager has such a name: it has letters, digits and / _ + = . @ - alone"
+	}
+	return name, ""
+}
+
+// Limits implements store.Store. AWS takes 20 ids in a call.
+func (*Store) Limits() store.Limits { return store.Limits{Secret: 64 << 10, Batch: 20} }
+
+// Open implements store.Store.
+func (s *Store) Open(subject secretmanager.Subject) (store.Session, error) {
+	api, err := s.client(subject)
+	if err != nil {
+		return nil, err
+	}
+	return &storeSession{session{api}, s}, nil
+}
+
+type storeSession struct {
+	session
+	store *Store
+}
+
+// Read implements store.Session.
+func (s *storeSession) Read(ctx context.Context, name string) (secret.Text, error) {
+	kept, err := s.Access(ctx, entry.Reference{Name: name})
+	return kept, s.explained(name, err)
+}
+
+// explained says which line of a policy would have AWS tell a secret that is missing from one that is
+// denied.
+func (s *storeSession) explained(name string, err error) error {
+	var failure *secretmanager.Failure
+	switch {
+	case !errors.As(err, &failure) || failure.Whole:
+	case failure.TooLarge:
+		return secretmanager.Unusable(failure.Text)
+	case errors.Is(err, provider.ErrDenied):
+		failure.Text += "; allow secretsmanager:GetSecretValue on arn:aws:secretsmanager:REGION:ACCOUNT:secret:" + name +
+			"*, without which AWS says so of a secret that does not exist, too; of one that is encrypted by a key of yours, allow kms:Decrypt"
+	case errors.Is(err, provider.ErrMissing):
+		failure.Text += "; there is no " + name + ", or it is marked for deletion"
+	}
+	return err
+}
+
+// ReadBatch implements store.Batcher.
+func (s *storeSession) ReadBatch(ctx context.Context, names []string) (map[string]store.Result, error) {
+	told := map[string]store.Result{}
+	input := &secretsmanager.BatchGetSecretValueInput{SecretIdList: names}
+	for {
+		answer, err := s.api.BatchGetSecretValue(ctx, input)
+		if err != nil {
+			return nil, failure(reading, err)
+		}
+		for _, value := range answer.SecretValues {
+			for _, asked := range []*string{value.Name, value.ARN} {
+				if asked != nil && slices.Contains(names, *asked) {
+					told[*asked] = s.resultOf(*asked, value)
+				}
+			}
+		}
+		for _, refused := range answer.Errors {
+			// A code that is not known, or that asking again may mend, is for a call of its own.
+			if refused.SecretId == nil || refused.ErrorCode == nil {
+				continue
+			}
+			err := ofErrorCode(reading, *refused.ErrorCode)
+			if err != nil && !errors.Is(err, provider.ErrUnavailable) && !errors.Is(err, provider.ErrUnauthenticated) {
+				told[*refused.SecretId] = store.Result{Err: s.explained(*refused.SecretId, err)}
+			}
+		}
+		if input.NextToken = answer.NextToken; input.NextToken == nil {
+			return told, nil
+		}
+	}
+}
+
+func (s *storeSession) resultOf(name string, value types.SecretValueEntry) store.Result {
+	kept, err := textOf(value.SecretString, value.SecretBinary)
+	return store.Result{Kept: kept, Err: s.explained(name, err)}
+}
+
+// List implements store.Lister.
+func (s *storeSession) List(ctx context.Context, kind entry.Kind) ([]string, error) {
+	prefix := s.store.Of(kind)
+	if reason := prefix.Admits(""); prefix.Off {
+		return nil, &secretmanager.Failure{Kind: provider.ErrDenied, Whole: true, Text: reason + "; name the entries"}
+	}
+	begins, _ := s.store.Join(prefix.Text, "")
+	input := &secretsmanager.ListSecretsInput{}
+	if begins != "" {
+		input.Filters = []types.Filter{{Key: types.FilterNameStringTypeName, Values: []string{begins}}}
+	}
+	var names []string
+	for {
+		answer, err := s.api.ListSecrets(ctx, input)
+		if err != nil {
+			return nil, listFailure(failure(listing, err))
+		}
+		for _, one := range answer.SecretList {
+			if one.Name != nil {
+				names = append(names, *one.Name)
+			}
+		}
+		if input.NextToken = answer.NextToken; input.NextToken == nil {
+			return s.store.IDs(kind, names), nil
+		}
+	}
+}
+
+func listFailure(err error) error {
+	var failure *secretmanager.Failure
+	if errors.As(err, &failure) && errors.Is(err, provider.ErrDenied) {
+		failure.Text += `; "*" takes secretsmanager:ListSecrets, which cannot be limited to a prefix: allow it, or name the entries`
+	}
+	return secretmanager.OfPod(err)
+}
+
+// Connection implements store.Store: a URI, or JSON by any of the words for each field. Other
+// keys are dropped, as Airflow drops them.
+func (s *Store) Connection(id string, kept secret.Text) (airflow.Connection, error) {
+	text := airflow.TrimSpace(kept.Reveal())
+	if !strings.HasPrefix(text, "{") {
+		return airflow.Parse(id, text)
+	}
+	standard, err := s.standardized(text)
+	if err != nil {
+		return airflow.Connection{}, err
+	}
+	made, err := airflow.ParseJSON(id, standard)
+	var field *airflow.FieldError
+	if errors.As(err, &field) {
+		return made, fmt.Errorf("%w", &airflow.FieldError{Field: field.Field, Reason: field.Reason}) // its place is not the secret's
+	}
+	return made, err
+}
+
+// Variable implements store.Store.
+func (*Store) Variable(kept secret.Text) (secret.Text, error) { return kept, nil }

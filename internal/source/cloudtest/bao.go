@@ -1,0 +1,291 @@
+package cloudtest
+
+import (
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+	"github.com/stretchr/testify/require"
+
+	"github.com/leoflow/secrets-csi/internal/testneed"
+	"github.com/leoflow/secrets-csi/internal/testport"
+	"github.com/leoflow/secrets-csi/internal/testwait"
+	"github.com/leoflow/secrets-csi/pkg/provider"
+	"github.com/leoflow/secrets-csi/pkg/secret"
+)
+
+const (
+	// BaoAudience is that of pods' tokens for Bao.
+	BaoAudience = "vault"
+	baoRoot     = "root-of-a-test"
+)
+
+// Bao is a real OpenBao behind a server with TLS, which counts the requests and can spoil them.
+type Bao struct {
+	t     testing.TB
+	plain string
+	front *httptest.Server
+	key   *ecdsa.PrivateKey
+
+	mu    sync.Mutex
+	fault func(r *http.Request) *Fault
+	asked []string
+}
+
+// StartBao serves until the test ends. Its auth method jwt takes the tokens that Token signs.
+func StartBao(t testing.TB) *Bao {
+	t.Helper()
+	testneed.Program(t, "bao")
+	address, err := testport.Free()
+	require.NoError(t, err)
+	b := &Bao{t: t, plain: "http://" + address, fault: func(*http.Request) *Fault { return nil }}
+	b.key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	b.run(address)
+	target, _ := url.Parse(b.plain)
+	proxy := httputil.NewSingleHostReverseProxy(target)
+	b.front = httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { b.serve(w, r, proxy) }))
+	t.Cleanup(b.Stop)
+	b.Do(http.MethodPost, "sys/auth/jwt", map[string]any{"type": "jwt"})
+	b.Do(http.MethodPost, "auth/jwt/config", map[string]any{"jwt_validation_pubkeys": []string{b.publicKey()}})
+	b.Do(http.MethodPost, "sys/mounts/kv1", map[string]any{"type": "kv", "options": map[string]string{"version": "1"}})
+	return b
+}
+
+func (b *Bao) run(address string) {
+	command := exec.Command("bao", "server", "-dev", "-dev-no-store-token", "-dev-root-token-id="+baoRoot, "-dev-listen-address="+address) //nolint:noctx // it lives as long as the test
+	log, err := os.Create(filepath.Join(b.t.TempDir(), "bao.log"))
+	require.NoError(b.t, err)
+	command.Stdout, command.Stderr, command.SysProcAttr = log, log, &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	require.NoError(b.t, command.Start())
+	b.t.Cleanup(func() {
+		_ = command.Process.Kill()
+		_ = command.Wait()
+		_ = log.Close()
+	})
+	ctx := testwait.Context(b.t)
+	for tick := time.NewTicker(20 * time.Millisecond); ; {
+		if response, err := b.request(ctx, http.MethodGet, "sys/mounts", nil); err == nil {
+			_ = response.Body.Close()
+			if response.StatusCode == http.StatusOK {
+				tick.Stop()
+				return
+			}
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			said, _ := os.ReadFile(log.Name())
+			require.Fail(b.t, "OpenBao does not answer", "%s", said)
+		}
+	}
+}
+
+func (b *Bao) request(ctx context.Context, method, path string, body any) (*http.Response, error) {
+	text, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	request, err := http.NewRequestWithContext(ctx, method, b.plain+"/v1/"+path, bytes.NewReader(text))
+	if err != nil {
+		return nil, err
+	}
+	request.Header.Set("X-Vault-Token", baoRoot)
+	return http.DefaultClient.Do(request)
+}
+
+// Do asks as root, past the front.
+func (b *Bao) Do(method, path string, body any) map[string]any {
+	b.t.Helper()
+	defer http.DefaultClient.CloseIdleConnections()
+	response, err := b.request(testwait.Context(b.t), method, path, body)
+	require.NoError(b.t, err)
+	defer func() { _ = response.Body.Close() }()
+	said, err := io.ReadAll(response.Body)
+	require.NoError(b.t, err)
+	require.Less(b.t, response.StatusCode, 300, "%s %s: %s", method, path, said)
+	var answered map[string]any
+	if len(said) > 0 {
+		require.NoError(b.t, json.Unmarshal(said, &answered))
+	}
+	return answered
+}
+
+// Put writes a secret into a mount of the second version.
+func (b *Bao) Put(path string, data any) {
+	b.t.Helper()
+	b.Do(http.MethodPost, "secret/data/"+path, map[string]any{"data": data})
+}
+
+// Policy makes or changes a policy.
+func (b *Bao) Policy(name, text string) {
+	b.t.Helper()
+	b.Do(http.MethodPost, "sys/policies/acl/"+name, map[string]any{"policy": text})
+}
+
+// Role makes a role of the auth method jwt for service accounts, as NAMESPACE:NAME.
+func (b *Bao) Role(name, policy string, options map[string]any, accounts ...string) {
+	b.t.Helper()
+	subjects := make([]string, len(accounts))
+	for i, account := range accounts {
+		subjects[i] = "system:serviceaccount:" + account
+	}
+	role := map[string]any{
+		"role_type": "jwt", "user_claim": "sub", "bound_audiences": []string{BaoAudience}, "token_policies": []string{policy},
+		"bound_claims": map[string]any{"sub": subjects},
+	}
+	for name, value := range options {
+		role[name] = value
+	}
+	b.Do(http.MethodPost, "auth/jwt/role/"+name, role)
+}
+
+func (b *Bao) publicKey() string {
+	der, err := x509.MarshalPKIXPublicKey(&b.key.PublicKey)
+	require.NoError(b.t, err)
+	return string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))
+}
+
+// Token signs a service account's token as an API server does.
+func (b *Bao) Token(namespace, account, audience string, lasting time.Duration) secret.Text {
+	b.t.Helper()
+	now := time.Now()
+	token := jwt.NewWithClaims(jwt.SigningMethodES256, jwt.MapClaims{
+		"iss": "https://kubernetes.default.svc", "sub": "system:serviceaccount:" + namespace + ":" + account, "aud": []string{audience},
+		"iat": now.Add(-time.Minute).Unix(), "nbf": now.Add(-time.Minute).Unix(), "exp": now.Add(lasting).Unix(), "jti": rand.Text(),
+		"kubernetes.io": map[string]any{"namespace": namespace, "serviceaccount": map[string]string{"name": account, "uid": "uid-" + account}},
+	})
+	signed, err := token.SignedString(b.key)
+	require.NoError(b.t, err)
+	return secret.New(signed)
+}
+
+// Pod is a pod of a service account, with its token.
+func (b *Bao) Pod(namespace, account string) provider.Identity {
+	b.t.Helper()
+	return provider.Identity{Namespace: namespace, ServiceAccount: account, PodUID: rand.Text(),
+		CloudTokens: map[string]secret.Text{BaoAudience: b.Token(namespace, account, BaoAudience, time.Hour)}}
+}
+
+func (b *Bao) serve(w http.ResponseWriter, r *http.Request, to http.Handler) {
+	b.mu.Lock()
+	b.asked = append(b.asked, r.Method+" "+strings.TrimPrefix(r.URL.Path, "/v1/"))
+	fault := b.fault(r)
+	b.mu.Unlock()
+	if fault != nil {
+		spoil(w, r, *fault)
+		return
+	}
+	to.ServeHTTP(w, r)
+}
+
+// Break decides from now on how each request goes wrong; nil lets it go on.
+func (b *Bao) Break(fault func(r *http.Request) *Fault) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.fault = fault
+}
+
+// Mend ends what Break began.
+func (b *Bao) Mend() { b.Break(func(*http.Request) *Fault { return nil }) }
+
+// Asked are the requests so far whose method and path begin so.
+func (b *Bao) Asked(begin string) []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(b.asked), func(one string) bool { return !strings.HasPrefix(one, begin) })
+}
+
+// URL is the front's.
+func (b *Bao) URL() string { return b.front.URL }
+
+// Plain is OpenBao's own, without TLS.
+func (b *Bao) Plain() string { return b.plain }
+
+// Roots verify the front.
+func (b *Bao) Roots() *x509.CertPool {
+	pool := x509.NewCertPool()
+	pool.AddCert(b.front.Certificate())
+	return pool
+}
+
+// Kwargs are backend_kwargs for the front, by the auth method jwt, with more of them or others.
+func (b *Bao) Kwargs(role string, more map[string]any) string {
+	b.t.Helper()
+	kwargs := map[string]any{"url": b.URL(), "auth_type": "jwt"}
+	if role != "" {
+		kwargs["jwt_role"] = role
+	}
+	for name, value := range more {
+		kwargs[name] = value
+	}
+	text, err := json.Marshal(kwargs)
+	require.NoError(b.t, err)
+	return string(text)
+}
+
+// Stop ends the front.
+func (b *Bao) Stop() {
+	b.front.CloseClientConnections()
+	b.front.Close()
+}
+
+// ReviewBy has the auth method kubernetes ask a server that knows these tokens alone, and returns
+// the audiences that it was asked for.
+func (b *Bao) ReviewBy(tokens map[string][2]string) (audiences func() []string) {
+	b.t.Helper()
+	var mu sync.Mutex
+	var asked []string
+	api := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var review struct {
+			Spec struct {
+				Token     string   `json:"token"`
+				Audiences []string `json:"audiences"`
+			} `json:"spec"`
+		}
+		_ = json.NewDecoder(r.Body).Decode(&review)
+		mu.Lock()
+		asked = append(asked, review.Spec.Audiences...)
+		mu.Unlock()
+		status := map[string]any{"authenticated": false}
+		if account, known := tokens[review.Spec.Token]; known {
+			status = map[string]any{"authenticated": true, "audiences": review.Spec.Audiences, "user": map[string]any{
+				"username": "system:serviceaccount:" + account[0] + ":" + account[1], "uid": "uid-" + account[1],
+				"groups": []string{"system:serviceaccounts", "system:serviceaccounts:" + account[0], "system:authenticated"},
+			}}
+		}
+		w.WriteHeader(http.StatusCreated)
+		answer(w, map[string]any{"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "status": status})
+	}))
+	b.t.Cleanup(api.Close)
+	ca := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: api.Certificate().Raw}))
+	b.Do(http.MethodPost, "sys/auth/kubernetes", map[string]any{"type": "kubernetes"})
+	b.Do(http.MethodPost, "auth/kubernetes/config", map[string]any{
+		"kubernetes_host": api.URL, "kubernetes_ca_cert": ca, "token_reviewer_jwt": b.Token("kube-system", "reviewer", "api", time.Hour).Reveal(), "disable_local_ca_jwt": true,
+	})
+	return func() []string {
+		mu.Lock()
+		defer mu.Unlock()
+		return slices.Clone(asked)
+	}
+}

@@ -1,0 +1,141 @@
+package gcp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"regexp"
+
+	"cloud.google.com/go/secretmanager/apiv1/secretmanagerpb"
+	"github.com/googleapis/gax-go/v2"
+	"google.golang.org/api/iterator"
+	"google.golang.org/grpc"
+
+	"github.com/leoflow/secrets-csi/internal/source/secretmanager"
+	"github.com/leoflow/secrets-csi/internal/source/store"
+	"github.com/leoflow/secrets-csi/pkg/entry"
+	"github.com/leoflow/secrets-csi/pkg/provider"
+	"github.com/leoflow/secrets-csi/pkg/secret"
+)
+
+// Store implements store.Store over Secret Manager, as Airflow's CloudSecretManagerBackend reads it.
+type Store struct {
+	*Cloud
+	store.Naming
+	store.Text
+	project string
+}
+
+// NewStore returns a Store by Airflow's backend_kwargs; it asks nobody yet. Close it.
+func NewStore(config Config, text string) (*Store, error) {
+	kwargs, err := store.ParseKwargs(text)
+	if err != nil {
+		return nil, err
+	}
+	sep := kwargs.Text("sep", "-")
+	made := &Store{project: kwargs.Text("project_id", ""), Naming: store.Naming{
+		Connections: kwargs.Prefix("connections", "airflow-connections", false),
+		Variables:   kwargs.Prefix("variables", "airflow-variables", false),
+		Join:        func(prefix, id string) (string, string) { return nameOf(prefix + sep + id) },
+	}}
+	if part, _ := made.reference("x").Fault(); part != "" {
+		kwargs.Mistake("project_id", "names no project; a pod has none of its own, so write the one of the secrets")
+	}
+	if begins := made.Connections.Text + sep; !made.Connections.Off && !secretName.MatchString(begins) {
+		kwargs.Mistake("connections_prefix", "and sep have other characters than letters, digits, - and _, and Airflow does not start by them either")
+	}
+	kwargs.Ignore("config_prefix", "gcp_scopes")
+	kwargs.Refuse("every pod reads as its own service account, or as the one that the annotation "+ServiceAccountAnnotation+" names",
+		"gcp_keyfile_dict", "gcp_key_path", "gcp_credential_config_file", "impersonation_chain")
+	if err := kwargs.Err(); err != nil {
+		return nil, err
+	}
+	if made.Cloud, err = New(config); err != nil {
+		return nil, err
+	}
+	return made, nil
+}
+
+var secretName = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
+
+// nameOf is a name as it stands: Google's backend replaces nothing.
+func nameOf(name string) (string, string) {
+	if len(name) > 255 || !secretName.MatchString(name) {
+		return "", "no secret of Secret Manager has such a name: it has 255 letters, digits, - and _ at most"
+	}
+	return name, ""
+}
+
+// Limits implements store.Store.
+func (*Store) Limits() store.Limits { return store.Limits{Secret: 64 << 10, Batch: 1} }
+
+func (s *Store) reference(name string) entry.Reference {
+	return entry.Reference{Cloud: "gcp", Name: name, Location: s.project}
+}
+
+// Open implements store.Store.
+func (s *Store) Open(subject secretmanager.Subject) (store.Session, error) {
+	made, err := s.open(subject)
+	if err != nil {
+		return nil, err
+	}
+	return &storeSession{made, s}, nil
+}
+
+type storeSession struct {
+	*session
+	store *Store
+}
+
+// Read implements store.Session.
+func (s *storeSession) Read(ctx context.Context, name string) (secret.Text, error) {
+	kept, err := s.Access(ctx, s.store.reference(name))
+	var failure *secretmanager.Failure
+	switch {
+	case !errors.As(err, &failure) || failure.Whole:
+	case errors.Is(err, provider.ErrDenied):
+		failure.Text += fmt.Sprintf("; grant roles/secretmanager.secretAccessor on projects/%s/secrets/%s to the pod's identity", s.store.project, name)
+	case errors.Is(err, provider.ErrMissing) && !failure.NoHost:
+		failure.Text += fmt.Sprintf("; there is no projects/%s/secrets/%s, or its latest version is disabled or destroyed", s.store.project, name)
+	}
+	return kept, err
+}
+
+// List implements store.Lister.
+func (s *storeSession) List(ctx context.Context, kind entry.Kind) ([]string, error) {
+	prefix := s.store.Of(kind)
+	if reason := prefix.Admits(""); reason != "" {
+		return nil, &secretmanager.Failure{Kind: provider.ErrDenied, Whole: true, Text: reason + "; name the entries"}
+	}
+	begins, _ := s.store.Join(prefix.Text, "")
+	token, err := s.credentials.Token(ctx)
+	if err != nil {
+		return nil, secretmanager.OfPod(exchangeFailure(err))
+	}
+	at, err := s.endpoints.at("")
+	if err != nil {
+		return nil, secretmanager.Unreachable(listing)
+	}
+	listed := at.api.ListSecrets(ctx, &secretmanagerpb.ListSecretsRequest{Parent: "projects/" + s.store.project, Filter: "name:" + begins, PageSize: 1000},
+		gax.WithRetry(nil), gax.WithGRPCOptions(grpc.PerRPCCredentials(bearer{secret.New(token.Value)})))
+	var names []string
+	for {
+		one, err := listed.Next()
+		switch {
+		case errors.Is(err, iterator.Done):
+			return s.store.IDs(kind, names), nil
+		case err != nil:
+			return nil, s.listFailure(at.failure(ctx, err))
+		}
+		names = append(names, path.Base(one.GetName()))
+	}
+}
+
+func (s *storeSession) listFailure(err error) error {
+	var failure *secretmanager.Failure
+	if errors.As(err, &failure) && errors.Is(err, provider.ErrDenied) {
+		failure.Text = listing + `; "*" takes secretmanager.secrets.list on project ` + s.store.project + ": grant it, or name the entries"
+	}
+	return secretmanager.OfPod(err)
+}

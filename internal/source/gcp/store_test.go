@@ -1,0 +1,96 @@
+package gcp_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/leoflow/secrets-csi/internal/source/cloudtest"
+	"github.com/leoflow/secrets-csi/internal/source/gcp"
+	"github.com/leoflow/secrets-csi/internal/source/secretmanager"
+	"github.com/leoflow/secrets-csi/internal/source/store"
+	"github.com/leoflow/secrets-csi/pkg/provider"
+	"github.com/leoflow/secrets-csi/pkg/provider/providertest"
+)
+
+func startStore(t *testing.T, kwargs string) (*store.Provider, *cloudtest.GCP) {
+	t.Helper()
+	server := cloudtest.StartGCP(t, cloudtest.NewTokens())
+	made, err := gcp.NewStore(gcp.Config{
+		Audience: cloudtest.GCPAudience, Endpoint: server.Address, RegionalEndpoint: server.RegionalAddress,
+		STSURL: server.URL() + "/token", IAMURL: server.URL(), Roots: server.Roots(), RequestTimeout: cloudtest.RequestTimeout,
+	}, kwargs)
+	require.NoError(t, err)
+	served := store.New("gcp-secretmanager", made, secretmanager.Config{CallTimeout: 2 * cloudtest.RequestTimeout})
+	t.Cleanup(func() { assert.NoError(t, served.Close()) })
+	return served, server
+}
+
+const ofProject = `{"project_id": "project"}`
+
+func TestStoreKeepsTheContract(t *testing.T) {
+	name := func(kind, id string) string { return "projects/project/secrets/airflow-" + kind + "-" + id }
+	cloudtest.RunStoreContract(t, cloudtest.GCPTokenAudience, name, func(t *testing.T) (*store.Provider, *cloudtest.Server) {
+		served, server := startStore(t, ofProject)
+		return served, server.Server
+	})
+}
+
+func TestStoreReadsAndRefuses(t *testing.T) {
+	served, server := startStore(t, ofProject)
+	held := server.HoldSecrets()
+	held.Set("projects/project/secrets/airflow-connections-a_b", "http://h")
+	held.Deny("projects/project/secrets/airflow-connections-denied")
+	pod := server.Tokens.Pod("team", "a", cloudtest.GCPTokenAudience)
+	entries, err := served.Fetch(t.Context(), pod, providertest.Names([]string{"a_b", "denied", "missing", "a.b"}, nil))
+	require.NoError(t, err)
+	assert.Equal(t, "h", *entries[0].Connection.Host)
+	for i, says := range map[int]string{
+		1: "reading the secret from Secret Manager: PermissionDenied; grant roles/secretmanager.secretAccessor on projects/project/secrets/airflow-connections-denied to the pod's identity",
+		2: "reading the secret from Secret Manager: NotFound; there is no projects/project/secrets/airflow-connections-missing, or its latest version is disabled or destroyed",
+		3: "no secret of Secret Manager has such a name: it has 255 letters, digits, - and _ at most",
+	} {
+		assert.Equal(t, says, entries[i].Notices[0].Message)
+	}
+}
+
+func TestAllTakesTheRightToList(t *testing.T) {
+	served, server := startStore(t, ofProject)
+	held := server.HoldSecrets()
+	pod := server.Tokens.Pod("team", "a", cloudtest.GCPTokenAudience)
+	for _, name := range []string{"airflow-connections-a", "airflow-variables-b", "not-airflow-connections-c"} {
+		held.Set("projects/project/secrets/"+name, "http://h")
+	}
+	server.Secrets = func() []string {
+		return []string{"airflow-connections-a", "airflow-variables-b", "not-airflow-connections-c"}
+	}
+	entries, err := served.Fetch(t.Context(), pod, providertest.Everything())
+	require.NoError(t, err)
+	require.Len(t, entries, 2)
+	assert.Equal(t, []string{"a", "b"}, []string{entries[0].ID, entries[1].ID})
+
+	server.Break(cloudtest.At(cloudtest.List, cloudtest.Fault{Status: 403}))
+	_, err = served.Fetch(t.Context(), pod, providertest.Everything())
+	require.ErrorIs(t, err, provider.ErrDenied)
+	require.ErrorContains(t, err, "secretmanager.secrets.list on project project")
+}
+
+func TestWhatKwargsMaySay(t *testing.T) {
+	for kwargs, message := range map[string]string{
+		`{"project_id": "p1", "connections_prefix": "x_", "variables_prefix": null, "config_prefix": "c", "sep": "_", "gcp_key_path": null}`: "",
+		`{"connections_prefix": "x"}`:                                         "project_id names no project",
+		`{"project_id": "p1", "connections_prefix": "a/b"}`:                   "connections_prefix and sep have other characters",
+		`{"project_id": "p1", "gcp_keyfile_dict": {"private_key": "n33dle"}}`: "gcp_keyfile_dict cannot be used here: every pod reads as its own service account",
+		`{"project_id": "p1", "conections_prefix": "x"}`:                      "conections_prefix is not known to this driver",
+	} {
+		made, err := gcp.NewStore(gcp.Config{Audience: cloudtest.GCPAudience}, kwargs)
+		if message == "" {
+			require.NoError(t, err)
+			require.NoError(t, made.Close())
+			continue
+		}
+		require.ErrorContains(t, err, message)
+		assert.NotContains(t, err.Error(), "n33dle")
+	}
+}

@@ -1,0 +1,123 @@
+package store
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/leoflow/secrets-csi/internal/source/secretmanager"
+	"github.com/leoflow/secrets-csi/pkg/entry"
+	"github.com/leoflow/secrets-csi/pkg/provider"
+	"github.com/leoflow/secrets-csi/pkg/provider/providertest"
+	"github.com/leoflow/secrets-csi/pkg/secret"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// fakeStore is in memory. It counts the calls, singles and batches alike, by what they ask for.
+type fakeStore struct {
+	Text
+	Naming
+	limits Limits
+	// refuses a batch with an error; nil lets it be.
+	refuses func(names []string) error
+	// failing is what a read fails with.
+	failing func(name string) error
+
+	mu    sync.Mutex
+	held  map[string]string
+	calls [][]string
+	opens int
+}
+
+func newFakeStore(batch int) *fakeStore {
+	join := func(prefix, id string) (string, string) {
+		if id == "impossible" {
+			return "", "no secret here has such a name"
+		}
+		return prefix + "/" + id, ""
+	}
+	return &fakeStore{
+		Naming:  Naming{Prefix{Option: "connections_prefix", Text: "c"}, Prefix{Option: "variables_prefix", Text: "v"}, join},
+		limits:  Limits{Secret: 64 << 10, Batch: batch},
+		refuses: func([]string) error { return nil }, failing: func(string) error { return nil },
+		held: map[string]string{},
+	}
+}
+
+func (f *fakeStore) Annotations() []string { return nil }
+func (f *fakeStore) Close() error          { return nil }
+func (f *fakeStore) Limits() Limits        { return f.limits }
+
+func (f *fakeStore) Open(secretmanager.Subject) (Session, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.opens++
+	return fakeSession{f}, nil
+}
+
+type fakeSession struct{ *fakeStore }
+
+func (f fakeSession) Read(_ context.Context, name string) (secret.Text, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.calls = append(f.calls, []string{name})
+	result := f.result(name)
+	return result.Kept, result.Err
+}
+
+func (f fakeSession) ReadBatch(_ context.Context, names []string) (map[string]Result, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.calls = append(f.calls, slices.Clone(names))
+	if err := f.refuses(names); err != nil {
+		return nil, err
+	}
+	results := map[string]Result{}
+	for _, name := range names {
+		results[name] = f.result(name)
+	}
+	return results, nil
+}
+
+func (f fakeSession) result(name string) Result {
+	if err := f.failing(name); err != nil {
+		return Result{Err: err}
+	}
+	text, found := f.held[name]
+	if !found {
+		return Result{Err: &secretmanager.Failure{Kind: provider.ErrMissing, Text: "there is none"}}
+	}
+	return Result{Kept: secret.New(text)}
+}
+
+func (f fakeSession) List(context.Context, entry.Kind) ([]string, error) {
+	return []string{"b", "a", "b"}, nil
+}
+
+// counted are the calls so far, which it forgets.
+func (f *fakeStore) counted() [][]string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	counted := f.calls
+	f.calls = nil
+	return counted
+}
+
+func pod(namespace, account string) provider.Identity {
+	return provider.Identity{Namespace: namespace, ServiceAccount: account, Token: providertest.Token(namespace, account, "s")}
+}
+
+func states(entries []entry.Entry) (found []string) {
+	for _, one := range entries {
+		says := string(one.State)
+		if len(one.Notices) > 0 {
+			says += ": " + one.Notices[0].Message
+		}
+		found = append(found, says)
+	}
+	return found
+}

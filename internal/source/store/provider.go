@@ -1,0 +1,251 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/leoflow/secrets-csi/internal/source/secretmanager"
+	"github.com/leoflow/secrets-csi/pkg/entry"
+	"github.com/leoflow/secrets-csi/pkg/provider"
+)
+
+const (
+	// fetchFor is for a thousand calls in turns with others', and less than kubelet waits.
+	fetchFor = 100 * time.Second
+	// pollEvery and keptFor together are 30 s at most, with the jitter of a tenth.
+	pollEvery = 22 * time.Second
+	// entryBytes is what an entry takes besides its value.
+	entryBytes = 1 << 10
+	// atOnce is how many calls' secrets are read before room is made out for more.
+	atOnce = 8
+	// mostListed bounds what "*" brings.
+	mostListed = 10_000
+)
+
+// Provider implements provider.Provider over a store.
+type Provider struct {
+	name     string
+	store    Store
+	door     *secretmanager.Door[Session]
+	reader   *reader
+	versions provider.Versions
+}
+
+var (
+	_ provider.GroupFetcher = (*Provider)(nil)
+	_ provider.Paced        = (*Provider)(nil)
+	_ provider.Polled       = (*Provider)(nil)
+)
+
+// New returns the Provider of a store that is called name. Of the config it takes what a Door
+// does. Close it, which closes the store.
+func New(name string, store Store, config secretmanager.Config) *Provider {
+	door := secretmanager.NewDoor(name, store, config)
+	return &Provider{name, store, door, newReader(store, door), provider.NewVersions()}
+}
+
+// Close waits for calls under way and closes the store.
+func (p *Provider) Close() error {
+	p.reader.wait()
+	return p.door.Close()
+}
+
+// FetchFor implements provider.Paced.
+func (*Provider) FetchFor() time.Duration { return fetchFor }
+
+// PollEvery implements provider.Polled.
+func (*Provider) PollEvery() time.Duration { return pollEvery }
+
+// FetchGroup implements provider.GroupFetcher: pods of one service account, which is all that a
+// store tells apart, share what one of them is given.
+func (p *Provider) FetchGroup(ctx context.Context, pods []provider.Identity, request provider.Request) []provider.Outcome {
+	outcomes := make([]provider.Outcome, len(pods))
+	answered := map[[2]string]provider.Outcome{}
+	for i, pod := range pods {
+		account := [2]string{pod.Namespace, pod.ServiceAccount}
+		outcome, found := answered[account]
+		if !found || !pod.IsAttested() || errors.Is(outcome.Err, provider.ErrUnauthenticated) {
+			outcome.Entries, outcome.Err = p.Fetch(ctx, pod, request)
+		}
+		if pod.IsAttested() {
+			answered[account] = outcome
+		}
+		outcomes[i] = outcome
+	}
+	return outcomes
+}
+
+// Fetch implements provider.Provider.
+func (p *Provider) Fetch(ctx context.Context, pod provider.Identity, request provider.Request) ([]entry.Entry, error) {
+	caller, err := p.door.Admit(ctx, pod, "", "")
+	if err != nil {
+		return nil, p.whole(ctx, err)
+	}
+	made := &fetch{Provider: p, caller: caller, request: request}
+	for _, kind := range []entry.Kind{entry.Connection, entry.Variable} {
+		if err := made.ask(ctx, kind); err != nil {
+			return nil, err
+		}
+	}
+	if err := made.read(ctx); err != nil {
+		return nil, err
+	}
+	return made.entries, nil
+}
+
+// fetch is one Fetch under way.
+type fetch struct {
+	*Provider
+	caller  secretmanager.Caller
+	request provider.Request
+	// entries are those asked for, in their order, and wanted the names that are still to be
+	// read for those of the same place.
+	entries []entry.Entry
+	wanted  [][]string
+	taken   int64
+}
+
+// ask adds what is asked for of a kind.
+func (f *fetch) ask(ctx context.Context, kind entry.Kind) error {
+	selection := f.request.Connections
+	if kind == entry.Variable {
+		selection = f.request.Variables
+	}
+	ids := selection.Names
+	if selection.All {
+		var err error
+		if ids, err = f.list(ctx, kind); err != nil {
+			return err
+		}
+	}
+	for _, id := range ids {
+		name := entry.Name{Kind: kind, ID: id}
+		names, reason := f.store.Names(name)
+		f.wanted = append(f.wanted, names)
+		f.entries = append(f.entries, entry.Refused(name, entry.Missing, reason))
+	}
+	return nil
+}
+
+// list is what the pod may list, in order.
+func (f *fetch) list(ctx context.Context, kind entry.Kind) ([]string, error) {
+	ids, err := secretmanager.Call(ctx, f.door, f.caller, "", func(ctx context.Context, session Session) ([]string, error) {
+		lister, can := session.(Lister)
+		if !can {
+			return nil, &secretmanager.Failure{Kind: provider.ErrDenied, Text: `"*" cannot be asked of this store; name the entries`}
+		}
+		return lister.List(ctx, kind)
+	})
+	if err != nil {
+		return nil, f.whole(ctx, err)
+	}
+	if len(ids) > mostListed {
+		return nil, fmt.Errorf("listing what %s holds: %d entries are more than %d; name those that are needed: %w", f.name, len(ids), mostListed, provider.ErrTooLarge)
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids), nil
+}
+
+// read reads what is wanted, as many at once as there is room for, and what a store does not have
+// under its first name under the next.
+func (f *fetch) read(ctx context.Context) error {
+	var open []int
+	for i, names := range f.wanted {
+		if len(names) > 0 {
+			open = append(open, i)
+		}
+	}
+	for len(open) > 0 {
+		part := open[:min(len(open), f.roomFor())]
+		results, err := f.reader.read(ctx, f.caller, f.firstNames(part))
+		if err != nil {
+			return f.whole(ctx, err)
+		}
+		again := []int{}
+		for _, i := range part {
+			result := results[f.wanted[i][0]]
+			f.wanted[i] = f.wanted[i][1:]
+			if errors.Is(result.Err, provider.ErrMissing) && isOfEntry(result.Err) && len(f.wanted[i]) > 0 {
+				again = append(again, i)
+			} else if err := f.take(ctx, i, result); err != nil {
+				return err
+			}
+		}
+		open = append(again, open[len(part):]...)
+	}
+	return nil
+}
+
+// roomFor is how many secrets may be read at once: there may be as much in each as a secret
+// has.
+func (f *fetch) roomFor() int {
+	limits := f.store.Limits()
+	most := max(1, limits.Batch) * atOnce
+	if f.request.MaxBytes > 0 {
+		most = max(1, min(most, int((f.request.MaxBytes-f.taken)/limits.Secret)))
+	}
+	return most
+}
+
+// firstNames are the names to read next. Two ids may lead to one.
+func (f *fetch) firstNames(of []int) []string {
+	var names []string
+	seen := map[string]bool{}
+	for _, i := range of {
+		if name := f.wanted[i][0]; !seen[name] {
+			seen[name] = true
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// take takes in what the store said of an entry. It fails where that concerns all of them.
+func (f *fetch) take(ctx context.Context, i int, result Result) error {
+	name := f.entries[i].Name()
+	if !isOfEntry(result.Err) {
+		return f.whole(ctx, result.Err)
+	}
+	f.entries[i] = f.decode(name, result)
+	if f.entries[i].State != entry.Delivered || f.request.MaxBytes == 0 {
+		return nil
+	}
+	size := int64(entryBytes)
+	for value := range f.entries[i].Secrets() {
+		size += int64(value.Len())
+	}
+	if f.taken+size <= f.request.MaxBytes {
+		f.taken += size
+		return nil
+	}
+	if !f.request.Partial {
+		return fmt.Errorf("reading from %s: it holds more than there is memory for: %w", f.name, provider.ErrTooLarge)
+	}
+	f.entries[i] = entry.NoRoom(name)
+	return nil
+}
+
+// decode makes the entry of what the store keeps.
+func (p *Provider) decode(name entry.Name, result Result) entry.Entry {
+	if result.Err != nil {
+		return refused(name, result.Err)
+	}
+	if err := checkText(result.Kept); err != nil {
+		return entry.Refused(name, entry.Invalid, err.Error())
+	}
+	if name.Kind == entry.Variable {
+		text, err := p.store.Variable(result.Kept)
+		if err != nil {
+			return entry.Refused(name, entry.Invalid, err.Error())
+		}
+		return entry.OfVariable(name.ID, text, p.versions.Of(name, text.Reveal()))
+	}
+	connection, err := p.store.Connection(name.ID, result.Kept)
+	if err != nil {
+		return entry.Refused(name, entry.Invalid, err.Error())
+	}
+	return entry.OfConnection(connection, p.versions.Of(name, string(connection.JSON())))
+}

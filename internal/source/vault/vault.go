@@ -1,0 +1,194 @@
+// Package vault reads HashiCorp Vault and OpenBao as Airflow's VaultBackend does, under a pod's
+// identity: the pod's token logs in by the auth method kubernetes or jwt.
+package vault
+
+import (
+	"crypto/x509"
+	"errors"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/leoflow/secrets-csi/internal/source/secretmanager"
+	"github.com/leoflow/secrets-csi/internal/source/store"
+	"github.com/leoflow/secrets-csi/pkg/entry"
+)
+
+// RoleAnnotation names the role that pods log in to where it is not the one of backend_kwargs.
+const RoleAnnotation = "secrets.csi.leoflow.io/vault-role"
+
+// DefaultAudience is that of pods' tokens where Config names none.
+const DefaultAudience = "vault"
+
+// Config is how to reach Vault.
+type Config struct {
+	// Kwargs are Airflow's backend_kwargs, as JSON.
+	Kwargs string
+	// TokenAudience is that of the pod's token; DefaultAudience by default.
+	TokenAudience string
+	// Roots verify Vault; those of the system where nil.
+	Roots *x509.CertPool
+	// RequestTimeout bounds one request over HTTP; five seconds by default.
+	RequestTimeout time.Duration
+}
+
+// Vault implements store.Store.
+type Vault struct {
+	options
+	audience string
+	http     *http.Client
+}
+
+// options are what backend_kwargs say.
+type options struct {
+	address     string // without the slash at its end
+	namespace   string
+	method      string // of auth
+	authMount   string
+	role        string
+	mount       string // empty if it is the id's first segment
+	version     int
+	connections []string
+	variables   []string
+}
+
+// New returns a Vault; it asks nobody yet.
+func New(config Config) (*Vault, error) {
+	read, err := readOptions(config.Kwargs)
+	if err != nil {
+		return nil, err
+	}
+	if config.TokenAudience == "" {
+		config.TokenAudience = DefaultAudience
+	}
+	return &Vault{read, config.TokenAudience, secretmanager.NewHTTPClient(config.Roots, config.RequestTimeout, nil)}, nil
+}
+
+const ownToken = `every pod logs in by its own token, so write "auth_type": "kubernetes" and "kubernetes_role", or "jwt" and "jwt_role"`
+
+func readOptions(text string) (options, error) {
+	kwargs, err := store.ParseKwargs(text)
+	if err != nil {
+		return options{}, err
+	}
+	made := options{
+		address:     strings.TrimRight(kwargs.Text("url", ""), "/"),
+		namespace:   strings.Trim(kwargs.Text("namespace", ""), "/"),
+		method:      kwargs.Text("auth_type", "token"),
+		mount:       strings.Trim(kwargs.Text("mount_point", "secret"), "/"),
+		version:     kwargs.Number("kv_engine_version", 2),
+		connections: pathsOf(kwargs.Texts("connections_path", "connections")),
+		variables:   pathsOf(kwargs.Texts("variables_path", "variables")),
+	}
+	if more := kwargs.Text("global_secrets_path", ""); more != "" {
+		made.connections = append(made.connections, strings.TrimRight(more, "/"))
+		made.variables = append(made.variables, strings.TrimRight(more, "/"))
+	}
+	kubernetesRole, jwtRole := kwargs.Text("kubernetes_role", ""), kwargs.Text("jwt_role", "")
+	made.role = map[string]string{"kubernetes": kubernetesRole, "jwt": jwtRole}[made.method]
+	made.authMount = strings.Trim(kwargs.Text("auth_mount_point", ""), "/")
+	if made.authMount == "" {
+		made.authMount = made.method
+	}
+	made.check(kwargs)
+	kwargs.Ignore("config_path", "use_team_secrets_path", "kubernetes_jwt_path", "jwt_token_path", "timeout")
+	kwargs.Refuse(ownToken, "token", "token_path", "username", "password", "key_id", "secret_id", "role_id", "assume_role_kwargs", "region",
+		"gcp_key_path", "gcp_keyfile_dict", "gcp_scopes", "azure_tenant_id", "azure_resource", "radius_host", "radius_secret", "radius_port", "jwt_token")
+	kwargs.Refuse("the driver has a setting of its own for the CA's certificate", "verify", "cert")
+	kwargs.Refuse("the driver takes its proxy from the environment variable HTTPS_PROXY", "proxies")
+	return made, kwargs.Err()
+}
+
+func (o options) check(kwargs *store.Kwargs) {
+	at, err := url.Parse(o.address)
+	if err != nil || at.Scheme != "https" || at.Host == "" || at.User != nil || at.RawQuery != "" || at.Fragment != "" {
+		kwargs.Mistake("url", "must be an https URL such as https://vault.example.com:8200, and pods' tokens go there")
+	}
+	if o.method != "kubernetes" && o.method != "jwt" {
+		kwargs.Mistake("auth_type", "cannot be used here: %s", ownToken)
+	}
+	if o.version != 1 && o.version != 2 {
+		kwargs.Mistake("kv_engine_version", "must be 1 or 2")
+	}
+}
+
+// pathsOf are paths as Airflow takes them.
+func pathsOf(texts []string) []string {
+	for i := range texts {
+		texts[i] = strings.TrimRight(texts[i], "/")
+	}
+	return texts
+}
+
+// Close closes the connections that are idle.
+func (v *Vault) Close() error {
+	v.http.CloseIdleConnections()
+	return nil
+}
+
+// Annotations implements secretmanager.Opener.
+func (*Vault) Annotations() []string { return []string{RoleAnnotation} }
+
+// Limits implements store.Store.
+func (*Vault) Limits() store.Limits { return store.Limits{Secret: 1 << 20, Batch: 1} }
+
+var roleName = regexp.MustCompile(`^[^\x00-\x1f\x7f]{1,255}$`)
+
+// Open implements secretmanager.Opener.
+func (v *Vault) Open(subject secretmanager.Subject) (store.Session, error) {
+	token, err := subject.Token(v.audience)
+	if err != nil {
+		return nil, err
+	}
+	account := "service account " + subject.Pod.Namespace + "/" + subject.Pod.ServiceAccount
+	role, annotated := subject.Annotations[RoleAnnotation]
+	switch {
+	case annotated && !roleName.MatchString(role):
+		return nil, secretmanager.Unusable("annotation " + RoleAnnotation + " of " + account + " is no role; correct or remove it")
+	case !annotated && v.role == "":
+		return nil, secretmanager.Unusable("no role to log in to: annotate " + account + " with " + RoleAnnotation + "; or have one set for all in backend_kwargs")
+	case !annotated:
+		role = v.role
+	}
+	return &session{Vault: v, role: role, jwt: token}, nil
+}
+
+// Names implements store.Store. Without a mount the id begins with one.
+func (v *Vault) Names(name entry.Name) (names []string, reason string) {
+	paths, option := v.connections, "connections_path"
+	if name.Kind == entry.Variable {
+		paths, option = v.variables, "variables_path"
+	}
+	mount, rest := v.mount, name.ID
+	if mount == "" {
+		mount, rest, _ = strings.Cut(name.ID, "/")
+	}
+	switch {
+	case paths == nil:
+		return nil, "the driver does not ask this store: " + option + " is null in its backend_kwargs"
+	case rest == "":
+		return nil, "mount_point is null in the driver's backend_kwargs, and so the id must begin with a mount and a slash"
+	}
+	for _, path := range paths {
+		made := strings.TrimPrefix(path+"/"+rest, "/")
+		if !isPath(mount + "/" + made) {
+			return nil, "no secret of Vault has such a name: its path has an empty segment, or one of dots alone"
+		}
+		names = append(names, mount+"\x00"+made)
+	}
+	return names, ""
+}
+
+// isPath refuses what would lead elsewhere, or nowhere.
+func isPath(path string) bool {
+	for segment := range strings.SplitSeq(path, "/") {
+		if segment == "" || segment == "." || segment == ".." {
+			return false
+		}
+	}
+	return true
+}
+
+var errNoValue = errors.New(`the secret has no key "value"; store the variable under it`)
