@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"github.com/leoflow/secrets-csi/internal/testwait"
 	"github.com/leoflow/secrets-csi/pkg/mount/layout"
 )
 
@@ -39,12 +40,14 @@ func TestVolumeFull(t *testing.T) {
 	for range some() {
 		huge := strings.Replace(connections(r.mark), `"db"`, `"`+strings.Repeat("x", 200<<10)+`"`, 1)
 		require.NoError(t, r.WriteConnections(huge))
+		// The first change after a start is told once the node has shown whom it is for.
+		require.Eventually(t, func() bool { return strings.Contains(r.Driver.Output(), "do not fit: 262144 is the cap") },
+			testwait.Limit, 10*time.Millisecond)
 		pause(t, 200*time.Millisecond)
 		r.republish(t, row)
 		r.rotate(t)
 		r.converge(t, row)
 	}
-	assert.Contains(t, r.Driver.Output(), "do not fit: 262144 is the cap")
 	row.record(t)
 }
 
