@@ -20,6 +20,9 @@ import (
 // startEvery is the time from the beginning of one honest start to that of the next.
 const startEvery = 100 * time.Millisecond
 
+// startWithin is what an honest start may take, whatever others do.
+const startWithin = 2 * time.Second
+
 // starts are those of honest pods, one after the other.
 type starts struct {
 	took   []time.Duration
@@ -57,7 +60,11 @@ func (n *node) startPods(t *testing.T, length time.Duration, pods []stack.Pod) (
 		pod.UID = fmt.Sprint(pod.UID, "-", i)
 		began := time.Now()
 		err := n.startOne(t.Context(), pod)
-		made.took = append(made.took, time.Since(began))
+		took := time.Since(began)
+		made.took = append(made.took, took)
+		if err == nil && took > startWithin {
+			err = fmt.Errorf("a start took %s", took)
+		}
 		if err != nil {
 			made.failed = append(made.failed, err)
 		}
