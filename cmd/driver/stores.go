@@ -36,62 +36,52 @@ func (s *storeSettings) bind(flags *flag.FlagSet) {
 	flags.StringVar(&s.vaultCA, "source-vault-ca", "", "`file` of the CA certificates that Vault's must chain to; empty for the system's")
 }
 
-// storeKind is one store that may be a source, and what opens it by its kwargs.
+// storeKind is one store that may be a source, the file of CA certificates that its must chain to,
+// and what opens it by its kwargs.
 type storeKind struct {
 	name, flag, kwargs string
-	open               func(kwargs string) (store.Store, error)
+	caFlag, ca         string
+	open               func(roots *x509.CertPool, kwargs string) (store.Store, error)
 }
 
 func (s *settings) storeKinds() []storeKind {
 	return []storeKind{
-		{"aws-secretsmanager", "source-aws-secretsmanager-kwargs", s.stores.awsSecretsManagerKwargs, s.openAWSSecretsManager},
-		{"aws-ssm", "source-aws-ssm-kwargs", s.stores.awsSSMKwargs, s.openAWSSSM},
-		{"azure-keyvault", "source-azure-keyvault-kwargs", s.stores.azureKeyVaultKwargs, s.openAzureKeyVault},
-		{"gcp-secretmanager", "source-gcp-secretmanager-kwargs", s.stores.gcpSecretManagerKwargs, s.openGCPSecretManager},
-		{"vault", "source-vault-kwargs", s.stores.vaultKwargs, s.openVault},
+		{"aws-secretsmanager", "source-aws-secretsmanager-kwargs", s.stores.awsSecretsManagerKwargs, "cloud-ca", s.clouds.ca, s.openAWSSecretsManager},
+		{"aws-ssm", "source-aws-ssm-kwargs", s.stores.awsSSMKwargs, "cloud-ca", s.clouds.ca, s.openAWSSSM},
+		{"azure-keyvault", "source-azure-keyvault-kwargs", s.stores.azureKeyVaultKwargs, "cloud-ca", s.clouds.ca, s.openAzureKeyVault},
+		{"gcp-secretmanager", "source-gcp-secretmanager-kwargs", s.stores.gcpSecretManagerKwargs, "cloud-ca", s.clouds.ca, s.openGCPSecretManager},
+		{"vault", "source-vault-kwargs", s.stores.vaultKwargs, "source-vault-ca", s.stores.vaultCA, s.openVault},
 	}
 }
 
-func (s *settings) openAWSSecretsManager(kwargs string) (store.Store, error) {
-	config, err := s.clouds.aws, error(nil)
-	if config.Roots, err = rootsOf("cloud-ca", s.clouds.ca); err != nil {
-		return nil, err
-	}
+func (s *settings) openAWSSecretsManager(roots *x509.CertPool, kwargs string) (store.Store, error) {
+	config := s.clouds.aws
+	config.Roots = roots
 	return aws.NewStore(config, kwargs)
 }
 
-func (s *settings) openAWSSSM(kwargs string) (store.Store, error) {
-	config, err := s.clouds.aws, error(nil)
-	if config.Roots, err = rootsOf("cloud-ca", s.clouds.ca); err != nil {
-		return nil, err
-	}
+func (s *settings) openAWSSSM(roots *x509.CertPool, kwargs string) (store.Store, error) {
+	config := s.clouds.aws
+	config.Roots = roots
 	return aws.NewParameterStore(config, kwargs)
 }
 
-func (s *settings) openAzureKeyVault(kwargs string) (store.Store, error) {
-	config, err := s.clouds.azure, error(nil)
-	if config.Roots, err = rootsOf("cloud-ca", s.clouds.ca); err != nil {
-		return nil, err
-	}
+func (s *settings) openAzureKeyVault(roots *x509.CertPool, kwargs string) (store.Store, error) {
+	config := s.clouds.azure
+	config.Roots = roots
 	return azure.NewStore(config, kwargs)
 }
 
-func (s *settings) openGCPSecretManager(kwargs string) (store.Store, error) {
-	config, err := s.clouds.gcp, error(nil)
-	if config.Roots, err = rootsOf("cloud-ca", s.clouds.ca); err != nil {
-		return nil, err
-	}
-	if config.Audience == "" {
+func (s *settings) openGCPSecretManager(roots *x509.CertPool, kwargs string) (store.Store, error) {
+	if s.clouds.gcp.Audience == "" {
 		return nil, errors.New("it needs --gcp-audience, the workload identity provider that pods are known by")
 	}
+	config := s.clouds.gcp
+	config.Roots = roots
 	return gcp.NewStore(config, kwargs)
 }
 
-func (s *settings) openVault(kwargs string) (store.Store, error) {
-	roots, err := rootsOf("source-vault-ca", s.stores.vaultCA)
-	if err != nil {
-		return nil, err
-	}
+func (s *settings) openVault(roots *x509.CertPool, kwargs string) (store.Store, error) {
 	return vault.New(vault.Config{Kwargs: kwargs, TokenAudience: s.stores.vaultAudience, Roots: roots})
 }
 
@@ -131,7 +121,11 @@ func (k storeKind) make() (store.Store, error) {
 		}
 		kwargs = string(content)
 	}
-	made, err := k.open(kwargs)
+	roots, err := rootsOf(k.caFlag, k.ca)
+	if err != nil {
+		return nil, fmt.Errorf("--%s: %w", k.flag, err)
+	}
+	made, err := k.open(roots, kwargs)
 	if err != nil {
 		return nil, fmt.Errorf("--%s: %w", k.flag, err)
 	}

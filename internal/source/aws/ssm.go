@@ -93,16 +93,9 @@ func (s *parameterSession) Read(ctx context.Context, name string) (secret.Text, 
 }
 
 func explainedParameter(name string, err error) error {
-	var failure *secretmanager.Failure
-	switch {
-	case !errors.As(err, &failure) || failure.Whole:
-	case errors.Is(err, provider.ErrDenied):
-		failure.Text += "; allow ssm:GetParameter on arn:aws:ssm:REGION:ACCOUNT:parameter" + name +
-			", without which AWS says so of a parameter that does not exist, too; of one that is encrypted by a key of yours, allow kms:Decrypt"
-	case errors.Is(err, provider.ErrMissing):
-		failure.Text += "; there is no " + name
-	}
-	return err
+	return store.Explain(err, "allow ssm:GetParameter on arn:aws:ssm:REGION:ACCOUNT:parameter"+name+
+		", without which AWS says so of a parameter that does not exist, too; of one that is encrypted by a key of yours, allow kms:Decrypt",
+		"there is no "+name)
 }
 
 // ReadBatch implements store.Batcher. What AWS calls invalid is read alone, for it does not say why.
@@ -128,7 +121,7 @@ func (s *parameterSession) ReadBatch(ctx context.Context, names []string) (map[s
 func (s *parameterSession) List(ctx context.Context, kind entry.Kind) ([]string, error) {
 	prefix := s.store.Of(kind)
 	if reason := prefix.Admits(""); prefix.Off {
-		return nil, &secretmanager.Failure{Kind: provider.ErrDenied, Whole: true, Text: reason + "; name the entries"}
+		return nil, store.Unlisted(reason)
 	}
 	begins, _ := s.store.Join(prefix.Text, "")
 	input := &ssm.GetParametersByPathInput{Path: &begins, Recursive: aws.Bool(true), WithDecryption: aws.Bool(false)}

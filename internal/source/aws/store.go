@@ -107,17 +107,12 @@ func (s *storeSession) Read(ctx context.Context, name string) (secret.Text, erro
 // denied.
 func (s *storeSession) explained(name string, err error) error {
 	var failure *secretmanager.Failure
-	switch {
-	case !errors.As(err, &failure) || failure.Whole:
-	case failure.TooLarge:
+	if errors.As(err, &failure) && !failure.Whole && failure.TooLarge {
 		return secretmanager.Unusable(failure.Text)
-	case errors.Is(err, provider.ErrDenied):
-		failure.Text += "; allow secretsmanager:GetSecretValue on arn:aws:secretsmanager:REGION:ACCOUNT:secret:" + name +
-			"*, without which AWS says so of a secret that does not exist, too; of one that is encrypted by a key of yours, allow kms:Decrypt"
-	case errors.Is(err, provider.ErrMissing):
-		failure.Text += "; there is no " + name + ", or it is marked for deletion"
 	}
-	return err
+	return store.Explain(err, "allow secretsmanager:GetSecretValue on arn:aws:secretsmanager:REGION:ACCOUNT:secret:"+name+
+		"*, without which AWS says so of a secret that does not exist, too; of one that is encrypted by a key of yours, allow kms:Decrypt",
+		"there is no "+name+", or it is marked for deletion")
 }
 
 // ReadBatch implements store.Batcher.
@@ -161,7 +156,7 @@ func (s *storeSession) resultOf(name string, value types.SecretValueEntry) store
 func (s *storeSession) List(ctx context.Context, kind entry.Kind) ([]string, error) {
 	prefix := s.store.Of(kind)
 	if reason := prefix.Admits(""); prefix.Off {
-		return nil, &secretmanager.Failure{Kind: provider.ErrDenied, Whole: true, Text: reason + "; name the entries"}
+		return nil, store.Unlisted(reason)
 	}
 	begins, _ := s.store.Join(prefix.Text, "")
 	input := &secretsmanager.ListSecretsInput{}

@@ -91,21 +91,14 @@ func (s *storeSession) Read(ctx context.Context, name string) (secret.Text, erro
 }
 
 func explained(name string, err error) error {
-	var failure *secretmanager.Failure
-	switch {
-	case !errors.As(err, &failure) || failure.Whole:
-	case errors.Is(err, provider.ErrDenied):
-		failure.Text += "; assign the role Key Vault Secrets User on the secret " + name + " to the pod's identity"
-	case errors.Is(err, provider.ErrMissing) && !failure.NoHost:
-		failure.Text += "; there is no " + name + " in the vault, or it is disabled"
-	}
-	return err
+	return store.Explain(err, "assign the role Key Vault Secrets User on the secret "+name+" to the pod's identity",
+		"there is no "+name+" in the vault, or it is disabled")
 }
 
 // List implements store.Lister. Key Vault has no filter: all names of the vault come.
 func (s *storeSession) List(ctx context.Context, kind entry.Kind) ([]string, error) {
 	if reason := s.store.Of(kind).Admits(""); reason != "" {
-		return nil, &secretmanager.Failure{Kind: provider.ErrDenied, Whole: true, Text: reason + "; name the entries"}
+		return nil, store.Unlisted(reason)
 	}
 	var names []string
 	for pager := s.api.NewListSecretPropertiesPager(nil); pager.More(); {

@@ -3,7 +3,6 @@ package gcp
 import (
 	"context"
 	"errors"
-	"fmt"
 	"path"
 	"regexp"
 
@@ -91,22 +90,16 @@ type storeSession struct {
 // Read implements store.Session.
 func (s *storeSession) Read(ctx context.Context, name string) (secret.Text, error) {
 	kept, err := s.Access(ctx, s.store.reference(name))
-	var failure *secretmanager.Failure
-	switch {
-	case !errors.As(err, &failure) || failure.Whole:
-	case errors.Is(err, provider.ErrDenied):
-		failure.Text += fmt.Sprintf("; grant roles/secretmanager.secretAccessor on projects/%s/secrets/%s to the pod's identity", s.store.project, name)
-	case errors.Is(err, provider.ErrMissing) && !failure.NoHost:
-		failure.Text += fmt.Sprintf("; there is no projects/%s/secrets/%s, or its latest version is disabled or destroyed", s.store.project, name)
-	}
-	return kept, err
+	at := "projects/" + s.store.project + "/secrets/" + name
+	return kept, store.Explain(err, "grant roles/secretmanager.secretAccessor on "+at+" to the pod's identity",
+		"there is no "+at+", or its latest version is disabled or destroyed")
 }
 
 // List implements store.Lister.
 func (s *storeSession) List(ctx context.Context, kind entry.Kind) ([]string, error) {
 	prefix := s.store.Of(kind)
 	if reason := prefix.Admits(""); reason != "" {
-		return nil, &secretmanager.Failure{Kind: provider.ErrDenied, Whole: true, Text: reason + "; name the entries"}
+		return nil, store.Unlisted(reason)
 	}
 	begins, _ := s.store.Join(prefix.Text, "")
 	token, err := s.credentials.Token(ctx)

@@ -23,6 +23,25 @@ func isOfEntry(err error) bool {
 	return failure.Kind == nil || errors.Is(err, provider.ErrMissing) || errors.Is(err, provider.ErrDenied)
 }
 
+// Explain has what a store says of one secret tell how to be given one that is denied, or what it
+// means that one is missing. It leaves alone what says nothing of a single secret.
+func Explain(err error, denied, missing string) error {
+	var failure *secretmanager.Failure
+	switch {
+	case !errors.As(err, &failure) || failure.Whole || failure.NoHost:
+	case errors.Is(err, provider.ErrDenied):
+		failure.Text += "; " + denied
+	case errors.Is(err, provider.ErrMissing):
+		failure.Text += "; " + missing
+	}
+	return err
+}
+
+// Unlisted is why "*" cannot be asked of a store.
+func Unlisted(reason string) error {
+	return &secretmanager.Failure{Kind: provider.ErrDenied, Whole: true, Text: reason + "; name the entries"}
+}
+
 // refused is the entry whose secret a store does not give, of which isOfEntry is true.
 func refused(name entry.Name, err error) entry.Entry {
 	state := entry.Invalid
