@@ -37,7 +37,7 @@ var ofTeam = regexp.MustCompile(`^_[^_]+___(?s:.+)$`)
 func newAirflowForm(kwargs *store.Kwargs) *airflowForm {
 	kind := func(prefix, label string) airflowKind {
 		made := airflowKind{key: kwargs.Text(prefix+"s_data_key", valueKey)}
-		made.label, _ = textOrOff(kwargs, prefix+"s_label", label)
+		made.label = labelOrOff(kwargs, prefix+"s_label", label)
 		return made
 	}
 	made := &airflowForm{
@@ -45,7 +45,7 @@ func newAirflowForm(kwargs *store.Kwargs) *airflowForm {
 		variables:   kind("variable", "airflow.apache.org/variable-key"),
 		namespace:   kwargs.Text("namespace", ""),
 	}
-	made.team, _ = textOrOff(kwargs, "team_label", "airflow.apache.org/team")
+	made.team = labelOrOff(kwargs, "team_label", "airflow.apache.org/team")
 	kwargs.Ignore("config_label", "config_data_key")
 	if made.namespace != "" && len(validation.IsDNS1123Label(made.namespace)) > 0 {
 		kwargs.Mistake("namespace", "is no name of a namespace")
@@ -53,16 +53,16 @@ func newAirflowForm(kwargs *store.Kwargs) *airflowForm {
 	return made
 }
 
-// textOrOff reads the key of a label; empty where it is null.
-func textOrOff(kwargs *store.Kwargs, option, otherwise string) (label string, off bool) {
-	label, off = kwargs.TextOrNull(option, otherwise)
+// labelOrOff reads the key of a label; empty where it is null.
+func labelOrOff(kwargs *store.Kwargs, option, otherwise string) string {
+	label, off := kwargs.TextOrNull(option, otherwise)
 	switch {
 	case off:
-		return "", true
+		return ""
 	case len(validation.IsQualifiedName(label)) > 0:
 		kwargs.Mistake(option, "is no key of a label")
 	}
-	return label, false
+	return label
 }
 
 // of is how a kind is kept; false where nothing of it is kept in this form.
@@ -145,13 +145,13 @@ func (c caller) looksByLabel(name entry.Name, found metav1.ObjectMeta, err error
 }
 
 // byLabel is the entry whose id is in the label of a Secret. read tells how many have it, of two, and
-// returns what decodes the one.
-func (c caller) byLabel(name entry.Name, read func(selector string) (int, func() (entry.Entry, error), error)) (entry.Entry, error) {
+// decode is of the one.
+func (c caller) byLabel(name entry.Name, read func(selector string) (int, error), decode func() (entry.Entry, error)) (entry.Entry, error) {
 	if reason := cannotHold(name.ID); reason != "" {
 		return entry.Refused(name, entry.Missing, "the pod gets no Secret "+c.secretName(name)+" for this id; "+reason), nil
 	}
 	form, _ := c.config.Rules.airflow.of(name.Kind)
-	count, decode, err := read(c.config.Rules.airflow.selector(form, name.ID))
+	count, err := read(c.config.Rules.airflow.selector(form, name.ID))
 	label := form.label + "=" + name.ID
 	switch {
 	case isStatus(err, http.StatusForbidden):

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/rest"
 
 	"github.com/leoflow/secrets-csi/pkg/entry"
@@ -184,15 +185,14 @@ func (c caller) fetchAlone(ctx context.Context, asked []entry.Name, entries []en
 // entryUnread is an entry that there is no room for, if there is one.
 func (c caller) entryUnread(ctx context.Context, name entry.Name) (entry.Entry, error) {
 	c.room, c.partial = newRoom(mostMetadata), false
-	unread := func() (entry.Entry, error) { return entry.NoRoom(name), nil }
 	found, err := c.exists(ctx, name)
 	if !c.looksByLabel(name, found.ObjectMeta, err) {
-		return c.answered(name, err, unread)
+		return c.answered(name, err, func() (entry.Entry, error) { return entry.NoRoom(name), nil })
 	}
-	return c.byLabel(name, func(selector string) (int, func() (entry.Entry, error), error) {
+	return c.byLabel(name, func(selector string) (int, error) {
 		list, err := c.list(ctx, selector, "")
-		return len(list.Items), unread, err
-	})
+		return len(list.Items), err
+	}, func() (entry.Entry, error) { return entry.NoRoom(name), nil })
 }
 
 // entry reads one Secret. It fails where the API server says something about all of them.
@@ -216,10 +216,11 @@ func (c caller) find(ctx context.Context, name entry.Name) (entry.Entry, error) 
 	if !c.looksByLabel(name, found.ObjectMeta, err) {
 		return c.answered(name, err, func() (entry.Entry, error) { return c.decode(name, found) })
 	}
-	return c.byLabel(name, func(selector string) (int, func() (entry.Entry, error), error) {
-		list, err := c.listWhole(ctx, selector)
-		return len(list.Items), func() (entry.Entry, error) { return c.decodeAirflow(name, &list.Items[0]) }, err
-	})
+	var list corev1.SecretList
+	return c.byLabel(name, func(selector string) (n int, err error) {
+		list, err = c.listWhole(ctx, selector)
+		return len(list.Items), err
+	}, func() (entry.Entry, error) { return c.decodeAirflow(name, &list.Items[0]) })
 }
 
 // answered is the entry that a Secret holds, or why it cannot be had.
