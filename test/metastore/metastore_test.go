@@ -40,8 +40,10 @@ func defaultCache() string {
 	return filepath.Join(dir, "leoflow-airflow-test")
 }
 
+type version struct{ series, number, before, python string }
+
 // versions has the newest first.
-var versions = []struct{ series, number, before, python string }{
+var versions = []version{
 	{"3.3", "3.3.2", "2026-11-20", ">=3.11,<3.14"},
 	{"3.1", "3.1.8", "2026-11-20", ">=3.11,<3.14"},
 	{"2.11", "2.11.2", "2026-11-20", ">=3.11,<3.13"},
@@ -71,23 +73,14 @@ func readerSQL(t *testing.T) string {
 
 func TestRealAirflowFillsItsDatabase(t *testing.T) {
 	bin := programs(t)
-	server, err := testpostgres.Start(t.Context(), t.TempDir(), "track_commit_timestamp=on")
-	require.NoError(t, err)
-	t.Cleanup(server.Stop)
+	server := startServer(t)
 	chosen := versions[:1]
 	if *all {
 		chosen = versions
 	}
 	for _, version := range chosen {
 		t.Run(version.series, func(t *testing.T) {
-			recipe := venv.Recipe{Name: "metastore-" + version.number, Python: version.python, Before: version.before, Packages: []string{"apache-airflow==" + version.number, "psycopg2-binary", "asyncpg"}}
-			dir, err := recipe.Make(t.Context(), *cache, func(line string) { t.Log(line) })
-			require.NoError(t, err)
-			c := &court{t: t, server: server, venv: dir, home: t.TempDir(), database: "airflow"}
-			c.query("postgres", "DROP DATABASE IF EXISTS airflow; CREATE DATABASE airflow")
-			c.run("airflow", "db", "migrate")
-			c.query("airflow", "DROP OWNED BY leoflow_reader; DROP ROLE leoflow_reader", "may be absent")
-			c.query("airflow", readerSQL(t))
+			c := newCourt(t, server, version)
 			c.judge()
 			c.judgeRole()
 			c.judgeCommand()
@@ -99,6 +92,28 @@ func TestRealAirflowFillsItsDatabase(t *testing.T) {
 	}
 }
 
+func startServer(t *testing.T) *testpostgres.Server {
+	t.Helper()
+	server, err := testpostgres.Start(t.Context(), t.TempDir(), "track_commit_timestamp=on")
+	require.NoError(t, err)
+	t.Cleanup(server.Stop)
+	return server
+}
+
+// newCourt has an Airflow of a version make its database, and core's role there.
+func newCourt(t *testing.T, server *testpostgres.Server, version version) *court {
+	t.Helper()
+	recipe := venv.Recipe{Name: "metastore-" + version.number, Python: version.python, Before: version.before, Packages: []string{"apache-airflow==" + version.number, "psycopg2-binary", "asyncpg"}}
+	dir, err := recipe.Make(t.Context(), *cache, func(line string) { t.Log(line) })
+	require.NoError(t, err)
+	c := &court{t: t, server: server, venv: dir, home: t.TempDir(), database: "airflow"}
+	c.query("postgres", "DROP DATABASE IF EXISTS airflow; CREATE DATABASE airflow")
+	c.run("airflow", "db", "migrate")
+	c.query("airflow", "DROP OWNED BY leoflow_reader; DROP ROLE leoflow_reader", "may be absent")
+	c.query("airflow", readerSQL(t))
+	return c
+}
+
 type court struct {
 	t                    *testing.T
 	server               *testpostgres.Server
@@ -106,6 +121,8 @@ type court struct {
 	// url is another database's than the server's, by SQLAlchemy, and lost is what differs there besides.
 	url  string
 	lost map[string]string
+	// more is the environment's.
+	more []string
 }
 
 func (c *court) query(database, sql string, mayFail ...string) string {
@@ -136,6 +153,7 @@ func (c *court) command(ctx context.Context, program string, args ...string) *ex
 		"AIRFLOW__CORE__FERNET_KEY=" + secondKey + "," + firstKey, "AIRFLOW__CORE__LOAD_EXAMPLES=False", "AIRFLOW__DATABASE__LOAD_DEFAULT_CONNECTIONS=False",
 		"AIRFLOW__CORE__UNIT_TEST_MODE=False", "AIRFLOW__CORE__EXECUTOR=LocalExecutor",
 	}
+	command.Env = append(command.Env, c.more...)
 	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	command.Cancel = func() error { return syscall.Kill(-command.Process.Pid, syscall.SIGKILL) }
 	return command
