@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/x509"
 	"errors"
 	"flag"
@@ -162,7 +163,13 @@ func (s *settings) annotations(found *sources) (secretmanager.Annotations, error
 	if err != nil {
 		return nil, err
 	}
-	return accounts.Annotations, nil
+	return func(ctx context.Context, namespace, serviceAccount string) (map[string]string, error) {
+		found, err := accounts.Annotations(ctx, namespace, serviceAccount)
+		if errors.Is(err, kube.ErrNoServiceAccount) {
+			return nil, secretmanager.NoAccount(namespace, serviceAccount)
+		}
+		return found, err
+	}, nil
 }
 
 // rootsOf are the certificates of a file; nil, which is the system's, for none.

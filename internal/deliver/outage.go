@@ -57,7 +57,7 @@ func verdictOf(ctx context.Context, outcomes []provider.Outcome) (verdict outage
 	switch {
 	case ctx.Err() != nil, errors.Is(outcomes[0].Err, errPanic):
 		verdict = outage.Undecided
-	case why == nil:
+	case why == nil, provider.IsOfAccount(why): // which is there, for everybody else
 		verdict = outage.Answered
 	case provider.IsOfCall(why):
 		verdict = outage.Unanswered

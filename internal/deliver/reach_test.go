@@ -259,3 +259,26 @@ func TestASlowNamespaceIsNobodyElsesOutage(t *testing.T) {
 		}
 	})
 }
+
+// throttled is told by the provider to ask less for one service account.
+type throttled struct{ provider.Provider }
+
+func (h throttled) Fetch(ctx context.Context, pod provider.Identity, request provider.Request) ([]entry.Entry, error) {
+	if pod.ServiceAccount != "greedy" {
+		return h.Provider.Fetch(ctx, pod, request)
+	}
+	return nil, provider.OfAccount(fmt.Errorf("asking: %w", provider.ErrUnavailable))
+}
+
+func TestAThrottledServiceAccountIsNoOutageOfItsNamespace(t *testing.T) {
+	rotated(t, func(r *rig) { r.Providers["core"] = throttled{r.fake} }, func(t *testing.T, r *rig) {
+		for i := range 20 {
+			greedy, modest := r.volume(t, fmt.Sprint("greedy-", i)), r.volume(t, fmt.Sprint("modest-", i))
+			greedy.Pod.ServiceAccount = "greedy"
+			require.ErrorIs(t, r.Publish(t.Context(), greedy), provider.ErrUnavailable)
+			require.NoError(t, r.Publish(t.Context(), modest))
+		}
+		assert.Empty(t, r.Unreachable())
+		assert.NotContains(t, r.log.String(), "does not answer a namespace")
+	})
+}

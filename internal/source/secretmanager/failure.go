@@ -135,6 +135,13 @@ func OfPod(err error) error {
 	return &marked
 }
 
+// NoAccount is the Failure of a pod whose service account does not exist, as where it was deleted
+// while the pod runs.
+func NoAccount(namespace, serviceAccount string) error {
+	return &Failure{Kind: provider.ErrUnauthenticated, Whole: true,
+		Text: "there is no service account " + namespace + "/" + serviceAccount + " any more; create it, and the pod anew"}
+}
+
 // givenUp is the Failure of a call that its caller did not wait for.
 func givenUp(ctx context.Context) error {
 	return &Failure{Kind: provider.ErrUnavailable, Text: "waiting for the secret manager: " + context.Cause(ctx).Error()}

@@ -215,6 +215,7 @@ func TestWhatConcernsThePodIsNoEntrys(t *testing.T) {
 			_, err := serve(t, held).Fetch(t.Context(), pod("a-namespace", "a"), providertest.Names(nil, []string{"x"}))
 			require.ErrorIs(t, err, row.kind, name)
 			assert.Equal(t, row.ofCall, provider.IsOfCall(err), name)
+			assert.Equal(t, row.failure.Throttled, provider.IsOfAccount(err), name)
 			assert.NotContains(t, err.Error(), "a-namespace", name)
 			assert.False(t, !errors.Is(row.kind, provider.ErrMissing) && errors.Is(err, provider.ErrMissing), name)
 		})
