@@ -42,24 +42,17 @@ func startVault(t *testing.T) *vaultNode {
 	n.api.Annotate("airflow", "reader", nil)
 	n.api.Annotate("airflow", "stranger", nil)
 	n.api.Annotate("airflow", "other", map[string]string{vault.RoleAnnotation: "other"})
-	n.Stack = start(t, stack.Options{Connections: "{}", Variables: "{}", Rules: allowAll, DriverArgs: append(n.flags(t),
-		"--log-level=debug", "--events", "--health-address="+n.metrics.address)})
+	n.Stack = start(t, stack.Options{Connections: "{}", Variables: "{}", Rules: allowAll, DriverArgs: append(vaultFlags(t, n.bao),
+		"--kubeconfig="+file(t, "kubeconfig", n.api.Kubeconfig()), "--log-level=debug", "--events", "--health-address="+n.metrics.address)})
 	return n
 }
 
-// flags are the driver's for OpenBao and the API server.
-func (n *vaultNode) flags(t *testing.T) []string {
+// vaultFlags are the driver's for OpenBao.
+func vaultFlags(t *testing.T, bao *cloudtest.Bao) []string {
 	t.Helper()
-	dir := t.TempDir()
-	write := func(name string, content []byte) string {
-		path := filepath.Join(dir, name)
-		require.NoError(t, os.WriteFile(path, content, 0o600))
-		return path
-	}
 	return []string{
-		"--kubeconfig=" + write("kubeconfig", n.api.Kubeconfig()),
-		"--source-vault-kwargs=@" + write("kwargs.json", []byte(n.bao.Kwargs("reader", nil))),
-		"--source-vault-ca=" + write("vault.crt", n.bao.Certificate()),
+		"--source-vault-kwargs=@" + file(t, "kwargs.json", []byte(bao.Kwargs("reader", nil))),
+		"--source-vault-ca=" + file(t, "vault.crt", bao.Certificate()),
 	}
 }
 

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
-	"regexp"
 	"strings"
 	"time"
 
@@ -134,7 +133,12 @@ func (*Vault) Annotations() []string { return []string{RoleAnnotation} }
 // Limits implements store.Store.
 func (*Vault) Limits() store.Limits { return store.Limits{Secret: 1 << 20, Batch: 1} }
 
-var roleName = regexp.MustCompile(`^[^\x00-\x1f\x7f]{1,255}$`)
+// isRole tells what a role may be called. A regular expression that counts so far takes 200 KB of
+// every driver's memory.
+func isRole(name string) bool {
+	isControl := func(char rune) bool { return char < ' ' || char == 0x7f }
+	return name != "" && len(name) <= 255 && !strings.ContainsFunc(name, isControl)
+}
 
 // Open implements secretmanager.Opener.
 func (v *Vault) Open(subject secretmanager.Subject) (store.Session, error) {
@@ -145,7 +149,7 @@ func (v *Vault) Open(subject secretmanager.Subject) (store.Session, error) {
 	account := "service account " + subject.Pod.Namespace + "/" + subject.Pod.ServiceAccount
 	role, annotated := subject.Annotations[RoleAnnotation]
 	switch {
-	case annotated && !roleName.MatchString(role):
+	case annotated && !isRole(role):
 		return nil, secretmanager.Unusable("annotation " + RoleAnnotation + " of " + account + " is no role; correct or remove it")
 	case !annotated && v.role == "":
 		return nil, secretmanager.Unusable("no role to log in to: annotate " + account + " with " + RoleAnnotation + "; or have one set for all in backend_kwargs")
