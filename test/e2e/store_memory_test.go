@@ -61,8 +61,8 @@ func TestAFullNodeWithEverySourceTakesLittleMemory(t *testing.T) {
 	looked := len(bao.Asked("GET secret/data/connections/e"))
 	require.Eventually(t, func() bool { return len(bao.Asked("GET secret/data/connections/e")) >= looked+accounts }, testwait.Limit, 100*time.Millisecond)
 	after := anonymous(t, c.Driver.PID())
-	t.Logf("anonymous memory of the driver with every source on: %.1f MiB idle, %.1f MiB with %d volumes, %.1f MiB after a look at every store",
-		mebi(idle), mebi(full), nodePods, mebi(after))
+	t.Logf("anonymous memory of the driver with every source on: %.1f MiB idle, %.1f MiB with %d volumes, %.1f MiB after a look at every store; budget ≤ %.0f MiB",
+		mebi(idle), mebi(full), nodePods, mebi(after), mebi(anonymousBudget))
 	assert.LessOrEqual(t, max(full, after), int64(anonymousBudget))
 	c.noNeedle(t)
 }

@@ -66,7 +66,9 @@ func StartBao(t testing.TB) *Bao {
 	b.run(address)
 	target, _ := url.Parse(b.plain)
 	proxy := httputil.NewSingleHostReverseProxy(target)
-	b.front = httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { b.serve(w, r, proxy) }))
+	b.front = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { b.serve(w, r, proxy) }))
+	b.front.EnableHTTP2 = true // as Vault does
+	b.front.StartTLS()
 	t.Cleanup(b.Stop)
 	b.Do(http.MethodPost, "sys/auth/jwt", map[string]any{"type": "jwt"})
 	b.Do(http.MethodPost, "auth/jwt/config", map[string]any{"jwt_validation_pubkeys": []string{b.publicKey()}})

@@ -90,6 +90,9 @@ type storeSession struct {
 // Read implements store.Session.
 func (s *storeSession) Read(ctx context.Context, name string) (secret.Text, error) {
 	kept, err := s.Access(ctx, s.store.reference(name))
+	if err == nil {
+		err = secretmanager.Take(ctx, int64(kept.Len()))
+	}
 	at := "projects/" + s.store.project + "/secrets/" + name
 	return kept, store.Explain(err, "grant roles/secretmanager.secretAccessor on "+at+" to the pod's identity",
 		"there is no "+at+", or its latest version is disabled or destroyed")

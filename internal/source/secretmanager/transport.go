@@ -96,7 +96,7 @@ func (c checked) RoundTrip(request *http.Request) (*http.Response, error) {
 			return nil, err
 		}
 	}
-	response.Body = http.MaxBytesReader(nil, response.Body, maxAnswer)
+	response.Body = &metered{http.MaxBytesReader(nil, response.Body, maxAnswer), request.Context(), 0}
 	return response, nil
 }
 

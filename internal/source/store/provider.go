@@ -19,8 +19,8 @@ const (
 	pollEvery = 22 * time.Second
 	// entryBytes is what an entry takes besides its value.
 	entryBytes = 1 << 10
-	// atOnce is how many calls' secrets are read before room is made out for more.
-	atOnce = 8
+	// atOnce is how many calls are under way, or wait for one that is, before room is made out for more.
+	atOnce = 16
 	// mostListed bounds what "*" brings.
 	mostListed = 10_000
 )
@@ -106,6 +106,8 @@ type fetch struct {
 	entries []entry.Entry
 	wanted  [][]string
 	taken   int64
+	// oneByOne is set once what was read at once did not fit.
+	oneByOne bool
 }
 
 // ask adds what is asked for of a kind.
@@ -149,8 +151,8 @@ func (f *fetch) list(ctx context.Context, kind entry.Kind) ([]string, error) {
 	return slices.Compact(ids), nil
 }
 
-// read reads what is wanted, as many at once as there is room for, and what a store does not have
-// under its first name under the next.
+// read reads what is wanted, some at once, and what a store does not have under its first name under
+// the next.
 func (f *fetch) read(ctx context.Context) error {
 	var open []int
 	for i, names := range f.wanted {
@@ -159,14 +161,20 @@ func (f *fetch) read(ctx context.Context) error {
 		}
 	}
 	for len(open) > 0 {
-		part := open[:min(len(open), f.roomFor())]
-		results, err := f.reader.read(ctx, f.caller, f.firstNames(part))
+		count, within := f.part(ctx, len(open))
+		part := open[:count]
+		results, err := f.reader.read(within, f.caller, f.firstNames(part))
 		if err != nil {
 			return f.whole(ctx, err)
 		}
 		again := []int{}
 		for _, i := range part {
 			result := results[f.wanted[i][0]]
+			if errors.Is(result.Err, provider.ErrTooLarge) && f.request.Partial && count > 1 {
+				f.oneByOne = true
+				again = append(again, i)
+				continue
+			}
 			f.wanted[i] = f.wanted[i][1:]
 			if errors.Is(result.Err, provider.ErrMissing) && isOfEntry(result.Err) && len(f.wanted[i]) > 0 {
 				again = append(again, i)
@@ -179,15 +187,19 @@ func (f *fetch) read(ctx context.Context) error {
 	return nil
 }
 
-// roomFor is how many secrets may be read at once: there may be as much in each as a secret
-// has.
-func (f *fetch) roomFor() int {
-	limits := f.store.Limits()
-	most := max(1, limits.Batch) * atOnce
-	if f.request.MaxBytes > 0 {
-		most = max(1, min(most, int((f.request.MaxBytes-f.taken)/limits.Secret)))
+// part is how many secrets are read next, at once, in a context that bounds what they bring together.
+// Where not all that is asked for may fit, they come one by one in the end: a secret has a bound of its
+// own then, the store's.
+func (f *fetch) part(ctx context.Context, open int) (count int, within context.Context) {
+	count = min(open, max(1, f.store.Limits().Batch)*atOnce)
+	if f.request.MaxBytes == 0 {
+		return count, ctx
 	}
-	return most
+	left := f.request.MaxBytes - f.taken
+	if f.oneByOne || f.request.Partial && left < entryBytes*int64(count) {
+		return 1, ctx
+	}
+	return count, secretmanager.Within(ctx, left)
 }
 
 // firstNames are the names to read next. Two ids may lead to one.
