@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/leoflow/secrets-csi/internal/kube"
+	"github.com/leoflow/secrets-csi/internal/metric"
 	"github.com/leoflow/secrets-csi/internal/source/aws"
 	"github.com/leoflow/secrets-csi/internal/source/azure"
 	"github.com/leoflow/secrets-csi/internal/source/gcp"
@@ -134,7 +135,7 @@ func (k storeKind) make() (store.Store, error) {
 }
 
 // addStores adds the sources that are stores.
-func (s *settings) addStores(found *sources) error {
+func (s *settings) addStores(found *sources, metrics *metric.Metrics) error {
 	for _, kind := range s.storeKinds() {
 		if kind.kwargs == "" {
 			continue
@@ -147,7 +148,7 @@ func (s *settings) addStores(found *sources) error {
 		if err != nil {
 			return fmt.Errorf("reading service accounts, which --%s needs: %w", kind.flag, err)
 		}
-		source := store.New(kind.name, made, secretmanager.Config{Annotations: annotations})
+		source := store.New(kind.name, made, secretmanager.Config{Annotations: annotations, Called: metrics.Calls(kind.name)})
 		found.add(kind.name, source, source.Close)
 	}
 	return nil

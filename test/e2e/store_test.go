@@ -115,6 +115,9 @@ func TestAPodReadsVaultByItsOwnToken(t *testing.T) {
 	err = n.Kubelet.Publish(t.Context(), stranger)
 	require.ErrorContains(t, err, "role reader of the auth method at jwt does not take it")
 	assert.Len(t, n.bao.Asked("POST auth/jwt/login"), 3)
+	page := n.metrics.page(t)
+	assert.Equal(t, 4., valueOf(t, page, `leoflow_csi_source_calls_total{code="OK",source="vault"}`), "three entries of the one pod, and one of the other")
+	assert.Equal(t, 1., valueOf(t, page, `leoflow_csi_source_calls_total{code="Unauthenticated",source="vault"}`))
 	n.noNeedle(t, p.Token, stranger.Token)
 }
 

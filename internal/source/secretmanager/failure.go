@@ -124,6 +124,28 @@ func retryAfter(header http.Header) time.Duration {
 	return time.Duration(seconds) * time.Second
 }
 
+// codeOf is how gRPC would say what a call brought, for who counts calls.
+func codeOf(err error) string {
+	var failure *Failure
+	switch {
+	case err == nil:
+		return "OK"
+	case errors.As(err, &failure) && failure.Throttled:
+		return "ResourceExhausted"
+	case errors.Is(err, provider.ErrMissing):
+		return "NotFound"
+	case errors.Is(err, provider.ErrDenied):
+		return "PermissionDenied"
+	case errors.Is(err, provider.ErrUnauthenticated):
+		return "Unauthenticated"
+	case errors.Is(err, provider.ErrUnavailable):
+		return "Unavailable"
+	case errors.Is(err, provider.ErrTooLarge):
+		return "OutOfRange"
+	}
+	return "FailedPrecondition"
+}
+
 // OfPod marks a failure as one that says nothing of a secret.
 func OfPod(err error) error {
 	var failure *Failure
