@@ -35,8 +35,9 @@ func NewStore(config Config, text string) (*Store, error) {
 	}
 	sep := kwargs.Text("sep", "/")
 	made := &Store{words: fieldWords(), Naming: store.Naming{
-		Connections: kwargs.Prefix("connections", "airflow/connections", true),
-		Variables:   kwargs.Prefix("variables", "airflow/variables", true),
+		TeamsNeedPrefix: true,
+		Connections:     kwargs.Prefix("connections", "airflow/connections", true),
+		Variables:       kwargs.Prefix("variables", "airflow/variables", true),
 	}}
 	made.Join = func(prefix, id string) (string, string) { return nameOf(prefix, sep, id) }
 	made.addWords(kwargs)

@@ -44,7 +44,7 @@ func newFakeStore(batch int) *fakeStore {
 		return prefix + "/" + id, ""
 	}
 	return &fakeStore{
-		Naming:  Naming{Prefix{Option: "connections_prefix", Text: "c"}, Prefix{Option: "variables_prefix", Text: "v"}, join},
+		Naming:  Naming{Connections: Prefix{Option: "connections_prefix", Text: "c"}, Variables: Prefix{Option: "variables_prefix", Text: "v"}, Join: join},
 		limits:  Limits{Secret: 64 << 10, Batch: batch},
 		refuses: func([]string) error { return nil }, failing: func(string) error { return nil },
 		held: map[string]string{},

@@ -31,6 +31,7 @@ type Provider struct {
 	store    Store
 	door     *secretmanager.Door[Session]
 	reader   *reader
+	apart    bool
 	versions provider.Versions
 }
 
@@ -44,7 +45,14 @@ var (
 // does. Close it, which closes the store.
 func New(name string, store Store, config secretmanager.Config) *Provider {
 	door := secretmanager.NewDoor(name, store, config)
-	return &Provider{name, store, door, newReader(store, door), provider.NewVersions()}
+	return &Provider{name, store, door, newReader(store, door), false, provider.NewVersions()}
+}
+
+// NewApart is New where teams are kept apart: pods are of the team that TeamAnnotation names.
+func NewApart(name string, store Store, config secretmanager.Config) *Provider {
+	made := New(name, apart{store}, config)
+	made.apart = true
+	return made
 }
 
 // Close waits for calls under way and closes the store.
@@ -84,7 +92,11 @@ func (p *Provider) Fetch(ctx context.Context, pod provider.Identity, request pro
 	if err != nil {
 		return nil, p.whole(ctx, err)
 	}
-	made := &fetch{Provider: p, caller: caller, request: request}
+	team, err := p.teamOf(caller.Subject)
+	if err != nil {
+		return nil, p.whole(ctx, err)
+	}
+	made := &fetch{Provider: p, caller: caller, team: team, request: request}
 	for _, kind := range []entry.Kind{entry.Connection, entry.Variable} {
 		if err := made.ask(ctx, kind); err != nil {
 			return nil, err
@@ -100,6 +112,7 @@ func (p *Provider) Fetch(ctx context.Context, pod provider.Identity, request pro
 type fetch struct {
 	*Provider
 	caller  secretmanager.Caller
+	team    Team
 	request provider.Request
 	// entries are those asked for, in their order, and wanted the names that are still to be
 	// read for those of the same place.
@@ -118,6 +131,9 @@ func (f *fetch) ask(ctx context.Context, kind entry.Kind) error {
 	}
 	ids := selection.Names
 	if selection.All {
+		if f.team.Apart {
+			return f.whole(ctx, Unlisted(`"*" cannot be asked where teams are kept apart`))
+		}
 		var err error
 		if ids, err = f.list(ctx, kind); err != nil {
 			return err
@@ -125,7 +141,7 @@ func (f *fetch) ask(ctx context.Context, kind entry.Kind) error {
 	}
 	for _, id := range ids {
 		name := entry.Name{Kind: kind, ID: id}
-		names, reason := f.store.Names(name)
+		names, reason := f.store.Names(f.team, name)
 		f.wanted = append(f.wanted, names)
 		f.entries = append(f.entries, entry.Refused(name, entry.Missing, reason))
 	}
