@@ -30,6 +30,8 @@ type question struct {
 	Held map[string]string `json:"held"`
 	// Team is for whose task the class is asked; null where it knows no teams.
 	Team *string `json:"team"`
+	// API is where Kubernetes is, for the class that asks it.
+	API map[string]string `json:"api"`
 
 	name string
 	ours provider.Provider
@@ -84,16 +86,16 @@ type difference struct{ airflow, ours, why string }
 // so does one that is listed and never seen.
 func judge(t *testing.T, questions []question, listed map[string]difference) {
 	t.Helper()
-	judgeOf(t, ages, questions, listed)
+	judgeBy(t, ages, questions, listed)
 }
 
 // judgeTeams does so where teams are kept apart, which the newest alone can.
 func judgeTeams(t *testing.T, questions []question, listed map[string]difference) {
 	t.Helper()
-	judgeOf(t, ages[:1], questions, listed, "AIRFLOW__CORE__MULTI_TEAM=True")
+	judgeBy(t, ages[:1], questions, listed, "AIRFLOW__CORE__MULTI_TEAM=True")
 }
 
-func judgeOf(t *testing.T, ages []age, questions []question, listed map[string]difference, environment ...string) {
+func judgeBy(t *testing.T, ages []age, questions []question, listed map[string]difference, environment ...string) {
 	t.Helper()
 	seen := map[string]bool{}
 	for _, each := range ages {
