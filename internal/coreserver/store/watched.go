@@ -1,6 +1,7 @@
 package store
 
 import (
+	"crypto/sha256"
 	"iter"
 	"slices"
 
@@ -41,9 +42,10 @@ func (s *Snapshot) watch(versioner Versioner) {
 // spelled.
 func (s *Snapshot) access(e Entry, readers []string, spelled []byte) (*rule.Access, []byte) {
 	spelled = rule.Spell(spelled[:0], e.Team, readers)
-	access, known := s.known[string(spelled)]
+	sum := sha256.Sum256(spelled) // of what may be long, and is remembered of each entry
+	access, known := s.known[string(sum[:])]
 	if !known {
-		access = s.Rules.Access(e.Team, e.Name, string(spelled))
+		access = s.Rules.Access(e.Team, e.Name, string(sum[:]))
 		s.known[access.Spelled()] = access
 	}
 	return access, spelled
