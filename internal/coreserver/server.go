@@ -66,6 +66,7 @@ type Server struct {
 	reloading    sync.Mutex // of the files, and of what is told of them
 	telling      telling
 	toldUnnamed  sync.Once
+	failures     few // of calls, that are logged
 }
 
 // New reads all files and fails where core could not serve from them.
