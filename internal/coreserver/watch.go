@@ -134,9 +134,10 @@ func (w *watcher) message(update store.Update, names []entry.Name) *secretsv1.Wa
 		return fitting(message)
 	}
 	slices.SortFunc(names, entry.Compare)
+	version := w.scope.versions(update.Snapshot)
 	for _, name := range slices.Compact(names) {
 		// Without a version it is gone.
-		message.Entries = append(message.Entries, entryVersion(store.Watched{Name: name, Version: w.scope.version(update.Snapshot, name)}))
+		message.Entries = append(message.Entries, entryVersion(store.Watched{Name: name, Version: version(name)}))
 	}
 	return fitting(message)
 }

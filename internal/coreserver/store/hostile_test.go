@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/leoflow/secrets-csi/internal/coreserver/rule"
 	"github.com/leoflow/secrets-csi/pkg/entry"
 )
 
@@ -144,4 +145,39 @@ func pairRules(under, subject string, count int) string {
 		rules += fmt.Sprintf("- {%svariables: [\"*%c%c*\"]}\n", subject, "abcdefgh"[random.IntN(8)], "abcdefgh"[random.IntN(8)])
 	}
 	return rules
+}
+
+// What hides the entry for all from a pod of a team is a change for that pod, though it may not read it.
+func TestAnEntryThatHidesAnotherIsToldOf(t *testing.T) {
+	s := newTeams(t, "entries/payments/connections.json", `{"own": "http://payments"}`)
+	pod := []rule.Subject{{Namespace: "payments", ServiceAccount: "other"}} // whom the team's rules let read nothing
+	others := []rule.Subject{{Namespace: "bank", ServiceAccount: "other"}}
+	shared := entry.Name{Kind: entry.Connection, ID: "aws_default"}
+	shown := func(of []rule.Subject) string { return s.Current().Readership(of).ShownAs(shared) }
+	position := func() Position { update, _ := s.Since(0); return update.Position }
+
+	for _, step := range []struct{ gets, connections string }{
+		{"denied", `{"own": "http://payments", "aws_default": "aws://payments"}`},
+		{"shared", `{"own": "http://payments"}`},
+	} {
+		from, before, elsewhere := position(), shown(pod), shown(others)
+		require.NoError(t, s.reload("entries/payments/more.connections.json", `{"more": "http://h"}`, "entries/payments/connections.json", step.connections))
+		update, _ := s.Since(from)
+		assert.Equal(t, []entry.Name{shared}, update.NamesFor(pod), step.gets)
+		assert.NotEqual(t, before, shown(pod), step.gets)
+		assert.Empty(t, update.NamesFor(others))
+		assert.Equal(t, elsewhere, shown(others))
+	}
+}
+
+// A team that denies itself what is for all, over and over, had every node of the cluster ask again for
+// all of it.
+func TestWhatATeamDeniesItselfConcernsNoOther(t *testing.T) {
+	s := newTeams(t, "rules/payments.yaml", teamRules("aws_default, own"))
+	update, _ := s.Since(0)
+	from := update.Position
+	require.NoError(t, s.reload("rules/payments.yaml", teamRules("aws_default, own")+"deny: [{connections: [shared]}]\n"))
+	update, _ = s.Since(from)
+	assert.Equal(t, []entry.Name{{Kind: entry.Connection, ID: "shared"}}, update.NamesFor([]rule.Subject{{Namespace: "payments", ServiceAccount: "worker"}}))
+	assert.Empty(t, update.NamesFor([]rule.Subject{{Namespace: "bank", ServiceAccount: "worker"}, {Namespace: "elsewhere", ServiceAccount: "worker"}}))
 }
