@@ -11,7 +11,7 @@ import (
 
 	"github.com/leoflow/secrets-csi/internal/cli"
 	"github.com/leoflow/secrets-csi/internal/coreserver/store"
-	"github.com/leoflow/secrets-csi/internal/deliver/render"
+	"github.com/leoflow/secrets-csi/internal/fetch/render"
 )
 
 func checkCommand() cli.Command {

@@ -8,7 +8,7 @@ import (
 
 	"github.com/leoflow/secrets-csi/internal/cli"
 	"github.com/leoflow/secrets-csi/internal/coreserver/rule"
-	"github.com/leoflow/secrets-csi/internal/deliver/render"
+	"github.com/leoflow/secrets-csi/internal/fetch/render"
 )
 
 func renderCommand() cli.Command {

@@ -15,6 +15,7 @@ import (
 	"github.com/leoflow/secrets-csi/internal/cli"
 	"github.com/leoflow/secrets-csi/internal/csi"
 	"github.com/leoflow/secrets-csi/internal/deliver"
+	"github.com/leoflow/secrets-csi/internal/fetch"
 	"github.com/leoflow/secrets-csi/internal/metric"
 	"github.com/leoflow/secrets-csi/internal/report"
 	"github.com/leoflow/secrets-csi/pkg/provider"
@@ -79,19 +80,24 @@ func run(ctx context.Context, streams cli.Streams, s settings) error {
 // serve runs until ctx ends, or until one part fails and takes the others with it. What can
 // fail at the start does before anything runs.
 func serve(ctx context.Context, s settings, sources sources, resolver provider.Resolver, metrics *metric.Metrics, log *slog.Logger) error {
-	memory, charged := s.newBudget(log)
-	deliverer := deliver.New(deliver.Config{
-		Budget:     memory,
-		Charged:    charged,
-		Providers:  sources.byName,
-		Resolver:   resolver,
-		VolumeSize: int64(s.volumeSize),
+	readers := report.Readers{Log: log, Observer: metrics.Delivery(), Recorder: sources.recorder}
+	fetcher := fetch.New(fetch.Config{
+		Providers: sources.byName,
+		Resolver:  resolver,
 		// The provider gives up first, because it knows what it waited for.
 		FetchTimeout: s.fetchTimeout + time.Second,
-		PollEvery:    s.pollEvery,
-		MinRefresh:   s.minRefresh,
 		OfflineGrace: s.offlineGrace,
-		Readers:      report.Readers{Log: log, Observer: metrics.Delivery(), Recorder: sources.recorder},
+		Readers:      readers,
+	})
+	memory, charged := s.newBudget(log)
+	deliverer := deliver.New(deliver.Config{
+		Fetcher:    fetcher,
+		Budget:     memory,
+		Charged:    charged,
+		VolumeSize: int64(s.volumeSize),
+		PollEvery:  s.pollEvery,
+		MinRefresh: s.minRefresh,
+		Readers:    readers,
 	})
 	server := &csi.Server{
 		Endpoint:        socketPath(s.endpoint),

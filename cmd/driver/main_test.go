@@ -63,6 +63,9 @@ func TestMisuse(t *testing.T) {
 				`auth_type cannot be used here: every pod logs in by its own token, so write "auth_type": "kubernetes" and "kubernetes_role", or "jwt" and "jwt_role"; ` +
 				`token cannot be used here: every pod logs in by its own token, so write "auth_type": "kubernetes" and "kubernetes_role", or "jwt" and "jwt_role"`},
 		{"a store's file that is not there", "--source-vault-kwargs=@/none", "reading --source-vault-kwargs: open /none: no such file or directory"},
+		{"names of Secrets that nobody reads", "--kubernetes-variable-name={id}", "--source-kubernetes-kwargs, --kubernetes-connection-name and --kubernetes-variable-name need --kubernetes-secrets"},
+		{"a name without an id", "--kubernetes-variable-name=var", `--source-kubernetes-kwargs, --kubernetes-connection-name and --kubernetes-variable-name need --kubernetes-secrets` + "\n" +
+			`--kubernetes-variable-name: "var" is no template of a Secret's name; write {id} once, and beside it lower-case letters, digits, "." and "-"`},
 		{"no region", "--aws-region=s3", `--aws-region "s3" is not a region; write one such as eu-west-1`},
 		{"log format", "--log-format=xml", "--log-format=xml: want text or json"},
 		{"log level", "--log-level=loud", "--log-level=loud: want debug, info, warn or error"},

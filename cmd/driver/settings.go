@@ -33,6 +33,7 @@ type settings struct {
 	fileVariables         string
 	kubernetesSecrets     bool
 	kubernetesWatch       bool
+	kubernetesRules       kubernetesRules
 	kubeconfig            string
 	events                bool
 	clouds                cloudSettings
@@ -71,6 +72,7 @@ func (s *settings) bind(flags *flag.FlagSet) {
 
 	flags.BoolVar(&s.kubernetesSecrets, "kubernetes-secrets", false, "serve the source \"kubernetes\": Secrets of the pod's namespace, read with the pod's own token")
 	flags.BoolVar(&s.kubernetesWatch, "kubernetes-watch", false, "watch the metadata of those Secrets as the driver; Kubernetes grants that only together with reading them")
+	s.kubernetesRules.bind(flags)
 	flags.StringVar(&s.kubeconfig, "kubeconfig", "", "`file` that says how to reach the API server; empty in a pod")
 	flags.BoolVar(&s.events, "events", false, "write events on the pods whose volumes are in trouble; takes the right to create and patch them")
 	s.clouds.bind(flags)
@@ -109,6 +111,10 @@ func (s *settings) check() error {
 	refuse(s.coreAddress == "" && s.usesCore(), "the --core-… flags need --core-address")
 	refuse(s.coreAudience == "", "--core-audience must not be empty")
 	refuse(s.kubernetesWatch && !s.kubernetesSecrets, "--kubernetes-watch needs --kubernetes-secrets")
+	refuse(s.kubernetesRules != kubernetesRules{} && !s.kubernetesSecrets, "--source-kubernetes-kwargs, --kubernetes-connection-name and --kubernetes-variable-name need --kubernetes-secrets")
+	if _, err := s.kubernetesRules.read(); err != nil {
+		refuse(true, "%v", err)
+	}
 	if err := s.clouds.check(); err != nil {
 		refuse(true, "%v", err)
 	}

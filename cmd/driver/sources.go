@@ -66,7 +66,11 @@ func (s *settings) kubernetesProvider(pace kube.Pace, log *slog.Logger, metrics 
 	if err != nil {
 		return nil, fmt.Errorf("reading Secrets, for --kubernetes-secrets: %w", err)
 	}
-	config := kubernetes.Config{API: pace.Of(api), Watch: s.kubernetesWatch, Logger: log}
+	rules, err := s.kubernetesRules.read()
+	if err != nil {
+		return nil, err
+	}
+	config := kubernetes.Config{API: pace.Of(api), Watch: s.kubernetesWatch, Rules: rules, Logger: log}
 	if s.kubernetesWatch {
 		config.Observer = metrics.Line("kubernetes")
 	}

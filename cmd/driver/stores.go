@@ -113,13 +113,9 @@ func (s *settings) checkStores() []error {
 }
 
 func (k storeKind) make() (store.Store, error) {
-	kwargs := k.kwargs
-	if path, isFile := strings.CutPrefix(kwargs, "@"); isFile {
-		content, err := os.ReadFile(path)
-		if err != nil {
-			return nil, fmt.Errorf("reading --%s: %w", k.flag, err)
-		}
-		kwargs = string(content)
+	kwargs, err := textOrFile(k.flag, k.kwargs)
+	if err != nil {
+		return nil, err
 	}
 	roots, err := rootsOf(k.caFlag, k.ca)
 	if err != nil {
@@ -130,6 +126,19 @@ func (k storeKind) make() (store.Store, error) {
 		return nil, fmt.Errorf("--%s: %w", k.flag, err)
 	}
 	return made, nil
+}
+
+// textOrFile is a flag's value, or the content of the file that it names behind "@".
+func textOrFile(flagName, value string) (string, error) {
+	path, isFile := strings.CutPrefix(value, "@")
+	if !isFile {
+		return value, nil
+	}
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return "", fmt.Errorf("reading --%s: %w", flagName, err)
+	}
+	return string(content), nil
 }
 
 // addStores adds the sources that are stores.

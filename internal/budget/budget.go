@@ -37,6 +37,9 @@ const (
 	kernel = 24 * mebibyte
 )
 
+// PerEntry is what an entry of an answer is reckoned at besides its values.
+const PerEntry = 1 << 10
+
 // LargestAnswer is the most that a source may answer at once where there is memory for it.
 const LargestAnswer = 8 * mebibyte
 

@@ -11,7 +11,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/leoflow/secrets-csi/internal/deliver"
-	"github.com/leoflow/secrets-csi/internal/deliver/render"
+	"github.com/leoflow/secrets-csi/internal/seam"
 	"github.com/leoflow/secrets-csi/pkg/airflow"
 )
 
@@ -41,7 +41,7 @@ const defaultMode = 0o440
 // parseAttributes reads what the user asked for into the fields of a volume that come
 // from there. It names every mistake at once, each by the field as the user wrote it.
 func parseAttributes(attributes map[string]string, providers []string) (deliver.Volume, error) {
-	volume := deliver.Volume{Mode: defaultMode, Format: render.URI, Provider: providers[0]}
+	volume := deliver.Volume{Mode: defaultMode, Format: seam.URI, Provider: providers[0]}
 	var mistakes []error
 	for _, name := range slices.Sorted(maps.Keys(attributes)) {
 		if strings.HasPrefix(name, kubeletPrefix) {
@@ -70,8 +70,8 @@ func setAttribute(volume *deliver.Volume, name, text string, providers []string)
 		volume.Provider, err = parseChoice(text, providers)
 	case formatAttribute:
 		var format string
-		format, err = parseChoice(text, []string{string(render.URI), string(render.JSON)})
-		volume.Format = render.Format(format)
+		format, err = parseChoice(text, []string{string(seam.URI), string(seam.JSON)})
+		volume.Format = seam.Format(format)
 	case modeAttribute:
 		volume.Mode, err = parseMode(text)
 	case refreshAttribute:

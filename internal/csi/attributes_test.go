@@ -13,13 +13,13 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/leoflow/secrets-csi/internal/deliver"
-	"github.com/leoflow/secrets-csi/internal/deliver/render"
+	"github.com/leoflow/secrets-csi/internal/seam"
 )
 
 // The refusals are rows of TestPublishRefusesBadAttributes.
 func TestParseAttributes(t *testing.T) {
 	base := deliver.Volume{
-		Mode: 0o440, Format: render.URI, Provider: "core",
+		Mode: 0o440, Format: seam.URI, Provider: "core",
 		Connections: deliver.Wanted{Names: []deliver.WantedName{{ID: "warehouse"}}},
 	}
 	for _, row := range []struct {
@@ -42,7 +42,7 @@ func TestParseAttributes(t *testing.T) {
 		{"key with an @", "variables", "mail@example.org@file", func(v *deliver.Volume) {
 			v.Variables.Names = []deliver.WantedName{{ID: "mail@example.org", Source: "file"}}
 		}},
-		{"format", "format", "json", func(v *deliver.Volume) { v.Format = render.JSON }},
+		{"format", "format", "json", func(v *deliver.Volume) { v.Format = seam.JSON }},
 		{"mode", "mode", "0444", func(v *deliver.Volume) { v.Mode = 0o444 }},
 		{"mode without the zero", "mode", "400", func(v *deliver.Volume) { v.Mode = 0o400 }},
 		{"refresh", "refresh", "90s", func(v *deliver.Volume) { v.Refresh = 90 * time.Second }},

@@ -11,7 +11,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/leoflow/secrets-csi/internal/deliver"
-	"github.com/leoflow/secrets-csi/pkg/provider"
+	"github.com/leoflow/secrets-csi/pkg/provider/call"
 )
 
 // Keys of the volume context that kubelet adds where the CSIDriver object says
@@ -123,7 +123,7 @@ func (n *node) volume(request *csi.NodePublishVolumeRequest) (deliver.Volume, er
 	if err != nil {
 		return deliver.Volume{}, err
 	}
-	volume.Pod = provider.Identity{
+	volume.Pod = call.Identity{
 		Namespace:      attributes[podNamespaceKey],
 		ServiceAccount: attributes[serviceAccountKey],
 		PodName:        attributes[podNameKey],

@@ -22,6 +22,7 @@ import (
 
 	"github.com/leoflow/secrets-csi/internal/budget"
 	"github.com/leoflow/secrets-csi/internal/deliver"
+	"github.com/leoflow/secrets-csi/internal/fetch"
 	"github.com/leoflow/secrets-csi/internal/report"
 	"github.com/leoflow/secrets-csi/internal/testwait"
 	"github.com/leoflow/secrets-csi/pkg/airflow"
@@ -85,13 +86,17 @@ func newRig(t *testing.T, adjust ...func(*rig)) *rig {
 
 // newDeliverer is one that remembers nothing, as after a restart.
 func (r *rig) newDeliverer() *deliver.Deliverer {
+	readers := report.Readers{Log: r.server.Driver.Logger}
 	return deliver.New(deliver.Config{
-		Budget:       r.budget,
-		Providers:    map[string]provider.Provider{CoreProvider: r.provider},
-		VolumeSize:   volumeSize,
-		FetchTimeout: 5 * time.Second,
-		PollEvery:    time.Minute,
-		Readers:      report.Readers{Log: r.server.Driver.Logger},
+		Fetcher: fetch.New(fetch.Config{
+			Providers:    map[string]provider.Provider{CoreProvider: r.provider},
+			FetchTimeout: 5 * time.Second,
+			Readers:      readers,
+		}),
+		Budget:     r.budget,
+		VolumeSize: volumeSize,
+		PollEvery:  time.Minute,
+		Readers:    readers,
 	})
 }
 

@@ -12,8 +12,9 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/leoflow/secrets-csi/internal/budget"
-	"github.com/leoflow/secrets-csi/internal/deliver/render"
+	"github.com/leoflow/secrets-csi/internal/fetch"
 	"github.com/leoflow/secrets-csi/internal/report"
+	"github.com/leoflow/secrets-csi/internal/seam"
 	"github.com/leoflow/secrets-csi/pkg/airflow"
 	"github.com/leoflow/secrets-csi/pkg/mount"
 	"github.com/leoflow/secrets-csi/pkg/provider"
@@ -30,12 +31,13 @@ func benched(b *testing.B) (*Deliverer, *providertest.Fake, Volume) {
 		fake.SetConnection(numbered(i, "secret"))
 		wanted.Names = append(wanted.Names, WantedName{ID: numbered(i, "").ID})
 	}
+	readers := report.Readers{Log: slog.New(slog.DiscardHandler)}
 	d := New(Config{
-		Budget:    budget.New(256*megabyte, nil),
-		Providers: map[string]provider.Provider{"core": fake}, VolumeSize: megabyte,
-		FetchTimeout: time.Minute, PollEvery: time.Minute, Readers: report.Readers{Log: slog.New(slog.DiscardHandler)},
+		Budget:     budget.New(256*megabyte, nil),
+		Fetcher:    fetch.New(fetch.Config{Providers: map[string]provider.Provider{"core": fake}, FetchTimeout: time.Minute, Readers: readers}),
+		VolumeSize: megabyte, PollEvery: time.Minute, Readers: readers,
 	})
-	return d, fake, Volume{ID: "csi-a", TargetPath: filepath.Join(b.TempDir(), "a"), Mode: 0o440, Format: render.URI, Provider: "core", Connections: wanted,
+	return d, fake, Volume{ID: "csi-a", TargetPath: filepath.Join(b.TempDir(), "a"), Mode: 0o440, Format: seam.URI, Provider: "core", Connections: wanted,
 		Pod: provider.Identity{Namespace: "airflow", ServiceAccount: "etl", Token: secret.New("token")}}
 }
 

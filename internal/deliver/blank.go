@@ -16,7 +16,7 @@ func (d *Deliverer) newBlank(spec Volume) *blank {
 	b := &blank{made: make(chan struct{})}
 	go func() {
 		defer close(b.made)
-		b.err = d.guard.run(spec, func() (err error) {
+		b.err = d.guard.Run(subject(spec), func() (err error) {
 			b.Blank, err = d.mounter.Blank(mount.Options{SizeBytes: d.VolumeSize})
 			return err
 		})

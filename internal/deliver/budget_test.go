@@ -3,7 +3,6 @@ package deliver
 import (
 	"context"
 	"fmt"
-	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -17,7 +16,6 @@ import (
 
 	"github.com/leoflow/secrets-csi/internal/report"
 	"github.com/leoflow/secrets-csi/pkg/airflow"
-	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/mount"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 	"github.com/leoflow/secrets-csi/pkg/secret"
@@ -137,7 +135,7 @@ func TestWhatIsChargedBesideVolumesCounts(t *testing.T) {
 		charged.Store(14 * megabyte)
 		before := newRigWithin(t, small)
 		before.Charged = func() (int64, bool) { return charged.Load(), true }
-		r := &rig{Deliverer: New(before.Config), fake: before.fake, log: before.log, dir: before.dir}
+		r := before.restarted()
 		ctx, stop := context.WithCancel(t.Context())
 		ended := make(chan error)
 		go func() { ended <- r.Run(ctx) }()
@@ -179,7 +177,7 @@ func TestMemoryIsReservedForWhatReferencesBring(t *testing.T) {
 	for name, live := range map[string]bool{"new": false, "live": true} { // of which others may be in the turn
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t)
-			r.Resolver = &vault{key: strings.Repeat("x", 30<<10)}
+			r.asks.Resolver = &vault{key: strings.Repeat("x", 30<<10)}
 			v := r.volume(t, "a")
 			v.Connections, v.Variables = Wanted{}, Wanted{}
 			stored := func(extra string) {
@@ -213,38 +211,38 @@ func TestATurnIsDividedAmongVolumes(t *testing.T) {
 		name    string
 		limit   int64
 		isLast  bool
-		bytes   int
-		shown   int64
+		each    int64
 		volumes int
 		atOnce  int
 	}{
-		{"one", 0, false, 10, 0, 1, 1},
-		{"all at once", 0, false, 10, 0, 5, 5},
-		{"not too many", 0, false, 10, 0, 110, volumesOfTurn},
-		{"as many as there is memory for", small, false, 60 << 10, 0, 110, 11},
-		{"what is shown counts", small, false, 10, 60 << 10, 110, 11},
-		{"the last size is for one", small, true, 10, 0, 4, 1},
+		{"one", 0, false, 10, 1, 1},
+		{"all at once", 0, false, 10, 5, 5},
+		{"not too many", 0, false, 10, 110, volumesOfTurn},
+		{"as many as there is memory for", small, false, 61 << 10, 110, 11},
+		{"the last size is for one", small, true, small, 4, 1},
+		{"no more than was reserved", small, false, 1 << 40, 110, 11},
+		{"no less than nothing", 0, false, -1 << 40, 5, 5},
 	} {
 		r := newRigWithin(t, row.limit)
-		in, err := r.fetcher.reserve(t.Context(), Volume{}, smallAnswer, 1)
+		in, err := r.caller.reserve(t.Context(), Volume{}, smallAnswer, 1)
 		require.NoError(t, err)
 		if in.isLast = row.isLast; in.isLast {
-			in.size, in.each = r.fetcher.sizes.largest, r.fetcher.sizes.largest
+			in.size = r.caller.sizes.largest
 		}
-		outcomes := make([]provider.Outcome, row.volumes)
-		for i := range outcomes {
-			value := secret.New(strings.Repeat("x", row.bytes))
-			outcomes[i] = provider.Outcome{Entries: []entry.Entry{entry.OfVariable("a", value, "1")}}
-		}
-		in.divide(outcomes, row.shown)
+		in.divide(row.each, row.volumes)
 		assert.Equal(t, row.atOnce, cap(in.places), row.name)
-		for range row.volumes {
-			in.use(func() {})
+		for range row.atOnce {
+			in.take()
 		}
+		for range row.atOnce {
+			in.give()
+		}
+		in.Leave()
 		assert.Zero(t, r.Memory().HeldWork, row.name)
 	}
 	var none *reservation
-	assert.Equal(t, int64(math.MaxInt64), none.room(nil))
+	none.take()
+	none.give()
 }
 
 // A source that answers again ends no outage for a call that was not made for want of memory.

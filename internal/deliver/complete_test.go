@@ -73,7 +73,7 @@ func TestASourceThatAnswersTooLittleOrTooMuch(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t)
 			source := &crooked{Fake: r.fake}
-			r.Providers["core"] = source
+			r.asks.Providers["core"] = source
 			volumes := []Volume{r.volume(t, "a"), r.volume(t, "b")}
 			for _, v := range volumes {
 				require.NoError(t, r.Publish(t.Context(), v))
@@ -111,8 +111,16 @@ func (s *sharing) FetchGroup(ctx context.Context, pods []provider.Identity, requ
 	}
 	made := s.Fake.FetchGroup(ctx, pods[:1], request)[0]
 	made.Entries = append(make([]entry.Entry, 0, len(made.Entries)+8), made.Entries...) // an append would write into it
-	s.given, s.asked = append(s.given, made.Entries[:cap(made.Entries)]), append(s.asked, clone(made.Entries[:cap(made.Entries)]))
+	s.given, s.asked = append(s.given, made.Entries[:cap(made.Entries)]), append(s.asked, cloned(made.Entries[:cap(made.Entries)]))
 	return slices.Repeat([]provider.Outcome{made}, len(pods))
+}
+
+func cloned(entries []entry.Entry) []entry.Entry {
+	made := make([]entry.Entry, len(entries))
+	for i, e := range entries {
+		made[i] = e.Clone()
+	}
+	return made
 }
 
 // One pod's policy, references, rendering, merged parts and lack of room change nothing of what
@@ -125,7 +133,7 @@ func TestNoPodChangesWhatAnotherIsGiven(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t)
 			source := &sharing{Fake: r.fake, most: 10}
-			r.Providers["core"], r.Resolver = source, &vault{key: `{"type":"service_account"}`}
+			r.asks.Providers["core"], r.asks.Resolver = source, &vault{key: `{"type":"service_account"}`}
 			r.fake.SetConnection(gcp(`{"keyfile_dict":"{}","project":"p"}`))
 			r.fake.SetConnection(airflow.Connection{ID: "broken", Type: "postgres", Extra: new(secret.New("{}"))})
 			volumes := []Volume{r.volume(t, "a"), r.volume(t, "b"), r.volume(t, "c")}

@@ -2,7 +2,7 @@ package deliver
 
 import (
 	"github.com/leoflow/secrets-csi/internal/report"
-	"github.com/leoflow/secrets-csi/pkg/entry"
+	"github.com/leoflow/secrets-csi/internal/seam"
 	"github.com/leoflow/secrets-csi/pkg/mount"
 	"github.com/leoflow/secrets-csi/pkg/mount/layout"
 )
@@ -13,7 +13,7 @@ type content struct {
 	// rest keeps what the volume shows besides.
 	rest bool
 	// reasons say of the entries that are not fresh why.
-	reasons map[entry.Name]reason
+	reasons map[layout.Name]reason
 	// late is set if any of these may be had soon.
 	late bool
 }
@@ -44,15 +44,15 @@ const (
 //	invalid                   fail                   leave                  hold
 //
 // On a live volume no entry waits for another, and none is taken away for another's sake.
-func fateOf(state entry.State, required, live bool) fate {
+func fateOf(state layout.State, required, live bool) fate {
 	switch {
-	case state == entry.Delivered:
+	case state == layout.Delivered:
 		return deliver
 	case live && isWithdrawal(state):
 		return leave
 	case live:
 		return hold
-	case required, state == entry.Unavailable:
+	case required, state == layout.Unavailable:
 		return fail
 	default:
 		return leave
@@ -60,23 +60,23 @@ func fateOf(state entry.State, required, live bool) fate {
 }
 
 // isWithdrawal tells what somebody took away from what somebody broke.
-func isWithdrawal(state entry.State) bool {
-	return state == entry.Denied || state == entry.Missing
+func isWithdrawal(state layout.State) bool {
+	return state == layout.Denied || state == layout.Missing
 }
 
 // contentOf makes the volume's content of the entries, or fails for all that keep it from
 // being made.
-func contentOf(t task, entries []entry.Entry) (content, error) {
-	made := content{entries: make([]mount.Entry, 0, len(entries)), reasons: map[entry.Name]reason{}}
+func contentOf(t task, entries []seam.Entry) (content, error) {
+	made := content{entries: make([]mount.Entry, 0, len(entries)), reasons: map[layout.Name]reason{}}
 	var failed []layout.Entry
 	unresolved, tooLarge, requires := false, 0, t.spec.required()
 	for _, e := range entries {
 		required := requires[e.Name()]
 		// Who needs it in the environment has to be told of one that is too long.
-		e.Required = required && (e.State != entry.Delivered || e.Has(layout.NoticeTooLong))
-		made.late = made.late || t.live && e.Reference != nil
-		if e.State != entry.Delivered {
-			why := reason{e.Entry, e.Reference != nil && e.Reason() != ""}
+		e.Required = required && (e.State != layout.Delivered || e.Has(layout.NoticeTooLong))
+		made.late = made.late || t.live && e.Refers
+		if e.State != layout.Delivered {
+			why := reason{e.Entry, e.Refers && e.Reason() != ""}
 			made.reasons[e.Name()], unresolved = why, unresolved || why.unresolved
 		}
 		message := mount.Entry{Entry: e.Entry, Value: e.Value, JSON: e.JSON, Optional: !required}
@@ -88,7 +88,7 @@ func contentOf(t task, entries []entry.Entry) (content, error) {
 			}
 		case hold:
 			message.Hold, message.Why = true, e.Reason()
-			if e.State == entry.Invalid && message.Why == "" {
+			if e.State == layout.Invalid && message.Why == "" {
 				message.Why = "it cannot be delivered"
 			}
 		case deliver, leave:
@@ -106,26 +106,9 @@ func contentOf(t task, entries []entry.Entry) (content, error) {
 	return made, nil
 }
 
-// deliveredFirst says for each environment variable which entry the volume delivers and
-// goes on to, of what the provider speaks of. Only "*" brings ids that clash: of the others
-// the attributes allow none, and beside "*" no id of another source.
-func deliveredFirst(t task, entries []entry.Entry) map[string]string {
-	if !t.live || !t.spec.Connections.All && !t.spec.Variables.All {
-		return nil
-	}
-	given := givenOf(entries)
-	first := map[string]string{}
-	for _, line := range t.shown() {
-		if line.State == layout.Delivered && given[line.Name()] {
-			first[line.Env] = line.ID
-		}
-	}
-	return first
-}
-
 // givenOf are the entries that nobody took away.
-func givenOf(entries []entry.Entry) map[entry.Name]bool {
-	given := make(map[entry.Name]bool, len(entries))
+func givenOf(entries []seam.Entry) map[layout.Name]bool {
+	given := make(map[layout.Name]bool, len(entries))
 	for _, e := range entries {
 		given[e.Name()] = !isWithdrawal(e.State)
 	}

@@ -7,16 +7,17 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/leoflow/secrets-csi/internal/report"
-	"github.com/leoflow/secrets-csi/pkg/entry"
+	"github.com/leoflow/secrets-csi/internal/seam"
+	"github.com/leoflow/secrets-csi/pkg/mount/layout"
 )
 
 func TestWhatBecomesOfAnEntryIsDecidedByItsState(t *testing.T) {
-	for state, want := range map[entry.State]struct{ required, optional, live fate }{
-		entry.Delivered:   {deliver, deliver, deliver},
-		entry.Denied:      {fail, leave, leave},
-		entry.Missing:     {fail, leave, leave},
-		entry.Unavailable: {fail, fail, hold},
-		entry.Invalid:     {fail, leave, hold},
+	for state, want := range map[layout.State]struct{ required, optional, live fate }{
+		layout.Delivered:   {deliver, deliver, deliver},
+		layout.Denied:      {fail, leave, leave},
+		layout.Missing:     {fail, leave, leave},
+		layout.Unavailable: {fail, fail, hold},
+		layout.Invalid:     {fail, leave, hold},
 	} {
 		assert.Equal(t, want.required, fateOf(state, true, false), state)
 		assert.Equal(t, want.optional, fateOf(state, false, false), state)
@@ -30,11 +31,11 @@ func TestWhatBecomesOfAnEntryIsDecidedByItsState(t *testing.T) {
 func TestAVolumeFailsForAllItsEntriesAtOnce(t *testing.T) {
 	spec := Volume{Provider: "core", Connections: named("gone", "kept", "broken"), Variables: named("region")}
 	spec.Connections.Names[2].Optional = true
-	entries := []entry.Entry{
-		entry.Refused(connectionName("gone"), entry.Missing, ""),
-		entry.Refused(connectionName("kept"), entry.Denied, "no rule"),
-		entry.Refused(connectionName("broken"), entry.Invalid, "its seal is broken"),
-		entry.Refused(variableName("region"), entry.Missing, ""),
+	entries := []seam.Entry{
+		seam.Refused(connectionName("gone"), layout.Missing, ""),
+		seam.Refused(connectionName("kept"), layout.Denied, "no rule"),
+		seam.Refused(connectionName("broken"), layout.Invalid, "its seal is broken"),
+		seam.Refused(variableName("region"), layout.Missing, ""),
 	}
 	_, err := contentOf(task{spec: spec}, entries)
 	assert.Equal(t, report.Denied, reasonOf(t, err))
@@ -44,7 +45,7 @@ func TestAVolumeFailsForAllItsEntriesAtOnce(t *testing.T) {
 	assert.NotContains(t, err.Error(), "broken")
 
 	awaited, away := connectionName("awaited"), connectionName("away")
-	_, err = contentOf(task{spec: spec}, append(entries, entry.Refused(awaited, entry.Unavailable, ""), entry.Refused(away, entry.Unavailable, "the cloud is away")))
+	_, err = contentOf(task{spec: spec}, append(entries, seam.Refused(awaited, layout.Unavailable, ""), seam.Refused(away, layout.Unavailable, "the cloud is away")))
 	assert.Equal(t, report.Unavailable, reasonOf(t, err))
 	require.EqualError(t, err, `connection "away" cannot be completed now: the cloud is away`)
 }

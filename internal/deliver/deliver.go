@@ -5,11 +5,9 @@ import (
 	"errors"
 	"slices"
 	"sync"
-	"time"
 
 	"github.com/leoflow/secrets-csi/internal/report"
-	"github.com/leoflow/secrets-csi/pkg/entry"
-	"github.com/leoflow/secrets-csi/pkg/provider"
+	"github.com/leoflow/secrets-csi/internal/seam"
 )
 
 // volumesAtOnce bounds how many volumes of the node are filled at once: more would hold
@@ -21,20 +19,22 @@ const volumesAtOnce = 4
 
 // deliver brings a group of live shares, alike in source, identity and request, up to date.
 func (d *Deliverer) deliver(ctx context.Context, group []task) {
-	var fills sync.WaitGroup
-	d.fetcher.fetch(ctx, group, func(i int, from answer) { // 1
-		fills.Go(func() {
-			_ = d.guard.run(group[i].spec, func() (err error) {
-				from.reserved.use(func() { err = d.fill(ctx, group[i:i+1], []answer{from}) })
-				if errors.Is(err, errOutgrown) {
-					d.fetcher.sizes.next(group[i:i+1], from.reserved.size)
-					d.deliver(ctx, group[i:i+1])
-				}
-				return nil // fill has reported it
-			})
+	var mu sync.Mutex
+	var outgrown []task
+	d.caller.fetch(ctx, group, func(i int, from answer) { // 1
+		_ = d.guard.Run(subject(group[i].spec), func() error {
+			if err := d.fill(ctx, group[i:i+1], []answer{from}); errors.Is(err, seam.ErrOutgrown) {
+				d.caller.sizes.next(group[i:i+1], from.reserved.size)
+				mu.Lock()
+				defer mu.Unlock()
+				outgrown = append(outgrown, group[i])
+			}
+			return nil // fill has reported it
 		})
 	})
-	fills.Wait()
+	for i := range outgrown {
+		d.deliver(ctx, outgrown[i:i+1])
+	}
 	d.trigger()
 }
 
@@ -44,9 +44,9 @@ func (d *Deliverer) deliverNew(ctx context.Context, tasks []task) error {
 	defer tasks[0].blank.drop()
 	defer d.trigger()
 	var made error
-	fault := d.guard.run(tasks[0].spec, func() error {
-		for size := d.fetcher.first(tasks); ; size = d.fetcher.sizes.next(tasks, size) {
-			if made = d.deliverReserved(ctx, tasks, size); !errors.Is(made, errOutgrown) {
+	fault := d.guard.Run(subject(tasks[0].spec), func() error {
+		for size := d.caller.first(tasks); ; size = d.caller.sizes.next(tasks, size) {
+			if made = d.deliverReserved(ctx, tasks, size); !errors.Is(made, seam.ErrOutgrown) {
 				return nil
 			}
 		}
@@ -58,11 +58,11 @@ func (d *Deliverer) deliverNew(ctx context.Context, tasks []task) error {
 }
 
 func failedAnswers(tasks []task, err error) []answer {
-	return slices.Repeat([]answer{{Outcome: provider.Outcome{Err: err}, fetched: time.Now()}}, len(tasks))
+	return slices.Repeat([]answer{failed(err)}, len(tasks))
 }
 
 // deliverReserved makes a volume in memory that suffices for so much of all its shares, or fails
-// by errOutgrown.
+// by seam.ErrOutgrown.
 func (d *Deliverer) deliverReserved(ctx context.Context, tasks []task, size int64) error {
 	in, err := d.reserveNew(ctx, tasks, size)
 	if err != nil {
@@ -74,7 +74,7 @@ func (d *Deliverer) deliverReserved(ctx context.Context, tasks []task, size int6
 		tasks[i].reserved = in
 	}
 	fetch := func(i int) {
-		d.fetcher.fetch(ctx, tasks[i:i+1], func(_ int, from answer) { answers[i] = from }) // 1
+		d.caller.fetch(ctx, tasks[i:i+1], func(_ int, from answer) { answers[i] = from }) // 1
 	}
 	var others sync.WaitGroup
 	for i := range tasks[1:] {
@@ -82,10 +82,8 @@ func (d *Deliverer) deliverReserved(ctx context.Context, tasks []task, size int6
 	}
 	fetch(0)
 	others.Wait()
-	for i, from := range answers {
-		if in.isOutgrown(tasks[i:i+1], []provider.Outcome{from.Outcome}) {
-			return errOutgrown
-		}
+	if slices.ContainsFunc(answers, func(from answer) bool { return errors.Is(from.Err, seam.ErrOutgrown) }) {
+		return seam.ErrOutgrown
 	}
 	return d.fill(ctx, tasks, answers)
 }
@@ -95,24 +93,24 @@ func (d *Deliverer) reserveNew(ctx context.Context, tasks []task, size int64) (*
 	if err := d.Budget.Admits(tasks[0].spec.Pod.Namespace); err != nil {
 		return nil, err
 	}
-	return d.fetcher.reserve(ctx, tasks[0].spec, size, len(tasks))
+	return d.caller.reserve(ctx, tasks[0].spec, size, len(tasks))
 }
 
 // fill is a delivery from 2 on: of one share of a live volume, or of all
 // shares of a new one. Whatever keeps a live volume from what it is to hold, what was taken away
 // leaves. Shares of a new volume that are not at fault report nothing of one that is not made.
-// What fails by errOutgrown reports nothing: it is done again.
+// What fails by seam.ErrOutgrown reports nothing: it is done again.
 func (d *Deliverer) fill(ctx context.Context, tasks []task, answers []answer) error {
 	var ends []ending
 	var failure error
-	fault := d.guard.run(tasks[0].spec, func() (err error) {
+	fault := d.guard.Run(subject(tasks[0].spec), func() (err error) {
 		ends, err = d.makeOrSalvage(ctx, tasks, answers)
 		failure = failureOfShares(ends)
 		return err
 	})
 	switch {
-	case errors.Is(fault, errOutgrown):
-		return errOutgrown
+	case errors.Is(fault, seam.ErrOutgrown):
+		return seam.ErrOutgrown
 	case fault != nil:
 		ends, failure = slices.Repeat([]ending{{err: fault}}, len(tasks)), fault
 	}
@@ -121,18 +119,18 @@ func (d *Deliverer) fill(ctx context.Context, tasks []task, answers []answer) er
 			d.set.end(t, report.Report{Superseded: true})
 			continue
 		}
-		if err := d.report(t, ends[i]); failure == nil { // 6
+		if err := d.report(t, ends[i]); failure == nil { // 4
 			failure = err
 		}
 	}
 	return failure
 }
 
-// makeOrSalvage fails by errOutgrown alone.
+// makeOrSalvage fails by seam.ErrOutgrown alone.
 func (d *Deliverer) makeOrSalvage(ctx context.Context, tasks []task, answers []answer) ([]ending, error) {
 	ends := d.make(ctx, tasks, answers)
-	if slices.ContainsFunc(ends, func(end ending) bool { return errors.Is(end.err, errOutgrown) }) {
-		return nil, errOutgrown
+	if slices.ContainsFunc(ends, func(end ending) bool { return errors.Is(end.err, seam.ErrOutgrown) }) {
+		return nil, seam.ErrOutgrown
 	}
 	for i, t := range tasks {
 		if ends[i].err = orGivenUp(ctx, ends[i].err); ends[i].err != nil && t.live {
@@ -144,27 +142,21 @@ func (d *Deliverer) makeOrSalvage(ctx context.Context, tasks []task, answers []a
 
 // make makes the volume hold what was fetched for its shares, and returns how that ended for each.
 func (d *Deliverer) make(ctx context.Context, tasks []task, answers []answer) []ending {
-	ends, decided := make([]ending, len(tasks)), make([][]entry.Entry, len(tasks))
-	for i, t := range tasks { // 2
-		ends[i].err = d.guard.run(t.spec, func() (err error) {
-			decided[i], err = d.decider.decide(ctx, t, answers[i])
-			return err
-		})
-	}
+	ends := make([]ending, len(tasks))
 	// What was taken away has to leave, whoever still waits for this.
 	leave, _ := d.filling.Take(context.WithoutCancel(ctx), tasks[0].spec.Pod.Namespace, 1)
 	defer leave()
-	for i, t := range tasks { // 3, 4
-		if ends[i].err == nil {
-			ends[i].err = d.guard.run(t.spec, func() (err error) {
-				d.render(t.spec.Format, decided[i], deliveredFirst(t, decided[i]))
-				ends[i].content, err = contentOf(t, decided[i])
-				return err
-			})
-		}
+	for i, t := range tasks { // 2
+		ends[i].err = d.guard.Run(subject(t.spec), func() (err error) {
+			if answers[i].Err != nil {
+				return providerError(t.spec, answers[i].Err)
+			}
+			ends[i].content, err = contentOf(t, answers[i].Entries)
+			return err
+		})
 	}
 	if failureOfShares(ends) == nil {
-		d.placeAll(tasks, answers, ends) // 5
+		d.placeAll(tasks, answers, ends) // 3
 	}
 	return ends
 }
@@ -177,7 +169,7 @@ func (d *Deliverer) placeAll(tasks []task, answers []answer, ends []ending) {
 		from = older(from, answers[i])
 	}
 	var placed placement
-	ends[0].err = d.guard.run(tasks[0].spec, func() (err error) {
+	ends[0].err = d.guard.Run(subject(tasks[0].spec), func() (err error) {
 		placed, err = d.place(tasks, whole, from)
 		return err
 	})
@@ -186,17 +178,17 @@ func (d *Deliverer) placeAll(tasks []task, answers []answer, ends []ending) {
 	}
 	for i, from := range answers {
 		ends[i].placement = placed
-		ends[i].confirmed, ends[i].offline = from.fetched, from.offline != nil
+		ends[i].confirmed, ends[i].offline = from.Fetched, from.Offline != nil
 	}
 }
 
 // older is the answer that was fetched first; offline if either is.
 func older(a, b answer) answer {
-	if b.fetched.Before(a.fetched) {
-		a.fetched = b.fetched
+	if b.Fetched.Before(a.Fetched) {
+		a.Fetched = b.Fetched
 	}
-	if a.offline == nil {
-		a.offline = b.offline
+	if a.Offline == nil {
+		a.Offline = b.Offline
 	}
 	return a
 }

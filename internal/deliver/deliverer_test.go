@@ -17,9 +17,10 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/leoflow/secrets-csi/internal/budget"
-	"github.com/leoflow/secrets-csi/internal/deliver/render"
+	"github.com/leoflow/secrets-csi/internal/fetch"
 	"github.com/leoflow/secrets-csi/internal/report"
 	"github.com/leoflow/secrets-csi/internal/schedule"
+	"github.com/leoflow/secrets-csi/internal/seam"
 	"github.com/leoflow/secrets-csi/internal/testwait"
 	"github.com/leoflow/secrets-csi/pkg/airflow"
 	"github.com/leoflow/secrets-csi/pkg/entry"
@@ -38,6 +39,8 @@ const megabyte = 1 << 20
 // rig is a Deliverer on a real tmpfs before a provider in memory.
 type rig struct {
 	*Deliverer
+	// asks is its Fetcher.
+	asks *fetch.Fetcher
 	fake *providertest.Fake
 	log  *lockedBuffer
 	dir  string
@@ -55,24 +58,50 @@ func newRigWithin(t *testing.T, limit int64) *rig {
 	fake.SetConnection(warehouse("first"))
 	fake.SetVariable("region", "north")
 	log := &lockedBuffer{}
-	return &rig{
-		Deliverer: New(Config{
-			Providers:    map[string]provider.Provider{"core": fake},
-			Budget:       budget.New(limit, nil),
-			VolumeSize:   megabyte,
-			FetchTimeout: time.Minute,
-			PollEvery:    time.Minute,
-			Readers:      report.Readers{Log: slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))},
-		}),
-		fake: fake, log: log, dir: t.TempDir(),
-	}
+	readers := report.Readers{Log: slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))}
+	r := &rig{fake: fake, log: log, dir: t.TempDir()}
+	r.asks = fetch.New(fetch.Config{
+		Providers: map[string]provider.Provider{"core": fake}, FetchTimeout: time.Minute,
+		Readers: report.Readers{Log: readers.Log, Observer: sameObserver{r}},
+	})
+	r.Deliverer = New(Config{
+		Fetcher:    r.asks,
+		Budget:     budget.New(limit, nil),
+		VolumeSize: megabyte,
+		PollEvery:  time.Minute,
+		Readers:    readers,
+	})
+	return r
+}
+
+// sameObserver tells the rig's observer of what the Fetcher does.
+type sameObserver struct{ *rig }
+
+func (s sameObserver) Fetched(fetch report.Fetch) { s.Observer.Fetched(fetch) }
+func (s sameObserver) Panicked()                  { s.Observer.Panicked() }
+func (s sameObserver) Delivered(report.Report)    {}
+func (s sameObserver) Resolved(cloud, outcome string, took time.Duration) {
+	s.Observer.Resolved(cloud, outcome, took)
+}
+
+// restarted is the rig with a Deliverer that has no volumes yet.
+func (r *rig) restarted() *rig {
+	return &rig{Deliverer: New(r.Config), asks: r.asks, fake: r.fake, log: r.log, dir: r.dir}
+}
+
+// remember has a Fetcher that remembers so long what it gave, and nothing yet.
+func (r *rig) remember(grace time.Duration) {
+	config := r.asks.Config
+	config.OfflineGrace = grace
+	r.asks = fetch.New(config)
+	r.Fetcher = r.asks
 }
 
 // look has every live volume looked at, as Run would in time.
 func (r *rig) look(t *testing.T) {
 	t.Helper()
 	r.set.plan(func(plan *schedule.Schedule) {
-		for name := range r.Providers {
+		for _, name := range r.Fetcher.Sources() {
 			plan.Notified(name, schedule.Change{All: true}, time.Now())
 		}
 	})
@@ -124,7 +153,7 @@ func (r *rig) volume(t *testing.T, pod string) Volume {
 	target := filepath.Join(r.dir, pod)
 	t.Cleanup(func() { assert.NoError(t, mount.Unmount(target)) })
 	return Volume{
-		ID: "csi-" + pod, TargetPath: target, Mode: 0o440, Format: render.URI, Provider: "core",
+		ID: "csi-" + pod, TargetPath: target, Mode: 0o440, Format: seam.URI, Provider: "core",
 		Connections: named("warehouse"), Variables: named("region"),
 		Pod: provider.Identity{Namespace: "airflow", ServiceAccount: "etl", PodName: pod, PodUID: "uid-" + pod, Token: providertest.Token("airflow", "etl", "token-of-"+pod)},
 	}

@@ -60,7 +60,7 @@ func fullNode(t *testing.T, test func(t *testing.T, r *rig, source *alone, volum
 	source := &alone{silenced: map[string]bool{}}
 	rotated(t, func(r *rig) {
 		source.fake = r.fake
-		r.Providers["core"], r.FetchTimeout = source, 10*time.Second
+		r.asks.Providers["core"], r.asks.FetchTimeout = source, 10*time.Second
 	}, func(t *testing.T, r *rig) {
 		var volumes []Volume
 		for i := range 110 {
@@ -101,7 +101,7 @@ func TestAPodThatIsNotAnsweredHoldsUpNoOther(t *testing.T) {
 		time.Sleep(time.Second)
 		synctest.Wait()
 		assert.Equal(t, len(volumes)-1, countFresh(t, volumes))
-		time.Sleep(r.FetchTimeout - time.Second/2)
+		time.Sleep(r.asks.FetchTimeout - time.Second/2)
 		synctest.Wait()
 		assert.Empty(t, r.Unreachable(), "others were answered")
 		assert.Contains(t, must(r.Health("csi-pod-3")).Problem, "core cannot be asked now")
@@ -112,7 +112,7 @@ func TestAProviderWithoutGroupsThatIsAwayIsNotAskedForEveryPod(t *testing.T) {
 	fullNode(t, func(t *testing.T, r *rig, source *alone, volumes []Volume) {
 		source.set(func() { source.silenced["*"], source.calls = true, 0 })
 		r.fake.SetConnection(warehouse("second"))
-		time.Sleep(r.FetchTimeout + time.Second)
+		time.Sleep(r.asks.FetchTimeout + time.Second)
 		synctest.Wait()
 		source.set(func() { assert.LessOrEqual(t, source.calls, podsAtOnce+1) })
 		assert.NotEmpty(t, r.Unreachable())
@@ -149,7 +149,7 @@ func refused(t *testing.T, why error, test func(t *testing.T, r *rig, source ref
 		for range cap(source.why) {
 			source.why <- why
 		}
-		r.Providers["core"], r.PollEvery, r.set.schedule.PollEvery = source, time.Hour, time.Hour // so that no poll is taken for a look after a refusal
+		r.asks.Providers["core"], r.PollEvery, r.set.schedule.PollEvery = source, time.Hour, time.Hour // so that no poll is taken for a look after a refusal
 	}, func(t *testing.T, r *rig) { test(t, r, source) })
 }
 
@@ -193,14 +193,14 @@ func TestAWatchThatIsRefusedIsAskedForAgainWithoutAWord(t *testing.T) {
 // Sources that have no versions of their own make others in each process.
 func TestARestartIsNoRotation(t *testing.T) {
 	before := newRig(t)
-	before.Resolver = &vault{}
+	before.asks.Resolver = &vault{}
 	before.fake.SetConnection(gcp(`{"key_secret_name":"gcs-key","key_secret_project_id":"p"}`))
 	v := before.volume(t, "a")
 	v.Connections = named("gcs", "warehouse")
 	require.NoError(t, before.Publish(t.Context(), v))
 	version := entryOf(t, v, "gcs").Version
 
-	after := &rig{Deliverer: New(before.Config), fake: before.fake, log: before.log, dir: before.dir}
+	after := before.restarted()
 	require.NoError(t, after.Publish(t.Context(), v))
 	after.look(t)
 	assert.Equal(t, uint64(1), must(after.Health(v.ID)).Generation)

@@ -41,7 +41,7 @@ func (d *diary) read() []string {
 func keptDiary(t *testing.T) (*rig, *diary) {
 	t.Helper()
 	r, told := newRig(t), &diary{}
-	r.Recorder, r.Resolver = told, &vault{}
+	r.Recorder, r.asks.Resolver = told, &vault{}
 	return r, told
 }
 

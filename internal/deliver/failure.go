@@ -7,8 +7,9 @@ import (
 	"slices"
 
 	"github.com/leoflow/secrets-csi/internal/report"
+	"github.com/leoflow/secrets-csi/internal/seam"
 	"github.com/leoflow/secrets-csi/pkg/mount/layout"
-	"github.com/leoflow/secrets-csi/pkg/provider"
+	"github.com/leoflow/secrets-csi/pkg/provider/call"
 )
 
 // howToStart is the remedy for what is denied or missing.
@@ -21,7 +22,7 @@ func failureOf(spec Volume, failed []layout.Entry) *report.Error {
 	if len(away) > 0 {
 		first := max(0, slices.IndexFunc(away, func(line layout.Entry) bool { return line.Reason() != "" }))
 		message, _ := report.Describe(subject(spec), away[first:first+1])
-		failure := report.Failf(report.Unavailable, provider.ErrUnavailable, "%s", message)
+		failure := report.Failf(report.Unavailable, call.ErrUnavailable, "%s", message)
 		failure.Entries = away
 		return failure
 	}
@@ -50,19 +51,21 @@ func failureOf(spec Volume, failed []layout.Entry) *report.Error {
 // providerError says of a whole failed fetch whose turn it is.
 func providerError(spec Volume, err error) error {
 	switch {
+	case errors.Is(err, report.ErrPanic), errors.Is(err, seam.ErrOutgrown): // which is said already
+		return err
 	case isExhausted(err):
 		return report.Failf(report.NoMemory, err, "%v", err)
-	case errors.Is(err, provider.ErrUnauthenticated):
+	case errors.Is(err, call.ErrUnauthenticated):
 		return report.Failf(report.Unauthenticated, err, "%s refused the token of service account %s/%s: %v",
 			spec.Provider, spec.Pod.Namespace, spec.Pod.ServiceAccount, err)
-	case errors.Is(err, provider.ErrDenied):
+	case errors.Is(err, call.ErrDenied):
 		return report.Failf(report.Denied, err, "%s refused service account %s/%s: %v",
 			spec.Provider, spec.Pod.Namespace, spec.Pod.ServiceAccount, err)
-	case errors.Is(err, provider.ErrUnavailable):
+	case errors.Is(err, call.ErrUnavailable):
 		return report.Failf(report.Unavailable, err, "%s cannot be asked now: %v", spec.Provider, err)
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled): // nobody was asked
 		return report.Failf(report.Unavailable, err, "%v", err)
-	case errors.Is(err, provider.ErrTooLarge):
+	case errors.Is(err, call.ErrTooLarge):
 		return report.Failf(report.NoSpace, err, "fetching from %s: %v", spec.Provider, err)
 	default:
 		return report.Failf(report.Internal, err, "fetching from %s: %v", spec.Provider, err)
@@ -77,17 +80,9 @@ func orGivenUp(ctx context.Context, err error) error {
 		return err
 	}
 	given := *failure
-	given.Reason = givenUpFor(ctx)
+	given.Reason = report.GivenUpFor(ctx)
 	given.Message, given.Full = "given up ("+given.Reason.String()+"): "+failure.Message, ""
 	return &given
-}
-
-// givenUpFor is why a caller waits no more.
-func givenUpFor(ctx context.Context) report.Reason {
-	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		return report.Deadline
-	}
-	return report.Cancelled
 }
 
 // failureOfShares is that of a share which cannot be had now, or else what all shares say that

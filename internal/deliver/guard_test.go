@@ -3,6 +3,7 @@ package deliver
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -12,40 +13,65 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/leoflow/secrets-csi/internal/deliver/render"
 	"github.com/leoflow/secrets-csi/internal/logkey"
 	"github.com/leoflow/secrets-csi/internal/report"
 	"github.com/leoflow/secrets-csi/internal/schedule"
+	"github.com/leoflow/secrets-csi/internal/seam"
 	"github.com/leoflow/secrets-csi/pkg/airflow"
 	"github.com/leoflow/secrets-csi/pkg/entry"
+	"github.com/leoflow/secrets-csi/pkg/mount/layout"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 	"github.com/leoflow/secrets-csi/pkg/provider/providertest"
 	"github.com/leoflow/secrets-csi/pkg/secret"
 )
 
-// bug makes a part of the driver panic over what one service account has, once it is on.
+// bug makes a part of the daemon panic over what one service account has, once it is on.
 type bug struct {
 	provider.Provider
-	on                         atomic.Bool
-	policy, provider, observer bool
+	on                          atomic.Bool
+	fetcher, provider, observer bool
+	// answer is set if it is what the Fetcher makes of an answer that fails.
+	answer bool
 }
 
 const victim = "account-victim"
 
-func (b *bug) apply(e *entry.Entry) {
-	if b.on.Load() && b.policy && e.ID == "trigger" {
-		panic("about n33dle")
-	}
+// bugged is a Fetcher with a bug.
+type bugged struct {
+	seam.Fetcher
+	bug *bug
 }
 
-// render trips over the connection "trigger".
-func (b *bug) render(format render.Format, entries []entry.Entry, first map[string]string) {
-	for _, e := range entries {
-		if b.on.Load() && e.ID == "trigger" {
-			panic(e)
+func (b bugged) Fetch(ctx context.Context, work seam.Work, taker seam.Taker) error {
+	if !b.bug.on.Load() || work.Volumes[0].Pod.ServiceAccount != victim {
+		return b.Fetcher.Fetch(ctx, work, taker)
+	}
+	if b.bug.fetcher {
+		panic(work) // which has a token
+	}
+	if b.bug.answer {
+		taker = spoiling{taker, work}
+	}
+	return b.Fetcher.Fetch(ctx, work, taker)
+}
+
+// spoiling hands on what the Fetcher does where an entry makes it panic: what was taken away. With
+// "*" that is what is shown and not spoken of.
+type spoiling struct {
+	seam.Taker
+	work seam.Work
+}
+
+func (s spoiling) Take(i int, answer seam.Answer) {
+	taken := selected(answer.Entries, func(e seam.Entry) bool { return isWithdrawal(e.State) })
+	for _, shown := range s.work.Volumes[i].Shown {
+		isSpokenOf := func(e seam.Entry) bool { return e.Name() == shown.Name }
+		if s.work.Variables.All && !slices.ContainsFunc(answer.Entries, isSpokenOf) {
+			taken = append(taken, seam.Refused(shown.Name, layout.Missing, ""))
 		}
 	}
-	render.Render(format, entries, first)
+	fault := report.Failf(report.Internal, report.ErrPanic, "fault of the driver (told)")
+	s.Taker.Take(i, seam.Answer{Err: fault, Entries: taken, Fetched: answer.Fetched})
 }
 
 func (b *bug) Fetch(ctx context.Context, pod provider.Identity, request provider.Request) ([]entry.Entry, error) {
@@ -75,17 +101,17 @@ func (g grumpy) Delivered(delivery report.Report) {
 // A fault of the driver ends the delivery of the volume that it is met at, and every other
 // volume is published and rotates.
 func TestAPanicStaysWithItsVolume(t *testing.T) {
-	for name, arrange := range map[string]func(*rig, *bug){
-		"policy":   func(_ *rig, b *bug) { b.policy = true },
-		"renderer": func(r *rig, b *bug) { r.render = b.render },
-		"provider": func(_ *rig, b *bug) { b.provider = true },
+	for name, arrange := range map[string]func(*bug){
+		"fetcher":  func(b *bug) { b.fetcher = true },
+		"answer":   func(b *bug) { b.answer = true },
+		"provider": func(b *bug) { b.provider = true },
 	} {
 		t.Run(name, func(t *testing.T) {
 			faulty, notes := &bug{}, &notebook{}
 			rotated(t, func(r *rig) {
-				arrange(r, faulty)
+				arrange(faulty)
 				faulty.Provider = r.fake
-				r.Providers["core"], r.decider.apply, r.Observer = faulty, faulty.apply, notes
+				r.asks.Providers["core"], r.Fetcher, r.Observer = faulty, bugged{r.asks, faulty}, notes
 			}, func(t *testing.T, r *rig) {
 				r.fake.SetConnection(airflow.Connection{ID: "trigger", Type: "http"})
 				broken := r.volume(t, "broken")
@@ -110,7 +136,7 @@ func TestAPanicStaysWithItsVolume(t *testing.T) {
 				health := must(r.Health(broken.ID))
 				assert.Contains(t, health.Problem, "fault of the driver (")
 				assert.Equal(t, uint64(1), must(r.Health(good[0].ID)).Generation-1)
-				if name != "provider" {
+				if name == "answer" {
 					assert.NoFileExists(t, broken.TargetPath+"/variables/region", "what was taken away leaves all the same")
 					assert.NoFileExists(t, star.TargetPath+"/variables/region", "of which the answer to \"*\" says nothing")
 					assert.Equal(t, firstURI, read(t, star, "connections/warehouse"))
@@ -124,8 +150,10 @@ func TestAPanicStaysWithItsVolume(t *testing.T) {
 				require.NoError(t, r.Publish(t.Context(), r.volume(t, "new")))
 
 				synctest.Wait()
-				assert.Positive(t, notes.panics)
-				assert.Contains(t, r.logged(t, "panic", "stack"), "guard_test.go")
+				if name != "answer" { // which is only told of one
+					assert.Positive(t, notes.panics)
+					assert.Contains(t, r.logged(t, "panic", "stack"), "guard_test.go")
+				}
 				assert.NotContains(t, r.log.String(), "n33dle")
 
 				faulty.on.Store(false)
@@ -155,7 +183,7 @@ func TestAPanicOnTheWayEndsTheDelivery(t *testing.T) {
 	r.look(t)
 	assert.Equal(t, firstURI, read(t, v, "connections/warehouse"))
 
-	err := r.guard.run(v, func() error {
+	err := r.guard.Run(subject(v), func() error {
 		_, err := r.place([]task{{spec: v}}, content{}, answer{}) // a nil volume
 		return err
 	})
@@ -179,7 +207,7 @@ func (w tripping) Watch(ctx context.Context, notify func(provider.Change)) error
 }
 
 func TestAPanicOfAWatchEndsItAndNothingElse(t *testing.T) {
-	rotated(t, func(r *rig) { r.Providers["core"] = tripping{r.fake, make(chan struct{})} }, func(t *testing.T, r *rig) {
+	rotated(t, func(r *rig) { r.asks.Providers["core"] = tripping{r.fake, make(chan struct{})} }, func(t *testing.T, r *rig) {
 		v := r.volume(t, "a")
 		require.NoError(t, r.Publish(t.Context(), v))
 		r.fake.SetConnection(warehouse("second"))
@@ -205,7 +233,7 @@ func TestAPanicThatAResolverTellsOfEndsItsVolume(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			r, notes := newRig(t), &notebook{}
-			r.Resolver, r.Observer = resolve, notes
+			r.asks.Resolver, r.Observer = resolve, notes
 			r.fake.SetConnection(gcp(`{"key_secret_name":"gcs-key","key_secret_project_id":"p"}`))
 			v := r.volume(t, "a")
 			v.Connections = named("gcs")

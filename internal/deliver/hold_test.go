@@ -15,6 +15,7 @@ import (
 
 	"github.com/leoflow/secrets-csi/internal/report"
 	"github.com/leoflow/secrets-csi/internal/schedule"
+	"github.com/leoflow/secrets-csi/internal/seam"
 	"github.com/leoflow/secrets-csi/pkg/airflow"
 	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/mount"
@@ -80,7 +81,7 @@ func TestAWithdrawalWaitsForNoNeighbour(t *testing.T) {
 		for _, optional := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, optional %v", name, optional), func(t *testing.T) {
 				keys, told := &trouble{}, &diary{}
-				arrange := func(r *rig) { r.Resolver, r.Recorder = keys, told }
+				arrange := func(r *rig) { r.asks.Resolver, r.Recorder = keys, told }
 				rotated(t, arrange, func(t *testing.T, r *rig) {
 					r.fake.SetConnection(gcp(`{"key_secret_name":"gcs-key","key_secret_project_id":"p"}`))
 					v := r.volume(t, "a")
@@ -132,7 +133,7 @@ func TestAReferenceThatIsAwaitedIsNoNews(t *testing.T) {
 	for _, name := range []string{"misspelt", "unreachable", "broken in core"} {
 		t.Run(name, func(t *testing.T) {
 			row, keys, told := neighbours[name], &trouble{}, &diary{}
-			rotated(t, func(r *rig) { r.Resolver, r.Recorder = keys, told }, func(t *testing.T, r *rig) {
+			rotated(t, func(r *rig) { r.asks.Resolver, r.Recorder = keys, told }, func(t *testing.T, r *rig) {
 				r.fake.SetConnection(gcp(`{"key_secret_name":"gcs-key","key_secret_project_id":"p"}`))
 				v := r.volume(t, "a")
 				v.Connections = named("gcs")
@@ -166,7 +167,7 @@ func TestAReferenceThatIsAwaitedIsNoNews(t *testing.T) {
 // A volume of many with references that hang holds up no other either.
 func TestAWithdrawalWaitsForNoOtherVolume(t *testing.T) {
 	keys := &trouble{}
-	rotated(t, func(r *rig) { r.Resolver = keys }, func(t *testing.T, r *rig) {
+	rotated(t, func(r *rig) { r.asks.Resolver = keys }, func(t *testing.T, r *rig) {
 		r.fake.SetConnection(gcp(`{"key_secret_name":"gcs-key","key_secret_project_id":"p"}`))
 		var volumes []Volume
 		for i := range 60 {
@@ -190,17 +191,17 @@ func TestAWithdrawalWaitsForNoOtherVolume(t *testing.T) {
 // News that comes while a delivery waits for references has waited once already.
 func TestAWithdrawalWaitsForAReferenceNoSecondTime(t *testing.T) {
 	keys := &trouble{}
-	rotated(t, func(r *rig) { r.Resolver = keys }, func(t *testing.T, r *rig) {
+	rotated(t, func(r *rig) { r.asks.Resolver = keys }, func(t *testing.T, r *rig) {
 		r.fake.SetConnection(gcp(`{"key_secret_name":"gcs-key","key_secret_project_id":"p"}`))
 		v := r.volume(t, "a")
 		v.Connections = named("warehouse", "gcs")
 		require.NoError(t, r.Publish(t.Context(), v))
 		keys.silent = true
 		r.fake.SetVariable("region", "south")
-		time.Sleep(patience / 10)
+		time.Sleep(seam.Patience / 10)
 		synctest.Wait() // for a delivery that waits now
 		r.fake.Remove(connectionName("warehouse"))
-		time.Sleep(patience + haste)
+		time.Sleep(seam.Patience)
 		synctest.Wait()
 		assert.NoFileExists(t, filepath.Join(v.TargetPath, "connections/warehouse"))
 		assert.FileExists(t, filepath.Join(v.TargetPath, "connections/gcs"))

@@ -73,7 +73,7 @@ func TestAPanicAnywhereLeavesNothingTaken(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			sprung(t, func(t *testing.T, sets *trap) {
 				r := newRig(t)
-				r.Providers["core"] = source(r)
+				r.asks.Providers["core"] = source(r)
 				volumes := []Volume{r.volume(t, "a"), r.volume(t, "b")}
 				for _, v := range volumes {
 					require.NoError(t, r.Publish(t.Context(), v))
@@ -102,7 +102,7 @@ func TestAPanicWhileAVolumeIsWrittenLeavesNothingTaken(t *testing.T) {
 		}
 	})
 	r.VolumeSize = 16 * megabyte
-	r.fetcher.sizes = newSizes(r.Budget.LargestAnswer())
+	r.caller.sizes = newSizes(r.Budget.LargestAnswer())
 	r.fake.SetVariable("large", strings.Repeat("x", 3*megabyte))
 	v := r.volume(t, "a")
 	v.Connections, v.Variables = Wanted{}, named("large")

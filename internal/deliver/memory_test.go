@@ -1,8 +1,6 @@
 package deliver
 
 import (
-	"strconv"
-	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,11 +10,9 @@ import (
 
 	"github.com/leoflow/secrets-csi/internal/report"
 	"github.com/leoflow/secrets-csi/internal/schedule"
-	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/mount"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 	"github.com/leoflow/secrets-csi/pkg/provider/providertest"
-	"github.com/leoflow/secrets-csi/pkg/secret"
 )
 
 const grace = time.Hour
@@ -24,7 +20,7 @@ const grace = time.Hour
 // graceful is a rig with an offline grace that has served one pod.
 func graceful(t *testing.T, test func(t *testing.T, r *rig)) {
 	t.Helper()
-	rotated(t, func(r *rig) { r.fetcher.memory.grace = grace }, func(t *testing.T, r *rig) {
+	rotated(t, func(r *rig) { r.remember(grace) }, func(t *testing.T, r *rig) {
 		require.NoError(t, r.Publish(t.Context(), r.volume(t, "first")))
 		test(t, r)
 	})
@@ -77,7 +73,7 @@ func TestMemoryServesNobodyElse(t *testing.T) {
 			time.Sleep(schedule.ResyncSpread)
 			synctest.Wait()
 		},
-		"with the grace off": func(r *rig, _ *Volume) { r.fetcher.memory.grace = 0 },
+		"with the grace off": func(r *rig, _ *Volume) { r.remember(0) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			graceful(t, func(t *testing.T, r *rig) {
@@ -114,56 +110,4 @@ func TestNobodyElseFillsOrEndsAMemory(t *testing.T) {
 			})
 		})
 	}
-}
-
-func outcomeOf(value string) []provider.Outcome {
-	connection := warehouse(value)
-	return []provider.Outcome{{Entries: []entry.Entry{
-		entry.OfConnection(connection, "1"), entry.OfVariable("region", secret.New("north"), "1"),
-	}}}
-}
-
-func TestACopyIsWhatWasGivenAndWipedInTheEnd(t *testing.T) {
-	for name, end := range map[string]func(*memory){
-		"expired":  func(*memory) { time.Sleep(grace); synctest.Wait() },
-		"replaced": func(m *memory) { m.put("key", outcomeOf("second"), time.Now()) },
-		"refused":  func(m *memory) { m.put("key", []provider.Outcome{{Err: provider.ErrDenied}}, time.Now()) },
-		"one of a group refused": func(m *memory) {
-			m.put("key", append(outcomeOf("second"), provider.Outcome{Err: provider.ErrUnauthenticated}), time.Now())
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				m := newMemory(grace)
-				m.put("key", outcomeOf("first"), time.Now())
-				result, _, found := m.get("key")
-				require.True(t, found)
-				assert.Equal(t, outcomeOf("first")[0].Entries, result)
-				var held [][]byte
-				require.True(t, m.copies.Use("key", func(kept *memo) { held = kept.values }))
-				end(&m)
-				require.Len(t, held, 2)
-				for _, value := range held {
-					assert.Equal(t, make([]byte, len(value)), value)
-				}
-			})
-		})
-	}
-}
-
-func TestMemoryIsBounded(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		m := newMemory(grace)
-		for i := range 100 {
-			m.put(strconv.Itoa(i), outcomeOf(strings.Repeat("x", mostRemembered/10)), time.Now())
-			time.Sleep(time.Second)
-		}
-		assert.Equal(t, 9, m.copies.Len())
-		assert.True(t, m.copies.Use("99", func(*memo) {}), "the newest are kept")
-		m.put("huge", outcomeOf(strings.Repeat("x", mostRemembered)), time.Now())
-		assert.False(t, m.copies.Use("huge", func(*memo) {}))
-		time.Sleep(grace)
-		synctest.Wait()
-		assert.Zero(t, m.copies.Len())
-	})
 }

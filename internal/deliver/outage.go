@@ -7,35 +7,32 @@ import (
 
 	"github.com/leoflow/secrets-csi/internal/logkey"
 	"github.com/leoflow/secrets-csi/internal/outage"
+	"github.com/leoflow/secrets-csi/internal/report"
 	"github.com/leoflow/secrets-csi/internal/schedule"
-	"github.com/leoflow/secrets-csi/pkg/provider"
+	"github.com/leoflow/secrets-csi/pkg/provider/call"
 )
 
 // admit lets the group be asked for, unless the provider cannot be asked and it is not its
 // turn to find out whether that is still so.
-func (f *fetcher) admit(group []task) (call outage.Call, err error) {
+func (c *caller) admit(group []task) (admitted outage.Call, err error) {
 	spec := group[0].spec
-	f.set.plan(func(plan *schedule.Schedule) {
-		call, err = plan.Admit(spec.Provider, spec.Pod.Namespace, group[0].podWaits, time.Now())
+	c.set.plan(func(plan *schedule.Schedule) {
+		admitted, err = plan.Admit(spec.Provider, spec.Pod.Namespace, group[0].podWaits, time.Now())
 	})
-	return call, err
+	return admitted, err
 }
 
 // called takes in what the group was told, and logs where an outage begins or ends.
-func (f *fetcher) called(ctx context.Context, group []task, call outage.Call, outcomes []provider.Outcome) {
+func (c *caller) called(ctx context.Context, group []task, admitted outage.Call, errs []error) {
 	verdict, why := outage.Undecided, error(nil)
-	_ = f.guard.run(group[0].spec, func() error { // it is logged
-		outcomes = selected(outcomes, func(o provider.Outcome) bool { return !isUnasked(o.Err) })
-		verdict, why = verdictOf(ctx, outcomes)
-		if len(outcomes) > 0 {
-			f.remember(group, outcomes)
-		}
+	_ = c.guard.Run(subject(group[0].spec), func() error { // it is logged
+		verdict, why = verdictOf(ctx, selected(errs, func(err error) bool { return !isUnasked(err) }))
 		return nil
 	})
 	news := false
-	f.set.plan(func(plan *schedule.Schedule) { news = plan.Called(call, verdict, why, time.Now()) })
+	c.set.plan(func(plan *schedule.Schedule) { news = plan.Called(admitted, verdict, why, time.Now()) })
 	spec := group[0].spec
-	log := f.Log.With(logkey.Source, spec.Provider)
+	log := c.Log.With(logkey.Source, spec.Provider)
 	switch {
 	case !news:
 	case verdict == outage.Answered:
@@ -47,19 +44,19 @@ func (f *fetcher) called(ctx context.Context, group []task, call outage.Call, ou
 	}
 }
 
-// verdictOf is what a call says of its provider, and why it was not answered. What was given
+// verdictOf is what a call says of its source, and why it was not answered. What was given
 // up here, and what panicked, says nothing.
-func verdictOf(ctx context.Context, outcomes []provider.Outcome) (verdict outage.Verdict, why error) {
-	if len(outcomes) == 0 { // nobody was asked
+func verdictOf(ctx context.Context, errs []error) (verdict outage.Verdict, why error) {
+	if len(errs) == 0 { // nobody was asked
 		return outage.Undecided, nil
 	}
-	why = unanswered(outcomes)
+	why = unanswered(errs)
 	switch {
-	case ctx.Err() != nil, errors.Is(outcomes[0].Err, errPanic):
+	case ctx.Err() != nil, errors.Is(errs[0], report.ErrPanic):
 		verdict = outage.Undecided
 	case why == nil:
 		verdict = outage.Answered
-	case provider.IsOfCall(why):
+	case call.IsOfCall(why):
 		verdict = outage.Unanswered
 	default:
 		verdict = outage.Unreachable
@@ -67,47 +64,25 @@ func verdictOf(ctx context.Context, outcomes []provider.Outcome) (verdict outage
 	return verdict, why
 }
 
-// unanswered is why the provider could not be asked, or nil if any pod has an answer. That
+// unanswered is why the source could not be asked, or nil if any pod has an answer. That
 // nobody can is said before that one cannot.
-func unanswered(outcomes []provider.Outcome) error {
-	why := outcomes[0].Err
-	for _, o := range outcomes {
-		if !errors.Is(o.Err, provider.ErrUnavailable) {
+func unanswered(errs []error) error {
+	why := errs[0]
+	for _, err := range errs {
+		if !errors.Is(err, call.ErrUnavailable) {
 			return nil
 		}
-		if !provider.IsOfCall(o.Err) {
-			why = o.Err
+		if !call.IsOfCall(err) {
+			why = err
 		}
 	}
 	return why
 }
 
 // whyAway is why the volume's provider cannot be asked for it at present, or nil.
-func (f *fetcher) whyAway(spec Volume) (err error) {
-	f.set.plan(func(plan *schedule.Schedule) {
+func (c *caller) whyAway(spec Volume) (err error) {
+	c.set.plan(func(plan *schedule.Schedule) {
 		err = plan.WhyAway(spec.Provider, spec.Pod.Namespace, time.Now())
 	})
 	return err
-}
-
-// errorWord names what a provider's or a resolver's error wraps.
-func errorWord(err error) string {
-	switch {
-	case err == nil:
-		return "ok"
-	case errors.Is(err, provider.ErrUnavailable), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
-		return "unavailable"
-	case errors.Is(err, provider.ErrUnauthenticated):
-		return "unauthenticated"
-	case errors.Is(err, provider.ErrDenied):
-		return "denied"
-	case errors.Is(err, provider.ErrMissing):
-		return "missing"
-	case errors.Is(err, provider.ErrProtocol):
-		return "protocol"
-	case errors.Is(err, provider.ErrTooLarge):
-		return "too_large"
-	default:
-		return "error"
-	}
 }

@@ -32,14 +32,14 @@ type placement struct {
 func (d *Deliverer) place(tasks []task, c content, from answer) (placement, error) {
 	t := tasks[0]
 	defer d.targets.lock(t.spec.TargetPath)()
-	health, gone, ofAll := d.set.known(t, from.fetched)
+	health, gone, ofAll := d.set.known(t, from.Fetched)
 	switch {
 	case gone:
 		return placement{}, report.Failf(report.Busy, nil, "volume %s was unpublished meanwhile", t.spec.ID)
 	case t.begun.Number < t.placed:
 		return placement{Outcome: mount.Outcome{Generation: health.Generation}, superseded: true}, nil
 	}
-	entries, confirmed, offline := c.entries, from.fetched, from.offline != nil
+	entries, confirmed, offline := c.entries, from.Fetched, from.Offline != nil
 	if c.rest {
 		confirmed, offline = health.Confirmed, health.Offline
 	} else if len(tasks) == 1 {

@@ -48,7 +48,7 @@ func gcp(extra string) airflow.Connection {
 func TestAReferenceIsResolvedUnderThePodsIdentity(t *testing.T) {
 	r := newRig(t)
 	keys := &vault{}
-	r.Resolver = keys
+	r.asks.Resolver = keys
 	r.fake.SetConnection(gcp(`{"key_secret_name":"gcs-key","key_secret_project_id":"p"}`))
 	v := r.volume(t, "a")
 	v.Connections = named("gcs")
@@ -74,7 +74,7 @@ func TestAReferenceIsResolvedUnderThePodsIdentity(t *testing.T) {
 
 func TestAReferenceThatCannotBeResolvedFailsItsEntryAlone(t *testing.T) {
 	r := newRig(t)
-	r.Resolver = &vault{}
+	r.asks.Resolver = &vault{}
 	r.fake.SetConnection(gcp(`{"key_secret_name":"nowhere","key_secret_project_id":"p"}`))
 	v := r.volume(t, "a")
 	v.Connections = named("gcs", "warehouse")
@@ -91,7 +91,7 @@ func TestAReferenceThatCannotBeResolvedFailsItsEntryAlone(t *testing.T) {
 func TestASecretManagerThatIsAwayTakesNothingAway(t *testing.T) {
 	r := newRig(t)
 	keys := &vault{}
-	r.Resolver = keys
+	r.asks.Resolver = keys
 	r.fake.SetConnection(gcp(`{"key_secret_name":"gcs-key","key_secret_project_id":"p"}`))
 	v := r.volume(t, "a")
 	v.Connections = named("gcs")
@@ -125,7 +125,7 @@ func TestAHeldReferenceIsAskedForAgainSoon(t *testing.T) {
 	keys := resolverFunc(func(ctx context.Context, ref entry.Reference) (secret.Text, error) {
 		return (&vault{away: away.Load(), key: key.Load().(string)}).Resolve(ctx, provider.Identity{}, ref)
 	})
-	arrange := func(r *rig) { r.Resolver = keys }
+	arrange := func(r *rig) { r.asks.Resolver = keys }
 	rotated(t, arrange, func(t *testing.T, r *rig) {
 		r.fake.SetConnection(gcp(`{"key_secret_name":"gcs-key","key_secret_project_id":"p"}`))
 		v := r.volume(t, "a")
@@ -168,7 +168,7 @@ func TestReferencesOfAVolumeAreResolvedAtOnce(t *testing.T) {
 	r := newRig(t)
 	var asked atomic.Int32
 	both := make(chan struct{})
-	r.Resolver = resolverFunc(func(context.Context, entry.Reference) (secret.Text, error) {
+	r.asks.Resolver = resolverFunc(func(context.Context, entry.Reference) (secret.Text, error) {
 		if asked.Add(1) == 2 {
 			close(both)
 		}
@@ -182,19 +182,9 @@ func TestReferencesOfAVolumeAreResolvedAtOnce(t *testing.T) {
 	require.NoError(t, r.Publish(t.Context(), twoReferences(t, r)))
 }
 
-// A goroutine for each would be one for each entry of each pod that starts.
-func TestWhatRefersToNothingIsDecidedOnInTurn(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		d, began := decider{apply: func(*entry.Entry) { time.Sleep(time.Second) }}, time.Now()
-		_, err := d.decide(t.Context(), task{}, answer{Outcome: provider.Outcome{Entries: make([]entry.Entry, 5)}})
-		require.NoError(t, err)
-		assert.Equal(t, 5*time.Second, time.Since(began))
-	})
-}
-
 func TestNobodyWaitsForTheRestOfWhatCannotBeHad(t *testing.T) {
 	r := newRig(t)
-	r.Resolver = resolverFunc(func(ctx context.Context, ref entry.Reference) (secret.Text, error) {
+	r.asks.Resolver = resolverFunc(func(ctx context.Context, ref entry.Reference) (secret.Text, error) {
 		if ref.Name == "one" {
 			<-ctx.Done()
 		}
@@ -230,14 +220,14 @@ func TestAReferenceThatGoesBadIsHeld(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t)
-			r.Resolver = &vault{}
+			r.asks.Resolver = &vault{}
 			r.fake.SetConnection(gcp(`{"key_secret_name":"gcs-key","key_secret_project_id":"p"}`))
 			v := r.volume(t, "a")
 			v.Connections = named("gcs", "warehouse")
 			require.NoError(t, r.Publish(t.Context(), v))
 			before := read(t, v, "connections/gcs")
 
-			r.Resolver = then
+			r.asks.Resolver = then
 			r.fake.SetConnection(warehouse("second"))
 			r.look(t)
 			assert.Equal(t, before, read(t, v, "connections/gcs"))

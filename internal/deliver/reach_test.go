@@ -188,7 +188,7 @@ func TestANewPodComesBeforeEveryRefresh(t *testing.T) {
 	slow := &partial{}
 	rotated(t, func(r *rig) {
 		slow.Provider, slow.release = r.fake, make(chan struct{})
-		r.Providers["core"] = slow
+		r.asks.Providers["core"] = slow
 		r.set.schedule.PollEvery = time.Second
 	}, func(t *testing.T, r *rig) {
 		strangers(t, r, 3*rotationsAtOnce)
@@ -227,8 +227,8 @@ func (c crowded) Fetch(ctx context.Context, pod provider.Identity, request provi
 func TestASlowNamespaceIsNobodyElsesOutage(t *testing.T) {
 	told := &diary{}
 	rotated(t, func(r *rig) {
-		r.Providers["core"], r.Recorder = crowded{r.fake}, told
-		r.FetchTimeout = 11 * time.Second
+		r.asks.Providers["core"], r.Recorder = crowded{r.fake}, told
+		r.asks.FetchTimeout = 11 * time.Second
 	}, func(t *testing.T, r *rig) {
 		ctx, stop := context.WithCancel(t.Context())
 		var evil sync.WaitGroup

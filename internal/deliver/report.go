@@ -7,7 +7,7 @@ import (
 	"github.com/leoflow/secrets-csi/internal/budget"
 	"github.com/leoflow/secrets-csi/internal/logkey"
 	"github.com/leoflow/secrets-csi/internal/report"
-	"github.com/leoflow/secrets-csi/pkg/entry"
+	"github.com/leoflow/secrets-csi/internal/seam"
 	"github.com/leoflow/secrets-csi/pkg/mount"
 	"github.com/leoflow/secrets-csi/pkg/mount/layout"
 )
@@ -53,7 +53,7 @@ func subject(spec Volume) report.Volume {
 
 func (e ending) entriesOf(spec Volume, lines []layout.Entry, gone bool) []report.Entry {
 	made := make([]report.Entry, len(lines))
-	var requires map[entry.Name]bool
+	var requires map[layout.Name]bool
 	if gone && len(lines) > 0 {
 		requires = spec.required()
 	}
@@ -61,7 +61,7 @@ func (e ending) entriesOf(spec Volume, lines []layout.Entry, gone bool) []report
 		made[i].Entry = line
 		if gone || line.State != layout.Delivered || line.Held != nil {
 			why := e.reasons[line.Name()]
-			made[i].Why, made[i].Unresolved, made[i].Awaited = why.of(line), why.unresolved, isAwaited(why.Entry)
+			made[i].Why, made[i].Unresolved, made[i].Awaited = why.of(line), why.unresolved, seam.IsAwaited(why.Entry)
 		}
 		made[i].Needed = requires[line.Name()]
 	}
@@ -71,16 +71,16 @@ func (e ending) entriesOf(spec Volume, lines []layout.Entry, gone bool) []report
 // of is the line that says why an entry is not as the provider has it, or is not there at all,
 // where that is its line of the manifest.
 func (r reason) of(line layout.Entry) layout.Entry {
-	isUnexplained := isAwaited(r.Entry) && r.Reason() == ""
+	isUnexplained := seam.IsAwaited(r.Entry) && r.Reason() == ""
 	switch {
 	case r.State != "" && !isUnexplained:
 		return r.Entry
 	case line.Held != nil && isUnexplained:
-		return entry.Refused(line.Name(), entry.Unavailable, line.Held.Why).Entry
+		return seam.Refused(line.Name(), layout.Unavailable, line.Held.Why).Entry
 	case line.Held != nil: // by mount, for want of room, or since before
-		return entry.Refused(line.Name(), entry.Invalid, line.Held.Why).Entry
+		return seam.Refused(line.Name(), layout.Invalid, line.Held.Why).Entry
 	case line.State == layout.Delivered: // it was, and "*" has it no more
-		return entry.Refused(line.Name(), entry.Missing, "").Entry
+		return seam.Refused(line.Name(), layout.Missing, "").Entry
 	}
 	return line
 }
@@ -104,12 +104,12 @@ func (t task) cause() string {
 func (d *Deliverer) report(t task, e ending) error {
 	_, health := d.set.look(t.share)
 	var made report.Report
-	err := d.guard.run(t.spec, func() error { made = e.reportOf(t, health); return nil })
+	err := d.guard.Run(subject(t.spec), func() error { made = e.reportOf(t, health); return nil })
 	if err != nil {
 		made = ending{err: err}.reportOf(t, health)
 	}
 	d.set.end(t, made)
-	err = d.guard.run(t.spec, func() error {
+	err = d.guard.Run(subject(t.spec), func() error {
 		if made.Failure != nil && made.Failure.Reason == report.NoMemory {
 			d.logHolders(t)
 		}

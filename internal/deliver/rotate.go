@@ -9,8 +9,10 @@ import (
 
 	"github.com/leoflow/secrets-csi/internal/logkey"
 	"github.com/leoflow/secrets-csi/internal/pause"
+	"github.com/leoflow/secrets-csi/internal/report"
 	"github.com/leoflow/secrets-csi/internal/schedule"
-	"github.com/leoflow/secrets-csi/pkg/provider"
+	"github.com/leoflow/secrets-csi/internal/seam"
+	"github.com/leoflow/secrets-csi/pkg/provider/call"
 )
 
 // watchRetry is how often to see whether the provider has learnt to be watched.
@@ -21,9 +23,9 @@ const watchRetry = 5 * time.Minute
 func (d *Deliverer) Run(ctx context.Context) error {
 	var owned sync.WaitGroup
 	defer owned.Wait()
-	for name, source := range d.Providers {
-		if watcher, ok := source.(provider.Watcher); ok {
-			owned.Go(func() { d.watch(ctx, name, watcher) })
+	for _, name := range d.Fetcher.Sources() {
+		if source, _ := d.Fetcher.Source(name); source.IsWatched {
+			owned.Go(func() { d.watch(ctx, name) })
 		}
 	}
 	owned.Go(func() { d.measureLeft(ctx) })
@@ -32,7 +34,7 @@ func (d *Deliverer) Run(ctx context.Context) error {
 		for _, group := range groups {
 			owned.Go(func() { d.deliver(ctx, group) })
 		}
-		_ = d.guard.run(Volume{}, func() error { d.reportStale(ctx, &owned); return nil }) // it is logged
+		_ = d.guard.Run(report.Volume{}, func() error { d.reportStale(ctx, &owned); return nil }) // it is logged
 		if !d.sleep(ctx, wait) {
 			return nil
 		}
@@ -64,19 +66,19 @@ func (d *Deliverer) trigger() {
 // watch turns a provider's changes into due volumes for as long as it can be watched. What
 // cannot be watched is not watched again; what refuses for now is, without a word, and is
 // polled until it tells of something.
-func (d *Deliverer) watch(ctx context.Context, name string, watcher provider.Watcher) {
+func (d *Deliverer) watch(ctx context.Context, name string) {
 	var refusing atomic.Bool
 	for ; ctx.Err() == nil; pause.Wait(ctx, watchRetry) {
 		if !refusing.Load() {
 			d.replan(func(plan *schedule.Schedule) { plan.WatchBegan(name) })
 		}
-		err := d.guard.run(Volume{Provider: name}, func() error {
-			return watcher.Watch(ctx, func(change provider.Change) {
+		err := d.guard.Run(report.Volume{Source: name}, func() error {
+			return d.Fetcher.Watch(ctx, name, func(change seam.Change) {
 				refusing.Store(false)
 				d.replan(func(plan *schedule.Schedule) { plan.Notified(name, schedule.Change(change), time.Now()) })
 			})
 		})
-		unsupported, refused := errors.Is(err, provider.ErrWatchUnsupported), refusing.Load()
+		unsupported, refused := errors.Is(err, call.ErrWatchUnsupported), refusing.Load()
 		d.replan(func(plan *schedule.Schedule) { plan.WatchEnded(name, !unsupported || !refused, time.Now()) })
 		switch {
 		case ctx.Err() != nil:
@@ -101,7 +103,7 @@ func (d *Deliverer) replan(do func(plan *schedule.Schedule)) {
 
 // isForNow tells a watch that was refused from one that there is not.
 func isForNow(err error) bool {
-	return errors.Is(err, provider.ErrUnavailable) || errors.Is(err, provider.ErrDenied) ||
-		errors.Is(err, provider.ErrUnauthenticated) ||
-		errors.Is(err, provider.ErrProtocol) || errors.Is(err, provider.ErrTooLarge)
+	return errors.Is(err, call.ErrUnavailable) || errors.Is(err, call.ErrDenied) ||
+		errors.Is(err, call.ErrUnauthenticated) ||
+		errors.Is(err, call.ErrProtocol) || errors.Is(err, call.ErrTooLarge)
 }

@@ -198,7 +198,7 @@ func (p polled) Watch(context.Context, func(provider.Change)) error {
 }
 
 func TestASourceMaySetThePaceOfPolling(t *testing.T) {
-	rotated(t, func(r *rig) { r.Providers["core"] = polled{r.fake} }, func(t *testing.T, r *rig) {
+	rotated(t, func(r *rig) { r.asks.Providers["core"] = polled{r.fake} }, func(t *testing.T, r *rig) {
 		v := r.volume(t, "a")
 		require.NoError(t, r.Publish(t.Context(), v))
 		before := len(r.fake.Calls())

@@ -2,7 +2,7 @@ package deliver
 
 import (
 	"github.com/leoflow/secrets-csi/internal/report"
-	"github.com/leoflow/secrets-csi/pkg/entry"
+	"github.com/leoflow/secrets-csi/internal/seam"
 	"github.com/leoflow/secrets-csi/pkg/mount"
 	"github.com/leoflow/secrets-csi/pkg/mount/layout"
 )
@@ -18,7 +18,7 @@ func (d *Deliverer) salvage(t task, from answer, e *ending) {
 	if len(alone.entries) == 0 {
 		return
 	}
-	err := d.guard.run(t.spec, func() (err error) {
+	err := d.guard.Run(subject(t.spec), func() (err error) {
 		placed, err := d.place([]task{t}, alone, from)
 		if err == nil {
 			e.placement, e.reasons = placed, alone.reasons
@@ -39,7 +39,7 @@ func (d *Deliverer) salvage(t task, from answer, e *ending) {
 // withdrawal is the content that takes away what is denied or missing, and touches nothing
 // else: it needs no policy, no rendering and no room. Empty if nothing is.
 func withdrawal(t task, from answer) content {
-	taken := selected(from.Entries, func(e entry.Entry) bool { return isWithdrawal(e.State) })
+	taken := selected(from.Entries, func(e seam.Entry) bool { return isWithdrawal(e.State) })
 	if from.Err == nil {
 		taken = append(taken, unmentioned(t, from.Entries)...)
 	}
@@ -50,13 +50,13 @@ func withdrawal(t task, from answer) content {
 
 // unmentioned are the entries that "*" brought and brings no more: the answer to it does not
 // speak of what is denied or missing.
-func unmentioned(t task, entries []entry.Entry) (gone []entry.Entry) {
-	all := map[entry.Kind]bool{entry.Connection: t.spec.Connections.All, entry.Variable: t.spec.Variables.All}
+func unmentioned(t task, entries []seam.Entry) (gone []seam.Entry) {
+	all := map[layout.Kind]bool{layout.Connection: t.spec.Connections.All, layout.Variable: t.spec.Variables.All}
 	given := givenOf(entries)
 	for _, line := range t.own(t.shown()) {
 		_, mentioned := given[line.Name()]
 		if line.State == layout.Delivered && all[line.Kind] && !mentioned {
-			gone = append(gone, entry.Refused(line.Name(), entry.Missing, ""))
+			gone = append(gone, seam.Refused(line.Name(), layout.Missing, ""))
 		}
 	}
 	return gone
@@ -66,7 +66,7 @@ func unmentioned(t task, entries []entry.Entry) (gone []entry.Entry) {
 func (c *content) hold(t task, why string) {
 	for _, line := range t.own(t.shown()) {
 		if _, leaves := c.reasons[line.Name()]; line.State == layout.Delivered && !leaves {
-			refused := entry.Refused(line.Name(), entry.Unavailable, why).Entry
+			refused := seam.Refused(line.Name(), layout.Unavailable, why).Entry
 			c.entries = append(c.entries, mount.Entry{Entry: refused, Hold: true, Why: why})
 			c.reasons[line.Name()] = reason{Entry: refused}
 		}

@@ -8,7 +8,6 @@ import (
 
 	"github.com/leoflow/secrets-csi/internal/report"
 	"github.com/leoflow/secrets-csi/internal/schedule"
-	"github.com/leoflow/secrets-csi/pkg/provider"
 )
 
 // set is the volumes that are published on this node, and the schedule that says which of their
@@ -19,8 +18,8 @@ type set struct {
 	// byID are the volumes by id, byTarget by target path.
 	byID, byTarget map[string]*volume
 	// shares are those of all volumes, by their ids in the schedule.
-	shares    map[string]*share
-	providers map[string]provider.Provider
+	shares map[string]*share
+	config *Config
 }
 
 // volume is one that is published on this node.
@@ -31,20 +30,18 @@ type volume struct {
 	gone bool
 }
 
-func newSet(config Config) *set {
+func newSet(config *Config) *set {
 	random := func(n time.Duration) time.Duration { return rand.N(n) }
 	return &set{
 		schedule: schedule.New(config.PollEvery, config.MinRefresh, random),
-		byID:     map[string]*volume{}, byTarget: map[string]*volume{}, shares: map[string]*share{}, providers: config.Providers,
+		byID:     map[string]*volume{}, byTarget: map[string]*volume{}, shares: map[string]*share{}, config: config,
 	}
 }
 
 // pollOf is how often a source wants to be asked; zero where it leaves that to the schedule.
 func (s *set) pollOf(source string) time.Duration {
-	if polled, says := s.providers[source].(provider.Polled); says {
-		return polled.PollEvery()
-	}
-	return 0
+	known, _ := s.config.Fetcher.Source(source)
+	return known.PollEvery
 }
 
 // adopt registers the volume, or takes in the newer spec of a known one, which is due if that
@@ -77,7 +74,7 @@ func (s *set) take(v *volume, spec Volume, health report.Health, differs bool) {
 	v.spec, v.shares = spec, nil
 	for _, part := range spec.shares() {
 		at := slices.IndexFunc(former, func(one *share) bool { return one.spec.Provider == part.Provider })
-		one := &share{of: v, health: health}
+		one := &share{of: v, health: health, mayRefer: true}
 		if at >= 0 {
 			one = former[at]
 		}
@@ -155,6 +152,13 @@ func (s *set) isAt(id, target string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.byID[id] == s.byTarget[target]
+}
+
+// refers takes in whether any entry of a share has a reference.
+func (s *set) refers(t task, mayRefer bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t.share.mayRefer = mayRefer
 }
 
 func (s *set) sharesOf(v *volume) []*share {

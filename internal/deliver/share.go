@@ -16,6 +16,8 @@ type share struct {
 	spec   Volume
 	key    string
 	health report.Health
+	// mayRefer is set unless the last answer had no entry with a reference.
+	mayRefer bool
 	// events is what the pod was told.
 	events report.Events
 	// placed is the number of the delivery whose outcome stands in the volume. One that

@@ -12,7 +12,7 @@ import (
 
 	"github.com/leoflow/secrets-csi/internal/report"
 	"github.com/leoflow/secrets-csi/internal/schedule"
-	"github.com/leoflow/secrets-csi/internal/turn"
+	"github.com/leoflow/secrets-csi/internal/seam"
 	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/mount"
 	"github.com/leoflow/secrets-csi/pkg/mount/layout"
@@ -25,8 +25,7 @@ import (
 func (r *rig) second() *providertest.Fake {
 	other := providertest.NewFake()
 	other.SetVariable("payroll", "monthly")
-	r.Providers["vault"] = other
-	r.fetcher.rotations["vault"] = turn.New(rotationsAtOnce, rotationsShare)
+	r.asks.Providers["vault"] = other
 	return other
 }
 
@@ -98,17 +97,17 @@ func TestNoSourceStandsInForAnother(t *testing.T) {
 func TestAReferenceIsWaitedForBesideAnotherSource(t *testing.T) {
 	keys := &vault{}
 	slow := resolverFunc(func(ctx context.Context, ref entry.Reference) (secret.Text, error) {
-		time.Sleep(patience / 2)
+		time.Sleep(seam.Patience / 2)
 		return keys.Resolve(ctx, provider.Identity{}, ref)
 	})
-	rotated(t, func(r *rig) { r.second(); r.Resolver = slow }, func(t *testing.T, r *rig) {
+	rotated(t, func(r *rig) { r.second(); r.asks.Resolver = slow }, func(t *testing.T, r *rig) {
 		r.fake.SetConnection(gcp(`{"key_secret_name":"gcs-key","key_secret_project_id":"p"}`))
 		v := r.ofTwo(t, "a")
 		v.Connections = named("gcs")
 		require.NoError(t, r.Publish(t.Context(), v))
 		keys.key = "rotated"
 		r.fake.Notify(provider.Change{Entries: []entry.Name{connectionName("gcs")}})
-		time.Sleep(patience)
+		time.Sleep(seam.Patience)
 		synctest.Wait()
 		assert.Contains(t, read(t, v, "connections/gcs"), "rotated")
 		assert.Equal(t, uint64(2), must(r.Health(v.ID)).Generation)
@@ -175,7 +174,7 @@ func TestTheTroubleOfASourceIsItsEntries(t *testing.T) {
 			var panics bool
 			rotated(t, func(r *rig) {
 				vault = r.second()
-				r.Providers["vault"] = panicking{vault, &panics}
+				r.asks.Providers["vault"] = panicking{vault, &panics}
 			}, func(t *testing.T, r *rig) {
 				v := r.ofTwo(t, "a")
 				require.NoError(t, r.Publish(t.Context(), v))
@@ -192,7 +191,7 @@ func TestTheTroubleOfASourceIsItsEntries(t *testing.T) {
 				assert.Equal(t, "monthly", read(t, v, "variables/payroll"), "what is vault's stays")
 				assert.Zero(t, time.Since(start), "nothing waited")
 
-				time.Sleep(2 * r.FetchTimeout)
+				time.Sleep(2 * r.asks.FetchTimeout)
 				synctest.Wait()
 				assert.Equal(t, "monthly", read(t, v, "variables/payroll"))
 				health := must(r.Health(v.ID))
@@ -200,7 +199,7 @@ func TestTheTroubleOfASourceIsItsEntries(t *testing.T) {
 				assert.NotEqual(t, `withdrawn: variable "region" does not exist in core`, health.Problem)
 				shown, err := mount.Current(v.TargetPath)
 				require.NoError(t, err)
-				assert.Greater(t, time.Since(shown.Confirmed), 2*r.FetchTimeout-time.Second, "the volume is as old as its oldest entry")
+				assert.Greater(t, time.Since(shown.Confirmed), 2*r.asks.FetchTimeout-time.Second, "the volume is as old as its oldest entry")
 			})
 		})
 	}

@@ -42,7 +42,7 @@ func TestAWithdrawalWaitsForNoOtherNamespacesCalls(t *testing.T) {
 	source := &unheard{}
 	rotated(t, func(r *rig) {
 		source.Provider = r.fake
-		r.Providers["core"], r.FetchTimeout = source, 10*time.Second
+		r.asks.Providers["core"], r.asks.FetchTimeout = source, 10*time.Second
 	}, func(t *testing.T, r *rig) {
 		for i := range 5 * rotationsAtOnce {
 			silent := r.volume(t, fmt.Sprint("a-", i))
@@ -87,8 +87,8 @@ func TestALargeRotationHasItsTurnBesideSlowOnes(t *testing.T) {
 	poke := slowpoke{asked: make(chan struct{}, 1000)}
 	rotated(t, func(r *rig) {
 		r.Budget = budget.New(small, nil)
-		r.fetcher.sizes = newSizes(r.Budget.LargestAnswer())
-		r.Providers["poke"], r.FetchTimeout = poke, 10*time.Second
+		r.caller.sizes = newSizes(r.Budget.LargestAnswer())
+		r.asks.Providers["poke"], r.asks.FetchTimeout = poke, 10*time.Second
 	}, func(t *testing.T, r *rig) {
 		notes := &notebook{}
 		r.Observer = notes
@@ -100,7 +100,7 @@ func TestALargeRotationHasItsTurnBesideSlowOnes(t *testing.T) {
 		for i := range 4 {
 			slow := r.withNamespace(r.volume(t, fmt.Sprint("slow-", i)), "evil")
 			slow.Provider = "poke"
-			r.fetcher.sizes.known.Put(groupKey(slow), r.Budget.LargestAnswer(), 1, time.Hour)
+			r.caller.sizes.known.Put(groupKey(slow), r.Budget.LargestAnswer(), 1, time.Hour)
 			go func() {
 				for ctx.Err() == nil { // as kubelet does
 					_ = r.Publish(ctx, slow)

@@ -48,7 +48,7 @@ func (d *Deliverer) reportStale(ctx context.Context, owned *sync.WaitGroup) {
 			message = full.Problem
 		}
 		d.Recorder.Record(subject(spec), report.EventVolumeStale, message)
-		if why := d.fetcher.whyAway(spec); why != nil {
+		if why := d.caller.whyAway(spec); why != nil {
 			owned.Go(func() { d.writeStale(ctx, one, why) })
 		}
 	}
@@ -62,8 +62,8 @@ func (d *Deliverer) writeStale(ctx context.Context, one *share, why error) {
 		return
 	}
 	tasks := []task{begun}
-	err := d.guard.run(begun.spec, func() error {
-		in, err := d.fetcher.reserve(ctx, begun.spec, d.fetcher.first(tasks), 1)
+	err := d.guard.Run(subject(begun.spec), func() error {
+		in, err := d.caller.reserve(ctx, begun.spec, d.caller.first(tasks), 1)
 		if err != nil {
 			return err
 		}

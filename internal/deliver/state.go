@@ -18,7 +18,7 @@ func (d *Deliverer) Health(volumeID string) (report.Health, bool) {
 	var health report.Health
 	for i, share := range d.set.sharesOf(v) {
 		spec, ofShare := d.set.look(share)
-		if why := d.fetcher.whyAway(spec); why != nil && ofShare.Problem == "" {
+		if why := d.caller.whyAway(spec); why != nil && ofShare.Problem == "" {
 			ofShare.Problem = providerError(spec, why).Error()
 		}
 		if i == 0 {
@@ -88,7 +88,7 @@ const oneIsUnanswered = "the last calls were not answered; the driver's log says
 func (d *Deliverer) Unreachable() map[string]string {
 	found := map[string]string{}
 	d.set.plan(func(plan *schedule.Schedule) {
-		for name := range d.Providers {
+		for _, name := range d.Fetcher.Sources() {
 			switch away, why := plan.Away(name, time.Now()); {
 			case why != nil:
 				found[name] = why.Error()

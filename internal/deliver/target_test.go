@@ -14,7 +14,6 @@ import (
 	"github.com/leoflow/secrets-csi/internal/report"
 	"github.com/leoflow/secrets-csi/internal/testwait"
 	"github.com/leoflow/secrets-csi/pkg/mount"
-	"github.com/leoflow/secrets-csi/pkg/provider"
 )
 
 func TestATargetHasOneVolume(t *testing.T) {
@@ -209,8 +208,9 @@ func TestAnOlderAnswerThatComesLateIsDropped(t *testing.T) {
 	ask := func(password string) (task, answer) {
 		r.fake.SetConnection(warehouse(password))
 		begun := r.set.begin(live)[0]
-		outcome := r.fake.FetchGroup(t.Context(), []provider.Identity{v.Pod}, request(v))[0]
-		return begun, answer{Outcome: outcome, fetched: time.Now()}
+		var given answer
+		r.caller.ask(t.Context(), []task{begun}, func([]error) {}, func(_ int, from answer) { given = from })
+		return begun, given
 	}
 	older, late := ask("older")
 	r.fake.Break(variableName("region"), "its seal is broken")

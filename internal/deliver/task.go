@@ -23,12 +23,14 @@ type task struct {
 	live, podWaits bool
 	// blank is what a new volume is made of, in the task of its first share.
 	blank *blank
-	// turn is the memory of a new volume for all of its shares; nil for a live one.
+	// mayRefer is the share's as the delivery began.
+	mayRefer bool
+	// reserved is the memory of a new volume for all of its shares; nil for a live one.
 	reserved *reservation
 }
 
 func (s *share) task(begun schedule.Delivery) task {
-	made := task{share: s, begun: begun, spec: s.spec, key: s.key, live: begun.HasFiles}
+	made := task{share: s, begun: begun, spec: s.spec, key: s.key, live: begun.HasFiles, mayRefer: s.mayRefer}
 	for _, other := range s.of.shares {
 		if other != s {
 			made.others = append(made.others, other.spec)

@@ -31,7 +31,7 @@ func TestSlowRotationsOfANamespaceHoldUpNoOther(t *testing.T) {
 	slow := &unhurried{}
 	rotated(t, func(r *rig) {
 		slow.Provider = r.fake
-		r.Providers["core"] = slow
+		r.asks.Providers["core"] = slow
 	}, func(t *testing.T, r *rig) {
 		for i := range 3 * rotationsAtOnce {
 			v := r.volume(t, fmt.Sprint("evil-", i))
@@ -70,7 +70,7 @@ func (p paced) Fetch(ctx context.Context, pod provider.Identity, request provide
 
 func TestASourceThatMakesManyCallsMayTakeItsTime(t *testing.T) {
 	rotated(t, func(r *rig) {
-		r.Providers["core"], r.FetchTimeout = paced{r.fake, time.Minute}, 11*time.Second
+		r.asks.Providers["core"], r.asks.FetchTimeout = paced{r.fake, time.Minute}, 11*time.Second
 	}, func(t *testing.T, r *rig) {
 		require.NoError(t, r.Publish(t.Context(), r.volume(t, "pod")))
 	})

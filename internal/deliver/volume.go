@@ -2,14 +2,12 @@ package deliver
 
 import (
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
-	"github.com/leoflow/secrets-csi/internal/deliver/render"
 	"github.com/leoflow/secrets-csi/internal/schedule"
-	"github.com/leoflow/secrets-csi/pkg/entry"
-	"github.com/leoflow/secrets-csi/pkg/provider"
+	"github.com/leoflow/secrets-csi/internal/seam"
+	"github.com/leoflow/secrets-csi/pkg/mount/layout"
+	"github.com/leoflow/secrets-csi/pkg/provider/call"
 )
 
 // Volume is what a pod asked for, where it goes and for whom. It is a value: a later
@@ -23,15 +21,15 @@ type Volume struct {
 	Group uint32
 	// Mode is the permission bits of the files.
 	Mode   uint32
-	Format render.Format
-	// Provider names the provider of what names no other; see Config.Providers.
+	Format seam.Format
+	// Provider names the provider of what names no other; see seam.Fetcher.
 	Provider    string
 	Connections Wanted
 	Variables   Wanted
 	// Refresh is how often to ask again where nobody tells us of changes, if that is no more
 	// often than Config.MinRefresh allows; zero leaves it to the daemon.
 	Refresh time.Duration
-	Pod     provider.Identity
+	Pod     call.Identity
 }
 
 // Wanted names the entries of one kind that a volume asked for.
@@ -53,8 +51,8 @@ type WantedName struct {
 
 func (w Wanted) isEmpty() bool { return !w.All && len(w.Names) == 0 }
 
-func (w Wanted) selection() provider.Selection {
-	selection := provider.Selection{All: w.All}
+func (w Wanted) selection() call.Selection {
+	selection := call.Selection{All: w.All}
 	for _, name := range w.Names {
 		selection.Names = append(selection.Names, name.ID)
 	}
@@ -67,20 +65,20 @@ func (v Volume) IDs() int { return len(v.Connections.Names) + len(v.Variables.Na
 // ofKind is what is wanted of one kind.
 type ofKind struct {
 	Wanted
-	kind entry.Kind
+	kind layout.Kind
 }
 
 func (v Volume) wanted() [2]ofKind {
-	return [2]ofKind{{v.Connections, entry.Connection}, {v.Variables, entry.Variable}}
+	return [2]ofKind{{v.Connections, layout.Connection}, {v.Variables, layout.Variable}}
 }
 
 // required are the entries that the volume cannot do without.
-func (v Volume) required() map[entry.Name]bool {
-	required := map[entry.Name]bool{}
+func (v Volume) required() map[layout.Name]bool {
+	required := map[layout.Name]bool{}
 	for _, wanted := range v.wanted() {
 		for _, name := range wanted.Names {
 			if !name.Optional {
-				required[entry.Name{Kind: wanted.kind, ID: name.ID}] = true
+				required[layout.Name{Kind: wanted.kind, ID: name.ID}] = true
 			}
 		}
 	}
@@ -89,39 +87,27 @@ func (v Volume) required() map[entry.Name]bool {
 
 // setOf is what the volumes ask for, to look names up in.
 func setOf(volumes ...Volume) schedule.Set {
-	var kinds []entry.Kind
-	var names []entry.Name
+	var kinds []layout.Kind
+	var names []layout.Name
 	for _, v := range volumes {
 		for _, wanted := range v.wanted() {
 			if wanted.All {
 				kinds = append(kinds, wanted.kind)
 			}
 			for _, name := range wanted.Names {
-				names = append(names, entry.Name{Kind: wanted.kind, ID: name.ID})
+				names = append(names, layout.Name{Kind: wanted.kind, ID: name.ID})
 			}
 		}
 	}
 	return schedule.NewSet(kinds, names)
 }
 
-func request(spec Volume) provider.Request {
-	return provider.Request{Connections: spec.Connections.selection(), Variables: spec.Variables.selection()}
+func request(spec Volume) call.Request {
+	return call.Request{Connections: spec.Connections.selection(), Variables: spec.Variables.selection()}
 }
 
-// groupKey is equal for volumes that can share one fetch: same provider, same
-// identity, same names in whatever order.
-func groupKey(spec Volume) string {
-	// No part can hold a NUL: attributes refuse it and Kubernetes names cannot.
-	const end = "\x00"
-	parts := []string{spec.Provider, spec.Pod.Namespace, spec.Pod.ServiceAccount, strconv.FormatBool(spec.Pod.TaskToken)}
-	for _, wanted := range []Wanted{spec.Connections, spec.Variables} {
-		ids := wanted.selection().Names
-		slices.Sort(ids)
-		parts = append(parts, strconv.FormatBool(wanted.All), strconv.Itoa(len(ids)))
-		parts = append(parts, ids...)
-	}
-	return strings.Join(parts, end)
-}
+// groupKey is equal for volumes that can share one fetch.
+func groupKey(spec Volume) string { return seam.KeyOf(spec.Provider, spec.Pod, request(spec)) }
 
 // sameRequest reports whether two specs of one volume ask for the same files.
 func sameRequest(a, b Volume) bool {

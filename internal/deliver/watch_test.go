@@ -37,7 +37,7 @@ func TestAWatchThatEndsIsFollowedByALook(t *testing.T) {
 	var end chan error
 	arrange := func(r *rig) {
 		end = make(chan error)
-		r.Providers["core"] = cutOff{r.fake, end}
+		r.asks.Providers["core"] = cutOff{r.fake, end}
 	}
 	rotated(t, arrange, func(t *testing.T, r *rig) {
 		v := r.volume(t, "a")

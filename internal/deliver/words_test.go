@@ -102,7 +102,7 @@ func tellTenants(t *testing.T, source *misbehaving) {
 	rotated(t, func(r *rig) {
 		r.fake.SetConnection(gcp(`{"key_secret_name":"gcs-key","key_secret_project_id":"p"}`))
 		source.Provider = r.fake
-		r.Providers["core"], r.Resolver, r.Recorder, r.FetchTimeout = source, source, told, 10*time.Second
+		r.asks.Providers["core"], r.asks.Resolver, r.Recorder, r.asks.FetchTimeout = source, source, told, 10*time.Second
 	}, func(t *testing.T, r *rig) {
 		tenant := func(namespace, name string) Volume {
 			v := r.volume(t, namespace+"-"+name)

@@ -22,13 +22,13 @@ import (
 
 	"github.com/leoflow/secrets-csi/internal/csi"
 	"github.com/leoflow/secrets-csi/internal/deliver"
+	"github.com/leoflow/secrets-csi/internal/fetch"
 	"github.com/leoflow/secrets-csi/internal/report"
 	"github.com/leoflow/secrets-csi/internal/testca"
 	"github.com/leoflow/secrets-csi/internal/testwait"
 	"github.com/leoflow/secrets-csi/pkg/mount"
 	"github.com/leoflow/secrets-csi/pkg/mount/layout"
 	"github.com/leoflow/secrets-csi/pkg/mount/mounttest"
-	"github.com/leoflow/secrets-csi/pkg/provider"
 )
 
 func TestMain(m *testing.M) { os.Exit(mounttest.Run(m)) }
@@ -82,7 +82,7 @@ func (r *rig) serveDriver(t *testing.T) {
 	r.Endpoint, r.RegistrationDir = filepath.Join(r.dir, "csi.sock"), filepath.Join(r.dir, "registry")
 	log := slog.New(slog.DiscardHandler)
 	server := &csi.Server{Endpoint: r.Endpoint, RegistrationDir: r.RegistrationDir, Driver: csi.Config{
-		NodeID: "node", Deliverer: deliver.New(deliver.Config{Readers: report.Readers{Log: log}, Providers: map[string]provider.Provider{}}),
+		NodeID: "node", Deliverer: deliver.New(deliver.Config{Readers: report.Readers{Log: log}, Fetcher: fetch.New(fetch.Config{})}),
 		Providers: []string{"core"}, Logger: log,
 	}}
 	ctx, cancel := context.WithCancel(context.Background())

@@ -2,6 +2,8 @@ package report
 
 import (
 	"cmp"
+	"context"
+	"errors"
 	"fmt"
 
 	"github.com/leoflow/secrets-csi/pkg/mount/layout"
@@ -79,6 +81,14 @@ func (e *Error) Unwrap() error { return e.Cause }
 
 // whole is the message with all that an event has no room for.
 func (e *Error) whole() string { return cmp.Or(e.Full, e.Message) }
+
+// GivenUpFor is why the caller of an ended context waits no more.
+func GivenUpFor(ctx context.Context) Reason {
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return Deadline
+	}
+	return Cancelled
+}
 
 // Failf makes an Error. The cause may be nil.
 func Failf(reason Reason, cause error, format string, args ...any) *Error {

@@ -7,17 +7,16 @@ package provider
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/leoflow/secrets-csi/pkg/entry"
-	"github.com/leoflow/secrets-csi/pkg/secret"
+	"github.com/leoflow/secrets-csi/pkg/provider/call"
 )
 
 // Provider fetches what one pod asked for.
 //
 // Fetch returns an error only where it can say nothing about single entries, and the
-// error then wraps one of the sentinels below. An entry that cannot be given is an entry
+// error then wraps one of the sentinels of package call. An entry that cannot be given is an entry
 // whose state says so, never an error and never silently left out: each name of the request
 // comes back exactly once, and with Selection.All whatever the pod may read comes back.
 //
@@ -81,57 +80,28 @@ type Change struct {
 	Namespace string
 }
 
-// Identity is the pod that a fetch is made for, and its own credentials. Values come
-// from kubelet, never from the pod's author.
-type Identity struct {
-	Namespace      string
-	ServiceAccount string
-	PodName        string
-	PodUID         string
-	// Token is the bearer token for core.
-	Token secret.Text
-	// TaskToken says that Token was issued to this pod's task, and not to its service
-	// account: what it brings is for no other pod.
-	TaskToken bool
-	// CloudTokens are the service-account tokens for other audiences, by audience.
-	CloudTokens map[string]secret.Text
-}
-
-// Request names entries, each at most once.
-type Request struct {
-	Connections Selection
-	Variables   Selection
-	// MaxBytes is the most of an answer that there is memory for: no more of it may be read at
-	// once. An answer that takes more is ErrTooLarge. 0 leaves it to the provider.
-	MaxBytes int64
-	// Partial has a provider that reads entry by entry give as many as MaxBytes holds, and refuse
-	// the others as Invalid and TooLarge.
-	Partial bool
-}
-
-// Selection names entries of one kind, or all of them that the pod may read.
-type Selection struct {
-	Names []string
-	All   bool
-}
-
-// Errors that Fetch wraps, one of them always. They tell whose turn it is: the
-// provider's operator, the pod's author or time.
-var (
-	// ErrUnavailable: the provider cannot be reached or cannot decide now. Worth
-	// retrying; existing files stay. It is taken for everybody's, unless it is OfCall.
-	ErrUnavailable = errors.New("unavailable")
-	// ErrUnauthenticated: the pod's token was refused, or there is none.
-	ErrUnauthenticated = errors.New("unauthenticated")
-	// ErrDenied: the pod, as a whole, is refused.
-	ErrDenied = errors.New("denied")
-	// ErrProtocol: the provider answered what it must not, and asking again will
-	// not help.
-	ErrProtocol = errors.New("protocol violated")
-	// ErrTooLarge: what was asked for, or the answer, is larger than a message may be. A
-	// part of it may not be.
-	ErrTooLarge = errors.New("larger than a message may be")
-
-	// ErrWatchUnsupported is returned by Watch alone.
-	ErrWatchUnsupported = errors.New("watch not supported")
+// What a call is made of besides entries; package call tells of each.
+type (
+	// Identity is call's.
+	Identity = call.Identity
+	// Request is call's.
+	Request = call.Request
+	// Selection is call's.
+	Selection = call.Selection
 )
+
+// Errors that Fetch wraps, one of them always, and ErrWatchUnsupported, which Watch alone returns.
+var (
+	ErrUnavailable      = call.ErrUnavailable
+	ErrUnauthenticated  = call.ErrUnauthenticated
+	ErrDenied           = call.ErrDenied
+	ErrProtocol         = call.ErrProtocol
+	ErrTooLarge         = call.ErrTooLarge
+	ErrWatchUnsupported = call.ErrWatchUnsupported
+)
+
+// OfCall is call's.
+func OfCall(err error) error { return call.OfCall(err) }
+
+// IsOfCall is call's.
+func IsOfCall(err error) bool { return call.IsOfCall(err) }

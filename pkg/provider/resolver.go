@@ -2,9 +2,9 @@ package provider
 
 import (
 	"context"
-	"errors"
 
 	"github.com/leoflow/secrets-csi/pkg/entry"
+	"github.com/leoflow/secrets-csi/pkg/provider/call"
 	"github.com/leoflow/secrets-csi/pkg/secret"
 )
 
@@ -17,6 +17,5 @@ type Resolver interface {
 	Resolve(ctx context.Context, pod Identity, ref entry.Reference) (secret.Text, error)
 }
 
-// ErrMissing is returned by Resolve alone: the secret, or that version of it, does not
-// exist. Fetch says the same by an entry's state.
-var ErrMissing = errors.New("missing")
+// ErrMissing is returned by Resolve alone.
+var ErrMissing = call.ErrMissing

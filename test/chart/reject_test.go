@@ -33,6 +33,8 @@ func TestWrongValuesAreRejected(t *testing.T) {
 		"clouds.gpc.enabled=true":                                                    "at '/clouds': additional properties 'gpc' not allowed",
 		"clouds.aws.enabled=sometimes":                                               "at '/clouds/aws/enabled': got string, want boolean",
 		"kubernetesSecrets.watch=true":                                               "kubernetesSecrets.watch: needs kubernetesSecrets.enabled",
+		"kubernetesSecrets.connectionName=conn-{id}":                                 "kubernetesSecrets.connectionName: needs kubernetesSecrets.enabled",
+		"kubernetesSecrets.variableName=var":                                         "at '/kubernetesSecrets/variableName': 'var' does not match pattern",
 		"kubeletRootDir=var/lib/kubelet":                                             "at '/kubeletRootDir': 'var/lib/kubelet' does not match pattern '^(/",
 		"kubeletRootDir=/var/lib/kubelet/":                                           "at '/kubeletRootDir': '/var/lib/kubelet/' does not match pattern",
 		"kubeletRootDir=/var/lib/a{b}":                                               "at '/kubeletRootDir': '/var/lib/a{b}' does not match pattern",

@@ -61,6 +61,6 @@ func Commanding(root string) (all []Document, err error) {
 	return all, errors.Join(mistakes...)
 }
 
-// tellNobody are documents of what was decided or changed, and of the suite that would have
-// to run itself.
-var tellNobody = []string{"CHANGELOG.md", "docs/adr/", "test/kind/README.md"}
+// tellNobody are documents of what was decided or changed, of the suite that would have to run
+// itself, and one whose sections each take a store of their own, which test/move follows.
+var tellNobody = []string{"CHANGELOG.md", "docs/adr/", "test/kind/README.md", "docs/migration/in-place.md"}

@@ -77,7 +77,7 @@ func manifestFields() []string {
 // notices are those of the policy, of rendering, of what cannot be had and of the agent.
 func notices(t *testing.T) []string {
 	return slices.Concat(
-		constants(t, "internal/policy/notice.go", `\w+`), arguments(t, "internal/deliver/render/*.go", 0, "Remark"),
+		constants(t, "internal/policy/notice.go", `\w+`), arguments(t, "internal/fetch/render/*.go", 0, "Remark"),
 		[]string{string(layout.Missing), string(layout.Denied), string(layout.Invalid), string(layout.Unavailable)},
 		constants(t, "pkg/envshim/*.go", `notice\w+`), constants(t, "pkg/mount/layout/layout.go", `Notice\w+`))
 }
@@ -94,7 +94,7 @@ func doctorChecks(t *testing.T) []string {
 
 // loggingPackages write the driver's log.
 var loggingPackages = []string{
-	"cmd/driver/*.go", "internal/csi/*.go", "internal/deliver/*.go", "internal/source/core/*.go",
+	"cmd/driver/*.go", "internal/csi/*.go", "internal/deliver/*.go", "internal/fetch/*.go", "internal/source/core/*.go",
 	"internal/source/file/*.go", "internal/source/kubernetes/*.go", "internal/filewatch/*.go", "internal/kube/*.go", "internal/report/*.go",
 }
 

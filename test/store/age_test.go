@@ -26,6 +26,12 @@ var ages = []age{
 	}},
 }
 
+// kubernetesAges are those of the class for Kubernetes, which came late: the newest, and the first.
+var kubernetesAges = []age{
+	{"new", "2026-11-20", []string{"apache-airflow==3.3.2", "apache-airflow-providers-cncf-kubernetes==10.25.0"}},
+	{"old", "2026-06-01", []string{"apache-airflow==2.11.2", "apache-airflow-providers-cncf-kubernetes==10.14.0"}},
+}
+
 // install makes the virtual environment below cache, or finds the one that is there.
 func (a age) install(ctx context.Context, cache string, tell func(line string)) (string, error) {
 	recipe := venv.Recipe{Name: "store-" + a.name, Python: ">=3.11,<3.13", Before: a.before, Packages: a.packages}

@@ -28,6 +28,8 @@ type question struct {
 	Variables   []string       `json:"variables"`
 	// Held are the secrets of a store that the class's client is replaced for.
 	Held map[string]string `json:"held"`
+	// API is where Kubernetes is, for the class that asks it.
+	API map[string]string `json:"api"`
 
 	name string
 	ours provider.Provider
@@ -80,6 +82,11 @@ type difference struct{ airflow, ours, why string }
 // judge holds what we give against what the classes of all ages give. A difference that is not listed fails, and
 // so does one that is listed and never seen.
 func judge(t *testing.T, questions []question, listed map[string]difference) {
+	t.Helper()
+	judgeBy(t, ages, questions, listed)
+}
+
+func judgeBy(t *testing.T, ages []age, questions []question, listed map[string]difference) {
 	t.Helper()
 	seen := map[string]bool{}
 	for _, each := range ages {

@@ -70,8 +70,10 @@ what to do; all that are wrong are told at once.
 {{- if ne (len $audiences) (len (uniq $audiences)) -}}
 {{- $wrong = append $wrong (printf "core.audience, clouds, stores: the audience of each must be its own, or one could use at another what pods show it; there are %s" (join ", " $audiences)) -}}
 {{- end -}}
-{{- if and .Values.kubernetesSecrets.watch (not .Values.kubernetesSecrets.enabled) -}}
-{{- $wrong = append $wrong "kubernetesSecrets.watch: needs kubernetesSecrets.enabled" -}}
+{{- range $name, $value := omit .Values.kubernetesSecrets "enabled" -}}
+{{- if and $value (not $.Values.kubernetesSecrets.enabled) -}}
+{{- $wrong = append $wrong (printf "kubernetesSecrets.%s: needs kubernetesSecrets.enabled" $name) -}}
+{{- end -}}
 {{- end -}}
 {{- if eq (include "leoflow.fullVolumes" .) "0" -}}
 {{- $wrong = append $wrong (printf "driver.resources.limits.memory: %v holds no volume of driver.volumeSize, %v, beside what fetching it takes; raise it to 256Mi for 16Mi, or lower driver.volumeSize" .Values.driver.resources.limits.memory .Values.driver.volumeSize) -}}

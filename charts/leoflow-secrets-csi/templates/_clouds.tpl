@@ -112,5 +112,14 @@ https:{{ $gcp.audience }}
 {{- if .Values.kubernetesSecrets.watch }}
 - --kubernetes-watch
 {{- end }}
+{{- with .Values.kubernetesSecrets.kwargs }}
+- {{ printf "--source-kubernetes-kwargs=%s" . | quote }}
+{{- end }}
+{{- with .Values.kubernetesSecrets.connectionName }}
+- --kubernetes-connection-name={{ . }}
+{{- end }}
+{{- with .Values.kubernetesSecrets.variableName }}
+- --kubernetes-variable-name={{ . }}
+{{- end }}
 {{- end }}
 {{- end -}}

@@ -38,6 +38,7 @@ type Server struct {
 	accounts map[string]map[string]string
 	events   map[string]corev1.Event  // by namespace and name
 	secrets  map[string]corev1.Secret // by namespace, service account that may get it, and name
+	listers  map[string]bool          // by namespace and service account
 	objects  map[string]object        // by resource, namespace and name
 }
 
@@ -47,12 +48,13 @@ func Start() (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making the key of service accounts: %w", err)
 	}
-	s := &Server{key: key, treated: map[string]Treatment{}, sent: map[string]int64{}, accounts: map[string]map[string]string{}, events: map[string]corev1.Event{}, secrets: map[string]corev1.Secret{}, objects: map[string]object{}}
+	s := &Server{key: key, treated: map[string]Treatment{}, sent: map[string]int64{}, accounts: map[string]map[string]string{}, events: map[string]corev1.Event{}, secrets: map[string]corev1.Secret{}, listers: map[string]bool{}, objects: map[string]object{}}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /apis/authentication.k8s.io/v1/tokenreviews", s.review)
 	mux.HandleFunc("GET /openid/v1/jwks", s.keys)
 	mux.HandleFunc("GET /api/v1/namespaces/{namespace}/serviceaccounts/{name}", s.serviceAccount)
 	mux.HandleFunc("GET /api/v1/namespaces/{namespace}/secrets/{name}", s.secret)
+	mux.HandleFunc("GET /api/v1/namespaces/{namespace}/secrets", s.secretList)
 	mux.HandleFunc("GET /api/v1/namespaces/{namespace}/configmaps/{name}", func(w http.ResponseWriter, r *http.Request) { s.getObject(w, r, "configmaps") })
 	mux.HandleFunc("PATCH /api/v1/namespaces/{namespace}/configmaps/{name}", s.patchObject("configmaps"))
 	mux.HandleFunc("PATCH /api/v1/namespaces/{namespace}/secrets/{name}", s.patchObject("secrets"))
@@ -141,7 +143,7 @@ func (s *Server) admit(next http.Handler) http.Handler {
 		case treat != nil && treat(w, r):
 		case override != nil:
 			override(w, r)
-		case r.Method == http.MethodGet && strings.Contains(r.URL.Path, "/secrets/"): // which the pods get by themselves
+		case r.Method == http.MethodGet && strings.Contains(r.URL.Path+"/", "/secrets/"): // which the pods get by themselves
 			next.ServeHTTP(w, r)
 		case r.Header.Get("Authorization") != "Bearer "+credentials:
 			Refuse(w, http.StatusUnauthorized, metav1.StatusReasonUnauthorized)

@@ -229,6 +229,11 @@ func (b *Bao) Roots() *x509.CertPool {
 	return pool
 }
 
+// Certificate verifies the front too, as PEM.
+func (b *Bao) Certificate() []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: b.front.Certificate().Raw})
+}
+
 // Kwargs are backend_kwargs for the front, by the auth method jwt, with more of them or others.
 func (b *Bao) Kwargs(role string, more map[string]any) string {
 	b.t.Helper()

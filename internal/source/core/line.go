@@ -24,8 +24,8 @@ const tlsAlert = "remote error"
 type line struct {
 	plaintext bool
 	count     atomic.Int64
-	// broken counts the connections that stood and ended with an error.
-	broken atomic.Int64
+	// broken counts the connections that stood and ended, and standing those that still do.
+	broken, standing atomic.Int64
 
 	mu      sync.Mutex
 	conn    net.Conn

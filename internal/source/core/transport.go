@@ -58,7 +58,7 @@ func (t *transport) ClientHandshake(ctx context.Context, authority string, raw n
 
 func (t *transport) handshake(ctx context.Context, authority string, raw net.Conn) (net.Conn, credentials.AuthInfo, error) {
 	settings := t.settings().Clone()
-	heard := hearing{over: t.over, onProbation: new(atomic.Bool)}
+	heard := hearing{over: t.over, onProbation: new(atomic.Bool), ended: new(atomic.Bool)}
 	settings.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
 		heard.onProbation.Store(true)
 		if len(settings.Certificates) == 0 {
@@ -71,6 +71,7 @@ func (t *transport) handshake(ctx context.Context, authority string, raw net.Con
 	if err != nil {
 		return nil, nil, err
 	}
+	t.over.standing.Add(1)
 	if !heard.onProbation.Load() {
 		t.over.heard()
 	}
@@ -86,12 +87,26 @@ type hearing struct {
 	// onProbation: core has asked for a client certificate and not spoken since. With
 	// TLS 1.3 it judges the certificate after the client's part of the handshake.
 	onProbation *atomic.Bool
+	ended       *atomic.Bool
+}
+
+// end notes that the connection stands no more.
+func (h hearing) end() {
+	if h.ended.CompareAndSwap(false, true) {
+		h.over.standing.Add(-1)
+		h.over.broken.Add(1)
+	}
+}
+
+func (h hearing) Close() error {
+	h.end()
+	return h.Conn.Close()
 }
 
 func (h hearing) Read(into []byte) (int, error) {
 	n, err := h.Conn.Read(into)
 	if err != nil {
-		h.over.broken.Add(1)
+		h.end()
 	}
 	switch {
 	case !h.onProbation.Load():
@@ -109,7 +124,7 @@ func (h hearing) Read(into []byte) (int, error) {
 func (h hearing) Write(from []byte) (int, error) {
 	n, err := h.Conn.Write(from)
 	if err != nil {
-		h.over.broken.Add(1)
+		h.end()
 	}
 	if err != nil && h.onProbation.Load() {
 		_ = h.SetReadDeadline(time.Now().Add(lastWord))

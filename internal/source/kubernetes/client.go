@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"slices"
@@ -42,7 +43,7 @@ func endless(config *rest.Config) *rest.Config {
 func newClient(config *rest.Config, accept string) (*rest.RESTClient, error) {
 	version := schema.GroupVersion{Version: "v1"}
 	scheme := runtime.NewScheme()
-	scheme.AddKnownTypes(version, &corev1.Secret{})
+	scheme.AddKnownTypes(version, &corev1.Secret{}, &corev1.SecretList{})
 	metav1.AddToGroupVersion(scheme, version)
 	if err := metav1.AddMetaToScheme(scheme); err != nil {
 		return nil, fmt.Errorf("knowing the types of Kubernetes: %w", err)
@@ -65,6 +66,11 @@ type answerError struct{ status int }
 
 func (e *answerError) Error() string {
 	return fmt.Sprintf("the API server answers with status %d", e.status)
+}
+
+func isStatus(err error, status int) bool {
+	var answer *answerError
+	return errors.As(err, &answer) && answer.status == status
 }
 
 var (
@@ -107,60 +113,70 @@ func (c caller) authorize(request *rest.Request) *rest.Request {
 	return request.SetHeader("Authorization", "Bearer "+c.token.Reveal()).MaxRetries(1)
 }
 
+// secrets is a GET of Secrets where the pod's are.
+func (c caller) secrets(client *rest.RESTClient) *rest.Request {
+	return c.authorize(client.Get()).Namespace(c.namespace).Resource("secrets")
+}
+
 func (c caller) get(ctx context.Context, name entry.Name) (*corev1.Secret, error) {
 	var found corev1.Secret
-	err := c.authorize(c.secrets.Get()).Namespace(c.namespace).Resource("secrets").Name(secretName(name)).Do(on(ctx, c.namespace)).Into(&found)
+	err := c.secrets(c.whole).Name(c.config.Rules.secretName(name)).Do(on(ctx, c.pods)).Into(&found)
 	return &found, faultOf(err)
 }
 
-// exists asks whether there is a Secret that the caller may get, and drops what else is told of it.
-func (c caller) exists(ctx context.Context, name entry.Name) error {
+// exists asks whether there is a Secret that the caller may get.
+func (c caller) exists(ctx context.Context, name entry.Name) (found metav1.PartialObjectMetadata, err error) {
 	ctx, reading := c.room.begin(ctx)
 	defer reading.end(0)
-	var found metav1.PartialObjectMetadata
-	return faultOf(c.authorize(c.Provider.names.Get()).Namespace(c.namespace).Resource("secrets").Name(secretName(name)).Do(on(ctx, c.namespace)).Into(&found))
+	return found, faultOf(c.secrets(c.metadata).Name(c.config.Rules.secretName(name)).Do(on(ctx, c.pods)).Into(&found))
 }
 
 // pageSize is how many Secrets are listed at once.
 const pageSize = "100"
 
-// list is one page of the metadata of the namespace's Secrets of a kind.
-func (c caller) list(ctx context.Context, kind entry.Kind, page string) (list metav1.PartialObjectMetadataList, err error) {
+// list is one page of the metadata of the Secrets that the selector selects.
+func (c caller) list(ctx context.Context, selector, page string) (list metav1.PartialObjectMetadataList, err error) {
 	ctx, reading := c.room.begin(ctx)
 	defer reading.end(0)
-	request := c.authorize(c.Provider.names.Get()).Namespace(c.namespace).Resource("secrets").
-		Param("labelSelector", kindLabel+"="+string(kind)).Param("limit", pageSize)
+	request := c.secrets(c.metadata).Param("labelSelector", selector).Param("limit", pageSize)
 	if page != "" {
 		request = request.Param("continue", page)
 	}
-	return list, faultOf(request.Do(on(ctx, c.namespace)).Into(&list))
+	return list, faultOf(request.Do(on(ctx, c.pods)).Into(&list))
+}
+
+// listWhole is what the selector selects, and no more than two: one is wanted.
+func (c caller) listWhole(ctx context.Context, selector string) (list corev1.SecretList, err error) {
+	request := c.secrets(c.whole).Param("labelSelector", selector).Param("limit", "2")
+	return list, faultOf(request.Do(on(ctx, c.pods)).Into(&list))
 }
 
 // names are those asked for; for all of them the API server is asked for the Secrets'
 // metadata, and each is then read as if it had been named.
 func (c caller) names(ctx context.Context, kind entry.Kind, selection provider.Selection) ([]entry.Name, error) {
-	var names []entry.Name
 	if !selection.All {
+		var names []entry.Name
 		for _, id := range selection.Names {
 			names = append(names, entry.Name{Kind: kind, ID: id})
 		}
 		return names, nil
 	}
-	for page := ""; ; {
-		list, err := c.list(ctx, kind, page)
-		if err != nil {
-			return nil, c.wholeError(ctx, fmt.Errorf("listing what is labelled %s=%s: %w", kindLabel, kind, err))
-		}
-		for _, item := range list.Items {
-			// One whose annotation has the id of another Secret's name would bring that one twice.
-			if name, ours := nameOf(item.ObjectMeta); ours && secretName(name) == item.Name {
-				names = append(names, name)
+	found := map[entry.Name]struct{}{}
+	for _, selector := range c.config.Rules.selectors(kind) {
+		for page := ""; ; {
+			list, err := c.list(ctx, selector, page)
+			if err != nil {
+				return nil, c.wholeError(ctx, fmt.Errorf("listing what is labelled %s: %w", selector, err))
+			}
+			for _, item := range list.Items {
+				if name, reached := c.config.Rules.reached(kind, item.ObjectMeta); reached {
+					found[name] = struct{}{}
+				}
+			}
+			if page = list.Continue; page == "" {
+				break
 			}
 		}
-		if page = list.Continue; page == "" {
-			break
-		}
 	}
-	slices.SortFunc(names, func(a, b entry.Name) int { return strings.Compare(a.ID, b.ID) })
-	return names, nil
+	return slices.SortedFunc(maps.Keys(found), func(a, b entry.Name) int { return strings.Compare(a.ID, b.ID) }), nil
 }

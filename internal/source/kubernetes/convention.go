@@ -10,7 +10,6 @@ import (
 	"unicode/utf8"
 
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/leoflow/secrets-csi/pkg/airflow"
 	"github.com/leoflow/secrets-csi/pkg/entry"
@@ -40,40 +39,22 @@ var (
 )
 
 // errAnotherID: two ids may lead to one name, and the Secret has one of them.
-var errAnotherID = errors.New("the Secret of that name is for another id; see its annotation " + idAnnotation)
-
-func secretName(name entry.Name) string {
-	return prefixOf(name.Kind) + strings.Map(func(char rune) rune {
-		if char == '.' || char == '-' || '0' <= char && char <= '9' || 'a' <= char && char <= 'z' {
-			return char
-		}
-		return '-'
-	}, strings.ToLower(name.ID))
-}
-
-func prefixOf(kind entry.Kind) string { return string(kind) + "-" }
-
-// nameOf is false for Secrets that are not ours.
-func nameOf(meta metav1.ObjectMeta) (entry.Name, bool) {
-	kind := entry.Kind(meta.Labels[kindLabel])
-	rest, prefixed := strings.CutPrefix(meta.Name, prefixOf(kind))
-	if kind != entry.Connection && kind != entry.Variable || !prefixed {
-		return entry.Name{}, false
-	}
-	if id, annotated := meta.Annotations[idAnnotation]; annotated {
-		rest = id
-	}
-	return entry.Name{Kind: kind, ID: rest}, true
-}
+var errAnotherID = errors.New("the Secret of that name is for another id")
 
 // decode reads the entry of that name from the Secret that should hold it.
 func (p *Provider) decode(name entry.Name, found *corev1.Secret) (entry.Entry, error) {
-	actual, ours := nameOf(found.ObjectMeta)
+	if p.config.Rules.isAirflows(name.Kind, found.Labels) {
+		if !p.config.Rules.isFor(name, found.ObjectMeta) {
+			return entry.Entry{}, fmt.Errorf("%w, or for a team; see its labels", errAnotherID)
+		}
+		return p.decodeAirflow(name, found)
+	}
+	actual, ours := p.config.Rules.nameOf(found.ObjectMeta)
 	switch {
 	case !ours:
 		return entry.Entry{}, fmt.Errorf("label %s: %s is missing from Secret %s; add it", kindLabel, name.Kind, found.Name)
 	case actual != name:
-		return entry.Entry{}, errAnotherID
+		return entry.Entry{}, fmt.Errorf("%w; see its annotation %s", errAnotherID, idAnnotation)
 	}
 	for key, value := range found.Data {
 		if !utf8.Valid(value) {

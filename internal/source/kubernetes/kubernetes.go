@@ -1,6 +1,7 @@
 // Package kubernetes serves entries from Kubernetes Secrets in the pod's own namespace,
-// read with the pod's own token: the pod's own RBAC decides. Convention says which
-// Secret holds an entry; see convention.go.
+// read with the pod's own token: the pod's own RBAC decides. Rules say which Secret holds an
+// entry: one by this driver's convention, see convention.go, or one in the form of Airflow's own
+// Kubernetes backend, see airflow.go.
 package kubernetes
 
 import (
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/rest"
 
 	"github.com/leoflow/secrets-csi/pkg/entry"
@@ -36,7 +38,9 @@ type Config struct {
 	Audience string
 	// Watch says that the driver may watch the metadata of Secrets in all namespaces.
 	// Kubernetes cannot grant that without the right to read their values.
-	Watch  bool
+	Watch bool
+	// Rules say which Secret holds an entry.
+	Rules  Rules
 	Logger *slog.Logger
 	// Observer is told how the watch goes; optional.
 	Observer Observer
@@ -62,11 +66,11 @@ func (silent) WatchInterrupted() {}
 type Provider struct {
 	config   Config
 	versions provider.Versions
-	// secrets carries no credentials; each request brings a pod's.
-	secrets *rest.RESTClient
-	// names reads metadata alone, and without credentials too.
-	names *rest.RESTClient
-	// watching is names with the driver's own.
+	// whole carries no credentials; each request brings a pod's.
+	whole *rest.RESTClient
+	// metadata reads metadata alone, and without credentials too.
+	metadata *rest.RESTClient
+	// watching is metadata with the driver's own.
 	watching *rest.RESTClient
 }
 
@@ -85,11 +89,11 @@ func New(config Config) (*Provider, error) {
 		config.Observer = silent{}
 	}
 	anonymous := rest.AnonymousClientConfig(config.API)
-	secrets, err := newClient(anonymous, objects)
+	whole, err := newClient(anonymous, objects)
 	if err != nil {
 		return nil, err
 	}
-	names, err := newClient(anonymous, metadata)
+	partial, err := newClient(anonymous, metadata)
 	if err != nil {
 		return nil, err
 	}
@@ -97,7 +101,7 @@ func New(config Config) (*Provider, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Provider{config, provider.NewVersions(), secrets, names, watching}, nil
+	return &Provider{config, provider.NewVersions(), whole, partial, watching}, nil
 }
 
 // FetchFor implements provider.Paced.
@@ -110,7 +114,7 @@ func (p *Provider) Fetch(ctx context.Context, pod provider.Identity, request pro
 		return nil, fmt.Errorf("reading Secrets: %w: kubelet sent no token with audience %q; add it to the tokenRequests of the CSIDriver",
 			provider.ErrUnauthenticated, p.config.Audience)
 	}
-	as := caller{p, pod.Namespace, token, newRoom(request.MaxBytes), request.Partial}
+	as := caller{p, pod.Namespace, p.config.Rules.namespace(pod.Namespace), token, newRoom(request.MaxBytes), request.Partial}
 	connections, err := as.names(ctx, entry.Connection, request.Connections)
 	if err != nil {
 		return nil, err
@@ -125,9 +129,10 @@ func (p *Provider) Fetch(ctx context.Context, pod provider.Identity, request pro
 // caller reads one namespace with one pod's token.
 type caller struct {
 	*Provider
-	namespace string
-	token     secret.Text
-	room      *room
+	// pods is the pod's namespace, in whose turn calls are made; namespace has the Secrets.
+	pods, namespace string
+	token           secret.Text
+	room            *room
 	// partial is the request's.
 	partial bool
 }
@@ -179,16 +184,22 @@ func (c caller) fetchAlone(ctx context.Context, asked []entry.Name, entries []en
 
 // entryUnread is an entry that there is no room for, if there is one.
 func (c caller) entryUnread(ctx context.Context, name entry.Name) (entry.Entry, error) {
-	alone := caller{c.Provider, c.namespace, c.token, newRoom(mostMetadata), false}
-	return alone.answered(name, alone.exists(ctx, name), func() (entry.Entry, error) { return entry.NoRoom(name), nil })
+	c.room, c.partial = newRoom(mostMetadata), false
+	found, err := c.exists(ctx, name)
+	if !c.looksByLabel(name, found.ObjectMeta, err) {
+		return c.answered(name, err, func() (entry.Entry, error) { return entry.NoRoom(name), nil })
+	}
+	return c.byLabel(name, func(selector string) (int, error) {
+		list, err := c.list(ctx, selector, "")
+		return len(list.Items), err
+	}, func() (entry.Entry, error) { return entry.NoRoom(name), nil })
 }
 
 // entry reads one Secret. It fails where the API server says something about all of them.
 func (c caller) entry(ctx context.Context, name entry.Name) (entry.Entry, error) {
 	ctx, reading := c.room.begin(ctx)
 	defer reading.end(0)
-	found, err := c.get(ctx, name)
-	made, err := c.answered(name, err, func() (entry.Entry, error) { return c.decode(name, found) })
+	made, err := c.find(ctx, name)
 	if err == nil && !reading.end(bytesOf(made)) {
 		err = errNoRoom
 	}
@@ -199,18 +210,33 @@ func (c caller) entry(ctx context.Context, name entry.Name) (entry.Entry, error)
 	return made, err
 }
 
+// find is the entry that a Secret of its name or, in Airflow's form, of its label holds.
+func (c caller) find(ctx context.Context, name entry.Name) (entry.Entry, error) {
+	found, err := c.get(ctx, name)
+	if !c.looksByLabel(name, found.ObjectMeta, err) {
+		return c.answered(name, err, func() (entry.Entry, error) { return c.decode(name, found) })
+	}
+	var list corev1.SecretList
+	return c.byLabel(name, func(selector string) (n int, err error) {
+		list, err = c.listWhole(ctx, selector)
+		return len(list.Items), err
+	}, func() (entry.Entry, error) { return c.decodeAirflow(name, &list.Items[0]) })
+}
+
 // answered is the entry that a Secret holds, or why it cannot be had.
 func (c caller) answered(name entry.Name, err error, decode func() (entry.Entry, error)) (entry.Entry, error) {
-	var answer *answerError
 	switch {
 	case err == nil:
-	case errors.As(err, &answer) && answer.status == http.StatusNotFound:
-		return entry.Refused(name, entry.Missing, "there is no Secret "+secretName(name)), nil
-	case errors.As(err, &answer) && answer.status == http.StatusForbidden:
-		return entry.Refused(name, entry.Denied, "RBAC does not let the pod get Secret "+secretName(name)), nil
-	default:
-		return entry.Entry{}, err
+		return decoded(name, decode)
+	case isStatus(err, http.StatusNotFound):
+		return entry.Refused(name, entry.Missing, "there is no Secret "+c.secretName(name)), nil
+	case isStatus(err, http.StatusForbidden):
+		return entry.Refused(name, entry.Denied, "RBAC does not let the pod get Secret "+c.secretName(name)), nil
 	}
+	return entry.Entry{}, err
+}
+
+func decoded(name entry.Name, decode func() (entry.Entry, error)) (entry.Entry, error) {
 	held, err := decode()
 	switch {
 	case errors.Is(err, errAnotherID):
@@ -221,6 +247,14 @@ func (c caller) answered(name entry.Name, err error, decode func() (entry.Entry,
 	return held, nil
 }
 
+// secretName names the Secret, with its namespace where that is not the pod's own.
+func (c caller) secretName(name entry.Name) string {
+	if c.namespace != c.pods {
+		return c.namespace + "/" + c.config.Rules.secretName(name)
+	}
+	return c.config.Rules.secretName(name)
+}
+
 // wholeError says whose turn it is. An error of the caller's own context is told as
 // such: others of the group fail with it. That there is no API server is everybody's to
 // know, and names no namespace.
@@ -228,7 +262,6 @@ func (c caller) wholeError(ctx context.Context, err error) error {
 	of := func(kind, err error) error {
 		return fmt.Errorf("reading Secrets of namespace %s: %w: %w", c.namespace, kind, err)
 	}
-	var answer *answerError
 	switch {
 	case errors.Is(err, errNoRoom):
 		return of(provider.ErrTooLarge, err)
@@ -236,9 +269,9 @@ func (c caller) wholeError(ctx context.Context, err error) error {
 		return provider.OfCall(of(provider.ErrUnavailable, context.Cause(ctx)))
 	case errors.Is(err, errUnreachable):
 		return fmt.Errorf("reading Secrets: %w: %w", provider.ErrUnavailable, err)
-	case errors.As(err, &answer) && answer.status == http.StatusUnauthorized:
+	case isStatus(err, http.StatusUnauthorized):
 		return of(provider.ErrUnauthenticated, err)
-	case answer != nil && answer.status == http.StatusForbidden:
+	case isStatus(err, http.StatusForbidden):
 		return of(provider.ErrDenied, err)
 	}
 	return provider.OfCall(of(provider.ErrUnavailable, err))

@@ -46,8 +46,12 @@ func forAPI(pod provider.Identity) provider.Identity {
 }
 
 func start(t *testing.T, world providertest.World) (withToken, *apiServer) {
+	return startBy(t, world, kubernetes.Rules{})
+}
+
+func startBy(t *testing.T, world providertest.World, rules kubernetes.Rules) (withToken, *apiServer) {
 	api := startAPI(t, world)
-	made, err := kubernetes.New(kubernetes.Config{API: api.config(), Watch: true})
+	made, err := kubernetes.New(kubernetes.Config{API: api.config(), Watch: true, Rules: rules})
 	require.NoError(t, err)
 	return withToken{made}, api
 }

@@ -17,6 +17,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/client-go/rest"
 
 	"github.com/leoflow/secrets-csi/pkg/provider/providertest"
@@ -28,6 +29,11 @@ const (
 	driverToken  = "n33dle-token-of-the-driver"
 )
 
+type watcher struct {
+	selector labels.Selector
+	changes  chan metav1.PartialObjectMetadata
+}
+
 // apiServer is as much of the Kubernetes API as reads Secrets.
 type apiServer struct {
 	*httptest.Server
@@ -35,7 +41,7 @@ type apiServer struct {
 	mu       sync.Mutex
 	secrets  map[string]corev1.Secret // by namespace and name
 	version  int
-	watchers []chan metav1.PartialObjectMetadata
+	watchers []watcher
 	// tokens may do what allow says; others are 401.
 	tokens []string
 	// forbidden are names of Secrets that nobody may get.
@@ -46,6 +52,8 @@ type apiServer struct {
 	// sent counts the bytes of all answers to GETs of Secrets.
 	sent   atomic.Int64
 	listed int
+	// unlisted has nobody list what one id's label selects.
+	unlisted bool
 }
 
 func startAPI(t *testing.T, world providertest.World) *apiServer {
@@ -138,28 +146,40 @@ func (c measured) Write(text []byte) (int, error) {
 	return n, err
 }
 
+// list gives metadata alone, but for what one id's label selects.
 func (s *apiServer) list(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !strings.Contains(r.Header.Get("Accept"), "as=PartialObjectMetadata") {
-		refuse(w, http.StatusForbidden, "values were asked for")
+	selector, err := labels.Parse(r.URL.Query().Get("labelSelector"))
+	whole := !strings.Contains(r.Header.Get("Accept"), "as=PartialObjectMetadata")
+	switch ofOne := strings.Contains(selector.String(), "="); {
+	case err != nil:
+		refuse(w, http.StatusBadRequest, "")
+		return
+	case whole && !ofOne, s.unlisted && ofOne:
+		refuse(w, http.StatusForbidden, "")
 		return
 	}
-	kind := strings.TrimPrefix(r.URL.Query().Get("labelSelector"), kindLabel+"=")
-	list := s.emptyList()
+	var found []corev1.Secret
 	for _, name := range slices.Sorted(maps.Keys(s.secrets)) {
-		found := s.secrets[name]
-		if found.Namespace == r.PathValue("namespace") && found.Labels[kindLabel] == kind {
-			list.Items = append(list.Items, metadataOf(found))
+		if one := s.secrets[name]; one.Namespace == r.PathValue("namespace") && selector.Matches(labels.Set(one.Labels)) {
+			found = append(found, one)
 		}
 	}
 	s.listed++
+	list := s.emptyList()
 	first, _ := strconv.Atoi(r.URL.Query().Get("continue"))
 	limit, err := strconv.Atoi(r.URL.Query().Get("limit"))
-	if last := first + limit; err == nil && last < len(list.Items) {
-		list.Items, list.Continue = list.Items[:last], strconv.Itoa(last)
+	if last := first + limit; err == nil && last < len(found) {
+		found, list.Continue = found[:last], strconv.Itoa(last)
 	}
-	list.Items = list.Items[first:]
+	if whole {
+		write(w, corev1.SecretList{TypeMeta: metav1.TypeMeta{Kind: "SecretList", APIVersion: "v1"}, ListMeta: list.ListMeta, Items: found[first:]})
+		return
+	}
+	for _, one := range found[first:] {
+		list.Items = append(list.Items, metadataOf(one))
+	}
 	write(w, list)
 }
 
@@ -190,9 +210,14 @@ func (s *apiServer) watch(w http.ResponseWriter, r *http.Request) {
 		write(w, s.emptyList())
 		return
 	}
+	selector, err := labels.Parse(r.URL.Query().Get("labelSelector"))
+	if err != nil {
+		refuse(w, http.StatusBadRequest, "")
+		return
+	}
 	changes := make(chan metav1.PartialObjectMetadata, 64)
 	s.mu.Lock()
-	s.watchers = append(s.watchers, changes)
+	s.watchers = append(s.watchers, watcher{selector, changes})
 	s.mu.Unlock()
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(http.StatusOK)
@@ -209,18 +234,30 @@ func (s *apiServer) watch(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// put creates or replaces a Secret and tells the watchers.
+// put creates or replaces a Secret of the convention and tells the watchers.
 func (s *apiServer) put(namespace, name, kind, id string, data map[string]string) {
-	made := corev1.Secret{
-		TypeMeta: metav1.TypeMeta{Kind: "Secret", APIVersion: "v1"}, Data: map[string][]byte{},
-		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name, Labels: map[string]string{}, Annotations: map[string]string{}},
-	}
+	made := corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name, Labels: map[string]string{}, Annotations: map[string]string{}}}
 	if kind != "" {
 		made.Labels[kindLabel] = kind
 	}
 	if id != "" {
 		made.Annotations[idAnnotation] = id
 	}
+	s.store(made, data)
+}
+
+// label creates or replaces a Secret with labels, written as KEY=VALUE and separated by blanks.
+func (s *apiServer) label(namespace, name, labelled string, data map[string]string) {
+	made := corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name, Labels: map[string]string{}}}
+	for label := range strings.FieldsSeq(labelled) {
+		key, value, _ := strings.Cut(label, "=")
+		made.Labels[key] = value
+	}
+	s.store(made, data)
+}
+
+func (s *apiServer) store(made corev1.Secret, data map[string]string) {
+	made.TypeMeta, made.Data = metav1.TypeMeta{Kind: "Secret", APIVersion: "v1"}, map[string][]byte{}
 	for key, value := range data {
 		made.Data[key] = []byte(value)
 	}
@@ -228,11 +265,13 @@ func (s *apiServer) put(namespace, name, kind, id string, data map[string]string
 	defer s.mu.Unlock()
 	s.version++
 	made.ResourceVersion = fmt.Sprint(s.version)
-	s.secrets[namespace+"/"+name] = made
+	s.secrets[made.Namespace+"/"+made.Name] = made
 	for _, watcher := range s.watchers {
-		select {
-		case watcher <- metadataOf(made):
-		default:
+		if watcher.selector.Matches(labels.Set(made.Labels)) {
+			select {
+			case watcher.changes <- metadataOf(made):
+			default:
+			}
 		}
 	}
 }

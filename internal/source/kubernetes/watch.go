@@ -2,13 +2,13 @@ package kubernetes
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
 	"time"
 
+	"golang.org/x/sync/errgroup"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/watch"
 
@@ -22,8 +22,6 @@ const (
 	watchFor     = 5 * time.Minute
 	firstBackoff = time.Second
 	maxBackoff   = 30 * time.Second
-	// anyKind selects the Secrets of the convention.
-	anyKind = kindLabel + " in (connection, variable)"
 )
 
 // Watch implements provider.Watcher, under the driver's own identity. It sees names
@@ -32,20 +30,28 @@ func (p *Provider) Watch(ctx context.Context, notify func(provider.Change)) erro
 	if !p.config.Watch {
 		return fmt.Errorf("watching Secrets: %w: it is not turned on", provider.ErrWatchUnsupported)
 	}
+	group, ctx := errgroup.WithContext(ctx)
+	for _, selector := range p.config.Rules.watched() {
+		group.Go(func() error { return p.watchSelected(ctx, selector, notify) })
+	}
+	return group.Wait()
+}
+
+// watchSelected watches the Secrets that a selector selects, again and again.
+func (p *Provider) watchSelected(ctx context.Context, selector string, notify func(provider.Change)) error {
 	for failures := 0; ; {
 		began := time.Now()
-		err := p.watchOnce(ctx, notify)
+		err := p.watchOnce(ctx, selector, notify)
 		if failures++; time.Since(began) > maxBackoff {
 			failures = 0
 		}
 		if err != nil {
 			p.config.Observer.WatchInterrupted()
 		}
-		var answer *answerError
 		switch {
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
-		case errors.As(err, &answer) && (answer.status == http.StatusForbidden || answer.status == http.StatusUnauthorized):
+		case isStatus(err, http.StatusForbidden), isStatus(err, http.StatusUnauthorized):
 			return fmt.Errorf("watching Secrets: %w: RBAC does not let the driver list and watch them", provider.ErrWatchUnsupported)
 		case err != nil:
 			p.config.Logger.Warn("watch ended", slog.String(logkey.Source, "kubernetes"), slog.Any(logkey.Error, err))
@@ -58,15 +64,15 @@ func (p *Provider) Watch(ctx context.Context, notify func(provider.Change)) erro
 
 // watchOnce lists, tells that anything may have changed since the last time, and goes
 // on from there until the API server ends the watch.
-func (p *Provider) watchOnce(ctx context.Context, notify func(provider.Change)) error {
+func (p *Provider) watchOnce(ctx context.Context, selector string, notify func(provider.Change)) error {
 	ctx = on(ctx, "")
 	var list metav1.PartialObjectMetadataList
-	err := p.watching.Get().Resource("secrets").Param("labelSelector", anyKind).Param("limit", "1").Do(ctx).Into(&list)
+	err := p.watching.Get().Resource("secrets").Param("labelSelector", selector).Param("limit", "1").Do(ctx).Into(&list)
 	if err != nil {
 		return faultOf(err)
 	}
 	length := watchFor + rand.N(watchFor)
-	events, err := p.watching.Get().Resource("secrets").Param("labelSelector", anyKind).Param("watch", "true").
+	events, err := p.watching.Get().Resource("secrets").Param("labelSelector", selector).Param("watch", "true").
 		Param("resourceVersion", list.ResourceVersion).
 		Param("timeoutSeconds", fmt.Sprint(int(length.Seconds()))).Watch(ctx)
 	if err != nil {
@@ -81,11 +87,30 @@ func (p *Provider) watchOnce(ctx context.Context, notify func(provider.Change)) 
 		if event.Type == watch.Error || !known {
 			return errNoAnswer
 		}
-		if name, ours := nameOf(meta.ObjectMeta); ours {
-			notify(provider.Change{Entries: []entry.Name{name}, Namespace: meta.Namespace})
-		}
+		p.tell(meta.ObjectMeta, notify)
 	}
 	return nil
+}
+
+// tell tells of the entries that a Secret holds, to pods of whichever namespace reads it.
+func (p *Provider) tell(meta metav1.ObjectMeta, notify func(provider.Change)) {
+	readers := meta.Namespace
+	switch only := p.config.Rules.namespace(""); only {
+	case "":
+	case meta.Namespace:
+		readers = ""
+	default:
+		return
+	}
+	var entries []entry.Name
+	for _, kind := range kinds {
+		if name, held := p.config.Rules.held(kind, meta); held {
+			entries = append(entries, name)
+		}
+	}
+	if len(entries) > 0 {
+		notify(provider.Change{Entries: entries, Namespace: readers})
+	}
 }
 
 // wait waits longer with each watch that ended soon; after one that lasted it does not

@@ -44,10 +44,21 @@ class Held:
         return type("Secret", (), {"value": self.held[name]})
 
 
+def kubernetes_client(api):
+    from kubernetes.client import ApiClient, Configuration, CoreV1Api
+
+    configuration = Configuration(host=api["host"], api_key={"authorization": "Bearer " + api["token"]})
+    configuration.ssl_ca_cert = api["ca"]
+    return CoreV1Api(ApiClient(configuration))
+
+
 def opened(case):
     module, name = case["class"].rsplit(".", 1)
     module = importlib.import_module(module)
     kind = getattr(module, name)
+    if case.get("api") is not None:
+        kind.client = kubernetes_client(case["api"])
+        return kind(**case["kwargs"])
     if case.get("held") is None:
         return kind(**case["kwargs"])
     if hasattr(module, "get_credentials_and_project_id"):

@@ -1,11 +1,13 @@
-package deliver
+package fetch
 
 import (
+	"errors"
 	"iter"
 	"slices"
 	"time"
 
 	"github.com/leoflow/secrets-csi/internal/cache"
+	"github.com/leoflow/secrets-csi/internal/seam"
 	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 	"github.com/leoflow/secrets-csi/pkg/secret"
@@ -14,7 +16,7 @@ import (
 // mostRemembered bounds the copies of a node, in bytes.
 const mostRemembered = 8 << 20
 
-// memory is what this node was lately given, by identity and request (groupKey), so
+// memory is what this node was lately given, by identity and request (seam.KeyOf), so
 // that a new pod can be given the same while the provider cannot be asked. A copy's
 // values are overwritten when it expires or is replaced.
 type memory struct {
@@ -26,11 +28,39 @@ func newMemory(grace time.Duration) memory {
 	return memory{grace, cache.New[string](mostRemembered, (*memo).wipe)}
 }
 
+// away is what is said of a source that is not asked.
+func (*Fetcher) away(work seam.Work) []provider.Outcome {
+	return slices.Repeat([]provider.Outcome{{Err: provider.ErrUnavailable}}, len(work.Volumes))
+}
+
+// knownOf is what there is to go by for a volume: what was said just now, or for a new pod, what is
+// remembered.
+func (f *Fetcher) knownOf(work seam.Work, v seam.Volume, said known) known {
+	if errors.Is(said.Err, provider.ErrUnavailable) && !v.IsLive && sharesMemory(v) {
+		if entries, at, found := f.memory.get(seam.KeyOf(work.Source, v.Pod, work.Request)); found {
+			return known{provider.Outcome{Entries: entries}, at, said.Err}
+		}
+	}
+	return said
+}
+
+// remember keeps what volumes were given, if that may be given to others like them.
+func (f *Fetcher) remember(work seam.Work, outcomes []provider.Outcome) {
+	if !slices.ContainsFunc(work.Volumes, func(v seam.Volume) bool { return !sharesMemory(v) }) {
+		f.memory.put(seam.KeyOf(work.Source, work.Volumes[0].Pod, work.Request), outcomes, time.Now())
+	}
+}
+
+// sharesMemory tells whether what the volume is given may be given to others like it, and
+// the other way round. What a task's own token brings may not: the next pod of the service
+// account is another task. Nor may what is brought by a pod that only says whose it is.
+func sharesMemory(v seam.Volume) bool { return !v.Pod.TaskToken && v.Pod.IsAttested() }
+
 // put takes in the answers to one call, which was for pods of one identity. A refusal
 // of any of them ends the copy: what the identity may have is then for the provider
 // alone to say.
 func (m *memory) put(key string, outcomes []provider.Outcome, fetched time.Time) {
-	if m.grace == 0 || unanswered(outcomes) != nil {
+	if m.grace == 0 || !isAnswered(outcomes) {
 		return
 	}
 	if slices.ContainsFunc(outcomes, func(o provider.Outcome) bool { return o.Err != nil }) {
@@ -39,6 +69,11 @@ func (m *memory) put(key string, outcomes []provider.Outcome, fetched time.Time)
 	}
 	made := newMemo(outcomes[0].Entries, fetched)
 	m.copies.Put(key, made, made.size, m.grace)
+}
+
+// isAnswered reports whether the source could be asked for any pod.
+func isAnswered(outcomes []provider.Outcome) bool {
+	return slices.ContainsFunc(outcomes, func(o provider.Outcome) bool { return !errors.Is(o.Err, provider.ErrUnavailable) })
 }
 
 // get returns a copy that has not expired, and when it was fetched.

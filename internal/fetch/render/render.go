@@ -8,16 +8,17 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/leoflow/secrets-csi/internal/seam"
 	"github.com/leoflow/secrets-csi/pkg/entry"
 )
 
 // Format is how connections are written into their files.
-type Format string
+type Format = seam.Format
 
-// The formats, as a user writes them.
+// The formats.
 const (
-	URI  Format = "uri"
-	JSON Format = "json"
+	URI  = seam.URI
+	JSON = seam.JSON
 )
 
 // Render gives each delivered entry its bytes, its file and its variable. It sorts the

@@ -1,9 +1,10 @@
-package deliver
+package fetch
 
 import (
 	"fmt"
 	"slices"
 
+	"github.com/leoflow/secrets-csi/internal/seam"
 	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 )
@@ -12,11 +13,11 @@ import (
 // is made of half an answer. A wrong number of outcomes leaves it open whose each is: then nobody has
 // any. A name that is not answered for is unavailable, and a live volume keeps it. What nobody
 // asked for, or what is answered twice, spoils the answer.
-func complete(group []task, asked provider.Request, outcomes []provider.Outcome) []provider.Outcome {
-	source := group[0].spec.Provider
-	if len(outcomes) != len(group) {
-		err := provider.OfCall(fmt.Errorf("%w: source %s gave %d answers for %d pods", provider.ErrUnavailable, source, len(outcomes), len(group)))
-		return slices.Repeat([]provider.Outcome{{Err: err}}, len(group))
+func complete(work seam.Work, asked provider.Request, outcomes []provider.Outcome) []provider.Outcome {
+	source, count := work.Source, len(work.Volumes)
+	if len(outcomes) != count {
+		err := provider.OfCall(fmt.Errorf("%w: source %s gave %d answers for %d pods", provider.ErrUnavailable, source, len(outcomes), count))
+		return slices.Repeat([]provider.Outcome{{Err: err}}, count)
 	}
 	made := make([]provider.Outcome, len(outcomes))
 	for i, outcome := range outcomes {

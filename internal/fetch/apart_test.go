@@ -1,4 +1,4 @@
-package deliver
+package fetch
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 
+	"github.com/leoflow/secrets-csi/internal/seam"
 	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 	"github.com/leoflow/secrets-csi/pkg/secret"
@@ -39,14 +40,14 @@ func (refusesFirst) FetchGroup(_ context.Context, pods []provider.Identity, aske
 
 // A pod that is refused brings no bytes, and lifts the bound for no other of its group.
 func TestPartsAreBoundedBesideARefusedPod(t *testing.T) {
-	var spec Volume
+	work := seam.Work{Source: "core", Volumes: make([]seam.Volume, 2), Room: 2 * valueOfPart}
+	work.MaxBytes = 1 << 20
 	for i := range 8 {
-		spec.Variables.Names = append(spec.Variables.Names, WantedName{ID: fmt.Sprint("v", i)})
+		work.Variables.Names = append(work.Variables.Names, fmt.Sprint("v", i))
 	}
-	group := []task{{share: &share{}, spec: spec}, {share: &share{}, spec: spec}}
 	tooLarge := []provider.Outcome{{Err: provider.ErrTooLarge}, {Err: provider.ErrTooLarge}}
 
-	outcomes := fetchApart(t.Context(), refusesFirst{}, group, tooLarge, 2*valueOfPart)
+	outcomes := fetchApart(t.Context(), refusesFirst{}, work, tooLarge)
 
 	assert.ErrorIs(t, outcomes[0].Err, provider.ErrUnauthenticated)
 	kept := 0

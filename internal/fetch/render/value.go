@@ -19,29 +19,29 @@ const maxEnvString = 131_072
 
 // render says in its error why the entry cannot be rendered; it holds no value.
 func render(format Format, e *entry.Entry) error {
-	dir, name, values := layout.VariablesDir, airflow.VariableEnvName, variable
+	dir, name, values := layout.VariablesDir, airflow.VariableEnvName, valuesOfVariable
 	if e.Kind == entry.Connection {
-		dir, name, values = layout.ConnectionsDir, airflow.ConnectionEnvName, format.connection
+		dir, name, values = layout.ConnectionsDir, airflow.ConnectionEnvName, valuesOfConnection
 	}
 	env, err := name(e.ID)
 	if err != nil {
 		return err
 	}
 	e.Env, e.File = env, dir+"/"+filename.Of(e.ID)
-	if err := values(e); err != nil {
+	if err := values(format, e); err != nil {
 		return err
 	}
 	return checkValue(e)
 }
 
-func (f Format) connection(e *entry.Entry) error {
+func valuesOfConnection(format Format, e *entry.Entry) error {
 	conn := e.Connection
 	if err := conn.Validate(); err != nil {
 		return err
 	}
 	e.JSON = conn.JSON()
 	e.Value = e.JSON
-	if f == URI {
+	if format == URI {
 		uri, err := conn.URI()
 		switch {
 		case errors.Is(err, airflow.ErrNotURI):
@@ -60,7 +60,7 @@ func (f Format) connection(e *entry.Entry) error {
 	return nil
 }
 
-func variable(e *entry.Entry) error {
+func valuesOfVariable(_ Format, e *entry.Entry) error {
 	e.Value = []byte(e.Text.Reveal())
 	e.JSON = jsontext.AppendText(nil, e.Text.Reveal())
 	return nil

@@ -1,4 +1,4 @@
-package provider
+package call
 
 import (
 	"encoding/base64"

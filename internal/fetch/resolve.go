@@ -1,4 +1,4 @@
-package deliver
+package fetch
 
 import (
 	"context"
@@ -9,8 +9,9 @@ import (
 
 	"github.com/leoflow/secrets-csi/internal/logkey"
 	"github.com/leoflow/secrets-csi/internal/policy"
+	"github.com/leoflow/secrets-csi/internal/report"
+	"github.com/leoflow/secrets-csi/internal/seam"
 	"github.com/leoflow/secrets-csi/pkg/entry"
-	"github.com/leoflow/secrets-csi/pkg/mount/layout"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 	"github.com/leoflow/secrets-csi/pkg/secret"
 )
@@ -21,7 +22,7 @@ const (
 	resolvesAtOnce = 16
 	// patience is how long the delivery of a live volume waits for references. What has not
 	// come by then stays as it is, and is asked for again soon: a Resolver goes on.
-	patience = 500 * time.Millisecond
+	patience = seam.Patience
 	// haste is the patience of a delivery that takes something away: enough for references
 	// that the Resolver has the answer to.
 	haste = 50 * time.Millisecond
@@ -32,7 +33,7 @@ const (
 // decider has the policy decide on entries, and resolves the references that it leaves.
 type decider struct {
 	*Config
-	guard guard
+	guard report.Guard
 	// apply is policy.Apply.
 	apply func(*entry.Entry)
 	// versions are of what references point at.
@@ -40,26 +41,43 @@ type decider struct {
 }
 
 // decide runs the policy over every connection of an answer, and resolves what it leaves
-// references of. A connection that it fails is refused and touches no other; only an answer
-// without entries, too little memory and a panic of the Resolver's are errors.
-func (d decider) decide(ctx context.Context, t task, from answer) ([]entry.Entry, error) {
-	if from.Err != nil {
-		return nil, providerError(t.spec, from.Err)
-	}
-	entries := slices.Clone(from.Entries) // others may have the same, and it may be remembered
+// references of. A connection that it fails is refused and touches no other; only too little memory
+// and a panic of the Resolver's are errors. It reports whether any entry refers.
+func (d decider) decide(ctx context.Context, work seam.Work, v seam.Volume, given []entry.Entry, each int64) (entries []entry.Entry, refers bool, err error) {
+	entries = slices.Clone(given) // others may have the same, and it may be remembered
 	var referring []int
 	for i := range entries {
 		e := &entries[i]
 		e.Notices = slices.Clip(e.Notices)
 		if e.State == entry.Delivered {
-			e.Source = t.spec.Provider
+			e.Source = work.Source
 		}
 		d.apply(e)
 		if e.Reference != nil && e.State == entry.Delivered {
 			referring = append(referring, i)
 		}
 	}
-	return entries, d.resolveAll(ctx, t, entries, referring, from.reserved)
+	room := &room{left: each - bytesOf(entries), isLast: work.Partial}
+	return entries, len(referring) > 0, d.resolveAll(ctx, v, work.Source, entries, referring, room)
+}
+
+// room is the memory that there is for what references bring. isLast is set if there is no more.
+type room struct {
+	left   int64
+	isLast bool
+}
+
+// take is the entry, or if there is no room for it, one without a value or seam.ErrOutgrown.
+func (r *room) take(e entry.Entry) (entry.Entry, error) {
+	r.left -= bytesOf([]entry.Entry{e})
+	switch {
+	case r.left >= 0:
+	case !r.isLast:
+		return entry.Entry{}, seam.ErrOutgrown
+	case e.State == entry.Delivered:
+		return entry.NoRoom(e.Name()), nil
+	}
+	return e, nil
 }
 
 // resolved is an entry after its reference has been resolved, or why that ended in a panic.
@@ -71,24 +89,23 @@ type resolved struct {
 
 // resolveAll resolves references side by side. A new volume waits for all of them, and gives
 // up at the first that cannot be had now. A live one waits for none longer than its
-// patience. What nobody waited for is unavailable, for no reason: see isAwaited. Memory has to be
-// reserved for what they bring.
-func (d decider) resolveAll(ctx context.Context, t task, entries []entry.Entry, referring []int, in *reservation) error {
+// patience. What nobody waited for is unavailable, for no reason: see seam.IsAwaited.
+func (d decider) resolveAll(ctx context.Context, v seam.Volume, source string, entries []entry.Entry, referring []int, room *room) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	made, room := make(chan resolved, len(referring)), in.room(entries)
+	made := make(chan resolved, len(referring))
 	slots := make(chan struct{}, resolvesAtOnce)
 	for _, i := range referring {
 		one := resolved{at: i, Entry: entries[i]}
 		entries[i].Refuse(entry.Unavailable, "")
 		go func() {
-			one.err = d.guard.run(t.spec, func() error { return d.resolve(ctx, t.spec.Pod, &one.Entry, slots) })
+			one.err = d.guard.Run(v.Subject(source), func() error { return d.resolve(ctx, v.Pod, &one.Entry, slots) })
 			made <- one
 		}()
 	}
 	var waited <-chan time.Time
-	if t.live && len(referring) > 0 {
-		timer := time.NewTimer(patienceOf(t, entries))
+	if v.IsLive && len(referring) > 0 {
+		timer := time.NewTimer(patienceOf(v, entries))
 		defer timer.Stop()
 		waited = timer.C
 	}
@@ -98,48 +115,40 @@ func (d decider) resolveAll(ctx context.Context, t task, entries []entry.Entry, 
 			if one.err != nil {
 				return one.err
 			}
-			if room -= bytesOf([]entry.Entry{one.Entry}); room < 0 && !in.isLast {
-				return errOutgrown
+			taken, err := room.take(one.Entry)
+			if err != nil {
+				return err
 			}
-			if room < 0 && one.State == entry.Delivered {
-				one.Entry = entry.NoRoom(one.Name())
-			}
-			entries[one.at] = one.Entry
-			if !t.live && one.State == entry.Unavailable {
+			entries[one.at] = taken
+			if !v.IsLive && taken.State == entry.Unavailable {
 				return nil
 			}
 		case <-waited:
-			giveUp(t, entries)
+			giveUp(v, entries)
 			return nil
 		}
 	}
 	return nil
 }
 
-// patienceOf is little where the volume still shows what it is to lose.
-func patienceOf(t task, entries []entry.Entry) time.Duration {
+// patienceOf is little where the volume still shows what it is to lose, as far as is known.
+func patienceOf(v seam.Volume, entries []entry.Entry) time.Duration {
 	given := givenOf(entries)
-	leaves := func(line layout.Entry) bool { return line.State == layout.Delivered && !given[line.Name()] }
-	if slices.ContainsFunc(t.own(t.shown()), leaves) {
+	leaves := func(shown seam.Shown) bool { return !given[shown.Name] }
+	isTaken := func(e entry.Entry) bool { return isWithdrawal(e.State) }
+	if slices.ContainsFunc(v.Shown, leaves) || v.Shown == nil && slices.ContainsFunc(entries, isTaken) {
 		return haste
 	}
 	return patience
 }
 
 // giveUp has what was waited for in vain again and again say so.
-func giveUp(t task, entries []entry.Entry) {
+func giveUp(v seam.Volume, entries []entry.Entry) {
 	for i := range entries {
-		if t.begun.Failures >= patientFailures && isAwaited(entries[i].Entry) {
-			entries[i].Refuse(entry.Unavailable, noAnswer)
+		if v.Failures >= patientFailures && seam.IsAwaited(entries[i].Entry) {
+			entries[i].Refuse(entry.Unavailable, seam.NoAnswer)
 		}
 	}
-}
-
-var noAnswer = "resolving reference: no answer within " + patience.String() + "; it is asked again"
-
-// isAwaited tells the line of an entry whose reference is still being resolved.
-func isAwaited(line layout.Entry) bool {
-	return line.State == entry.Unavailable && (line.Reason() == "" || line.Reason() == noAnswer)
 }
 
 // resolve fetches what an entry's reference points at, under the pod's identity, and has the

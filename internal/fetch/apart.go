@@ -1,4 +1,4 @@
-package deliver
+package fetch
 
 import (
 	"context"
@@ -6,8 +6,8 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/leoflow/secrets-csi/internal/seam"
 	"github.com/leoflow/secrets-csi/pkg/entry"
-	"github.com/leoflow/secrets-csi/pkg/mount/layout"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 )
 
@@ -17,7 +17,7 @@ const mostParts = 32
 // apart asks for the names of a request in parts.
 type apart struct {
 	source provider.Provider
-	group  []task
+	work   seam.Work
 	// most is the most bytes of an answer; calls and room are how many calls and how many bytes of
 	// values are left.
 	calls      int
@@ -28,8 +28,8 @@ type apart struct {
 
 // mayComeInParts tells whether asking for less at a time may help. A new pod is told at once of
 // an answer that is wrong in any other way.
-func mayComeInParts(group []task, whole []provider.Outcome) bool {
-	if group[0].live {
+func mayComeInParts(work seam.Work, whole []provider.Outcome) bool {
+	if work.Volumes[0].IsLive {
 		return slices.ContainsFunc(whole, isUnusable)
 	}
 	return slices.ContainsFunc(whole, func(o provider.Outcome) bool { return errors.Is(o.Err, provider.ErrTooLarge) })
@@ -39,9 +39,10 @@ func mayComeInParts(group []task, whole []provider.Outcome) bool {
 // way that it must not, or with more than one message holds. One entry that is too
 // large then is an entry that cannot be delivered, and hides nothing of the others, such
 // as that they were taken away. If that leads nowhere, whole stands, with what was taken away.
-func fetchApart(ctx context.Context, source provider.Provider, group []task, whole []provider.Outcome, room int64) []provider.Outcome {
-	a := apart{source: source, group: group, calls: mostParts, most: room, room: room}
-	if first, second, ok := halves(request(group[0].spec)); ok {
+func fetchApart(ctx context.Context, source provider.Provider, work seam.Work, whole []provider.Outcome) []provider.Outcome {
+	room := min(work.MaxBytes, work.Room)
+	a := apart{source: source, work: work, calls: mostParts, most: room, room: room}
+	if first, second, ok := halves(work.Request); ok {
 		outcomes := merge(a.ask(ctx, first), a.ask(ctx, second))
 		if outcomes != nil && a.answered {
 			return outcomes
@@ -53,8 +54,8 @@ func fetchApart(ctx context.Context, source provider.Provider, group []task, who
 // withTaken adds to an answer that cannot be used which of the entries that "*" brought before
 // were taken away since: it asks for these by name.
 func (a *apart) withTaken(ctx context.Context, whole []provider.Outcome) []provider.Outcome {
-	asked := request(a.group[0].spec)
-	if !a.group[0].live || !asked.Connections.All && !asked.Variables.All {
+	asked := a.work.Request
+	if !a.work.Volumes[0].IsLive || !asked.Connections.All && !asked.Variables.All {
 		return whole
 	}
 	a.calls = mostParts
@@ -70,10 +71,10 @@ func (a *apart) withTaken(ctx context.Context, whole []provider.Outcome) []provi
 // shown asks for what the volumes of the group show, in the place of "*".
 func (a *apart) shown(asked provider.Request) provider.Request {
 	names := map[entry.Kind]map[string]bool{entry.Connection: {}, entry.Variable: {}}
-	for _, t := range a.group {
-		for _, line := range t.own(t.shown()) {
-			if line.State == layout.Delivered && names[line.Kind] != nil {
-				names[line.Kind][line.ID] = true
+	for _, volume := range a.work.Volumes {
+		for _, shown := range volume.Shown {
+			if names[shown.Kind] != nil {
+				names[shown.Kind][shown.ID] = true
 			}
 		}
 	}
@@ -93,7 +94,7 @@ func (a *apart) ask(ctx context.Context, asked provider.Request) []provider.Outc
 	}
 	a.calls--
 	asked.MaxBytes = max(1, a.most)
-	outcomes := fetchFrom(ctx, a.source, a.group, asked)
+	outcomes := fetchFrom(ctx, a.source, a.work, asked)
 	if !slices.ContainsFunc(outcomes, isUnusable) {
 		a.answered = true
 		a.take(outcomes)
