@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -59,6 +60,9 @@ func TestAfterACrowdNothingIsTaken(t *testing.T) {
 	leave, err := r.filling.Take(t.Context(), "all", volumesAtOnce)
 	require.NoError(t, err)
 	leave()
+	leave, err = r.awaiting.Take(t.Context(), "all", awaitingAtOnce)
+	require.NoError(t, err)
+	leave()
 }
 
 // anything is one thing that happens to the volume, or to its source.
@@ -70,6 +74,7 @@ func (r *rig) anything(t *testing.T, random *rand.Rand, v Volume) {
 		if random.IntN(4) == 0 {
 			cancel()
 		}
+		defer time.AfterFunc(time.Duration(random.IntN(200))*time.Millisecond, cancel).Stop() // it may wait
 		if random.IntN(3) == 0 {
 			v.Variables = named("large", "region")
 		}

@@ -75,8 +75,10 @@ type Deliverer struct {
 	render func(render.Format, []entry.Entry, map[string]string)
 	// filling are the turns of volumes to be filled.
 	filling *turn.Queue
-	targets targets
-	mounter mount.Mounter
+	// awaiting are the publishes that wait for a source.
+	awaiting *turn.Queue
+	targets  targets
+	mounter  mount.Mounter
 	// said are the notices that were passed on.
 	said report.Said
 	wake chan struct{}
@@ -90,12 +92,13 @@ func New(config Config) *Deliverer {
 	}
 	config.VolumeSize = config.Budget.VolumeSize(config.VolumeSize)
 	d := &Deliverer{
-		Config:  config,
-		set:     newSet(config),
-		render:  render.Render,
-		filling: turn.New(volumesAtOnce, 0),
-		targets: targets{held: map[string]*target{}},
-		wake:    make(chan struct{}, 1),
+		Config:   config,
+		set:      newSet(config),
+		render:   render.Render,
+		filling:  turn.New(volumesAtOnce, 0),
+		awaiting: turn.New(awaitingAtOnce, awaitingShare),
+		targets:  targets{held: map[string]*target{}},
+		wake:     make(chan struct{}, 1),
 	}
 	d.guard = guard{&d.Config}
 	d.fetcher = newFetcher(&d.Config, d.set)

@@ -14,6 +14,10 @@ import (
 // admit lets the group be asked for, unless the provider cannot be asked and it is not its
 // turn to find out whether that is still so.
 func (f *fetcher) admit(group []task) (call outage.Call, err error) {
+	if admitted := group[0].admitted; admitted != nil {
+		group[0].admitted = nil
+		return *admitted, nil
+	}
 	spec := group[0].spec
 	f.set.plan(func(plan *schedule.Schedule) {
 		call, err = plan.Admit(spec.Provider, spec.Pod.Namespace, group[0].podWaits, time.Now())
@@ -32,8 +36,7 @@ func (f *fetcher) called(ctx context.Context, group []task, call outage.Call, ou
 		}
 		return nil
 	})
-	news := false
-	f.set.plan(func(plan *schedule.Schedule) { news = plan.Called(call, verdict, why, time.Now()) })
+	news := f.set.called(call, verdict, why)
 	spec := group[0].spec
 	log := f.Log.With(logkey.Source, spec.Provider)
 	switch {

@@ -129,31 +129,6 @@ func TestRecoverySpreadsOut(t *testing.T) {
 	})
 }
 
-func TestNewPodsShareTheProbesOfAnOutage(t *testing.T) {
-	rotated(t, func(*rig) {}, func(t *testing.T, r *rig) {
-		r.fake.Fail(provider.ErrUnavailable)
-		require.Error(t, r.Publish(t.Context(), r.volume(t, "first")))
-		for i := range 110 {
-			assert.Equal(t, report.Unavailable, reasonOf(t, r.Publish(t.Context(), r.volume(t, fmt.Sprint("pod-", i)))))
-		}
-		assert.Len(t, r.fake.Calls(), 1)
-
-		r.fake.Fail(nil)
-		time.Sleep(schedule.UrgentPause)
-		var group sync.WaitGroup
-		for i := range 110 {
-			v := r.volume(t, fmt.Sprint("pod-", i))
-			group.Go(func() {
-				for r.Publish(t.Context(), v) != nil { // as kubelet does
-					time.Sleep(schedule.UrgentPause)
-				}
-			})
-		}
-		group.Wait()
-		assert.Len(t, r.fake.Calls(), 1+110)
-	})
-}
-
 func TestACallThatIsGivenUpSaysNothingOfTheProvider(t *testing.T) {
 	r := newRig(t)
 	defer r.fake.Block()()

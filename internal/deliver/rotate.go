@@ -21,6 +21,7 @@ const watchRetry = 5 * time.Minute
 func (d *Deliverer) Run(ctx context.Context) error {
 	var owned sync.WaitGroup
 	defer owned.Wait()
+	defer context.AfterFunc(ctx, d.set.endAll)()
 	for name, source := range d.Providers {
 		if watcher, ok := source.(provider.Watcher); ok {
 			owned.Go(func() { d.watch(ctx, name, watcher) })
