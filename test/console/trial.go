@@ -2,9 +2,12 @@ package console
 
 import (
 	"context"
+	_ "embed"
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strings"
 	"time"
 )
 
@@ -49,3 +52,47 @@ func (t Trial) step(ctx context.Context, step Step) error {
 	}
 	return nil
 }
+
+var (
+	digits = regexp.MustCompile(`[0-9]+`)
+	spaces = regexp.MustCompile(`\s+`)
+)
+
+// Compare holds what a document shows to what was printed: each line of it must be a line
+// there. Numbers may differ, and the width of columns; "…" stands for anything.
+func Compare(shown []string, printed string) error {
+	for _, line := range shown {
+		pattern := regexp.QuoteMeta(strings.TrimSpace(line))
+		pattern = spaces.ReplaceAllString(digits.ReplaceAllString(pattern, `[0-9]+`), `\s+`)
+		pattern = `(?m)^\s*` + strings.ReplaceAll(pattern, "…", ".*") + `\s*$`
+		if found, err := regexp.MatchString(pattern, printed); err != nil || !found {
+			return fmt.Errorf("it does not print %q", line)
+		}
+	}
+	return nil
+}
+
+//go:embed elsewhere.txt
+var elsewhere string
+
+// Elsewhere are the commands that are never run where documents are tried, and why.
+func Elsewhere() map[string]string {
+	commands, reason := map[string]string{}, ""
+	for block := range strings.SplitSeq(elsewhere, "\n\n") {
+		block = strings.TrimRight(block, "\n")
+		if text, isReason := strings.CutPrefix(block, "since "); isReason {
+			reason = text
+		} else if command, isCommand := strings.CutPrefix(block, "$ "); isCommand {
+			commands[command] = reason
+		}
+	}
+	return commands
+}
+
+var comment = regexp.MustCompile(`\s+# [^\n]*$`)
+
+// Plain is a command without the comment at its end.
+func Plain(command string) string { return strings.TrimSpace(comment.ReplaceAllString(command, "")) }
+
+// Skip is a Trial's, for wherever documents are tried.
+func Skip(command string) (reason string) { return Elsewhere()[Plain(command)] }
