@@ -32,8 +32,8 @@ const (
 	// mostWordless is how many in a row may end before they say anything, although core
 	// can be connected to: more than a core that starts or stops needs.
 	mostWordless = 6
-	// gathering is how long a stream stands on after the first ticket that it did not show:
-	// a node's pods start in crowds.
+	// gathering is how long a stream that shows tickets stands at least before others end it:
+	// a node's pods start in crowds, and the first of a crowd is shown at once.
 	gathering = 250 * time.Millisecond
 )
 
@@ -114,6 +114,10 @@ func (c *Client) watchOnce(ctx context.Context, view *view) (heard bool, err err
 	if lost {
 		view.forget()
 	}
+	stands := time.Now()
+	if len(told)+len(added) > 0 {
+		stands = stands.Add(gathering)
+	}
 	stream, err := c.secrets.Watch(streamContext, &secretsv1.WatchRequest{Revision: view.revision, Scoped: true, Tickets: told, Added: added})
 	for err == nil {
 		var message *secretsv1.WatchResponse
@@ -132,7 +136,7 @@ func (c *Client) watchOnce(ctx context.Context, view *view) (heard bool, err err
 			c.tickets.taken(added)
 		}
 		if !heard {
-			owned.Go(func() { c.awaitTickets(streamContext, cancel) })
+			owned.Go(func() { c.awaitTickets(streamContext, stands, cancel) })
 			if !view.continues {
 				c.config.Logger.Info("watching core", slog.String(logkey.Address, c.config.Address))
 			}
@@ -142,11 +146,11 @@ func (c *Client) watchOnce(ctx context.Context, view *view) (heard bool, err err
 	return heard, c.watchFault(streamContext, err, newScrubber(token))
 }
 
-// awaitTickets ends a stream once there are tickets that it does not show.
-func (c *Client) awaitTickets(ctx context.Context, end context.CancelCauseFunc) {
+// awaitTickets ends a stream once there are tickets that it does not show, but not before then.
+func (c *Client) awaitTickets(ctx context.Context, then time.Time, end context.CancelCauseFunc) {
 	select {
 	case <-c.tickets.more:
-		pause.Wait(ctx, gathering)
+		pause.Wait(ctx, time.Until(then))
 		end(errMore)
 	case <-ctx.Done():
 	}
