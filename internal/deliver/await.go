@@ -34,15 +34,12 @@ func (d *Deliverer) deliverAwaiting(ctx context.Context, v *volume, namespace st
 	}
 	defer leave()
 	until := d.awaitUntil(ctx)
-	for isAway(err) {
+	for first := true; isAway(err) && (first || d.set.isAway(v)); first = false { // or what a reference leads to is away
 		tasks := d.waitToAsk(ctx, v, until)
 		if tasks == nil {
 			return orGivenUp(ctx, err)
 		}
-		isProbe := hasProbe(tasks)
-		if err = d.deliverNew(ctx, tasks); !isProbe { // the outage was over
-			return err
-		}
+		err = d.deliverNew(ctx, tasks)
 	}
 	return err
 }
@@ -118,15 +115,6 @@ func (s *set) beginAdmitted(v *volume, now time.Time) (tasks []task, wait time.D
 		}
 	}
 	return tasks, 0, nil
-}
-
-func hasProbe(tasks []task) bool {
-	for _, t := range tasks {
-		if t.admitted != nil && t.admitted.IsProbe() {
-			return true
-		}
-	}
-	return false
 }
 
 // giveBack ends the calls that were admitted and not made.

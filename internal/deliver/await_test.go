@@ -14,6 +14,7 @@ import (
 
 	"github.com/leoflow/secrets-csi/internal/report"
 	"github.com/leoflow/secrets-csi/internal/schedule"
+	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/mount"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 )
@@ -175,8 +176,19 @@ func TestWaitingPublishesAreBounded(t *testing.T) {
 	})
 }
 
+// silent takes its time for the pods of one namespace while it is away.
+type silent struct{ provider.Provider }
+
+func (s silent) Fetch(ctx context.Context, pod provider.Identity, request provider.Request) ([]entry.Entry, error) {
+	entries, err := s.Provider.Fetch(ctx, pod, request)
+	if err != nil && pod.Namespace == "evil" {
+		<-ctx.Done()
+	}
+	return entries, err
+}
+
 func TestAProbeThatHangsHoldsUpItsNamespaceAlone(t *testing.T) {
-	away(t, func(r *rig) { r.Providers["core"] = crowded{r.fake} }, func(t *testing.T, r *rig) {
+	away(t, func(r *rig) { r.Providers["core"] = silent{r.fake} }, func(t *testing.T, r *rig) {
 		ctx, cancel := context.WithCancel(t.Context())
 		var evil sync.WaitGroup
 		defer evil.Wait()
@@ -206,7 +218,7 @@ func TestAProbeThatIsNotMadeIsGivenBack(t *testing.T) {
 		require.NoError(t, err)
 		time.Sleep(schedule.UrgentPause)
 		tasks, _, _ := r.set.beginAdmitted(v, time.Now())
-		require.True(t, hasProbe(tasks))
+		require.True(t, tasks[0].admitted.IsProbe())
 		tasks[0].spec.Provider = "none" // so that nobody is asked
 		require.Error(t, r.deliverNew(t.Context(), tasks))
 		r.fake.Fail(nil)
