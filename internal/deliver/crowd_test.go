@@ -13,7 +13,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/leoflow/secrets-csi/internal/testlong"
-	"github.com/leoflow/secrets-csi/pkg/mount"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 )
 
@@ -53,9 +52,7 @@ func TestAfterACrowdNothingIsTaken(t *testing.T) {
 	assert.Empty(t, r.targets.held)
 	assert.Empty(t, r.set.byID)
 	assert.Empty(t, r.set.shares)
-	mounted, err := mount.List()
-	require.NoError(t, err)
-	assert.Empty(t, mounted)
+	assert.Empty(t, r.mounted(t))
 	assert.NotContains(t, r.log.String(), `"msg":"panic"`)
 	leave, err := r.filling.Take(t.Context(), "all", volumesAtOnce)
 	require.NoError(t, err)
