@@ -22,6 +22,7 @@ import (
 func TestAfterACrowdNothingIsTaken(t *testing.T) {
 	const targets, callers = 6, 8
 	r := newRigWithin(t, small)
+	idle := r.Memory() // which has volumes of others that this user may not unmount
 	volumes := make([]Volume, 2*targets)
 	for i := range volumes { // each target has two volumes that replace one another
 		volumes[i] = r.withNamespace(r.largeVolume(t, fmt.Sprint("pod-", i%targets)), fmt.Sprint("tenant-", i%3))
@@ -46,9 +47,9 @@ func TestAfterACrowdNothingIsTaken(t *testing.T) {
 	for _, v := range volumes {
 		require.NoError(t, r.Unpublish(t.Context(), v.ID, v.TargetPath))
 	}
-	assert.Zero(t, r.Memory().HeldVolumes)
+	assert.Equal(t, idle.HeldVolumes, r.Memory().HeldVolumes)
 	assert.Zero(t, r.Memory().HeldWork)
-	assert.Empty(t, r.Memory().ByNamespace)
+	assert.Equal(t, idle.ByNamespace, r.Memory().ByNamespace)
 	assert.Empty(t, r.targets.held)
 	assert.Empty(t, r.set.byID)
 	assert.Empty(t, r.set.shares)
