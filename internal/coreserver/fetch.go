@@ -11,6 +11,7 @@ import (
 	secretsv1 "github.com/leoflow/secrets-csi/api/leoflow/secrets/v1"
 	"github.com/leoflow/secrets-csi/internal/coreserver/audit"
 	"github.com/leoflow/secrets-csi/internal/coreserver/auth"
+	"github.com/leoflow/secrets-csi/internal/coreserver/rule"
 	"github.com/leoflow/secrets-csi/pkg/airflow"
 	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/secret"
@@ -31,6 +32,7 @@ func (s *secretsService) Fetch(ctx context.Context, request *secretsv1.FetchRequ
 		response:  &secretsv1.FetchResponse{},
 		positions: map[ofTeam]uint32{},
 		rules:     map[string]uint32{},
+		results:   map[rule.Subject]*secretsv1.CallerResult{},
 	}
 	from, refused, err := s.driver(ctx)
 	switch {
@@ -49,6 +51,9 @@ func (s *secretsService) Fetch(ctx context.Context, request *secretsv1.FetchRequ
 	}
 	callers, err := s.identifyAll(ctx, from, request.Callers)
 	if err != nil {
+		return nil, err
+	}
+	if err := answer.afford(callers, answer.count()); err != nil {
 		return nil, err
 	}
 	for _, known := range callers {
@@ -88,6 +93,8 @@ type fetching struct {
 	response  *secretsv1.FetchResponse
 	positions map[ofTeam]uint32
 	rules     map[string]uint32
+	// results are those of subjects: callers of one have the same.
+	results map[rule.Subject]*secretsv1.CallerResult
 	// Whose the response's connections and variables are, in their order.
 	connectionTeams, variableTeams []string
 }
@@ -133,12 +140,26 @@ func (f *fetching) forCaller(known identity) (*secretsv1.CallerResult, error) {
 	if known.refused != "" {
 		return result, nil
 	}
+	if same := f.results[known.who.RuleSubject()]; same != nil {
+		return same, nil
+	}
 	for kind, selection := range f.selections() {
 		if err := f.selected(result, known.who, kind, selection); err != nil {
 			return nil, err
 		}
 	}
+	f.results[known.who.RuleSubject()] = result
 	return result, nil
+}
+
+// count is how many names are decided on for each caller.
+func (f *fetching) count() (names int) {
+	for _, selection := range f.selections() {
+		if names += len(selection.GetNames()); selection.GetAll() {
+			names += f.snapshot.Len()
+		}
+	}
+	return names
 }
 
 func (f *fetching) selected(result *secretsv1.CallerResult, who auth.Caller, kind entry.Kind, selection *secretsv1.Selection) error {

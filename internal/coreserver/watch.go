@@ -32,30 +32,35 @@ func (s *secretsService) Watch(request *secretsv1.WatchRequest, stream grpc.Serv
 		}
 		defer done()
 	}
+	telling, err := s.reckon(stream, request)
+	if err != nil {
+		return err
+	}
+	defer telling.free()
 	s.config.Observer.Watching(1)
 	defer s.config.Observer.Watching(-1)
 	ends := time.Now().Add(pause.Jittered(s.config.WatchAge))
 	beat := time.NewTimer(min(s.config.Heartbeat, time.Until(ends))) // the one timer of thousands of streams each
 	defer beat.Stop()
-	telling := watcher{history: s.store.History, recent: &s.recent, scope: over, told: request.GetRevision()}
+	told := watcher{history: s.store.History, recent: &s.recent, scope: over, told: request.GetRevision()}
 	// The first message goes out at once, and says at least that the watch stands.
-	message, moved := telling.first()
+	message, moved := told.first()
 	for {
 		if message != nil {
-			if err := stream.Send(message); err != nil {
+			if err := telling.Send(message); err != nil {
 				return err
 			}
 		}
 		select {
 		case <-moved:
-			message, moved = telling.next(false)
+			message, moved = told.next(false)
 		case <-beat.C:
 			left := time.Until(ends)
 			if left <= 0 {
 				return nil // the node comes back, if it is still one, and is told what it missed
 			}
 			beat.Reset(min(s.config.Heartbeat, left))
-			message, moved = telling.next(true)
+			message, moved = told.next(true)
 		case <-s.stopping:
 			return status.Error(codes.Unavailable, "core is stopping")
 		case <-stream.Context().Done():
@@ -134,9 +139,10 @@ func (w *watcher) message(update store.Update, names []entry.Name) *secretsv1.Wa
 		return fitting(message)
 	}
 	slices.SortFunc(names, entry.Compare)
+	version := w.scope.versions(update.Snapshot)
 	for _, name := range slices.Compact(names) {
 		// Without a version it is gone.
-		message.Entries = append(message.Entries, entryVersion(store.Watched{Name: name, Version: w.scope.version(update.Snapshot, name)}))
+		message.Entries = append(message.Entries, entryVersion(store.Watched{Name: name, Version: version(name)}))
 	}
 	return fitting(message)
 }

@@ -71,7 +71,7 @@ func (s *sim) tellBarely(ctx context.Context, nodes int) (time.Duration, error) 
 	if err != nil {
 		return 0, err
 	}
-	server, err := stack.Run(program, "--bare", s.dir)
+	server, err := stack.Run(program, "--bare", s.Dir)
 	if err != nil {
 		return 0, err
 	}
