@@ -40,6 +40,14 @@ func (s *scenario) operated() operated {
 	return operated{s, core}
 }
 
+// in has what fails be the failure of one subtest.
+func (o operated) in(t *testing.T) operated {
+	cluster, scenario := *o.Cluster, *o.scenario
+	cluster.TB, scenario.Cluster = t, &cluster
+	o.scenario = &scenario
+	return o
+}
+
 // pods are core's, both ready.
 func (o operated) pods() []string {
 	o.Helper()
@@ -66,9 +74,21 @@ func (o operated) keys() map[string][]byte {
 	return secret.Data
 }
 
-// evict is what 'kubectl drain' does.
+// evict asks once for what 'kubectl drain' asks for.
 func (o operated) evict(pod string) error {
 	return o.Client.PolicyV1().Evictions(chart.Apart).Evict(o.Ctx, &policyv1.Eviction{ObjectMeta: metav1.ObjectMeta{Name: pod, Namespace: chart.Apart}})
+}
+
+// drain asks until the pod is evicted, as 'kubectl drain' does: the disruption
+// budget counts a pod some time after the pod is ready.
+func (o operated) drain(pod string) {
+	o.Helper()
+	var err error
+	assert.NoError(o, await.Until(o.Ctx, func() bool {
+		err = o.evict(pod)
+		return !apierrors.IsTooManyRequests(err)
+	}))
+	require.NoError(o, err)
 }
 
 // look has kubelet hand what has changed to core's pods.
@@ -86,8 +106,8 @@ func TestCoreIsOperated(t *testing.T) {
 	s := beginIn(t, clustertest.Space{Patience: 8 * time.Minute})
 	o := s.operated()
 	s.Run(task("before", all(), stays), await.IsReady)
-	t.Run("its certificate is renewed under running pods", func(*testing.T) { o.renew() })
-	t.Run("replicas are evicted one by one while pods start", func(*testing.T) { o.evictUnderStarts() })
+	t.Run("its certificate is renewed under running pods", func(t *testing.T) { o.in(t).renew() })
+	t.Run("replicas are evicted one by one while pods start", func(t *testing.T) { o.in(t).evictUnderStarts() })
 	t.Run("what runs is told by the new certificate", func(t *testing.T) {
 		variable, _ := s.product.entries.rotate()
 		require.NoError(t, s.product.MoveCoreApart(s.Ctx, s.product.entries.all()))
@@ -144,16 +164,18 @@ func (o operated) renew() {
 // evictUnderStarts takes one replica and then the other while pods start, of which none fails.
 func (o operated) evictUnderStarts() {
 	o.Helper()
-	stop, started := make(chan struct{}), make(chan []string, 1)
-	go func() { started <- o.start(stop) }()
+	ctx, stop := context.WithCancel(o.Ctx)
+	defer stop()
+	started := make(chan []string, 1)
+	go func() { started <- o.start(ctx) }()
 	for range 2 {
 		pods := o.pods()
-		require.NoError(o, o.evict(pods[0]))
+		o.drain(pods[0])
 		err := o.evict(pods[1])
 		assert.True(o, apierrors.IsTooManyRequests(err), "%v", err)
 	}
 	o.pods()
-	close(stop)
+	stop()
 	names := <-started
 	for _, name := range names {
 		assert.Equal(o, corev1.PodSucceeded, o.Await(name, await.IsDone).Status.Phase, name)
@@ -167,13 +189,13 @@ func (o operated) evictUnderStarts() {
 	assert.Greater(o, len(names), 10)
 }
 
-// start starts a pod every half second until stop is closed.
-func (o operated) start(stop <-chan struct{}) (names []string) {
+// start starts a pod every half second until the context ends.
+func (o operated) start(ctx context.Context) (names []string) {
 	ticks := time.NewTicker(500 * time.Millisecond)
 	defer ticks.Stop()
 	for {
 		select {
-		case <-stop:
+		case <-ctx.Done():
 			return names
 		case <-ticks.C:
 			pod := task(fmt.Sprint("start-", len(names)), all(), "test -s "+mountPath+"/connections/warehouse")
