@@ -23,7 +23,9 @@ const tlsAlert = "remote error"
 // made anew, why the last attempt failed, and a way to give it up.
 type line struct {
 	plaintext bool
-	count     atomic.Int64
+	// connect is what dials, where a test says so.
+	connect func(ctx context.Context, dialer *net.Dialer, address string) (net.Conn, error)
+	count   atomic.Int64
 	// broken counts the connections that stood and ended, and standing those that still do.
 	broken, standing atomic.Int64
 
@@ -50,16 +52,21 @@ const (
 	// once.
 	spareAttempts               = 10
 	shortestSpare, longestSpare = 10 * time.Millisecond, 100 * time.Millisecond
+
+	// firstSilence is how long an attempt waits for an answer, and each further one waits twice as
+	// long. A Service gives an attempt to one of its pods, which may be gone since a second ago,
+	// and what is sent again goes to the same pod; the next attempt may be given to another. It is
+	// when Linux sends the first packet again.
+	firstSilence = time.Second
 )
 
 func (l *line) dial(ctx context.Context, address string) (net.Conn, error) {
-	var dialer net.Dialer
-	if l.plaintext {
-		dialer.Control = refuseStrangers
-	}
-	conn, err := dialer.DialContext(ctx, "tcp", address)
-	for isGone(err) && l.again(ctx) {
-		conn, err = dialer.DialContext(ctx, "tcp", address)
+	conn, err := l.attempt(ctx, address, firstSilence)
+	for silence := firstSilence; ctx.Err() == nil && (isSilent(err) || isGone(err) && l.again(ctx)); {
+		if isSilent(err) {
+			silence *= 2
+		}
+		conn, err = l.attempt(ctx, address, silence)
 	}
 	if err != nil {
 		l.failed(err)
@@ -75,10 +82,28 @@ func (l *line) dial(ctx context.Context, address string) (net.Conn, error) {
 	return conn, nil
 }
 
+// attempt connects unless nobody answers for as long as silence.
+func (l *line) attempt(ctx context.Context, address string, silence time.Duration) (net.Conn, error) {
+	dialer := net.Dialer{Timeout: silence}
+	if l.plaintext {
+		dialer.Control = refuseStrangers
+	}
+	if l.connect != nil {
+		return l.connect(ctx, &dialer, address)
+	}
+	return dialer.DialContext(ctx, "tcp", address)
+}
+
+// isSilent tells that nobody answered in time.
+func isSilent(err error) bool {
+	var timeout net.Error
+	return errors.As(err, &timeout) && timeout.Timeout()
+}
+
 // isGone tells that there was nobody, or is nobody any more, at the other end.
 func isGone(err error) bool {
 	return errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) ||
-		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
+		errors.Is(err, syscall.EHOSTUNREACH) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
 }
 
 // again waits for the next attempt that is made at once; false where there is none.

@@ -1,12 +1,15 @@
 package core
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"net"
 	"os"
 	"path/filepath"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -27,6 +30,45 @@ func TestPlaintextGoesToLoopbackOnly(t *testing.T) {
 	conn, err := (&line{plaintext: true}).dial(t.Context(), listener.Addr().String())
 	require.NoError(t, err)
 	assert.NoError(t, conn.Close())
+}
+
+// A Service may give an attempt to a pod that is gone, and goes on doing so with what is sent again.
+func TestAnAttemptThatNobodyAnswersIsMadeAnew(t *testing.T) {
+	for name, row := range map[string]struct {
+		silent   int
+		takes    time.Duration
+		attempts int
+		connects bool
+	}{
+		"all answer":     {0, 0, 1, true},
+		"one is gone":    {1, time.Second, 2, true},
+		"two are gone":   {2, 3 * time.Second, 3, true},
+		"nobody answers": {9, 5 * time.Second, 3, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				attempts := 0
+				over := &line{connect: func(ctx context.Context, dialer *net.Dialer, _ string) (net.Conn, error) {
+					attempts++
+					if attempts > row.silent {
+						near, _ := net.Pipe()
+						return near, nil
+					}
+					ctx, cancel := context.WithTimeout(ctx, dialer.Timeout)
+					defer cancel()
+					<-ctx.Done()
+					return nil, &net.OpError{Op: "dial", Err: ctx.Err()}
+				}}
+				ctx, cancel := context.WithTimeout(t.Context(), dialTimeout)
+				defer cancel()
+				began := time.Now()
+				_, err := over.dial(ctx, "core:7443")
+				assert.Equal(t, row.connects, err == nil, "%v", err)
+				assert.Equal(t, row.takes, time.Since(began))
+				assert.Equal(t, row.attempts, attempts)
+			})
+		})
+	}
 }
 
 // A call that failed is told why by then, though gRPC may be at the next attempt already.
