@@ -3,6 +3,7 @@ package coreserver
 import (
 	"context"
 	"iter"
+	"runtime"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -11,6 +12,7 @@ import (
 	secretsv1 "github.com/leoflow/secrets-csi/api/leoflow/secrets/v1"
 	"github.com/leoflow/secrets-csi/internal/coreserver/audit"
 	"github.com/leoflow/secrets-csi/internal/coreserver/auth"
+	"github.com/leoflow/secrets-csi/internal/coreserver/rule"
 	"github.com/leoflow/secrets-csi/pkg/airflow"
 	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/secret"
@@ -31,6 +33,7 @@ func (s *secretsService) Fetch(ctx context.Context, request *secretsv1.FetchRequ
 		response:  &secretsv1.FetchResponse{},
 		positions: map[ofTeam]uint32{},
 		rules:     map[string]uint32{},
+		results:   map[rule.Subject]*secretsv1.CallerResult{},
 	}
 	from, refused, err := s.driver(ctx)
 	switch {
@@ -88,6 +91,8 @@ type fetching struct {
 	response  *secretsv1.FetchResponse
 	positions map[ofTeam]uint32
 	rules     map[string]uint32
+	// results are what callers of one subject share, since rules know nothing else of them.
+	results map[rule.Subject]*secretsv1.CallerResult
 	// Whose the response's connections and variables are, in their order.
 	connectionTeams, variableTeams []string
 }
@@ -129,15 +134,21 @@ func (f *fetching) selections() iter.Seq2[entry.Kind, *secretsv1.Selection] {
 }
 
 func (f *fetching) forCaller(known identity) (*secretsv1.CallerResult, error) {
-	result := &secretsv1.CallerResult{Unauthenticated: known.refused}
 	if known.refused != "" {
+		return &secretsv1.CallerResult{Unauthenticated: known.refused}, nil
+	}
+	subject := known.who.RuleSubject()
+	if result := f.results[subject]; result != nil {
 		return result, nil
 	}
+	result := &secretsv1.CallerResult{}
 	for kind, selection := range f.selections() {
 		if err := f.selected(result, known.who, kind, selection); err != nil {
 			return nil, err
 		}
 	}
+	f.results[subject] = result
+	runtime.Gosched() // so that small calls wait for one subject of a large one, and not for all
 	return result, nil
 }
 
