@@ -115,7 +115,7 @@ func (w scope) version(snapshot *store.Snapshot, name entry.Name) string {
 func (w scope) newcomers(history *store.History, snapshot *store.Snapshot) (changed []entry.Name, shown []*secretsv1.EntryVersion) {
 	for _, each := range w.added {
 		only := []rule.Subject{each.subject}
-		update, _ := history.Since(history.Locate(each.revision))
+		update := history.Since(history.Locate(each.revision))
 		changed = append(changed, update.NamesFor(only)...)
 		for known := range snapshot.Shown(only) {
 			if update.Resync {

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/health"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
@@ -57,6 +56,7 @@ type Server struct {
 	store        *store.Store
 	tickets      tickets
 	recent       recent
+	tellers      tellers
 	audit        *audit.Log
 	weight       *gate.Weight
 	door         *gate.Door
@@ -137,6 +137,7 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	background.Go(func() {
 		filewatch.Watch(watching, s.config.Log, filewatch.Places{Files: s.files(), Folders: s.store.Folders}, s.config.Poll, s.Reload)
 	})
+	background.Go(func() { s.tellers.run(watching, s.store.History, min(s.config.Heartbeat, s.config.WatchAge)/32) })
 	s.logInvalid(s.store.Current(), nil)
 	if s.metastore != nil {
 		background.Go(s.follow(watching))
@@ -165,7 +166,7 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 func (s *Server) build() (*grpc.Server, *health.Server) {
 	transport := insecure.NewCredentials()
 	if s.certificates != nil {
-		transport = credentials.NewTLS(s.certificates.config())
+		transport = tlsTransport{s.certificates.config()}
 	}
 	server := grpc.NewServer(
 		grpc.Creds(gate.Credentials(transport)),
