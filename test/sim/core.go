@@ -34,7 +34,7 @@ type sim struct {
 	mark         int
 }
 
-func start(ctx context.Context, program string, pods int) (s *sim, err error) {
+func start(ctx context.Context, program string, pods int, settings ...string) (s *sim, err error) {
 	dir, err := os.MkdirTemp("", "leoflow-sim-")
 	if err != nil {
 		return nil, err
@@ -48,10 +48,10 @@ func start(ctx context.Context, program string, pods int) (s *sim, err error) {
 	if err := s.writeFiles(); err != nil {
 		return nil, err
 	}
-	s.process, err = stack.Run(program, "serve", "--listen=127.0.0.1:0", "--connections="+s.path("connections.json"),
-		"--rules="+s.path("rules.yaml"), "--cert="+s.path("core.crt"), "--key="+s.path("core.key"), "--client-ca="+s.pki.CA(),
-		"--jwt-key-file="+s.path("jwt.key"), "--audit-log="+os.DevNull, "--log-format=json", "--heartbeat="+heartbeat.String(),
-		"--max-connections=16384", "--max-peer-connections=16384") // all nodes are one address
+	s.process, err = stack.Run(program, append([]string{"serve", "--listen=127.0.0.1:0", "--connections=" + s.path("connections.json"),
+		"--rules=" + s.path("rules.yaml"), "--cert=" + s.path("core.crt"), "--key=" + s.path("core.key"), "--client-ca=" + s.pki.CA(),
+		"--jwt-key-file=" + s.path("jwt.key"), "--audit-log=" + os.DevNull, "--log-format=json",
+		"--max-connections=16384", "--max-peer-connections=16384"}, settings...)...) // all nodes may be one address
 	if err != nil {
 		return nil, err
 	}
