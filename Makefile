@@ -62,6 +62,7 @@ python-test: ## judge the Python packages by type checkers, every Python and hoo
 
 bench: build ## measure against the budgets of the design, each beside its floor
 	$(RUN) ./test/bench --bin bin
+	@go test -count=1 -v ./test/e2e -run 'TheFirstPublish|AFullNode' | grep -E 'budget|SKIP|FAIL' # of the stores
 
 wheels: ## build the Python packages into dist/wheels
 	$(RUN) ./python/build --version '$(VERSION)'

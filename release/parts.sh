@@ -24,6 +24,11 @@ for file in dist/parts/images/*; do
 done
 
 cp dist/parts/programs/*.whl dist/parts/out/
+if [[ -n ${SYFT-} ]]; then # goreleaser lists what is in its own archives alone
+  for wheel in dist/parts/out/*.whl; do
+    release/sbom.sh "$wheel" "${wheel%.whl}.cdx.json" "$(date --utc --date="@$seconds" +%FT%TZ)" "v$version"
+  done
+fi
 
 # helm package writes the time, and the modes that files have here.
 cp -R "charts/$name" dist/parts/

@@ -19,7 +19,7 @@ export GOFLAGS=-buildvcs=false
 # goreleaser finds no commit in a checkout that has no remote.
 [[ -n $(git remote) ]] || export GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=remote.origin.url GIT_CONFIG_VALUE_0=https://github.com/leoflow/secrets-csi.git
 tool() { go tool -modfile="tools/$1.mod" -n "$2"; } # its path, once it is built
-if [[ $skip != *sbom* ]]; then export SYFT=${SYFT:-$(tool sbom syft)}; fi
+if [[ $skip == *sbom* ]]; then unset SYFT; else export SYFT=${SYFT:-$(tool sbom syft)}; fi
 "${GORELEASER:-$(tool release goreleaser)}" release "${flags[@]}" --skip="$skip"
 rm -rf dist/release
 mkdir dist/release

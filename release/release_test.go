@@ -21,6 +21,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"sigs.k8s.io/yaml"
+
+	"github.com/leoflow/secrets-csi/internal/wheel"
 )
 
 var made = flag.String("release", filepath.Join("..", "dist", "release"), "the `directory` with a release")
@@ -126,6 +128,23 @@ func TestChartInstallsTheImagesOfItsVersion(t *testing.T) {
 	}
 }
 
+// A wheel follows from the source and the version: built once more it is the same.
+func TestBothPythonPackagesAreHandedOut(t *testing.T) {
+	files, version := release(t)
+	hasLists := bytes.Contains(read(t, "SHA256SUMS"), []byte(".cdx.json"))
+	for _, project := range wheel.Projects {
+		again, err := wheel.Build(os.DirFS(".."), project, "v"+version)
+		require.NoError(t, err)
+		require.Contains(t, files, again.Name)
+		assert.True(t, bytes.Equal(again.Content, read(t, again.Name)), "%s is another one in the release", again.Name)
+		if hasLists {
+			list := string(read(t, strings.TrimSuffix(again.Name, ".whl")+".cdx.json"))
+			assert.Contains(t, list, `"purl": "pkg:pypi/`+project.Name+"@")
+			assert.NotContains(t, list, os.TempDir())
+		}
+	}
+}
+
 func TestSumsAreOfEveryFile(t *testing.T) {
 	files, _ := release(t)
 	sums := string(read(t, "SHA256SUMS"))
@@ -142,10 +161,14 @@ func TestDocumentNamesFilesOfARelease(t *testing.T) {
 	files, version := release(t)
 	text, err := os.ReadFile("../docs/releasing.md")
 	require.NoError(t, err)
-	names := regexp.MustCompile(`leoflow-secrets-csi[a-z-]*[_-]0\.1\.0[\w.-]*\w`).FindAllString(string(text), -1)
+	names := regexp.MustCompile(`leoflow[a-z_-]*[_-]0\.1\.0[\w.-]*\w`).FindAllString(string(text), -1)
 	assert.NotEmpty(t, names)
 	for _, name := range names {
-		name = strings.ReplaceAll(name, "0.1.0", version)
+		of := version
+		if strings.HasPrefix(name, "leoflow_") { // as Python spells versions
+			of = wheel.Version("v" + version)
+		}
+		name = strings.ReplaceAll(name, "0.1.0", of)
 		if strings.HasSuffix(name, ".cdx.json") && !bytes.Contains(read(t, "SHA256SUMS"), []byte(".cdx.json")) {
 			continue // it was made without lists
 		}

@@ -22,7 +22,7 @@ func checkCommand() cli.Command {
 everything as the driver would. Every problem is one line that begins with the file
 and the line. It exits with 1 if there is any. What is lost in reading, as Airflow loses it
 without a word ("#" in a URI, keys given twice or beside __extra__, bytes that are not UTF-8), is
-told, and is a problem with --strict. Nothing is asked of a network: whether a
+told, and is a problem with --strict. Nothing but Airflow's database is asked of a network: whether a
 credential that is found at runtime is any good, only the task can tell.`,
 		Examples: `core check --connections connections.json --variables variables.yaml --rules rules.yaml
 # with sealed values
@@ -47,13 +47,13 @@ func bindCheck(flags *flag.FlagSet) cli.Run {
 	flags.BoolVar(&raw.grades, "grades", false, "print a table of all connections: valid, runtime (decided when a task runs) or broken, and why")
 	flags.BoolVar(&raw.strict, "strict", false, "take what is lost in reading for a problem, too")
 	flags.BoolVar(&raw.json, "json", false, "print the grades and the problems as JSON, without values")
-	return func(_ context.Context, streams cli.Streams, _ []string) error {
-		return check(streams.Out, raw)
+	return func(ctx context.Context, streams cli.Streams, _ []string) error {
+		return check(ctx, streams.Out, raw)
 	}
 }
 
-func check(out io.Writer, raw checkFlags) error {
-	files, err := raw.files.read()
+func check(ctx context.Context, out io.Writer, raw checkFlags) error {
+	files, err := raw.files.read(ctx)
 	var exit *cli.ExitError
 	switch {
 	case errors.As(err, &exit):

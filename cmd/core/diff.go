@@ -37,20 +37,20 @@ core diff --connections connections.json --rules rules.yaml main branch`,
 func bindDiff(flags *flag.FlagSet) cli.Run {
 	var raw fileFlags
 	raw.bind(flags)
-	return func(_ context.Context, streams cli.Streams, args []string) error {
+	return func(ctx context.Context, streams cli.Streams, args []string) error {
 		if len(args) != 2 {
 			return cli.Usagef("want two folders after the flags: OLD NEW")
 		}
-		return diff(streams.Out, raw, args[0], args[1])
+		return diff(ctx, streams.Out, raw, args[0], args[1])
 	}
 }
 
-func diff(out io.Writer, raw fileFlags, before, after string) error {
-	old, err := readAccesses(raw, before)
+func diff(ctx context.Context, out io.Writer, raw fileFlags, before, after string) error {
+	old, err := readAccesses(ctx, raw, before)
 	if err != nil {
 		return err
 	}
-	current, err := readAccesses(raw, after)
+	current, err := readAccesses(ctx, raw, after)
 	if err != nil {
 		return err
 	}
@@ -91,12 +91,12 @@ func diff(out io.Writer, raw fileFlags, before, after string) error {
 	return nil
 }
 
-func readAccesses(raw fileFlags, folder string) (map[access]string, error) {
+func readAccesses(ctx context.Context, raw fileFlags, folder string) (map[access]string, error) {
 	in, err := raw.below(folder)
 	if err != nil {
 		return nil, err
 	}
-	files, err := in.read()
+	files, err := in.read(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", folder, err)
 	}

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"context"
 	"flag"
 	"fmt"
 	"os"
 
 	"github.com/leoflow/secrets-csi/internal/cli"
+	"github.com/leoflow/secrets-csi/internal/coreserver/metastore"
 	"github.com/leoflow/secrets-csi/internal/coreserver/seal"
 	"github.com/leoflow/secrets-csi/internal/coreserver/store"
 	"github.com/leoflow/secrets-csi/pkg/secret"
@@ -16,6 +18,7 @@ type fileFlags struct {
 	connections, variables, entries, rules, sealKeyFile string
 	allowEmpty                                          bool
 	versioner                                           store.Versioner
+	metastore                                           metastore.Config
 }
 
 func (f *fileFlags) bind(flags *flag.FlagSet) {
@@ -24,21 +27,46 @@ func (f *fileFlags) bind(flags *flag.FlagSet) {
 	flags.StringVar(&f.entries, "entries", "", "the `folder` of teams' export files")
 	flags.StringVar(&f.rules, "rules", "", "the `file` of rules, or the folder of the admin's and of teams'")
 	flags.BoolVar(&f.allowEmpty, "allow-empty", false, "take files without entries, too")
+	bindMetastore(flags, &f.metastore)
 	flags.StringVar(&f.sealKeyFile, "seal-key-file", "", "the `file` with the key of sealed values, 32 bytes as base64 or hex")
 }
 
-func (f *fileFlags) read() (*store.Store, error) {
-	if f.connections == "" && f.variables == "" && f.entries == "" && f.rules == "" {
-		return nil, cli.Usagef("no file; give --connections, --variables, --entries or --rules")
+// bindMetastore is for all that read Airflow's database.
+func bindMetastore(flags *flag.FlagSet, config *metastore.Config) {
+	flags.StringVar(&config.URLFile, "airflow-db", "", "the `file` with the URL of Airflow's own PostgreSQL database, as sql_alchemy_conn has it; its tables connection and variable are read, and never written")
+	flags.StringVar(&config.KeysFile, "airflow-fernet-keys", "", "the `file` with Airflow's Fernet keys, comma-separated as [core] fernet_key has them; with --airflow-db")
+}
+
+func (f *fileFlags) read(ctx context.Context) (*store.Store, error) {
+	if f.connections == "" && f.variables == "" && f.entries == "" && f.rules == "" && f.metastore.URLFile == "" {
+		return nil, cli.Usagef("no file; give --connections, --variables, --entries, --airflow-db or --rules")
+	}
+	if f.metastore.KeysFile != "" && f.metastore.URLFile == "" {
+		return nil, cli.Usagef("--airflow-fernet-keys goes with --airflow-db")
 	}
 	key, err := readSealKey(f.sealKeyFile)
 	if err != nil {
 		return nil, err
 	}
-	return store.New(store.Config{
-		Connections: f.connections, Variables: f.variables, Entries: f.entries, Rules: f.rules,
+	files, err := store.New(store.Config{
+		Connections: f.connections, Variables: f.variables, Entries: f.entries, Rules: f.rules, Metastore: f.metastore.URLFile,
 		AllowEmpty: f.allowEmpty, SealKey: key, Versioner: f.versioner,
 	})
+	if err != nil || f.metastore.URLFile == "" {
+		return files, err
+	}
+	return files, f.look(ctx, files)
+}
+
+// look adds what Airflow's database holds now.
+func (f *fileFlags) look(ctx context.Context, files *store.Store) error {
+	reader, err := metastore.New(f.metastore)
+	if err != nil {
+		return err
+	}
+	defer reader.Close()
+	_, err = files.Take(reader.Look(ctx))
+	return err
 }
 
 // Keys come from a file or from these, never from the command line, which every user

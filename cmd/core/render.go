@@ -45,12 +45,12 @@ func bindRender(flags *flag.FlagSet) cli.Run {
 	flags.StringVar(&raw.format, "format", string(render.URI), "how connections are written: `uri` or json")
 	flags.BoolVar(&raw.showValues, "show-values", false, "show values in the table")
 	flags.BoolVar(&raw.json, "json", false, "print JSON, values included")
-	return func(_ context.Context, streams cli.Streams, _ []string) error {
-		return renderFiles(streams.Out, raw)
+	return func(ctx context.Context, streams cli.Streams, _ []string) error {
+		return renderFiles(ctx, streams.Out, raw)
 	}
 }
 
-func renderFiles(out io.Writer, raw renderFlags) error {
+func renderFiles(ctx context.Context, out io.Writer, raw renderFlags) error {
 	subject, err := raw.subject()
 	if err != nil {
 		return err
@@ -59,7 +59,7 @@ func renderFiles(out io.Writer, raw renderFlags) error {
 	if format != render.URI && format != render.JSON {
 		return cli.Usagef("--format=%s: want uri or json", raw.format)
 	}
-	files, err := raw.files.read()
+	files, err := raw.files.read(ctx)
 	if err != nil {
 		return err
 	}

@@ -50,19 +50,19 @@ func bindWho(flags *flag.FlagSet) cli.Run {
 	flags.StringVar(&raw.auditLog, "audit-log", "", "the `file` that core appended audit records to")
 	flags.BoolVar(&raw.csv, "csv", false, "print CSV in place of a table")
 	flags.BoolVar(&raw.variable, "variable", false, "the id is a variable's key; without it, a connection's")
-	return func(_ context.Context, streams cli.Streams, args []string) error {
+	return func(ctx context.Context, streams cli.Streams, args []string) error {
 		if len(args) != 1 {
 			return cli.Usagef("want one id after the flags")
 		}
-		return who(streams, raw, entry.Name{Kind: kindOf(raw.variable), ID: args[0]})
+		return who(ctx, streams, raw, entry.Name{Kind: kindOf(raw.variable), ID: args[0]})
 	}
 }
 
-func who(streams cli.Streams, raw whoFlags, name entry.Name) error {
+func who(ctx context.Context, streams cli.Streams, raw whoFlags, name entry.Name) error {
 	if raw.files.rules == "" {
 		return cli.Usagef("no rules; give --rules, which say who may read what")
 	}
-	files, err := raw.files.read()
+	files, err := raw.files.read(ctx)
 	if err != nil {
 		return err
 	}

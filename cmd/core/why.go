@@ -48,11 +48,11 @@ func bindWhy(flags *flag.FlagSet) cli.Run {
 	flags.StringVar(&raw.keyFile, "key", "", "the `file` with version.key, or core's private key as PEM, if versions are derived from it")
 	flags.BoolVar(&raw.task, "task", false, "the caller is a task instance: TENANT/DAG")
 	flags.BoolVar(&raw.variable, "variable", false, "the id is a variable's key; without it, a connection's")
-	return func(_ context.Context, streams cli.Streams, args []string) error {
+	return func(ctx context.Context, streams cli.Streams, args []string) error {
 		if len(args) != 2 {
 			return cli.Usagef("want a caller and an id after the flags: NAMESPACE/SERVICEACCOUNT ID, or with --task TENANT/DAG ID")
 		}
-		return why(streams.Out, raw, args[0], entry.Name{Kind: kindOf(raw.variable), ID: args[1]})
+		return why(ctx, streams.Out, raw, args[0], entry.Name{Kind: kindOf(raw.variable), ID: args[1]})
 	}
 }
 
@@ -63,7 +63,7 @@ func kindOf(variable bool) entry.Kind {
 	return entry.Connection
 }
 
-func why(out io.Writer, raw whyFlags, caller string, name entry.Name) error {
+func why(ctx context.Context, out io.Writer, raw whyFlags, caller string, name entry.Name) error {
 	subject, err := subjectOf("caller "+caller, caller, raw.task)
 	if err != nil {
 		return err
@@ -75,7 +75,7 @@ func why(out io.Writer, raw whyFlags, caller string, name entry.Name) error {
 	if raw.files.versioner, hasVersions, err = raw.versioner(); err != nil {
 		return err
 	}
-	files, err := raw.files.read()
+	files, err := raw.files.read(ctx)
 	if err != nil {
 		return err
 	}

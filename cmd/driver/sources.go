@@ -55,7 +55,7 @@ func (s *settings) providers(log *slog.Logger, metrics *metric.Metrics) (sources
 		}
 		found.add("kubernetes", secrets, nil)
 	}
-	if err := s.addStores(&found); err != nil {
+	if err := s.addStores(&found, metrics); err != nil {
 		return sources{}, errors.Join(err, found.close())
 	}
 	return found, nil

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/x509"
 	"errors"
 	"flag"
@@ -9,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/leoflow/secrets-csi/internal/kube"
+	"github.com/leoflow/secrets-csi/internal/metric"
 	"github.com/leoflow/secrets-csi/internal/source/aws"
 	"github.com/leoflow/secrets-csi/internal/source/azure"
 	"github.com/leoflow/secrets-csi/internal/source/gcp"
@@ -23,7 +25,9 @@ type storeSettings struct {
 	awsSecretsManagerKwargs             string
 	awsSSMKwargs                        string
 	gcpSecretManagerKwargs              string
+	gcpSecretManagerRegion              string
 	azureKeyVaultKwargs                 string
+	teams                               bool
 }
 
 func (s *storeSettings) bind(flags *flag.FlagSet) {
@@ -31,6 +35,8 @@ func (s *storeSettings) bind(flags *flag.FlagSet) {
 	flags.StringVar(&s.awsSSMKwargs, "source-aws-ssm-kwargs", "", "Airflow's backend_kwargs for AWS Systems Manager Parameter Store, as `JSON` or @FILE, for the source \"aws-ssm\"; {} for its defaults, empty for no such source")
 	flags.StringVar(&s.azureKeyVaultKwargs, "source-azure-keyvault-kwargs", "", "Airflow's backend_kwargs for Azure Key Vault, as `JSON` or @FILE, for the source \"azure-keyvault\"; empty for no such source")
 	flags.StringVar(&s.gcpSecretManagerKwargs, "source-gcp-secretmanager-kwargs", "", "Airflow's backend_kwargs for Google Cloud Secret Manager, as `JSON` or @FILE, for the source \"gcp-secretmanager\"; empty for no such source")
+	flags.StringVar(&s.gcpSecretManagerRegion, "source-gcp-secretmanager-region", "", "the `region` of the secrets, where they are regional ones; empty for those that are not")
+	flags.BoolVar(&s.teams, "source-teams", false, "keep teams apart in stores, as Airflow does by [core] multi_team; a pod is of the team that its service account's annotation "+store.TeamAnnotation+" names")
 	flags.StringVar(&s.vaultKwargs, "source-vault-kwargs", "", "Airflow's backend_kwargs for Vault, as `JSON` or @FILE, for the source \"vault\"; empty for no such source")
 	flags.StringVar(&s.vaultAudience, "source-vault-audience", vault.DefaultAudience, "the `audience` of the pods' tokens for Vault")
 	flags.StringVar(&s.vaultCA, "source-vault-ca", "", "`file` of the CA certificates that Vault's must chain to; empty for the system's")
@@ -77,7 +83,7 @@ func (s *settings) openGCPSecretManager(roots *x509.CertPool, kwargs string) (st
 		return nil, errors.New("it needs --gcp-audience, the workload identity provider that pods are known by")
 	}
 	config := s.clouds.gcp
-	config.Roots = roots
+	config.Roots, config.Region = roots, s.stores.gcpSecretManagerRegion
 	return gcp.NewStore(config, kwargs)
 }
 
@@ -142,7 +148,7 @@ func textOrFile(flagName, value string) (string, error) {
 }
 
 // addStores adds the sources that are stores.
-func (s *settings) addStores(found *sources) error {
+func (s *settings) addStores(found *sources, metrics *metric.Metrics) error {
 	for _, kind := range s.storeKinds() {
 		if kind.kwargs == "" {
 			continue
@@ -155,7 +161,11 @@ func (s *settings) addStores(found *sources) error {
 		if err != nil {
 			return fmt.Errorf("reading service accounts, which --%s needs: %w", kind.flag, err)
 		}
-		source := store.New(kind.name, made, secretmanager.Config{Annotations: annotations})
+		open := store.New
+		if s.stores.teams {
+			open = store.NewApart
+		}
+		source := open(kind.name, made, secretmanager.Config{Annotations: annotations, Called: metrics.Calls(kind.name)})
 		found.add(kind.name, source, source.Close)
 	}
 	return nil
@@ -171,7 +181,13 @@ func (s *settings) annotations(found *sources) (secretmanager.Annotations, error
 	if err != nil {
 		return nil, err
 	}
-	return accounts.Annotations, nil
+	return func(ctx context.Context, namespace, serviceAccount string) (map[string]string, error) {
+		found, err := accounts.Annotations(ctx, namespace, serviceAccount)
+		if errors.Is(err, kube.ErrNoServiceAccount) {
+			return nil, secretmanager.NoAccount(namespace, serviceAccount)
+		}
+		return found, err
+	}, nil
 }
 
 // rootsOf are the certificates of a file; nil, which is the system's, for none.

@@ -6,6 +6,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/leoflow/secrets-csi/internal/coreserver/rule"
 	"github.com/leoflow/secrets-csi/pkg/entry"
 )
 
@@ -50,4 +51,25 @@ func decisionsOn(names []entry.Name) int64 {
 		size += len(name.ID)
 	}
 	return int64(size)
+}
+
+// mostMatches bounds the names of a call times the patterns that each is compared with, which take
+// core's CPU while others wait: half a second of it.
+const mostMatches = 1 << 22
+
+// afford fails where deciding on so many names for callers would take too long. Those of one subject are
+// decided for once.
+func (d *decisions) afford(callers []identity, names int) error {
+	matches := 0
+	seen := map[rule.Subject]bool{}
+	for _, known := range callers {
+		if subject := known.who.RuleSubject(); known.refused == "" && !seen[subject] {
+			seen[subject] = true
+			matches += d.view(known.who).Wild() * names
+		}
+	}
+	if matches > mostMatches {
+		return status.Error(codes.ResourceExhausted, "core would compare too many names with too many patterns: ask for less at once, or have the rules name ids in the place of patterns")
+	}
+	return nil
 }

@@ -56,6 +56,9 @@ func (s *agentService) everything(ctx context.Context, kind entry.Kind) (map[str
 		}
 		return nil, status.Error(codes.Unauthenticated, known.refused)
 	}
+	if err := deciding.afford([]identity{known}, deciding.snapshot.Len()); err != nil {
+		return nil, err
+	}
 	names, err := deciding.readable(known.who, kind)
 	if err != nil {
 		return nil, err

@@ -14,7 +14,6 @@ import (
 
 	"github.com/leoflow/secrets-csi/internal/coreserver/audit"
 	"github.com/leoflow/secrets-csi/internal/coreserver/gate"
-	"github.com/leoflow/secrets-csi/internal/logkey"
 )
 
 // small is an answer that the kernel takes at once, whether or not anybody reads it.
@@ -151,7 +150,7 @@ func (c calls) settle(ctx context.Context, call *call, err error) {
 		record.Outcome, record.Detail = audit.Failed, status.Code(err).String()
 	}
 	if err := c.audit.WriteOne(ctx, record); err != nil {
-		c.config.Log.Error("an outcome is not recorded", logkey.Request, record.Request, logkey.Error, err)
+		c.logLost(ctx, "an outcome is not recorded", record.Request, err)
 	}
 }
 

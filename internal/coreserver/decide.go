@@ -13,7 +13,6 @@ import (
 	"github.com/leoflow/secrets-csi/internal/coreserver/gate"
 	"github.com/leoflow/secrets-csi/internal/coreserver/rule"
 	"github.com/leoflow/secrets-csi/internal/coreserver/store"
-	"github.com/leoflow/secrets-csi/internal/logkey"
 	"github.com/leoflow/secrets-csi/pkg/airflow"
 	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/secret"
@@ -184,7 +183,7 @@ func (d *decisions) commit(ctx context.Context, records iter.Seq[audit.Record], 
 	err := d.server.audit.Write(ctx, d.server.observed(records))
 	d.server.config.Observer.Audited(time.Since(began), err != nil)
 	if err != nil {
-		d.server.config.Log.Error("refusing to answer unrecorded", logkey.Request, d.common.Request, logkey.Error, err)
+		d.server.logLost(ctx, "refusing to answer unrecorded", d.common.Request, err)
 		return status.Error(codes.Unavailable, "core cannot write its audit log")
 	}
 	if handsOut {

@@ -54,6 +54,9 @@ func (s *secretsService) Fetch(ctx context.Context, request *secretsv1.FetchRequ
 	if err != nil {
 		return nil, err
 	}
+	if err := answer.afford(callers, answer.count()); err != nil {
+		return nil, err
+	}
 	for _, known := range callers {
 		if ctx.Err() != nil {
 			return nil, status.FromContextError(ctx.Err()).Err()
@@ -150,6 +153,16 @@ func (f *fetching) forCaller(known identity) (*secretsv1.CallerResult, error) {
 	f.results[subject] = result
 	runtime.Gosched() // so that small calls wait for one subject of a large one, and not for all
 	return result, nil
+}
+
+// count is how many names are decided on for each caller.
+func (f *fetching) count() (names int) {
+	for _, selection := range f.selections() {
+		if names += len(selection.GetNames()); selection.GetAll() {
+			names += f.snapshot.Len()
+		}
+	}
+	return names
 }
 
 func (f *fetching) selected(result *secretsv1.CallerResult, who auth.Caller, kind entry.Kind, selection *secretsv1.Selection) error {

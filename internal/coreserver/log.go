@@ -2,7 +2,10 @@ package coreserver
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
+	"strings"
+	"sync"
 	"time"
 
 	"google.golang.org/grpc"
@@ -55,8 +58,9 @@ func (s *Server) contain(ctx context.Context, method string, err *error) {
 	}
 }
 
-// logCall writes one line for each call: what went well at debug level, since the
-// audit log has it, what the caller did wrong at info, what core did at warn.
+// logCall writes a line for a call: what went well at debug level, since the audit log has it,
+// what the caller did wrong at info, what core did at warn. Anybody may have core fail calls, so of
+// those that fail it writes some and counts the others.
 func (s *Server) logCall(ctx context.Context, method string, began time.Time, err error) {
 	s.config.Observer.Called(method, status.Code(err).String(), time.Since(began))
 	level := slog.LevelInfo
@@ -72,9 +76,74 @@ func (s *Server) logCall(ctx context.Context, method string, began time.Time, er
 		slog.String(logkey.Request, callOf(ctx).request),
 	}
 	if err != nil {
-		attributes = append(attributes, slog.String(logkey.Error, status.Convert(err).Message()))
+		attributes = append(attributes, slog.String(logkey.Error, brief(status.Convert(err).Message())))
 	}
-	s.config.Log.LogAttrs(ctx, level, "call", attributes...)
+	s.logFew(ctx, level, "call", attributes...)
+}
+
+// logLost tells that a call's records could not be written.
+func (s *Server) logLost(ctx context.Context, message, request string, err error) {
+	s.logFew(ctx, slog.LevelError, message, slog.String(logkey.Request, request), slog.Any(logkey.Error, err))
+}
+
+// logFew writes a line that anybody may be the cause of, unless there are too many above debug level.
+func (s *Server) logFew(ctx context.Context, level slog.Level, message string, attributes ...slog.Attr) {
+	if !s.config.Log.Enabled(ctx, level) {
+		return
+	}
+	if level > slog.LevelDebug {
+		untold, isFew := s.failures.take(peerHost(ctx), time.Now())
+		if !isFew {
+			return
+		}
+		if untold > 0 {
+			attributes = append(attributes, slog.Int(logkey.Untold, untold))
+		}
+	}
+	s.config.Log.LogAttrs(ctx, level, message, attributes...)
+}
+
+// longest is how much of a message the log has: it may name what the caller has sent.
+const longest = 256
+
+func brief(message string) string {
+	if len(message) <= longest {
+		return message
+	}
+	return fmt.Sprintf("%s… (%d bytes)", strings.ToValidUTF8(message[:longest], ""), len(message))
+}
+
+const (
+	// span is how long lines are counted, and of one peer and in all so many written within it.
+	span              = 10 * time.Second
+	ofOnePeer, ofThem = 50, 200
+)
+
+// few lets some lines through, and counts the others. The zero value is ready.
+type few struct {
+	mu     sync.Mutex
+	began  time.Time
+	of     map[string]int // by peer
+	all    int
+	untold int
+}
+
+// take tells whether one more line of peer is to be written, and how many were not since the last one
+// that was.
+func (f *few) take(peer string, now time.Time) (untold int, ok bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.of == nil || now.Sub(f.began) >= span {
+		f.began, f.of, f.all = now, map[string]int{}, 0
+	}
+	if f.all >= ofThem || f.of[peer] >= ofOnePeer {
+		f.untold++
+		return 0, false
+	}
+	f.all++
+	f.of[peer]++
+	untold, f.untold = f.untold, 0
+	return untold, true
 }
 
 func peerAddress(ctx context.Context) string {

@@ -37,7 +37,7 @@ func (s *Server) reload() {
 }
 
 // logInvalid tells core's operator of the entries that nobody will get, once for each
-// version.
+// version, or for each place where there is no name.
 func (s *Server) logInvalid(snapshot, before *store.Snapshot) {
 	for e := range snapshot.All() {
 		if e.Invalid != "" && !before.Has(e) {
@@ -45,6 +45,9 @@ func (s *Server) logInvalid(snapshot, before *store.Snapshot) {
 		}
 	}
 	for _, e := range snapshot.Nameless {
+		if before.HasNameless(e) {
+			continue
+		}
 		s.config.Log.Warn("ignoring an entry without a name", logkey.Path, e.Origin.String(), logkey.Cause, e.Invalid)
 	}
 }

@@ -86,7 +86,10 @@ func (w scope) names(update store.Update) []entry.Name {
 // list is everything there is that the scope may know, as it is now.
 func (w scope) list(snapshot *store.Snapshot) (entries []*secretsv1.EntryVersion) {
 	if !w.all {
-		return listed(snapshot, w.subjects)
+		for each := range snapshot.Readership(w.subjects).Shown() {
+			entries = append(entries, entryVersion(each))
+		}
+		return entries
 	}
 	entries = make([]*secretsv1.EntryVersion, 0, snapshot.Len())
 	for each := range snapshot.Watched() {
@@ -95,35 +98,44 @@ func (w scope) list(snapshot *store.Snapshot) (entries []*secretsv1.EntryVersion
 	return entries
 }
 
-func listed(snapshot *store.Snapshot, subjects []rule.Subject) (entries []*secretsv1.EntryVersion) {
-	for each := range snapshot.Shown(subjects) {
-		entries = append(entries, entryVersion(each))
-	}
-	return entries
-}
-
-// version is that of a name as the scope knows it; empty where there is none.
-func (w scope) version(snapshot *store.Snapshot, name entry.Name) string {
+// versions tells that of a name as the scope knows it; empty where there is none.
+func (w scope) versions(snapshot *store.Snapshot) func(entry.Name) string {
 	if w.all {
-		return snapshot.WatchedAs(name)
+		return snapshot.WatchedAs
 	}
-	return snapshot.ShownAs(name, w.subjects)
+	return snapshot.Readership(w.subjects).ShownAs
 }
 
-// newcomers are what changed for those who were added, each since its own revision, and all that
-// they may read.
+// newcomers are what changed for those who were added, since the oldest of what their node knows of
+// them, and all that they may read. Many of a node's service accounts may read the same, so each name
+// is gone through once, and not for each of them.
 func (w scope) newcomers(history *store.History, snapshot *store.Snapshot) (changed []entry.Name, shown []*secretsv1.EntryVersion) {
-	for _, each := range w.added {
-		only := []rule.Subject{each.subject}
-		update := history.Since(history.Locate(each.revision))
-		changed = append(changed, update.NamesFor(only)...)
-		for known := range snapshot.Shown(only) {
-			if update.Resync {
-				changed = append(changed, known.Name)
-			}
-			known.Version = snapshot.ShownAs(known.Name, w.subjects)
-			shown = append(shown, entryVersion(known))
+	if len(w.added) == 0 {
+		return nil, nil
+	}
+	subjects := make([]rule.Subject, len(w.added))
+	oldest, located := store.Position(0), map[string]store.Position{}
+	for i, each := range w.added {
+		position, known := located[each.revision]
+		if !known {
+			position = history.Locate(each.revision)
+			located[each.revision] = position
 		}
+		if subjects[i] = each.subject; i == 0 || position < oldest {
+			oldest = position
+		}
+	}
+	slices.SortFunc(subjects, compareSubjects)
+	subjects = slices.Compact(subjects)
+	update := history.Since(oldest)
+	changed = update.NamesFor(subjects)
+	version := w.versions(snapshot)
+	for known := range snapshot.Readership(subjects).Shown() {
+		if update.Resync {
+			changed = append(changed, known.Name)
+		}
+		known.Version = version(known.Name)
+		shown = append(shown, entryVersion(known))
 	}
 	return changed, shown
 }

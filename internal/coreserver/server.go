@@ -59,6 +59,7 @@ type Server struct {
 	tellers      tellers
 	audit        *audit.Log
 	weight       *gate.Weight
+	watches      *gate.Weight // what watches are told at once
 	door         *gate.Door
 	certificates *certificates     // nil in plaintext
 	metastore    *metastore.Reader // nil where there is none
@@ -66,6 +67,7 @@ type Server struct {
 	reloading    sync.Mutex // of the files, and of what is told of them
 	telling      telling
 	toldUnnamed  sync.Once
+	failures     few // of calls, that are logged
 }
 
 // New reads all files and fails where core could not serve from them.
@@ -75,7 +77,8 @@ func New(config Config) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		config: config, audit: audit.NewLog(config.Audit), weight: gate.NewWeight(config.Memory),
+		config: config, audit: audit.NewLog(config.Audit),
+		weight: gate.NewWeight(config.Memory), watches: gate.NewWeight(config.Memory / 2),
 		door:     gate.NewDoor(gate.Limits{Memory: config.Memory, Connections: config.MaxConnections, OfPeer: config.MaxPeerConnections}),
 		stopping: make(chan struct{}), telling: telling{tell: config.Tell},
 	}

@@ -36,20 +36,25 @@ func (s *secretsService) Watch(request *secretsv1.WatchRequest, stream grpc.Serv
 			return status.Errorf(codes.ResourceExhausted, "%d watches stand on this connection already", maxWatches)
 		}
 	}
-	now := time.Now()
 	w := &watcher{
-		server: s.Server, stream: stream, history: s.store.History, scope: over, told: request.GetRevision(),
-		ends: now.Add(pause.Jittered(s.config.WatchAge)), ended: make(chan error, 1),
+		server: s.Server, stream: reckoned{ServerStreamingServer: stream, server: s.Server},
+		history: s.store.History, scope: over, told: request.GetRevision(), ended: make(chan error, 1),
 	}
-	w.beat = w.nextBeat(now)
 	callOf(stream.Context()).stays = func(err error) error {
 		defer done()
+		defer w.stream.free()
 		if err != nil {
 			return err
 		}
 		return s.hold(w)
 	}
-	return stream.Send(w.first())
+	if err := w.stream.holdFirst(request); err != nil {
+		return err
+	}
+	now := time.Now()
+	w.ends = now.Add(pause.Jittered(s.config.WatchAge))
+	w.beat = w.nextBeat(now)
+	return w.stream.Send(w.first())
 }
 
 // hold returns when the watch ends.
@@ -86,7 +91,7 @@ func (s *Server) admitWatch(ctx context.Context, request *secretsv1.WatchRequest
 // watcher is one stream's place in the history.
 type watcher struct {
 	server  *Server
-	stream  grpc.ServerStreamingServer[secretsv1.WatchResponse]
+	stream  reckoned
 	history *store.History
 	scope   scope
 	ends    time.Time
@@ -209,9 +214,10 @@ func (w *watcher) message(update store.Update, names []entry.Name) *secretsv1.Wa
 		return fitting(message)
 	}
 	slices.SortFunc(names, entry.Compare)
+	version := w.scope.versions(update.Snapshot)
 	for _, name := range slices.Compact(names) {
 		// Without a version it is gone.
-		message.Entries = append(message.Entries, entryVersion(store.Watched{Name: name, Version: w.scope.version(update.Snapshot, name)}))
+		message.Entries = append(message.Entries, entryVersion(store.Watched{Name: name, Version: version(name)}))
 	}
 	return fitting(message)
 }

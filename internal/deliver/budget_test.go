@@ -256,7 +256,9 @@ func TestACallThatIsNotMadeSaysNothingOfItsSource(t *testing.T) {
 	assert.Equal(t, report.Unavailable, reasonOf(t, r.Publish(t.Context(), v)))
 	require.NotEmpty(t, r.Unreachable())
 	r.fake.Fail(nil)
-	require.Error(t, r.Publish(t.Context(), r.withNamespace(r.largeVolume(t, "evil-more"), "evil")))
+	ctx, cancel := context.WithTimeout(t.Context(), r.asks.FetchTimeout) // no time to wait in for the source
+	defer cancel()
+	require.Error(t, r.Publish(ctx, r.withNamespace(r.largeVolume(t, "evil-more"), "evil")))
 	assert.NotEmpty(t, r.Unreachable())
 }
 

@@ -43,6 +43,7 @@ func (d *Deliverer) deliverNew(ctx context.Context, tasks []task) error {
 	tasks[0].blank = d.newBlank(tasks[0].spec)
 	defer tasks[0].blank.drop()
 	defer d.trigger()
+	defer d.set.giveBack(tasks)
 	var made error
 	fault := d.guard.Run(subject(tasks[0].spec), func() error {
 		for size := d.caller.first(tasks); ; size = d.caller.sizes.next(tasks, size) {

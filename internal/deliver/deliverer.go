@@ -58,8 +58,10 @@ type Deliverer struct {
 	caller *caller
 	// filling are the turns of volumes to be filled.
 	filling *turn.Queue
-	targets targets
-	mounter mount.Mounter
+	// awaiting are the publishes that wait for a source.
+	awaiting *turn.Queue
+	targets  targets
+	mounter  mount.Mounter
 	// said are the notices that were passed on.
 	said report.Said
 	wake chan struct{}
@@ -73,10 +75,11 @@ func New(config Config) *Deliverer {
 	}
 	config.VolumeSize = config.Budget.VolumeSize(config.VolumeSize)
 	d := &Deliverer{
-		Config:  config,
-		filling: turn.New(volumesAtOnce, 0),
-		targets: targets{held: map[string]*target{}},
-		wake:    make(chan struct{}, 1),
+		Config:   config,
+		filling:  turn.New(volumesAtOnce, 0),
+		awaiting: turn.New(awaitingAtOnce, awaitingShare),
+		targets:  targets{held: map[string]*target{}},
+		wake:     make(chan struct{}, 1),
 	}
 	d.guard = report.Guard{Readers: &d.Readers}
 	d.set = newSet(&d.Config)

@@ -159,6 +159,19 @@ func (r *rig) volume(t *testing.T, pod string) Volume {
 	}
 }
 
+// mounted are the rig's volumes. Others' are there too where this user may not unmount them.
+func (r *rig) mounted(t *testing.T) (targets []string) {
+	t.Helper()
+	all, err := mount.List()
+	require.NoError(t, err)
+	for _, info := range all {
+		if filepath.Dir(info.Target) == r.dir {
+			targets = append(targets, info.Target)
+		}
+	}
+	return targets
+}
+
 func read(t *testing.T, v Volume, file string) string {
 	t.Helper()
 	data, err := os.ReadFile(filepath.Join(v.TargetPath, file))

@@ -15,6 +15,10 @@ import (
 // admit lets the group be asked for, unless the provider cannot be asked and it is not its
 // turn to find out whether that is still so.
 func (c *caller) admit(group []task) (admitted outage.Call, err error) {
+	if admitted := group[0].admitted; admitted != nil {
+		group[0].admitted = nil
+		return *admitted, nil
+	}
 	spec := group[0].spec
 	c.set.plan(func(plan *schedule.Schedule) {
 		admitted, err = plan.Admit(spec.Provider, spec.Pod.Namespace, group[0].podWaits, time.Now())
@@ -29,8 +33,7 @@ func (c *caller) called(ctx context.Context, group []task, admitted outage.Call,
 		verdict, why = verdictOf(ctx, selected(errs, func(err error) bool { return !isUnasked(err) }))
 		return nil
 	})
-	news := false
-	c.set.plan(func(plan *schedule.Schedule) { news = plan.Called(admitted, verdict, why, time.Now()) })
+	news := c.set.called(admitted, verdict, why)
 	spec := group[0].spec
 	log := c.Log.With(logkey.Source, spec.Provider)
 	switch {
@@ -54,7 +57,7 @@ func verdictOf(ctx context.Context, errs []error) (verdict outage.Verdict, why e
 	switch {
 	case ctx.Err() != nil, errors.Is(errs[0], report.ErrPanic):
 		verdict = outage.Undecided
-	case why == nil:
+	case why == nil, call.IsOfAccount(why): // which is there, for everybody else
 		verdict = outage.Answered
 	case call.IsOfCall(why):
 		verdict = outage.Unanswered

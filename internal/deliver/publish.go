@@ -23,14 +23,16 @@ func (d *Deliverer) Publish(ctx context.Context, spec Volume) error {
 	if err != nil {
 		return err
 	}
-	if d.set.isLive(v) {
-		if !hasLostFiles(spec.TargetPath) {
-			d.trigger()
-			return nil
-		}
+	switch {
+	case !d.set.isLive(v):
+		err = d.deliverAwaiting(ctx, v, spec.Pod.Namespace)
+	case !hasLostFiles(spec.TargetPath):
+		d.trigger()
+		return nil
+	default: // a pod runs, and kubelet's republish does not wait
 		d.set.lose(v)
+		err = d.deliverNew(ctx, d.set.begin(v))
 	}
-	err = d.deliverNew(ctx, d.set.begin(v))
 	if err != nil {
 		d.set.forgetUnlessLive(v)
 	}

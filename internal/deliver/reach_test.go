@@ -129,31 +129,6 @@ func TestRecoverySpreadsOut(t *testing.T) {
 	})
 }
 
-func TestNewPodsShareTheProbesOfAnOutage(t *testing.T) {
-	rotated(t, func(*rig) {}, func(t *testing.T, r *rig) {
-		r.fake.Fail(provider.ErrUnavailable)
-		require.Error(t, r.Publish(t.Context(), r.volume(t, "first")))
-		for i := range 110 {
-			assert.Equal(t, report.Unavailable, reasonOf(t, r.Publish(t.Context(), r.volume(t, fmt.Sprint("pod-", i)))))
-		}
-		assert.Len(t, r.fake.Calls(), 1)
-
-		r.fake.Fail(nil)
-		time.Sleep(schedule.UrgentPause)
-		var group sync.WaitGroup
-		for i := range 110 {
-			v := r.volume(t, fmt.Sprint("pod-", i))
-			group.Go(func() {
-				for r.Publish(t.Context(), v) != nil { // as kubelet does
-					time.Sleep(schedule.UrgentPause)
-				}
-			})
-		}
-		group.Wait()
-		assert.Len(t, r.fake.Calls(), 1+110)
-	})
-}
-
 func TestACallThatIsGivenUpSaysNothingOfTheProvider(t *testing.T) {
 	r := newRig(t)
 	defer r.fake.Block()()
@@ -257,5 +232,28 @@ func TestASlowNamespaceIsNobodyElsesOutage(t *testing.T) {
 		for _, line := range told.read() {
 			assert.True(t, strings.HasPrefix(line, "evil-"), line)
 		}
+	})
+}
+
+// throttled is told by the provider to ask less for one service account.
+type throttled struct{ provider.Provider }
+
+func (h throttled) Fetch(ctx context.Context, pod provider.Identity, request provider.Request) ([]entry.Entry, error) {
+	if pod.ServiceAccount != "greedy" {
+		return h.Provider.Fetch(ctx, pod, request)
+	}
+	return nil, provider.OfAccount(fmt.Errorf("asking: %w", provider.ErrUnavailable))
+}
+
+func TestAThrottledServiceAccountIsNoOutageOfItsNamespace(t *testing.T) {
+	rotated(t, func(r *rig) { r.asks.Providers["core"] = throttled{r.fake} }, func(t *testing.T, r *rig) {
+		for i := range 20 {
+			greedy, modest := r.volume(t, fmt.Sprint("greedy-", i)), r.volume(t, fmt.Sprint("modest-", i))
+			greedy.Pod.ServiceAccount = "greedy"
+			require.ErrorIs(t, r.Publish(t.Context(), greedy), provider.ErrUnavailable)
+			require.NoError(t, r.Publish(t.Context(), modest))
+		}
+		assert.Empty(t, r.Unreachable())
+		assert.NotContains(t, r.log.String(), "does not answer a namespace")
 	})
 }

@@ -23,6 +23,7 @@ const watchRetry = 5 * time.Minute
 func (d *Deliverer) Run(ctx context.Context) error {
 	var owned sync.WaitGroup
 	defer owned.Wait()
+	defer context.AfterFunc(ctx, d.set.endAll)()
 	for _, name := range d.Fetcher.Sources() {
 		if source, _ := d.Fetcher.Source(name); source.IsWatched {
 			owned.Go(func() { d.watch(ctx, name) })

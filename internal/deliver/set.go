@@ -20,6 +20,11 @@ type set struct {
 	// shares are those of all volumes, by their ids in the schedule.
 	shares map[string]*share
 	config *Config
+	// news is closed when a call has found something out, a volume goes or the process ends. It is
+	// nil while nobody waits for that.
+	news chan struct{}
+	// ending is set once the process ends: no publish waits any more.
+	ending bool
 }
 
 // volume is one that is published on this node.
@@ -121,6 +126,7 @@ func (s *set) drop(v *volume) {
 	}
 	delete(s.byID, v.spec.ID)
 	delete(s.byTarget, v.spec.TargetPath)
+	s.stir()
 }
 
 func (s *set) dropShare(one *share) {

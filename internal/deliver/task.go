@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/leoflow/secrets-csi/internal/outage"
 	"github.com/leoflow/secrets-csi/internal/report"
 	"github.com/leoflow/secrets-csi/internal/schedule"
 	"github.com/leoflow/secrets-csi/pkg/mount"
@@ -27,6 +28,9 @@ type task struct {
 	mayRefer bool
 	// reserved is the memory of a new volume for all of its shares; nil for a live one.
 	reserved *reservation
+	// admitted is the call that may be made for it, where the publish waited for that; nil once it is
+	// under way.
+	admitted *outage.Call
 }
 
 func (s *share) task(begun schedule.Delivery) task {
@@ -40,9 +44,13 @@ func (s *share) task(begun schedule.Delivery) task {
 }
 
 // begin starts the delivery of all shares of a volume, for which a pod waits. Each one's end must be recorded.
-func (s *set) begin(v *volume) (tasks []task) {
+func (s *set) begin(v *volume) []task {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.beginAll(v)
+}
+
+func (s *set) beginAll(v *volume) (tasks []task) {
 	for _, one := range v.shares {
 		id := one.id()
 		if v.gone { // and another may have its id

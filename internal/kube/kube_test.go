@@ -86,7 +86,8 @@ func TestAnnotations(t *testing.T) {
 	assert.Equal(t, map[string]string{}, annotations)
 
 	_, err = accounts.Annotations(t.Context(), "team-b", "worker")
-	assert.EqualError(t, err, "reading service account team-b/worker: the API server answers with status 404")
+	require.ErrorIs(t, err, kube.ErrNoServiceAccount)
+	assert.EqualError(t, err, "reading service account team-b/worker: there is no such service account")
 	server.Answer(func(w http.ResponseWriter, _ *http.Request) {
 		kubetest.Refuse(w, http.StatusForbidden, metav1.StatusReasonForbidden)
 	})

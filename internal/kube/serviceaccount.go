@@ -2,8 +2,10 @@ package kube
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -29,13 +31,19 @@ func NewServiceAccounts(config *rest.Config) (*ServiceAccounts, error) {
 	return &ServiceAccounts{made}, nil
 }
 
-// Annotations are those of a service account; without any it has an empty map. An
-// error means that they cannot be read now.
+// ErrNoServiceAccount is the error of Annotations where there is no such service account.
+var ErrNoServiceAccount = errors.New("there is no such service account")
+
+// Annotations are those of a service account; without any it has an empty map. Any error but
+// ErrNoServiceAccount means that they cannot be read now.
 func (s *ServiceAccounts) Annotations(ctx context.Context, namespace, serviceAccount string) (map[string]string, error) {
 	var answer metav1.PartialObjectMetadata
 	err := s.client.Get().Namespace(namespace).Resource("serviceaccounts").Name(serviceAccount).
 		MaxRetries(retries).Do(on(ctx, namespace)).Into(&answer)
-	if err != nil {
+	switch {
+	case apierrors.IsNotFound(err):
+		return nil, fmt.Errorf("reading service account %s/%s: %w", namespace, serviceAccount, ErrNoServiceAccount)
+	case err != nil:
 		return nil, fmt.Errorf("reading service account %s/%s: %w", namespace, serviceAccount, fault(err, "get serviceaccounts: grant that to its own"))
 	}
 	if answer.Annotations == nil {

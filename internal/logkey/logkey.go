@@ -30,6 +30,7 @@ const (
 	Stack          = "stack"
 	TLS            = "tls"
 	Until          = "until"
+	Untold         = "untold"
 	Version        = "version"
 	VolumeID       = "volume_id"
 	Volumes        = "volumes"

@@ -48,7 +48,7 @@ func New() *Metrics {
 		refusals: counter("refusals_total",
 			"Entries that a source refused, counted at every fetch, by reason (missing, denied, invalid).", "source", "reason"),
 		calls: counter("source_calls_total",
-			"Calls made to a source over the network, by gRPC code.", "source", "code"),
+			"Calls made to a source over the network, by gRPC code; what stores answer is named likewise, and OutOfRange is more than there was memory for.", "source", "code"),
 		rotations: counter("rotations_total",
 			"Swaps of a running pod's files, by what led to them (watch, poll, retry).", "source", "cause"),
 		panics: prometheus.NewCounter(prometheus.CounterOpts{Name: prefix + "panics_total",

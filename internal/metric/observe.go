@@ -24,6 +24,11 @@ func (m *Metrics) Line(name string) core.Observer {
 	}
 }
 
+// Calls counts those of a source that is asked over the network and tells of no changes.
+func (m *Metrics) Calls(name string) func(code string) {
+	return func(code string) { m.calls.WithLabelValues(name, code).Inc() }
+}
+
 type calls struct{ *Metrics }
 
 func (c calls) Called(call csi.Call) {

@@ -109,6 +109,15 @@ func (known *outage) wait(caller string, urgent bool, now time.Time) time.Durati
 	}
 }
 
+// UrgentWait tells how long until an urgent call may go to the place, to find out about an outage or
+// since there is none. While one of the caller's finds out, the wait has no end.
+func (o *Outages) UrgentWait(at Scope, now time.Time) (wait time.Duration) {
+	for _, known := range o.met(at, now) {
+		wait = max(wait, known.wait(at.Caller, true, now))
+	}
+	return wait
+}
+
 // pause puts off the next probe.
 func (o *Outages) pause(known *outage, now time.Time) {
 	known.nextProbe, known.nextUrgent = now.Add(o.Pause(known.failures)), now.Add(o.UrgentPause)

@@ -25,6 +25,11 @@ func (s *Schedule) Admit(source, namespace string, urgent bool, now time.Time) (
 	return s.outages.Admit(of(source, namespace), urgent, now)
 }
 
+// UrgentWait tells how long until Admit lets a new pod's call through, if nothing ends sooner.
+func (s *Schedule) UrgentWait(source, namespace string, now time.Time) time.Duration {
+	return s.outages.UrgentWait(of(source, namespace), now)
+}
+
 // Called takes in how a call ended; err is why it was not answered. It reports whether that is
 // news: the first of an outage, or the answer that ends one. What waited for the end of an outage
 // is due over ResyncSpread, and what a watch told a change of, over newsSpread.

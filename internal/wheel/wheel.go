@@ -9,7 +9,9 @@ import (
 	"encoding/base64"
 	"fmt"
 	"io/fs"
+	"os"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 )
@@ -75,6 +77,21 @@ func Build(source fs.FS, p Project, described string) (Wheel, error) {
 	}
 	content, err := pack(append(files, record(files, info+"RECORD")))
 	return Wheel{stem + "-py3-none-any.whl", content}, err
+}
+
+// Write builds the wheels of all projects into a directory, and returns their paths.
+func Write(source fs.FS, dir, described string) (paths []string, err error) {
+	for _, project := range Projects {
+		built, err := Build(source, project, described)
+		if err != nil {
+			return paths, err
+		}
+		paths = append(paths, filepath.Join(dir, built.Name))
+		if err := os.WriteFile(paths[len(paths)-1], built.Content, 0o644); err != nil { //nolint:gosec // every user of an image reads them
+			return paths, err
+		}
+	}
+	return paths, nil
 }
 
 type file struct {

@@ -105,3 +105,9 @@ func OfCall(err error) error { return call.OfCall(err) }
 
 // IsOfCall is call's.
 func IsOfCall(err error) bool { return call.IsOfCall(err) }
+
+// OfAccount marks an ErrUnavailable that says nothing of other service accounts' calls; see call.OfAccount.
+func OfAccount(err error) error { return call.OfAccount(err) }
+
+// IsOfAccount reports whether err is marked by OfAccount.
+func IsOfAccount(err error) bool { return call.IsOfAccount(err) }

@@ -22,16 +22,9 @@ func run(context.Context) error {
 	if err := os.MkdirAll(*out, 0o755); err != nil {
 		return err
 	}
-	for _, project := range wheel.Projects {
-		built, err := wheel.Build(os.DirFS(*source), project, *version)
-		if err != nil {
-			return err
-		}
-		path := filepath.Join(*out, built.Name)
-		if err := os.WriteFile(path, built.Content, 0o644); err != nil {
-			return err
-		}
-		fmt.Println(path, len(built.Content))
+	paths, err := wheel.Write(os.DirFS(*source), *out, *version)
+	for _, path := range paths {
+		fmt.Println(path)
 	}
-	return nil
+	return err
 }

@@ -2,30 +2,23 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"time"
+
+	"github.com/leoflow/secrets-csi/test/stack"
 )
 
 const execRounds = 400
 
 // agent measures 'agent exec' before a program against the program alone, in turn.
-func (b *bench) agent(ctx context.Context) (err error) {
-	s, err := b.start(ctx)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, s.Close()) }()
-	all, err := pods(s, 1)
-	if err != nil {
-		return err
-	}
-	if err := s.Kubelet.Publish(ctx, all[0]); err != nil {
-		return err
-	}
+func (b *bench) agent(ctx context.Context) error {
+	return b.on(ctx, 1, func(s *stack.Stack, all []stack.Pod) error { return b.exec(ctx, s.Kubelet.Target(all[0])) })
+}
+
+func (b *bench) exec(ctx context.Context, volume string) error {
 	agent := filepath.Join(b.bin, "agent")
 	var bare, wrapped durations
 	for range execRounds {
@@ -33,7 +26,7 @@ func (b *bench) agent(ctx context.Context) (err error) {
 		if err != nil {
 			return err
 		}
-		with, err := timed(ctx, agent, "exec", "--dir", s.Kubelet.Target(all[0]), "--", "/bin/true")
+		with, err := timed(ctx, agent, "exec", "--dir", volume, "--", "/bin/true")
 		if err != nil {
 			return err
 		}

@@ -17,25 +17,13 @@ import (
 
 // node fills a node with 110 volumes of ten entries, and measures the driver's memory
 // and a rotation of all of them.
-func (b *bench) node(ctx context.Context) (err error) {
-	s, err := b.start(ctx, "--log-level=debug")
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, s.Close()) }()
-	all, err := pods(s, podsPerNode)
-	if err != nil {
-		return err
-	}
-	for _, pod := range all {
-		if err := s.Kubelet.Publish(ctx, pod); err != nil {
+func (b *bench) node(ctx context.Context) error {
+	return b.on(ctx, podsPerNode, func(s *stack.Stack, all []stack.Pod) error {
+		if err := b.rotation(ctx, s, all); err != nil {
 			return err
 		}
-	}
-	if err := b.rotation(ctx, s, all); err != nil {
-		return err
-	}
-	return b.memory(s)
+		return b.memory(s)
+	}, "--log-level=debug")
 }
 
 const rotations = 20
@@ -53,7 +41,7 @@ func (b *bench) rotation(ctx context.Context, s *stack.Stack, all []stack.Pod) e
 	before := fetches(s)
 	for round := range rotations {
 		mark := "password-r" + strconv.Itoa(round)
-		watch, err := newSwapWatch(s, all)
+		watch, err := s.Kubelet.WatchSwaps(all...)
 		if err != nil {
 			return err
 		}
@@ -62,8 +50,8 @@ func (b *bench) rotation(ctx context.Context, s *stack.Stack, all []stack.Pod) e
 		if err := s.WriteConnections(text); err != nil {
 			return err
 		}
-		found, err := watch.wait(ctx, start)
-		watch.close()
+		found, err := watch.Wait(ctx, start)
+		watch.Close()
 		if err != nil {
 			return err
 		}

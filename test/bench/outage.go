@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -17,16 +16,11 @@ const watched = 40 * time.Second
 
 // outage compares what 110 volumes cost the driver while core is there and idle with
 // what they cost while core is away for good.
-func (b *bench) outage(ctx context.Context) (err error) {
-	s, err := b.start(ctx)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, s.Close()) }()
-	all, err := pods(s, podsPerNode)
-	if err != nil {
-		return err
-	}
+func (b *bench) outage(ctx context.Context) error {
+	return b.on(ctx, podsPerNode, func(s *stack.Stack, all []stack.Pod) error { return b.outageOf(ctx, s, all) })
+}
+
+func (b *bench) outageOf(ctx context.Context, s *stack.Stack, all []stack.Pod) error {
 	// The same calls of kubelet in both.
 	watch := func() (use, error) {
 		for _, pod := range all {

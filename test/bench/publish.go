@@ -36,6 +36,22 @@ func callsFor(kubelet *stack.Kubelet, pod stack.Pod) (calls, error) {
 		os.MkdirAll(filepath.Dir(target), 0o750)
 }
 
+// beside starts a stack and a bare driver, and measures there by the calls for n pods of each.
+func (b *bench) beside(ctx context.Context, n int, measure func(dir string, ours, peers []calls) error) error {
+	return b.on(ctx, 0, func(s *stack.Stack, _ []stack.Pod) (err error) {
+		other, err := startPeer(ctx, s)
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, other.close()) }()
+		ours, peers, err := callsForBoth(s, other, n)
+		if err != nil {
+			return err
+		}
+		return measure(s.Dir, ours, peers)
+	})
+}
+
 // callsForBoth are those for n pods, of the driver and of the bare one.
 func callsForBoth(s *stack.Stack, other *peer, n int) (ours, peers []calls, err error) {
 	all, err := pods(s, n)
@@ -65,32 +81,24 @@ func (c calls) pair(ctx context.Context) (publish, unpublish time.Duration, err 
 }
 
 // publish measures one publish and one unpublish at a time, through kubelet's socket.
-func (b *bench) publish(ctx context.Context) (err error) {
-	s, err := b.start(ctx)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, s.Close()) }()
-	other, err := startPeer(ctx, s)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, other.close()) }()
-	ours, peers, err := callsForBoth(s, other, 1)
-	if err != nil {
-		return err
-	}
+func (b *bench) publish(ctx context.Context) error {
+	return b.beside(ctx, 1, func(dir string, ours, peers []calls) error {
+		return b.oneByOne(ctx, filepath.Join(dir, "bare"), ours[0], peers[0])
+	})
+}
+
+func (b *bench) oneByOne(ctx context.Context, bare string, ours, peer calls) error {
 	var publishes, unpublishes, peerPublishes, mounts, unmounts durations
 	for round := range publishRounds + 20 {
-		published, unpublished, err := ours[0].pair(ctx)
+		published, unpublished, err := ours.pair(ctx)
 		if err != nil {
 			return err
 		}
-		peerPublished, _, err := peers[0].pair(ctx)
+		peerPublished, _, err := peer.pair(ctx)
 		if err != nil {
 			return err
 		}
-		mounted, unmounted, err := bareVolume(filepath.Join(s.Dir, "bare"))
+		mounted, unmounted, err := bareVolume(bare)
 		if err != nil {
 			return err
 		}
@@ -112,22 +120,15 @@ func (b *bench) publish(ctx context.Context) (err error) {
 // sustained measures how many volumes a node publishes and unpublishes in a second, for
 // several callers at once, each with a volume of its own. The floor is as many bare volumes,
 // in turn with the others.
-func (b *bench) sustained(ctx context.Context) (err error) {
-	const callers, pairs, turns, least = 16, 600, 5, 1. / 3
-	s, err := b.start(ctx)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, s.Close()) }()
-	other, err := startPeer(ctx, s)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, other.close()) }()
-	nodes, peers, err := callsForBoth(s, other, callers)
-	if err != nil {
-		return err
-	}
+func (b *bench) sustained(ctx context.Context) error {
+	return b.beside(ctx, callers, func(dir string, ours, peers []calls) error { return b.atOnce(ctx, dir, ours, peers) })
+}
+
+// callers publish at once.
+const callers = 16
+
+func (b *bench) atOnce(ctx context.Context, dir string, nodes, peers []calls) error {
+	const pairs, turns, least = 600, 5, 1. / 3
 	ours, theirs, bare := time.Duration(0), time.Duration(0), time.Duration(0)
 	for range turns {
 		took, err := atOnce(callers, pairs, func(i int) error { _, _, err := nodes[i].pair(ctx); return err })
@@ -140,7 +141,7 @@ func (b *bench) sustained(ctx context.Context) (err error) {
 		}
 		theirs += took
 		took, err = atOnce(callers, pairs, func(i int) error {
-			_, _, err := bareVolume(filepath.Join(s.Dir, "bare-"+strconv.Itoa(i)))
+			_, _, err := bareVolume(filepath.Join(dir, "bare-"+strconv.Itoa(i)))
 			return err
 		})
 		if err != nil {

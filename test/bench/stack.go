@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -41,6 +42,23 @@ func ids() string {
 
 func (b *bench) start(ctx context.Context, coreArgs ...string) (*stack.Stack, error) {
 	return stack.Start(ctx, stack.Options{Bin: b.bin, Connections: connections("first"), Variables: "{}", Rules: rules, CoreArgs: coreArgs})
+}
+
+// on starts a stack and n pods' volumes in it, and measures there.
+func (b *bench) on(ctx context.Context, n int, measure func(*stack.Stack, []stack.Pod) error, coreArgs ...string) (err error) {
+	s, err := b.start(ctx, coreArgs...)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	all, err := pods(s, n)
+	for i := 0; err == nil && i < len(all); i++ {
+		err = s.Kubelet.Publish(ctx, all[i])
+	}
+	if err != nil {
+		return err
+	}
+	return measure(s, all)
 }
 
 // pods are n pods of one task.

@@ -1,6 +1,7 @@
 package chart
 
 import (
+	"os"
 	"strings"
 	"testing"
 
@@ -36,6 +37,17 @@ func TestAirflowsDatabase(t *testing.T) {
 	assert.NotContains(t, args, flags[1], "an Airflow without keys encrypts nothing")
 }
 
+// The owner's role is warned of, where it is used and nowhere else.
+func TestTheOwnersRoleIsWarnedOf(t *testing.T) {
+	for values, warned := range map[string]bool{
+		`{referenceCore: {airflow: {release: air}}}`: true, `{referenceCore: {metastore: {urlSecretName: db}}}`: false, `{referenceCore: {exporter: {image: air}}}`: false, `{}`: false,
+	} {
+		notes := mustRender(t, newest, readValues(t, values))["leoflow-secrets-csi/templates/NOTES.txt"]
+		assert.Equal(t, warned, strings.Contains(notes, "WARNING: it reads Airflow's database by the Secrets of release air, whose role owns the"), values)
+		assert.Equal(t, values == "{}", strings.Contains(notes, "Its entries are those of your values"), values)
+	}
+}
+
 // Core reads the folder that the exporter writes, and does not start before.
 func TestTheExporterWritesCoresFiles(t *testing.T) {
 	files := mustRender(t, newest, readValues(t, `{referenceCore: {exporter: {image: "air:1", envFrom: [{secretRef: {name: air}}]}}}`))
@@ -45,6 +57,11 @@ func TestTheExporterWritesCoresFiles(t *testing.T) {
 	assert.Equal(t, corev1.ContainerRestartPolicyAlways, *exporter.RestartPolicy)
 	assert.NotNil(t, exporter.StartupProbe)
 	assert.Equal(t, "air", exporter.EnvFrom[0].SecretRef.Name)
+	deployment, err := os.ReadFile(directory + "/templates/core/deployment.yaml")
+	require.NoError(t, err)
+	_, after, _ := strings.Cut(string(deployment), "initContainers:\n")
+	written, _, _ := strings.Cut(after, "{{- end }}")
+	assert.LessOrEqual(t, strings.Count(written, "\n"), 20, "lines of the exporter")
 	for _, volume := range core.Volumes {
 		if volume.Name == exporter.VolumeMounts[0].Name {
 			assert.NotNil(t, volume.EmptyDir)

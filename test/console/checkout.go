@@ -13,9 +13,6 @@ import (
 // Programs is the directory of the stand-ins for programs that a reader has and no test.
 const Programs = "test/console/bin"
 
-// notChecked are the directories that a fresh checkout has not.
-var notChecked = []string{".git", ".cache", "bin", "dist"}
-
 // fresh is a checkout without what was built in it: documents are tried as if they were read there.
 type fresh struct{ fs.FS }
 
@@ -23,7 +20,8 @@ type fresh struct{ fs.FS }
 func (f fresh) ReadDir(name string) ([]fs.DirEntry, error) {
 	entries, err := fs.ReadDir(f.FS, name)
 	return slices.DeleteFunc(entries, func(e fs.DirEntry) bool {
-		return name == "." && slices.Contains(notChecked, e.Name()) || !e.IsDir() && !e.Type().IsRegular()
+		built := name == "." && slices.Contains([]string{".git", ".cache", "bin", "dist"}, e.Name())
+		return built || !e.IsDir() && !e.Type().IsRegular()
 	}), err
 }
 
@@ -43,7 +41,8 @@ func Documents(root string) (map[string]string, error) {
 	})
 }
 
-// Commanding are the documents of the checkout that may tell their readers to do something.
+// Commanding are the documents of the checkout that may tell their readers to do something: not
+// those of what was decided or changed, and not that of the suite that would have to run itself.
 // The error names every line that does not follow the rules.
 func Commanding(root string) (all []Document, err error) {
 	texts, err := Documents(root)
@@ -51,6 +50,7 @@ func Commanding(root string) (all []Document, err error) {
 		return nil, err
 	}
 	var mistakes []error
+	tellNobody := []string{"CHANGELOG.md", "docs/adr/", "test/kind/README.md", "docs/migration/in-place.md"}
 	for _, path := range slices.Sorted(maps.Keys(texts)) {
 		if slices.ContainsFunc(tellNobody, func(prefix string) bool { return strings.HasPrefix(path, prefix) }) {
 			continue
@@ -60,7 +60,3 @@ func Commanding(root string) (all []Document, err error) {
 	}
 	return all, errors.Join(mistakes...)
 }
-
-// tellNobody are documents of what was decided or changed, of the suite that would have to run
-// itself, and one whose sections each take a store of their own, which test/move follows.
-var tellNobody = []string{"CHANGELOG.md", "docs/adr/", "test/kind/README.md", "docs/migration/in-place.md"}

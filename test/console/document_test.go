@@ -49,24 +49,3 @@ func TestUsesLooksForWords(t *testing.T) {
 		assert.Equal(t, uses, Document{Steps: []Step{{Command: command}}}.Uses("kubectl", "helm"), command)
 	}
 }
-
-func TestTargets(t *testing.T) {
-	for command, targets := range map[string][]string{
-		"make": {"help"}, "make demo   # watch": {"demo"}, "SOAKTIME=2m make soak": {"soak"}, "make build test VERSION=v1": {"build", "test"},
-		"makeup": nil, "make demo | less": nil, "core check": nil,
-	} {
-		assert.Equal(t, targets, Targets(command), command)
-	}
-}
-
-func TestSkipNamesAReason(t *testing.T) {
-	automation := Automation("step make demo\nstep make fuzz FUZZTIME=1x\n")
-	assert.Equal(t, "CI runs it by itself", automation.Skip("make demo   # watch"))
-	assert.Equal(t, "CI runs it by itself", automation.Skip("make fuzz"))
-	assert.Empty(t, automation.Skip("make fuz"))
-	assert.Empty(t, automation.Skip("core check"))
-	for _, command := range Elsewhere() {
-		assert.NotEmpty(t, automation.Skip(command))
-		assert.Equal(t, command, Plain(command))
-	}
-}

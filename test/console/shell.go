@@ -1,14 +1,14 @@
 package console
 
 import (
+	"bufio"
 	"context"
 	"errors"
-	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"strings"
 	"syscall"
 	"time"
 )
@@ -29,8 +29,7 @@ func Open(dir, scratch string, env ...string) *Shell {
 	return &Shell{dir: dir, state: state, env: append(os.Environ(), append(env, "LC_ALL=C.UTF-8", "CONSOLE_STATE="+state)...)}
 }
 
-// script is a command in the state that the one before left. Variables are exported, or
-// they could not be handed on.
+// script is a command in the state that the one before left: all variables are exported.
 const script = `set -a -e -o pipefail
 if [ -e "$CONSOLE_STATE" ]; then . "$CONSOLE_STATE"; cd -- "$PWD"; fi
 trap 'export -p >"$CONSOLE_STATE"' EXIT
@@ -68,40 +67,23 @@ func (s *Shell) Run(ctx context.Context, text string) (string, error) {
 	return string(output), err
 }
 
-// serve leaves the command running until Close.
-func (s *Shell) serve(ctx context.Context, text string, says *regexp.Regexp) (string, error) {
-	read, write, err := os.Pipe()
-	if err != nil {
+// serve leaves the command running until Close. What it says later nobody reads.
+func (s *Shell) serve(ctx context.Context, text string, says *regexp.Regexp) (output string, err error) {
+	command := s.command(context.WithoutCancel(ctx), text)
+	read, err := command.StdoutPipe()
+	command.Stderr = command.Stdout
+	if err = errors.Join(err, command.Start()); err != nil {
 		return "", err
 	}
-	command := s.command(context.WithoutCancel(ctx), text)
-	command.Stdout, command.Stderr = write, write
-	err = errors.Join(command.Start(), write.Close())
-	if err != nil {
-		return "", errors.Join(err, read.Close())
-	}
 	s.serving = append(s.serving, command)
-	stop := context.AfterFunc(ctx, func() { _ = command.Cancel() })
-	defer stop()
-	output, err := readUntil(read, says)
-	// What it says later nobody reads; it ends with the shell.
-	go func() { _, _ = readUntil(read, nil); _ = read.Close() }()
-	return output, err
-}
-
-func readUntil(from *os.File, says *regexp.Regexp) (string, error) {
-	var output strings.Builder
-	chunk := make([]byte, 4096)
-	for {
-		n, err := from.Read(chunk)
-		output.Write(chunk[:n])
-		if says != nil && says.MatchString(output.String()) {
-			return output.String(), nil
-		}
-		if err != nil {
-			return output.String(), fmt.Errorf("it ended, or was ended, before it served: %w", err)
+	defer context.AfterFunc(ctx, func() { _ = command.Cancel() })()
+	for lines := bufio.NewScanner(read); lines.Scan(); {
+		if output += lines.Text() + "\n"; says.MatchString(output) {
+			go func() { _, _ = io.Copy(io.Discard, read) }()
+			return output, nil
 		}
 	}
+	return output, errors.New("it ended, or was ended, before it served")
 }
 
 // Close ends what still serves.

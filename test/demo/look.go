@@ -4,16 +4,13 @@ import (
 	"bytes"
 	"context"
 	_ "embed"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
-
-	"github.com/fsnotify/fsnotify"
 )
 
 //go:embed files/connections.json
@@ -86,18 +83,13 @@ func commandLinesHold(needle string) (bool, error) {
 // diskHolds searches all files below dir, but for those named.
 func diskHolds(dir, needle string, except ...string) (found bool, err error) {
 	err = filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil {
+		left := slices.Contains(except, path)
+		switch {
+		case err != nil:
 			return err
-		}
-		for _, skip := range except {
-			if path == skip && entry.IsDir() {
-				return filepath.SkipDir
-			}
-			if path == skip {
-				return nil
-			}
-		}
-		if !entry.Type().IsRegular() {
+		case left && entry.IsDir():
+			return filepath.SkipDir
+		case left, !entry.Type().IsRegular():
 			return nil
 		}
 		content, err := os.ReadFile(path)
@@ -106,40 +98,3 @@ func diskHolds(dir, needle string, except ...string) (found bool, err error) {
 	})
 	return found, err
 }
-
-func generationOf(target string) (int, error) {
-	content, err := os.ReadFile(filepath.Join(target, "manifest.json"))
-	if err != nil {
-		return 0, err
-	}
-	var manifest struct{ Generation int }
-	return manifest.Generation, json.Unmarshal(content, &manifest)
-}
-
-// dataWatch waits for the next swap of a volume.
-type dataWatch struct{ *fsnotify.Watcher }
-
-func watchData(target string) (*dataWatch, error) {
-	watcher, err := fsnotify.NewWatcher()
-	if err != nil {
-		return nil, err
-	}
-	return &dataWatch{watcher}, watcher.Add(target)
-}
-
-func (w *dataWatch) wait(ctx context.Context) error {
-	for {
-		select {
-		case event := <-w.Events:
-			if event.Op.Has(fsnotify.Create) && filepath.Base(event.Name) == "..data" {
-				return nil
-			}
-		case err := <-w.Errors:
-			return err
-		case <-ctx.Done():
-			return errors.New("the change did not arrive")
-		}
-	}
-}
-
-func (w *dataWatch) close() { _ = w.Close() }

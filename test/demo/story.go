@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/leoflow/secrets-csi/pkg/mount"
 	"github.com/leoflow/secrets-csi/test/stack"
 )
 
@@ -150,19 +151,19 @@ func (s *story) showWhereItIsNot(context.Context) error {
 
 func (s *story) rotate(ctx context.Context) error {
 	say("The password is rotated in core's file, while the pod runs.")
-	changed, err := watchData(s.Kubelet.Target(s.pod))
+	changed, err := s.Kubelet.WatchSwaps(s.pod)
 	if err != nil {
 		return err
 	}
-	defer changed.close()
+	defer changed.Close()
 	start := time.Now()
 	if err := s.ReplaceInConnections(firstPassword, secondPassword); err != nil {
 		return err
 	}
-	if err := changed.wait(ctx); err != nil {
+	took, err := changed.Wait(ctx, start)
+	if err != nil {
 		return err
 	}
-	took := time.Since(start)
 	seen, err := s.child(ctx)
 	if err != nil {
 		return err
@@ -170,12 +171,12 @@ func (s *story) rotate(ctx context.Context) error {
 	if !strings.Contains(seen, secondPassword) {
 		return fmt.Errorf("the new password did not arrive")
 	}
-	generation, err := generationOf(s.Kubelet.Target(s.pod))
+	shown, err := mount.Current(s.Kubelet.Target(s.pod))
 	if err != nil {
 		return err
 	}
 	say("Generation %d stood in the volume %s after core's file changed; a child started now sees the new password.",
-		generation, took.Round(100*time.Microsecond))
+		shown.Manifest.Generation, took[0].Round(100*time.Microsecond))
 	return nil
 }
 

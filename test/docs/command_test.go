@@ -3,6 +3,8 @@ package docs
 import (
 	"os"
 	"path/filepath"
+	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -29,8 +31,6 @@ func TestEveryCommandStandsInABlockOfItsKind(t *testing.T) {
 // TestEveryCommandRunsAsPrinted is about documents that need no cluster. Those that do are
 // tried there, by test/kind/manual.
 func TestEveryCommandRunsAsPrinted(t *testing.T) {
-	automation, err := console.ReadAutomation(root)
-	require.NoError(t, err)
 	machine := prepare(t)
 	for _, document := range commanding(t) {
 		if document.NeedsCluster() || len(document.Steps) == 0 {
@@ -40,7 +40,7 @@ func TestEveryCommandRunsAsPrinted(t *testing.T) {
 			needPrograms(t, document)
 			shell := machine.checkOut(t)
 			defer shell.Close()
-			trial := console.Trial{Shell: shell, Skip: automation.Skip, Patience: testwait.Limit, Log: t.Logf}
+			trial := console.Trial{Shell: shell, Skip: console.Skip, Patience: testwait.Limit, Log: t.Logf}
 			assert.NoError(t, trial.Run(t.Context(), document))
 		})
 	}
@@ -58,6 +58,9 @@ func needPrograms(t *testing.T, document console.Document) {
 	}
 }
 
+// byItself is the reason for commands that CI runs anyway.
+const byItself = "CI runs it by itself"
+
 // TestNothingIsExcusedInVain lets the list of what is not run hold nothing else.
 func TestNothingIsExcusedInVain(t *testing.T) {
 	said := map[string]bool{}
@@ -66,8 +69,17 @@ func TestNothingIsExcusedInVain(t *testing.T) {
 			said[console.Plain(step.Command)] = true
 		}
 	}
-	for _, command := range console.Elsewhere() {
-		assert.True(t, said[command], "no document says %q any more: take it out of test/console/elsewhere.go", command)
+	ci, err := os.ReadFile(filepath.Join(root, ".ci", "run"))
+	require.NoError(t, err)
+	for command, reason := range console.Elsewhere() {
+		assert.True(t, said[command], "no document says %q any more: take it out of test/console/elsewhere.txt", command)
+		if reason != byItself {
+			continue
+		}
+		require.NotEmpty(t, targets(command), command)
+		for _, target := range targets(command) {
+			assert.Regexp(t, `(?m)\bstep make `+target+`( |$)`, string(ci))
+		}
 	}
 }
 
@@ -76,9 +88,29 @@ func TestEveryTargetOfMakeThatIsNamedExists(t *testing.T) {
 	require.NoError(t, err)
 	for _, document := range commanding(t) {
 		for _, step := range document.Steps {
-			for _, target := range console.Targets(step.Command) {
+			for _, target := range targets(console.Plain(step.Command)) {
 				assert.Contains(t, string(makefile), "\n"+target+":", "%s: make has no target %s", step.At, target)
 			}
 		}
+	}
+}
+
+var makeCommand = regexp.MustCompile(`^(?:[A-Z]+=\S+ )*make\b((?: [a-z][a-z0-9-]*)*)(?: [A-Z]+=\S+)*$`)
+
+// targets are those that a command names which is nothing but make.
+func targets(command string) []string {
+	match := makeCommand.FindStringSubmatch(command)
+	if match == nil {
+		return nil
+	}
+	return strings.Fields(match[1])
+}
+
+func TestTargets(t *testing.T) {
+	for command, want := range map[string][]string{
+		"make": {}, "make demo": {"demo"}, "SOAKTIME=2m make soak": {"soak"}, "make build test VERSION=v1": {"build", "test"},
+		"makeup": nil, "make demo | less": nil, "core check": nil,
+	} {
+		assert.Equal(t, want, targets(command), command)
 	}
 }

@@ -34,6 +34,8 @@ type clouds struct {
 	api     *kubetest.Server
 	token   string
 	metrics scraped
+	// flags are the driver's.
+	flags []string
 }
 
 // references are connections of core's that hold one into each cloud, and one that
@@ -47,7 +49,15 @@ var references = map[string]any{
 
 func startClouds(t *testing.T) *clouds {
 	t.Helper()
-	c := &clouds{tokens: cloudtest.NewTokens()}
+	c := newClouds(t)
+	c.start(t)
+	return c
+}
+
+// newClouds has the servers, and no stack yet.
+func newClouds(t *testing.T) *clouds {
+	t.Helper()
+	c := &clouds{tokens: cloudtest.NewTokens(), metrics: unused(t)}
 	google, amazon, microsoft := cloudtest.StartGCP(t, c.tokens), cloudtest.StartAWS(t, c.tokens), cloudtest.StartAzure(t, c.tokens)
 	google.MayImpersonate = func(subject, account string) bool { return account == email(subject) }
 	c.servers = map[string]*cloudtest.Server{"gcs": google.Server, "s3": amazon.Server, "blob": microsoft.Server}
@@ -55,30 +65,33 @@ func startClouds(t *testing.T) *clouds {
 		server.Hold(func(principal, _, _ string) (string, error) { return key(id, principal), nil })
 	}
 	c.startAPI(t)
-	dir := t.TempDir()
 	var authorities []byte
 	for _, server := range c.servers {
 		authorities = append(authorities, server.Certificate()...)
 	}
-	write := func(name string, content []byte) string {
-		path := filepath.Join(dir, name)
-		require.NoError(t, os.WriteFile(path, content, 0o600))
-		return path
+	c.flags = []string{
+		"--log-level=debug", "--health-address=" + c.metrics.address, "--events", "--kubernetes-secrets", "--kubeconfig=" + file(t, "kubeconfig", c.api.Kubeconfig()),
+		"--clouds=gcp,aws,azure", "--cloud-ca=" + file(t, "ca.crt", authorities),
+		"--gcp-audience=" + cloudtest.GCPAudience, "--gcp-endpoint=" + google.Address, "--gcp-regional-endpoint=" + google.RegionalAddress,
+		"--gcp-sts-url=" + google.URL() + "/token", "--gcp-iam-url=" + google.URL(),
+		"--aws-region=eu-west-1", "--aws-endpoint=" + amazon.URL(), "--aws-sts-endpoint=" + amazon.URL(),
+		"--azure-authority-host=" + microsoft.URL(), "--azure-vault-endpoint=" + microsoft.URL(),
 	}
-	c.metrics = unused(t)
-	c.Stack = start(t, stack.Options{
-		Connections: asJSON(t, references), Variables: "{}", Rules: allowAll,
-		DriverArgs: []string{
-			"--log-level=debug", "--health-address=" + c.metrics.address, "--events", "--kubernetes-secrets", "--kubeconfig=" + write("kubeconfig", c.api.Kubeconfig()),
-			"--clouds=gcp,aws,azure", "--cloud-ca=" + write("ca.crt", authorities),
-			"--gcp-audience=" + cloudtest.GCPAudience, "--gcp-endpoint=" + google.Address, "--gcp-regional-endpoint=" + google.RegionalAddress,
-			"--gcp-sts-url=" + google.URL() + "/token", "--gcp-iam-url=" + google.URL(),
-			"--aws-region=eu-west-1", "--aws-endpoint=" + amazon.URL(), "--aws-sts-endpoint=" + amazon.URL(),
-			"--azure-authority-host=" + microsoft.URL(), "--azure-vault-endpoint=" + microsoft.URL(),
-		},
-	})
-	c.token = token(t, c.Stack)
 	return c
+}
+
+func (c *clouds) start(t *testing.T, more ...string) {
+	t.Helper()
+	c.Stack = start(t, stack.Options{Connections: asJSON(t, references), Variables: "{}", Rules: allowAll, DriverArgs: append(c.flags, more...)})
+	c.token = token(t, c.Stack)
+}
+
+// file writes a file that the programs read.
+func file(t *testing.T, name string, content []byte) (path string) {
+	t.Helper()
+	path = filepath.Join(t.TempDir(), name)
+	require.NoError(t, os.WriteFile(path, content, 0o600))
+	return path
 }
 
 func (c *clouds) startAPI(t *testing.T) {

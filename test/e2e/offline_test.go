@@ -1,7 +1,9 @@
 package e2e
 
 import (
+	"context"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -33,6 +35,8 @@ func TestOfflineGraceGivesNobodyWhatAnotherTaskHad(t *testing.T) {
 		thief := pod("thief", "", attributes)
 		thief.ServiceAccount = "tasks"
 		as(&thief)
-		require.ErrorContains(t, s.Kubelet.Publish(t.Context(), thief), "code = Unavailable", name)
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second) // too little to wait in
+		require.ErrorContains(t, s.Kubelet.Publish(ctx, thief), "code = Unavailable", name)
+		cancel()
 	}
 }

@@ -125,7 +125,9 @@ func TestNewPodsWithinTheOfflineGrace(t *testing.T) {
 
 		stranger := pod("stranger", r.pods[0].Token)
 		stranger.ServiceAccount = "another"
-		assert.ErrorContains(t, r.Kubelet.Publish(t.Context(), stranger), "core cannot be asked now")
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second) // too little to wait in
+		assert.ErrorContains(t, r.Kubelet.Publish(ctx, stranger), "core cannot be asked now")
+		cancel()
 
 		r.rotate(t)
 		require.NoError(t, r.StartCore(context.Background()))

@@ -42,7 +42,7 @@ func interpreters(ctx context.Context) map[string]string {
 // types has type checkers and a linter look at the packages.
 func (j *judge) types(ctx context.Context) error {
 	python := interpreters(ctx)
-	newest := newestOf(python)
+	newest := pick(python, series...)
 	if newest == "" {
 		return errors.New("there is no Python from 3.9 to 3.13")
 	}
@@ -90,15 +90,6 @@ func (j *judge) tryFixture(ctx context.Context, dir string) error {
 		j.fail("the fixture for pytest: %v\n%s", err, said)
 	}
 	return nil
-}
-
-func newestOf(python map[string]string) string {
-	for _, each := range series {
-		if python[each] != "" {
-			return each
-		}
-	}
-	return ""
 }
 
 var counted = regexp.MustCompile(`(?m)^Ran (\d+) tests`)

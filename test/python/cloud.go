@@ -1,24 +1,21 @@
 package main
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
-	"math/big"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/leoflow/secrets-csi/internal/testca"
 )
 
 // What clouds answer at, of which nothing leaves this machine: a proxy that the SDKs are told of
@@ -37,8 +34,17 @@ type clouds struct {
 
 // startClouds serves until it is closed. The variables CLOUDS and CLOUDS_CA name the proxy and what to trust.
 func (s *servers) startClouds() error {
-	certificate, err := selfSigned(filepath.Join(s.judge.dir, "clouds.pem"), google, googleRegional, microsoft, vault)
+	authority, err := testca.New("clouds authority")
 	if err != nil {
+		return err
+	}
+	pair, err := authority.Issue("clouds", func(c *x509.Certificate) { c.DNSNames = []string{google, googleRegional, microsoft, vault} })
+	if err != nil {
+		return err
+	}
+	certificate, err := pair.TLS()
+	trusted := filepath.Join(s.judge.dir, "clouds.pem")
+	if err = errors.Join(err, os.WriteFile(trusted, authority.PEM(), 0o600)); err != nil {
 		return err
 	}
 	secure, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12})
@@ -50,7 +56,7 @@ func (s *servers) startClouds() error {
 		return errors.Join(err, secure.Close())
 	}
 	c := &clouds{secure: secure, proxy: proxy, secrets: map[string]string{}}
-	s.clouds, s.addresses["CLOUDS"], s.addresses["CLOUDS_CA"] = c, proxy.Addr().String(), filepath.Join(s.judge.dir, "clouds.pem")
+	s.clouds, s.addresses["CLOUDS"], s.addresses["CLOUDS_CA"] = c, proxy.Addr().String(), trusted
 	const slow = time.Minute
 	go func() { _ = (&http.Server{Handler: c.handler(), ReadHeaderTimeout: slow}).Serve(secure) }()
 	go func() { _ = (&http.Server{Handler: http.HandlerFunc(c.connect), ReadHeaderTimeout: slow}).Serve(proxy) }()
@@ -131,22 +137,4 @@ func (c *clouds) connect(w http.ResponseWriter, r *http.Request) {
 	_, _ = fmt.Fprint(here, "HTTP/1.1 200 Connected\r\n\r\n")
 	go func() { _, _ = io.Copy(there, here); _ = there.Close() }()
 	go func() { _, _ = io.Copy(here, there); _ = here.Close() }()
-}
-
-// selfSigned makes a certificate for the names, and writes it down for those who are to trust it.
-func selfSigned(path string, names ...string) (tls.Certificate, error) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return tls.Certificate{}, err
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), DNSNames: names, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
-	}
-	made, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		return tls.Certificate{}, err
-	}
-	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: made})
-	return tls.Certificate{Certificate: [][]byte{made}, PrivateKey: key}, os.WriteFile(path, text, 0o600)
 }

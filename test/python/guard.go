@@ -40,9 +40,7 @@ func (j *judge) guard(ctx context.Context) error {
 		return err
 	}
 	j.expect(ctx, "the stand-in's wheel is installed beside a real Airflow", bin, "", "3.3.2 real")
-	pods := exec.CommandContext(ctx, bin, "-W", "ignore", filepath.Join(j.root, "test", "python", "python", "pods.py"))
-	pods.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + j.dir, "AIRFLOW_HOME=" + j.dir}
-	if said, err := pods.CombinedOutput(); err != nil {
+	if said, err := j.inAirflow(ctx, bin, filepath.Join(j.root, "test", "python", "python", "pods.py")).CombinedOutput(); err != nil {
 		j.fail("pods that a real Airflow makes: %v\n%s", err, said)
 	}
 	uv, err := venv.UV(ctx, j.cache)
@@ -60,8 +58,7 @@ func (j *judge) guard(ctx context.Context) error {
 }
 
 func (j *judge) expect(ctx context.Context, when, python, path, wanted string) {
-	command := exec.CommandContext(ctx, python, "-W", "ignore", "-c", asksWho)
-	command.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + j.dir, "AIRFLOW_HOME=" + j.dir}
+	command := j.inAirflow(ctx, python, "-c", asksWho)
 	if path != "" {
 		command.Env = append(command.Env, "PYTHONPATH="+path)
 	}
@@ -70,4 +67,11 @@ func (j *judge) expect(ctx context.Context, when, python, path, wanted string) {
 	if last := lines[len(lines)-1]; err != nil || last != wanted {
 		j.fail("%s: %v: %s", when, err, said)
 	}
+}
+
+// inAirflow is a program whose Airflow has a home of its own.
+func (j *judge) inAirflow(ctx context.Context, python string, args ...string) *exec.Cmd {
+	command := exec.CommandContext(ctx, python, append([]string{"-W", "ignore"}, args...)...)
+	command.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + j.dir, "AIRFLOW_HOME=" + j.dir}
+	return command
 }

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -167,22 +166,4 @@ func (j *judge) installWheels(ctx context.Context, dir string) error {
 }
 
 // wheels builds the packages of this checkout, and returns their files.
-func (j *judge) wheels() (paths []string, err error) {
-	for _, project := range wheel.Projects {
-		built, err := wheel.Build(os.DirFS(j.root), project, "dev")
-		if err != nil {
-			return nil, err
-		}
-		path := filepath.Join(j.dir, built.Name)
-		if err := os.WriteFile(path, built.Content, 0o600); err != nil {
-			return nil, err
-		}
-		paths = append(paths, path)
-	}
-	return paths, nil
-}
-
-func (s *servers) port(name string) string {
-	_, port, _ := net.SplitHostPort(s.addresses[name])
-	return port
-}
+func (j *judge) wheels() ([]string, error) { return wheel.Write(os.DirFS(j.root), j.dir, "dev") }

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/leoflow/secrets-csi/internal/testport"
+	"github.com/leoflow/secrets-csi/internal/testpostgres"
 )
 
 // nobody runs the servers: PostgreSQL refuses root.
@@ -28,9 +29,10 @@ type servers struct {
 	judge     *judge
 	addresses map[string]string
 	// azurite is the key of its storage account.
-	azurite string
-	running []*exec.Cmd
-	clouds  *clouds
+	azurite    string
+	running    []*exec.Cmd
+	clouds     *clouds
+	postgresql *testpostgres.Server
 }
 
 func (j *judge) startServers(ctx context.Context) (s *servers, err error) {
@@ -91,20 +93,31 @@ func asNobody() *syscall.SysProcAttr {
 }
 
 func (s *servers) answers(ctx context.Context, name, address string) error {
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	for {
+	return until(ctx, func(ctx context.Context) error {
 		connection, err := new(net.Dialer).DialContext(ctx, "tcp", address)
 		if err == nil {
 			return connection.Close()
 		}
+		said, _ := os.ReadFile(filepath.Join(s.judge.dir, name+".log"))
+		return fmt.Errorf("%s does not answer: %w\n%s", name, err, said)
+	})
+}
+
+// until does something again, for a minute, while it fails.
+func until(ctx context.Context, do func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		err := do(ctx)
+		if err == nil {
+			return nil
+		}
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			said, _ := os.ReadFile(filepath.Join(s.judge.dir, name+".log"))
-			return fmt.Errorf("%s does not answer: %w\n%s", name, err, said)
+			return err
 		}
 	}
 }
@@ -115,6 +128,7 @@ func (s *servers) close() error {
 		faults = append(faults, each.Process.Kill())
 		_ = each.Wait()
 	}
+	s.postgresql.Stop()
 	if s.clouds != nil {
 		faults = append(faults, s.clouds.close())
 	}

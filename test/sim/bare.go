@@ -79,7 +79,7 @@ func writeAll(conns []*tls.Conn) {
 
 // connect makes a TLS connection from an address of this machine's.
 func (s *sim) connect(to string, from net.IP, protocols ...string) (*tls.Conn, error) {
-	pem, err := os.ReadFile(s.pki.CA())
+	pem, err := os.ReadFile(s.PKI.CA())
 	if err != nil {
 		return nil, err
 	}

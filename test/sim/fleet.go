@@ -82,7 +82,7 @@ func (s *sim) serveBarely(ctx context.Context, nodes int) (*stack.Process, many,
 	if err != nil {
 		return nil, nil, err
 	}
-	server, err := stack.Run(program, "--bare", s.dir)
+	server, err := stack.Run(program, "--bare", s.Dir)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -96,7 +96,7 @@ func (s *sim) settledMemory(ctx context.Context) (now int64, err error) {
 }
 
 func (s *sim) memory() (int64, error) {
-	text, err := os.ReadFile("/proc/" + s.process.ID() + "/smaps_rollup")
+	text, err := os.ReadFile("/proc/" + s.Core.ID() + "/smaps_rollup")
 	if err != nil {
 		return 0, err
 	}
@@ -106,7 +106,7 @@ func (s *sim) memory() (int64, error) {
 			return kilobytes << 10, err
 		}
 	}
-	return 0, fmt.Errorf("%s has no anonymous memory", s.process.ID())
+	return 0, fmt.Errorf("%s has no anonymous memory", s.Core.ID())
 }
 
 // spent is the CPU that core takes while do runs.
@@ -124,7 +124,7 @@ func (s *sim) spent(do func() error) (time.Duration, error) {
 
 // cpu reads user and system time, which the kernel counts in hundredths of a second.
 func (s *sim) cpu() (time.Duration, error) {
-	text, err := os.ReadFile("/proc/" + s.process.ID() + "/stat")
+	text, err := os.ReadFile("/proc/" + s.Core.ID() + "/stat")
 	if err != nil {
 		return 0, err
 	}

@@ -56,7 +56,7 @@ func (s *sim) grow(ctx context.Context, n int) error {
 
 func (s *sim) startNode() (*node, error) {
 	client, err := core.New(core.Config{
-		Address: s.address, ServerName: "core", CAFile: s.pki.CA(), CertFile: s.path("node.crt"), KeyFile: s.path("node.key"),
+		Address: s.Address(), ServerName: "core", CAFile: s.PKI.CA(), CertFile: s.path("node.crt"), KeyFile: s.path("node.key"),
 		Timeout: time.Minute,
 	})
 	if err != nil {

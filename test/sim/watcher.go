@@ -30,7 +30,7 @@ type watcher struct {
 
 // watchAt connects from that address, and returns once core has spoken on the watch.
 func (s *sim) watchAt(from net.IP) (told, error) {
-	conn, err := s.connect(s.address, from, http2.NextProtoTLS)
+	conn, err := s.connect(s.Address(), from, http2.NextProtoTLS)
 	if err != nil {
 		return nil, err
 	}

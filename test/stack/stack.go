@@ -40,6 +40,8 @@ type Options struct {
 	CallAddress string
 	// Profiles has the driver serve its profiles.
 	Profiles bool
+	// WithoutDriver starts core alone.
+	WithoutDriver bool
 }
 
 // Stack is a running core and driver.
@@ -82,6 +84,9 @@ func Start(ctx context.Context, options Options) (s *Stack, err error) {
 	}
 	if err := s.StartCore(ctx); err != nil {
 		return s, err
+	}
+	if options.WithoutDriver {
+		return s, nil
 	}
 	if err := s.StartDriver(ctx); err != nil {
 		return s, err
@@ -196,12 +201,7 @@ func (s *Stack) Token(ctx context.Context, args ...string) (string, error) {
 
 // Tokens mints tokens for n tries of one task: kubelet gives no two pods the same.
 func (s *Stack) Tokens(n int, task auth.Caller, ttl time.Duration) ([]string, error) {
-	return MintTokens(s.path("jwt.key"), n, task, ttl)
-}
-
-// MintTokens is Stack.Tokens for a core with that key.
-func MintTokens(keyFile string, n int, task auth.Caller, ttl time.Duration) ([]string, error) {
-	key, err := os.ReadFile(keyFile)
+	key, err := os.ReadFile(s.path("jwt.key"))
 	if err != nil {
 		return nil, err
 	}

@@ -39,25 +39,35 @@ type moto struct {
 func startMoto(t *testing.T) moto {
 	t.Helper()
 	recipe := venv.Recipe{Name: "moto-store", Python: ">=3.11,<3.14", Before: "2026-11-20", Packages: []string{"moto[server]==5.2.5"}}
+	return serveAWS(t, recipe, "/moto-api/data.json", func(host, port string) (string, []string, []string) {
+		return "moto_server", []string{"-H", host, "-p", port}, os.Environ()
+	})
+}
+
+// serveAWS runs an emulator of a recipe until it answers at a path, and puts a server with TLS before it.
+func serveAWS(t *testing.T, recipe venv.Recipe, alive string, how func(host, port string) (program string, args, environment []string)) moto {
+	t.Helper()
 	dir, err := recipe.Make(t.Context(), cacheDir(t), func(line string) { t.Log(line) })
 	require.NoError(t, err)
 	address, err := testport.Free()
 	require.NoError(t, err)
 	host, port, _ := splitAddress(address)
-	log, err := os.Create(filepath.Join(t.TempDir(), "moto.log"))
+	log, err := os.Create(filepath.Join(t.TempDir(), "emulator.log"))
 	require.NoError(t, err)
-	command := exec.CommandContext(context.WithoutCancel(t.Context()), filepath.Join(dir, "bin", "moto_server"), "-H", host, "-p", port)
+	program, args, environment := how(host, port)
+	command := exec.CommandContext(context.WithoutCancel(t.Context()), filepath.Join(dir, "bin", program), args...)
+	command.Env, command.Dir = environment, t.TempDir()
 	command.Stdout, command.Stderr, command.SysProcAttr = log, log, &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	require.NoError(t, command.Start())
 	t.Cleanup(func() { _ = command.Process.Kill(); _ = command.Wait() })
 	made := moto{plain: "http://" + address}
 	ctx := testwait.Context(t)
-	for tick := time.NewTicker(50 * time.Millisecond); !made.answers(ctx); {
+	for tick := time.NewTicker(50 * time.Millisecond); !made.answers(ctx, alive); {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
 			said, _ := os.ReadFile(log.Name())
-			require.Fail(t, "moto does not answer", "%s", said)
+			require.Fail(t, "the emulator does not answer", "%s", said)
 		}
 	}
 	target, _ := url.Parse(made.plain)
@@ -71,8 +81,8 @@ func splitAddress(address string) (host, port string, err error) {
 	return parsed.Hostname(), parsed.Port(), err
 }
 
-func (m moto) answers(ctx context.Context) bool {
-	request, _ := http.NewRequestWithContext(ctx, http.MethodGet, m.plain+"/moto-api/data.json", nil)
+func (m moto) answers(ctx context.Context, alive string) bool {
+	request, _ := http.NewRequestWithContext(ctx, http.MethodGet, m.plain+alive, nil)
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
 		return false

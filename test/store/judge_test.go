@@ -28,6 +28,8 @@ type question struct {
 	Variables   []string       `json:"variables"`
 	// Held are the secrets of a store that the class's client is replaced for.
 	Held map[string]string `json:"held"`
+	// Team is for whose task the class is asked; null where it knows no teams.
+	Team *string `json:"team"`
 	// API is where Kubernetes is, for the class that asks it.
 	API map[string]string `json:"api"`
 
@@ -50,7 +52,7 @@ type answers struct {
 }
 
 // ask has the class of an age answer.
-func (a age) ask(t *testing.T, questions []question) []answers {
+func (a age) ask(t *testing.T, questions []question, environment ...string) []answers {
 	t.Helper()
 	dir, err := a.install(t.Context(), cacheDir(t), func(line string) { t.Log(line) })
 	require.NoError(t, err)
@@ -59,6 +61,7 @@ func (a age) ask(t *testing.T, questions []question) []answers {
 	command := exec.CommandContext(t.Context(), filepath.Join(dir, "bin", "python"), "python/ask.py")
 	command.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "AIRFLOW_HOME=" + t.TempDir(), "LANG=C.UTF-8", "AWS_EC2_METADATA_DISABLED=true",
 		"AIRFLOW__CORE__LOAD_EXAMPLES=False", "PYTHONDONTWRITEBYTECODE=1"}
+	command.Env = append(command.Env, environment...)
 	var logged bytes.Buffer
 	command.Stdin, command.Stderr = bytes.NewReader(input), &logged
 	output, err := command.Output()
@@ -86,12 +89,18 @@ func judge(t *testing.T, questions []question, listed map[string]difference) {
 	judgeBy(t, ages, questions, listed)
 }
 
-func judgeBy(t *testing.T, ages []age, questions []question, listed map[string]difference) {
+// judgeTeams does so where teams are kept apart, which the newest alone can.
+func judgeTeams(t *testing.T, questions []question, listed map[string]difference) {
+	t.Helper()
+	judgeBy(t, ages[:1], questions, listed, "AIRFLOW__CORE__MULTI_TEAM=True")
+}
+
+func judgeBy(t *testing.T, ages []age, questions []question, listed map[string]difference, environment ...string) {
 	t.Helper()
 	seen := map[string]bool{}
 	for _, each := range ages {
 		compared, differed := 0, 0
-		for i, answered := range each.ask(t, questions) {
+		for i, answered := range each.ask(t, questions, environment...) {
 			q := questions[i]
 			entries, err := q.ours.Fetch(t.Context(), q.pod, providertest.Names(q.Connections, q.Variables))
 			require.NoError(t, err, q.name)

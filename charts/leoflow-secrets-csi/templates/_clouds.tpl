@@ -98,6 +98,12 @@ https:{{ $gcp.audience }}
 {{- with .Values.stores.gcpSecretManager.kwargs }}
 - {{ printf "--source-gcp-secretmanager-kwargs=%s" . | quote }}
 {{- end }}
+{{- with .Values.stores.gcpSecretManager.region }}
+- --source-gcp-secretmanager-region={{ . }}
+{{- end }}
+{{- if .Values.stores.teams }}
+- --source-teams
+{{- end }}
 {{- with .Values.stores.vault }}
 {{- if .kwargs }}
 - {{ printf "--source-vault-kwargs=%s" .kwargs | quote }}

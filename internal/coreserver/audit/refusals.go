@@ -77,12 +77,13 @@ func (r *refusals) admit(record *Record, sum func()) bool {
 		r.later(sum)
 	}
 	own := r.of(record)
-	if own.written < inFull && r.take(float64(lineSize(record))) && r.room() {
+	if own.written < inFull && r.take(record) && r.room() {
 		own.written++
 		return true
 	}
 	if own.count == 0 {
 		own.first = *record
+		own.first.Entry, own.first.Detail = "", "" // which the sum does not tell, and may be long
 	}
 	own.count++
 	return false
@@ -103,13 +104,16 @@ func (r *refusals) of(record *Record) *tally {
 	return own
 }
 
-// lineSize is about what the record takes in the log.
-func lineSize(r *Record) int { return 256 + len(r.Entry) + len(r.Detail) }
-
-func (r *refusals) take(size float64) bool {
+// take tells whether the record's line is within what refusals may take. JSON writes some characters at
+// six times their length.
+func (r *refusals) take(record *Record) bool {
 	now := time.Now()
 	r.budget = min(burst, r.budget+rate*now.Sub(r.filled).Seconds())
 	r.filled = now
+	if float64(len(record.Entry)+len(record.Detail)) > r.budget {
+		return false
+	}
+	size := float64(len(appendLine(nil, record)))
 	if r.budget < size {
 		return false
 	}

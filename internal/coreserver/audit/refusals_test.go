@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -132,4 +133,36 @@ func TestASinkThatIsGoneAndBackLosesNoCount(t *testing.T) {
 		require.Len(t, sums, 1)
 		assert.Equal(t, 6, sums[0].Count)
 	})
+}
+
+// A caller may ask for a name of a MiB, and many callers for one each: 128 MiB of them were remembered
+// until the interval's end. JSON writes a control character at six times its length: refusals of names
+// of these took 24 KB a second of the log.
+func TestALongNameTakesNoMore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		out := &writes{}
+		log := NewLog(out)
+		denied := func(caller int, name string) Record {
+			return Record{Time: time.Now().UTC(), Caller: auth.Caller{Tenant: "acme", DAG: fmt.Sprint(caller)}, Entry: name, Decision: Denied}
+		}
+		before := heap()
+		for caller := range 200 {
+			require.NoError(t, write(t, log, denied(caller, strings.Repeat("x", 1<<20-caller))))
+		}
+		assert.Less(t, heap()-before, int64(4<<20))
+		assert.Empty(t, out.String(), "each alone is more than refusals may take at once")
+		for caller := range 900 {
+			require.NoError(t, write(t, log, denied(caller, strings.Repeat("\x01", 1000))))
+		}
+		assert.LessOrEqual(t, len(out.String()), burst)
+		assert.Greater(t, len(out.String()), burst/2)
+		log.Close()
+	})
+}
+
+func heap() int64 {
+	var stats runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&stats)
+	return int64(stats.HeapAlloc)
 }

@@ -18,7 +18,8 @@ const overlap = 24 * time.Hour
 //  2. The newest is published once trusted, which is what drivers are given, has it.
 //  3. The certificate is made anew when a third of its life is left, when it is good for nothing, or
 //     when an authority that drivers have had for long enough did not sign it. While there is no such
-//     authority, a certificate that is good stays; for one that is not, that of known takes its place.
+//     authority, a certificate that is good stays, also for some of the names alone, as after a name
+//     was added that no earlier authority can sign for; for one that is not, that of known takes its place.
 //  4. Once the newest authority has signed, the others' keys go, and after the overlap they
 //     themselves.
 func (s state) next(now time.Time, names []string, trusted []*x509.Certificate, known state) (state, error) {
@@ -69,8 +70,8 @@ func (a anchor) maySignFor(names []string) bool {
 }
 
 func (s state) withGoodLeaf(now time.Time, names []string, known state) (state, error) {
-	issuer, signer := s.issuer(s.leaf, now, names), s.signer(now)
-	isDue := issuer < 0 || signer >= 0 && (issuer != signer || s.leaf.isDue(now))
+	issuer, signer := s.issuer(s.leaf, now, names), s.signer(now, names)
+	isDue := issuer < 0 || signer >= 0 && (issuer != signer || s.leaf.isDue(now, names))
 	switch {
 	case !isDue, issuer >= 0 && signer < 0:
 		return s, nil
@@ -84,22 +85,23 @@ func (s state) withGoodLeaf(now time.Time, names []string, known state) (state, 
 	return s, err
 }
 
-// signer is the newest authority that drivers have had for long enough; -1 where there is none. They
-// may only just have been given one that is the only one: there is none that they could have instead.
-func (s state) signer(now time.Time) int {
+// signer is the newest authority for names that drivers have had for long enough; -1 where there is
+// none. They may only just have been given one that is the only one: there is none that they could have
+// instead.
+func (s state) signer(now time.Time, names []string) int {
 	for i, each := range s.anchors {
 		isKnown := i > 0 || !s.published.IsZero() && (len(s.anchors) == 1 || now.Sub(s.published) >= overlap)
-		if each.signs() && isKnown && !now.Before(each.certificate.NotBefore) {
+		if each.signs() && isKnown && !now.Before(each.certificate.NotBefore) && each.maySignFor(names) {
 			return i
 		}
 	}
 	return -1
 }
 
-// issuer is the authority by which drivers would take the certificate for names; -1 where they would
-// not.
+// issuer is the authority by which drivers would take the certificate for any of the names; -1 where
+// they would not.
 func (s state) issuer(of leaf, now time.Time, names []string) int {
-	if of.certificate == nil || slices.ContainsFunc(names, func(name string) bool { return of.certificate.VerifyHostname(name) != nil }) {
+	if of.certificate == nil || !slices.ContainsFunc(names, of.isFor) {
 		return -1
 	}
 	return slices.IndexFunc(s.anchors, func(each anchor) bool {
@@ -110,11 +112,14 @@ func (s state) issuer(of leaf, now time.Time, names []string) int {
 	})
 }
 
+func (l leaf) isFor(name string) bool { return l.certificate.VerifyHostname(name) == nil }
+
 // isDue tells whether a good certificate is to be made anew. One that lasts for longer than it should
 // was made by somebody else, or by a clock that was wrong.
-func (l leaf) isDue(now time.Time) bool {
+func (l leaf) isDue(now time.Time, names []string) bool {
 	left := l.certificate.NotAfter.Sub(now)
-	return left < leafLife/3 || left > leafLife+skew
+	isForAll := !slices.ContainsFunc(names, func(name string) bool { return !l.isFor(name) })
+	return left < leafLife/3 || left > leafLife+skew || !isForAll
 }
 
 func (s state) withoutFormerAnchors(now time.Time) state {

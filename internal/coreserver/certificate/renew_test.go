@@ -140,3 +140,35 @@ func TestWhatHelmMadeAndHasEndedIsNotTakenOver(t *testing.T) {
 	core.assertTrusted(c)
 	assert.Len(t, certificatesIn(t, c.data(configMaps, trustAt)[trustKey]), 1)
 }
+
+// An authority can sign for the names alone that it was made for. What it signs for another too is good
+// for none of them, and drivers had no core until they had the next authority for a day.
+func TestANameIsAddedWithoutAPause(t *testing.T) {
+	c := newCluster()
+	core := started(t, c)
+	c.pass(2 * overlap)
+	core.look()
+	given := c.data(configMaps, trustAt)[trustKey]
+	const added = "core.example.com"
+	core.config.Names = append(names[:len(names):len(names)], added)
+	serials := map[string]bool{}
+	for range 2 * int(overlap/time.Hour) {
+		core.look()
+		serials[core.leaf().SerialNumber.String()] = true
+		require.NoError(t, trustsLeaf(given, core.leaf(), c.now))
+		c.pass(time.Hour)
+		if c.now.Sub(begin) >= 2*overlap+2*time.Hour {
+			given = c.data(configMaps, trustAt)[trustKey]
+		}
+	}
+	assert.Len(t, serials, 2, "what is good is not made anew each time")
+	assert.NoError(t, core.leaf().VerifyHostname(added))
+	core.assertTrusted(c)
+
+	core.config.Names = []string{added}
+	assert.False(t, core.look(), "what is good for more is good for less")
+
+	core.config.Names = []string{"elsewhere.example.com"}
+	assert.True(t, core.look(), "drivers that call core otherwise have nothing to lose")
+	assert.NoError(t, core.leaf().VerifyHostname("elsewhere.example.com"))
+}

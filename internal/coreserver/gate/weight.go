@@ -53,6 +53,11 @@ func NewWeight(memory int64) *Weight {
 func (w *Weight) Acquire(ctx context.Context, peer string, bytes int64) (release func(), err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, patience, ErrBusy)
 	defer cancel()
+	return w.Await(ctx, peer, bytes)
+}
+
+// Await is Acquire for one who waits as long as ctx.
+func (w *Weight) Await(ctx context.Context, peer string, bytes int64) (release func(), err error) {
 	bytes = min(bytes, w.size/2)
 	own := w.enter(peer)
 	if err := own.Acquire(ctx, bytes); err != nil {

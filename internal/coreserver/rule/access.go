@@ -7,6 +7,7 @@ import (
 // Access is who may read one entry, without the rest of the rules. It never changes.
 type Access struct {
 	spelled     string
+	team        *Team // whose entry it is; nil for all
 	allow, deny []limited
 }
 
@@ -25,9 +26,15 @@ func (l limited) isFor(subject Subject) bool {
 // their rules stand.
 func (a *Access) Spelled() string { return a.spelled }
 
-// Lets tells whether subject may read the entry, or may for all that is known.
+// Lets tells whether subject may read the entry, or may for all that is known. Nil lets nobody.
 func (a *Access) Lets(subject Subject) bool {
-	return isAny(a.allow, subject) && !isAny(a.deny, subject)
+	return a != nil && isAny(a.allow, subject) && !isAny(a.deny, subject)
+}
+
+// Hides tells whether the entry stands before the one for all of its name, for subject: it is of its
+// team, whether or not it may be read. Nil hides nothing.
+func (a *Access) Hides(subject Subject) bool {
+	return a != nil && a.team != nil && a.team.has(subject)
 }
 
 func isAny(rules []limited, subject Subject) bool {
@@ -62,6 +69,7 @@ func (s Set) Access(team string, name entry.Name, spelled string) *Access {
 	for i := range s.teams {
 		if own := &s.teams[i]; own.Name == team {
 			group := s.groups[team]
+			access.team = own
 			access.allow = naming(own, group.rules, name)
 			if group.unknown != "" {
 				access.allow = append(access.allow, limited{team: own})

@@ -166,6 +166,7 @@ func (p *parser) rule(node *yaml.Node) Rule {
 		}
 		return true
 	})
+	rule.wild = rule.Connections.wild() + rule.Variables.wild()
 	return rule
 }
 

@@ -2,6 +2,8 @@ package rule
 
 import (
 	"regexp"
+	"strconv"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -93,6 +95,11 @@ func (p *parser) sources(node *yaml.Node) []string {
 func (p *parser) name(field string, node *yaml.Node) string {
 	if node.Kind != yaml.ScalarNode || node.Tag == "!!null" || node.Value == "" || len(node.Value) > maxName {
 		p.fault(node, "%s: want a name, at most %d characters", field, maxName)
+		return ""
+	}
+	// It is shown to whoever reviews rules, also on a terminal.
+	if strings.ContainsFunc(node.Value, func(char rune) bool { return !strconv.IsPrint(char) }) {
+		p.fault(node, "%s: %q holds what cannot be printed", field, node.Value)
 		return ""
 	}
 	return node.Value

@@ -81,6 +81,15 @@ func (p Patterns) Match(text string) bool {
 	return false
 }
 
+func (p Patterns) wild() (count int) {
+	for _, pattern := range p {
+		if !pattern.isExact() {
+			count++
+		}
+	}
+	return count
+}
+
 func (p Patterns) overlap(one Pattern) bool {
 	for _, pattern := range p {
 		if pattern.overlaps(one) {

@@ -52,6 +52,7 @@ type Rule struct {
 	DAGs            Patterns
 	Connections     Patterns
 	Variables       Patterns
+	wild            int // of the patterns of entries, those with a *
 }
 
 // Label is what the rule is called where its file is no business of the reader's: its name, or

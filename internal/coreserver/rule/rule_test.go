@@ -117,6 +117,7 @@ func TestParseRefuses(t *testing.T) {
 		{`["*"]`, `["a?"]`, `rules.yaml:6: variables: pattern "a?": only * is special; ?, [, ], { and } are not allowed`},
 		{"  serviceAccounts: [airflow-worker]\n", "", `rules.yaml:3: rule for pods needs both namespaces and serviceAccounts; ["*"] means any`},
 		{`  dags: ["billing_*"]` + "\n", "", `rules.yaml:7: rule for task instances needs both tenants and dags; ["*"] means any`},
+		{"- tenants", `- name: "\e[2K+ nothing\n"` + "\n  tenants", `rules.yaml:7: name: "\x1b[2K+ nothing\n" holds what cannot be printed`},
 		{"  connections: [billing]\n", "", "rules.yaml:7: rule allows nothing; want connections, variables or both"},
 		{"  connections: [billing]\n", "  connections: []\n", "rules.yaml:7: rule allows nothing; want connections, variables or both"},
 		{"- tenants: [acme]\n", "- tenants: [acme]\n  namespaces: [a]\n", "rules.yaml:7: rule is for pods (namespaces, serviceAccounts) and for task instances (tenants, dags); write two rules"},

@@ -121,6 +121,16 @@ func denying(subject Subject, rules []Rule) []Rule {
 	return found
 }
 
+// Wild counts the patterns with a * that a question about a name may have to go through.
+func (v View) Wild() (count int) {
+	for _, rules := range [][]Rule{v.shared, v.own, v.deny} {
+		for _, rule := range rules {
+			count += rule.wild
+		}
+	}
+	return count
+}
+
 // Shared is the rule that lets the subject read an entry of all; nil where none does.
 func (v View) Shared(name entry.Name) *Rule { return find(v.shared, name) }
 

@@ -11,14 +11,26 @@ import (
 type Change struct {
 	Team string
 	Name entry.Name
-	// before and after are who may read it; nil where it is not there.
-	before, after *rule.Access
+	// content is set where the entry itself is another, and not just who may read it.
+	content bool
+	// before and after are who may read it; nil where it is not there. Of a team's, shared are those
+	// who may read the entry for all of its name.
+	before, after, shared *rule.Access
 }
 
-// concerns tells whether any of the subjects could read the entry, or now can.
-func (c Change) concerns(subjects []rule.Subject) bool {
+// readers are who could read an entry and who now can, and whether the entry is another.
+type readers struct {
+	before, after, shared *rule.Access
+	content               bool
+}
+
+// concern tells whether any of the subjects could read the entry, or now can; where the entry is the
+// same, whether one of them no longer can or now can. Otherwise a rule about one team's pods would have
+// everybody ask again. One that may not read it is concerned where it hides what that one could read.
+func (r readers) concern(subjects []rule.Subject) bool {
 	return slices.ContainsFunc(subjects, func(subject rule.Subject) bool {
-		return c.before != nil && c.before.Lets(subject) || c.after != nil && c.after.Lets(subject)
+		could, can := r.before.Lets(subject), r.after.Lets(subject)
+		return could != can || can && r.content || r.before.Hides(subject) != r.after.Hides(subject) && r.shared.Lets(subject)
 	})
 }
 
@@ -27,13 +39,13 @@ func (s *Snapshot) changedSince(older *Snapshot) []Change {
 	var changed []Change
 	for i, e := range s.entries {
 		was, is := older.readersOf(e), s.readers[i]
-		if was == nil || was != is && was.Spelled() != is.Spelled() || !older.Has(e) {
-			changed = append(changed, Change{e.Team, e.Name, was, is})
+		if content := !older.Has(e); content || was != is && was.Spelled() != is.Spelled() {
+			changed = append(changed, Change{e.Team, e.Name, content, was, is, s.sharedReadersOf(e, older)})
 		}
 	}
 	for i, e := range older.entries {
 		if s.readersOf(e) == nil {
-			changed = append(changed, Change{e.Team, e.Name, older.readers[i], nil})
+			changed = append(changed, Change{e.Team, e.Name, true, older.readers[i], nil, s.sharedReadersOf(e, older)})
 		}
 	}
 	return changed
@@ -46,6 +58,18 @@ func (s *Snapshot) readersOf(e Entry) *rule.Access {
 		return nil
 	}
 	return s.readers[i]
+}
+
+// sharedReadersOf is who may read the entry for all of the name of a team's e, or before could.
+func (s *Snapshot) sharedReadersOf(e Entry, older *Snapshot) *rule.Access {
+	if e.Team == "" {
+		return nil
+	}
+	e.Team = ""
+	if found := s.readersOf(e); found != nil {
+		return found
+	}
+	return older.readersOf(e)
 }
 
 // adopt takes over what older has too, so that it is in memory once however much of it the
@@ -71,7 +95,16 @@ func (u Update) Names() []entry.Name {
 // NamesFor are those of the changes of what any of the subjects could read, or now can. One that
 // could for a moment in between, and read then, is told too.
 func (u Update) NamesFor(subjects []rule.Subject) []entry.Name {
-	return names(u.Changed, func(change Change) bool { return change.concerns(subjects) })
+	known := map[readers]bool{} // most entries have theirs in common with others
+	return names(u.Changed, func(change Change) bool {
+		of := readers{change.before, change.after, change.shared, change.content}
+		concerned, found := known[of]
+		if !found {
+			concerned = of.concern(subjects)
+			known[of] = concerned
+		}
+		return concerned
+	})
 }
 
 func names(changes []Change, chosen func(Change) bool) []entry.Name {

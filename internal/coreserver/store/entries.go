@@ -28,6 +28,7 @@ type entries struct {
 
 func newEntries(config Config, versioner Versioner, rules *rules) *entries {
 	e := &entries{rules: rules, versioner: versioner, allowEmpty: config.AllowEmpty}
+	rules.entriesOf = e.countOf
 	for _, given := range []struct{ path, kind string }{{config.Connections, kindConnections}, {config.Variables, kindVariables}} {
 		if given.path == "" {
 			continue
@@ -48,7 +49,7 @@ func newEntries(config Config, versioner Versioner, rules *rules) *entries {
 			f := e.file(path.Join(folder.path, one.path), one.kind)
 			f.open = folder.opener(one.path)
 			if f.about.vital = one.owner == ""; !f.about.vital {
-				f.limit, f.admit = maxTeamFile, e.admitterFor(f)
+				f.limit, f.parts, f.admit = maxTeamFile, maxParts, e.admitterFor(f)
 			}
 			return f
 		},
@@ -76,14 +77,17 @@ func (e *entries) file(shown, kind string) *file[[]Entry] {
 	return f
 }
 
-// weighEntries does not count what nobody can ask for.
+// weighEntries does not count what nobody can ask for. A value may be longer than it is written: a list
+// is stored with an indent.
 func weighEntries(parsed []Entry, size int) weight {
-	w := weight{bytes: size}
+	var w weight
 	for _, each := range parsed {
+		w.bytes += each.ownSize()
 		if each.Name.ID != "" {
 			w.entries++
 		}
 	}
+	w.bytes = max(w.bytes, size)
 	return w
 }
 
@@ -98,25 +102,33 @@ func (e *entries) teamOf(owner string) (string, error) {
 	return "", fmt.Errorf("%q is a source of no team in the admin's file", owner)
 }
 
+// countOf is how many entries the files of a team have.
+func (e *entries) countOf(team string) int {
+	if e.tree == nil {
+		return 0
+	}
+	return e.tree.weightOf(team).entries
+}
+
 // admitterFor keeps a team's files, and those of all teams, within bounds.
 func (e *entries) admitterFor(f *file[[]Entry]) func(before, after weight) error {
 	return func(before, after weight) error {
-		own, all := after.cost()-before.cost(), after.cost()-before.cost()
+		team, more := f.about.Team, after.minus(before)
+		own, all := more.plus(e.tree.weightOf(team)), more
 		for _, each := range e.tree.files {
-			if each.owner == "" {
-				continue
-			}
-			all += each.weight.cost()
-			if each.about.Team == f.about.Team {
-				own += each.weight.cost()
+			if each.owner != "" {
+				all = all.plus(each.weight)
 			}
 		}
+		patterns := e.rules.patternsOf(team)
 		switch {
-		case after.cost() <= before.cost():
+		case more.cost() <= 0 && more.entries <= 0:
 			return nil
-		case own > maxTeam:
-			return fmt.Errorf("the entries of team %q take more than the %d KiB that a team has; an entry counts for %d bytes besides its own", f.about.Team, maxTeam>>10, entryCost)
-		case all > maxTeams:
+		case own.cost() > maxTeam:
+			return fmt.Errorf("the entries of team %q take more than the %d KiB that a team has; an entry counts for %d bytes besides its own", team, maxTeam>>10, entryCost)
+		case patterns*own.entries > maxTeamMatches:
+			return tooManyMatches(team, patterns, own.entries)
+		case all.cost() > maxTeams:
 			return fmt.Errorf("the entries of all teams take more than the %d KiB that they have together", maxTeams>>10)
 		default:
 			return nil

@@ -24,6 +24,7 @@ type file[T any] struct {
 	parse   func(name string, content []byte) (T, error)
 	weigh   func(value T, size int) weight
 	limit   int64
+	parts   int  // how many the content may have; 0 for any number
 	loses   bool // an empty file is an error: it holds entries
 	nothing bool // unless this is set and it had none before
 
@@ -40,10 +41,21 @@ type file[T any] struct {
 	doubt doubt
 }
 
-// weight is what a value takes. Rules are weighed by their patterns, too.
-type weight struct{ bytes, entries, patterns int }
+// weight is what a value takes. Rules are weighed by their patterns, too, of which those under deny are
+// denied.
+type weight struct{ bytes, entries, patterns, denied int }
 
-func (w weight) isLess(than weight) bool { return w.cost() < than.cost() || w.patterns < than.patterns }
+func (w weight) isLess(than weight) bool {
+	return w.cost() < than.cost() || w.patterns < than.patterns || w.denied < than.denied
+}
+
+func (w weight) plus(other weight) weight {
+	return weight{w.bytes + other.bytes, w.entries + other.entries, w.patterns + other.patterns, w.denied + other.denied}
+}
+
+func (w weight) minus(other weight) weight {
+	return weight{w.bytes - other.bytes, w.entries - other.entries, w.patterns - other.patterns, w.denied - other.denied}
+}
 
 func (w weight) cost() int { return w.bytes + w.entries*entryCost }
 
@@ -120,6 +132,9 @@ func (f *file[T]) take(content []byte) (T, error) {
 	if f.loses && mayBeEmpty && len(bytes.TrimSpace(content)) == 0 {
 		return none, nil
 	}
+	if f.parts > 0 && partsOf(content) > f.parts {
+		return none, fmt.Errorf("%s: has more than %d values; use fewer, or several files", f.about.File, f.parts)
+	}
 	value, err := f.parse(f.about.File, content)
 	if err != nil {
 		return none, err
@@ -154,6 +169,21 @@ func (f *file[T]) isTorn(now time.Time, content []byte, sum [sha256.Size]byte, i
 		f.doubt = doubt{sum, now}
 	}
 	return now.Sub(f.doubt.since) < settling
+}
+
+// maxParts bounds a team's file: reading one value takes some hundred bytes for a moment, however short
+// it is.
+const maxParts = 1 << 16
+
+// partsOf counts what may begin another value, in JSON or in YAML.
+func partsOf(content []byte) (count int) {
+	for _, char := range content {
+		switch char {
+		case ',', ':', '-', '[', '{', '\n':
+			count++
+		}
+	}
+	return count
 }
 
 func isEnv(name string) bool { return strings.EqualFold(path.Ext(name), ".env") }

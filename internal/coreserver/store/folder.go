@@ -7,8 +7,10 @@ import (
 	"os"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
+	"unicode/utf8"
 )
 
 // Bounds of a folder, so that nobody who may write there makes each look dear.
@@ -109,6 +111,8 @@ func (f folder) list() (listing, error) {
 	for _, name := range names {
 		info, err := root.Stat(name)
 		switch {
+		case !isPrintable(name):
+			f.unprintable(&l, name)
 		case name == f.own:
 			l.hasOwn = true
 		case err != nil:
@@ -124,9 +128,21 @@ func (f folder) list() (listing, error) {
 	return l, nil
 }
 
+// unprintable leaves out a file or a folder whose name would spoil a metric's label, or a terminal.
+func (f folder) unprintable(l *listing, below string) {
+	shown := path.Join(path.Dir(below), strconv.Quote(path.Base(below)))
+	l.strays[shown] = fmt.Errorf("%s: is not read, since its name holds what cannot be printed", path.Join(f.path, shown))
+}
+
+func isPrintable(name string) bool {
+	return utf8.ValidString(name) && !strings.ContainsFunc(name, func(char rune) bool { return !strconv.IsPrint(char) })
+}
+
 func (f folder) add(l *listing, one found) {
 	switch {
 	case !slices.Contains(f.suffixes, path.Ext(one.path)):
+	case !isPrintable(one.path):
+		f.unprintable(l, one.path)
 	case one.kind == "":
 		l.strays[one.path] = fmt.Errorf("%s: is none of the names that are read here, which end in connections or variables and the suffix", path.Join(f.path, one.path))
 	default:

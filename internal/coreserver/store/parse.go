@@ -13,7 +13,7 @@ func parseConnections(file string, content []byte) ([]Entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	entries := make([]Entry, 0, len(connections)+len(faults))
+	entries := make([]Entry, 0, len(connections))
 	for _, c := range connections {
 		e := Entry{
 			Name:       entry.Name{Kind: entry.Connection, ID: c.ID},
@@ -35,7 +35,7 @@ func parseVariables(file string, content []byte) ([]Entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	entries := make([]Entry, 0, len(variables)+len(faults))
+	entries := make([]Entry, 0, len(variables))
 	for _, v := range variables {
 		entries = append(entries, Entry{
 			Name:   entry.Name{Kind: entry.Variable, ID: v.Key},
@@ -47,15 +47,21 @@ func parseVariables(file string, content []byte) ([]Entry, error) {
 	return append(entries, broken(entry.Variable, faults)...), nil
 }
 
+// mostNameless is how many entries without a name are told of one file.
+const mostNameless = 8
+
 // broken makes one entry of each id that has faults: an id given twice has two.
 func broken(kind entry.Kind, faults []*export.EntryError) []Entry {
 	var entries []Entry
-	seen := map[string]struct{}{}
+	seen := map[string]int{}
 	for _, fault := range faults {
-		if _, known := seen[fault.ID]; known && fault.ID != "" {
+		most := 1
+		if fault.ID == "" {
+			most = mostNameless
+		}
+		if seen[fault.ID]++; seen[fault.ID] > most {
 			continue
 		}
-		seen[fault.ID] = struct{}{}
 		entries = append(entries, Entry{
 			Name:    entry.Name{Kind: kind, ID: fault.ID},
 			Origin:  Origin{fault.File, fault.Line},

@@ -16,6 +16,8 @@ type rules struct {
 	admin *file[rule.File]
 	tree  *tree[rule.File] // nil where rules are one file
 	names map[string]rule.Team
+	// entriesOf is how many entries a team has.
+	entriesOf func(team string) int
 }
 
 func newRules(config Config) *rules {
@@ -33,7 +35,7 @@ func newRules(config Config) *rules {
 		files: map[string]*slot[rule.File]{}, strays: map[string]*Status{},
 		begin: func(one found) *file[rule.File] {
 			f := ruleFile(path.Join(folder.path, one.path), folder.opener(one.path), r.parserFor(one.owner))
-			f.admit = r.admitterFor(f)
+			f.parts, f.admit = maxParts, r.admitterFor(f)
 			return f
 		},
 	}
@@ -47,39 +49,61 @@ func ruleFile(shown string, open func() (*os.File, error), parse func(string, []
 	return &file[rule.File]{
 		about: Status{File: shown, Kind: kindRules}, open: open, parse: parse, limit: rule.MaxSize,
 		weigh: func(value rule.File, size int) weight {
-			return weight{size, len(value.Rules) + len(value.Deny), value.Patterns()}
+			return weight{size, len(value.Rules) + len(value.Deny), value.Patterns(), rule.File{Deny: value.Deny}.Patterns()}
 		},
 	}
 }
 
-// Bounds of all teams' rules together. Those of one team have what one file may have.
+// Bounds of a team's rules, and of all teams' together. A team's bytes are what one file may have.
 const (
 	maxTeamsRules    = 16 << 20
 	maxTeamsPatterns = 1 << 18
+	// maxTeamPatterns are gone through for each name that a pod of the team asks for.
+	maxTeamPatterns = 1 << 11
+	// maxTeamMatches bounds the patterns of a team's rules times its entries: each reload looks for
+	// those of each that match, and remembers them.
+	maxTeamMatches = 1 << 19
+	// maxTeamDenied bounds the patterns under deny in a team's file. They are looked for in all entries
+	// that are for all.
+	maxTeamDenied = 1 << 8
 )
 
 // admitterFor keeps a team's files of rules, and those of all teams, within bounds.
 func (r *rules) admitterFor(f *file[rule.File]) func(before, after weight) error {
 	return func(before, after weight) error {
-		more := weight{bytes: after.bytes - before.bytes, patterns: after.patterns - before.patterns}
-		own, all := more, more
+		team, more := f.about.Team, after.minus(before)
+		own := more.plus(r.tree.weightOf(team))
+		all := more
 		for _, each := range r.tree.files {
-			all.bytes, all.patterns = all.bytes+each.weight.bytes, all.patterns+each.weight.patterns
-			if each.about.Team == f.about.Team {
-				own.bytes, own.patterns = own.bytes+each.weight.bytes, own.patterns+each.weight.patterns
-			}
+			all = all.plus(each.weight)
 		}
-		switch {
-		case more.bytes <= 0 && more.patterns <= 0:
+		switch entries := r.entriesOf(team); {
+		case more.bytes <= 0 && more.patterns <= 0 && more.denied <= 0:
 			return nil
-		case own.bytes > rule.MaxSize || own.patterns > rule.MaxPatterns:
-			return fmt.Errorf("the rules of team %q take more than the %d KiB and %d patterns that a team has", f.about.Team, rule.MaxSize>>10, rule.MaxPatterns)
+		case own.bytes > rule.MaxSize || own.patterns > maxTeamPatterns:
+			return fmt.Errorf("the rules of team %q take more than the %d KiB and %d patterns that a team has", team, rule.MaxSize>>10, maxTeamPatterns)
+		case own.denied > maxTeamDenied:
+			return fmt.Errorf("the rules of team %q have more than the %d patterns under deny that a team has", team, maxTeamDenied)
+		case own.patterns*entries > maxTeamMatches:
+			return tooManyMatches(team, own.patterns, entries)
 		case all.bytes > maxTeamsRules || all.patterns > maxTeamsPatterns:
 			return fmt.Errorf("the rules of all teams take more than the %d KiB and %d patterns that they have together", maxTeamsRules>>10, maxTeamsPatterns)
 		default:
 			return nil
 		}
 	}
+}
+
+func tooManyMatches(team string, patterns, entries int) error {
+	return fmt.Errorf("the rules of team %q have %d patterns, and it has %d entries: one times the other may be %d; write fewer patterns, with * in them", team, patterns, entries, maxTeamMatches)
+}
+
+// patternsOf counts those of a team's own files.
+func (r *rules) patternsOf(team string) int {
+	if r.tree == nil {
+		return 0
+	}
+	return r.tree.weightOf(team).patterns
 }
 
 // openPath opens a file wherever it is. It waits for nobody, as opening a FIFO would.

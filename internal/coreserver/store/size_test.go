@@ -84,16 +84,16 @@ func heap() int64 {
 func TestRulesOfATeamAreBoundedTogether(t *testing.T) {
 	patterns := func(from, count int) string {
 		var rules strings.Builder
-		rules.WriteString("rules: [{namespaces: [\"*\"], serviceAccounts: [worker], connections: [own]}]\ndeny:\n- connections: [")
+		rules.WriteString("rules:\n- {namespaces: [\"*\"], serviceAccounts: [worker], connections: [own]}\n- {namespaces: [\"*\"], serviceAccounts: [other], connections: [")
 		for i := range count {
 			fmt.Fprintf(&rules, "\"*%d*\", ", from+i)
 		}
-		return rules.String() + "]\n"
+		return rules.String() + "]}\n"
 	}
-	s := newTeams(t, "rules/bank/bank.yaml", teamRules("aws_default"), "rules/bank/many.yaml", patterns(0, 9000))
-	s.write("rules/bank/more.yaml", patterns(9000, 9000))
+	s := newTeams(t, "rules/bank/bank.yaml", teamRules("aws_default"), "rules/bank/many.yaml", patterns(0, 1500))
+	s.write("rules/bank/more.yaml", patterns(1500, 1500))
 	err := s.reload()
-	assert.ErrorContains(t, err, `/rules/bank/more.yaml: the rules of team "bank" take more than the 1024 KiB and 16384 patterns that a team has`)
+	assert.ErrorContains(t, err, `/rules/bank/more.yaml: the rules of team "bank" take more than the 1024 KiB and 2048 patterns that a team has`)
 	assert.Equal(t, "payments", s.gets("payments", "own"))
 
 	s.write("rules/payments.yaml", teamRules("own"))

@@ -58,7 +58,12 @@ func (o Origin) String() string { return o.File + ":" + strconv.Itoa(o.Line) }
 // Size is about what the entry takes in bytes.
 func (e Entry) Size() int {
 	const others = 256 // names, versions and what holds them
-	size := others + len(e.Name.ID) + e.value.Len()
+	return others + e.ownSize()
+}
+
+// ownSize is that of what the entry says.
+func (e Entry) ownSize() int {
+	size := len(e.Name.ID) + e.value.Len()
 	for _, field := range []*string{e.connection.Description, e.connection.Host, e.connection.Login, e.connection.Schema} {
 		if field != nil {
 			size += len(*field)
@@ -204,6 +209,11 @@ func (s *Snapshot) Has(e Entry) bool {
 	}
 	known, found := s.Lookup(e.Team, e.Name)
 	return found && known.Version == e.Version
+}
+
+// HasNameless tells whether the snapshot has such an entry at the place of e. A nil one has none.
+func (s *Snapshot) HasNameless(e Entry) bool {
+	return s != nil && slices.ContainsFunc(s.Nameless, func(known Entry) bool { return known.Origin == e.Origin && known.Invalid == e.Invalid })
 }
 
 // Len counts the entries.

@@ -97,7 +97,23 @@ func (s *Store) look() (changed bool) {
 		s.entries.again()
 	}
 	changed = s.entries.look(now) || changed
+	changed = s.lookAtCrowded(now) || changed
 	s.note()
+	return changed
+}
+
+// lookAtCrowded reads what there was no room for beside the team's rules, or beside its entries, where
+// there is now.
+func (s *Store) lookAtCrowded(now time.Time) (changed bool) {
+	if s.rules.tree == nil || s.entries.tree == nil {
+		return false
+	}
+	if s.rules.tree.hasRoom {
+		changed = s.entries.tree.lookAtCrowded(now)
+	}
+	if s.entries.tree.hasRoom {
+		changed = s.rules.tree.lookAtCrowded(now) || changed
+	}
 	return changed
 }
 

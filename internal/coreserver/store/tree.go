@@ -25,6 +25,7 @@ type tree[T any] struct {
 	unlisted map[string]error
 	strays   map[string]*Status // what is nobody's or could not be listed, by path or owner
 	folders  []string
+	hasRoom  bool // the last look found that something takes less than before
 }
 
 type slot[T any] struct {
@@ -35,6 +36,7 @@ type slot[T any] struct {
 // look reads everything again. A folder that cannot be read, or has lost what it must have,
 // changes nothing.
 func (t *tree[T]) look(now time.Time, must func(listing) error) (changed bool) {
+	t.hasRoom = false
 	list, err := t.folder.list()
 	if err == nil && must != nil {
 		err = must(list)
@@ -46,21 +48,20 @@ func (t *tree[T]) look(now time.Time, must func(listing) error) (changed bool) {
 	t.about.mend(now)
 	t.folders, t.unlisted = list.folders, list.unlisted
 	standing := t.sort(now, list)
-	hasRoom := false
 	for _, each := range t.sorted() {
 		if standing[each.path] {
 			before := each.weight
 			changed = each.look(now) || changed
-			hasRoom = hasRoom || each.weight.isLess(before)
+			t.hasRoom = t.hasRoom || each.weight.isLess(before)
 		}
 	}
 	for _, each := range t.sorted() {
 		if !standing[each.path] {
 			isGone := t.lose(now, each)
-			hasRoom, changed = hasRoom || isGone, changed || isGone
+			t.hasRoom, changed = t.hasRoom || isGone, changed || isGone
 		}
 	}
-	return hasRoom && t.lookAtCrowded(now) || changed
+	return t.hasRoom && t.lookAtCrowded(now) || changed
 }
 
 // lookAtCrowded reads the files again that there was no room for.
@@ -72,6 +73,16 @@ func (t *tree[T]) lookAtCrowded(now time.Time) (changed bool) {
 		}
 	}
 	return changed
+}
+
+// weightOf is what the files of a team take together.
+func (t *tree[T]) weightOf(team string) (sum weight) {
+	for _, each := range t.files {
+		if each.about.Team == team {
+			sum = sum.plus(each.weight)
+		}
+	}
+	return sum
 }
 
 // sort makes a slot for each file that is somebody's, and tells which stand there now.

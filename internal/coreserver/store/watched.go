@@ -1,6 +1,7 @@
 package store
 
 import (
+	"crypto/sha256"
 	"iter"
 	"slices"
 
@@ -41,9 +42,10 @@ func (s *Snapshot) watch(versioner Versioner) {
 // spelled.
 func (s *Snapshot) access(e Entry, readers []string, spelled []byte) (*rule.Access, []byte) {
 	spelled = rule.Spell(spelled[:0], e.Team, readers)
-	access, known := s.known[string(spelled)]
+	sum := sha256.Sum256(spelled) // of what may be long, and is remembered of each entry
+	access, known := s.known[string(sum[:])]
 	if !known {
-		access = s.Rules.Access(e.Team, e.Name, string(spelled))
+		access = s.Rules.Access(e.Team, e.Name, string(sum[:]))
 		s.known[access.Spelled()] = access
 	}
 	return access, spelled
@@ -61,12 +63,25 @@ func (s *Snapshot) WatchedAs(name entry.Name) string {
 	return s.watched[i].Version
 }
 
+// Readership is what some subjects may read of a snapshot. It remembers which of them each Access lets,
+// which most entries share with many others. It is for one goroutine.
+type Readership struct {
+	snapshot *Snapshot
+	subjects []rule.Subject
+	let      map[*rule.Access]string
+}
+
+// Readership is that of subjects, which stand in order.
+func (s *Snapshot) Readership(subjects []rule.Subject) *Readership {
+	return &Readership{s, subjects, map[*rule.Access]string{}}
+}
+
 // Shown yields, in order, the names that any of the subjects may read of those that there are, and
 // versions that differ whenever what they may read of them does.
-func (s *Snapshot) Shown(subjects []rule.Subject) iter.Seq[Watched] {
+func (r *Readership) Shown() iter.Seq[Watched] {
 	return func(yield func(Watched) bool) {
-		for i := 0; i < len(s.entries); {
-			shown, next := s.shownAt(i, subjects)
+		for i := 0; i < len(r.snapshot.entries); {
+			shown, next := r.shownAt(i)
 			i = next
 			if shown.Version != "" && !yield(shown) {
 				return
@@ -76,34 +91,62 @@ func (s *Snapshot) Shown(subjects []rule.Subject) iter.Seq[Watched] {
 }
 
 // ShownAs is the version of a name as Shown has it; empty where there is none.
-func (s *Snapshot) ShownAs(name entry.Name, subjects []rule.Subject) string {
-	first, found := slices.BinarySearchFunc(s.entries, name, func(e Entry, name entry.Name) int { return entry.Compare(e.Name, name) })
+func (r *Readership) ShownAs(name entry.Name) string {
+	first, found := slices.BinarySearchFunc(r.snapshot.entries, name, func(e Entry, name entry.Name) int { return entry.Compare(e.Name, name) })
 	if !found {
 		return ""
 	}
-	shown, _ := s.shownAt(first, subjects)
+	shown, _ := r.shownAt(first)
 	return shown.Version
 }
 
 // shownAt is the name whose first entry is at i, and where the next name is.
-func (s *Snapshot) shownAt(i int, subjects []rule.Subject) (shown Watched, next int) {
+func (r *Readership) shownAt(i int) (shown Watched, next int) {
+	s := r.snapshot
 	shown.Name = s.entries[i].Name
 	var digest digest
 	for ; i < len(s.entries) && s.entries[i].Name == shown.Name; i++ {
-		for _, subject := range subjects {
-			if !s.readers[i].Lets(subject) {
-				continue
-			}
-			if digest.Hash == nil {
-				digest = s.versioner.begin("shown")
-			}
-			for _, field := range []string{s.entries[i].Team, s.entries[i].Version, subject.Namespace, subject.ServiceAccount, subject.Tenant, subject.DAG} {
-				digest.add(field)
-			}
+		let := r.letBy(s.readers[i])
+		switch {
+		case let == "" && digest.Hash != nil && slices.ContainsFunc(r.subjects, s.readers[i].Hides):
+			digest.add(s.entries[i].Team) // that of all, which stands first, is hidden from them
+			continue
+		case let == "":
+			continue
+		case digest.Hash == nil:
+			digest = s.versioner.begin("shown")
+		}
+		for _, field := range []string{s.entries[i].Team, s.entries[i].Version, let} {
+			digest.add(field)
 		}
 	}
 	if digest.Hash != nil {
 		shown.Version = digest.String()
 	}
 	return shown, i
+}
+
+// letBy names those of the subjects that access lets; empty where that is none.
+func (r *Readership) letBy(access *rule.Access) string {
+	let, known := r.let[access]
+	if known {
+		return let
+	}
+	var digest digest
+	for _, subject := range r.subjects {
+		if !access.Lets(subject) {
+			continue
+		}
+		if digest.Hash == nil {
+			digest = r.snapshot.versioner.begin("subjects")
+		}
+		for _, field := range []string{subject.Namespace, subject.ServiceAccount, subject.Tenant, subject.DAG} {
+			digest.add(field)
+		}
+	}
+	if digest.Hash != nil {
+		let = digest.String()
+	}
+	r.let[access] = let
+	return let
 }

@@ -7,7 +7,6 @@ import (
 	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
@@ -28,20 +27,26 @@ const (
 
 // session is one pod's under one role; the credentials exchange the token once and
 // renew by themselves.
-type session struct{ api *secretsmanager.Client }
+type session struct{ *api }
+
+// secretValue is what Secrets Manager says of a secret, alone or in a batch.
+type secretValue struct {
+	Name, ARN, SecretString *string
+	SecretBinary            []byte
+}
 
 // Access implements secretmanager.Session.
 func (s *session) Access(ctx context.Context, ref entry.Reference) (secret.Text, error) {
-	input := &secretsmanager.GetSecretValueInput{SecretId: &ref.Name}
+	input := map[string]string{"SecretId": ref.Name}
 	switch {
 	case len(ref.Version) >= versionIDLength:
-		input.VersionId = &ref.Version
+		input["VersionId"] = ref.Version
 	case ref.Version != "":
-		input.VersionStage = &ref.Version
+		input["VersionStage"] = ref.Version
 	}
-	answer, err := s.api.GetSecretValue(ctx, input)
-	if err != nil {
-		return secret.Text{}, failure(reading, err)
+	var answer secretValue
+	if err := s.call(ctx, reading, "GetSecretValue", input, &answer); err != nil {
+		return secret.Text{}, err
 	}
 	return textOf(answer.SecretString, answer.SecretBinary)
 }
@@ -75,7 +80,7 @@ var codes = map[error][]string{
 	provider.ErrDenied:  {"AccessDeniedException", "AccessDenied"},
 	provider.ErrUnauthenticated: {
 		"ExpiredToken", "ExpiredTokenException", "InvalidIdentityToken", "InvalidIdentityTokenException", "IDPRejectedClaim",
-		"UnrecognizedClientException", "InvalidClientTokenId", "InvalidSignatureException", "IncompleteSignature",
+		"UnrecognizedClientException", "InvalidClientTokenId", "InvalidSignatureException", "IncompleteSignature", "SignatureDoesNotMatch", "RequestExpired",
 	},
 	nil: {"DecryptionFailure", "InvalidParameterException", "ValidationException", "ValidationError", "RegionDisabledException", "OptInRequired"},
 	provider.ErrUnavailable: append([]string{
@@ -87,34 +92,23 @@ var throttling = []string{
 	"Throttling", "ThrottlingException", "ThrottledException", "TooManyRequestsException", "RequestLimitExceeded", "LimitExceededException",
 }
 
+// failure is why an exchange failed.
 func failure(doing string, err error) error {
 	var already *secretmanager.Failure
 	if errors.As(err, &already) {
 		return already
 	}
-	if named := ofCode(doing, err); named != nil {
-		return named
-	}
-	var tooLarge *http.MaxBytesError
-	if errors.As(err, &tooLarge) {
-		return &secretmanager.Failure{TooLarge: true, Text: doing + ": the answer is larger than 1 MiB"}
+	var known smithy.APIError
+	if errors.As(err, &known) {
+		if named := ofErrorCode(doing, known.ErrorCode()); named != nil {
+			return named
+		}
 	}
 	var answer *smithyhttp.ResponseError
 	if !errors.As(err, &answer) || answer.HTTPStatusCode() < http.StatusBadRequest {
 		return secretmanager.Unreachable(doing)
 	}
-	if doing == exchangingToken {
-		return secretmanager.ExchangeFailed(doing, answer.HTTPStatusCode(), answer.HTTPResponse().Header)
-	}
-	return secretmanager.AccessFailed(doing, answer.HTTPStatusCode(), answer.HTTPResponse().Header)
-}
-
-func ofCode(doing string, err error) error {
-	var answer smithy.APIError
-	if !errors.As(err, &answer) {
-		return nil
-	}
-	return ofErrorCode(doing, answer.ErrorCode())
+	return secretmanager.ExchangeFailed(doing, answer.HTTPStatusCode(), answer.HTTPResponse().Header)
 }
 
 // ofErrorCode is nil for a code that is not known.

@@ -39,7 +39,7 @@ func New(config Config) *Cloud { return &Cloud{newIdentities(config)} }
 
 // Open implements secretmanager.Cloud.
 func (c *Cloud) Open(subject secretmanager.Subject) (secretmanager.Session, error) {
-	api, err := c.client(subject)
+	api, err := c.of(secretsManager, subject)
 	if err != nil {
 		return nil, err
 	}

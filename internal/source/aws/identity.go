@@ -8,7 +8,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials/endpointcreds"
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
-	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
 	"github.com/leoflow/secrets-csi/internal/source/secretmanager"
@@ -58,17 +57,6 @@ func (*identities) Annotations() []string { return []string{RoleAnnotation} }
 
 func (i *identities) region(location string) string { return cmp.Or(location, i.config.Region) }
 
-// client is Secrets Manager's, for one pod.
-func (i *identities) client(subject secretmanager.Subject) (*secretsmanager.Client, error) {
-	credentials, at, err := i.known(subject)
-	if err != nil {
-		return nil, err
-	}
-	return secretsmanager.New(secretsmanager.Options{
-		Region: at, BaseEndpoint: endpoint(i.config.Endpoint), HTTPClient: i.http, Retryer: aws.NopRetryer{}, Credentials: credentials,
-	}), nil
-}
-
 // known are a pod's credentials, which are exchanged once and renewed, and its region.
 func (i *identities) known(subject secretmanager.Subject) (credentials aws.CredentialsProvider, at string, err error) {
 	at = i.region(subject.Location)
@@ -110,6 +98,7 @@ func (i *identities) credentials(subject secretmanager.Subject, region string) (
 		options.RoleSessionName = sessionName(subject.Pod)
 	}), nil
 }
+
 func roleOf(subject secretmanager.Subject) (string, error) {
 	if subject.Role != "" {
 		return subject.Role, nil

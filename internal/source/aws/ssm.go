@@ -7,9 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/ssm"
-
 	"github.com/leoflow/secrets-csi/internal/source/secretmanager"
 	"github.com/leoflow/secrets-csi/internal/source/store"
 	"github.com/leoflow/secrets-csi/pkg/entry"
@@ -65,28 +62,29 @@ func (*ParameterStore) Limits() store.Limits { return store.Limits{Secret: 8 << 
 
 // Open implements store.Store.
 func (p *ParameterStore) Open(subject secretmanager.Subject) (store.Session, error) {
-	credentials, at, err := p.known(subject)
+	made, err := p.of(systemsManager, subject)
 	if err != nil {
 		return nil, err
 	}
-	api := ssm.New(ssm.Options{
-		Region: at, BaseEndpoint: endpoint(p.config.Endpoint), HTTPClient: p.http, Retryer: aws.NopRetryer{}, Credentials: credentials,
-	})
-	return &parameterSession{api, p}, nil
+	return &parameterSession{made, p}, nil
 }
 
 type parameterSession struct {
-	api   *ssm.Client
+	*api
 	store *ParameterStore
 }
 
+// parameter is what Systems Manager says of one.
+type parameter struct{ Name, Value *string }
+
 // Read implements store.Session.
 func (s *parameterSession) Read(ctx context.Context, name string) (secret.Text, error) {
-	answer, err := s.api.GetParameter(ctx, &ssm.GetParameterInput{Name: &name, WithDecryption: aws.Bool(true)})
+	var answer struct{ Parameter parameter }
+	err := s.call(ctx, readingParameter, "GetParameter", map[string]any{"Name": name, "WithDecryption": true}, &answer)
 	switch {
 	case err != nil:
-		return secret.Text{}, explainedParameter(name, failure(readingParameter, err))
-	case answer.Parameter == nil || answer.Parameter.Value == nil:
+		return secret.Text{}, explainedParameter(name, err)
+	case answer.Parameter.Value == nil:
 		return secret.Text{}, &secretmanager.Failure{Kind: provider.ErrUnavailable, Text: readingParameter + ": the answer is empty"}
 	}
 	return secret.New(*answer.Parameter.Value), nil
@@ -104,9 +102,9 @@ func (s *parameterSession) ReadBatch(ctx context.Context, names []string) (map[s
 	if len(asked) == 0 {
 		return nil, nil
 	}
-	answer, err := s.api.GetParameters(ctx, &ssm.GetParametersInput{Names: asked, WithDecryption: aws.Bool(true)})
-	if err != nil {
-		return nil, failure(readingParameter, err)
+	var answer struct{ Parameters []parameter }
+	if err := s.call(ctx, readingParameter, "GetParameters", map[string]any{"Names": asked, "WithDecryption": true}, &answer); err != nil {
+		return nil, err
 	}
 	told := map[string]store.Result{}
 	for _, one := range answer.Parameters {
@@ -124,12 +122,14 @@ func (s *parameterSession) List(ctx context.Context, kind entry.Kind) ([]string,
 		return nil, store.Unlisted(reason)
 	}
 	begins, _ := s.store.Join(prefix.Text, "")
-	input := &ssm.GetParametersByPathInput{Path: &begins, Recursive: aws.Bool(true), WithDecryption: aws.Bool(false)}
+	input := map[string]any{"Path": begins, "Recursive": true}
 	var names []string
 	for {
-		answer, err := s.api.GetParametersByPath(ctx, input)
-		if err != nil {
-			err = failure(listingParameters, err)
+		var answer struct {
+			Parameters []parameter
+			NextToken  *string
+		}
+		if err := s.call(ctx, listingParameters, "GetParametersByPath", input, &answer); err != nil {
 			var refused *secretmanager.Failure
 			if errors.As(err, &refused) && errors.Is(err, provider.ErrDenied) {
 				refused.Text += `; "*" takes ssm:GetParametersByPath on ` + begins + ": allow it, or name the entries"
@@ -141,8 +141,9 @@ func (s *parameterSession) List(ctx context.Context, kind entry.Kind) ([]string,
 				names = append(names, *one.Name)
 			}
 		}
-		if input.NextToken = answer.NextToken; input.NextToken == nil {
+		if answer.NextToken == nil {
 			return s.store.IDs(kind, names), nil
 		}
+		input["NextToken"] = *answer.NextToken
 	}
 }

@@ -8,9 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
-	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
-
 	"github.com/leoflow/secrets-csi/internal/source/secretmanager"
 	"github.com/leoflow/secrets-csi/internal/source/store"
 	"github.com/leoflow/secrets-csi/pkg/airflow"
@@ -38,8 +35,9 @@ func NewStore(config Config, text string) (*Store, error) {
 	}
 	sep := kwargs.Text("sep", "/")
 	made := &Store{words: fieldWords(), Naming: store.Naming{
-		Connections: kwargs.Prefix("connections", "airflow/connections", true),
-		Variables:   kwargs.Prefix("variables", "airflow/variables", true),
+		TeamsNeedPrefix: true,
+		Connections:     kwargs.Prefix("connections", "airflow/connections", true),
+		Variables:       kwargs.Prefix("variables", "airflow/variables", true),
 	}}
 	made.Join = func(prefix, id string) (string, string) { return nameOf(prefix, sep, id) }
 	made.addWords(kwargs)
@@ -85,7 +83,7 @@ func (*Store) Limits() store.Limits { return store.Limits{Secret: 64 << 10, Batc
 
 // Open implements store.Store.
 func (s *Store) Open(subject secretmanager.Subject) (store.Session, error) {
-	api, err := s.client(subject)
+	api, err := s.of(secretsManager, subject)
 	if err != nil {
 		return nil, err
 	}
@@ -118,11 +116,15 @@ func (s *storeSession) explained(name string, err error) error {
 // ReadBatch implements store.Batcher.
 func (s *storeSession) ReadBatch(ctx context.Context, names []string) (map[string]store.Result, error) {
 	told := map[string]store.Result{}
-	input := &secretsmanager.BatchGetSecretValueInput{SecretIdList: names}
+	input := map[string]any{"SecretIdList": names}
 	for {
-		answer, err := s.api.BatchGetSecretValue(ctx, input)
-		if err != nil {
-			return nil, failure(reading, err)
+		var answer struct {
+			SecretValues []secretValue
+			Errors       []struct{ SecretId, ErrorCode *string }
+			NextToken    *string
+		}
+		if err := s.call(ctx, reading, "BatchGetSecretValue", input, &answer); err != nil {
+			return nil, err
 		}
 		for _, value := range answer.SecretValues {
 			for _, asked := range []*string{value.Name, value.ARN} {
@@ -141,13 +143,14 @@ func (s *storeSession) ReadBatch(ctx context.Context, names []string) (map[strin
 				told[*refused.SecretId] = store.Result{Err: s.explained(*refused.SecretId, err)}
 			}
 		}
-		if input.NextToken = answer.NextToken; input.NextToken == nil {
+		if answer.NextToken == nil {
 			return told, nil
 		}
+		input["NextToken"] = *answer.NextToken
 	}
 }
 
-func (s *storeSession) resultOf(name string, value types.SecretValueEntry) store.Result {
+func (s *storeSession) resultOf(name string, value secretValue) store.Result {
 	kept, err := textOf(value.SecretString, value.SecretBinary)
 	return store.Result{Kept: kept, Err: s.explained(name, err)}
 }
@@ -159,24 +162,28 @@ func (s *storeSession) List(ctx context.Context, kind entry.Kind) ([]string, err
 		return nil, store.Unlisted(reason)
 	}
 	begins, _ := s.store.Join(prefix.Text, "")
-	input := &secretsmanager.ListSecretsInput{}
+	input := map[string]any{}
 	if begins != "" {
-		input.Filters = []types.Filter{{Key: types.FilterNameStringTypeName, Values: []string{begins}}}
+		input["Filters"] = []map[string]any{{"Key": "name", "Values": []string{begins}}}
 	}
 	var names []string
 	for {
-		answer, err := s.api.ListSecrets(ctx, input)
-		if err != nil {
-			return nil, listFailure(failure(listing, err))
+		var answer struct {
+			SecretList []struct{ Name *string }
+			NextToken  *string
+		}
+		if err := s.call(ctx, listing, "ListSecrets", input, &answer); err != nil {
+			return nil, listFailure(err)
 		}
 		for _, one := range answer.SecretList {
 			if one.Name != nil {
 				names = append(names, *one.Name)
 			}
 		}
-		if input.NextToken = answer.NextToken; input.NextToken == nil {
+		if answer.NextToken == nil {
 			return s.store.IDs(kind, names), nil
 		}
+		input["NextToken"] = *answer.NextToken
 	}
 }
 

@@ -2,12 +2,14 @@ package azure
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"strings"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets"
 
@@ -55,6 +57,23 @@ func (i inTenant) GetToken(ctx context.Context, options policy.TokenRequestOptio
 	return i.TokenCredential.GetToken(ctx, options)
 }
 
+// innerCode is why Key Vault forbids something: its own code is "Forbidden" whatever the reason.
+func innerCode(response *http.Response) string {
+	if response == nil {
+		return ""
+	}
+	var said struct {
+		Error struct {
+			InnerError struct{ Code string }
+		}
+	}
+	body, err := runtime.Payload(response)
+	if err != nil || json.Unmarshal(body, &said) != nil {
+		return ""
+	}
+	return said.Error.InnerError.Code
+}
+
 func failure(err error) error {
 	var already *secretmanager.Failure
 	if errors.As(err, &already) {
@@ -74,11 +93,15 @@ func failure(err error) error {
 	return secretmanager.Unreachable(reading)
 }
 
-// accessFailure tells a secret that is disabled, and might as well not exist, from one
-// that the pod may not read; both are 403.
+// accessFailure tells a secret that is disabled, and might as well not exist, and a vault that does not
+// let the node in from one that the pod may not read; all are 403.
 func accessFailure(answer *azcore.ResponseError) error {
-	if answer.ErrorCode == "SecretDisabled" {
+	switch innerCode(answer.RawResponse) {
+	case "SecretDisabled":
 		return &secretmanager.Failure{Kind: provider.ErrMissing, Text: reading + ": it is disabled"}
+	case "ForbiddenByFirewall", "ForbiddenByConnection":
+		return &secretmanager.Failure{Kind: provider.ErrUnavailable, Whole: true,
+			Text: reading + ": the vault's firewall does not admit this node; have it admitted, or give the node a private endpoint"}
 	}
 	var header http.Header
 	if answer.RawResponse != nil {

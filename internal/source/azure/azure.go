@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"net/http"
 	"regexp"
+	"strings"
 	"sync"
 	"time"
 
@@ -98,7 +99,7 @@ func (c *Cloud) open(subject secretmanager.Subject) (*session, error) {
 	}
 	assert := func(context.Context) (string, error) { return token.Reveal(), nil }
 	made, err := azidentity.NewClientAssertionCredential(tenant, client, assert, &azidentity.ClientAssertionCredentialOptions{
-		ClientOptions: c.options(),
+		ClientOptions: c.options(subject.Location),
 		// The configured authority is trusted because the operator named it.
 		DisableInstanceDiscovery: c.config.AuthorityHost != "",
 	})
@@ -113,7 +114,7 @@ func (c *Cloud) open(subject secretmanager.Subject) (*session, error) {
 }
 
 func (c *Cloud) vault(location string, credential azcore.TokenCredential) (*azsecrets.Client, error) {
-	options := azsecrets.ClientOptions{ClientOptions: c.options()}
+	options := azsecrets.ClientOptions{ClientOptions: c.options(location)}
 	if c.config.VaultEndpoint != "" {
 		location, options.DisableChallengeResourceVerification = c.config.VaultEndpoint, true
 	}
@@ -134,11 +135,16 @@ func annotated(subject secretmanager.Subject, annotation, otherwise string) (str
 	return otherwise, nil
 }
 
-// options leave retrying to whoever calls a session.
-func (c *Cloud) options() azcore.ClientOptions {
+// options leave retrying to whoever calls a session. A vault of a sovereign cloud takes tokens of that cloud.
+func (c *Cloud) options(vault string) azcore.ClientOptions {
 	options := azcore.ClientOptions{Transport: c.http, Retry: policy.RetryOptions{MaxRetries: -1}}
-	if c.config.AuthorityHost != "" {
+	switch vault = strings.TrimRight(vault, "/"); {
+	case c.config.AuthorityHost != "":
 		options.Cloud = cloud.Configuration{ActiveDirectoryAuthorityHost: c.config.AuthorityHost}
+	case strings.HasSuffix(vault, ".azure.cn"):
+		options.Cloud = cloud.AzureChina
+	case strings.HasSuffix(vault, ".usgovcloudapi.net"):
+		options.Cloud = cloud.AzureGovernment
 	}
 	return options
 }

@@ -34,6 +34,7 @@ func NewStore(config Config, text string) (*Store, error) {
 		Connections: kwargs.Prefix("connections", "airflow-connections", false),
 		Variables:   kwargs.Prefix("variables", "airflow-variables", false),
 		Join:        func(prefix, id string) (string, string) { return nameOf(prefix, sep, id) },
+		Normal:      func(id string) string { return strings.ReplaceAll(id, "_", sep) },
 	}}
 	if part, _ := (entry.Reference{Cloud: "azure", Name: "x", Location: made.vaultURL}).Fault(); part != "" {
 		kwargs.Mistake("vault_url", "is no vault's URL; it reads https://NAME.vault.azure.net")

@@ -143,7 +143,12 @@ func (a *Azure) challenge(w http.ResponseWriter) {
 	w.WriteHeader(http.StatusUnauthorized)
 }
 
+// vaultError is what Key Vault says: of what is forbidden, an inner code says why.
 func vaultError(code string) string {
-	body, _ := json.Marshal(map[string]any{"error": map[string]string{"code": code, "message": Needle}})
+	said := map[string]any{"code": code, "message": Needle}
+	if code != "Forbidden" && code != "SecretNotFound" {
+		said = map[string]any{"code": "Forbidden", "message": Needle, "innererror": map[string]string{"code": code}}
+	}
+	body, _ := json.Marshal(map[string]any{"error": said})
 	return string(body)
 }

@@ -46,6 +46,8 @@ type Bao struct {
 	plain string
 	front *httptest.Server
 	key   *ecdsa.PrivateKey
+	// log is what OpenBao writes, its unseal key among it.
+	log string
 
 	mu    sync.Mutex
 	fault func(r *http.Request) *Fault
@@ -64,7 +66,9 @@ func StartBao(t testing.TB) *Bao {
 	b.run(address)
 	target, _ := url.Parse(b.plain)
 	proxy := httputil.NewSingleHostReverseProxy(target)
-	b.front = httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { b.serve(w, r, proxy) }))
+	b.front = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { b.serve(w, r, proxy) }))
+	b.front.EnableHTTP2 = true // as Vault does
+	b.front.StartTLS()
 	t.Cleanup(b.Stop)
 	b.Do(http.MethodPost, "sys/auth/jwt", map[string]any{"type": "jwt"})
 	b.Do(http.MethodPost, "auth/jwt/config", map[string]any{"jwt_validation_pubkeys": []string{b.publicKey()}})
@@ -76,6 +80,7 @@ func (b *Bao) run(address string) {
 	command := exec.Command("bao", "server", "-dev", "-dev-no-store-token", "-dev-root-token-id="+baoRoot, "-dev-listen-address="+address) //nolint:noctx // it lives as long as the test
 	log, err := os.Create(filepath.Join(b.t.TempDir(), "bao.log"))
 	require.NoError(b.t, err)
+	b.log = log.Name()
 	command.Stdout, command.Stderr, command.SysProcAttr = log, log, &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	require.NoError(b.t, command.Start())
 	b.t.Cleanup(func() {
@@ -135,6 +140,24 @@ func (b *Bao) Do(method, path string, body any) map[string]any {
 func (b *Bao) Put(path string, data any) {
 	b.t.Helper()
 	b.Do(http.MethodPost, "secret/data/"+path, map[string]any{"data": data})
+}
+
+// Seal seals OpenBao, and Unseal unseals it.
+func (b *Bao) Seal() {
+	b.t.Helper()
+	b.Do(http.MethodPost, "sys/seal", nil)
+}
+
+// Unseal uses the key that a server for development writes into its log.
+func (b *Bao) Unseal() {
+	b.t.Helper()
+	said, err := os.ReadFile(b.log)
+	require.NoError(b.t, err)
+	_, after, found := strings.Cut(string(said), "Unseal Key: ")
+	require.True(b.t, found, "%s", said)
+	key, _, _ := strings.Cut(after, "\n")
+	unsealed := b.Do(http.MethodPost, "sys/unseal", map[string]string{"key": strings.TrimSpace(key)})
+	require.Equal(b.t, false, unsealed["sealed"])
 }
 
 // Policy makes or changes a policy.

@@ -194,7 +194,7 @@ func spoilRPC(ctx context.Context, fault Fault) error {
 		http.StatusBadRequest: codes.InvalidArgument, http.StatusUnauthorized: codes.Unauthenticated,
 		http.StatusForbidden: codes.PermissionDenied, http.StatusNotFound: codes.NotFound,
 		http.StatusTooManyRequests: codes.ResourceExhausted, http.StatusInternalServerError: codes.Internal,
-		http.StatusServiceUnavailable: codes.Unavailable,
+		http.StatusServiceUnavailable: codes.Unavailable, http.StatusPreconditionFailed: codes.FailedPrecondition,
 	}[fault.Status], Needle)
 }
 

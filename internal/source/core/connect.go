@@ -5,6 +5,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/keepalive"
 
@@ -88,4 +89,12 @@ func connect(config Config, over *line) (*grpc.ClientConn, error) {
 	// The dialer resolves the name, with each attempt: gRPC's own resolver would look
 	// no more than twice a minute, and its failures would come without their reason.
 	return grpc.NewClient("passthrough:///"+config.Address, options...)
+}
+
+// connectNow has gRPC connect at once where it waits before it tries again. How often core is tried
+// while it is away is for the caller of Fetch to say, who lets one call at a time find out.
+func (c *Client) connectNow() {
+	if c.conn.GetState() == connectivity.TransientFailure {
+		c.conn.ResetConnectBackoff()
+	}
 }

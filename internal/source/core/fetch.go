@@ -84,6 +84,7 @@ func (c *Client) callersPerMessage(pods []provider.Identity, callers []int, requ
 
 // fetch asks in the contract that the server speaks.
 func (c *Client) fetch(ctx context.Context, pods []provider.Identity, request provider.Request) []provider.Outcome {
+	c.connectNow()
 	if c.contract.isExisting() {
 		return c.fetchExisting(ctx, pods, request)
 	}

@@ -47,6 +47,8 @@ type Config struct {
 	// name stands where REGION is; STSURL is where tokens are exchanged, IAMURL the base of the
 	// service that impersonates. Google's own where empty.
 	Endpoint, RegionalEndpoint, STSURL, IAMURL string
+	// Region is that of a Store's secrets, where they are regional ones.
+	Region string
 	// Roots verify all three; those of the system where nil.
 	Roots *x509.CertPool
 	// RequestTimeout bounds one request over HTTP; five seconds by default.

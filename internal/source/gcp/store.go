@@ -24,6 +24,8 @@ type Store struct {
 	store.Naming
 	store.Text
 	project string
+	// region is that of regional secrets, empty for those that are not.
+	region string
 }
 
 // NewStore returns a Store by Airflow's backend_kwargs; it asks nobody yet. Close it.
@@ -33,13 +35,16 @@ func NewStore(config Config, text string) (*Store, error) {
 		return nil, err
 	}
 	sep := kwargs.Text("sep", "-")
-	made := &Store{project: kwargs.Text("project_id", ""), Naming: store.Naming{
+	made := &Store{project: kwargs.Text("project_id", ""), region: config.Region, Naming: store.Naming{
 		Connections: kwargs.Prefix("connections", "airflow-connections", false),
 		Variables:   kwargs.Prefix("variables", "airflow-variables", false),
 		Join:        func(prefix, id string) (string, string) { return nameOf(prefix + sep + id) },
 	}}
-	if part, _ := made.reference("x").Fault(); part != "" {
+	if part, _ := made.reference("x").Fault(); part == entry.LocationPart {
 		kwargs.Mistake("project_id", "names no project; a pod has none of its own, so write the one of the secrets")
+	}
+	if part, _ := made.reference("x").Fault(); part == entry.RegionPart {
+		return nil, errors.New("no region of Google Cloud is called " + config.Region + "; write one such as europe-west3")
 	}
 	if begins := made.Connections.Text + sep; !made.Connections.Off && !secretName.MatchString(begins) {
 		kwargs.Mistake("connections_prefix", "and sep have other characters than letters, digits, - and _, and Airflow does not start by them either")
@@ -70,7 +75,15 @@ func nameOf(name string) (string, string) {
 func (*Store) Limits() store.Limits { return store.Limits{Secret: 64 << 10, Batch: 1} }
 
 func (s *Store) reference(name string) entry.Reference {
-	return entry.Reference{Cloud: "gcp", Name: name, Location: s.project}
+	return entry.Reference{Cloud: "gcp", Name: name, Location: s.project, Region: s.region}
+}
+
+// parent is what the secrets are below.
+func (s *Store) parent() string {
+	if s.region != "" {
+		return "projects/" + s.project + "/locations/" + s.region
+	}
+	return "projects/" + s.project
 }
 
 // Open implements store.Store.
@@ -90,7 +103,10 @@ type storeSession struct {
 // Read implements store.Session.
 func (s *storeSession) Read(ctx context.Context, name string) (secret.Text, error) {
 	kept, err := s.Access(ctx, s.store.reference(name))
-	at := "projects/" + s.store.project + "/secrets/" + name
+	if err == nil {
+		err = secretmanager.Take(ctx, int64(kept.Len()))
+	}
+	at := s.store.parent() + "/secrets/" + name
 	return kept, store.Explain(err, "grant roles/secretmanager.secretAccessor on "+at+" to the pod's identity",
 		"there is no "+at+", or its latest version is disabled or destroyed")
 }
@@ -106,11 +122,11 @@ func (s *storeSession) List(ctx context.Context, kind entry.Kind) ([]string, err
 	if err != nil {
 		return nil, secretmanager.OfPod(exchangeFailure(err))
 	}
-	at, err := s.endpoints.at("")
+	at, err := s.endpoints.at(s.store.region)
 	if err != nil {
 		return nil, secretmanager.Unreachable(listing)
 	}
-	listed := at.api.ListSecrets(ctx, &secretmanagerpb.ListSecretsRequest{Parent: "projects/" + s.store.project, Filter: "name:" + begins, PageSize: 1000},
+	listed := at.api.ListSecrets(ctx, &secretmanagerpb.ListSecretsRequest{Parent: s.store.parent(), Filter: "name:" + begins, PageSize: 1000},
 		gax.WithRetry(nil), gax.WithGRPCOptions(grpc.PerRPCCredentials(bearer{secret.New(token.Value)})))
 	var names []string
 	for {

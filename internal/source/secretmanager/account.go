@@ -2,6 +2,7 @@ package secretmanager
 
 import (
 	"context"
+	"errors"
 
 	"github.com/leoflow/secrets-csi/internal/cache"
 	"github.com/leoflow/secrets-csi/internal/outage"
@@ -86,7 +87,11 @@ func (a *accounts) read(ctx context.Context, pod provider.Identity) (known map[s
 	} else {
 		verdict = outage.Answered // with whatever it says of this service account
 	}
-	if err != nil {
+	var failure *Failure
+	switch {
+	case errors.As(err, &failure):
+		return nil, failure
+	case err != nil:
 		return nil, &Failure{Kind: provider.ErrUnavailable, Text: err.Error()}
 	}
 	// Others may be long: a service account has room for 256 KiB.

@@ -34,7 +34,7 @@ type Subject struct {
 
 // Annotations reads the annotations of a service account. An error means that they
 // cannot be read now; it names the service account, says why, and holds no secret. A
-// service account without any has an empty map.
+// service account without any has an empty map, and of one that does not exist the error is NoAccount's.
 type Annotations func(ctx context.Context, namespace, serviceAccount string) (map[string]string, error)
 
 // Token returns the pod's token for an audience.

@@ -27,6 +27,9 @@ type Config struct {
 	// CallsAtOnce bounds the calls to one cloud that are under way; 64 by default. One
 	// identity has eight of them at most.
 	CallsAtOnce int
+	// Called is told how each attempt of a call ended, by gRPC's name of the code; nil tells nobody. What an
+	// identity is exchanged by is part of the attempt that needs it.
+	Called func(code string)
 	// Timeout bounds one call, CallTimeout one attempt of it; 20 and 5 seconds by
 	// default.
 	Timeout, CallTimeout time.Duration
@@ -39,6 +42,9 @@ func withDefaults(config Config) Config {
 	config.SessionFor = cmp.Or(config.SessionFor, 10*time.Minute)
 	config.CacheBytes = cmp.Or(config.CacheBytes, 4<<20)
 	config.CallsAtOnce = cmp.Or(config.CallsAtOnce, 64)
+	if config.Called == nil {
+		config.Called = func(string) {}
+	}
 	config.Timeout = cmp.Or(config.Timeout, 20*time.Second)
 	config.CallTimeout = cmp.Or(config.CallTimeout, 5*time.Second)
 	return config

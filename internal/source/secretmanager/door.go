@@ -53,7 +53,7 @@ func NewDoor[S any](kind string, opener Opener[S], config Config) *Door[S] {
 func newDoor[S any](kind string, opener Opener[S], config Config, known *accounts) *Door[S] {
 	return &Door[S]{
 		config: config, kind: kind, opener: opener, accounts: known, keyer: known.keyer,
-		pace:     newPace(config.CallsAtOnce, config.CallTimeout),
+		pace:     paceOf(config),
 		sessions: cache.New[Key, S](maxSessions, nil), trials: map[Key]*trial[S]{},
 	}
 }

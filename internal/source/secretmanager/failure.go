@@ -72,6 +72,16 @@ func Unreachable(doing string) error {
 	return &Failure{Kind: provider.ErrUnavailable, Text: doing + ": no answer, or not a whole one"}
 }
 
+// NoAnswer is the Failure of a request that a client of NewHTTPClient could not make, or of an answer that it
+// could not read: the client's own where it has one.
+func NoAnswer(doing string, err error) error {
+	var own *Failure
+	if errors.As(err, &own) {
+		return own
+	}
+	return Unreachable(doing)
+}
+
 // NoSuchHost is the Failure of a call to a host that the DNS does not have. The name of a vault
 // or a region is part of its host's, so the reference names one that does not exist.
 func NoSuchHost(host string) error {
@@ -124,6 +134,28 @@ func retryAfter(header http.Header) time.Duration {
 	return time.Duration(seconds) * time.Second
 }
 
+// codeOf is how gRPC would say what a call brought, for who counts calls.
+func codeOf(err error) string {
+	var failure *Failure
+	switch {
+	case err == nil:
+		return "OK"
+	case errors.As(err, &failure) && failure.Throttled:
+		return "ResourceExhausted"
+	case errors.Is(err, provider.ErrMissing):
+		return "NotFound"
+	case errors.Is(err, provider.ErrDenied):
+		return "PermissionDenied"
+	case errors.Is(err, provider.ErrUnauthenticated):
+		return "Unauthenticated"
+	case errors.Is(err, provider.ErrUnavailable):
+		return "Unavailable"
+	case errors.Is(err, provider.ErrTooLarge):
+		return "OutOfRange"
+	}
+	return "FailedPrecondition"
+}
+
 // OfPod marks a failure as one that says nothing of a secret.
 func OfPod(err error) error {
 	var failure *Failure
@@ -133,6 +165,13 @@ func OfPod(err error) error {
 	marked := *failure
 	marked.Whole = true
 	return &marked
+}
+
+// NoAccount is the Failure of a pod whose service account does not exist, as where it was deleted
+// while the pod runs.
+func NoAccount(namespace, serviceAccount string) error {
+	return &Failure{Kind: provider.ErrUnauthenticated, Whole: true,
+		Text: "there is no service account " + namespace + "/" + serviceAccount + " any more; create it, and the pod anew"}
 }
 
 // givenUp is the Failure of a call that its caller did not wait for.

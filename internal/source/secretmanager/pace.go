@@ -36,10 +36,12 @@ type pace struct {
 	calls *turn.Queue
 	// callTimeout is for one attempt.
 	callTimeout time.Duration
-	outages     *outages
-	mu          sync.Mutex
-	turns       map[outage.Scope]*turns    // where calls are under way, or wait for a turn
-	until       map[outage.Scope]time.Time // those that have passed are dropped
+	// called is told how each attempt ended.
+	called  func(code string)
+	outages *outages
+	mu      sync.Mutex
+	turns   map[outage.Scope]*turns    // where calls are under way, or wait for a turn
+	until   map[outage.Scope]time.Time // those that have passed are dropped
 }
 
 // turns are those of one identity at a place.
@@ -50,10 +52,16 @@ type turns struct {
 
 func newPace(atOnce int, callTimeout time.Duration) *pace {
 	return &pace{
-		calls: turn.New(int64(atOnce), callsShare), callTimeout: callTimeout,
+		calls: turn.New(int64(atOnce), callsShare), callTimeout: callTimeout, called: func(string) {},
 		outages: newOutages(0), // a lost packet is enough for the first that fails
 		turns:   map[outage.Scope]*turns{}, until: map[outage.Scope]time.Time{},
 	}
+}
+
+func paceOf(config Config) *pace {
+	made := newPace(config.CallsAtOnce, config.CallTimeout)
+	made.called = config.Called
+	return made
 }
 
 // repeat calls on behalf of the tenant of ctx until it succeeds, fails in a way that asking again does not mend, or has
@@ -100,7 +108,9 @@ func once[T any](ctx context.Context, p *pace, at outage.Scope, call func(contex
 		return outage.Undecided, *new(T), givenUp(ctx)
 	}
 	defer leave()
-	return makeAttempt(ctx, p, call)
+	verdict, value, err := makeAttempt(ctx, p, call)
+	p.called(codeOf(err))
+	return verdict, value, err
 }
 
 func (p *pace) enter(at outage.Scope) *turns {

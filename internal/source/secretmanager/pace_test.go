@@ -180,3 +180,20 @@ func TestWaitingEndsWithTheCaller(t *testing.T) {
 		assert.Equal(t, time.Second, time.Since(began))
 	})
 }
+
+func TestEveryAttemptIsCountedByWhatItBrought(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		counted := map[string]int{}
+		pace := paceOf(withDefaults(Config{Called: func(code string) { counted[code]++ }}))
+		for i, failure := range []error{
+			nil, Unusable("binary"), &Failure{Kind: provider.ErrMissing}, &Failure{Kind: provider.ErrDenied}, &Failure{Kind: provider.ErrUnauthenticated},
+			&Failure{Kind: provider.ErrTooLarge}, Unreachable("asking"), &Failure{Kind: provider.ErrUnavailable, Throttled: true},
+		} {
+			_, _ = repeat(t.Context(), pace, scopeOf(byte(i), "a"), func(context.Context) (string, error) { return "", failure })
+		}
+		assert.Equal(t, map[string]int{
+			"OK": 1, "FailedPrecondition": 1, "NotFound": 1, "PermissionDenied": 1, "Unauthenticated": 1, "OutOfRange": 1,
+			"Unavailable": attempts, "ResourceExhausted": attempts,
+		}, counted)
+	})
+}

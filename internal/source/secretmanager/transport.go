@@ -39,7 +39,7 @@ func NewHTTPClient(roots *x509.CertPool, timeout time.Duration, check func(*http
 		DialContext:            (&net.Dialer{Timeout: connectTimeout}).DialContext,
 		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots},
 		ForceAttemptHTTP2:      true,
-		MaxIdleConnsPerHost:    4,
+		MaxIdleConnsPerHost:    callsOfOne,
 		IdleConnTimeout:        time.Minute,
 		TLSHandshakeTimeout:    connectTimeout,
 		MaxResponseHeaderBytes: 64 << 10,
@@ -96,7 +96,7 @@ func (c checked) RoundTrip(request *http.Request) (*http.Response, error) {
 			return nil, err
 		}
 	}
-	response.Body = http.MaxBytesReader(nil, response.Body, maxAnswer)
+	response.Body = &metered{http.MaxBytesReader(nil, response.Body, maxAnswer), request.Context(), 0}
 	return response, nil
 }
 

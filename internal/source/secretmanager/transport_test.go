@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strconv"
 	"syscall"
 	"testing"
 
@@ -89,4 +90,31 @@ func TestWhoIsNotReached(t *testing.T) {
 	refused := &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
 	assert.EqualError(t, connectFailure("h", refused), "reaching h: no connection can be made (unavailable); wait, it is tried again")
 	assert.Equal(t, io.ErrUnexpectedEOF, connectFailure("h", io.ErrUnexpectedEOF), "somebody was there")
+}
+
+func TestAnswersOfCallsAtOnceShareTheirRoom(t *testing.T) {
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		size, _ := strconv.Atoi(r.URL.Query().Get("size"))
+		_, _ = w.Write(make([]byte, size))
+	}))
+	defer server.Close()
+	roots := x509.NewCertPool()
+	roots.AddCert(server.Certificate())
+	client := NewHTTPClient(roots, 0, nil)
+	defer client.CloseIdleConnections()
+	ctx := Within(t.Context(), 100<<10)
+	read := func(size int) error {
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, server.URL+"?size="+strconv.Itoa(size), nil)
+		require.NoError(t, err)
+		response, err := client.Do(request)
+		require.NoError(t, err)
+		defer func() { _ = response.Body.Close() }()
+		_, err = io.ReadAll(response.Body)
+		return err
+	}
+	require.NoError(t, read(60<<10))
+	require.ErrorIs(t, read(60<<10), provider.ErrTooLarge)
+	require.NoError(t, read(40<<10), "what did not fit takes nothing")
+	require.ErrorIs(t, read(1), provider.ErrTooLarge)
+	require.NoError(t, Take(t.Context(), 1<<30), "a call without a room is bounded by itself")
 }

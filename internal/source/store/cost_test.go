@@ -33,7 +33,9 @@ func callsOfPoll(t *testing.T, batch int) int {
 	for i := range pods {
 		pods[i] = pod("ns", "a")
 	}
-	for _, outcome := range serve(t, held).FetchGroup(t.Context(), pods, providertest.Names(nil, numbers(entriesOfPod))) {
+	request := providertest.Names(nil, numbers(entriesOfPod))
+	request.MaxBytes = 64 << 10 // which delivery reserves at first
+	for _, outcome := range serve(t, held).FetchGroup(t.Context(), pods, request) {
 		require.NoError(t, outcome.Err)
 	}
 	return len(held.counted())

@@ -72,6 +72,8 @@ func (p *Provider) whole(ctx context.Context, err error) error {
 		return fmt.Errorf("reading from %s: %s: %w", p.name, failure.Text, provider.ErrUnavailable)
 	case failure.Kind == nil, errors.Is(err, provider.ErrMissing):
 		return fmt.Errorf("reading from %s: %s: %w", p.name, failure.Text, provider.ErrUnauthenticated)
+	case failure.Throttled:
+		return provider.OfAccount(fmt.Errorf("reading from %s: %w", p.name, err))
 	case errors.Is(err, provider.ErrUnavailable) && !failure.Unreached:
 		return provider.OfCall(fmt.Errorf("reading from %s: %w", p.name, err))
 	}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -24,6 +25,8 @@ type fakeStore struct {
 	limits Limits
 	// refuses a batch with an error; nil lets it be.
 	refuses func(names []string) error
+	// takes is how long a call takes.
+	takes time.Duration
 	// failing is what a read fails with.
 	failing func(name string) error
 
@@ -41,7 +44,7 @@ func newFakeStore(batch int) *fakeStore {
 		return prefix + "/" + id, ""
 	}
 	return &fakeStore{
-		Naming:  Naming{Prefix{Option: "connections_prefix", Text: "c"}, Prefix{Option: "variables_prefix", Text: "v"}, join},
+		Naming:  Naming{Connections: Prefix{Option: "connections_prefix", Text: "c"}, Variables: Prefix{Option: "variables_prefix", Text: "v"}, Join: join},
 		limits:  Limits{Secret: 64 << 10, Batch: batch},
 		refuses: func([]string) error { return nil }, failing: func(string) error { return nil },
 		held: map[string]string{},
@@ -61,15 +64,20 @@ func (f *fakeStore) Open(secretmanager.Subject) (Session, error) {
 
 type fakeSession struct{ *fakeStore }
 
-func (f fakeSession) Read(_ context.Context, name string) (secret.Text, error) {
+func (f fakeSession) Read(ctx context.Context, name string) (secret.Text, error) {
+	time.Sleep(f.takes)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.calls = append(f.calls, []string{name})
 	result := f.result(name)
+	if err := secretmanager.Take(ctx, int64(result.Kept.Len())); err != nil {
+		return secret.Text{}, err
+	}
 	return result.Kept, result.Err
 }
 
-func (f fakeSession) ReadBatch(_ context.Context, names []string) (map[string]Result, error) {
+func (f fakeSession) ReadBatch(ctx context.Context, names []string) (map[string]Result, error) {
+	time.Sleep(f.takes)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.calls = append(f.calls, slices.Clone(names))
@@ -77,8 +85,13 @@ func (f fakeSession) ReadBatch(_ context.Context, names []string) (map[string]Re
 		return nil, err
 	}
 	results := map[string]Result{}
+	bytes := 0
 	for _, name := range names {
 		results[name] = f.result(name)
+		bytes += results[name].Kept.Len()
+	}
+	if err := secretmanager.Take(ctx, int64(bytes)); err != nil {
+		return nil, err
 	}
 	return results, nil
 }

@@ -62,6 +62,14 @@ func (k *Kwargs) Number(option string, otherwise int) int {
 	return otherwise
 }
 
+// Bool reads true or false. null is false, as in Python.
+func (k *Kwargs) Bool(option string, otherwise bool) bool {
+	if _, null := k.take(option, &otherwise, "true or false"); null {
+		return false
+	}
+	return otherwise
+}
+
 // TextOrNull reads text that may be switched off.
 func (k *Kwargs) TextOrNull(option, otherwise string) (text string, null bool) {
 	_, null = k.take(option, &otherwise, "text, or null")

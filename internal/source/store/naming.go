@@ -13,6 +13,10 @@ type Naming struct {
 	// Join makes the name of a prefix and an id; a reason means that the store can have no secret
 	// of that name.
 	Join func(prefix, id string) (name, reason string)
+	// Normal, where not nil, is how an id stands in a name.
+	Normal func(id string) string
+	// TeamsNeedPrefix: without a prefix there is no secret of a team.
+	TeamsNeedPrefix bool
 }
 
 // Prefix is a kind's.
@@ -49,17 +53,29 @@ func (p Prefix) patternOption() string {
 	return strings.TrimSuffix(p.Option, "_prefix") + "_lookup_pattern"
 }
 
-// Names implements Store.
-func (n Naming) Names(name entry.Name) (names []string, reason string) {
-	prefix := n.Of(name.Kind)
-	if reason := prefix.Admits(name.ID); reason != "" {
-		return nil, reason
+// Names implements Store: a team's own secret comes before everybody's.
+func (n Naming) Names(team Team, name entry.Name) (names []string, reason string) {
+	prefix, id := n.Of(name.Kind), name.ID
+	if n.Normal != nil {
+		id = n.Normal(id)
 	}
-	made, reason := n.Join(prefix.Text, name.ID)
+	reason = prefix.Admits(name.ID)
+	if reason == "" && team.Apart && strings.Contains(id, teamSeparator) {
+		reason = `the driver does not ask this store: the id has "--", which stands between a team and an id where teams are kept apart`
+	}
 	if reason != "" {
 		return nil, reason
 	}
-	return []string{made}, ""
+	if team.Name != "" && (prefix.Text != "" || !n.TeamsNeedPrefix) {
+		if made, impossible := n.Join(prefix.Text, team.Name+teamSeparator+name.ID); impossible == "" {
+			names = append(names, made)
+		}
+	}
+	made, reason := n.Join(prefix.Text, name.ID)
+	if reason != "" {
+		return names, reason
+	}
+	return append(names, made), ""
 }
 
 // IDs are those of the entries of a kind that have these names. A name from which the id does not
@@ -70,7 +86,7 @@ func (n Naming) IDs(kind entry.Kind, names []string) []string {
 	var ids []string
 	for _, name := range names {
 		id, below := strings.CutPrefix(name, begins)
-		if again, reason := n.Names(entry.Name{Kind: kind, ID: id}); below && id != "" && reason == "" && again[0] == name {
+		if again, reason := n.Names(Team{}, entry.Name{Kind: kind, ID: id}); below && id != "" && reason == "" && again[0] == name {
 			ids = append(ids, id)
 		}
 	}

@@ -19,8 +19,8 @@ const (
 	pollEvery = 22 * time.Second
 	// entryBytes is what an entry takes besides its value.
 	entryBytes = 1 << 10
-	// atOnce is how many calls' secrets are read before room is made out for more.
-	atOnce = 8
+	// atOnce is how many calls are under way, or wait for one that is, before room is made out for more.
+	atOnce = 16
 	// mostListed bounds what "*" brings.
 	mostListed = 10_000
 )
@@ -31,6 +31,7 @@ type Provider struct {
 	store    Store
 	door     *secretmanager.Door[Session]
 	reader   *reader
+	apart    bool
 	versions provider.Versions
 }
 
@@ -44,7 +45,14 @@ var (
 // does. Close it, which closes the store.
 func New(name string, store Store, config secretmanager.Config) *Provider {
 	door := secretmanager.NewDoor(name, store, config)
-	return &Provider{name, store, door, newReader(store, door), provider.NewVersions()}
+	return &Provider{name, store, door, newReader(store, door), false, provider.NewVersions()}
+}
+
+// NewApart is New where teams are kept apart: pods are of the team that TeamAnnotation names.
+func NewApart(name string, store Store, config secretmanager.Config) *Provider {
+	made := New(name, apart{store}, config)
+	made.apart = true
+	return made
 }
 
 // Close waits for calls under way and closes the store.
@@ -84,7 +92,11 @@ func (p *Provider) Fetch(ctx context.Context, pod provider.Identity, request pro
 	if err != nil {
 		return nil, p.whole(ctx, err)
 	}
-	made := &fetch{Provider: p, caller: caller, request: request}
+	team, err := p.teamOf(caller.Subject)
+	if err != nil {
+		return nil, p.whole(ctx, err)
+	}
+	made := &fetch{Provider: p, caller: caller, team: team, request: request}
 	for _, kind := range []entry.Kind{entry.Connection, entry.Variable} {
 		if err := made.ask(ctx, kind); err != nil {
 			return nil, err
@@ -100,12 +112,15 @@ func (p *Provider) Fetch(ctx context.Context, pod provider.Identity, request pro
 type fetch struct {
 	*Provider
 	caller  secretmanager.Caller
+	team    Team
 	request provider.Request
 	// entries are those asked for, in their order, and wanted the names that are still to be
 	// read for those of the same place.
 	entries []entry.Entry
 	wanted  [][]string
 	taken   int64
+	// oneByOne is set once what was read at once did not fit.
+	oneByOne bool
 }
 
 // ask adds what is asked for of a kind.
@@ -116,6 +131,9 @@ func (f *fetch) ask(ctx context.Context, kind entry.Kind) error {
 	}
 	ids := selection.Names
 	if selection.All {
+		if f.team.Apart {
+			return f.whole(ctx, Unlisted(`"*" cannot be asked where teams are kept apart`))
+		}
 		var err error
 		if ids, err = f.list(ctx, kind); err != nil {
 			return err
@@ -123,7 +141,7 @@ func (f *fetch) ask(ctx context.Context, kind entry.Kind) error {
 	}
 	for _, id := range ids {
 		name := entry.Name{Kind: kind, ID: id}
-		names, reason := f.store.Names(name)
+		names, reason := f.store.Names(f.team, name)
 		f.wanted = append(f.wanted, names)
 		f.entries = append(f.entries, entry.Refused(name, entry.Missing, reason))
 	}
@@ -149,8 +167,8 @@ func (f *fetch) list(ctx context.Context, kind entry.Kind) ([]string, error) {
 	return slices.Compact(ids), nil
 }
 
-// read reads what is wanted, as many at once as there is room for, and what a store does not have
-// under its first name under the next.
+// read reads what is wanted, some at once, and what a store does not have under its first name under
+// the next.
 func (f *fetch) read(ctx context.Context) error {
 	var open []int
 	for i, names := range f.wanted {
@@ -159,14 +177,20 @@ func (f *fetch) read(ctx context.Context) error {
 		}
 	}
 	for len(open) > 0 {
-		part := open[:min(len(open), f.roomFor())]
-		results, err := f.reader.read(ctx, f.caller, f.firstNames(part))
+		count, within := f.part(ctx, len(open))
+		part := open[:count]
+		results, err := f.reader.read(within, f.caller, f.firstNames(part))
 		if err != nil {
 			return f.whole(ctx, err)
 		}
 		again := []int{}
 		for _, i := range part {
 			result := results[f.wanted[i][0]]
+			if errors.Is(result.Err, provider.ErrTooLarge) && f.request.Partial && count > 1 {
+				f.oneByOne = true
+				again = append(again, i)
+				continue
+			}
 			f.wanted[i] = f.wanted[i][1:]
 			if errors.Is(result.Err, provider.ErrMissing) && isOfEntry(result.Err) && len(f.wanted[i]) > 0 {
 				again = append(again, i)
@@ -179,15 +203,19 @@ func (f *fetch) read(ctx context.Context) error {
 	return nil
 }
 
-// roomFor is how many secrets may be read at once: there may be as much in each as a secret
-// has.
-func (f *fetch) roomFor() int {
-	limits := f.store.Limits()
-	most := max(1, limits.Batch) * atOnce
-	if f.request.MaxBytes > 0 {
-		most = max(1, min(most, int((f.request.MaxBytes-f.taken)/limits.Secret)))
+// part is how many secrets are read next, at once, in a context that bounds what they bring together.
+// Where not all that is asked for may fit, they come one by one in the end: a secret has a bound of its
+// own then, the store's.
+func (f *fetch) part(ctx context.Context, open int) (count int, within context.Context) {
+	count = min(open, max(1, f.store.Limits().Batch)*atOnce)
+	if f.request.MaxBytes == 0 {
+		return count, ctx
 	}
-	return most
+	left := f.request.MaxBytes - f.taken
+	if f.oneByOne || f.request.Partial && left < entryBytes*int64(count) {
+		return 1, ctx
+	}
+	return count, secretmanager.Within(ctx, left)
 }
 
 // firstNames are the names to read next. Two ids may lead to one.

@@ -215,6 +215,7 @@ func TestWhatConcernsThePodIsNoEntrys(t *testing.T) {
 			_, err := serve(t, held).Fetch(t.Context(), pod("a-namespace", "a"), providertest.Names(nil, []string{"x"}))
 			require.ErrorIs(t, err, row.kind, name)
 			assert.Equal(t, row.ofCall, provider.IsOfCall(err), name)
+			assert.Equal(t, row.failure.Throttled, provider.IsOfAccount(err), name)
 			assert.NotContains(t, err.Error(), "a-namespace", name)
 			assert.False(t, !errors.Is(row.kind, provider.ErrMissing) && errors.Is(err, provider.ErrMissing), name)
 		})
@@ -238,8 +239,50 @@ func TestNoMoreIsReadThanThereIsRoomFor(t *testing.T) {
 	require.NoError(t, err)
 	for i, one := range entries[:10] {
 		assert.Equal(t, i >= 5, one.TooLarge, i)
+		assert.Equal(t, i < 5, one.State == entry.Delivered, i)
 	}
 	assert.Equal(t, entry.Missing, entries[10].State, "what is not there takes no room")
+}
+
+// Delivery reserves 64 KiB for a first answer, which is what a secret of some stores may take.
+func TestSmallSecretsAreReadAtOnceIntoLittleRoom(t *testing.T) {
+	for batch, calls := range map[int]int{1: 10, 20: 1} {
+		synctest.Test(t, func(t *testing.T) {
+			held := newFakeStore(batch)
+			held.hold(numbers(10)...)
+			held.takes = time.Second
+			request := providertest.Names(nil, numbers(10))
+			request.MaxBytes = 64 << 10
+			began := time.Now()
+			_, err := serve(t, held).Fetch(t.Context(), pod("ns", "a"), request)
+			require.NoError(t, err)
+			assert.Len(t, held.counted(), calls)
+			assert.LessOrEqual(t, time.Since(began), 2*time.Second, "eight at once, as one identity may")
+		})
+	}
+}
+
+func TestWhoJoinsACallThatHadNoRoomAsksAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		held := newFakeStore(1)
+		held.held["v/x"], held.takes = strings.Repeat("x", 60<<10), time.Second
+		served := serve(t, held)
+		small, large := providertest.Names(nil, []string{"x"}), providertest.Names(nil, []string{"x"})
+		small.MaxBytes, large.MaxBytes = 32<<10, 128<<10
+		var both sync.WaitGroup
+		both.Go(func() {
+			_, err := served.Fetch(t.Context(), pod("ns", "a"), small)
+			assert.ErrorIs(t, err, provider.ErrTooLarge)
+		})
+		both.Go(func() {
+			time.Sleep(time.Second / 2)
+			entries, err := served.Fetch(t.Context(), pod("ns", "a"), large)
+			if assert.NoError(t, err) {
+				assert.Equal(t, entry.Delivered, entries[0].State)
+			}
+		})
+		both.Wait()
+	})
 }
 
 func TestAllIsWhatTheStoreLists(t *testing.T) {

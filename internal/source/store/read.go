@@ -59,8 +59,8 @@ func newReader(store Store, door *secretmanager.Door[Session]) *reader {
 	}
 }
 
-// read returns what the store says of each name. A call that failed for want of a good token may
-// have failed for somebody else's: whoever joined it then tries with their own, once.
+// read returns what the store says of each name. A call that failed for want of a good token, or of
+// room, may have failed for somebody else's: whoever joined it then tries with their own, once.
 func (r *reader) read(ctx context.Context, caller secretmanager.Caller, names []string) (map[string]Result, error) {
 	results, joined, err := r.readOnce(ctx, caller, names)
 	if err == nil && len(joined) > 0 {
@@ -72,7 +72,7 @@ func (r *reader) read(ctx context.Context, caller secretmanager.Caller, names []
 	return results, err
 }
 
-// readOnce also returns the names whose call was somebody else's, and its token refused.
+// readOnce also returns the names whose call was somebody else's, and its token refused or its room too small.
 func (r *reader) readOnce(ctx context.Context, caller secretmanager.Caller, names []string) (results map[string]Result, refused []string, err error) {
 	results = map[string]Result{}
 	own, all := r.claim(caller, names, results)
@@ -86,7 +86,8 @@ func (r *reader) readOnce(ctx context.Context, caller secretmanager.Caller, name
 		case <-one.done:
 			results[one.name] = one.result
 		}
-		if errors.Is(one.result.Err, provider.ErrUnauthenticated) && !slices.Contains(own, one) {
+		isCallers := errors.Is(one.result.Err, provider.ErrUnauthenticated) || errors.Is(one.result.Err, provider.ErrTooLarge)
+		if isCallers && !slices.Contains(own, one) {
 			refused = append(refused, one.name)
 		}
 	}

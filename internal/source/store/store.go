@@ -18,9 +18,9 @@ type Store interface {
 	secretmanager.Opener[Session]
 	// Limits bound how the store is read.
 	Limits() Limits
-	// Names are where the store keeps an entry, to be asked in this order. Where the store
+	// Names are where the store keeps an entry of a team, to be asked in this order. Where the store
 	// is not asked for the entry there is none, and the reason says why.
-	Names(name entry.Name) (names []string, reason string)
+	Names(team Team, name entry.Name) (names []string, reason string)
 	// Connection and Variable read what the store keeps as Airflow's class does. Their errors
 	// say what is wrong, and hold no value.
 	Connection(id string, kept secret.Text) (airflow.Connection, error)

@@ -91,6 +91,10 @@ func TestEachIdentityHasItsOwnToken(t *testing.T) {
 			return map[string]string{}, nil
 		case "thief":
 			return map[string]string{vault.RoleAnnotation: "role-a"}, nil
+		case "crooked":
+			return map[string]string{vault.RoleAnnotation: "role-a\n"}, nil
+		case "long":
+			return map[string]string{vault.RoleAnnotation: strings.Repeat("r", 256)}, nil
 		}
 		return map[string]string{vault.RoleAnnotation: "role-" + account}, nil
 	})
@@ -98,8 +102,10 @@ func TestEachIdentityHasItsOwnToken(t *testing.T) {
 	requireOutcomes(t, []string{"denied: …", `{"conn_type"…`}, fetch(t, served, bao.Pod("team", "b"), []string{"a", "b"}, nil))
 
 	for account, says := range map[string]string{
-		"thief": "role role-a of the auth method at jwt does not take it",
-		"none":  "annotate service account team/none with " + vault.RoleAnnotation,
+		"thief":   "role role-a of the auth method at jwt does not take it",
+		"none":    "annotate service account team/none with " + vault.RoleAnnotation,
+		"crooked": "of service account team/crooked is no role; correct or remove it",
+		"long":    "of service account team/long is no role; correct or remove it",
 	} {
 		_, err := served.Fetch(t.Context(), bao.Pod("team", account), providertest.Names([]string{"a"}, nil))
 		require.ErrorIs(t, err, provider.ErrUnauthenticated, account)

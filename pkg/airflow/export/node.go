@@ -128,20 +128,38 @@ func separate(out []byte, i int) []byte {
 
 // indentedJSON is the node as Airflow's Variable.set stores what is not a string:
 // json.dumps with an indent of two.
-func (n node) indentedJSON() string { return string(n.appendIndented(nil, "\n")) }
+func (n node) indentedJSON() (string, error) {
+	out := n.appendIndented(nil, "\n")
+	if len(out) > maxIndented {
+		return "", at(n.line, "takes more than 1 MiB with the indent by which Airflow stores it; write it as a string")
+	}
+	return string(out), nil
+}
 
-// appendIndented begins each line with a line break and the indent of the node.
+// maxIndented bounds what the indent makes of a deep value, which may be two hundred times as long.
+const maxIndented = 1 << 20
+
+// appendIndented begins each line with a line break and the indent of the node. What it appends to is
+// left as it is once that is too long.
 func (n node) appendIndented(out []byte, line string) []byte {
 	inner := line + "  "
 	switch {
+	case len(out) > maxIndented:
+		return out
 	case n.kind == list && len(n.items) > 0:
 		for i, item := range n.items {
+			if len(out) > maxIndented {
+				return out
+			}
 			out = append(append(out, "[,"[min(i, 1)]), inner...)
 			out = item.appendIndented(out, inner)
 		}
 		return append(append(out, line...), ']')
 	case n.kind == object && len(n.members) > 0:
 		for i, m := range n.members {
+			if len(out) > maxIndented {
+				return out
+			}
 			out = append(append(out, "{,"[min(i, 1)]), inner...)
 			out = append(jsontext.AppendText(out, m.key), ": "...)
 			out = m.value.appendIndented(out, inner)

@@ -23,7 +23,10 @@ func readVariable(entry member) (Variable, error) {
 	}
 	stored := value.text
 	if value.kind != text {
-		stored = value.indentedJSON()
+		var err error
+		if stored, err = value.indentedJSON(); err != nil {
+			return Variable{}, err
+		}
 	}
 	variable.Value = secret.New(stored)
 	return variable, nil

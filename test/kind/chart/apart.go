@@ -4,8 +4,6 @@ import (
 	"context"
 	"maps"
 
-	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
@@ -22,22 +20,11 @@ const (
 // MoveCoreApart upgrades the release to two replicas of core in a namespace of their own, which
 // have a team.
 func (r *Release) MoveCoreApart(ctx context.Context, entries Entries) error {
-	_, err := r.Client.CoreV1().Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
-		Name: Apart, Labels: map[string]string{"pod-security.kubernetes.io/enforce": "restricted"},
-	}}, metav1.CreateOptions{})
-	if err != nil && !apierrors.IsAlreadyExists(err) {
+	if err := r.createNamespace(ctx, Apart, "restricted"); err != nil {
 		return err
 	}
-	files, err := entries.sealed(r.sealKey)
-	if err != nil {
+	if err := r.store(ctx, Apart, entries); err != nil {
 		return err
-	}
-	for name, data := range map[string]map[string][]byte{
-		entriesName: files, sealKeyName: {"key": []byte(r.sealKey)}, jwtKeyName: {"key": []byte(r.JWTKey)},
-	} {
-		if err := r.storeSecretIn(ctx, Apart, name, data); err != nil {
-			return err
-		}
 	}
 	core := maps.Clone(r.values()["referenceCore"].(map[string]any))
 	core["namespace"], core["replicas"] = Apart, 2
@@ -47,7 +34,7 @@ func (r *Release) MoveCoreApart(ctx context.Context, entries Entries) error {
 
 // MoveCoreBack undoes that.
 func (r *Release) MoveCoreBack(ctx context.Context, entries Entries) error {
-	if err := r.store(ctx, entries); err != nil {
+	if err := r.store(ctx, Namespace, entries); err != nil {
 		return err
 	}
 	if err := r.Upgrade(ctx, nil); err != nil {

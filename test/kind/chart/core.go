@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"strconv"
 	"time"
 
@@ -58,39 +57,32 @@ func newKey() string {
 	return base64.StdEncoding.EncodeToString(raw)
 }
 
-func (r *Release) storeKeys(ctx context.Context) error {
-	return errors.Join(
-		r.storeSecret(ctx, sealKeyName, map[string][]byte{"key": []byte(r.sealKey)}),
-		r.storeSecret(ctx, jwtKeyName, map[string][]byte{"key": []byte(r.JWTKey)}),
-	)
-}
-
-func (r *Release) storeSecret(ctx context.Context, name string, data map[string][]byte) error {
-	return r.storeSecretIn(ctx, Namespace, name, data)
-}
-
-func (r *Release) storeSecretIn(ctx context.Context, namespace, name string, data map[string][]byte) error {
-	object := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: namespace}, Data: data}
-	secrets := r.Client.CoreV1().Secrets(namespace)
-	_, err := secrets.Create(ctx, object, metav1.CreateOptions{})
-	if apierrors.IsAlreadyExists(err) {
-		_, err = secrets.Update(ctx, object, metav1.UpdateOptions{})
-	}
-	return err
-}
-
-func (r *Release) store(ctx context.Context, entries Entries) error {
+// store gives core in the namespace its keys and these entries.
+func (r *Release) store(ctx context.Context, namespace string, entries Entries) error {
 	files, err := entries.sealed(r.sealKey)
 	if err != nil {
 		return err
 	}
-	return r.storeSecret(ctx, entriesName, files)
+	secrets := r.Client.CoreV1().Secrets(namespace)
+	for name, data := range map[string]map[string][]byte{
+		entriesName: files, sealKeyName: {"key": []byte(r.sealKey)}, jwtKeyName: {"key": []byte(r.JWTKey)},
+	} {
+		object := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: namespace}, Data: data}
+		_, err := secrets.Create(ctx, object, metav1.CreateOptions{})
+		if apierrors.IsAlreadyExists(err) {
+			_, err = secrets.Update(ctx, object, metav1.UpdateOptions{})
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Store gives core these entries in place of those that it has. Kubelet would take a minute to
 // look at the changed Secret; that a pod of core changes makes it look now.
 func (r *Release) Store(ctx context.Context, entries Entries) error {
-	if err := r.store(ctx, entries); err != nil {
+	if err := r.store(ctx, Namespace, entries); err != nil {
 		return err
 	}
 	pods, err := r.Pods(ctx, "core")

@@ -62,9 +62,11 @@ func Install(entries Entries, rules []map[string][]string) (*Release, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*Patience)
 	defer cancel()
 	r := &Release{Client: client, JWTKey: newKey(), rules: rules, sealKey: newKey()}
-	store := func(ctx context.Context) error { return r.store(ctx, entries) }
-	upgrade := func(ctx context.Context) error { return r.Upgrade(ctx, nil) }
-	for _, step := range []func(context.Context) error{r.createNamespace, r.storeKeys, store, upgrade, r.RestartCore} {
+	for _, step := range []func(context.Context) error{
+		func(ctx context.Context) error { return r.createNamespace(ctx, Namespace, "privileged") },
+		func(ctx context.Context) error { return r.store(ctx, Namespace, entries) },
+		func(ctx context.Context) error { return r.Upgrade(ctx, nil) }, r.RestartCore,
+	} {
 		if err := step(ctx); err != nil {
 			return nil, fmt.Errorf("installing the chart: %w", err)
 		}
@@ -82,9 +84,10 @@ func tag() string { return cmp.Or(os.Getenv("LEOFLOW_IMAGE_TAG"), "test") }
 // Agent is the agent's image.
 func Agent() string { return repository() + "/agent:" + tag() }
 
-func (r *Release) createNamespace(ctx context.Context) error {
+// createNamespace makes one that admits pods of that level.
+func (r *Release) createNamespace(ctx context.Context, name, level string) error {
 	_, err := r.Client.CoreV1().Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
-		Name: Namespace, Labels: map[string]string{"pod-security.kubernetes.io/enforce": "privileged"},
+		Name: name, Labels: map[string]string{"pod-security.kubernetes.io/enforce": level},
 	}}, metav1.CreateOptions{})
 	if apierrors.IsAlreadyExists(err) {
 		return nil

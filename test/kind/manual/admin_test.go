@@ -2,6 +2,9 @@ package manual
 
 import (
 	"context"
+	"os"
+	"path/filepath"
+	"regexp"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -56,9 +59,13 @@ func TestUninstallIsRefusedUnderRunningPods(t *testing.T) {
 
 // docs/install.md quotes what kubelet says.
 func TestKubeletRefusesStaticPodsInItsLogAlone(t *testing.T) {
+	page, err := os.ReadFile(filepath.Join(root, "docs", "install.md"))
+	require.NoError(t, err)
+	quoted := regexp.MustCompile("(?s)\\*\\*Static pods\\.\\*\\*[^`]*`([^`]+)`").FindSubmatch(page)
+	require.NotNil(t, quoted, "docs/install.md says nothing of static pods")
 	bareCluster(t)
 	r := sitDown(t)
 	r.install()
-	assert.Contains(t, r.must(script("static.sh")), "static pods may not reference csidrivers (via CSI volumes)")
+	assert.Contains(t, r.must(script("static.sh")), string(quoted[1]))
 	assert.Equal(t, "", r.must("kubectl get pods --all-namespaces --output name | grep static || :"))
 }

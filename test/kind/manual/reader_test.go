@@ -17,8 +17,7 @@ import (
 // reader is somebody with a checkout, a terminal and the cluster.
 type reader struct {
 	*testing.T
-	shell      *console.Shell
-	automation console.Automation
+	shell *console.Shell
 }
 
 // sitDown gives a test a reader with a checkout of their own.
@@ -28,8 +27,6 @@ func sitDown(t *testing.T) *reader {
 	require.NoError(t, console.Checkout(root, dir))
 	require.NoError(t, os.CopyFS(dir, os.DirFS(root+"/test/demo/files")))
 	require.NoError(t, os.CopyFS(dir, os.DirFS("testdata/values")))
-	automation, err := console.ReadAutomation(root)
-	require.NoError(t, err)
 	kubeconfig, err := filepath.Abs(os.Getenv("KUBECONFIG"))
 	require.NoError(t, err)
 	standIns, err := filepath.Abs(filepath.Join(root, console.Programs))
@@ -39,7 +36,7 @@ func sitDown(t *testing.T) *reader {
 	shell := console.Open(dir, t.TempDir(), "PATH="+bin+":"+standIns+":"+os.Getenv("PATH"), "KUBECONFIG="+kubeconfig,
 		"HELM_CACHE_HOME="+t.TempDir(), "HELM_CONFIG_HOME="+t.TempDir())
 	t.Cleanup(shell.Close)
-	return &reader{t, shell, automation}
+	return &reader{t, shell}
 }
 
 // bareCluster gives a test a cluster with nothing in it that a document made, and clears it
@@ -92,7 +89,7 @@ func (r *reader) skip(command string) string {
 	if strings.Contains(command, "do kind load image-archive") {
 		return "" // README's, which this cluster can do
 	}
-	return r.automation.Skip(command)
+	return console.Skip(command)
 }
 
 // programs is a directory with helm, from its module, and with ours. These are compiled as

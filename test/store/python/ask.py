@@ -72,12 +72,13 @@ def answers(case):
     sdk = connection_class()
     if sdk is not None:  # as a worker's: what the server's class reads otherwise is an option of the server
         backend._set_connection_class(sdk)
+    team = {"team_name": case["team"] or None} if case.get("team") is not None else {}
     return {
         "connections": {
-            each: asked(backend.get_connection, lambda got: {"connection": {field: getattr(got, field) for field in FIELDS}}, each)
+            each: asked(lambda name: backend.get_connection(name, **team), lambda got: {"connection": {field: getattr(got, field) for field in FIELDS}}, each)
             for each in case["connections"]
         },
-        "variables": {each: asked(backend.get_variable, lambda got: {"value": got}, each) for each in case["variables"]},
+        "variables": {each: asked(lambda name: backend.get_variable(name, **team), lambda got: {"value": got}, each) for each in case["variables"]},
     }
 
 

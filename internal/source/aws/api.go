@@ -1,0 +1,141 @@
+package aws
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+
+	"github.com/leoflow/secrets-csi/internal/source/secretmanager"
+)
+
+// service is one of AWS's that speak its protocol of JSON.
+type service struct {
+	// name is that of its host, and by which calls are signed; target is before an operation's.
+	name, target string
+}
+
+var (
+	secretsManager = service{"secretsmanager", "secretsmanager."}
+	systemsManager = service{"ssm", "AmazonSSM."}
+)
+
+// api makes calls with one pod's credentials. The SDK has clients of both services, whose tables of
+// schemas and endpoints take 2 MiB of every driver's memory from its start on; six calls need none.
+type api struct {
+	service
+	http        *http.Client
+	credentials aws.CredentialsProvider
+	signer      *v4.Signer
+	region, url string
+}
+
+// of is an api of a service for one pod.
+func (i *identities) of(at service, subject secretmanager.Subject) (*api, error) {
+	credentials, region, err := i.known(subject)
+	if err != nil {
+		return nil, err
+	}
+	url := i.config.Endpoint
+	if url == "" {
+		url = "https://" + at.name + "." + region + "." + domainOf(region)
+	}
+	return &api{at, i.http, credentials, v4.NewSigner(), region, strings.TrimRight(url, "/") + "/"}, nil
+}
+
+// domains are those of AWS's partitions that the public does not use, by how their regions begin.
+var domains = []struct{ region, domain string }{
+	{"cn-", "amazonaws.com.cn"}, {"eusc-", "amazonaws.eu"}, {"us-iso-", "c2s.ic.gov"}, {"us-isob-", "sc2s.sgov.gov"},
+	{"us-isof-", "csp.hci.ic.gov"}, {"eu-isoe-", "cloud.adc-e.uk"},
+}
+
+func domainOf(region string) string {
+	for _, one := range domains {
+		if strings.HasPrefix(region, one.region) {
+			return one.domain
+		}
+	}
+	return "amazonaws.com"
+}
+
+// call makes one call, and reads the answer into what is given.
+func (a *api) call(ctx context.Context, doing, operation string, input, into any) error {
+	body, err := json.Marshal(input)
+	if err != nil {
+		return secretmanager.Unusable(doing + ": its name is no text")
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, a.url, bytes.NewReader(body))
+	if err != nil {
+		return secretmanager.Unusable(doing + ": the endpoint makes no URL; correct it")
+	}
+	request.Header.Set("Content-Type", "application/x-amz-json-1.1")
+	request.Header.Set("X-Amz-Target", a.target+operation)
+	credentials, err := a.credentials.Retrieve(ctx)
+	if err != nil {
+		return failure(exchangingToken, err)
+	}
+	digest := sha256.Sum256(body)
+	if err := a.signer.SignHTTP(ctx, credentials, request, hex.EncodeToString(digest[:]), a.name, a.region, time.Now()); err != nil {
+		return secretmanager.Unreachable(doing)
+	}
+	response, err := a.http.Do(request)
+	if err != nil {
+		return noAnswer(doing, err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	text, err := io.ReadAll(response.Body)
+	switch {
+	case err != nil:
+		return noAnswer(doing, err)
+	case response.StatusCode != http.StatusOK:
+		return refusal(doing, response, text)
+	case json.Unmarshal(text, into) != nil:
+		return secretmanager.Unreachable(doing)
+	}
+	return nil
+}
+
+func noAnswer(doing string, err error) error {
+	var already *secretmanager.Failure
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &already):
+		return already
+	case errors.As(err, &tooLarge):
+		return &secretmanager.Failure{TooLarge: true, Text: doing + ": the answer is larger than there is room for"}
+	}
+	return secretmanager.Unreachable(doing)
+}
+
+// refusal is what an answer means that is an error, by its code. Its message is never repeated: it quotes
+// what was sent.
+func refusal(doing string, response *http.Response, text []byte) error {
+	var told struct {
+		Type string `json:"__type"`
+		Code string `json:"code"`
+	}
+	code := response.Header.Get("X-Amzn-Errortype")
+	if code == "" && json.Unmarshal(text, &told) == nil {
+		code = told.Type
+		if code == "" {
+			code = told.Code
+		}
+	}
+	code, _, _ = strings.Cut(code[strings.LastIndex(code, "#")+1:], ":") // "namespace#Code:http://more"
+	if known := ofErrorCode(doing, code); known != nil {
+		return known
+	}
+	if response.StatusCode < http.StatusBadRequest {
+		return secretmanager.Unreachable(doing)
+	}
+	return secretmanager.AccessFailed(doing, response.StatusCode, response.Header)
+}

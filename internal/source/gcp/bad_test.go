@@ -1,0 +1,65 @@
+package gcp_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/leoflow/secrets-csi/internal/source/cloudtest"
+	"github.com/leoflow/secrets-csi/internal/source/gcp"
+	"github.com/leoflow/secrets-csi/internal/source/secretmanager"
+	"github.com/leoflow/secrets-csi/internal/source/store"
+	"github.com/leoflow/secrets-csi/pkg/entry"
+	"github.com/leoflow/secrets-csi/pkg/provider"
+	"github.com/leoflow/secrets-csi/pkg/provider/providertest"
+)
+
+func TestWhatSecretManagerAnswers(t *testing.T) {
+	served, server := startStore(t, ofProject)
+	for _, row := range []struct {
+		name   string
+		status int
+		state  string // of the entry; empty where none is told of
+		kind   error
+		says   string
+	}{
+		{"disabled or destroyed", 412, "missing", nil, "FailedPrecondition; there is no projects/project/secrets/airflow-connections-x, or its latest version is disabled or destroyed"},
+		{"missing, or in another region", 404, "missing", nil, "there is no projects/project/secrets/airflow-connections-x"},
+		{"denied, or a key that is", 403, "denied", nil, "grant roles/secretmanager.secretAccessor on projects/project/secrets/airflow-connections-x"},
+		{"a name that it refuses", 400, "invalid", nil, "InvalidArgument"},
+		{"throttled", 429, "", provider.ErrUnavailable, "ResourceExhausted"},
+		{"away", 503, "", provider.ErrUnavailable, "Unavailable"},
+		{"a token that ended", 401, "", provider.ErrUnauthenticated, "Unauthenticated"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			server.Break(cloudtest.At(cloudtest.Access, cloudtest.Fault{Status: row.status}))
+			cloudtest.Tells(t, served, server.Tokens.Pod("team", row.name, cloudtest.GCPTokenAudience), row.state, row.kind, row.says)
+		})
+	}
+}
+
+func TestRegionalSecrets(t *testing.T) {
+	server := cloudtest.StartGCP(t, cloudtest.NewTokens())
+	config := gcp.Config{
+		Audience: cloudtest.GCPAudience, Endpoint: server.Address, RegionalEndpoint: server.RegionalAddress, Region: cloudtest.Region,
+		STSURL: server.URL() + "/token", IAMURL: server.URL(), Roots: server.Roots(), RequestTimeout: cloudtest.RequestTimeout,
+	}
+	made, err := gcp.NewStore(config, ofProject)
+	require.NoError(t, err)
+	served := store.New("gcp-secretmanager", made, secretmanager.Config{})
+	t.Cleanup(func() { assert.NoError(t, served.Close()) })
+	const below = "projects/project/locations/" + cloudtest.Region + "/secrets/airflow-variables-"
+	held := server.HoldSecrets()
+	held.Set(below+"env", "prod")
+	held.Deny(below + "denied")
+	entries, err := served.Fetch(t.Context(), server.Tokens.Pod("team", "a", cloudtest.GCPTokenAudience), providertest.Names(nil, []string{"env", "denied"}))
+	require.NoError(t, err)
+	assert.Equal(t, "prod", entries[0].Text.Reveal())
+	assert.Equal(t, entry.Denied, entries[1].State)
+	assert.Contains(t, entries[1].Notices[0].Message, "on "+below+"denied to the pod's identity")
+
+	config.Region = "s3"
+	_, err = gcp.NewStore(config, ofProject)
+	require.ErrorContains(t, err, "no region of Google Cloud is called s3")
+}

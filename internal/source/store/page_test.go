@@ -1,0 +1,182 @@
+package store_test
+
+import (
+	"context"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/leoflow/secrets-csi/internal/source/secretmanager"
+	"github.com/leoflow/secrets-csi/internal/source/store"
+	"github.com/leoflow/secrets-csi/pkg/entry"
+	"github.com/leoflow/secrets-csi/pkg/provider"
+	"github.com/leoflow/secrets-csi/pkg/provider/providertest"
+	"github.com/leoflow/secrets-csi/pkg/secret"
+)
+
+// shelf is the store that CONTRIBUTING.md adds: a server that has each secret at a path of its own.
+type shelf struct {
+	store.Naming
+	store.Text
+	http *http.Client
+	url  string
+}
+
+func newShelf(server *httptest.Server) *shelf {
+	roots := server.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs
+	return &shelf{
+		Naming: store.Naming{
+			Connections: store.Prefix{Option: "connections_prefix", Text: "connections"}, Variables: store.Prefix{Option: "variables_prefix", Text: "variables"},
+			Join: func(prefix, id string) (name, reason string) { return prefix + "/" + id, "" },
+		},
+		http: secretmanager.NewHTTPClient(roots, 0, nil), url: server.URL,
+	}
+}
+
+func (*shelf) Annotations() []string { return nil }
+func (*shelf) Limits() store.Limits  { return store.Limits{Secret: 64 << 10, Batch: 1} }
+func (s *shelf) Close() error        { s.http.CloseIdleConnections(); return nil }
+
+func (s *shelf) Open(subject secretmanager.Subject) (store.Session, error) {
+	token, err := subject.Token("shelf")
+	return &shelfSession{s, token}, err
+}
+
+type shelfSession struct {
+	*shelf
+	token secret.Text
+}
+
+func (s *shelfSession) get(ctx context.Context, path string) (string, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url+"/"+path, nil)
+	if err != nil {
+		return "", secretmanager.Unusable("the id makes no URL; correct it")
+	}
+	request.Header.Set("Authorization", "Bearer "+s.token.Reveal())
+	response, err := s.http.Do(request)
+	if err != nil {
+		return "", secretmanager.NoAnswer("reading from the shelf", err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	if response.StatusCode != http.StatusOK {
+		return "", secretmanager.AccessFailed("reading from the shelf", response.StatusCode, response.Header)
+	}
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		return "", secretmanager.NoAnswer("reading from the shelf", err)
+	}
+	return string(text), nil
+}
+
+func (s *shelfSession) Read(ctx context.Context, name string) (secret.Text, error) {
+	text, err := s.get(ctx, name)
+	return secret.New(text), err
+}
+
+func (s *shelfSession) List(ctx context.Context, kind entry.Kind) ([]string, error) {
+	text, err := s.get(ctx, "")
+	return s.IDs(kind, strings.Fields(text)), err
+}
+
+// stock is the server: it knows tokens, and keeps secrets by path.
+type stock struct {
+	world  providertest.World
+	mu     sync.Mutex
+	kept   map[string]string
+	silent bool
+}
+
+func (s *stock) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	path := strings.TrimPrefix(r.URL.Path, "/")
+	text, found := s.kept[path]
+	switch {
+	case s.silent:
+		s.mu.Unlock()
+		<-r.Context().Done()
+		s.mu.Lock()
+	case !strings.HasSuffix(r.Header.Get("Authorization"), ".good"):
+		w.WriteHeader(http.StatusUnauthorized)
+	case path == "":
+		for name := range s.kept {
+			if !strings.HasSuffix(name, s.world.Forbidden) {
+				_, _ = io.WriteString(w, name+"\n")
+			}
+		}
+	case path == "variables/"+s.world.Forbidden:
+		w.WriteHeader(http.StatusForbidden)
+	case !found:
+		w.WriteHeader(http.StatusNotFound)
+	default:
+		_, _ = io.WriteString(w, text)
+	}
+}
+
+func (s *stock) set(path, text string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.kept[path] = text
+}
+
+// known are the pods of the contract, with a token for the shelf.
+type known struct{ *store.Provider }
+
+func (known) pod(pod provider.Identity) provider.Identity {
+	if pod.Token.Len() > 0 {
+		signature := "good"
+		if pod.ServiceAccount == "stranger" {
+			signature = "refused"
+		}
+		pod.CloudTokens = map[string]secret.Text{"shelf": providertest.Token(pod.Namespace, pod.ServiceAccount, signature)}
+	}
+	return pod
+}
+
+func (k known) Fetch(ctx context.Context, pod provider.Identity, request provider.Request) ([]entry.Entry, error) {
+	return k.Provider.Fetch(ctx, k.pod(pod), request)
+}
+
+func (k known) FetchGroup(ctx context.Context, pods []provider.Identity, request provider.Request) []provider.Outcome {
+	made := make([]provider.Identity, len(pods))
+	for i, pod := range pods {
+		made[i] = k.pod(pod)
+	}
+	return k.Provider.FetchGroup(ctx, made, request)
+}
+
+// TestAStoreThatThePageAddsKeepsTheContract has no more of the house than CONTRIBUTING.md names.
+func TestAStoreThatThePageAddsKeepsTheContract(t *testing.T) {
+	providertest.Run(t, providertest.Harness{
+		Authenticates: true, Denies: true,
+		Serve: func(t *testing.T, world providertest.World) providertest.Source {
+			kept := &stock{world: world, kept: map[string]string{"connections/" + world.Broken: `{"conn_type": "http", "port": 70000}`}}
+			for _, connection := range world.Connections {
+				kept.set("connections/"+connection.ID, string(connection.JSON()))
+			}
+			set := func(key, value string) { kept.set("variables/"+key, value) }
+			for key, value := range world.Variables {
+				set(key, value)
+			}
+			server := httptest.NewUnstartedServer(kept)
+			server.Config.ErrorLog = log.New(io.Discard, "", 0)
+			server.StartTLS()
+			served := store.New("shelf", newShelf(server), secretmanager.Config{})
+			t.Cleanup(func() {
+				assert.NoError(t, served.Close())
+				server.Close()
+			})
+			return providertest.Source{
+				Provider: known{served}, SetVariable: set,
+				Freeze: func() { kept.mu.Lock(); kept.silent = true; kept.mu.Unlock() },
+				Break:  func() { server.CloseClientConnections(); server.Close() },
+			}
+		},
+	})
+}

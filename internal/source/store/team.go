@@ -1,0 +1,43 @@
+package store
+
+import (
+	"regexp"
+
+	"github.com/leoflow/secrets-csi/internal/source/secretmanager"
+)
+
+// TeamAnnotation names the team, in Airflow's sense, that a service account's pods are of.
+const TeamAnnotation = "secrets.csi.leoflow.io/team"
+
+// teamSeparator stands between a team and an id, as in Airflow's classes.
+const teamSeparator = "--"
+
+// Team is for whose pod an entry is asked.
+type Team struct {
+	// Apart is set where teams are kept apart, as by Airflow's [core] multi_team.
+	Apart bool
+	// Name is empty for a pod of no team.
+	Name string
+}
+
+// apart is a store whose pods' teams are known by the annotation.
+type apart struct{ Store }
+
+// Annotations implements Store.
+func (a apart) Annotations() []string { return append(a.Store.Annotations(), TeamAnnotation) }
+
+// teamName is what Airflow takes for one.
+var teamName = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
+
+// teamOf is the team that the service account of a pod names.
+func (p *Provider) teamOf(subject secretmanager.Subject) (Team, error) {
+	name, named := subject.Annotations[TeamAnnotation]
+	switch {
+	case !p.apart || !named:
+		return Team{Apart: p.apart}, nil
+	case len(name) < 3 || len(name) > 50 || !teamName.MatchString(name):
+		return Team{}, secretmanager.Unusable("annotation " + TeamAnnotation + " of service account " + subject.Pod.Namespace + "/" +
+			subject.Pod.ServiceAccount + " is no team's name; correct or remove it")
+	}
+	return Team{Apart: true, Name: name}, nil
+}
