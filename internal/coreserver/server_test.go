@@ -36,7 +36,7 @@ func TestNewRefusesWhatItCouldNotServeFrom(t *testing.T) {
 		"no certificate and key":          func(config *coreserver.Config) { config.Cert = "" },
 		"plaintext and certificates":      func(config *coreserver.Config) { config.Plaintext = true },
 		"reading certificate: open":       func(config *coreserver.Config) { config.Cert = "/absent" },
-		"reading certificate's key: open": func(config *coreserver.Config) { config.Key = "/absent" },
+		"--key: opening the file that it names: no such file": func(config *coreserver.Config) { config.Key = "/absent" },
 		"reading client CA: open":         func(config *coreserver.Config) { config.ClientCA = "/absent" },
 		"no PEM certificate in it":        func(config *coreserver.Config) { config.ClientCA = config.Rules },
 		"using certificate":               func(config *coreserver.Config) { config.Key = config.Cert },
