@@ -48,6 +48,7 @@ const (
 	minKeepalive     = 5 * time.Second // that a client may ping by
 	keepaliveAfter   = 2 * time.Minute // that core pings a silent client
 	keepaliveTimeout = 20 * time.Second
+	lastWrite        = time.Second // that the audit log may take once nobody is served any more
 )
 
 // Server is a core. Serve it once.
@@ -159,7 +160,7 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	err := server.Serve(gate.Listener{Listener: listener, Door: s.door})
 	stopWatching()
 	background.Wait()
-	s.audit.Close()
+	s.closeAudit()
 	if err != nil && ctx.Err() == nil {
 		return fmt.Errorf("serving: %w", err)
 	}
@@ -204,10 +205,32 @@ func (s *Server) build() (*grpc.Server, *health.Server) {
 	return server, status
 }
 
+// closeAudit writes what is counted of refusals, and does not wait for a log that is stuck: kubelet
+// would kill core instead, and every other thing that is to be done at its end.
+func (s *Server) closeAudit() {
+	ctx, cancel := context.WithTimeout(context.Background(), lastWrite)
+	defer cancel()
+	if err := s.audit.Close(ctx); err != nil {
+		s.config.Log.Error("refusals that were counted are not recorded", logkey.Error, err)
+	}
+}
+
 func stopWithin(server *grpc.Server, grace time.Duration) {
-	timer := time.AfterFunc(grace, server.Stop)
-	defer timer.Stop()
-	server.GracefulStop()
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		server.GracefulStop() // waits for calls also after Stop
+	}()
+	select {
+	case <-stopped:
+		return
+	case <-time.After(grace):
+	}
+	server.Stop()
+	select {
+	case <-stopped:
+	case <-time.After(lastWrite): // some call hangs, as in an audit log that takes nothing
+	}
 }
 
 func isLoopback(address net.Addr) bool {

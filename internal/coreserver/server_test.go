@@ -163,6 +163,33 @@ func (b blocking) Authenticate(ctx context.Context, _ secret.Text) (auth.Caller,
 	return auth.Caller{}, auth.ErrUndecided
 }
 
+// stuckAudit takes nothing until it is let go.
+type stuckAudit struct{ entered, hold chan struct{} }
+
+func (s stuckAudit) Write(lines []byte) (int, error) {
+	s.entered <- struct{}{}
+	<-s.hold
+	return len(lines), nil
+}
+
+// A core whose audit log took nothing, a pipe that nobody reads, did not end when it was told to.
+func TestAStuckAuditLogKeepsNoCoreFromEnding(t *testing.T) {
+	audit := stuckAudit{make(chan struct{}, 1), make(chan struct{})}
+	defer close(audit.hold)
+	c := startCore(t, func(config *coreserver.Config) {
+		config.Audit, config.Grace = audit, 20*time.Millisecond
+	})
+	client, ended := c.agent(), make(chan error, 1)
+	go func() {
+		_, err := client.GetVariables(bearing(within(t), "no token"), &agentv1.GetVariablesRequest{})
+		ended <- err
+	}()
+	testwait.Receive(t, audit.entered)
+	require.NoError(t, c.stop())
+	assert.Error(t, testwait.Receive(t, ended))
+	assert.Contains(t, c.log.String(), "refusals that were counted are not recorded")
+}
+
 func TestStoppingIsBounded(t *testing.T) {
 	slow := blocking{make(chan struct{})}
 	c := startCore(t, func(config *coreserver.Config) {
