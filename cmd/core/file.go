@@ -7,6 +7,7 @@ import (
 	"os"
 
 	"github.com/leoflow/secrets-csi/internal/cli"
+	"github.com/leoflow/secrets-csi/internal/coreserver/keyfile"
 	"github.com/leoflow/secrets-csi/internal/coreserver/metastore"
 	"github.com/leoflow/secrets-csi/internal/coreserver/seal"
 	"github.com/leoflow/secrets-csi/internal/coreserver/store"
@@ -76,22 +77,18 @@ const (
 	sealKeyEnv = "LEOFLOW_SEAL_KEY"
 )
 
-// readKey reads a key from file or, where that is empty, from the environment. It is
-// empty where neither is there.
-func readKey(file, environment string) (secret.Text, error) {
+// readKey reads a key from the file that a flag names or, where that is empty, from the
+// environment. It is empty where neither is there.
+func readKey(flag, file, environment string) (secret.Text, error) {
 	if file == "" {
 		return secret.New(os.Getenv(environment)), nil
 	}
-	content, err := os.ReadFile(file)
-	if err != nil {
-		return secret.Text{}, fmt.Errorf("reading key: %w", err)
-	}
-	return secret.New(string(content)), nil
+	return keyfile.Read(flag, file)
 }
 
 // readSealKey is nil where there is no key.
 func readSealKey(file string) (*seal.Key, error) {
-	text, err := readKey(file, sealKeyEnv)
+	text, err := readKey("--seal-key-file", file, sealKeyEnv)
 	if err != nil || (file == "" && text.Len() == 0) {
 		return nil, err
 	}
@@ -103,7 +100,7 @@ func readSealKey(file string) (*seal.Key, error) {
 }
 
 func readJWTKey(file string) (secret.Text, error) {
-	text, err := readKey(file, jwtKeyEnv)
+	text, err := readKey("--jwt-key-file", file, jwtKeyEnv)
 	if err == nil && text.Len() == 0 {
 		return secret.Text{}, cli.Usagef("no JWT key; give --jwt-key-file or set %s", jwtKeyEnv)
 	}

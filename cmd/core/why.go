@@ -100,7 +100,7 @@ func (raw whyFlags) versioner() (versioner store.Versioner, has bool, err error)
 	case raw.jwtKeyFile != "" || os.Getenv(jwtKeyEnv) != "":
 		shared, err = tokenKey(raw.jwtKeyFile)
 	default:
-		shared, err = readKey(raw.keyFile, "")
+		shared, err = readKey("--key", raw.keyFile, "")
 	}
 	if err != nil || shared.Len() == 0 {
 		return store.Versioner{}, false, err

@@ -34,6 +34,9 @@ type call struct {
 	// taken all of that.
 	size int
 	at   int64
+	// stays is for a stream that goes on after its handler has returned: it is given the handler's
+	// error, and returns when the stream ends.
+	stays func(err error) error
 }
 
 type callKey struct{}
@@ -97,6 +100,9 @@ func newRequest() string {
 // HandleRPC reckons with what comes in until it is there, and with what goes out until it
 // is gone.
 func (c calls) HandleRPC(ctx context.Context, event stats.RPCStats) {
+	if _, is := event.(*stats.OutPayload); is {
+		return // of which a change brings thousands
+	}
 	call := callOf(ctx)
 	counted := call.over != nil && !call.isWatch()
 	switch event := event.(type) {

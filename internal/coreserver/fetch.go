@@ -3,6 +3,7 @@ package coreserver
 import (
 	"context"
 	"iter"
+	"runtime"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -93,7 +94,7 @@ type fetching struct {
 	response  *secretsv1.FetchResponse
 	positions map[ofTeam]uint32
 	rules     map[string]uint32
-	// results are those of subjects: callers of one have the same.
+	// results are what callers of one subject share, since rules know nothing else of them.
 	results map[rule.Subject]*secretsv1.CallerResult
 	// Whose the response's connections and variables are, in their order.
 	connectionTeams, variableTeams []string
@@ -136,19 +137,21 @@ func (f *fetching) selections() iter.Seq2[entry.Kind, *secretsv1.Selection] {
 }
 
 func (f *fetching) forCaller(known identity) (*secretsv1.CallerResult, error) {
-	result := &secretsv1.CallerResult{Unauthenticated: known.refused}
 	if known.refused != "" {
+		return &secretsv1.CallerResult{Unauthenticated: known.refused}, nil
+	}
+	subject := known.who.RuleSubject()
+	if result := f.results[subject]; result != nil {
 		return result, nil
 	}
-	if same := f.results[known.who.RuleSubject()]; same != nil {
-		return same, nil
-	}
+	result := &secretsv1.CallerResult{}
 	for kind, selection := range f.selections() {
 		if err := f.selected(result, known.who, kind, selection); err != nil {
 			return nil, err
 		}
 	}
-	f.results[known.who.RuleSubject()] = result
+	f.results[subject] = result
+	runtime.Gosched() // so that small calls wait for one subject of a large one, and not for all
 	return result, nil
 }
 

@@ -31,10 +31,19 @@ func (s *Server) logUnary(ctx context.Context, request any, info *grpc.UnaryServ
 
 func (s *Server) logStream(service any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handle grpc.StreamHandler) error {
 	began := time.Now()
-	err := func() (err error) {
+	// What a handler takes of a stack would stay this goroutine's for as long as the stream: it has
+	// one of its own, which goes with it.
+	handled := make(chan error, 1)
+	go func() {
+		var err error
+		defer func() { handled <- err }()
 		defer s.contain(stream.Context(), info.FullMethod, &err)
-		return handle(service, stream)
+		err = handle(service, stream)
 	}()
+	err := <-handled
+	if stays := callOf(stream.Context()).stays; stays != nil {
+		err = stays(err)
+	}
 	s.logCall(stream.Context(), info.FullMethod, began, err)
 	return err
 }

@@ -55,7 +55,7 @@ func TestCoreTellsNoSecret(t *testing.T) {
 	for name, content := range map[string]string{
 		"connections.json": `{"warehouse": n33dle}`,
 		"variables.yaml":   "env: [n33dle\n",
-		"rules.yaml":       "rules: [*n33dl3\n",
+		"rules.yaml":       "rules: [*n33dle\n",
 		"tls.key":          "n33dle",
 	} {
 		c.write(name, content)

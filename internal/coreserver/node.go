@@ -7,7 +7,6 @@ import (
 	"slices"
 
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
 
@@ -106,11 +105,8 @@ func clientCertificate(ctx context.Context) *x509.Certificate {
 		return nil
 	}
 	shown, _ := caller.AuthInfo.(gate.Info)
-	info, ok := shown.AuthInfo.(credentials.TLSInfo)
-	if !ok || len(info.State.VerifiedChains) == 0 {
-		return nil
-	}
-	return info.State.VerifiedChains[0][0]
+	info, _ := shown.AuthInfo.(shownTLS)
+	return info.certificate
 }
 
 // certificateNames are those that the CA vouched for: the common name, which is all

@@ -28,16 +28,15 @@ type reckoned struct {
 	held   func() // frees what the next message has; nil for nothing
 }
 
-// reckon waits until there is memory to make the first message of a watch, which may tell of all that
-// there is.
-func (s *Server) reckon(stream grpc.ServerStreamingServer[secretsv1.WatchResponse], request *secretsv1.WatchRequest) (*reckoned, error) {
-	made := &reckoned{ServerStreamingServer: stream, server: s}
-	update, _ := s.store.Since(s.store.Locate(request.GetRevision()))
+// holdFirst waits until there is memory to make the first message of the watch, which may tell of all
+// that there is.
+func (r *reckoned) holdFirst(request *secretsv1.WatchRequest) error {
+	update := r.server.store.Since(r.server.store.Locate(request.GetRevision()))
 	count := len(update.Changed)
 	if update.Resync || len(request.GetAdded()) > 0 {
 		count = update.Snapshot.Len()
 	}
-	return made, made.hold(count)
+	return r.hold(count)
 }
 
 // hold waits for memory for a message that tells of so many entries.

@@ -127,7 +127,7 @@ func (w scope) newcomers(history *store.History, snapshot *store.Snapshot) (chan
 	}
 	slices.SortFunc(subjects, compareSubjects)
 	subjects = slices.Compact(subjects)
-	update, _ := history.Since(oldest)
+	update := history.Since(oldest)
 	changed = update.NamesFor(subjects)
 	version := w.versions(snapshot)
 	for known := range snapshot.Readership(subjects).Shown() {

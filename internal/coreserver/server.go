@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/health"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
@@ -49,6 +48,7 @@ const (
 	minKeepalive     = 5 * time.Second // that a client may ping by
 	keepaliveAfter   = 2 * time.Minute // that core pings a silent client
 	keepaliveTimeout = 20 * time.Second
+	lastWrite        = time.Second // that the audit log may take once nobody is served any more
 )
 
 // Server is a core. Serve it once.
@@ -57,6 +57,7 @@ type Server struct {
 	store        *store.Store
 	tickets      tickets
 	recent       recent
+	tellers      tellers
 	audit        *audit.Log
 	weight       *gate.Weight
 	watches      *gate.Weight // what watches are told at once
@@ -140,6 +141,7 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	background.Go(func() {
 		filewatch.Watch(watching, s.config.Log, filewatch.Places{Files: s.files(), Folders: s.store.Folders}, s.config.Poll, s.Reload)
 	})
+	background.Go(func() { s.tellers.run(watching, s.store.History, min(s.config.Heartbeat, s.config.WatchAge)/32) })
 	s.logInvalid(s.store.Current(), nil)
 	if s.metastore != nil {
 		background.Go(s.follow(watching))
@@ -158,7 +160,7 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	err := server.Serve(gate.Listener{Listener: listener, Door: s.door})
 	stopWatching()
 	background.Wait()
-	s.audit.Close()
+	s.closeAudit()
 	if err != nil && ctx.Err() == nil {
 		return fmt.Errorf("serving: %w", err)
 	}
@@ -168,7 +170,7 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 func (s *Server) build() (*grpc.Server, *health.Server) {
 	transport := insecure.NewCredentials()
 	if s.certificates != nil {
-		transport = credentials.NewTLS(s.certificates.config())
+		transport = tlsTransport{s.certificates.config()}
 	}
 	server := grpc.NewServer(
 		grpc.Creds(gate.Credentials(transport)),
@@ -203,10 +205,32 @@ func (s *Server) build() (*grpc.Server, *health.Server) {
 	return server, status
 }
 
+// closeAudit writes what is counted of refusals, and does not wait for a log that is stuck: kubelet
+// would kill core instead, and every other thing that is to be done at its end.
+func (s *Server) closeAudit() {
+	ctx, cancel := context.WithTimeout(context.Background(), lastWrite)
+	defer cancel()
+	if err := s.audit.Close(ctx); err != nil {
+		s.config.Log.Error("refusals that were counted are not recorded", logkey.Error, err)
+	}
+}
+
 func stopWithin(server *grpc.Server, grace time.Duration) {
-	timer := time.AfterFunc(grace, server.Stop)
-	defer timer.Stop()
-	server.GracefulStop()
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		server.GracefulStop() // waits for calls also after Stop
+	}()
+	select {
+	case <-stopped:
+		return
+	case <-time.After(grace):
+	}
+	server.Stop()
+	select {
+	case <-stopped:
+	case <-time.After(lastWrite): // some call hangs, as in an audit log that takes nothing
+	}
 }
 
 func isLoopback(address net.Addr) bool {

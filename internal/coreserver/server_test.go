@@ -36,7 +36,7 @@ func TestNewRefusesWhatItCouldNotServeFrom(t *testing.T) {
 		"no certificate and key":          func(config *coreserver.Config) { config.Cert = "" },
 		"plaintext and certificates":      func(config *coreserver.Config) { config.Plaintext = true },
 		"reading certificate: open":       func(config *coreserver.Config) { config.Cert = "/absent" },
-		"reading certificate's key: open": func(config *coreserver.Config) { config.Key = "/absent" },
+		"--key: opening the file that it names: no such file": func(config *coreserver.Config) { config.Key = "/absent" },
 		"reading client CA: open":         func(config *coreserver.Config) { config.ClientCA = "/absent" },
 		"no PEM certificate in it":        func(config *coreserver.Config) { config.ClientCA = config.Rules },
 		"using certificate":               func(config *coreserver.Config) { config.Key = config.Cert },
@@ -161,6 +161,33 @@ func (b blocking) Authenticate(ctx context.Context, _ secret.Text) (auth.Caller,
 	close(b.entered)
 	<-ctx.Done()
 	return auth.Caller{}, auth.ErrUndecided
+}
+
+// stuckAudit takes nothing until it is let go.
+type stuckAudit struct{ entered, hold chan struct{} }
+
+func (s stuckAudit) Write(lines []byte) (int, error) {
+	s.entered <- struct{}{}
+	<-s.hold
+	return len(lines), nil
+}
+
+// A core whose audit log took nothing, a pipe that nobody reads, did not end when it was told to.
+func TestAStuckAuditLogKeepsNoCoreFromEnding(t *testing.T) {
+	audit := stuckAudit{make(chan struct{}, 1), make(chan struct{})}
+	defer close(audit.hold)
+	c := startCore(t, func(config *coreserver.Config) {
+		config.Audit, config.Grace = audit, 20*time.Millisecond
+	})
+	client, ended := c.agent(), make(chan error, 1)
+	go func() {
+		_, err := client.GetVariables(bearing(within(t), "no token"), &agentv1.GetVariablesRequest{})
+		ended <- err
+	}()
+	testwait.Receive(t, audit.entered)
+	require.NoError(t, c.stop())
+	assert.Error(t, testwait.Receive(t, ended))
+	assert.Contains(t, c.log.String(), "refusals that were counted are not recorded")
 }
 
 func TestStoppingIsBounded(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/leoflow/secrets-csi/internal/coreserver/keyfile"
 	"github.com/leoflow/secrets-csi/pkg/secret"
 )
 
@@ -85,10 +86,8 @@ func (c *certificates) readPair() (certPEM, keyPEM []byte, err error) {
 	if certPEM, err = os.ReadFile(c.cert); err != nil {
 		return nil, nil, fmt.Errorf("reading certificate: %w", err)
 	}
-	if keyPEM, err = os.ReadFile(c.key); err != nil {
-		return nil, nil, fmt.Errorf("reading certificate's key: %w", err)
-	}
-	return certPEM, keyPEM, nil
+	key, err := keyfile.Read("--key", c.key)
+	return certPEM, []byte(key.Reveal()), err
 }
 
 func (c *certificates) build(certPEM, keyPEM, caPEM []byte) (*tls.Config, error) {

@@ -210,6 +210,23 @@ func TestASlowWatcherIsCoalesced(t *testing.T) {
 		reloads, ids, slowly, quickly, (int64(after.HeapAlloc)-int64(before.HeapAlloc))>>10)
 }
 
+// Connections that take no more hold up nobody but themselves, however many they are.
+func TestWatchersThatDoNotReadHoldUpNoOther(t *testing.T) {
+	const stuck, ids = 24, 2000 // two messages of which fill what a stream may have on its way
+	c := startCore(t, nil)
+	for range stuck {
+		c.watch("").next()
+	}
+	reads := c.watch("")
+	reads.next()
+	for i := range 5 {
+		c.write("variables.yaml", variables(ids, i))
+		c.server.Reload()
+		assert.GreaterOrEqual(t, len(reads.next().Entries), ids)
+	}
+	require.NoError(t, c.stop(), "nor does core wait for them")
+}
+
 func variables(ids, value int) string {
 	content := []byte("{}\n")[:0]
 	for id := range ids {

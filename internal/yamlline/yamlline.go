@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"sort"
 	"strconv"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -14,15 +15,19 @@ import (
 var words = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`)
 
 // Of takes apart the error that decoding content into a yaml.Node gave. The line counts
-// from 1. The reason may quote the file.
+// from 1. The reason does not quote the file: a value without quotes that begins with * is an alias to
+// the library, which names it.
 func Of(content []byte, err error) (line int, reason string) {
 	found := words.FindStringSubmatch(err.Error())
 	if found == nil {
-		return 1, err.Error()
+		return 1, "it cannot be read"
 	}
 	line, atoiErr := strconv.Atoi(found[1])
 	if atoiErr != nil {
 		line = firstWith(content, err)
+	}
+	if strings.Contains(found[2], "anchor '") {
+		return line, "an alias has no anchor; put text that begins with * in quotes"
 	}
 	return line, found[2]
 }

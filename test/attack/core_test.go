@@ -120,6 +120,9 @@ func TestCoreUnderAttack(t *testing.T) {
 		coreArgs  []string
 		orders    func(t *testing.T, g *guarded) strangerOrders
 	}{
+		{"no attack: a process that only burns its CPU", "what the attackers' own half of a CPU costs the others", nil, func(*testing.T, *guarded) strangerOrders {
+			return strangerOrders{Kind: "burn"}
+		}},
 		{"core's connections: idle", "TLS, without a word; 3,400 at a time", nil, func(*testing.T, *guarded) strangerOrders {
 			return strangerOrders{Kind: "idle"}
 		}},

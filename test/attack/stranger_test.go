@@ -3,6 +3,7 @@ package attack
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/binary"
@@ -44,6 +45,7 @@ type stranger struct {
 
 // kinds go on until ctx ends. What core says to them, and that it hangs up, they are used to.
 var kinds = map[string]func(s *stranger, ctx context.Context){
+	"burn":        (*stranger).burn,
 	"idle":        (*stranger).idle,
 	"half-open":   (*stranger).halfOpen,
 	"tokens":      (*stranger).showTokens,
@@ -76,6 +78,12 @@ func asStranger(ctx context.Context, text []byte) error {
 	}
 	kinds[s.Kind](s, ctx)
 	return nil
+}
+
+// burn never comes near core.
+func (s *stranger) burn(ctx context.Context) {
+	sum := sha256.Sum256(nil)
+	many(ctx, 1, func() { sum = sha256.Sum256(sum[:]) })
 }
 
 // many does the same in several goroutines until ctx ends.

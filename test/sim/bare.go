@@ -18,8 +18,8 @@ import (
 // noticeBytes is what core writes to tell of one name: a frame of HTTP/2 and a message.
 const noticeBytes = 110
 
-// serveBarely holds connections, and writes the same to all of them at each SIGUSR1.
-func serveBarely(ctx context.Context, dir string) error {
+// beBareServer holds connections, and writes the same to all of them at each SIGUSR1.
+func beBareServer(ctx context.Context, dir string) error {
 	certificate, err := tls.LoadX509KeyPair(filepath.Join(dir, "core.crt"), filepath.Join(dir, "core.key"))
 	if err != nil {
 		return err

@@ -29,12 +29,12 @@ type sim struct {
 	mark   int
 }
 
-func start(ctx context.Context, program string, pods int) (s *sim, err error) {
+func start(ctx context.Context, program string, pods int, settings ...string) (s *sim, err error) {
 	s = &sim{pods: pods}
 	s.Stack, err = stack.Start(ctx, stack.Options{
 		Bin: filepath.Dir(program), Connections: connections(0), Variables: "{}", Rules: rules, WithoutDriver: true,
-		CoreArgs: []string{"--audit-log=" + os.DevNull, "--heartbeat=" + heartbeat.String(),
-			"--max-connections=16384", "--max-peer-connections=16384"}, // all nodes are one address
+		CoreArgs: append([]string{"--audit-log=" + os.DevNull,
+			"--max-connections=16384", "--max-peer-connections=16384"}, settings...), // all nodes may be one address
 	})
 	if err != nil {
 		return nil, err

@@ -15,14 +15,13 @@ import (
 )
 
 const (
-	// rounds is how often each is told, of which the median counts.
-	rounds = 5
-	// most is how many times as long as the bare fan-out core may take to tell the last node; the
-	// design wants 2.
-	most = 4.0
+	// rounds is how often each is told, in turn, of which the median counts.
+	rounds = 9
+	// most is how many times as long as the bare fan-out core may take to tell the last node.
+	most = 2.0
 	// fleetBudget is what a node may take of core's memory in a whole fleet, in bytes, core's own
-	// included; the design wants 45 KiB.
-	fleetBudget = 64 << 10
+	// included.
+	fleetBudget = 45 << 10
 )
 
 // fleet is what the largest cluster costs core.
@@ -39,7 +38,8 @@ func (f fleet) ratio() float64 { return f.core.Seconds() / f.bare.Seconds() }
 // addressOf spreads sources over 127/8, of which core knows each as a peer of its own.
 func addressOf(i int) net.IP { return net.IPv4(127, byte(1+i>>16), byte(i>>8), byte(i)) }
 
-// measureFleet has first a bare TLS server tell so many connections, and then core.
+// measureFleet has a bare TLS server tell so many connections, and core as many watches, in turn:
+// what else the machine does meanwhile is the same for both.
 func measureFleet(ctx context.Context, program string, nodes int) (f fleet, err error) {
 	f.nodes = nodes
 	s, err := start(ctx, program, 1)
@@ -47,45 +47,56 @@ func measureFleet(ctx context.Context, program string, nodes int) (f fleet, err 
 		return f, err
 	}
 	defer s.close()
-	if f.bare, err = s.tellBarely(ctx, nodes); err != nil {
+	server, listening, err := s.serveBarely(ctx, nodes)
+	if err != nil {
 		return f, fmt.Errorf("the bare fan-out: %w", err)
 	}
-	fmt.Fprintf(os.Stderr, "sim: a bare fan-out tells %d in %s\n", nodes, milli(f.bare))
+	defer server.Kill()
+	defer listening.close()
 	watching, err := connectAll(nodes, func(i int) (told, error) { return s.watchAt(addressOf(i)) })
 	defer watching.close()
 	if err != nil {
 		return f, err
 	}
-	if f.core, err = watching.rounds(ctx, s.rotate); err != nil {
-		return f, err
+	var bare, core []time.Duration
+	for range rounds {
+		if bare, err = listening.round(ctx, bare, func() error { return server.Signal(syscall.SIGUSR1) }); err != nil {
+			return f, fmt.Errorf("the bare fan-out: %w", err)
+		}
+		if core, err = watching.round(ctx, core, s.rotate); err != nil {
+			return f, err
+		}
 	}
-	fmt.Fprintf(os.Stderr, "sim: core tells %d in %s\n", nodes, milli(f.core))
+	f.bare, f.core = median(bare), median(core)
+	fmt.Fprintf(os.Stderr, "sim: a bare fan-out tells %d in %s, core in %s\n", nodes, milli(f.bare), milli(f.core))
+	listening.close()
+	server.Kill()
 	f.anonymous, err = s.settledMemory(ctx)
 	return f, err
 }
 
-// tellBarely runs a program that has a TLS connection for each node and tells them all by writing
+// serveBarely runs a program that has a TLS connection for each node and tells them all by writing
 // what core writes, and nothing else.
-func (s *sim) tellBarely(ctx context.Context, nodes int) (time.Duration, error) {
+func (s *sim) serveBarely(ctx context.Context, nodes int) (*stack.Process, many, error) {
 	program, err := os.Executable()
 	if err != nil {
-		return 0, err
+		return nil, nil, err
 	}
 	server, err := stack.Run(program, "--bare", s.Dir)
 	if err != nil {
-		return 0, err
+		return nil, nil, err
 	}
-	defer server.Kill()
 	address, err := server.WaitFor(ctx, "127.0.0.1:")
 	if err != nil {
-		return 0, err
+		server.Kill()
+		return nil, nil, err
 	}
 	all, err := connectAll(nodes, func(i int) (told, error) { return s.listenAt(address, addressOf(i)) })
-	defer all.close()
 	if err != nil {
-		return 0, err
+		all.close()
+		server.Kill()
 	}
-	return all.rounds(ctx, func() error { return server.Signal(syscall.SIGUSR1) })
+	return server, all, err
 }
 
 // told is a connection whose other end tells of a change.
@@ -148,35 +159,31 @@ func connectAll(count int, connect func(i int) (told, error)) (many, error) {
 	return slices.DeleteFunc(made, func(each pumped) bool { return each.told == nil }), errors.Join(errs...)
 }
 
-// rounds is how long it took until the last knew: the median.
-func (m many) rounds(ctx context.Context, change func() error) (time.Duration, error) {
-	var took []time.Duration
-	for range rounds {
-		began := time.Now()
-		if err := change(); err != nil {
-			return 0, err
-		}
-		last := began
-		for _, each := range m {
-			select {
-			case heard := <-each.news:
-				if heard.err != nil {
-					return 0, heard.err
-				}
-				last = slices.MaxFunc([]time.Time{last, heard.at}, time.Time.Compare)
-			case <-ctx.Done():
-				return 0, ctx.Err()
-			case <-time.After(time.Minute):
-				return 0, errors.New("one was told nothing")
+// round adds how long it took until the last knew.
+func (m many) round(ctx context.Context, took []time.Duration, change func() error) ([]time.Duration, error) {
+	began := time.Now()
+	if err := change(); err != nil {
+		return nil, err
+	}
+	last := began
+	for _, each := range m {
+		select {
+		case heard := <-each.news:
+			if heard.err != nil {
+				return nil, heard.err
 			}
-		}
-		took = append(took, last.Sub(began))
-		if err := wait(ctx, time.Second); err != nil { // until it is quiet again
-			return 0, err
+			last = slices.MaxFunc([]time.Time{last, heard.at}, time.Time.Compare)
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(time.Minute):
+			return nil, errors.New("one was told nothing")
 		}
 	}
-	slices.Sort(took)
-	return took[len(took)/2], nil
+	return append(took, last.Sub(began)), wait(ctx, time.Second) // until it is quiet again
+}
+
+func median(of []time.Duration) time.Duration {
+	return slices.Sorted(slices.Values(of))[len(of)/2]
 }
 
 // err is what of a fleet is beyond its budget.

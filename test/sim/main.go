@@ -38,7 +38,7 @@ func run(ctx context.Context) error {
 		return fmt.Errorf("raising the limit of file descriptors: %w", err)
 	}
 	if *bare != "" {
-		return serveBarely(ctx, *bare)
+		return beBareServer(ctx, *bare)
 	}
 	program, err := filepath.Abs(filepath.Join(*bin, "core"))
 	if err != nil {
@@ -70,7 +70,7 @@ func runFleet(ctx context.Context, program string, nodes int, document string) e
 
 // runRows measures how the cost grows with the nodes, which are the driver's own client.
 func runRows(ctx context.Context, program string, first, doublings, pods int, document string) error {
-	s, err := start(ctx, program, pods)
+	s, err := start(ctx, program, pods, "--heartbeat="+heartbeat.String())
 	if err != nil {
 		return err
 	}

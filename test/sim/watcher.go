@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"crypto/tls"
 	"encoding/binary"
@@ -33,7 +34,8 @@ func (s *sim) watchAt(from net.IP) (told, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &watcher{conn: conn, frames: http2.NewFramer(conn, conn)}
+	w := &watcher{conn: conn, frames: http2.NewFramer(conn, bufio.NewReaderSize(conn, 512))}
+	w.frames.SetReuseFrames()
 	w.headers = hpack.NewEncoder(&w.written)
 	w.headers.SetMaxDynamicTableSize(0)
 	if err := w.begin(s.tokens[0]); err != nil {
@@ -96,8 +98,9 @@ func (w *watcher) receive(into proto.Message) error {
 		if len(w.come) >= 5 {
 			if size := int(binary.BigEndian.Uint32(w.come[1:5])); len(w.come) >= 5+size {
 				message := w.come[5 : 5+size]
-				w.come = append([]byte(nil), w.come[5+size:]...)
-				return proto.Unmarshal(message, into)
+				err := proto.Unmarshal(message, into)
+				w.come = append(w.come[:0], w.come[5+size:]...)
+				return err
 			}
 		}
 		frame, err := w.frames.ReadFrame()

@@ -109,8 +109,23 @@ func (l *Log) summarize() {
 	l.refusals.later(l.summarize)
 }
 
-// Close writes what was counted, and counts no more. The sink stays open.
-func (l *Log) Close() {
+// Close writes what was counted, and counts no more. It waits until ctx ends for a sink that takes
+// nothing. The sink stays open.
+func (l *Log) Close(ctx context.Context) error {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		l.close()
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("closing audit log: %w", errSlow)
+	}
+}
+
+func (l *Log) close() {
 	l.turn <- struct{}{}
 	stopped := l.refusals.stop()
 	<-l.turn

@@ -50,7 +50,7 @@ func TestRefusalsOfAPeerAreCounted(t *testing.T) {
 
 		require.NoError(t, write(t, log, refused("10.0.0.1:1")))
 		assert.Len(t, read(t, out.String()), len(written)+2, "an interval begins anew")
-		log.Close()
+		require.NoError(t, log.Close(t.Context()))
 		assert.Len(t, read(t, out.String()), len(written)+2, "nothing was counted since")
 	})
 }
@@ -70,7 +70,7 @@ func TestRefusalsOfACallerAreCounted(t *testing.T) {
 		}
 		assert.Len(t, read(t, out.String()), 2*inFull)
 		out.begin(nil)
-		log.Close()
+		require.NoError(t, log.Close(t.Context()))
 		sums := read(t, out.String())
 		require.Len(t, sums, 2, "what is counted is not lost when core stops")
 		assert.Equal(t, 100-inFull, sums[0].Count)
@@ -92,7 +92,7 @@ func TestRefusalsLeaveRoom(t *testing.T) {
 			}
 			time.Sleep(time.Second)
 		}
-		log.Close()
+		require.NoError(t, log.Close(t.Context()))
 		assert.Less(t, len(out.String())/seconds, 10<<10)
 		counted, written := 0, read(t, out.String())
 		for _, each := range written {
@@ -109,7 +109,7 @@ func TestRefusalsAreCountedWhereThereIsNoRoom(t *testing.T) {
 		log.refusals.room = func() bool { return false }
 		require.NoError(t, write(t, log, refused("10.0.0.1:1"), record(), refused("10.0.0.1:1")))
 		assert.Len(t, read(t, out.String()), 1)
-		log.Close()
+		require.NoError(t, log.Close(t.Context()))
 		assert.Equal(t, 2, read(t, out.String())[1].Count)
 	})
 }
@@ -156,7 +156,7 @@ func TestALongNameTakesNoMore(t *testing.T) {
 		}
 		assert.LessOrEqual(t, len(out.String()), burst)
 		assert.Greater(t, len(out.String()), burst/2)
-		log.Close()
+		require.NoError(t, log.Close(t.Context()))
 	})
 }
 

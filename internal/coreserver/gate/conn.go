@@ -136,7 +136,7 @@ func (c *Conn) Watch(most int) (done func(), ok bool) {
 func (c *Conn) Known() {
 	c.door.mu.Lock()
 	defer c.door.mu.Unlock()
-	c.door.known(c)
+	c.door.welcome(c)
 }
 
 // IsStranger tells that nothing good is known of the connection yet.
@@ -214,6 +214,7 @@ func (c *Conn) Close() error {
 	if first {
 		c.door.known(c)
 		c.door.open--
+		c.door.collected = min(c.door.collected, c.door.open)
 		c.door.peers[c.host].open--
 	}
 	c.door.mu.Unlock()

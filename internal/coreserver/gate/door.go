@@ -4,6 +4,7 @@ import (
 	"container/list"
 	"net"
 	"net/netip"
+	"runtime"
 	"sync"
 	"time"
 )
@@ -40,6 +41,12 @@ const (
 	refusals, refusalsEach = 64, 8
 	// mostPeers bounds the addresses that are remembered for what they did.
 	mostPeers = 4096
+
+	// collectEach is how many connections more must stand for what their handshakes have left to be
+	// collected. Left to itself the collector comes when the heap has doubled; by then what lives for
+	// hours lies scattered among the garbage of a thousand handshakes, and memory that holds a little
+	// of it cannot be given back.
+	collectEach = 128
 )
 
 // Door lets connections in. It is safe for concurrent use.
@@ -52,6 +59,7 @@ type Door struct {
 	peers     map[string]*address
 	strangers *list.List // of *Conn, the one that waits longest first
 	incoming  int64
+	collected int // how many stood at the last collection
 }
 
 // address is a host that connections come from.
@@ -138,6 +146,15 @@ func (d *Door) enter(raw net.Conn) *Conn {
 	return conn
 }
 
+// welcome takes a connection from among the strangers for what it has shown.
+func (d *Door) welcome(conn *Conn) {
+	d.known(conn)
+	if standing := d.open - d.strangers.Len(); standing >= d.collected+collectEach {
+		d.collected = standing
+		go runtime.GC()
+	}
+}
+
 // peer is made where it is not known, and forgotten, in some order, where there are too
 // many that have nothing open.
 func (d *Door) peer(host string) *address {
@@ -163,6 +180,7 @@ func (d *Door) known(conn *Conn) {
 		return
 	}
 	conn.leave.Stop()
+	conn.leave = nil // an hour is long to keep it
 	d.strangers.Remove(conn.among)
 	d.peers[conn.host].strangers.Remove(conn.amongPeers)
 	conn.among, conn.amongPeers = nil, nil

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"runtime"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -207,12 +209,14 @@ func TestWhatIsOnItsWayInIsBounded(t *testing.T) {
 	}
 	assert.LessOrEqual(t, slow.send(64<<20), int(d.receive)+64<<10)
 	require.Eventually(t, slow.raw.closed.Load, time.Minute, time.Millisecond)
+	nothingComes := func() bool { d.mu.Lock(); defer d.mu.Unlock(); return d.incoming == 0 }
+	require.Eventually(t, nothingComes, time.Minute, time.Millisecond)
 	for range 100 { // a call after the other
 		assert.Equal(t, 1<<20, honest.send(1<<20))
 		honest.conn.Received(1 << 20)
 	}
 	honest.conn.End()
-	require.Eventually(t, func() bool { d.mu.Lock(); defer d.mu.Unlock(); return d.incoming == 0 }, time.Minute, time.Millisecond)
+	require.Eventually(t, nothingComes, time.Minute, time.Millisecond)
 }
 
 func TestAStrangerMayNotCallForEver(t *testing.T) {
@@ -307,4 +311,40 @@ func TestAnAnswerIsHeldUntilItHasLeft(t *testing.T) {
 		assert.True(t, v.raw.closed.Load())
 		v.leave()
 	})
+}
+
+// What the handshakes of a crowd leave behind is collected while it comes, and once for each crowd.
+func TestACrowdIsCollectedAfter(t *testing.T) {
+	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // it is not by chance
+	collections := func() uint32 {
+		var now runtime.MemStats
+		runtime.ReadMemStats(&now)
+		return now.NumGC
+	}
+	d := NewDoor(Limits{})
+	var crowd []visitor
+	come := func(count int) {
+		for range count {
+			one := visit(d, fmt.Sprintf("10.2.%d.%d", len(crowd)>>8, len(crowd)&255))
+			one.conn.Known()
+			one.conn.Known() // it shows more than one token
+			crowd = append(crowd, one)
+		}
+	}
+	before := collections()
+	come(collectEach - 1)
+	assert.Equal(t, before, collections())
+	come(1)
+	require.Eventually(t, func() bool { return collections() == before+1 }, time.Minute, time.Millisecond)
+	for _, each := range crowd[collectEach/2:] {
+		each.leave()
+	}
+	crowd = crowd[:collectEach/2]
+	come(collectEach - 1)
+	assert.Equal(t, before+1, collections(), "who comes again is no crowd")
+	come(1)
+	require.Eventually(t, func() bool { return collections() == before+2 }, time.Minute, time.Millisecond)
+	for _, each := range crowd {
+		each.leave()
+	}
 }

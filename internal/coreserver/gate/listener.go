@@ -54,7 +54,7 @@ type Info struct {
 }
 
 // Credentials has every call know its connection. Whoever shows a certificate that the CA
-// has signed is no stranger.
+// has signed, of which what inner knows of the peer tells by Vouched, is no stranger.
 func Credentials(inner credentials.TransportCredentials) credentials.TransportCredentials {
 	return handshakes{inner}
 }
@@ -69,7 +69,7 @@ func (h handshakes) ServerHandshake(raw net.Conn) (net.Conn, credentials.AuthInf
 		return nil, nil, err
 	}
 	known, _ := raw.(*Conn)
-	if shown, isTLS := info.(credentials.TLSInfo); isTLS && known != nil && len(shown.State.VerifiedChains) > 0 {
+	if shown, is := info.(interface{ Vouched() bool }); is && known != nil && shown.Vouched() {
 		known.Known()
 	}
 	return conn, Info{info, known}, nil

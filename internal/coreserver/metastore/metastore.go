@@ -7,13 +7,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/leoflow/secrets-csi/internal/coreserver/keyfile"
 	"github.com/leoflow/secrets-csi/pkg/secret"
 )
 
@@ -37,7 +36,6 @@ const (
 		"SET LOCAL statement_timeout = 5000; SET LOCAL lock_timeout = 2000; " +
 		"SET LOCAL idle_in_transaction_session_timeout = 15000; SET LOCAL client_encoding = 'UTF8'; "
 	startedSQL = "SELECT pg_catalog.pg_postmaster_start_time()::text"
-	maxFile    = 64 << 10
 )
 
 // Reader looks into the database. It is for one goroutine.
@@ -46,8 +44,8 @@ type Reader struct {
 	tables []*table
 
 	connection *pgconn.PgConn
-	url        string // of the connection
-	keysText   string
+	url        secret.Text // of the connection
+	keysText   secret.Text
 	keys       Keys
 	started    string // of the server whose xmins the rows have
 	readAll    time.Time
@@ -110,14 +108,14 @@ func (r *Reader) refreshKeys() error {
 	if r.config.KeysFile == "" {
 		return nil
 	}
-	text, err := readFile("--airflow-fernet-keys", r.config.KeysFile)
+	text, err := keyfile.Read("--airflow-fernet-keys", r.config.KeysFile)
 	if err != nil {
 		return err
 	}
-	if text == r.keysText {
+	if text.Equal(r.keysText) {
 		return nil
 	}
-	keys, err := ParseKeys(secret.New(text))
+	keys, err := ParseKeys(text)
 	if err != nil {
 		return fmt.Errorf("%s: %w", r.config.KeysFile, err)
 	}
@@ -125,15 +123,15 @@ func (r *Reader) refreshKeys() error {
 	return nil
 }
 
-func (r *Reader) readURL() (text string, config *pgconn.Config, err error) {
-	if text, err = readFile("--airflow-db", r.config.URLFile); err != nil {
-		return "", nil, err
+func (r *Reader) readURL() (text secret.Text, config *pgconn.Config, err error) {
+	if text, err = keyfile.Read("--airflow-db", r.config.URLFile); err != nil {
+		return secret.Text{}, nil, err
 	}
-	if r.connection != nil && !r.connection.IsClosed() && text == r.url {
+	if r.connection != nil && !r.connection.IsClosed() && text.Equal(r.url) {
 		return text, nil, nil
 	}
-	if config, err = parseURL(secret.New(text)); err != nil {
-		return "", nil, fmt.Errorf("%s: %w", r.config.URLFile, err)
+	if config, err = parseURL(text); err != nil {
+		return secret.Text{}, nil, fmt.Errorf("%s: %w", r.config.URLFile, err)
 	}
 	return text, config, nil
 }
@@ -296,21 +294,4 @@ func (r *Reader) ask(ctx context.Context, sql string, each func(result int, row 
 		err = ended
 	}
 	return seen, err
-}
-
-// readFile reads a small file.
-func readFile(flag, name string) (string, error) {
-	file, err := os.Open(name)
-	if err != nil {
-		return "", fmt.Errorf("%s: %w", flag, err)
-	}
-	defer func() { _ = file.Close() }()
-	content, err := io.ReadAll(io.LimitReader(file, maxFile+1))
-	switch {
-	case err != nil:
-		return "", fmt.Errorf("%s: %w", flag, err)
-	case len(content) > maxFile:
-		return "", fmt.Errorf("%s: %s is larger than %d KiB", flag, name, maxFile>>10)
-	}
-	return string(content), nil
 }

@@ -101,18 +101,24 @@ type Update struct {
 	Changed []Change
 }
 
-// Since tells what happened after position, all of it at once, and gives a channel
-// that is closed when there is more.
-func (h *History) Since(position Position) (Update, <-chan struct{}) {
+// Moved is closed when there is something newer.
+func (h *History) Moved() <-chan struct{} {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.moved
+}
+
+// Since tells what happened after position, all of it at once.
+func (h *History) Since(position Position) Update {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	update := Update{Position: h.position, Snapshot: h.current}
 	if position == h.position {
-		return update, h.moved
+		return update
 	}
 	if position == 0 || position+1 < h.recent[0].to {
 		update.Resync = true
-		return update, h.moved
+		return update
 	}
 	for i, step := range h.recent {
 		if step.to <= position {
@@ -124,5 +130,5 @@ func (h *History) Since(position Position) (Update, <-chan struct{}) {
 		}
 		update.Changed = append(update.Changed, step.changed...)
 	}
-	return update, h.moved
+	return update
 }

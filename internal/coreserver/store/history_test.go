@@ -49,7 +49,7 @@ func TestSinceTellsWhatChanged(t *testing.T) {
 	history := NewHistory(first)
 	start := history.Locate(first.Revision)
 
-	update, moved := history.Since(start)
+	update, moved := history.Since(start), history.Moved()
 	assert.Empty(t, update.Changed)
 	assert.False(t, update.Resync)
 
@@ -58,10 +58,10 @@ func TestSinceTellsWhatChanged(t *testing.T) {
 	last := state(t, rule.Set{}, "a", "1", "b", "3", "d", "1")
 	require.True(t, history.Publish(last))
 
-	update, moved = history.Since(start)
+	update, moved = history.Since(start), history.Moved()
 	assert.Equal(t, []entry.Name{variable("b"), variable("c"), variable("d")}, update.Names(), "each once, however often it changed")
 	assert.Same(t, last, update.Snapshot)
-	again, _ := history.Since(update.Position)
+	again := history.Since(update.Position)
 	assert.Empty(t, again.Changed)
 
 	require.False(t, history.Publish(state(t, rule.Set{}, "a", "1", "b", "3", "d", "1")))
@@ -75,7 +75,7 @@ func TestSinceTellsWhatChanged(t *testing.T) {
 func TestSinceOfTheUnknownIsAResync(t *testing.T) {
 	history := NewHistory(state(t, rule.Set{}, "a", "1"))
 	for _, revision := range []string{"", "of another life"} {
-		update, _ := history.Since(history.Locate(revision))
+		update := history.Since(history.Locate(revision))
 		assert.True(t, update.Resync)
 		assert.Empty(t, update.Changed)
 	}
@@ -86,9 +86,9 @@ func TestAStateThatReturnsIsLocatedWhereItReturned(t *testing.T) {
 	history := NewHistory(first)
 	history.Publish(second)
 	history.Publish(state(t, rule.Set{}, "a", "1"))
-	update, _ := history.Since(history.Locate(first.Revision))
+	update := history.Since(history.Locate(first.Revision))
 	assert.Empty(t, update.Changed)
-	update, _ = history.Since(history.Locate(second.Revision))
+	update = history.Since(history.Locate(second.Revision))
 	assert.Equal(t, []entry.Name{variable("a")}, update.Names())
 }
 
@@ -108,7 +108,7 @@ func TestAChangeOfRulesNamesWhatItConcerns(t *testing.T) {
 	history := NewHistory(first)
 	next := state(t, let("b", "c"), "a", "1", "b", "1", "c", "1")
 	history.Publish(next)
-	update, _ := history.Since(history.Locate(first.Revision))
+	update := history.Since(history.Locate(first.Revision))
 	assert.Equal(t, []entry.Name{variable("a"), variable("c")}, update.Names())
 	before, _ := first.Lookup("", variable("a"))
 	after, _ := next.Lookup("", variable("a"))
@@ -126,13 +126,13 @@ func TestHistoryIsBounded(t *testing.T) {
 	}
 	assert.Len(t, history.recent, bound)
 	assert.Equal(t, bound, history.names)
-	update, _ := history.Since(start)
+	update := history.Since(start)
 	assert.True(t, update.Resync, "who fell behind is told everything")
 
-	update, _ = history.Since(history.position - bound)
+	update = history.Since(history.position - bound)
 	assert.False(t, update.Resync, "who is as old as the memory is not")
 	assert.Equal(t, []entry.Name{variable("a")}, update.Names())
-	update, _ = history.Since(history.position - bound - 1)
+	update = history.Since(history.position - bound - 1)
 	assert.True(t, update.Resync)
 }
 
@@ -148,6 +148,6 @@ func TestHistoryIsBoundedByNames(t *testing.T) {
 
 	history.maxNames = 1
 	history.Publish(both("last"))
-	update, _ := history.Since(history.position - 1)
+	update := history.Since(history.position - 1)
 	assert.Len(t, update.Changed, 2, "the last step is told, whatever its size")
 }

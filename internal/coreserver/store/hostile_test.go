@@ -154,7 +154,7 @@ func TestAnEntryThatHidesAnotherIsToldOf(t *testing.T) {
 	others := []rule.Subject{{Namespace: "bank", ServiceAccount: "other"}}
 	shared := entry.Name{Kind: entry.Connection, ID: "aws_default"}
 	shown := func(of []rule.Subject) string { return s.Current().Readership(of).ShownAs(shared) }
-	position := func() Position { update, _ := s.Since(0); return update.Position }
+	position := func() Position { update := s.Since(0); return update.Position }
 
 	for _, step := range []struct{ gets, connections string }{
 		{"denied", `{"own": "http://payments", "aws_default": "aws://payments"}`},
@@ -162,7 +162,7 @@ func TestAnEntryThatHidesAnotherIsToldOf(t *testing.T) {
 	} {
 		from, before, elsewhere := position(), shown(pod), shown(others)
 		require.NoError(t, s.reload("entries/payments/more.connections.json", `{"more": "http://h"}`, "entries/payments/connections.json", step.connections))
-		update, _ := s.Since(from)
+		update := s.Since(from)
 		assert.Equal(t, []entry.Name{shared}, update.NamesFor(pod), step.gets)
 		assert.NotEqual(t, before, shown(pod), step.gets)
 		assert.Empty(t, update.NamesFor(others))
@@ -174,10 +174,10 @@ func TestAnEntryThatHidesAnotherIsToldOf(t *testing.T) {
 // all of it.
 func TestWhatATeamDeniesItselfConcernsNoOther(t *testing.T) {
 	s := newTeams(t, "rules/payments.yaml", teamRules("aws_default, own"))
-	update, _ := s.Since(0)
+	update := s.Since(0)
 	from := update.Position
 	require.NoError(t, s.reload("rules/payments.yaml", teamRules("aws_default, own")+"deny: [{connections: [shared]}]\n"))
-	update, _ = s.Since(from)
+	update = s.Since(from)
 	assert.Equal(t, []entry.Name{{Kind: entry.Connection, ID: "shared"}}, update.NamesFor([]rule.Subject{{Namespace: "payments", ServiceAccount: "worker"}}))
 	assert.Empty(t, update.NamesFor([]rule.Subject{{Namespace: "bank", ServiceAccount: "worker"}, {Namespace: "elsewhere", ServiceAccount: "worker"}}))
 }
