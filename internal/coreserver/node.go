@@ -18,22 +18,31 @@ import (
 
 // admitNode lets a node watch, and records who was let in and who was not. A core that
 // takes neither certificates nor service accounts of nodes has no Watch, and says so in
-// the way that makes drivers poll.
-func (s *Server) admitNode(ctx context.Context) error {
+// the way that makes drivers poll. Done is to be called at the end of the watch.
+func (s *Server) admitNode(ctx context.Context) (done func(), err error) {
 	if s.config.ClientCA == "" && len(s.config.NodeServiceAccounts) == 0 {
-		return status.Error(codes.Unimplemented, "this core has no client CA and no service accounts of nodes, and could not tell a node from a stranger: poll instead")
+		return nil, status.Error(codes.Unimplemented, "this core has no client CA and no service accounts of nodes, and could not tell a node from a stranger: poll instead")
 	}
 	decided, err := s.node(ctx)
 	if err != nil {
-		return err
+		return nil, err
+	}
+	done = func() {}
+	if over := gate.Of(ctx); over != nil && decided.decision == audit.Allowed {
+		if done, err = over.Watch(); err != nil {
+			return nil, status.Error(codes.ResourceExhausted, err.Error())
+		}
 	}
 	deciding := s.decide(ctx)
 	ruling := verdict{decision: decided.decision, detail: decided.detail}
 	// What stays of a context's having had a child stays for as long as the watch.
-	if err := deciding.commit(context.WithoutCancel(ctx), one(deciding.record(decided.who, entry.Name{}, ruling)), false); err != nil {
-		return err
+	if err = deciding.commit(context.WithoutCancel(ctx), one(deciding.record(decided.who, entry.Name{}, ruling)), false); err == nil {
+		err = decided.status()
 	}
-	return decided.status()
+	if err != nil {
+		done()
+	}
+	return done, err
 }
 
 // admission is what core decides about one who wants to watch.

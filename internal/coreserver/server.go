@@ -39,7 +39,6 @@ const (
 	window             = 256 << 10
 	writeBuffer        = 8 << 10 // of a connection that writes: thousands do, when a change is told
 	maxConcurrentCalls = 32      // on one connection; a driver's others wait there
-	maxWatches         = 4       // on one connection, of which a driver needs one
 	handshakeTimeout   = 5 * time.Second
 	maxIdle            = 15 * time.Minute
 	// maxAge is when a connection is made anew, perhaps to another core. The watch on it ends

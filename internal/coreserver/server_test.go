@@ -29,17 +29,17 @@ func TestNewRefusesWhatItCouldNotServeFrom(t *testing.T) {
 	c := startCore(t, nil)
 	for message, change := range map[string]func(*coreserver.Config){
 		`contract "old" is not known; want both, agent or secrets`: func(config *coreserver.Config) { config.Contract = "old" },
-		"nothing to serve":                func(config *coreserver.Config) { config.Connections, config.Variables = "", "" },
-		"no rules":                        func(config *coreserver.Config) { config.Rules = "" },
-		"no authenticator":                func(config *coreserver.Config) { config.Authenticator = nil },
-		"no audit log":                    func(config *coreserver.Config) { config.Audit = nil },
-		"no certificate and key":          func(config *coreserver.Config) { config.Cert = "" },
-		"plaintext and certificates":      func(config *coreserver.Config) { config.Plaintext = true },
-		"reading certificate: open":       func(config *coreserver.Config) { config.Cert = "/absent" },
+		"nothing to serve":           func(config *coreserver.Config) { config.Connections, config.Variables = "", "" },
+		"no rules":                   func(config *coreserver.Config) { config.Rules = "" },
+		"no authenticator":           func(config *coreserver.Config) { config.Authenticator = nil },
+		"no audit log":               func(config *coreserver.Config) { config.Audit = nil },
+		"no certificate and key":     func(config *coreserver.Config) { config.Cert = "" },
+		"plaintext and certificates": func(config *coreserver.Config) { config.Plaintext = true },
+		"reading certificate: open":  func(config *coreserver.Config) { config.Cert = "/absent" },
 		"--key: opening the file that it names: no such file": func(config *coreserver.Config) { config.Key = "/absent" },
-		"reading client CA: open":         func(config *coreserver.Config) { config.ClientCA = "/absent" },
-		"no PEM certificate in it":        func(config *coreserver.Config) { config.ClientCA = config.Rules },
-		"using certificate":               func(config *coreserver.Config) { config.Key = config.Cert },
+		"reading client CA: open":                             func(config *coreserver.Config) { config.ClientCA = "/absent" },
+		"no PEM certificate in it":                            func(config *coreserver.Config) { config.ClientCA = config.Rules },
+		"using certificate":                                   func(config *coreserver.Config) { config.Key = config.Cert },
 		"no secret to derive versions from": func(config *coreserver.Config) {
 			config.Plaintext, config.Cert, config.Key, config.ClientCA = true, "", "", ""
 			config.VersionSecret = secret.Text{}

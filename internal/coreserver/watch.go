@@ -12,7 +12,6 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	secretsv1 "github.com/leoflow/secrets-csi/api/leoflow/secrets/v1"
-	"github.com/leoflow/secrets-csi/internal/coreserver/gate"
 	"github.com/leoflow/secrets-csi/internal/coreserver/store"
 	"github.com/leoflow/secrets-csi/internal/pause"
 	"github.com/leoflow/secrets-csi/pkg/entry"
@@ -25,16 +24,9 @@ import (
 // It returns once the first message is out, which says at least that the watch stands. What
 // follows is sent by the tellers; the call itself only waits for its end.
 func (s *secretsService) Watch(request *secretsv1.WatchRequest, stream grpc.ServerStreamingServer[secretsv1.WatchResponse]) error {
-	over, err := s.admitWatch(stream.Context(), request)
+	over, done, err := s.admitWatch(stream.Context(), request)
 	if err != nil {
 		return err
-	}
-	done := func() {}
-	if conn := gate.Of(stream.Context()); conn != nil {
-		var ok bool
-		if done, ok = conn.Watch(maxWatches); !ok {
-			return status.Errorf(codes.ResourceExhausted, "%d watches stand on this connection already", maxWatches)
-		}
 	}
 	w := &watcher{
 		server: s.Server, stream: reckoned{ServerStreamingServer: stream, server: s.Server},
@@ -73,19 +65,25 @@ func (s *Server) hold(w *watcher) error {
 	}
 }
 
-// admitWatch decides whether the node may watch, and what it is told of.
-func (s *Server) admitWatch(ctx context.Context, request *secretsv1.WatchRequest) (scope, error) {
+// admitWatch decides whether the node may watch, and what it is told of. Done is to be called at the end.
+func (s *Server) admitWatch(ctx context.Context, request *secretsv1.WatchRequest) (over scope, done func(), err error) {
 	if s.config.ScopedWatch && !request.GetScoped() {
-		return scope{}, status.Error(codes.Unimplemented, "this core tells nobody all names, and this driver does not say which it is concerned with: upgrade it, until then it polls")
+		return scope{}, nil, status.Error(codes.Unimplemented, "this core tells nobody all names, and this driver does not say which it is concerned with: upgrade it, until then it polls")
 	}
-	if err := s.admitNode(ctx); err != nil {
-		return scope{}, err
+	if done, err = s.admitNode(ctx); err != nil {
+		return scope{}, nil, err
 	}
+	defer func() {
+		if err != nil {
+			done()
+		}
+	}()
 	shown, _, err := s.driver(ctx)
 	if err != nil {
-		return scope{}, err
+		return scope{}, nil, err
 	}
-	return s.scopeOf(request, shown.holder())
+	over, err = s.scopeOf(request, shown.holder())
+	return over, done, err
 }
 
 // watcher is one stream's place in the history.

@@ -1,6 +1,7 @@
 package coreserver_test
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"runtime"
@@ -244,6 +245,28 @@ func (w watching) until(revision string) int {
 			return count
 		}
 	}
+}
+
+// One that begins watches and ends them, over and over, took a CPU, and had a record of each.
+func TestANodeThatWatchesOverAndOverIsHungUpOn(t *testing.T) {
+	c := startCore(t, func(config *coreserver.Config) { config.MaxPeerConnections = 16 })
+	client := c.secrets(c.authority.pair("node-1"))
+	began, refused := time.Now(), 0
+	for refused < 8 {
+		ctx, cancel := context.WithCancel(within(t))
+		stream, err := client.Watch(ctx, &secretsv1.WatchRequest{})
+		if err == nil {
+			_, err = stream.Recv()
+		}
+		if code := status.Code(err); err != nil {
+			require.Contains(t, []codes.Code{codes.ResourceExhausted, codes.Unavailable}, code, err)
+			refused++
+		}
+		cancel()
+	}
+	most := 16 + 2*int(time.Since(began).Seconds()+1)
+	assert.LessOrEqual(t, len(c.records()), most, "admissions on record")
+	assert.GreaterOrEqual(t, len(c.records()), 16)
 }
 
 // A node that is one no more is not told of changes for ever.

@@ -55,6 +55,7 @@ var kinds = map[string]func(s *stranger, ctx context.Context){
 	"resets":      (*stranger).reset,
 	"continue":    (*stranger).continueForEver,
 	"watches":     (*stranger).watch,
+	"re-watch":    (*stranger).watchAgain,
 	"other calls": (*stranger).replay,
 }
 
@@ -211,6 +212,21 @@ func (s *stranger) watch(ctx context.Context) {
 			}
 			time.Sleep(time.Second) // they stand
 			return io.EOF
+		})
+	})
+}
+
+// watchAgain begins one watch after the other, and waits for what each says first.
+func (s *stranger) watchAgain(ctx context.Context) {
+	many(ctx, 8, func() {
+		s.client(ctx, func(client secretsv1.SecretsServiceClient) error {
+			one, cancel := context.WithCancel(ctx)
+			defer cancel()
+			stream, err := client.Watch(one, &secretsv1.WatchRequest{})
+			if err == nil {
+				_, err = stream.Recv()
+			}
+			return err
 		})
 	})
 }

@@ -2,6 +2,8 @@ package gate
 
 import (
 	"container/list"
+	"errors"
+	"fmt"
 	"net"
 	"sync"
 	"time"
@@ -12,6 +14,16 @@ const (
 	readWithin = 30 * time.Second
 	// fewBytes is what a connection may have on its way in, whatever others do.
 	fewBytes = 64 << 10
+	// mostWatches stand on a connection, of which a driver needs one.
+	mostWatches = 4
+	// watchesEach is how many an address may begin in a second, of as many as it may have connections,
+	// which it may at once. A driver whose pods are of ever other service accounts begins four.
+	watchesEach = 1.0 / 8
+)
+
+var (
+	errStand = fmt.Errorf("%d watches stand on this connection already", mostWatches)
+	errOften = errors.New("this address begins watches without pause")
 )
 
 // Conn is a connection of the network, and what it costs. Until a token of it was good it is
@@ -19,7 +31,8 @@ const (
 type Conn struct {
 	net.Conn
 	door *Door
-	host string
+	// from is the address that it comes from, and within the network of that; the same for IPv4.
+	from, within *address
 
 	// What follows is the door's.
 	among, amongPeers *list.Element // nil once it is no stranger's
@@ -117,19 +130,28 @@ func (c *Conn) End() {
 	}
 }
 
-// Watch tells whether another watch may begin; done ends it.
-func (c *Conn) Watch(most int) (done func(), ok bool) {
+// Watch lets another watch begin; done ends it. Whoever begins them without pause is hung up on: each
+// costs a decision, a record and a first message.
+func (c *Conn) Watch() (done func(), err error) {
+	c.door.mu.Lock()
+	most := float64(c.door.limits.OfPeer)
+	often := !c.from.watches.take(most, most*watchesEach)
+	c.door.mu.Unlock()
+	if often {
+		go func() { _ = c.Close() }()
+		return nil, errOften
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.watches >= most {
-		return nil, false
+	if c.watches >= mostWatches {
+		return nil, errStand
 	}
 	c.watches++
 	return func() {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		c.watches--
-	}, true
+	}, nil
 }
 
 // Known says that a token of the connection was good, or its certificate.
@@ -146,11 +168,11 @@ func (c *Conn) IsStranger() bool {
 	return c.among != nil
 }
 
-// Refused says that a token was not. A stranger whose address has shown too many is gone.
+// Refused says that a token was not. A stranger whose network has shown too many is gone.
 func (c *Conn) Refused() {
 	c.door.mu.Lock()
 	stranger := c.among != nil
-	enough := stranger && !c.door.peer(c.host).refusals.take(refusals, refusalsEach)
+	enough := stranger && !c.within.refusals.take(refusals, refusalsEach)
 	c.door.mu.Unlock()
 	if enough {
 		_ = c.Close()
@@ -213,9 +235,7 @@ func (c *Conn) Close() error {
 	c.gone = true
 	if first {
 		c.door.known(c)
-		c.door.open--
-		c.door.collected = min(c.door.collected, c.door.open)
-		c.door.peers[c.host].open--
+		c.door.leave(c)
 	}
 	c.door.mu.Unlock()
 	err := c.Conn.Close()

@@ -15,13 +15,17 @@ type Limits struct {
 	Memory int64
 	// Connections bounds those in all; 0 reckons it from Memory.
 	Connections int
-	// OfPeer bounds those of one address; 0 is MostOfPeer.
+	// OfPeer bounds those of one address, and a sixteenth of those of an IPv6 network (/64); 0 is
+	// MostOfPeer.
 	OfPeer int
 }
 
 const (
 	// MostOfPeer is how many connections one address may have: a node has one.
 	MostOfPeer = 64
+	// ofNetwork is how many times as much as an address an IPv6 network may have. Whoever has a network of
+	// his own has as many addresses as he likes; in many clusters all nodes of a zone are in one.
+	ofNetwork = 16
 	// connectionSize is what a connection takes that is open and idle.
 	connectionSize = 48 << 10
 	// withoutMemory is the limit where nobody knows how much memory there is.
@@ -62,12 +66,13 @@ type Door struct {
 	collected int // how many stood at the last collection
 }
 
-// address is a host that connections come from.
+// address is a host that connections come from, or a network of them.
 type address struct {
 	open      int
 	strangers list.List // of *Conn
 	arrivals  bucket
 	refusals  bucket
+	watches   bucket
 }
 
 // bucket holds a number of tokens, and gets some back each second.
@@ -118,15 +123,22 @@ func (d *Door) Open() int {
 
 // enter is nil where there is no room.
 func (d *Door) enter(raw net.Conn) *Conn {
-	host := Host(raw.RemoteAddr())
+	host, network := Host(raw.RemoteAddr()), networkOf(raw.RemoteAddr())
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	from := d.peer(host)
-	switch ofPeer := float64(d.limits.OfPeer); {
-	case d.open >= d.limits.Connections, from.open >= d.limits.OfPeer, !from.arrivals.take(ofPeer, ofPeer/2):
+	if d.open >= d.limits.Connections || !from.enter(d.limits.OfPeer) {
 		return nil
 	}
-	conn := &Conn{Conn: raw, door: d, host: host}
+	within := from
+	if network != "" {
+		if within = d.peer(network); !within.enter(ofNetwork * d.limits.OfPeer) {
+			from.open--
+			return nil
+		}
+	}
+	d.open++
+	conn := &Conn{Conn: raw, door: d, from: from, within: within}
 	var longest *list.Element
 	switch {
 	case from.strangers.Len() >= max(strangersOfPeer, d.limits.OfPeer/8):
@@ -139,11 +151,28 @@ func (d *Door) enter(raw net.Conn) *Conn {
 		go func() { _ = evicted.Close() }()
 		d.known(evicted)
 	}
-	d.open++
-	from.open++
 	conn.among, conn.amongPeers = d.strangers.PushBack(conn), from.strangers.PushBack(conn)
 	conn.leave = time.AfterFunc(strangerTime, func() { _ = conn.Close() })
 	return conn
+}
+
+// enter tells whether there is room for one more.
+func (a *address) enter(most int) bool {
+	if a.open >= most || !a.arrivals.take(float64(most), float64(most)/2) {
+		return false
+	}
+	a.open++
+	return true
+}
+
+// leave is called for what has entered.
+func (d *Door) leave(conn *Conn) {
+	d.open--
+	d.collected = min(d.collected, d.open)
+	conn.from.open--
+	if conn.within != conn.from {
+		conn.within.open--
+	}
 }
 
 // welcome takes a connection from among the strangers for what it has shown.
@@ -182,24 +211,33 @@ func (d *Door) known(conn *Conn) {
 	conn.leave.Stop()
 	conn.leave = nil // an hour is long to keep it
 	d.strangers.Remove(conn.among)
-	d.peers[conn.host].strangers.Remove(conn.amongPeers)
+	conn.from.strangers.Remove(conn.amongPeers)
 	conn.among, conn.amongPeers = nil, nil
 }
 
-// Host is an address without its port; of IPv6 the network, since one host has all of it.
+// Host is an address without its port.
 func Host(address net.Addr) string {
-	tcp, isTCP := address.(*net.TCPAddr)
-	if !isTCP {
-		return address.String()
-	}
-	ip, ok := netip.AddrFromSlice(tcp.IP)
-	switch ip = ip.Unmap(); {
-	case !ok:
-		return address.String()
-	case ip.Is6() && !ip.IsLoopback():
-		network, _ := ip.WithZone("").Prefix(64)
-		return network.String()
-	default:
+	if ip, ok := ipOf(address); ok {
 		return ip.String()
 	}
+	return address.String()
+}
+
+// networkOf is the network of an IPv6 address, and empty for every other.
+func networkOf(address net.Addr) string {
+	ip, ok := ipOf(address)
+	if !ok || !ip.Is6() || ip.IsLoopback() {
+		return ""
+	}
+	network, _ := ip.Prefix(64)
+	return network.String()
+}
+
+func ipOf(address net.Addr) (netip.Addr, bool) {
+	tcp, isTCP := address.(*net.TCPAddr)
+	if !isTCP {
+		return netip.Addr{}, false
+	}
+	ip, ok := netip.AddrFromSlice(tcp.IP)
+	return ip.Unmap(), ok
 }

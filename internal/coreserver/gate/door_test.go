@@ -158,13 +158,72 @@ func TestAddressesAreForgotten(t *testing.T) {
 	assert.LessOrEqual(t, len(d.peers), mostPeers)
 }
 
-func TestAHostOfIPv6IsANetwork(t *testing.T) {
-	host := func(ip string) string { return Host(&net.TCPAddr{IP: net.ParseIP(ip), Port: 7}) }
-	assert.Equal(t, "2001:db8:1:2::/64", host("2001:db8:1:2:3::4"))
-	assert.Equal(t, host("2001:db8:1:2:3::4"), host("2001:db8:1:2:ffff::1"))
-	assert.NotEqual(t, host("2001:db8:1:2::1"), host("2001:db8:1:3::1"))
-	assert.Equal(t, "10.0.0.1", host("::ffff:10.0.0.1"))
-	assert.Equal(t, "::1", host("::1"))
+func TestAHostIsAnAddress(t *testing.T) {
+	address := func(ip string) net.Addr { return &net.TCPAddr{IP: net.ParseIP(ip), Port: 7} }
+	for ip, want := range map[string][2]string{
+		"2001:db8:1:2:3::4": {"2001:db8:1:2:3::4", "2001:db8:1:2::/64"},
+		"2001:db8:1:2::1":   {"2001:db8:1:2::1", "2001:db8:1:2::/64"},
+		"::ffff:10.0.0.1":   {"10.0.0.1", ""},
+		"10.0.0.1":          {"10.0.0.1", ""},
+		"::1":               {"::1", ""},
+	} {
+		assert.Equal(t, want, [2]string{Host(address(ip)), networkOf(address(ip))}, ip)
+	}
+	link := &net.TCPAddr{IP: net.ParseIP("fe80::1"), Zone: "eth0", Port: 7}
+	assert.Equal(t, [2]string{"fe80::1", "fe80::/64"}, [2]string{Host(link), networkOf(link)})
+}
+
+// In many clusters all nodes of a zone are in one network of IPv6. On the internet it is one host's.
+func TestANetworkOfIPv6HasManyNodes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const nodes = ofNetwork * MostOfPeer
+		d := NewDoor(Limits{Connections: 4 * nodes})
+		var all []visitor
+		for i := range 2 * nodes {
+			one := visit(d, fmt.Sprintf("2001:db8::%x", i+1))
+			all = append(all, one)
+			require.Equal(t, i < nodes, one.conn != nil, i)
+			if one.conn != nil {
+				one.conn.Known()
+			}
+		}
+		elsewhere := visit(d, "2001:db8:0:1::1")
+		require.NotNil(t, elsewhere.conn)
+		elsewhere.leave()
+		for _, each := range all {
+			each.leave()
+		}
+		time.Sleep(time.Minute)
+		for range MostOfPeer {
+			one := visit(d, "2001:db8::1")
+			require.NotNil(t, one.conn)
+			one.conn.Known()
+			defer one.leave()
+		}
+		assert.Nil(t, visit(d, "2001:db8::1").conn, "an address has its own share")
+		another := visit(d, "2001:db8::2")
+		assert.NotNil(t, another.conn)
+		another.leave()
+	})
+}
+
+// Whoever has a network shows no more bad tokens than one who has an address.
+func TestANetworkThatShowsTooManyBadTokensIsGone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := NewDoor(Limits{})
+		looked, addresses := 0, 0
+		for looked <= refusals {
+			stranger := visit(d, fmt.Sprintf("2001:db8::%x", looked+1))
+			require.NotNil(t, stranger.conn)
+			stranger.conn.Refused()
+			looked++
+			if stranger.raw.closed.Load() {
+				addresses++
+			}
+			stranger.leave()
+		}
+		assert.Equal(t, 1, addresses, "the last")
+	})
 }
 
 // send writes as long as the other end takes it.
@@ -266,15 +325,52 @@ func TestWhoShowsTooManyBadTokensIsGone(t *testing.T) {
 func TestWatchesOfAConnectionAreCounted(t *testing.T) {
 	conn := visit(NewDoor(Limits{}), "10.0.0.1").conn
 	defer func() { _ = conn.Close() }()
-	first, ok := conn.Watch(2)
-	require.True(t, ok)
-	_, ok = conn.Watch(2)
-	require.True(t, ok)
-	_, ok = conn.Watch(2)
-	require.False(t, ok)
+	first, err := conn.Watch()
+	require.NoError(t, err)
+	for range mostWatches - 1 {
+		_, err = conn.Watch()
+		require.NoError(t, err)
+	}
+	_, err = conn.Watch()
+	require.ErrorIs(t, err, errStand)
 	first()
-	_, ok = conn.Watch(2)
-	require.True(t, ok)
+	_, err = conn.Watch()
+	require.NoError(t, err)
+}
+
+// A node that begins watches and ends them, over and over, took a CPU and had a record of each.
+func TestWatchesAreNotBegunWithoutPause(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := NewDoor(Limits{})
+		other := visit(d, "10.0.0.2")
+		begun := 0
+		const seconds = 60
+		for range seconds {
+			for range 100 {
+				one := visit(d, "10.0.0.1")
+				if one.conn == nil {
+					break
+				}
+				for range 100 {
+					done, err := one.conn.Watch()
+					if err != nil {
+						assert.ErrorIs(t, err, errOften)
+						synctest.Wait()
+						assert.True(t, one.raw.closed.Load())
+						break
+					}
+					begun++
+					done()
+				}
+				one.leave()
+			}
+			time.Sleep(time.Second)
+		}
+		assert.InDelta(t, MostOfPeer+seconds*MostOfPeer*watchesEach, begun, MostOfPeer*watchesEach)
+		_, err := other.conn.Watch()
+		assert.NoError(t, err, "others do")
+		other.leave()
+	})
 }
 
 // sent collects what became of answers.
