@@ -16,14 +16,14 @@ import (
 )
 
 func TestASignalSwitchesTheLogLevelAndBack(t *testing.T) {
-	out := newOutput("log level switched")
+	out := new(testwait.Output)
 	log, level, err := cli.NewLogger(out, "json", "info")
 	require.NoError(t, err)
 	stop := followSignals(log, level)
 	defer stop()
 	assert.False(t, log.Enabled(t.Context(), slog.LevelDebug))
 	require.NoError(t, syscall.Kill(os.Getpid(), syscall.SIGUSR1))
-	testwait.Closed(t, out.seen)
+	out.Await(t, "log level switched")
 	assert.True(t, log.Enabled(t.Context(), slog.LevelDebug))
 	toggle(level, slog.LevelInfo)
 	assert.False(t, log.Enabled(t.Context(), slog.LevelDebug))
@@ -31,7 +31,7 @@ func TestASignalSwitchesTheLogLevelAndBack(t *testing.T) {
 }
 
 func TestADriverStartedForDebuggingStaysSo(t *testing.T) {
-	log, level, err := cli.NewLogger(newOutput(""), "json", "debug")
+	log, level, err := cli.NewLogger(new(testwait.Output), "json", "debug")
 	require.NoError(t, err)
 	toggle(level, slog.LevelDebug)
 	assert.True(t, log.Enabled(t.Context(), slog.LevelDebug))

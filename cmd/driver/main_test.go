@@ -135,7 +135,7 @@ func TestAStartThatFailsLeavesNothingBehind(t *testing.T) {
 type booted struct {
 	directory string
 	kubelet   *stack.Kubelet
-	out       *output
+	out       *testwait.Output
 	stop      func() int
 }
 
@@ -143,7 +143,7 @@ func boot(t *testing.T, flags ...string) booted {
 	t.Helper()
 	before := goleak.IgnoreCurrent()
 	t.Cleanup(func() { goleak.VerifyNone(t, before) })
-	b := booted{directory: shortTempDir(t), out: newOutput(`"msg":"serving"`)}
+	b := booted{directory: shortTempDir(t), out: new(testwait.Output)}
 	socket := filepath.Join(b.directory, "csi.sock")
 	t.Setenv("LEOFLOW_NODE_ID", "node-from-the-environment")
 	args := append([]string{"--endpoint=unix://" + socket, "--log-level=debug"}, flags...)
@@ -155,7 +155,7 @@ func boot(t *testing.T, flags ...string) booted {
 		return testwait.Receive(t, code)
 	})
 	t.Cleanup(func() { assert.Equal(t, cli.OK, b.stop(), b.out) })
-	testwait.Closed(t, b.out.seen)
+	b.out.Await(t, `"msg":"serving"`)
 	var err error
 	b.kubelet, err = stack.DialKubelet(socket, filepath.Join(b.directory, "pods"))
 	require.NoError(t, err)
@@ -279,31 +279,4 @@ func grpcAnswer(size uint32, body []byte) http.HandlerFunc {
 		w.Header().Set(http.TrailerPrefix+"Grpc-Status", "0")
 		_, _ = fmt.Fprintf(w, "\x00%c%c%c%c%s", size>>24, byte(size>>16), byte(size>>8), byte(size), body)
 	}
-}
-
-// output collects what the program prints, from every goroutine.
-type output struct {
-	mu    sync.Mutex
-	text  bytes.Buffer
-	await string
-	// seen is closed once the text holds await.
-	seen chan struct{}
-}
-
-func newOutput(await string) *output { return &output{await: await, seen: make(chan struct{})} }
-
-func (o *output) Write(line []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.await != "" && bytes.Contains(line, []byte(o.await)) {
-		close(o.seen)
-		o.await = ""
-	}
-	return o.text.Write(line)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.String()
 }

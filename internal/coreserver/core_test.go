@@ -1,7 +1,6 @@
 package coreserver_test
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"encoding/json"
@@ -174,39 +173,12 @@ func bearing(ctx context.Context, token string) context.Context {
 	return metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+token)
 }
 
-// lines collects what is written, and lets a test wait for a line.
-type lines struct {
-	mu      sync.Mutex
-	text    bytes.Buffer
-	written chan struct{}
-}
+// lines is an output that a test may wait for.
+type lines struct{ testwait.Output }
 
-func newLines() *lines { return &lines{written: make(chan struct{}, 1)} }
+func newLines() *lines { return new(lines) }
 
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	select {
-	case l.written <- struct{}{}:
-	default:
-	}
-	return l.text.Write(p)
-}
-
-func (l *lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
-}
-
-// await returns once the text holds part.
 func (l *lines) await(t testing.TB, part string) {
-	ctx := within(t)
-	for !strings.Contains(l.String(), part) {
-		select {
-		case <-l.written:
-		case <-ctx.Done():
-			require.FailNow(t, "never written", "%s in:\n%s", part, l)
-		}
-	}
+	t.Helper()
+	l.Await(t, part)
 }

@@ -98,7 +98,8 @@ func (w scope) list(snapshot *store.Snapshot) (entries []*secretsv1.EntryVersion
 	return entries
 }
 
-// versions tells that of a name as the scope knows it; empty where there is none.
+// versions returns a function that gives an entry's version, by its name, as this scope sees it; empty
+// where there is none.
 func (w scope) versions(snapshot *store.Snapshot) func(entry.Name) string {
 	if w.all {
 		return snapshot.WatchedAs

@@ -246,23 +246,8 @@ func readFile(t *testing.T, elements ...string) string {
 	return string(content)
 }
 
-// logs collects what is logged, from every goroutine.
-type logs struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (l *logs) Write(line []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(line)
-}
-
-func (l *logs) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
-}
+// logs is what is logged, a line of JSON each.
+type logs struct{ testwait.Output }
 
 // lines are the calls logged for a method.
 func (l *logs) lines(t *testing.T, method string) []map[string]any {

@@ -42,7 +42,7 @@ type rig struct {
 	// asks is its Fetcher.
 	asks *fetch.Fetcher
 	fake *providertest.Fake
-	log  *lockedBuffer
+	log  *testwait.Output
 	dir  string
 }
 
@@ -57,7 +57,7 @@ func newRigWithin(t *testing.T, limit int64) *rig {
 	fake := providertest.NewFake()
 	fake.SetConnection(warehouse("first"))
 	fake.SetVariable("region", "north")
-	log := &lockedBuffer{}
+	log := new(testwait.Output)
 	readers := report.Readers{Log: slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))}
 	r := &rig{fake: fake, log: log, dir: t.TempDir()}
 	r.asks = fetch.New(fetch.Config{
@@ -109,30 +109,6 @@ func (r *rig) look(t *testing.T) {
 	for _, group := range groups {
 		r.deliver(t.Context(), group)
 	}
-}
-
-// lockedBuffer may be read while others write.
-type lockedBuffer struct {
-	mu      sync.Mutex
-	written bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.written.Write(p)
-}
-
-func (l *lockedBuffer) reset() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.written.Reset()
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.written.String()
 }
 
 func warehouse(password string) airflow.Connection {

@@ -146,7 +146,7 @@ func TestAReferenceThatIsAwaitedIsNoNews(t *testing.T) {
 				require.Len(t, lines, 1)
 				require.Contains(t, lines[0], "a "+string(row.event)+": held as delivered before: ")
 
-				r.log.reset()
+				r.log.Reset()
 				for range 5 {
 					for _, silent := range []bool{true, false} {
 						keys.silent = silent

@@ -1,11 +1,9 @@
 package kube_test
 
 import (
-	"bytes"
 	"log/slog"
 	"net/http"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -19,25 +17,8 @@ import (
 	"github.com/leoflow/secrets-csi/internal/testwait"
 )
 
-type logged struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (l *logged) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *logged) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
-}
-
-func events(t *testing.T, config *rest.Config) (*kube.Events, *logged) {
-	log := &logged{}
+func events(t *testing.T, config *rest.Config) (*kube.Events, *testwait.Output) {
+	log := new(testwait.Output)
 	made, err := kube.NewEvents(config, "node-1", slog.New(slog.NewTextHandler(log, nil)))
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, made.Close()) })

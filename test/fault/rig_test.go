@@ -20,7 +20,7 @@ const (
 	podsPerRig      = 5
 	entriesPerPod   = 10
 	convergeTimeout = 90 * time.Second
-	allowAll        = "rules: [{tenants: ['*'], dags: ['*'], connections: ['*'], variables: ['*']}]\n"
+	allowAll        = "rules: [{tenants: ['*'], dags: ['*'], connections: ['*'], variables: ['*']}, {namespaces: ['*'], serviceAccounts: ['*'], connections: ['*'], variables: ['*']}]\n"
 )
 
 // rig is a node with live pods whose volumes are read all the time.
@@ -42,8 +42,8 @@ func newRigFrom(t *testing.T, options stack.Options) *rig {
 	return newRigOf(t, options, "*")
 }
 
-// newRigOf has pods that ask for these connections.
-func newRigOf(t *testing.T, options stack.Options, asked string) *rig {
+// newRigOf has pods that ask for these connections, changed before they start.
+func newRigOf(t *testing.T, options stack.Options, asked string, change ...func(*stack.Pod)) *rig {
 	t.Helper()
 	options.Connections, options.Variables, options.Rules = connections(1), "{}", allowAll
 	// The stack outlives the test's context, which ends before the clean-up.
@@ -55,6 +55,9 @@ func newRigOf(t *testing.T, options stack.Options, asked string) *rig {
 	for i := range podsPerRig {
 		r.pods = append(r.pods, pod(fmt.Sprint("live-", i), tokens[i]))
 		r.pods[i].Attributes = map[string]string{"connections": asked}
+		for _, change := range change {
+			change(&r.pods[i])
+		}
 		require.NoError(t, s.Kubelet.Publish(t.Context(), r.pods[i]))
 	}
 	r.reader = startReader(t, r)

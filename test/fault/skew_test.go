@@ -5,16 +5,21 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/leoflow/secrets-csi/internal/coreserver/auth"
+	"github.com/leoflow/secrets-csi/internal/kube/kubetest"
 	"github.com/leoflow/secrets-csi/internal/testwait"
 	"github.com/leoflow/secrets-csi/test/stack"
 )
 
 // TestOneVersionApart runs the driver, core and agent of two versions beside each other, as they
 // are in the midst of an upgrade: each is in turn the one that is older, or newer, than the rest. The
-// other version is that of -before, and else the commit before this one.
+// other version is that of -before, and else the commit before this one. Callers are task instances,
+// and then pods whose tokens core takes from the driver of their own node alone.
 func TestOneVersionApart(t *testing.T) {
 	if *before == "" {
 		*before = lastCommit(t)
@@ -27,11 +32,7 @@ func TestOneVersionApart(t *testing.T) {
 		{"new", "new", "old"}, {"old", "old", "new"},
 	} {
 		t.Run(row.core+" core, "+row.driver+" driver, "+row.agent+" agent", func(t *testing.T) {
-			mixed := t.TempDir()
-			for program, version := range map[string]string{"core": row.core, "driver": row.driver, "agent": row.agent} {
-				starter := strings.ReplaceAll(knownFlags, "PROGRAM", filepath.Join(bins[version], program))
-				require.NoError(t, os.WriteFile(filepath.Join(mixed, program), []byte(starter), 0o755))
-			}
+			mixed := mix(t, map[string]string{"core": bins[row.core], "driver": bins[row.driver], "agent": bins[row.agent]})
 			r := newRigOf(t, stack.Options{Bin: mixed}, "*")
 			r.readByAgentOf(t, mixed)
 			r.rotate(t)
@@ -42,6 +43,80 @@ func TestOneVersionApart(t *testing.T) {
 			require.Zero(t, seen.lost+seen.restarted)
 		})
 	}
+	for _, row := range []struct{ core, driver string }{{"old", "new"}, {"new", "old"}} {
+		t.Run(row.core+" core, "+row.driver+" driver, which shows its node", func(t *testing.T) {
+			// docs/upgrading.md tells this exception of versions before core bound pods' tokens.
+			bothBind := binds(t, bins[row.core]) && binds(t, bins[row.driver])
+			binding := "--node-binding=off"
+			if bothBind {
+				binding = "--node-binding=required"
+			}
+			cluster := startCluster(t)
+			r := newRigOf(t, stack.Options{
+				Bin:        mix(t, map[string]string{"core": bins[row.core], "driver": bins[row.driver]}),
+				CoreArgs:   append(cluster.coreArgs, binding),
+				DriverArgs: []string{"--core-token-file=" + cluster.driverToken},
+			}, "*", func(p *stack.Pod) { p.Token = cluster.sign(t, p.Namespace, p.ServiceAccount, p.Name, "here") })
+			r.rotate(t)
+			seen := r.row("", "")
+			r.converge(t, seen)
+			r.republish(t, seen)
+			require.Zero(t, seen.lost+seen.restarted)
+			if stolen := pod("stolen", cluster.sign(t, "airflow", "etl", "stolen", "elsewhere")); bothBind {
+				assert.ErrorContains(t, r.Kubelet.Publish(t.Context(), stolen), `node "elsewhere"`)
+			}
+		})
+	}
+}
+
+// mix is a directory of programs, each of the version in the directory beside its name.
+func mix(t *testing.T, versions map[string]string) (dir string) {
+	t.Helper()
+	dir = t.TempDir()
+	for program, bin := range versions {
+		starter := strings.ReplaceAll(knownFlags, "PROGRAM", filepath.Join(bin, program))
+		require.NoError(t, os.WriteFile(filepath.Join(dir, program), []byte(starter), 0o755))
+	}
+	return dir
+}
+
+// binds tells whether core and driver of a version know of nodes.
+func binds(t *testing.T, bin string) bool {
+	t.Helper()
+	help, err := testwait.Command(t, filepath.Join(bin, "core"), "serve", "--help").CombinedOutput()
+	require.NoError(t, err, string(help))
+	return strings.Contains(string(help), "--node-binding")
+}
+
+// cluster stands in for the API server, whose tokens name their node.
+type cluster struct {
+	api         *kubetest.Server
+	coreArgs    []string
+	driverToken string
+}
+
+func startCluster(t *testing.T) cluster {
+	t.Helper()
+	api, err := kubetest.Start()
+	require.NoError(t, err)
+	t.Cleanup(func() { api.CloseClientConnections(); api.Close() })
+	dir := t.TempDir()
+	kubeconfig, token := filepath.Join(dir, "kubeconfig"), filepath.Join(dir, "token")
+	c := cluster{api, []string{"--auth=tokenreview", "--kubeconfig=" + kubeconfig, "--node-service-accounts=leoflow/driver"}, token}
+	require.NoError(t, os.WriteFile(kubeconfig, api.Kubeconfig(), 0o600))
+	require.NoError(t, os.WriteFile(token, []byte(c.sign(t, "leoflow", "driver", "driver", "here")), 0o600))
+	return c
+}
+
+// sign makes the token of a pod on a node.
+func (c cluster) sign(t *testing.T, namespace, account, pod, node string) string {
+	t.Helper()
+	signed, err := c.api.Sign(kubetest.Token{
+		Namespace: namespace, ServiceAccount: account, Pod: pod, PodUID: "uid-" + pod, Node: node,
+		ID: pod, Audiences: []string{auth.PodAudience}, Expires: time.Now().Add(time.Hour),
+	})
+	require.NoError(t, err)
+	return signed.Reveal()
 }
 
 // knownFlags becomes a program, without the flags that it does not know: what stack starts programs

@@ -85,9 +85,9 @@ func (s state) withGoodLeaf(now time.Time, names []string, known state) (state, 
 	return s, err
 }
 
-// signer is the newest authority for names that drivers have had for long enough; -1 where there is
-// none. They may only just have been given one that is the only one: there is none that they could have
-// instead.
+// signer returns the newest authority that may sign for names and that drivers have known for at least
+// overlap; -1 where there is none. The only authority needs just to be published: drivers know no older
+// one that could sign instead.
 func (s state) signer(now time.Time, names []string) int {
 	for i, each := range s.anchors {
 		isKnown := i > 0 || !s.published.IsZero() && (len(s.anchors) == 1 || now.Sub(s.published) >= overlap)
