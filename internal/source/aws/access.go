@@ -82,7 +82,7 @@ var codes = map[error][]string{
 		"ExpiredToken", "ExpiredTokenException", "InvalidIdentityToken", "InvalidIdentityTokenException", "IDPRejectedClaim",
 		"UnrecognizedClientException", "InvalidClientTokenId", "InvalidSignatureException", "IncompleteSignature", "SignatureDoesNotMatch", "RequestExpired",
 	},
-	nil: {"DecryptionFailure", "InvalidParameterException", "ValidationException", "ValidationError", "RegionDisabledException", "OptInRequired"},
+	nil: {"DecryptionFailure", "InvalidKeyId", "InvalidParameterException", "ValidationException", "ValidationError", "RegionDisabledException", "OptInRequired"},
 	provider.ErrUnavailable: append([]string{
 		"InternalServiceError", "InternalServiceErrorException", "InternalFailure", "ServiceUnavailable", "IDPCommunicationError",
 	}, throttling...),

@@ -127,11 +127,15 @@ func (c *client) loginFailure(got answer) error {
 	case http.StatusNotFound:
 		failure.Kind = provider.ErrUnauthenticated
 		failure.Text = loggingIn + ": there is no auth method at " + c.authMount + "; correct auth_mount_point or namespace in backend_kwargs"
-	case http.StatusTemporaryRedirect:
+	}
+	if isMoved(got.Status) {
 		failure.Text = redirected
 	}
 	return failure
 }
+
+// isMoved is of an answer that leads elsewhere, which is not followed: the token would go there.
+func isMoved(status int) bool { return status >= 300 && status < 400 }
 
 const redirected = "Vault sends the driver to another address, as one on standby does; give it that of a load balancer that finds the active one"
 

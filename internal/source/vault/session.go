@@ -63,7 +63,9 @@ func (s *session) failure(doing, mount, path string, got answer) error {
 		failure.Text = doing + ": there is nothing mounted at " + mount + "; mount it, or correct mount_point or namespace in backend_kwargs"
 	case got.Status == http.StatusNotFound:
 		failure.Text = doing + ": there is no " + path + " in mount " + mount + ", or its version is deleted; write it"
-	case got.Status == http.StatusTemporaryRedirect:
+	case got.Status == http.StatusPreconditionFailed: // of one that has not caught up with what was written
+		failure.Kind = provider.ErrUnavailable
+	case isMoved(got.Status):
 		failure.Text = redirected
 	}
 	return failure
