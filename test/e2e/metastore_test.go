@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -161,11 +163,24 @@ func TestWhatAirflowsDatabaseSaysReachesPods(t *testing.T) {
 		d.sql("ALTER TABLE connection RENAME COLUMN gone TO port; UPDATE connection SET host = 'fourth' WHERE conn_id = 'plain'")
 		d.shows("fourth")
 	})
+	d.run("a database that falls silent", func(t *testing.T) {
+		text, err := d.server.Query(testwait.Context(t), "postgres", "SELECT pid FROM pg_stat_activity WHERE application_name = 'leoflow-core' LIMIT 1")
+		require.NoError(t, err)
+		backend, err := strconv.Atoi(text)
+		require.NoError(t, err)
+		require.NoError(t, syscall.Kill(backend, syscall.SIGSTOP))
+		defer func() { _ = syscall.Kill(backend, syscall.SIGCONT) }()
+		d.logs("the database does not answer in time")
+		starts("while-silent")
+		require.NoError(t, syscall.Kill(backend, syscall.SIGCONT))
+		d.sql("UPDATE connection SET host = 'after' WHERE conn_id = 'plain'")
+		d.shows("after")
+	})
 	d.run("a database that goes away", func(t *testing.T) {
 		d.server.Stop()
 		d.logs("Airflow's database: the database ")
 		starts("while-away")
-		assert.Equal(t, "http://fourth", d.read(t, d.runs, "plain"))
+		assert.Equal(t, "http://after", d.read(t, d.runs, "plain"))
 		require.NoError(t, d.server.Start(testwait.Context(t)))
 		d.sql("UPDATE connection SET host = 'fifth' WHERE conn_id = 'plain'")
 		d.shows("fifth")
