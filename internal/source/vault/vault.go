@@ -82,6 +82,7 @@ func readOptions(text string) (options, error) {
 		more = strings.TrimRight(more, "/")
 		made.connections, made.variables = append(made.connections, more), append(made.variables, more)
 	}
+	made.check(kwargs)
 	method := kwargs.Text("auth_type", "token")
 	roles := map[string]string{"kubernetes": kwargs.Text("kubernetes_role", ""), "jwt": kwargs.Text("jwt_role", "")}
 	role, isOurs := roles[method]
@@ -90,7 +91,6 @@ func readOptions(text string) (options, error) {
 	}
 	made.role, made.authMount = role, cmp.Or(strings.Trim(kwargs.Text("auth_mount_point", ""), "/"), method)
 	made.teamPaths = kwargs.Bool("use_team_secrets_path", true)
-	made.check(kwargs)
 	kwargs.Ignore("config_path", "kubernetes_jwt_path", "jwt_token_path", "timeout")
 	kwargs.Refuse(ownToken, "token", "token_path", "username", "password", "key_id", "secret_id", "role_id", "assume_role_kwargs", "region",
 		"gcp_key_path", "gcp_keyfile_dict", "gcp_scopes", "azure_tenant_id", "azure_resource", "radius_host", "radius_secret", "radius_port", "jwt_token")
