@@ -21,6 +21,9 @@ func Parse(id, text string) (Connection, error) {
 	if text == "" {
 		return Connection{}, fmt.Errorf("reading connection: text is empty; give a URI or a JSON object")
 	}
+	if strings.HasPrefix(text, "\ufeff") { // which some editors put before UTF-8, and no URI and no JSON begins with
+		return Connection{}, fmt.Errorf("reading connection: text begins with a byte order mark; store it without")
+	}
 	if text[0] == '{' {
 		return ParseJSON(id, []byte(text))
 	}

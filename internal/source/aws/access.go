@@ -54,7 +54,7 @@ func (s *session) Access(ctx context.Context, ref entry.Reference) (secret.Text,
 func textOf(text *string, binary []byte) (secret.Text, error) {
 	switch {
 	case text == nil && binary == nil: // an answer that was cut off
-		return secret.Text{}, &secretmanager.Failure{Kind: provider.ErrUnavailable, Text: reading + ": the answer is empty"}
+		return secret.Text{}, secretmanager.Unreachable(reading)
 	case text == nil:
 		return secret.Text{}, secretmanager.Unusable("the secret is binary; store text")
 	}
@@ -82,7 +82,7 @@ var codes = map[error][]string{
 		"ExpiredToken", "ExpiredTokenException", "InvalidIdentityToken", "InvalidIdentityTokenException", "IDPRejectedClaim",
 		"UnrecognizedClientException", "InvalidClientTokenId", "InvalidSignatureException", "IncompleteSignature", "SignatureDoesNotMatch", "RequestExpired",
 	},
-	nil: {"DecryptionFailure", "InvalidParameterException", "ValidationException", "ValidationError", "RegionDisabledException", "OptInRequired"},
+	nil: {"DecryptionFailure", "InvalidKeyId", "InvalidParameterException", "ValidationException", "ValidationError", "RegionDisabledException", "OptInRequired"},
 	provider.ErrUnavailable: append([]string{
 		"InternalServiceError", "InternalServiceErrorException", "InternalFailure", "ServiceUnavailable", "IDPCommunicationError",
 	}, throttling...),

@@ -2,12 +2,11 @@ package aws
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
-	"io"
 	"net/http"
 	"strings"
 	"time"
@@ -87,55 +86,54 @@ func (a *api) call(ctx context.Context, doing, operation string, input, into any
 	if err := a.signer.SignHTTP(ctx, credentials, request, hex.EncodeToString(digest[:]), a.name, a.region, time.Now()); err != nil {
 		return secretmanager.Unreachable(doing)
 	}
-	response, err := a.http.Do(request)
-	if err != nil {
-		return noAnswer(doing, err)
-	}
-	defer func() { _ = response.Body.Close() }()
-	text, err := io.ReadAll(response.Body)
+	answer, err := secretmanager.Ask(a.http, doing, request)
 	switch {
 	case err != nil:
-		return noAnswer(doing, err)
-	case response.StatusCode != http.StatusOK:
-		return refusal(doing, response, text)
-	case json.Unmarshal(text, into) != nil:
+		return err
+	case answer.Status != http.StatusOK:
+		return refusal(doing, answer)
+	case json.Unmarshal(answer.Body, into) != nil:
 		return secretmanager.Unreachable(doing)
 	}
 	return nil
 }
 
-func noAnswer(doing string, err error) error {
-	var already *secretmanager.Failure
-	var tooLarge *http.MaxBytesError
-	switch {
-	case errors.As(err, &already):
-		return already
-	case errors.As(err, &tooLarge):
-		return &secretmanager.Failure{TooLarge: true, Text: doing + ": the answer is larger than there is room for"}
+// names are those of all pages of a listing.
+func (a *api) names(ctx context.Context, doing, operation string, input map[string]any) (names []string, err error) {
+	for {
+		var answer struct {
+			SecretList, Parameters []struct{ Name *string }
+			NextToken              *string
+		}
+		if err := a.call(ctx, doing, operation, input, &answer); err != nil {
+			return nil, err
+		}
+		for _, one := range append(answer.SecretList, answer.Parameters...) {
+			if one.Name != nil {
+				names = append(names, *one.Name)
+			}
+		}
+		if answer.NextToken == nil {
+			return names, nil
+		}
+		input["NextToken"] = *answer.NextToken
 	}
-	return secretmanager.Unreachable(doing)
 }
 
 // refusal is what an answer means that is an error, by its code. Its message is never repeated: it quotes
 // what was sent.
-func refusal(doing string, response *http.Response, text []byte) error {
+func refusal(doing string, answer secretmanager.Answer) error {
 	var told struct {
 		Type string `json:"__type"`
 		Code string `json:"code"`
 	}
-	code := response.Header.Get("X-Amzn-Errortype")
-	if code == "" && json.Unmarshal(text, &told) == nil {
-		code = told.Type
-		if code == "" {
-			code = told.Code
-		}
+	code := answer.Header.Get("X-Amzn-Errortype")
+	if code == "" && json.Unmarshal(answer.Body, &told) == nil {
+		code = cmp.Or(told.Type, told.Code)
 	}
 	code, _, _ = strings.Cut(code[strings.LastIndex(code, "#")+1:], ":") // "namespace#Code:http://more"
 	if known := ofErrorCode(doing, code); known != nil {
 		return known
 	}
-	if response.StatusCode < http.StatusBadRequest {
-		return secretmanager.Unreachable(doing)
-	}
-	return secretmanager.AccessFailed(doing, response.StatusCode, response.Header)
+	return secretmanager.AccessFailed(doing, answer.Status, answer.Header)
 }

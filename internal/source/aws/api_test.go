@@ -37,15 +37,15 @@ func TestCodesAreFoundWhereverAWSWritesThem(t *testing.T) {
 		"as a code":            {400, "", `{"code":"ExpiredTokenException"}`, "ExpiredTokenException", provider.ErrUnauthenticated},
 		"an unknown one":       {400, "", `{"__type":"n33dle"}`, "HTTP 400", nil},
 		"none":                 {503, "", `<html>n33dle`, "HTTP 503", provider.ErrUnavailable},
-		"another status":       {204, "", ``, "no answer", provider.ErrUnavailable},
+		"another status":       {204, "", ``, "HTTP 204", provider.ErrUnavailable},
 		"a type that is none":  {500, "", `{"__type":5}`, "HTTP 500", provider.ErrUnavailable},
 		"throttled by a proxy": {429, "", ``, "HTTP 429", provider.ErrUnavailable},
 	} {
-		response := &http.Response{StatusCode: row.status, Header: http.Header{}}
+		answer := secretmanager.Answer{Status: row.status, Header: http.Header{}, Body: []byte(row.body)}
 		if row.header != "" {
-			response.Header.Set("X-Amzn-ErrorType", row.header)
+			answer.Header.Set("X-Amzn-ErrorType", row.header)
 		}
-		err := refusal(reading, response, []byte(row.body))
+		err := refusal(reading, answer)
 		var failure *secretmanager.Failure
 		require.ErrorAs(t, err, &failure, name)
 		assert.Equal(t, row.kind, failure.Kind, name)

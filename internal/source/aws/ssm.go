@@ -2,7 +2,6 @@ package aws
 
 import (
 	"context"
-	"errors"
 	"regexp"
 	"slices"
 	"strings"
@@ -10,7 +9,6 @@ import (
 	"github.com/leoflow/secrets-csi/internal/source/secretmanager"
 	"github.com/leoflow/secrets-csi/internal/source/store"
 	"github.com/leoflow/secrets-csi/pkg/entry"
-	"github.com/leoflow/secrets-csi/pkg/provider"
 	"github.com/leoflow/secrets-csi/pkg/secret"
 )
 
@@ -85,7 +83,7 @@ func (s *parameterSession) Read(ctx context.Context, name string) (secret.Text, 
 	case err != nil:
 		return secret.Text{}, explainedParameter(name, err)
 	case answer.Parameter.Value == nil:
-		return secret.Text{}, &secretmanager.Failure{Kind: provider.ErrUnavailable, Text: readingParameter + ": the answer is empty"}
+		return secret.Text{}, secretmanager.Unreachable(readingParameter)
 	}
 	return secret.New(*answer.Parameter.Value), nil
 }
@@ -117,33 +115,13 @@ func (s *parameterSession) ReadBatch(ctx context.Context, names []string) (map[s
 
 // List implements store.Lister.
 func (s *parameterSession) List(ctx context.Context, kind entry.Kind) ([]string, error) {
-	prefix := s.store.Of(kind)
-	if reason := prefix.Admits(""); prefix.Off {
-		return nil, store.Unlisted(reason)
+	begins, err := s.store.Begins(kind)
+	if err != nil {
+		return nil, err
 	}
-	begins, _ := s.store.Join(prefix.Text, "")
-	input := map[string]any{"Path": begins, "Recursive": true}
-	var names []string
-	for {
-		var answer struct {
-			Parameters []parameter
-			NextToken  *string
-		}
-		if err := s.call(ctx, listingParameters, "GetParametersByPath", input, &answer); err != nil {
-			var refused *secretmanager.Failure
-			if errors.As(err, &refused) && errors.Is(err, provider.ErrDenied) {
-				refused.Text += `; "*" takes ssm:GetParametersByPath on ` + begins + ": allow it, or name the entries"
-			}
-			return nil, secretmanager.OfPod(err)
-		}
-		for _, one := range answer.Parameters {
-			if one.Name != nil {
-				names = append(names, *one.Name)
-			}
-		}
-		if answer.NextToken == nil {
-			return s.store.IDs(kind, names), nil
-		}
-		input["NextToken"] = *answer.NextToken
+	names, err := s.names(ctx, listingParameters, "GetParametersByPath", map[string]any{"Path": begins, "Recursive": true})
+	if err != nil {
+		return nil, store.ListFailed(listingParameters, err, "ssm:GetParametersByPath on "+begins)
 	}
+	return s.store.IDs(kind, names), nil
 }

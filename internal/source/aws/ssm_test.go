@@ -11,6 +11,7 @@ import (
 	"github.com/leoflow/secrets-csi/internal/source/cloudtest"
 	"github.com/leoflow/secrets-csi/internal/source/secretmanager"
 	"github.com/leoflow/secrets-csi/internal/source/store"
+	"github.com/leoflow/secrets-csi/pkg/provider"
 	"github.com/leoflow/secrets-csi/pkg/provider/providertest"
 )
 
@@ -38,6 +39,28 @@ func TestParameterStoreKeepsTheContract(t *testing.T) {
 		served, server := startParameterStore(t)
 		return served, server.Server
 	})
+}
+
+func TestWhatParameterStoreAnswers(t *testing.T) {
+	served, server := startParameterStore(t)
+	for code, row := range map[string]struct {
+		state string // of the entry; empty where none is told of
+		kind  error
+		says  string
+	}{
+		"ParameterNotFound":        {"missing", nil, "there is no /airflow/connections/x"},
+		"ParameterVersionNotFound": {"missing", nil, "there is no /airflow/connections/x"},
+		"AccessDeniedException":    {"denied", nil, "of one that is encrypted by a key of yours, allow kms:Decrypt"},
+		"InvalidKeyId":             {"invalid", nil, "InvalidKeyId"},
+		"ValidationException":      {"invalid", nil, "ValidationException"},
+		"ThrottlingException":      {"", provider.ErrUnavailable, "ThrottlingException"},
+		"ExpiredTokenException":    {"", provider.ErrUnauthenticated, "ExpiredTokenException"},
+	} {
+		t.Run(code, func(t *testing.T) {
+			server.Break(cloudtest.At(cloudtest.Access, cloudtest.Fault{Status: 400, Code: code}))
+			cloudtest.Tells(t, served, podOf(server, code), row.state, row.kind, row.says)
+		})
+	}
 }
 
 func TestParametersAreReadByTens(t *testing.T) {

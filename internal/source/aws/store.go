@@ -24,8 +24,6 @@ type Store struct {
 	words map[string][]string
 }
 
-const ownRole = "every pod reads under the role of its own service account, by the annotation " + RoleAnnotation + " or by EKS Pod Identity"
-
 // NewStore returns a Store by Airflow's backend_kwargs; it asks nobody yet. What they say of region
 // and endpoint comes before the config's.
 func NewStore(config Config, text string) (*Store, error) {
@@ -43,25 +41,6 @@ func NewStore(config Config, text string) (*Store, error) {
 	made.addWords(kwargs)
 	made.identities = newIdentities(commonOptions(kwargs, config))
 	return made, kwargs.Err()
-}
-
-// commonOptions are those that both of AWS's classes have. What they say of region and endpoint comes before the
-// config's.
-func commonOptions(kwargs *store.Kwargs, config Config) Config {
-	config.Region = kwargs.Text("region_name", config.Region)
-	config.Endpoint = kwargs.Text("endpoint_url", config.Endpoint)
-	if !entry.IsAWSRegion(config.Region) {
-		kwargs.Mistake("region_name", "names no region, and neither does --aws-region; write one such as eu-west-1")
-	}
-	if config.Endpoint != "" && !strings.HasPrefix(config.Endpoint, "https://") {
-		kwargs.Mistake("endpoint_url", "must be an https URL: secrets come from there")
-	}
-	kwargs.Ignore("config_prefix", "config_lookup_pattern", "full_url_mode", "are_secret_values_urlencoded", "api_version")
-	kwargs.Refuse(ownRole, "profile_name", "aws_access_key_id", "aws_secret_access_key", "aws_session_token", "role_arn",
-		"assume_role_method", "assume_role_kwargs", "external_id")
-	kwargs.Refuse("the driver trusts the system's certificates, or those of --cloud-ca", "verify", "use_ssl")
-	kwargs.Refuse("the driver has its own bounds and retries", "config_kwargs", "service_config")
-	return config
 }
 
 // secretName is what Secrets Manager takes for a name, or an ARN.
@@ -98,16 +77,12 @@ type storeSession struct {
 // Read implements store.Session.
 func (s *storeSession) Read(ctx context.Context, name string) (secret.Text, error) {
 	kept, err := s.Access(ctx, entry.Reference{Name: name})
-	return kept, s.explained(name, err)
+	return kept, explained(name, err)
 }
 
 // explained says which line of a policy would have AWS tell a secret that is missing from one that is
 // denied.
-func (s *storeSession) explained(name string, err error) error {
-	var failure *secretmanager.Failure
-	if errors.As(err, &failure) && !failure.Whole && failure.TooLarge {
-		return secretmanager.Unusable(failure.Text)
-	}
+func explained(name string, err error) error {
 	return store.Explain(err, "allow secretsmanager:GetSecretValue on arn:aws:secretsmanager:REGION:ACCOUNT:secret:"+name+
 		"*, without which AWS says so of a secret that does not exist, too; of one that is encrypted by a key of yours, allow kms:Decrypt",
 		"there is no "+name+", or it is marked for deletion")
@@ -129,7 +104,8 @@ func (s *storeSession) ReadBatch(ctx context.Context, names []string) (map[strin
 		for _, value := range answer.SecretValues {
 			for _, asked := range []*string{value.Name, value.ARN} {
 				if asked != nil && slices.Contains(names, *asked) {
-					told[*asked] = s.resultOf(*asked, value)
+					kept, err := textOf(value.SecretString, value.SecretBinary)
+					told[*asked] = store.Result{Kept: kept, Err: explained(*asked, err)}
 				}
 			}
 		}
@@ -140,7 +116,7 @@ func (s *storeSession) ReadBatch(ctx context.Context, names []string) (map[strin
 			}
 			err := ofErrorCode(reading, *refused.ErrorCode)
 			if err != nil && !errors.Is(err, provider.ErrUnavailable) && !errors.Is(err, provider.ErrUnauthenticated) {
-				told[*refused.SecretId] = store.Result{Err: s.explained(*refused.SecretId, err)}
+				told[*refused.SecretId] = store.Result{Err: explained(*refused.SecretId, err)}
 			}
 		}
 		if answer.NextToken == nil {
@@ -150,49 +126,21 @@ func (s *storeSession) ReadBatch(ctx context.Context, names []string) (map[strin
 	}
 }
 
-func (s *storeSession) resultOf(name string, value secretValue) store.Result {
-	kept, err := textOf(value.SecretString, value.SecretBinary)
-	return store.Result{Kept: kept, Err: s.explained(name, err)}
-}
-
 // List implements store.Lister.
 func (s *storeSession) List(ctx context.Context, kind entry.Kind) ([]string, error) {
-	prefix := s.store.Of(kind)
-	if reason := prefix.Admits(""); prefix.Off {
-		return nil, store.Unlisted(reason)
+	begins, err := s.store.Begins(kind)
+	if err != nil {
+		return nil, err
 	}
-	begins, _ := s.store.Join(prefix.Text, "")
 	input := map[string]any{}
 	if begins != "" {
 		input["Filters"] = []map[string]any{{"Key": "name", "Values": []string{begins}}}
 	}
-	var names []string
-	for {
-		var answer struct {
-			SecretList []struct{ Name *string }
-			NextToken  *string
-		}
-		if err := s.call(ctx, listing, "ListSecrets", input, &answer); err != nil {
-			return nil, listFailure(err)
-		}
-		for _, one := range answer.SecretList {
-			if one.Name != nil {
-				names = append(names, *one.Name)
-			}
-		}
-		if answer.NextToken == nil {
-			return s.store.IDs(kind, names), nil
-		}
-		input["NextToken"] = *answer.NextToken
+	names, err := s.names(ctx, listing, "ListSecrets", input)
+	if err != nil {
+		return nil, store.ListFailed(listing, err, "secretsmanager:ListSecrets, which cannot be limited to a prefix")
 	}
-}
-
-func listFailure(err error) error {
-	var failure *secretmanager.Failure
-	if errors.As(err, &failure) && errors.Is(err, provider.ErrDenied) {
-		failure.Text += `; "*" takes secretsmanager:ListSecrets, which cannot be limited to a prefix: allow it, or name the entries`
-	}
-	return secretmanager.OfPod(err)
+	return s.store.IDs(kind, names), nil
 }
 
 // Connection implements store.Store: a URI, or JSON by any of the words for each field. Other

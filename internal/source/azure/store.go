@@ -2,14 +2,12 @@ package azure
 
 import (
 	"context"
-	"errors"
 	"regexp"
 	"strings"
 
 	"github.com/leoflow/secrets-csi/internal/source/secretmanager"
 	"github.com/leoflow/secrets-csi/internal/source/store"
 	"github.com/leoflow/secrets-csi/pkg/entry"
-	"github.com/leoflow/secrets-csi/pkg/provider"
 	"github.com/leoflow/secrets-csi/pkg/secret"
 )
 
@@ -86,7 +84,7 @@ func (s *storeSession) Read(ctx context.Context, name string) (secret.Text, erro
 	case err != nil:
 		return secret.Text{}, explained(name, failure(err))
 	case answer.Value == nil:
-		return secret.Text{}, &secretmanager.Failure{Kind: provider.ErrUnavailable, Text: reading + ": the answer is empty"}
+		return secret.Text{}, secretmanager.Unreachable(reading)
 	}
 	return secret.New(*answer.Value), nil
 }
@@ -98,14 +96,14 @@ func explained(name string, err error) error {
 
 // List implements store.Lister. Key Vault has no filter: all names of the vault come.
 func (s *storeSession) List(ctx context.Context, kind entry.Kind) ([]string, error) {
-	if reason := s.store.Of(kind).Admits(""); reason != "" {
-		return nil, store.Unlisted(reason)
+	if _, err := s.store.Begins(kind); err != nil {
+		return nil, err
 	}
 	var names []string
 	for pager := s.api.NewListSecretPropertiesPager(nil); pager.More(); {
 		page, err := pager.NextPage(ctx)
 		if err != nil {
-			return nil, listFailure(failure(err))
+			return nil, store.ListFailed("listing what Key Vault holds", failure(err), "the right to list the whole vault")
 		}
 		for _, one := range page.Value {
 			if one.ID != nil {
@@ -114,12 +112,4 @@ func (s *storeSession) List(ctx context.Context, kind entry.Kind) ([]string, err
 		}
 	}
 	return s.store.IDs(kind, names), nil
-}
-
-func listFailure(err error) error {
-	var failure *secretmanager.Failure
-	if errors.As(err, &failure) && errors.Is(err, provider.ErrDenied) {
-		failure.Text = `listing what Key Vault holds; "*" takes the right to list the whole vault: grant it, or name the entries`
-	}
-	return secretmanager.OfPod(err)
 }

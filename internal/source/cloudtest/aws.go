@@ -65,7 +65,10 @@ func (a *AWS) getParameter(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	value, err := a.read(principal, asked.Name, "")
+	var fault Fault
 	switch {
+	case errors.As(err, &fault):
+		spoilJSON(w, r, fault)
 	case errors.Is(err, provider.ErrDenied):
 		jsonError(w, "AccessDeniedException")
 	case err != nil:
@@ -180,10 +183,7 @@ var signed = regexp.MustCompile(`^AWS4-HMAC-SHA256 Credential=AKID/[0-9]{8}/[a-z
 // admit decodes what a caller that is known asks for.
 func (a *AWS) admit(w http.ResponseWriter, r *http.Request, step Step, asked any) (principal string, admitted bool) {
 	if fault := a.begin(step); fault != nil {
-		if fault.Code != "" {
-			fault.Body = `{"__type":"` + fault.Code + `","message":"` + Needle + `"}`
-		}
-		spoil(w, r, *fault)
+		spoilJSON(w, r, *fault)
 		return "", false
 	}
 	principal, known := a.principal(r.Header.Get("X-Amz-Security-Token"))
@@ -196,6 +196,13 @@ func (a *AWS) admit(w http.ResponseWriter, r *http.Request, step Step, asked any
 		return "", false
 	}
 	return principal, true
+}
+
+func spoilJSON(w http.ResponseWriter, r *http.Request, fault Fault) {
+	if fault.Code != "" {
+		fault.Body = `{"__type":"` + fault.Code + `","message":"` + Needle + `"}`
+	}
+	spoil(w, r, fault)
 }
 
 func (a *AWS) batchGetSecretValue(w http.ResponseWriter, r *http.Request) {
@@ -262,7 +269,10 @@ func (a *AWS) getSecretValue(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	value, err := a.read(principal, asked.SecretId, asked.VersionId+asked.VersionStage)
+	var fault Fault
 	switch {
+	case errors.As(err, &fault):
+		spoilJSON(w, r, fault)
 	case errors.Is(err, provider.ErrDenied):
 		jsonError(w, "AccessDeniedException")
 	case errors.Is(err, provider.ErrMissing):

@@ -81,10 +81,7 @@ func (a *Azure) getSecret(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if fault := a.begin(Access); fault != nil {
-		if fault.Code != "" {
-			fault.Body = vaultError(fault.Code)
-		}
-		spoil(w, r, *fault)
+		spoilVault(w, r, *fault)
 		return
 	}
 	principal, known := a.principal(bearer)
@@ -93,7 +90,10 @@ func (a *Azure) getSecret(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	value, err := a.read(principal, r.PathValue("name"), r.PathValue("version"))
+	var fault Fault
 	switch {
+	case errors.As(err, &fault):
+		spoilVault(w, r, fault)
 	case errors.Is(err, provider.ErrDenied):
 		spoil(w, r, Fault{Status: http.StatusForbidden, Body: vaultError("Forbidden")})
 	case errors.Is(err, provider.ErrMissing):
@@ -101,6 +101,13 @@ func (a *Azure) getSecret(w http.ResponseWriter, r *http.Request) {
 	default:
 		answer(w, map[string]string{"value": value, "id": a.URL() + r.URL.Path})
 	}
+}
+
+func spoilVault(w http.ResponseWriter, r *http.Request, fault Fault) {
+	if fault.Code != "" {
+		fault.Body = vaultError(fault.Code)
+	}
+	spoil(w, r, fault)
 }
 
 // listSecrets tells of two at a time.

@@ -173,6 +173,10 @@ func (g *GCP) access(ctx context.Context, request *secretmanagerpb.AccessSecretV
 	}
 	name, version, _ := strings.Cut(request.GetName(), "/versions/")
 	value, err := g.read(principal, name, version)
+	var refusal Fault
+	if errors.As(err, &refusal) {
+		return nil, spoilRPC(ctx, refusal)
+	}
 	if err != nil {
 		return nil, status.Error(codeOf(err), Needle+bearer)
 	}
@@ -195,7 +199,7 @@ func spoilRPC(ctx context.Context, fault Fault) error {
 		http.StatusForbidden: codes.PermissionDenied, http.StatusNotFound: codes.NotFound,
 		http.StatusTooManyRequests: codes.ResourceExhausted, http.StatusInternalServerError: codes.Internal,
 		http.StatusServiceUnavailable: codes.Unavailable, http.StatusPreconditionFailed: codes.FailedPrecondition,
-	}[fault.Status], Needle)
+	}[fault.Status], Needle+fault.Body)
 }
 
 func codeOf(err error) codes.Code {

@@ -31,18 +31,20 @@ const (
 	Agent       Step = "agent"
 )
 
-// Fault is how a step goes wrong.
+// Fault is how a step goes wrong. As an error of Hold's, it is of one secret.
 type Fault struct {
 	// Status is the HTTP status to answer with, or its like in gRPC.
 	Status int
 	// Code is the cloud's own code for it, where it has one.
 	Code   string
 	Header map[string]string
-	// Body replaces what a Fault of that status would say.
+	// Body replaces what a Fault of that status would say; in gRPC it is added.
 	Body string
 	// Silent never answers; Truncated stops in the middle.
 	Silent, Truncated bool
 }
+
+func (f Fault) Error() string { return f.Code + f.Body }
 
 // Needle stands in the text of every error that a server sends, beside whatever
 // secrets the request held.
@@ -103,7 +105,7 @@ func tell(principal, name, version string) (string, error) {
 }
 
 // Hold decides what every secret is from now on. It returns one of provider's
-// sentinels where there is none to give. By default a secret tells who asked for it.
+// sentinels, or a Fault, where there is none to give. By default a secret tells who asked for it.
 func (s *Server) Hold(secret func(principal, name, version string) (string, error)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -6,6 +6,7 @@ import (
 	"hash/crc32"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"cloud.google.com/go/secretmanager/apiv1/secretmanagerpb"
@@ -111,12 +112,21 @@ func (e *endpoint) failure(ctx context.Context, err error) error {
 	if isUnreached && !e.isHost(ctx) {
 		return secretmanager.NoSuchHost(e.host)
 	}
+	if answer.Code() == codes.FailedPrecondition && isOfKey(answer.Message()) {
+		return secretmanager.Unusable(reading + ": FailedPrecondition, of its key in Cloud KMS; enable the key, and let Secret Manager's service agent use it")
+	}
 	return &secretmanager.Failure{
 		Kind: kinds[answer.Code()], Text: reading + ": " + answer.Code().String(),
 		Throttled:  answer.Code() == codes.ResourceExhausted,
 		RetryAfter: retryDelay(answer),
 		Unreached:  isUnreached,
 	}
+}
+
+// isOfKey tells a secret whose key cannot be used from one whose version is disabled or destroyed: the former is
+// there. Its message is never repeated.
+func isOfKey(message string) bool {
+	return strings.Contains(message, "KMS") || strings.Contains(message, "/cryptoKeys/")
 }
 
 // isHost is false where the DNS says that it has no such host, which gRPC does not tell from

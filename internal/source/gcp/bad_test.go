@@ -20,20 +20,23 @@ func TestWhatSecretManagerAnswers(t *testing.T) {
 	for _, row := range []struct {
 		name   string
 		status int
+		body   string
 		state  string // of the entry; empty where none is told of
 		kind   error
 		says   string
 	}{
-		{"disabled or destroyed", 412, "missing", nil, "FailedPrecondition; there is no projects/project/secrets/airflow-connections-x, or its latest version is disabled or destroyed"},
-		{"missing, or in another region", 404, "missing", nil, "there is no projects/project/secrets/airflow-connections-x"},
-		{"denied, or a key that is", 403, "denied", nil, "grant roles/secretmanager.secretAccessor on projects/project/secrets/airflow-connections-x"},
-		{"a name that it refuses", 400, "invalid", nil, "InvalidArgument"},
-		{"throttled", 429, "", provider.ErrUnavailable, "ResourceExhausted"},
-		{"away", 503, "", provider.ErrUnavailable, "Unavailable"},
-		{"a token that ended", 401, "", provider.ErrUnauthenticated, "Unauthenticated"},
+		{"disabled or destroyed", 412, "Secret Version [projects/1/secrets/x/versions/4] is in DESTROYED state.", "missing", nil, "FailedPrecondition; there is no projects/project/secrets/airflow-connections-x, or its latest version is disabled or destroyed"},
+		{"a key that is disabled", 412, "The Cloud KMS key projects/1/locations/global/keyRings/r/cryptoKeys/k is not enabled.", "invalid", nil,
+			"FailedPrecondition, of its key in Cloud KMS; enable the key"},
+		{"missing, or in another region", 404, "", "missing", nil, "there is no projects/project/secrets/airflow-connections-x"},
+		{"denied, or a key that is", 403, "", "denied", nil, "grant roles/secretmanager.secretAccessor on projects/project/secrets/airflow-connections-x"},
+		{"a name that it refuses", 400, "", "invalid", nil, "InvalidArgument"},
+		{"throttled", 429, "", "", provider.ErrUnavailable, "ResourceExhausted"},
+		{"away", 503, "", "", provider.ErrUnavailable, "Unavailable"},
+		{"a token that ended", 401, "", "", provider.ErrUnauthenticated, "Unauthenticated"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			server.Break(cloudtest.At(cloudtest.Access, cloudtest.Fault{Status: row.status}))
+			server.Break(cloudtest.At(cloudtest.Access, cloudtest.Fault{Status: row.status, Body: row.body}))
 			cloudtest.Tells(t, served, server.Tokens.Pod("team", row.name, cloudtest.GCPTokenAudience), row.state, row.kind, row.says)
 		})
 	}

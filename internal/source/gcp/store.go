@@ -14,7 +14,6 @@ import (
 	"github.com/leoflow/secrets-csi/internal/source/secretmanager"
 	"github.com/leoflow/secrets-csi/internal/source/store"
 	"github.com/leoflow/secrets-csi/pkg/entry"
-	"github.com/leoflow/secrets-csi/pkg/provider"
 	"github.com/leoflow/secrets-csi/pkg/secret"
 )
 
@@ -113,11 +112,10 @@ func (s *storeSession) Read(ctx context.Context, name string) (secret.Text, erro
 
 // List implements store.Lister.
 func (s *storeSession) List(ctx context.Context, kind entry.Kind) ([]string, error) {
-	prefix := s.store.Of(kind)
-	if reason := prefix.Admits(""); reason != "" {
-		return nil, store.Unlisted(reason)
+	begins, err := s.store.Begins(kind)
+	if err != nil {
+		return nil, err
 	}
-	begins, _ := s.store.Join(prefix.Text, "")
 	token, err := s.credentials.Token(ctx)
 	if err != nil {
 		return nil, secretmanager.OfPod(exchangeFailure(err))
@@ -135,16 +133,8 @@ func (s *storeSession) List(ctx context.Context, kind entry.Kind) ([]string, err
 		case errors.Is(err, iterator.Done):
 			return s.store.IDs(kind, names), nil
 		case err != nil:
-			return nil, s.listFailure(at.failure(ctx, err))
+			return nil, store.ListFailed(listing, at.failure(ctx, err), "secretmanager.secrets.list on project "+s.store.project)
 		}
 		names = append(names, path.Base(one.GetName()))
 	}
-}
-
-func (s *storeSession) listFailure(err error) error {
-	var failure *secretmanager.Failure
-	if errors.As(err, &failure) && errors.Is(err, provider.ErrDenied) {
-		failure.Text = listing + `; "*" takes secretmanager.secrets.list on project ` + s.store.project + ": grant it, or name the entries"
-	}
-	return secretmanager.OfPod(err)
 }

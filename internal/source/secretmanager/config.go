@@ -25,7 +25,7 @@ type Config struct {
 	// CacheBytes bounds what the secrets kept take up; 4 MiB by default.
 	CacheBytes int
 	// CallsAtOnce bounds the calls to one cloud that are under way; 64 by default. One
-	// identity has eight of them at most.
+	// identity has sixteen of them at most.
 	CallsAtOnce int
 	// Called is told how each attempt of a call ended, by gRPC's name of the code; nil tells nobody. What an
 	// identity is exchanged by is part of the attempt that needs it.

@@ -72,16 +72,6 @@ func Unreachable(doing string) error {
 	return &Failure{Kind: provider.ErrUnavailable, Text: doing + ": no answer, or not a whole one"}
 }
 
-// NoAnswer is the Failure of a request that a client of NewHTTPClient could not make, or of an answer that it
-// could not read: the client's own where it has one.
-func NoAnswer(doing string, err error) error {
-	var own *Failure
-	if errors.As(err, &own) {
-		return own
-	}
-	return Unreachable(doing)
-}
-
 // NoSuchHost is the Failure of a call to a host that the DNS does not have. The name of a vault
 // or a region is part of its host's, so the reference names one that does not exist.
 func NoSuchHost(host string) error {

@@ -30,7 +30,7 @@ func succeeds(context.Context) error { return nil }
 // TestOneCallFindsOutWhetherASilentPlaceIsBack has ten calls begin before anybody knows.
 func TestOneCallFindsOutWhetherASilentPlaceIsBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		pace, place, began := newPace(16, patience), &silentPlace{}, time.Now()
+		pace, place, began := newPace(4*callsOfOne, patience), &silentPlace{}, time.Now()
 		ended := make(chan time.Duration, callsOfOne)
 		for range callsOfOne {
 			go func() {
@@ -63,7 +63,7 @@ func TestOneCallFindsOutWhetherASilentPlaceIsBack(t *testing.T) {
 // TestAPlaceWithoutAnybodyIsAwayForAll has one identity find nobody there.
 func TestAPlaceWithoutAnybodyIsAwayForAll(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		pace, asked := newPace(16, patience), 0
+		pace, asked := newPace(4*callsOfOne, patience), 0
 		nobody := func(context.Context) error {
 			asked++
 			return &Failure{Kind: provider.ErrUnavailable, Unreached: true}
@@ -131,7 +131,7 @@ func TestAnOutageThatNobodyLooksIntoIsForgotten(t *testing.T) {
 		asked int32
 	}{{retryAway, 1}, {2 * forgetAway, callsOfOne}} {
 		synctest.Test(t, func(t *testing.T) {
-			pace, place := newPace(16, time.Millisecond), &silentPlace{}
+			pace, place := newPace(4*callsOfOne, time.Millisecond), &silentPlace{}
 			require.Error(t, try(t.Context(), pace, scopeOf(1, "a"), place.call))
 			time.Sleep(row.after)
 			place.asked.Store(0)

@@ -23,8 +23,9 @@ const (
 
 const (
 	// callsOfOne bounds the calls of one identity that are under way at a place: a place that
-	// is silent to it keeps no other waiting for a turn.
-	callsOfOne = 8
+	// is silent to it keeps no other waiting for a turn. A pod of so many entries at a store that has no
+	// batches waits as long as for one.
+	callsOfOne = 16
 	// callsShare is a namespace's, of the calls to a cloud that it leaves to others: one that
 	// has many identities has half of all.
 	callsShare = 1

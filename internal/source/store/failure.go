@@ -37,9 +37,18 @@ func Explain(err error, denied, missing string) error {
 	return err
 }
 
-// Unlisted is why "*" cannot be asked of a store.
-func Unlisted(reason string) error {
+// unlisted is why "*" cannot be asked of a store.
+func unlisted(reason string) error {
 	return &secretmanager.Failure{Kind: provider.ErrDenied, Whole: true, Text: reason + "; name the entries"}
+}
+
+// ListFailed is why nothing can be listed, with what "*" takes where the pod is denied that.
+func ListFailed(doing string, err error, takes string) error {
+	var failure *secretmanager.Failure
+	if errors.As(err, &failure) && errors.Is(err, provider.ErrDenied) {
+		failure.Text = doing + `; "*" takes ` + takes + ": grant it, or name the entries"
+	}
+	return secretmanager.OfPod(err)
 }
 
 // refused is the entry whose secret a store does not give, of which isOfEntry is true.

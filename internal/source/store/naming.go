@@ -78,11 +78,20 @@ func (n Naming) Names(team Team, name entry.Name) (names []string, reason string
 	return append(names, made), ""
 }
 
+// Begins is what the names of a kind begin with; nothing of one that is switched off is listed.
+func (n Naming) Begins(kind entry.Kind) (string, error) {
+	prefix := n.Of(kind)
+	if prefix.Off {
+		return "", unlisted(prefix.Admits(""))
+	}
+	begins, _ := n.Join(prefix.Text, "")
+	return begins, nil
+}
+
 // IDs are those of the entries of a kind that have these names. A name from which the id does not
 // follow is left out.
 func (n Naming) IDs(kind entry.Kind, names []string) []string {
-	prefix := n.Of(kind)
-	begins, _ := n.Join(prefix.Text, "")
+	begins, _ := n.Join(n.Of(kind).Text, "")
 	var ids []string
 	for _, name := range names {
 		id, below := strings.CutPrefix(name, begins)

@@ -59,19 +59,11 @@ func (s *shelfSession) get(ctx context.Context, path string) (string, error) {
 		return "", secretmanager.Unusable("the id makes no URL; correct it")
 	}
 	request.Header.Set("Authorization", "Bearer "+s.token.Reveal())
-	response, err := s.http.Do(request)
-	if err != nil {
-		return "", secretmanager.NoAnswer("reading from the shelf", err)
+	answer, err := secretmanager.Ask(s.http, "reading from the shelf", request)
+	if err == nil && answer.Status != http.StatusOK {
+		err = secretmanager.AccessFailed("reading from the shelf", answer.Status, answer.Header)
 	}
-	defer func() { _ = response.Body.Close() }()
-	if response.StatusCode != http.StatusOK {
-		return "", secretmanager.AccessFailed("reading from the shelf", response.StatusCode, response.Header)
-	}
-	text, err := io.ReadAll(response.Body)
-	if err != nil {
-		return "", secretmanager.NoAnswer("reading from the shelf", err)
-	}
-	return string(text), nil
+	return string(answer.Body), err
 }
 
 func (s *shelfSession) Read(ctx context.Context, name string) (secret.Text, error) {

@@ -112,6 +112,19 @@ func TestAnswersAreSharedForAMomentAndWithinAnIdentity(t *testing.T) {
 	})
 }
 
+// TestManyEntriesTakeAsLongAsOne is of a store far away that has no batches.
+func TestManyEntriesTakeAsLongAsOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		held := newFakeStore(1)
+		held.hold(numbers(atOnce)...)
+		held.takes = 20 * time.Millisecond
+		began := time.Now()
+		variables(t, serve(t, held), pod("ns", "a"), numbers(atOnce)...)
+		assert.Equal(t, held.takes, time.Since(began))
+		assert.Len(t, held.counted(), atOnce)
+	})
+}
+
 func TestCallsAtOnceAreOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		held := newFakeStore(20)

@@ -55,8 +55,8 @@ func TestATokenIsRenewedBeforeItEnds(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			fake := &scripted{renewable: row.renewable, renewal: row.renewal, counts: map[string]int{}}
-			at := &Vault{options: options{address: "https://v", method: "jwt", authMount: "jwt", version: 2}, http: &http.Client{Transport: fake}}
-			tested := &session{Vault: at, role: "r", jwt: secret.New("n33dle")}
+			at := &Vault{options: options{address: "https://v", authMount: "jwt", version: 2}, http: &http.Client{Transport: fake}}
+			tested := &session{client{Vault: at, role: "r", jwt: secret.New("n33dle")}}
 			for range 4 {
 				for range 3 {
 					_, err := tested.Read(t.Context(), "secret\x00variables/x")
@@ -74,7 +74,7 @@ func TestATokenIsRenewedBeforeItEnds(t *testing.T) {
 // TestNothingOfTheServersIsRepeated has an error quote what was sent.
 func TestNothingOfTheServersIsRepeated(t *testing.T) {
 	at := &Vault{options: options{address: "https://v", authMount: "jwt", version: 2}}
-	tested := &session{Vault: at, role: "r", jwt: secret.New("n33dle")}
+	tested := &session{client{Vault: at, role: "r", jwt: secret.New("n33dle")}}
 	for status, kind := range map[int]error{
 		400: provider.ErrUnauthenticated, 403: provider.ErrUnauthenticated, 404: provider.ErrUnauthenticated,
 		429: provider.ErrUnavailable, 500: provider.ErrUnavailable, 503: provider.ErrUnavailable,

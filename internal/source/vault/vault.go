@@ -3,6 +3,7 @@
 package vault
 
 import (
+	"cmp"
 	"crypto/x509"
 	"errors"
 	"net/http"
@@ -44,7 +45,6 @@ type Vault struct {
 type options struct {
 	address     string // without the slash at its end
 	namespace   string
-	method      string // of auth
 	authMount   string
 	role        string
 	mount       string // empty if it is the id's first segment
@@ -60,10 +60,7 @@ func New(config Config) (*Vault, error) {
 	if err != nil {
 		return nil, err
 	}
-	if config.TokenAudience == "" {
-		config.TokenAudience = DefaultAudience
-	}
-	return &Vault{read, config.TokenAudience, secretmanager.NewHTTPClient(config.Roots, config.RequestTimeout, nil)}, nil
+	return &Vault{read, cmp.Or(config.TokenAudience, DefaultAudience), secretmanager.NewHTTPClient(config.Roots, config.RequestTimeout, nil)}, nil
 }
 
 const ownToken = `every pod logs in by its own token, so write "auth_type": "kubernetes" and "kubernetes_role", or "jwt" and "jwt_role"`
@@ -76,24 +73,24 @@ func readOptions(text string) (options, error) {
 	made := options{
 		address:     strings.TrimRight(kwargs.Text("url", ""), "/"),
 		namespace:   strings.Trim(kwargs.Text("namespace", ""), "/"),
-		method:      kwargs.Text("auth_type", "token"),
 		mount:       strings.Trim(kwargs.Text("mount_point", "secret"), "/"),
 		version:     kwargs.Number("kv_engine_version", 2),
-		connections: pathsOf(kwargs.Texts("connections_path", "connections")),
-		variables:   pathsOf(kwargs.Texts("variables_path", "variables")),
+		connections: stripped(kwargs.Texts("connections_path", "connections")),
+		variables:   stripped(kwargs.Texts("variables_path", "variables")),
 	}
 	if more := kwargs.Text("global_secrets_path", ""); more != "" {
-		made.connections = append(made.connections, strings.TrimRight(more, "/"))
-		made.variables = append(made.variables, strings.TrimRight(more, "/"))
+		more = strings.TrimRight(more, "/")
+		made.connections, made.variables = append(made.connections, more), append(made.variables, more)
 	}
-	kubernetesRole, jwtRole := kwargs.Text("kubernetes_role", ""), kwargs.Text("jwt_role", "")
-	made.role = map[string]string{"kubernetes": kubernetesRole, "jwt": jwtRole}[made.method]
-	made.authMount = strings.Trim(kwargs.Text("auth_mount_point", ""), "/")
-	if made.authMount == "" {
-		made.authMount = made.method
-	}
-	made.teamPaths = kwargs.Bool("use_team_secrets_path", true)
 	made.check(kwargs)
+	method := kwargs.Text("auth_type", "token")
+	roles := map[string]string{"kubernetes": kwargs.Text("kubernetes_role", ""), "jwt": kwargs.Text("jwt_role", "")}
+	role, isOurs := roles[method]
+	if !isOurs {
+		kwargs.Mistake("auth_type", "cannot be used here: %s", ownToken)
+	}
+	made.role, made.authMount = role, cmp.Or(strings.Trim(kwargs.Text("auth_mount_point", ""), "/"), method)
+	made.teamPaths = kwargs.Bool("use_team_secrets_path", true)
 	kwargs.Ignore("config_path", "kubernetes_jwt_path", "jwt_token_path", "timeout")
 	kwargs.Refuse(ownToken, "token", "token_path", "username", "password", "key_id", "secret_id", "role_id", "assume_role_kwargs", "region",
 		"gcp_key_path", "gcp_keyfile_dict", "gcp_scopes", "azure_tenant_id", "azure_resource", "radius_host", "radius_secret", "radius_port", "jwt_token")
@@ -107,16 +104,13 @@ func (o options) check(kwargs *store.Kwargs) {
 	if err != nil || at.Scheme != "https" || at.Host == "" || at.User != nil || at.RawQuery != "" || at.Fragment != "" {
 		kwargs.Mistake("url", "must be an https URL such as https://vault.example.com:8200, and pods' tokens go there")
 	}
-	if o.method != "kubernetes" && o.method != "jwt" {
-		kwargs.Mistake("auth_type", "cannot be used here: %s", ownToken)
-	}
 	if o.version != 1 && o.version != 2 {
 		kwargs.Mistake("kv_engine_version", "must be 1 or 2")
 	}
 }
 
-// pathsOf are paths as Airflow takes them.
-func pathsOf(texts []string) []string {
+// stripped are paths as Airflow takes them.
+func stripped(texts []string) []string {
 	for i := range texts {
 		texts[i] = strings.TrimRight(texts[i], "/")
 	}
@@ -134,6 +128,14 @@ func (*Vault) Annotations() []string { return []string{RoleAnnotation} }
 
 // Limits implements store.Store.
 func (*Vault) Limits() store.Limits { return store.Limits{Secret: 1 << 20, Batch: 1} }
+
+// pathsOf are those of a kind, and the option that says them.
+func (o options) pathsOf(kind entry.Kind) (paths []string, option string) {
+	if kind == entry.Variable {
+		return o.variables, "variables_path"
+	}
+	return o.connections, "connections_path"
+}
 
 // isRole tells what a role may be called. A regular expression that counts so far takes 200 KB of
 // every driver's memory.
@@ -158,15 +160,12 @@ func (v *Vault) Open(subject secretmanager.Subject) (store.Session, error) {
 	case !annotated:
 		role = v.role
 	}
-	return &session{Vault: v, role: role, jwt: token}, nil
+	return &session{client{Vault: v, role: role, jwt: token}}, nil
 }
 
 // Names implements store.Store. Without a mount the id begins with one. A team has its own paths alone.
 func (v *Vault) Names(team store.Team, name entry.Name) (names []string, reason string) {
-	paths, option := v.connections, "connections_path"
-	if name.Kind == entry.Variable {
-		paths, option = v.variables, "variables_path"
-	}
+	paths, option := v.pathsOf(name.Kind)
 	mount, rest := v.mount, name.ID
 	if mount == "" {
 		mount, rest, _ = strings.Cut(name.ID, "/")

@@ -166,6 +166,14 @@ func TestAnOutageIsNotMissing(t *testing.T) {
 				return &cloudtest.Fault{Status: http.StatusTemporaryRedirect, Header: map[string]string{"Location": "https://127.0.0.1:1/"}}
 			})
 		}, "another address"},
+		"moved": {func(bao *cloudtest.Bao) {
+			bao.Break(func(*http.Request) *cloudtest.Fault {
+				return &cloudtest.Fault{Status: http.StatusPermanentRedirect, Header: map[string]string{"Location": "https://127.0.0.1:1/"}}
+			})
+		}, "another address"},
+		"behind the others": {func(bao *cloudtest.Bao) {
+			bao.Break(func(*http.Request) *cloudtest.Fault { return &cloudtest.Fault{Status: http.StatusPreconditionFailed} })
+		}, "HTTP 412"},
 		"a proxy's 404": {func(bao *cloudtest.Bao) {
 			bao.Break(func(*http.Request) *cloudtest.Fault {
 				return &cloudtest.Fault{Status: http.StatusNotFound, Body: "<html>"}
