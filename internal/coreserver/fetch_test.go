@@ -202,12 +202,12 @@ func TestTheLargestFetchCostsLittle(t *testing.T) {
 		require.NoError(t, err)
 	}
 	require.NoError(t, c.stop())
-	assert.Less(t, len(c.audit.String()), 256<<10, "which 65,536 records of each call are not")
-	counted := 0
-	for _, record := range c.records() {
+	counted, records := 0, c.records()
+	for _, record := range records {
 		counted += max(record.Count, 1)
 	}
 	assert.Equal(t, fetches*64*1024, counted, "every refusal is in the log, by itself or counted")
+	assert.Less(t, len(records), counted/100, "most are counted")
 }
 
 // What is not handed out for its size is not said to be.

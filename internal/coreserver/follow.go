@@ -47,6 +47,11 @@ func (s *Server) lookIntoMetastore(ctx context.Context, failures int) int {
 	if ctx.Err() != nil {
 		return failures
 	}
+	outcome := "ok"
+	if err != nil {
+		outcome = "failed"
+	}
+	s.config.Observer.Asked("metastore", outcome)
 	s.reloading.Lock()
 	defer s.reloading.Unlock()
 	before := s.store.Current()

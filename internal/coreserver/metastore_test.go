@@ -2,6 +2,8 @@ package coreserver_test
 
 import (
 	"cmp"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,6 +16,7 @@ import (
 	secretsv1 "github.com/leoflow/secrets-csi/api/leoflow/secrets/v1"
 	"github.com/leoflow/secrets-csi/internal/coreserver"
 	"github.com/leoflow/secrets-csi/internal/coreserver/auth"
+	"github.com/leoflow/secrets-csi/internal/coreserver/metric"
 	"github.com/leoflow/secrets-csi/internal/testneed"
 	"github.com/leoflow/secrets-csi/internal/testpostgres"
 )
@@ -30,7 +33,7 @@ GRANT SELECT ON connection, variable TO reader;
 `
 
 // onMetastore boots a core whose only source is the database.
-func onMetastore(t *testing.T, server *testpostgres.Server) *core {
+func onMetastore(t *testing.T, server *testpostgres.Server, observer coreserver.Observer) *core {
 	c := &core{t: t, directory: t.TempDir(), authority: newAuthority(t), audit: newLines(), log: newLines()}
 	c.authority.install(c.directory, 1)
 	c.write("ca.crt", string(c.authority.PEM()))
@@ -42,7 +45,7 @@ rules:
 `)
 	c.boot(func(config *coreserver.Config) {
 		config.Connections, config.Variables = "", ""
-		config.Metastore.URLFile = filepath.Join(c.directory, "db-url")
+		config.Metastore.URLFile, config.Observer = filepath.Join(c.directory, "db-url"), observer
 	})
 	return c
 }
@@ -72,7 +75,7 @@ func TestMetastore(t *testing.T) {
 		require.NoError(t, err)
 	}
 	query(tables)
-	one, two := onMetastore(t, server), onMetastore(t, server)
+	one, two := onMetastore(t, server, nil), onMetastore(t, server, nil)
 
 	host, version := one.host("acme", "shared")
 	assert.Equal(t, "h1", host)
@@ -110,15 +113,24 @@ func TestMetastore(t *testing.T) {
 	assert.NotEmpty(t, fault.Fault)
 	assert.False(t, fault.ReadAt.IsZero())
 
-	late := onMetastore(t, server)
+	metrics := metric.New()
+	counts := func() string {
+		page := httptest.NewRecorder()
+		metrics.Handler().ServeHTTP(page, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+		return page.Body.String()
+	}
+	late := onMetastore(t, server, metrics)
 	host, _ = late.host("acme", "shared")
 	assert.Contains(t, host, "core cannot decide", "a core that never read the database gives nothing and takes nothing away")
+	assert.Contains(t, counts(), `leoflow_core_source_calls_total{outcome="failed",source="metastore"}`)
+	assert.NotContains(t, counts(), `outcome="ok",source="metastore"`)
 	require.NoError(t, server.Start(t.Context()))
 	query("INSERT INTO connection (conn_id, host) VALUES ('shared', 'h3')")
 	for _, c := range []*core{one, late} {
 		assert.Eventually(t, func() bool { host, _ := c.host("acme", "shared"); return host == "h3" }, 20*time.Second, 50*time.Millisecond)
 		assert.Empty(t, c.server.Files()[len(c.server.Files())-1].Fault)
 	}
+	assert.Contains(t, counts(), `outcome="ok",source="metastore"`)
 	for _, c := range []*core{one, two, late} {
 		assert.NotContains(t, c.log.String()+c.audit.String(), "n33dle")
 	}

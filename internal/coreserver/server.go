@@ -103,7 +103,7 @@ func New(config Config) (*Server, error) {
 		Connections: config.Connections, Variables: config.Variables, Entries: config.Entries,
 		Metastore: config.Metastore.URLFile,
 		Rules:     config.Rules, AllowEmpty: config.AllowEmpty, Now: config.Now,
-		SealKey: config.SealKey, Versioner: versioner,
+		Memory: config.Memory, SealKey: config.SealKey, Versioner: versioner,
 	})
 	if err != nil {
 		return nil, err

@@ -160,7 +160,7 @@ func TestCoreUnderAttack(t *testing.T) {
 		{"watches: ten thousand from one address", "with a node's certificate", nil, func(_ *testing.T, g *guarded) strangerOrders {
 			return strangerOrders{Kind: "watches", Cert: filepath.Join(g.Dir, "node.crt"), Key: filepath.Join(g.Dir, "node.key")}
 		}},
-		{"watches: begun and left, over and over", "8 connections, with a node's certificate", nil, func(_ *testing.T, g *guarded) strangerOrders {
+		{"watches: begun and left again and again", "8 connections, with a node's certificate", nil, func(_ *testing.T, g *guarded) strangerOrders {
 			return strangerOrders{Kind: "re-watch", Cert: filepath.Join(g.Dir, "node.crt"), Key: filepath.Join(g.Dir, "node.key")}
 		}},
 	} {

@@ -54,6 +54,14 @@ func TestReplicasOfCoreAreSpreadAndEvictedOneByOne(t *testing.T) {
 	}
 }
 
+func TestNodesAreToldOfTheirOwnPodsAloneWhereThatIsSet(t *testing.T) {
+	arguments := func(values string) []string {
+		return find[*appsv1.Deployment](t, mustRender(t, newest, readValues(t, values)), "Deployment", "-core").Spec.Template.Spec.Containers[0].Args
+	}
+	assert.Contains(t, arguments(`{referenceCore: {scopedWatch: true}}`), "--scoped-watch")
+	assert.NotContains(t, arguments(`{}`), "--scoped-watch")
+}
+
 // Core needs no privilege, and the drivers' namespace has to admit it.
 func TestCoreMayBeInANamespaceOfItsOwn(t *testing.T) {
 	files := mustRender(t, newest, readValues(t, `{referenceCore: {namespace: core}, networkPolicy: {enabled: true}, monitoring: {enabled: true}}`))

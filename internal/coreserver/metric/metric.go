@@ -43,7 +43,7 @@ func New() *Metrics {
 		decisions: prometheus.NewCounterVec(prometheus.CounterOpts{Name: prefix + "decisions_total",
 			Help: "Decisions on an entry for a caller, by outcome (allowed, missing, denied, invalid, unauthenticated)."}, []string{"outcome"}),
 		asked: prometheus.NewCounterVec(prometheus.CounterOpts{Name: prefix + "source_calls_total",
-			Help: "Calls that core made over the network, by what it asked (kubernetes) and outcome (ok, refused, throttled, failed)."}, []string{"source", "outcome"}),
+			Help: "Calls that core made over the network, by what it asked (kubernetes, metastore) and outcome (ok, refused, throttled, failed)."}, []string{"source", "outcome"}),
 		watches: prometheus.NewGauge(prometheus.GaugeOpts{Name: prefix + "watches",
 			Help: "Nodes that are told of changes at present."}),
 		auditLost: prometheus.NewCounter(prometheus.CounterOpts{Name: prefix + "audit_failures_total",

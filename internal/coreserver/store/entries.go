@@ -20,6 +20,7 @@ const (
 type entries struct {
 	rules      *rules
 	versioner  Versioner
+	room       room
 	allowEmpty bool
 	flags      []*file[[]Entry]
 	tree       *tree[[]Entry]    // nil where there is no folder
@@ -27,14 +28,15 @@ type entries struct {
 }
 
 func newEntries(config Config, versioner Versioner, rules *rules) *entries {
-	e := &entries{rules: rules, versioner: versioner, allowEmpty: config.AllowEmpty}
+	e := &entries{rules: rules, versioner: versioner, room: room{config.Memory}, allowEmpty: config.AllowEmpty}
 	rules.entriesOf = e.countOf
 	for _, given := range []struct{ path, kind string }{{config.Connections, kindConnections}, {config.Variables, kindVariables}} {
 		if given.path == "" {
 			continue
 		}
 		f := e.file(given.path, given.kind)
-		f.open, f.about.vital = openPath(given.path), true
+		f.open = openPath(given.path)
+		e.forAll(f)
 		e.flags = append(e.flags, f)
 	}
 	if config.Entries == "" {
@@ -48,8 +50,10 @@ func newEntries(config Config, versioner Versioner, rules *rules) *entries {
 		begin: func(one found) *file[[]Entry] {
 			f := e.file(path.Join(folder.path, one.path), one.kind)
 			f.open = folder.opener(one.path)
-			if f.about.vital = one.owner == ""; !f.about.vital {
-				f.limit, f.parts, f.admit = maxTeamFile, maxParts, e.admitterFor(f)
+			if one.owner == "" {
+				e.forAll(f)
+			} else {
+				f.limit, f.fits, f.admit = maxTeamFile, fitsTeam, e.admitterFor(f)
 			}
 			return f
 		},
@@ -75,6 +79,33 @@ func (e *entries) file(shown, kind string) *file[[]Entry] {
 		return parsed, err
 	}
 	return f
+}
+
+// forAll makes f one of the files whose entries are for all, which core cannot start without.
+func (e *entries) forAll(f *file[[]Entry]) {
+	f.about.vital = true
+	if f.limit = e.room.limit(f.limit); e.room.memory > 0 {
+		f.tooLong = ", which is what core reads with " + e.room.String()
+	}
+	f.fits = e.room.fits
+	f.admit = func(before, after weight) error {
+		more := after.minus(before)
+		if more.cost() <= 0 {
+			return nil
+		}
+		return e.room.admits(e.ofAll().plus(more))
+	}
+}
+
+// ofAll is what the entries that are for all take.
+func (e *entries) ofAll() (all weight) {
+	for _, each := range e.flags {
+		all = all.plus(each.weight)
+	}
+	if e.tree != nil {
+		all = all.plus(e.tree.weightOf(""))
+	}
+	return all
 }
 
 // weighEntries does not count what nobody can ask for. A value may be longer than it is written: a list
@@ -131,13 +162,16 @@ func (e *entries) admitterFor(f *file[[]Entry]) func(before, after weight) error
 		case all.cost() > maxTeams:
 			return fmt.Errorf("the entries of all teams take more than the %d KiB that they have together", maxTeams>>10)
 		default:
-			return nil
+			return e.room.admits(all.plus(e.ofAll()))
 		}
 	}
 }
 
 func (e *entries) look(now time.Time) (changed bool) {
 	for _, each := range e.flags {
+		if each.crowded {
+			each.again()
+		}
 		changed = each.look(now) || changed
 	}
 	if e.tree == nil {

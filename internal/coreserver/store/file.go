@@ -24,7 +24,9 @@ type file[T any] struct {
 	parse   func(name string, content []byte) (T, error)
 	weigh   func(value T, size int) weight
 	limit   int64
-	parts   int  // how many the content may have; 0 for any number
+	tooLong string // what to do about a file that is longer; may be empty
+	// fits fails for a content that would take too much to read; nil where none would.
+	fits    func(name string, content []byte) error
 	loses   bool // an empty file is an error: it holds entries
 	nothing bool // unless this is set and it had none before
 
@@ -120,7 +122,7 @@ func (f *file[T]) read() ([]byte, fs.FileInfo, error) {
 		return nil, nil, fmt.Errorf("reading file: %w", err)
 	}
 	if int64(content.Len()) > f.limit {
-		return nil, nil, fmt.Errorf("%s: is larger than %d KiB", f.about.File, f.limit>>10)
+		return nil, nil, fmt.Errorf("%s: is larger than %d KiB%s", f.about.File, f.limit>>10, f.tooLong)
 	}
 	return content.Bytes(), info, nil
 }
@@ -132,8 +134,10 @@ func (f *file[T]) take(content []byte) (T, error) {
 	if f.loses && mayBeEmpty && len(bytes.TrimSpace(content)) == 0 {
 		return none, nil
 	}
-	if f.parts > 0 && partsOf(content) > f.parts {
-		return none, fmt.Errorf("%s: has more than %d values; use fewer, or several files", f.about.File, f.parts)
+	if f.fits != nil {
+		if err := f.fits(f.about.File, content); err != nil {
+			return none, err
+		}
 	}
 	value, err := f.parse(f.about.File, content)
 	if err != nil {
@@ -174,6 +178,13 @@ func (f *file[T]) isTorn(now time.Time, content []byte, sum [sha256.Size]byte, i
 // maxParts bounds a team's file: reading one value takes some hundred bytes for a moment, however short
 // it is.
 const maxParts = 1 << 16
+
+func fitsTeam(name string, content []byte) error {
+	if partsOf(content) > maxParts {
+		return fmt.Errorf("%s: has more than %d values; use fewer, or several files", name, maxParts)
+	}
+	return nil
+}
 
 // partsOf counts what may begin another value, in JSON or in YAML.
 func partsOf(content []byte) (count int) {

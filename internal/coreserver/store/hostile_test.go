@@ -79,9 +79,9 @@ func TestATeamsRulesTimesItsEntriesAreBounded(t *testing.T) {
 	assert.Less(t, heap()-before, int64(12<<20))
 	took := time.Hour
 	for edit := range 3 {
-		began := time.Now()
-		require.NoError(t, s.reload("entries/bank.connections.yaml", fmt.Sprintf("aws_default: aws://bank-%d\n", edit)))
-		took = min(took, time.Since(began))
+		took = min(took, worked(t, func() {
+			require.NoError(t, s.reload("entries/bank.connections.yaml", fmt.Sprintf("aws_default: aws://bank-%d\n", edit)))
+		}))
 	}
 	t.Logf("a reload beside a team that has all that it may have: %s", took)
 	assert.Less(t, took, slower*reloadBar)

@@ -35,7 +35,7 @@ func newRules(config Config) *rules {
 		files: map[string]*slot[rule.File]{}, strays: map[string]*Status{},
 		begin: func(one found) *file[rule.File] {
 			f := ruleFile(path.Join(folder.path, one.path), folder.opener(one.path), r.parserFor(one.owner))
-			f.parts, f.admit = maxParts, r.admitterFor(f)
+			f.fits, f.admit = fitsTeam, r.admitterFor(f)
 			return f
 		},
 	}

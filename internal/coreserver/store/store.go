@@ -27,6 +27,9 @@ type Config struct {
 	Metastore string
 	// AllowEmpty takes a file without entries for one that has none, where it had none before.
 	AllowEmpty bool
+	// Memory is what core may take, in bytes, by which the files for all are bounded; 0 where nobody
+	// knows.
+	Memory int64
 	// SealKey opens sealed values; nil where there are none.
 	SealKey   *seal.Key
 	Versioner Versioner

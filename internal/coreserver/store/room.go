@@ -1,0 +1,111 @@
+package store
+
+import (
+	"bytes"
+	"fmt"
+	"path"
+	"strings"
+)
+
+// room is what the files that are for all may take of the memory that core may have, 0 where nobody
+// knows that. They are the admin's own; what is too large for core would kill it, at each start again.
+type room struct{ memory int64 }
+
+// What was measured at 128 MiB, by a file that is replaced again and again: reading takes most.
+const (
+	partOfBytes   = 128.0 / 7        // of the memory is a file's at most: 7 MiB
+	partOfCost    = 16.0 / 3         // is what they are reckoned to take together: 24 MiB
+	bytesOfEntry  = 3 << 10          // are there for each entry of a file: 43,690
+	bytesOfValue  = 384              // and for each value in an entry of JSON: 349,525
+	bytesOfInYAML = 2 * bytesOfValue // or of YAML, whose reader keeps more of it
+)
+
+// limit is how long a file may be.
+func (r room) limit(most int64) int64 {
+	if r.memory == 0 {
+		return most
+	}
+	return min(most, int64(float64(r.memory)/partOfBytes))
+}
+
+// fits fails for what would take too much to read.
+func (r room) fits(name string, content []byte) error {
+	if r.memory == 0 {
+		return nil
+	}
+	entries, values, each := countLines(content), countYAML(content), int64(bytesOfInYAML)
+	if trimmed := bytes.TrimSpace(content); strings.EqualFold(path.Ext(name), ".json") || bytes.HasPrefix(trimmed, []byte("{")) {
+		entries, values = countJSON(content)
+		each = bytesOfValue
+	}
+	switch {
+	case int64(entries) > r.memory/bytesOfEntry:
+		return fmt.Errorf("%s: has more than %d entries, which is what core has room for with %s", name, r.memory/bytesOfEntry, r)
+	case int64(values) > r.memory/each:
+		return fmt.Errorf("%s: has more than %d fields and values, which is what core has room for with %s", name, r.memory/each, r)
+	default:
+		return nil
+	}
+}
+
+// admits fails where all together would take too much.
+func (r room) admits(all weight) error {
+	most := int64(float64(r.memory) / partOfCost)
+	if r.memory == 0 || int64(all.cost()) <= most {
+		return nil
+	}
+	return fmt.Errorf("its entries, with the others, take more than the %d KiB that core has for them with %s; an entry counts for %d bytes besides its own",
+		most>>10, r, entryCost)
+}
+
+func (r room) String() string { return fmt.Sprintf("%d MiB of memory", r.memory>>20) }
+
+// countJSON counts the entries of an object, and what they consist of.
+func countJSON(content []byte) (entries, values int) {
+	depth, inText := 0, false
+	for i := 0; i < len(content); i++ {
+		switch char := content[i]; {
+		case inText && char == '\\':
+			i++
+		case char == '"':
+			inText = !inText
+		case inText:
+		case char == '{' || char == '[':
+			depth++
+			values++
+		case char == '}' || char == ']':
+			depth--
+		case char == ',':
+			values++
+			if depth == 1 {
+				entries++
+			}
+		}
+	}
+	return entries + 1, values
+}
+
+// countLines counts those that may begin an entry, of YAML or .env.
+func countLines(content []byte) (entries int) {
+	for line := range bytes.Lines(content) {
+		if !bytes.ContainsAny(line[:1], " \t\r\n#-") {
+			entries++
+		}
+	}
+	return entries
+}
+
+// countYAML counts what may begin a value.
+func countYAML(content []byte) (values int) {
+	for i, char := range content {
+		switch char {
+		case '\n', ',', '[', '{':
+			values++
+		case '-':
+			if i+1 < len(content) && content[i+1] == ' ' {
+				values++
+			}
+		}
+	}
+	return values
+}
