@@ -19,8 +19,14 @@ func (f *fetching) records(callers []identity) iter.Seq[audit.Record] {
 				}
 				continue
 			}
-			for name, ruling := range f.rulings(known.who, f.response.Results[i]) {
+			result := f.response.Results[i]
+			for name, ruling := range f.given(result) {
 				if !yield(f.record(known.who, name, ruling)) {
+					return
+				}
+			}
+			for record := range f.refusals(known.who, result) {
+				if !yield(record) {
 					return
 				}
 			}
@@ -28,8 +34,8 @@ func (f *fetching) records(callers []identity) iter.Seq[audit.Record] {
 	}
 }
 
-// rulings yields what a result says of each entry to who.
-func (f *fetching) rulings(who auth.Caller, result *secretsv1.CallerResult) iter.Seq2[entry.Name, verdict] {
+// given yields what a result has.
+func (f *fetching) given(result *secretsv1.CallerResult) iter.Seq2[entry.Name, verdict] {
 	return func(yield func(entry.Name, verdict) bool) {
 		for _, position := range result.Connections {
 			given := f.response.Connections[position]
@@ -43,8 +49,31 @@ func (f *fetching) rulings(who auth.Caller, result *secretsv1.CallerResult) iter
 				return
 			}
 		}
+	}
+}
+
+// refusals yields a record for each of the first refusals of a reason, of which the log shows no more,
+// and one for all others of it. A large call has tens of thousands, and others wait for their turn to
+// write until these are through.
+func (f *fetching) refusals(who auth.Caller, result *secretsv1.CallerResult) iter.Seq[audit.Record] {
+	return func(yield func(audit.Record) bool) {
+		counts := map[secretsv1.Refusal_Reason]int{}
 		for _, refusal := range result.Refusals {
-			if !yield(f.refused(who, refusal)) {
+			if counts[refusal.Reason]++; counts[refusal.Reason] > audit.InFull {
+				continue
+			}
+			name, ruling := f.refused(who, refusal)
+			if !yield(f.record(who, name, ruling)) {
+				return
+			}
+		}
+		for reason, count := range counts {
+			if count <= audit.InFull {
+				continue
+			}
+			record := f.record(who, entry.Name{}, verdict{decision: decisionOf(reason)})
+			record.Count = count - audit.InFull
+			if !yield(record) {
 				return
 			}
 		}

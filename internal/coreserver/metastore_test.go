@@ -116,7 +116,7 @@ func TestMetastore(t *testing.T) {
 	metrics := metric.New()
 	counts := func() string {
 		page := httptest.NewRecorder()
-		metrics.Handler().ServeHTTP(page, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+		metrics.Handler().ServeHTTP(page, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/metrics", nil))
 		return page.Body.String()
 	}
 	late := onMetastore(t, server, metrics)

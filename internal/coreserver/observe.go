@@ -14,8 +14,8 @@ import (
 type Observer interface {
 	// Called is a call that ended, with its code of gRPC.
 	Called(method, code string, took time.Duration)
-	// Decided is a decision that is being written down.
-	Decided(decision string)
+	// Decided is so many decisions that are being written down.
+	Decided(decision string, count int)
 	// Audited is a write of the audit log; failed says that it did not succeed.
 	Audited(took time.Duration, failed bool)
 	// Watching is a watch that began, or with -1 one that ended.
@@ -31,7 +31,7 @@ type Observer interface {
 type unobserved struct{}
 
 func (unobserved) Called(string, string, time.Duration) {}
-func (unobserved) Decided(string)                       {}
+func (unobserved) Decided(string, int)                  {}
 func (unobserved) Audited(time.Duration, bool)          {}
 func (unobserved) Watching(int)                         {}
 func (unobserved) Dropped(int)                          {}
@@ -43,7 +43,7 @@ func (s *Server) observed(records iter.Seq[audit.Record]) iter.Seq[audit.Record]
 	return func(yield func(audit.Record) bool) {
 		for record := range records {
 			if record.Decision != "" {
-				s.config.Observer.Decided(string(record.Decision))
+				s.config.Observer.Decided(string(record.Decision), max(record.Count, 1))
 			}
 			if !yield(record) {
 				return

@@ -16,6 +16,7 @@ import (
 	secretsv1 "github.com/leoflow/secrets-csi/api/leoflow/secrets/v1"
 	"github.com/leoflow/secrets-csi/internal/coreserver"
 	"github.com/leoflow/secrets-csi/internal/coreserver/auth"
+	"github.com/leoflow/secrets-csi/pkg/secret"
 )
 
 // tickets are what a node is given when it fetches for one tenant's pod.
@@ -219,6 +220,23 @@ func TestATicketLivesForADay(t *testing.T) {
 		step.Store(int64(by))
 		assert.Equal(t, taken, c.takes("node-1", ticket), by)
 	}
+}
+
+// Two replicas whose keys differ, as while a Secret is rolled out: nothing is taken for known that is not.
+func TestATicketOfAnotherKeyShowsNothing(t *testing.T) {
+	one := startTwoTeams(t, nil)
+	other := startTwoTeams(t, func(config *coreserver.Config) {
+		config.VersionSecret = secret.New("n33dle of another replica, 9Z8y7X6w")
+	})
+	ticket := one.tickets("node-1", "t0", "own")[0]
+	assert.True(t, one.takes("node-1", ticket))
+	assert.False(t, other.takes("node-1", ticket))
+	revision := one.lastRevision()
+	assert.NotEqual(t, revision, other.lastRevision(), "of the same files")
+	message := other.scoped("node-1", &secretsv1.WatchRequest{Revision: revision, Tickets: []*secretsv1.Ticket{ticket}}).next()
+	assert.Empty(t, message.Entries)
+	assert.Empty(t, message.GetSince(), "anything may have changed")
+	assert.Equal(t, other.lastRevision(), message.Revision)
 }
 
 func TestMoreTicketsThanAWatchTakes(t *testing.T) {

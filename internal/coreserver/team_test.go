@@ -93,6 +93,22 @@ func TestABrokenTeamStopsNoOther(t *testing.T) {
 	c.log.await(t, "t0.yaml:1: is not YAML")
 }
 
+// A team that changes its files without pause has core look at them twenty times a second, and others
+// are answered meanwhile.
+func TestATeamThatChangesItsFilesWithoutPauseStopsNoOther(t *testing.T) {
+	c := startTeams(t)
+	reloads := func() int { return strings.Count(c.log.String(), `"msg":"files have changed"`) }
+	before, began := reloads(), time.Now()
+	edits := 0
+	for ; reloads() < before+10; edits++ {
+		c.write("entries/t0.connections.yaml", fmt.Sprintf("own: http://edit-%d\n", edits))
+		if edits%100 == 0 {
+			assert.Equal(t, "t7", c.gets(7))
+		}
+	}
+	assert.LessOrEqual(t, reloads()-before, int(time.Since(began)/(50*time.Millisecond))+2, "of %d edits", edits)
+}
+
 func (c *core) remove(name string) {
 	require.NoError(c.t, os.Remove(filepath.Join(c.directory, name)))
 }

@@ -14,14 +14,16 @@ import (
 const (
 	// interval is how long refusals are counted before the counts are written.
 	interval = 10 * time.Second
-	// inFull is how many refusals of one sort an interval shows each by itself.
-	inFull = 16
 	// rate and burst bound those of all sorts, in bytes.
 	rate, burst = 4 << 10, 128 << 10
 	// mostTallies bounds the sorts that are told apart within an interval, and mostSums
 	// those that have a record of their own at its end.
 	mostTallies, mostSums = 1 << 10, 64
 )
+
+// InFull is how many refusals of one sort an interval shows each by itself. A caller may give further ones
+// as one record with their Count.
+const InFull = 16
 
 // refusals decides which refusals are written each by itself, and counts the others. It
 // belongs to the holder of the log's turn.
@@ -77,7 +79,7 @@ func (r *refusals) admit(record *Record, sum func()) bool {
 		r.later(sum)
 	}
 	own := r.of(record)
-	if own.written < inFull && r.take(record) && r.room() {
+	if record.Count == 0 && own.written < InFull && r.take(record) && r.room() {
 		own.written++
 		return true
 	}
@@ -85,7 +87,7 @@ func (r *refusals) admit(record *Record, sum func()) bool {
 		own.first = *record
 		own.first.Entry, own.first.Detail = "", "" // which the sum does not tell, and may be long
 	}
-	own.count++
+	own.count += max(record.Count, 1)
 	return false
 }
 
@@ -96,7 +98,7 @@ func (r *refusals) of(record *Record) *tally {
 	case own != nil:
 		return own
 	case len(r.tallies) >= mostTallies:
-		r.others.written = inFull
+		r.others.written = InFull
 		return &r.others
 	}
 	own = &tally{}

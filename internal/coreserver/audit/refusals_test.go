@@ -39,13 +39,13 @@ func TestRefusalsOfAPeerAreCounted(t *testing.T) {
 		}
 		require.NoError(t, write(t, log, refused("10.0.0.2:1"), record()))
 		written := read(t, out.String())
-		assert.Len(t, written, inFull+2, "some of each peer are shown as they are, and all that was given")
+		assert.Len(t, written, InFull+2, "some of each peer are shown as they are, and all that was given")
 		time.Sleep(interval + time.Second)
 		synctest.Wait()
 		sum := read(t, out.String())[len(written):]
 		require.Len(t, sum, 1)
 		assert.Equal(t, Record{
-			Time: sum[0].Time, Peer: "10.0.0.1", Decision: Unauthenticated, Count: 1000 - inFull, Detail: "further refusals within 10s",
+			Time: sum[0].Time, Peer: "10.0.0.1", Decision: Unauthenticated, Count: 1000 - InFull, Detail: "further refusals within 10s",
 		}, sum[0])
 
 		require.NoError(t, write(t, log, refused("10.0.0.1:1")))
@@ -68,12 +68,12 @@ func TestRefusalsOfACallerAreCounted(t *testing.T) {
 		for range 100 {
 			require.NoError(t, write(t, log, missing, other))
 		}
-		assert.Len(t, read(t, out.String()), 2*inFull)
+		assert.Len(t, read(t, out.String()), 2*InFull)
 		out.begin(nil)
 		require.NoError(t, log.Close(t.Context()))
 		sums := read(t, out.String())
 		require.Len(t, sums, 2, "what is counted is not lost when core stops")
-		assert.Equal(t, 100-inFull, sums[0].Count)
+		assert.Equal(t, 100-InFull, sums[0].Count)
 		assert.Equal(t, auth.Caller{Tenant: sums[0].Tenant, DAG: "billing"}, sums[0].Caller, "which task it was differs from one to the next")
 		assert.Equal(t, Missing, sums[0].Decision)
 	})
@@ -119,7 +119,7 @@ func TestASinkThatIsGoneAndBackLosesNoCount(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		out := &writes{}
 		log := NewLog(out)
-		for range inFull + 5 {
+		for range InFull + 5 {
 			require.NoError(t, write(t, log, refused("10.0.0.1:1")))
 		}
 		out.begin(errors.New("disk full"))
@@ -165,4 +165,20 @@ func heap() int64 {
 	runtime.GC()
 	runtime.ReadMemStats(&stats)
 	return int64(stats.HeapAlloc)
+}
+
+// A caller that has counted its refusals gives one record, of which the log shows none by itself.
+func TestARecordMayStandForMany(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		out := &writes{}
+		log := NewLog(out)
+		many := refused("10.0.0.1:1")
+		many.Count = 1000
+		require.NoError(t, write(t, log, refused("10.0.0.1:1"), many))
+		assert.Len(t, read(t, out.String()), 1)
+		require.NoError(t, log.Close(t.Context()))
+		written := read(t, out.String())
+		require.Len(t, written, 2)
+		assert.Equal(t, 1000, written[1].Count)
+	})
 }

@@ -38,7 +38,7 @@ func (oneCore) Expiry() time.Time           { return time.Unix(300, 0) }
 func everything() *Metrics {
 	m := New()
 	m.Called("Fetch", "OK", time.Second)
-	m.Decided("allowed")
+	m.Decided("allowed", 3)
 	m.Audited(time.Millisecond, true)
 	m.Watching(1)
 	m.Dropped(7)
@@ -128,7 +128,7 @@ func TestAFileThatIsNotInForceIsTold(t *testing.T) {
 		"entries connection":                                           3,
 		"entries_dropped_total":                                        7,
 		"certificate_expiry_timestamp_seconds":                         300,
-		"decisions_total allowed":                                      1,
+		"decisions_total allowed":                                      3,
 		"audit_failures_total":                                         1,
 		"watches":                                                      1,
 		"panics_total":                                                 1,

@@ -76,7 +76,9 @@ func (m *Metrics) Called(method, code string, took time.Duration) {
 }
 
 // Decided implements coreserver.Observer.
-func (m *Metrics) Decided(outcome string) { m.decisions.WithLabelValues(outcome).Inc() }
+func (m *Metrics) Decided(outcome string, count int) {
+	m.decisions.WithLabelValues(outcome).Add(float64(count))
+}
 
 // Audited implements coreserver.Observer.
 func (m *Metrics) Audited(took time.Duration, failed bool) {
