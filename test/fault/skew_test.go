@@ -43,8 +43,9 @@ func TestOneVersionApart(t *testing.T) {
 			require.Zero(t, seen.lost+seen.restarted)
 		})
 	}
+	// No comma in these names: core divides --kubeconfig, below the test's directory, at commas.
 	for _, row := range []struct{ core, driver string }{{"old", "new"}, {"new", "old"}} {
-		t.Run(row.core+" core, "+row.driver+" driver, which shows its node", func(t *testing.T) {
+		t.Run(row.core+" core and "+row.driver+" driver that shows its node", func(t *testing.T) {
 			// docs/upgrading.md tells this exception of versions before core bound pods' tokens.
 			bothBind := binds(t, bins[row.core]) && binds(t, bins[row.driver])
 			binding := "--node-binding=off"
@@ -63,7 +64,7 @@ func TestOneVersionApart(t *testing.T) {
 			r.republish(t, seen)
 			require.Zero(t, seen.lost+seen.restarted)
 			if stolen := pod("stolen", cluster.sign(t, "airflow", "etl", "stolen", "elsewhere")); bothBind {
-				assert.ErrorContains(t, r.Kubelet.Publish(t.Context(), stolen), `node "elsewhere"`)
+				assert.ErrorContains(t, r.Kubelet.Publish(t.Context(), stolen), `node \"elsewhere`)
 			}
 		})
 	}
