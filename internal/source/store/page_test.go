@@ -50,7 +50,7 @@ func newShelf(text string, roots *x509.CertPool) (*shelf, error) {
 }
 
 func (*shelf) Annotations() []string { return nil }
-func (*shelf) Limits() store.Limits  { return store.Limits{Secret: 64 << 10, Batch: 1} }
+func (*shelf) Batch() int            { return 1 }
 func (s *shelf) Close() error        { s.http.CloseIdleConnections(); return nil }
 
 func (s *shelf) Open(subject secretmanager.Subject) (store.Session, error) {
