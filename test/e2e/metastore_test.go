@@ -156,7 +156,7 @@ func TestWhatAirflowsDatabaseSaysReachesPods(t *testing.T) {
 		d.sql("UPDATE connection SET host = 'third' WHERE conn_id = 'plain'")
 		d.shows("third")
 	})
-	d.run("a schema that lacks a column", func(t *testing.T) {
+	d.run("a schema that lacks a column", func(*testing.T) {
 		d.sql("ALTER TABLE connection RENAME COLUMN port TO gone")
 		d.logs(`has no column \"port\", which is needed`)
 		starts("without-a-column")

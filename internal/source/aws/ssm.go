@@ -55,8 +55,8 @@ func parameterOf(prefix, id string) (name, reason string) {
 	return name, ""
 }
 
-// Limits implements store.Store. AWS takes 10 names in a call.
-func (*ParameterStore) Limits() store.Limits { return store.Limits{Secret: 8 << 10, Batch: 10} }
+// Batch implements store.Store. AWS takes 10 names in a call.
+func (*ParameterStore) Batch() int { return 10 }
 
 // Open implements store.Store.
 func (p *ParameterStore) Open(subject secretmanager.Subject) (store.Session, error) {

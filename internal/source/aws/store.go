@@ -57,8 +57,8 @@ func nameOf(prefix, sep, id string) (name, reason string) {
 	return name, ""
 }
 
-// Limits implements store.Store. AWS takes 20 ids in a call.
-func (*Store) Limits() store.Limits { return store.Limits{Secret: 64 << 10, Batch: 20} }
+// Batch implements store.Store. AWS takes 20 ids in a call.
+func (*Store) Batch() int { return 20 }
 
 // Open implements store.Store.
 func (s *Store) Open(subject secretmanager.Subject) (store.Session, error) {

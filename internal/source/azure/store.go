@@ -59,8 +59,8 @@ func nameOf(prefix, sep, id string) (name, reason string) {
 	return name, ""
 }
 
-// Limits implements store.Store. A secret has 25 KB.
-func (*Store) Limits() store.Limits { return store.Limits{Secret: 32 << 10, Batch: 1} }
+// Batch implements store.Store.
+func (*Store) Batch() int { return 1 }
 
 // Open implements store.Store.
 func (s *Store) Open(subject secretmanager.Subject) (store.Session, error) {

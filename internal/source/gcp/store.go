@@ -70,8 +70,8 @@ func nameOf(name string) (string, string) {
 	return name, ""
 }
 
-// Limits implements store.Store.
-func (*Store) Limits() store.Limits { return store.Limits{Secret: 64 << 10, Batch: 1} }
+// Batch implements store.Store.
+func (*Store) Batch() int { return 1 }
 
 func (s *Store) reference(name string) entry.Reference {
 	return entry.Reference{Cloud: "gcp", Name: name, Location: s.project, Region: s.region}

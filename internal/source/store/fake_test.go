@@ -22,7 +22,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type fakeStore struct {
 	Text
 	Naming
-	limits Limits
+	batch int
 	// refuses a batch with an error; nil lets it be.
 	refuses func(names []string) error
 	// takes is how long a call takes.
@@ -45,7 +45,7 @@ func newFakeStore(batch int) *fakeStore {
 	}
 	return &fakeStore{
 		Naming:  Naming{Connections: Prefix{Option: "connections_prefix", Text: "c"}, Variables: Prefix{Option: "variables_prefix", Text: "v"}, Join: join},
-		limits:  Limits{Secret: 64 << 10, Batch: batch},
+		batch:   batch,
 		refuses: func([]string) error { return nil }, failing: func(string) error { return nil },
 		held: map[string]string{},
 	}
@@ -53,7 +53,7 @@ func newFakeStore(batch int) *fakeStore {
 
 func (f *fakeStore) Annotations() []string { return nil }
 func (f *fakeStore) Close() error          { return nil }
-func (f *fakeStore) Limits() Limits        { return f.limits }
+func (f *fakeStore) Batch() int            { return f.batch }
 
 func (f *fakeStore) Open(secretmanager.Subject) (Session, error) {
 	f.mu.Lock()

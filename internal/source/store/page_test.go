@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"context"
+	"crypto/x509"
 	"io"
 	"log"
 	"net/http"
@@ -11,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/leoflow/secrets-csi/internal/source/secretmanager"
 	"github.com/leoflow/secrets-csi/internal/source/store"
@@ -24,27 +26,35 @@ import (
 type shelf struct {
 	store.Naming
 	store.Text
-	http *http.Client
-	url  string
+	http          *http.Client
+	url, audience string
 }
 
-func newShelf(server *httptest.Server) *shelf {
-	roots := server.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs
-	return &shelf{
+func newShelf(text string, roots *x509.CertPool) (*shelf, error) {
+	kwargs, err := store.ParseKwargs(text)
+	if err != nil {
+		return nil, err
+	}
+	made := &shelf{
+		http: secretmanager.NewHTTPClient(roots, 0, nil), url: kwargs.Text("url", ""), audience: kwargs.Text("audience", "shelf"),
 		Naming: store.Naming{
-			Connections: store.Prefix{Option: "connections_prefix", Text: "connections"}, Variables: store.Prefix{Option: "variables_prefix", Text: "variables"},
+			Connections: kwargs.Prefix("connections", "connections", false), Variables: kwargs.Prefix("variables", "variables", false),
 			Join: func(prefix, id string) (name, reason string) { return prefix + "/" + id, "" },
 		},
-		http: secretmanager.NewHTTPClient(roots, 0, nil), url: server.URL,
 	}
+	if !strings.HasPrefix(made.url, "https://") {
+		kwargs.Mistake("url", "must be an https URL: secrets come from there")
+	}
+	kwargs.Refuse("every pod reads by its own token", "token")
+	return made, kwargs.Err()
 }
 
 func (*shelf) Annotations() []string { return nil }
-func (*shelf) Limits() store.Limits  { return store.Limits{Secret: 64 << 10, Batch: 1} }
+func (*shelf) Batch() int            { return 1 }
 func (s *shelf) Close() error        { s.http.CloseIdleConnections(); return nil }
 
 func (s *shelf) Open(subject secretmanager.Subject) (store.Session, error) {
-	token, err := subject.Token("shelf")
+	token, err := subject.Token(s.audience)
 	return &shelfSession{s, token}, err
 }
 
@@ -68,12 +78,18 @@ func (s *shelfSession) get(ctx context.Context, path string) (string, error) {
 
 func (s *shelfSession) Read(ctx context.Context, name string) (secret.Text, error) {
 	text, err := s.get(ctx, name)
-	return secret.New(text), err
+	return secret.New(text), store.Explain(err, "have the shelf's keeper allow it", "there is no "+name)
 }
 
 func (s *shelfSession) List(ctx context.Context, kind entry.Kind) ([]string, error) {
+	if _, err := s.Begins(kind); err != nil {
+		return nil, err
+	}
 	text, err := s.get(ctx, "")
-	return s.IDs(kind, strings.Fields(text)), err
+	if err != nil {
+		return nil, store.ListFailed("listing what the shelf holds", err, "a reader's card")
+	}
+	return s.IDs(kind, strings.Fields(text)), nil
 }
 
 // stock is the server: it knows tokens, and keeps secrets by path.
@@ -143,6 +159,11 @@ func (k known) FetchGroup(ctx context.Context, pods []provider.Identity, request
 	return k.Provider.FetchGroup(ctx, made, request)
 }
 
+func TestAStoreThatThePageAddsRefusesOptions(t *testing.T) {
+	_, err := newShelf(`{"url": "http://shelf", "token": "n33dle", "prefix": "x"}`, nil)
+	assert.EqualError(t, err, "url must be an https URL: secrets come from there; token cannot be used here: every pod reads by its own token; prefix is not known to this driver, remove it")
+}
+
 // TestAStoreThatThePageAddsKeepsTheContract has no more of the house than CONTRIBUTING.md names.
 func TestAStoreThatThePageAddsKeepsTheContract(t *testing.T) {
 	providertest.Run(t, providertest.Harness{
@@ -159,7 +180,9 @@ func TestAStoreThatThePageAddsKeepsTheContract(t *testing.T) {
 			server := httptest.NewUnstartedServer(kept)
 			server.Config.ErrorLog = log.New(io.Discard, "", 0)
 			server.StartTLS()
-			served := store.New("shelf", newShelf(server), secretmanager.Config{})
+			made, err := newShelf(`{"url": "`+server.URL+`"}`, server.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs)
+			require.NoError(t, err)
+			served := store.New("shelf", made, secretmanager.Config{})
 			t.Cleanup(func() {
 				assert.NoError(t, served.Close())
 				server.Close()

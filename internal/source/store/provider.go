@@ -204,10 +204,10 @@ func (f *fetch) read(ctx context.Context) error {
 }
 
 // part is how many secrets are read next, at once, in a context that bounds what they bring together.
-// Where not all that is asked for may fit, they come one by one in the end: a secret has a bound of its
-// own then, the store's.
+// Where not all that is asked for may fit, they come one by one in the end: an answer has a bound of its
+// own then, that of the client.
 func (f *fetch) part(ctx context.Context, open int) (count int, within context.Context) {
-	count = min(open, max(1, f.store.Limits().Batch)*atOnce)
+	count = min(open, f.store.Batch()*atOnce)
 	if f.request.MaxBytes == 0 {
 		return count, ctx
 	}

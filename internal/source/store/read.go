@@ -76,7 +76,7 @@ func (r *reader) read(ctx context.Context, caller secretmanager.Caller, names []
 func (r *reader) readOnce(ctx context.Context, caller secretmanager.Caller, names []string) (results map[string]Result, refused []string, err error) {
 	results = map[string]Result{}
 	own, all := r.claim(caller, names, results)
-	for part := range slices.Chunk(own, max(1, r.store.Limits().Batch)) {
+	for part := range slices.Chunk(own, r.store.Batch()) {
 		r.calls.Go(func() { r.call(context.WithoutCancel(ctx), caller, part) })
 	}
 	for _, one := range all {
@@ -145,7 +145,7 @@ func (r *reader) call(ctx context.Context, caller secretmanager.Caller, claimed 
 // large is asked for in halves.
 func (r *reader) batch(ctx context.Context, caller secretmanager.Caller, names []string) map[string]Result {
 	key := r.door.Key(caller, "singly")
-	if _, singly := r.singly.Get(key); singly || len(names) < 2 || r.store.Limits().Batch < 2 {
+	if _, singly := r.singly.Get(key); singly || len(names) < 2 || r.store.Batch() < 2 {
 		return nil
 	}
 	told, err := secretmanager.Call(ctx, r.door, caller, "", func(ctx context.Context, session Session) (map[string]Result, error) {

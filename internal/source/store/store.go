@@ -16,8 +16,8 @@ import (
 // Store is one store. It is safe for concurrent use.
 type Store interface {
 	secretmanager.Opener[Session]
-	// Limits bound how the store is read.
-	Limits() Limits
+	// Batch is how many secrets one call reads, where sessions implement Batcher; 1 where they do not.
+	Batch() int
 	// Names are where the store keeps an entry of a team, to be asked in this order. Where the store
 	// is not asked for the entry there is none, and the reason says why.
 	Names(team Team, name entry.Name) (names []string, reason string)
@@ -25,14 +25,6 @@ type Store interface {
 	// say what is wrong, and hold no value.
 	Connection(id string, kept secret.Text) (airflow.Connection, error)
 	Variable(kept secret.Text) (secret.Text, error)
-}
-
-// Limits bound how a store is read.
-type Limits struct {
-	// Secret is the most bytes that a secret has.
-	Secret int64
-	// Batch is how many secrets one call reads, where sessions implement Batcher.
-	Batch int
 }
 
 // Session is what one pod may do at a store for a while. Its errors are *secretmanager.Failure:
@@ -44,7 +36,7 @@ type Session interface {
 
 // Batcher is implemented by sessions of stores that give several secrets at once.
 type Batcher interface {
-	// ReadBatch reads no more secrets than Limits.Batch. A name that the answer is silent
+	// ReadBatch reads no more secrets than Store.Batch. A name that the answer is silent
 	// about is read alone. ErrDenied means that the identity may not read batches.
 	ReadBatch(ctx context.Context, names []string) (map[string]Result, error)
 }

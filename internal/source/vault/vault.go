@@ -126,8 +126,8 @@ func (v *Vault) Close() error {
 // Annotations implements secretmanager.Opener.
 func (*Vault) Annotations() []string { return []string{RoleAnnotation} }
 
-// Limits implements store.Store.
-func (*Vault) Limits() store.Limits { return store.Limits{Secret: 1 << 20, Batch: 1} }
+// Batch implements store.Store.
+func (*Vault) Batch() int { return 1 }
 
 // pathsOf are those of a kind, and the option that says them.
 func (o options) pathsOf(kind entry.Kind) (paths []string, option string) {
