@@ -44,6 +44,7 @@ type envFlags struct {
 	output    *string
 	allowDisk *bool
 	omitEmpty *bool
+	as        *shapes
 }
 
 func bindEnv(flags *flag.FlagSet) cli.Run {
@@ -54,12 +55,16 @@ func bindEnv(flags *flag.FlagSet) cli.Run {
 		output:    flags.String("output", "", "write this `file` instead, readable by its owner alone"),
 		allowDisk: flags.Bool("allow-disk", false, "write --output even where it may reach a disk"),
 		omitEmpty: bindOmitEmpty(flags),
+		as:        bindAs(flags),
 	}
 	return func(_ context.Context, streams cli.Streams, _ []string) error {
 		if err := f.check(streams.Out); err != nil {
 			return err
 		}
-		snapshot, err := envshim.Read(*f.dir)
+		snapshot, err := envshim.Read(*f.dir, *f.as...)
+		if err == nil {
+			err = snapshot.Missing(*f.as)
+		}
 		if err != nil {
 			return err
 		}

@@ -44,6 +44,7 @@ type waitFlags struct {
 	exitCode  *uint
 	envFile   *string
 	omitEmpty *bool
+	as        *shapes
 	debounce  *time.Duration
 	splay     *time.Duration
 }
@@ -56,6 +57,7 @@ func bindWait(flags *flag.FlagSet) cli.Run {
 		exitCode:  flags.Uint("exit-code", 0, "exit with this `code` at a rotation"),
 		envFile:   flags.String("env-file", "", "with --rotation, compare with this `file` of 'agent env --format kubelet' rather than with the start"),
 		omitEmpty: bindOmitEmpty(flags),
+		as:        bindAs(flags),
 		debounce:  flags.Duration("debounce", time.Second, "with --rotation, gather changes this long"),
 		splay:     flags.Duration("splay", 0, "with --rotation, wait up to this much longer, at random"),
 	}
@@ -63,7 +65,7 @@ func bindWait(flags *flag.FlagSet) cli.Run {
 		if err := f.misuse(); err != nil {
 			return err
 		}
-		snapshot, err := readWithin(ctx, *f.dir, *f.timeout)
+		snapshot, err := readWithin(ctx, *f.dir, *f.timeout, *f.as)
 		if err != nil {
 			return err
 		}
@@ -97,7 +99,7 @@ func (f waitFlags) awaitRotation(ctx context.Context, streams cli.Streams) error
 		debounce += rand.N(*f.splay)
 	}
 	generation, err := envshim.Rotated{
-		Dir: *f.dir, EnvFile: *f.envFile, OmitEmpty: *f.omitEmpty, Debounce: debounce,
+		Dir: *f.dir, As: *f.as, EnvFile: *f.envFile, OmitEmpty: *f.omitEmpty, Debounce: debounce,
 		Tell: func(line string) { _, _ = fmt.Fprintln(streams.Err, "agent: "+line) },
 	}.Wait(ctx)
 	switch {
@@ -113,15 +115,15 @@ func (f waitFlags) awaitRotation(ctx context.Context, streams cli.Streams) error
 // readWithin reads the volume, and waits for its first generation if it must. SIGTERM ends
 // the wait with a shell's code for it: a first process, which no signal ends by itself,
 // would otherwise exit with the Go runtime's, 2.
-func readWithin(ctx context.Context, dir string, timeout time.Duration) (envshim.Snapshot, error) {
+func readWithin(ctx context.Context, dir string, timeout time.Duration, as shapes) (envshim.Snapshot, error) {
 	if timeout <= 0 {
-		return envshim.Read(dir)
+		return envshim.Read(dir, as...)
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	waiting, stop := signal.NotifyContext(ctx, unix.SIGTERM)
 	defer stop()
-	snapshot, err := envshim.Wait(waiting, dir)
+	snapshot, err := envshim.Wait(waiting, dir, as...)
 	if waiting.Err() != nil && ctx.Err() == nil {
 		return snapshot, &cli.ExitError{Code: exitTerminated, Err: errors.New("SIGTERM came before anything was delivered")}
 	}

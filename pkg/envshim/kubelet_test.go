@@ -104,7 +104,7 @@ func FuzzKubelet(f *testing.F) {
 	f.Add("a b=c", "x\n'y'='z")
 	f.Fuzz(func(t *testing.T, id, value string) {
 		line := layout.Entry{Kind: layout.Variable, ID: id, State: layout.Delivered, Env: "AIRFLOW_VAR_" + strings.ToUpper(id)}
-		entry := Entry{line, secret.New(value)}
+		entry := Entry{Entry: line, Value: secret.New(value)}
 		after := variable("zz-after", "after")
 		if Kubelet.Write(io.Discard, []Entry{entry, after}) != nil {
 			return

@@ -14,6 +14,8 @@ import (
 // Rotated waits for a volume to hold other values than somebody has.
 type Rotated struct {
 	Dir string
+	// As are the shapes that connections were given.
+	As []Shape
 	// EnvFile is what Kubelet's format wrote for that somebody; empty for whoever has what the
 	// volume shows when Wait is called.
 	EnvFile string
@@ -38,7 +40,7 @@ func (r Rotated) Wait(ctx context.Context) (generation uint64, err error) {
 	}()
 	differs := r.fromFile
 	if r.EnvFile == "" {
-		snapshot, err := Read(r.Dir)
+		snapshot, err := Read(r.Dir, r.As...)
 		if err != nil {
 			return 0, err
 		}
@@ -46,7 +48,7 @@ func (r Rotated) Wait(ctx context.Context) (generation uint64, err error) {
 	}
 	complaint := ""
 	for {
-		snapshot, err := Read(r.Dir)
+		snapshot, err := Read(r.Dir, r.As...)
 		var isOther bool
 		if err == nil {
 			isOther, err = differs(snapshot)
