@@ -37,7 +37,7 @@ func (j *judge) words(ctx context.Context) (err error) {
 	python := interpreters(ctx)
 	recipe := venv.Recipe{
 		Name: "dbt", Python: python[pick(python, "3.13", "3.12", "3.11")], Before: before,
-		Packages: []string{"dbt-core==1.12.6", "dbt-postgres==1.11.0"},
+		Packages: []string{"dbt-core==1.11.16", "dbt-postgres==1.11.0"},
 	}
 	dir, err := recipe.Make(ctx, j.cache, func(line string) { say("%s", line) })
 	if err != nil {
