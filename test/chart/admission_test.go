@@ -1,6 +1,7 @@
 package chart
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -23,7 +24,9 @@ import (
 	"k8s.io/apiserver/pkg/admission"
 	"k8s.io/apiserver/pkg/admission/plugin/cel"
 	"k8s.io/apiserver/pkg/admission/plugin/policy/validating"
+	"k8s.io/apiserver/pkg/admission/plugin/webhook/matchconditions"
 	celconfig "k8s.io/apiserver/pkg/apis/cel"
+	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/apiserver/pkg/cel/environment"
 	"k8s.io/client-go/kubernetes/scheme"
 
@@ -51,7 +54,7 @@ func newJudge(t *testing.T, policy *admissionv1.ValidatingAdmissionPolicy, minor
 	var rules, messages []cel.ExpressionAccessor
 	for _, rule := range policy.Spec.Validations {
 		rules = append(rules, &validating.ValidationCondition{Expression: rule.Expression, Message: rule.Message, Reason: rule.Reason})
-		messages = append(messages, &validating.MessageExpressionCondition{MessageExpression: rule.MessageExpression})
+		messages = append(messages, &validating.MessageExpressionCondition{MessageExpression: cmp.Or(rule.MessageExpression, "''")})
 	}
 	compile := func(accessors []cel.ExpressionAccessor) cel.ConditionEvaluator {
 		compiled := compiler.CompileCondition(accessors, none, environment.StoredExpressions)
@@ -61,11 +64,21 @@ func newJudge(t *testing.T, policy *admissionv1.ValidatingAdmissionPolicy, minor
 		return compiled
 	}
 	fails := admissionv1.Fail // so that an error of CEL is seen, which the chart's own would pass over
-	return judge{validating.NewValidator(compile(rules), nil, compile(nil), compile(messages), &fails, nil), t}
+	var conditions []cel.ExpressionAccessor
+	for i := range policy.Spec.MatchConditions {
+		conditions = append(conditions, (*matchconditions.MatchCondition)(&policy.Spec.MatchConditions[i]))
+	}
+	matcher := matchconditions.NewMatcher(compile(conditions), &fails, "policy", "validate", policy.Name)
+	return judge{validating.NewValidator(compile(rules), matcher, compile(nil), compile(messages), &fails, nil), t}
 }
 
-// refusal is what the policy answers, "" for yes.
+// refusal is what the policy answers to anybody, "" for yes.
 func (j judge) refusal(object, old runtime.Object) string {
+	j.Helper()
+	return j.refusalOf(object, old, &user.DefaultInfo{Name: "anybody"})
+}
+
+func (j judge) refusalOf(object, old runtime.Object, who user.Info) string {
 	j.Helper()
 	kinds, _, err := scheme.Scheme.ObjectKinds(object)
 	require.NoError(j, err)
@@ -74,7 +87,7 @@ func (j judge) refusal(object, old runtime.Object) string {
 		operation = admission.Update
 	}
 	resource := schema.GroupVersionResource{Group: kinds[0].Group, Version: kinds[0].Version, Resource: strings.ToLower(kinds[0].Kind) + "s"}
-	attributes := admission.NewAttributesRecord(object, old, kinds[0], "etl", "any", resource, "", operation, &metav1.CreateOptions{}, false, nil)
+	attributes := admission.NewAttributesRecord(object, old, kinds[0], "etl", "any", resource, "", operation, &metav1.CreateOptions{}, false, who)
 	interfaces := admission.NewObjectInterfacesFromScheme(scheme.Scheme)
 	versioned, err := admission.NewVersionedAttributes(attributes, kinds[0], interfaces)
 	require.NoError(j, err)
