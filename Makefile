@@ -156,7 +156,7 @@ vuln: ## report known vulnerabilities in what we depend on
 generate: ## regenerate code and documents
 	cd api && $(call TOOL,buf) buf generate
 	$(call TOOL,docs) helm-docs --chart-search-root charts --sort-values-order file --log-level error
-	go test -count=1 ./test/docs ./internal/policy ./internal/metric ./internal/coreserver/metric ./internal/source/store -run Document -update
+	go test -count=1 ./test/docs ./internal/csi ./internal/policy ./internal/metric ./internal/coreserver/metric ./internal/source/store -run Document -update
 
 verify: generate ## check that what is generated is committed, and that documents name what is there
 	go mod tidy -diff

@@ -39,7 +39,11 @@ agent exec --airflow-backend --python -- airflow tasks run my_dag my_task
 # a program that only reads its environment starts again
 agent exec --on-rotate=restart --splay=30s -- gunicorn app
 # what is already in the environment wins over what was delivered
-agent exec --keep-existing -- python task.py`,
+agent exec --keep-existing -- python task.py
+# other programs' words for a connection: PGHOST, PGPASSWORD, and the rest
+agent exec --as libpq=warehouse -- psql --command 'select 1'
+# MART_HOST, MART_PASSWORD, and the rest, such as dbt reads by env_var()
+agent exec --as fields=mart -- dbt run`,
 		Bind: bindExec,
 	}
 }
@@ -48,6 +52,7 @@ type execFlags struct {
 	dir            *string
 	wait           *time.Duration
 	keepExisting   *bool
+	as             *shapes
 	airflowBackend *bool
 	python         *bool
 	onRotate       *string
@@ -61,6 +66,7 @@ func bindExec(flags *flag.FlagSet) cli.Run {
 		dir:            bindDir(flags),
 		wait:           flags.Duration("wait", 0, "wait this long for the first delivery"),
 		keepExisting:   flags.Bool("keep-existing", false, "let a variable that is already set win over the delivered one"),
+		as:             bindAs(flags),
 		airflowBackend: flags.Bool("airflow-backend", false, "make Airflow look entries up in the volume instead of the environment, so that running processes see rotations and withdrawals"),
 		python:         flags.Bool("python", false, "let Python import leoflow_runtime, and with --airflow-backend let Airflow use its backend"),
 		onRotate:       flags.String("on-rotate", "", "stay, and at a rotation `act`: restart, or signal:NAME"),
@@ -79,7 +85,10 @@ func bindExec(flags *flag.FlagSet) cli.Run {
 		if err := f.misuse(); err != nil {
 			return err
 		}
-		snapshot, err := readWithin(ctx, *f.dir, *f.wait)
+		snapshot, err := readWithin(ctx, *f.dir, *f.wait, *f.as)
+		if err == nil {
+			err = snapshot.Missing(*f.as)
+		}
 		if err != nil {
 			return err
 		}
@@ -154,6 +163,7 @@ func (f execFlags) withPython(environ []string) ([]string, error) {
 func (f execFlags) supervise(out io.Writer, args []string, onRotate envshim.Rotation, snapshot envshim.Snapshot) error {
 	code, err := envshim.Supervisor{
 		Dir:      *f.dir,
+		As:       *f.as,
 		Build:    func(snapshot envshim.Snapshot) (envshim.Program, error) { return f.program(args, snapshot) },
 		OnRotate: onRotate,
 		Debounce: *f.debounce,

@@ -148,7 +148,7 @@ func TestNoCommandTellsAValue(t *testing.T) {
 	for _, volume := range []string{good, bad, large, filepath.Join(good, "absent")} {
 		for _, args := range [][]string{
 			{"exec", "--", "true"}, {"exec", "--keep-existing", "--", "true"}, {"exec", "--", "absent"}, {"exec"},
-			{"env"}, {"env", "--format=export"}, {"env", "--format=none"},
+			{"env"}, {"env", "--format=export"}, {"env", "--format=kubelet"}, {"env", "--format=none"},
 			{"check"}, {"check", "--json"}, {"wait", "--timeout=1ms"},
 		} {
 			command := testwait.Command(t, "agent", append([]string{args[0], "--dir", volume}, args[1:]...)...)

@@ -118,6 +118,10 @@ func serve(ctx context.Context, s settings, sources sources, resolver provider.R
 	if s.coreCert != "" {
 		metrics.Certificate(s.coreCert)
 	}
+	removeTaint, err := s.taintRemover(server.Ready, log)
+	if err != nil {
+		return err
+	}
 	sites, err := s.listenHTTP(ctx, server, metrics, log)
 	if err != nil {
 		return err
@@ -126,6 +130,7 @@ func serve(ctx context.Context, s settings, sources sources, resolver provider.R
 	for _, site := range sites {
 		group.Go(func() error { return site.Serve(ctx) })
 	}
+	group.Go(func() error { removeTaint(ctx); return nil })
 	group.Go(func() error { return deliverer.Run(ctx) })
 	group.Go(func() error { return server.Serve(ctx) })
 	group.Go(func() error { return watchdog(ctx, log, server.Live) })

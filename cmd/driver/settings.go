@@ -36,6 +36,7 @@ type settings struct {
 	kubernetesRules       kubernetesRules
 	kubeconfig            string
 	events                bool
+	startupTaint          bool
 	clouds                cloudSettings
 	stores                storeSettings
 
@@ -75,6 +76,7 @@ func (s *settings) bind(flags *flag.FlagSet) {
 	s.kubernetesRules.bind(flags)
 	flags.StringVar(&s.kubeconfig, "kubeconfig", "", "`file` that says how to reach the API server; empty in a pod")
 	flags.BoolVar(&s.events, "events", false, "write events on the pods whose volumes are in trouble; takes the right to create and patch them")
+	flags.BoolVar(&s.startupTaint, "startup-taint", false, "take the taint secrets.csi.leoflow.io/driver-not-ready off the node once kubelet has registered the driver; takes the rights to get csinodes, and to get and patch nodes")
 	s.clouds.bind(flags)
 	s.stores.bind(flags)
 

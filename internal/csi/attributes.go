@@ -15,15 +15,51 @@ import (
 	"github.com/leoflow/secrets-csi/pkg/airflow"
 )
 
-// The attributes a user may write under volumes[].csi.volumeAttributes.
-const (
-	connectionsAttribute = "connections"
-	variablesAttribute   = "variables"
-	sourceAttribute      = "source"
-	formatAttribute      = "format"
-	modeAttribute        = "mode"
-	refreshAttribute     = "refresh"
-)
+// volumeAttribute is one that a user may write under volumes[].csi.volumeAttributes.
+type volumeAttribute struct {
+	name string
+	// set reads the attribute's text into the field of a volume that comes from there.
+	set func(volume *deliver.Volume, text string, providers []string) error
+}
+
+// sourceAttribute is named by messages, too.
+const sourceAttribute = "source"
+
+// attributes are all that there are. The chart's admission policy is made of them.
+var attributes = []volumeAttribute{
+	{"connections", func(volume *deliver.Volume, text string, providers []string) (err error) {
+		volume.Connections, err = parseWanted(text, providers, airflow.ConnectionEnvName)
+		return err
+	}},
+	{"variables", func(volume *deliver.Volume, text string, providers []string) (err error) {
+		volume.Variables, err = parseWanted(text, providers, airflow.VariableEnvName)
+		return err
+	}},
+	{sourceAttribute, func(volume *deliver.Volume, text string, providers []string) (err error) {
+		volume.Provider, err = parseChoice(text, providers)
+		return err
+	}},
+	{"format", func(volume *deliver.Volume, text string, _ []string) error {
+		format, err := parseChoice(text, []string{string(seam.URI), string(seam.JSON)})
+		volume.Format = seam.Format(format)
+		return err
+	}},
+	{"mode", func(volume *deliver.Volume, text string, _ []string) (err error) {
+		volume.Mode, err = parseMode(text)
+		return err
+	}},
+	{"refresh", func(volume *deliver.Volume, text string, _ []string) (err error) {
+		volume.Refresh, err = parseRefresh(text)
+		return err
+	}},
+}
+
+func attributeNames() (names []string) {
+	for _, each := range attributes {
+		names = append(names, each.name)
+	}
+	return names
+}
 
 // kubeletPrefix begins the keys that kubelet adds to the volume context.
 const kubeletPrefix = "csi.storage.k8s.io/"
@@ -40,14 +76,14 @@ const defaultMode = 0o440
 
 // parseAttributes reads what the user asked for into the fields of a volume that come
 // from there. It names every mistake at once, each by the field as the user wrote it.
-func parseAttributes(attributes map[string]string, providers []string) (deliver.Volume, error) {
+func parseAttributes(written map[string]string, providers []string) (deliver.Volume, error) {
 	volume := deliver.Volume{Mode: defaultMode, Format: seam.URI, Provider: providers[0]}
 	var mistakes []error
-	for _, name := range slices.Sorted(maps.Keys(attributes)) {
+	for _, name := range slices.Sorted(maps.Keys(written)) {
 		if strings.HasPrefix(name, kubeletPrefix) {
 			continue
 		}
-		if err := setAttribute(&volume, name, attributes[name], providers); err != nil {
+		if err := setAttribute(&volume, name, written[name], providers); err != nil {
 			mistakes = append(mistakes, fmt.Errorf("%s: %w", fieldOf(name), err))
 		}
 	}
@@ -60,37 +96,23 @@ func parseAttributes(attributes map[string]string, providers []string) (deliver.
 	return volume, nil
 }
 
-func setAttribute(volume *deliver.Volume, name, text string, providers []string) (err error) {
-	switch name {
-	case connectionsAttribute:
-		volume.Connections, err = parseWanted(text, providers, airflow.ConnectionEnvName)
-	case variablesAttribute:
-		volume.Variables, err = parseWanted(text, providers, airflow.VariableEnvName)
-	case sourceAttribute:
-		volume.Provider, err = parseChoice(text, providers)
-	case formatAttribute:
-		var format string
-		format, err = parseChoice(text, []string{string(seam.URI), string(seam.JSON)})
-		volume.Format = seam.Format(format)
-	case modeAttribute:
-		volume.Mode, err = parseMode(text)
-	case refreshAttribute:
-		volume.Refresh, err = parseRefresh(text)
-	default:
-		err = unknownAttribute(name)
+func setAttribute(volume *deliver.Volume, name, text string, providers []string) error {
+	for _, each := range attributes {
+		if each.name == name {
+			return each.set(volume, text, providers)
+		}
 	}
-	return err
+	return unknownAttribute(name)
 }
 
 func unknownAttribute(name string) error {
-	known := []string{connectionsAttribute, variablesAttribute, sourceAttribute, formatAttribute, modeAttribute, refreshAttribute}
 	if name == "provider" { // what drafts of this driver called it
 		return fmt.Errorf("is not an attribute; it is called %q now", sourceAttribute)
 	}
-	if near, ok := nearest(name, known); ok {
+	if near, ok := nearest(name, attributeNames()); ok {
 		return fmt.Errorf("is not an attribute; did you mean %q?", near)
 	}
-	return fmt.Errorf("is not an attribute; there are %s", strings.Join(known, ", "))
+	return fmt.Errorf("is not an attribute; there are %s", strings.Join(attributeNames(), ", "))
 }
 
 func parseChoice(text string, choices []string) (string, error) {
@@ -165,4 +187,14 @@ func cutTo(most int, text string) string {
 		cut--
 	}
 	return text[:cut] + "…"
+}
+
+// Check tells what is wrong with a volume as its author wrote it, without a pod or a node. sources are
+// those that the driver serves.
+func Check(fsType string, readOnly bool, attributes map[string]string, sources []string) error {
+	if err := checkWritten(fsType, readOnly); err != nil {
+		return err
+	}
+	_, err := parseAttributes(attributes, sources)
+	return err
 }

@@ -77,7 +77,6 @@ func (n *node) checkCount(volume deliver.Volume) error {
 // wrote in volumeAttributes are in parseAttributes.
 func checkPublish(request *csi.NodePublishVolumeRequest) error {
 	capability, attributes := request.GetVolumeCapability(), request.GetVolumeContext()
-	fsType := capability.GetMount().GetFsType()
 	switch {
 	case request.GetVolumeId() == "":
 		return invalidf("volume_id is missing")
@@ -93,16 +92,23 @@ func checkPublish(request *csi.NodePublishVolumeRequest) error {
 		return invalidf("volume_capability is block, and secrets are files: use volumeMounts, not volumeDevices")
 	case capability.GetMount() == nil:
 		return invalidf("volume_capability has no access_type; only mount is served")
-	case fsType != "" && fsType != "tmpfs":
-		return invalidf("volumes[].csi.fsType: %q cannot be had, secrets live on tmpfs only; leave the field out", shorten(fsType))
 	case len(capability.GetMount().GetMountFlags()) > 0:
 		return invalidf("mount flags cannot be chosen; leave mountOptions out")
-	case !request.GetReadonly():
-		return invalidf("volumes[].csi.readOnly: must be true; a pod cannot write to its secrets")
 	case attributes[podNameKey] == "" || attributes[podNamespaceKey] == "" || attributes[podUIDKey] == "" || attributes[serviceAccountKey] == "":
 		return invalidf("kubelet did not say which pod this is for: set podInfoOnMount: true on CSIDriver %s", Name)
 	case attributes[ephemeralKey] != "true":
 		return invalidf("only inline volumes are served: write the volume under volumes[].csi of the pod, not as a PersistentVolume")
+	}
+	return checkWritten(capability.GetMount().GetFsType(), request.GetReadonly())
+}
+
+// checkWritten is about what the author wrote beside the attributes.
+func checkWritten(fsType string, readOnly bool) error {
+	switch {
+	case fsType != "" && fsType != "tmpfs":
+		return invalidf("volumes[].csi.fsType: %q cannot be had, secrets live on tmpfs only; leave the field out", shorten(fsType))
+	case !readOnly:
+		return invalidf("volumes[].csi.readOnly: must be true; a pod cannot write to its secrets")
 	}
 	return nil
 }

@@ -31,10 +31,11 @@ const (
 
 // serves tells whether the backend has the entry, so that no environment is to have it.
 func (b Backend) serves(e Entry) bool {
-	switch b {
-	case FileBackend:
+	switch {
+	case e.isShaped:
+	case b == FileBackend:
 		return !e.Has(layout.NoticeExtraIsText)
-	case VolumeBackend:
+	case b == VolumeBackend:
 		return true
 	}
 	return false

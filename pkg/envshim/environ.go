@@ -73,17 +73,24 @@ func Faults(entries []Entry) []error {
 			faults = append(faults, fmt.Errorf("%s %q: %w", entry.Kind, entry.ID, err))
 		}
 		if other, taken := first[entry.Env]; taken {
-			faults = append(faults, fmt.Errorf("%s %q and %s %q would both be %s, because Airflow upper-cases ids: rename one, or ask for one alone",
-				other.Kind, other.ID, entry.Kind, entry.ID, OnOneLine(entry.Env)))
+			faults = append(faults, clash(other, entry))
 		}
 		first[entry.Env] = entry
 	}
 	return faults
 }
 
+func clash(a, b Entry) error {
+	why := "because Airflow upper-cases ids: rename one, or ask for one alone"
+	if a.isShaped || b.isShaped {
+		why = "by --as: give one of them alone"
+	}
+	return fmt.Errorf("%s %q and %s %q would both be %s, %s", a.Kind, a.ID, b.Kind, b.ID, OnOneLine(b.Env), why)
+}
+
 func (e Entry) fault() error {
 	switch {
-	case !isAirflowName(e.Env):
+	case !e.isShaped && !isAirflowName(e.Env):
 		return fmt.Errorf("%q is no variable that Airflow looks up", e.Env)
 	case strings.ContainsRune(e.Value.Reveal(), 0):
 		return errors.New("the value holds a NUL byte, which no environment variable can carry")

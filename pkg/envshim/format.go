@@ -18,10 +18,12 @@ const (
 	JSON Format = "json"
 	// Export is what a POSIX shell evaluates.
 	Export Format = "export"
+	// Kubelet is what kubelet reads for env[].valueFrom.fileKeyRef.
+	Kubelet Format = "kubelet"
 )
 
 // IsKnown tells whether Write can write in the format.
-func (f Format) IsKnown() bool { return f == JSON || f == Export }
+func (f Format) IsKnown() bool { return f == JSON || f == Export || f == Kubelet }
 
 // Write writes entries down, or nothing if the format cannot give one of them back byte for
 // byte.
@@ -58,8 +60,10 @@ func (f Format) line(name, value string) (string, error) {
 		return "export " + name + "='" + strings.ReplaceAll(value, "'", `'\''`) + "'", nil
 	case JSON:
 		return jsonMember(name, value)
+	case Kubelet:
+		return kubeletLine(name, value)
 	}
-	return "", fmt.Errorf("format %q is not known: json or export", string(f))
+	return "", fmt.Errorf("format %q is not known: json, export or kubelet", string(f))
 }
 
 func jsonMember(name, value string) (string, error) {

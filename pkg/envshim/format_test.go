@@ -94,7 +94,7 @@ func TestFormatsRefuseWhatTheyCannotCarry(t *testing.T) {
 		{Export, variable("x\u2028LD_PRELOAD", "needle"), `no shell can set "AIRFLOW_VAR_X\u2028LD_PRELOAD"; `},
 		{JSON, variable("a", "needle\xff"), `variable "a": a value that is not UTF-8 does not fit the format json`},
 		{JSON, variable("a", "needle\x00"), `variable "a": the value holds a NUL byte`},
-		{"toml", variable("a", "needle"), `format "toml" is not known: json or export`},
+		{"toml", variable("a", "needle"), `format "toml" is not known: json, export or kubelet`},
 	} {
 		var out bytes.Buffer
 		err := row.format.Write(&out, []Entry{variable("good", "good"), row.entry})

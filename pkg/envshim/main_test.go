@@ -52,5 +52,5 @@ func content(variables map[string]string) mount.Content {
 
 func variable(key, value string) Entry {
 	line := layout.Entry{Kind: layout.Variable, ID: key, State: layout.Delivered, Env: "AIRFLOW_VAR_" + strings.ToUpper(key)}
-	return Entry{line, secret.New(value)}
+	return Entry{Entry: line, Value: secret.New(value)}
 }

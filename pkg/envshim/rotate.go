@@ -68,7 +68,7 @@ func (r *supervision) rotate() {
 	if r.reap(); r.gone {
 		return
 	}
-	snapshot, err := Read(r.Dir)
+	snapshot, err := Read(r.Dir, r.As...)
 	if err != nil {
 		r.keep(err)
 		return
@@ -130,7 +130,7 @@ func (r *supervision) build(snapshot Snapshot) (Program, error) {
 // refresh lets the next program begin with what is delivered by now. The old one may have
 // taken long to end, and for what changed meanwhile the new one would have to end too.
 func (r *supervision) refresh() {
-	snapshot, err := Read(r.Dir)
+	snapshot, err := Read(r.Dir, r.As...)
 	if err != nil {
 		return
 	}

@@ -26,12 +26,14 @@ var errSwapped = errors.New("the generation was replaced while it was read")
 type Entry struct {
 	layout.Entry
 	Value secret.Text
+	// isShaped is set for a variable that a Shape made of a connection. Its name is the shape's.
+	isShaped bool
 }
 
 // Snapshot is one whole generation of a volume.
 type Snapshot struct {
 	Manifest layout.Manifest
-	// Entries are the delivered ones, in the manifest's order.
+	// Entries are the delivered ones, in the manifest's order, and then what shapes made of them.
 	Entries []Entry
 }
 
@@ -55,8 +57,9 @@ func (s Snapshot) Environment(backend Backend) (carried, left []Entry) {
 
 // Read reads the generation that the volume at dir shows at present. It resolves "..data" once
 // and reads everything beneath that one directory, so two entries never come from two
-// generations; where the writer deleted that directory meanwhile, it starts over.
-func Read(dir string) (Snapshot, error) {
+// generations; where the writer deleted that directory meanwhile, it starts over. as are shapes to
+// give connections besides their own.
+func Read(dir string, as ...Shape) (Snapshot, error) {
 	const attempts = 1000
 	volume, err := openVolume(dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -67,7 +70,7 @@ func Read(dir string) (Snapshot, error) {
 	}
 	defer volume.close()
 	for range attempts {
-		snapshot, err := readCurrent(volume)
+		snapshot, err := readCurrent(volume, as)
 		switch {
 		case err == nil:
 			return snapshot, nil
@@ -86,12 +89,12 @@ func unreadable(dir string, err error) error {
 	return fmt.Errorf("reading volume %s: %w", dir, err)
 }
 
-func readCurrent(volume directory) (Snapshot, error) {
+func readCurrent(volume directory, as []Shape) (Snapshot, error) {
 	target, err := currentTarget(volume)
 	if err != nil {
 		return Snapshot{}, err
 	}
-	snapshot, err := readGeneration(volume, target)
+	snapshot, err := readGeneration(volume, target, as)
 	return snapshot, orSwapped(volume, target, err)
 }
 
@@ -130,7 +133,7 @@ const (
 )
 
 // readGeneration reads everything beneath one handle.
-func readGeneration(volume directory, name string) (Snapshot, error) {
+func readGeneration(volume directory, name string, as []Shape) (Snapshot, error) {
 	top, err := volume.open(name)
 	if err != nil {
 		return Snapshot{}, cannotOpen(name, err)
@@ -156,7 +159,9 @@ func readGeneration(volume directory, name string) (Snapshot, error) {
 			return Snapshot{}, fmt.Errorf("%s %q: %w", entry.Kind, entry.ID, err)
 		}
 		remaining -= len(value)
-		snapshot.Entries = append(snapshot.Entries, Entry{entry, secret.New(string(value))})
+		snapshot.Entries = append(snapshot.Entries, Entry{Entry: entry, Value: secret.New(string(value))})
 	}
-	return snapshot, nil
+	shaped, err := snapshot.shaped(&files, as)
+	snapshot.Entries = append(snapshot.Entries, shaped...)
+	return snapshot, err
 }

@@ -20,6 +20,8 @@ const clearRetry = 5 * time.Millisecond
 // a container.
 type Supervisor struct {
 	Dir string
+	// As are shapes to give connections.
+	As []Shape
 	// Build makes the program from what is delivered.
 	Build func(Snapshot) (Program, error)
 	// OnRotate is what to do when a delivered value changed, came or was withdrawn.

@@ -22,8 +22,8 @@ const (
 
 // Wait reads the volume at dir as soon as it has a generation, or gives up once ctx is
 // done. Only what waiting may cure is waited for.
-func Wait(ctx context.Context, dir string) (Snapshot, error) {
-	snapshot, err := Read(dir)
+func Wait(ctx context.Context, dir string, as ...Shape) (Snapshot, error) {
+	snapshot, err := Read(dir, as...)
 	if !errors.Is(err, ErrNotDelivered) {
 		return snapshot, err
 	}
@@ -36,7 +36,7 @@ func Wait(ctx context.Context, dir string) (Snapshot, error) {
 		}
 	}()
 	for {
-		snapshot, err := Read(dir)
+		snapshot, err := Read(dir, as...)
 		if !errors.Is(err, ErrNotDelivered) {
 			return snapshot, err
 		}

@@ -15,9 +15,13 @@ import (
 
 // exampleElsewhere are the examples that do not run on this machine, each with the reason.
 var exampleElsewhere = map[string]string{
-	"agent install /leoflow":          "it is for an init container; README's quick start runs it in one",
-	"agent install --python /leoflow": "it is for an init container; cmd/agent tests it",
-	"agent exec --airflow-backend --python -- airflow tasks run my_dag my_task":                                                               "it wants the wheel beside the agent, as its image has it; cmd/agent tests it so",
+	"agent install /leoflow":                                                    "it is for an init container; README's quick start runs it in one",
+	"agent install --python /leoflow":                                           "it is for an init container; cmd/agent tests it",
+	"agent env --format kubelet --output /env/leoflow":                          "it is for an init container; README's quick start runs it in one",
+	"agent wait --rotation --exit-code 42 --env-file /env/leoflow":              "it is for a sidecar; test/kind/suite runs it in one",
+	"agent exec --as libpq=warehouse -- psql --command 'select 1'":              "it wants a server; cmd/agent has one, and runs it so",
+	"agent exec --as fields=mart -- dbt run":                                    "it wants dbt; test/python has it, and runs it so",
+	"agent exec --airflow-backend --python -- airflow tasks run my_dag my_task": "it wants the wheel beside the agent, as its image has it; cmd/agent tests it so",
 	"core serve --airflow-db db-url --airflow-fernet-keys fernet-keys --rules rules.yaml --cert tls.crt --key tls.key --jwt-key-file jwt.key": "it wants Airflow's database; test/metastore has one, and serves it so",
 	"kubectl -n leoflow exec ds/leoflow-driver -- /driver doctor":                                                                             "it needs a cluster; docs/runbook.md has it, and test/kind/manual runs that",
 	"driver await-rollout --namespace=leoflow --daemonset=leoflow-driver":                                                                     asInChart,

@@ -50,6 +50,9 @@ what to do; all that are wrong are told at once.
 {{- if and (ne $tls.source "certManager") $tls.issuerRef.name -}}
 {{- $wrong = append $wrong (printf "referenceCore.tls.issuerRef: is for source \"certManager\", and the source is %q" $tls.source) -}}
 {{- end -}}
+{{- if and .Values.driver.startupTaint (semverCompare "<1.30-0" .Capabilities.KubeVersion.Version) -}}
+{{- $wrong = append $wrong "driver.startupTaint: needs Kubernetes 1.30, whose admission policies narrow the right to patch nodes to one taint of a driver's own node" -}}
+{{- end -}}
 {{- range $i, $rule := $reference.rules -}}
 {{- if and $rule.tenants (not $reference.jwtKeySecretName) -}}
 {{- $wrong = append $wrong (printf "referenceCore.rules[%d]: is for task instances, whom core knows by tokens; it needs referenceCore.jwtKeySecretName" $i) -}}

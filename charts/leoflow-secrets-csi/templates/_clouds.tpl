@@ -16,7 +16,7 @@
 
 {{/* Not empty where the drivers ask the Kubernetes API. */}}
 {{- define "leoflow.asksKubernetes" -}}
-{{- if or (include "leoflow.readsAccounts" .) .Values.kubernetesSecrets.enabled .Values.driver.events -}}yes{{- end -}}
+{{- if or (include "leoflow.readsAccounts" .) .Values.kubernetesSecrets.enabled .Values.driver.events .Values.driver.startupTaint -}}yes{{- end -}}
 {{- end -}}
 
 {{/* Not empty where pods have tokens for AWS, Azure, Google Cloud. */}}

@@ -41,6 +41,9 @@ func TestDocumentedPodsAreAccepted(t *testing.T) {
 	s.account("airflow-worker")
 	manifests := documented(t)
 	for file, manifest := range manifests {
+		if file == "restarted.yaml" && !s.isFrom(36) {
+			continue
+		}
 		assert.NoError(t, s.api().judge(manifest), file)
 	}
 	assert.GreaterOrEqual(t, len(manifests), 7)
@@ -104,6 +107,17 @@ func (s *scenario) assertBackendReads(pod, arguments string) {
 // runnable is a pod of the document that this cluster can run.
 func runnable(t *testing.T, manifest string) *corev1.Pod {
 	t.Helper()
+	pod := manifested(t, manifest)
+	main := &pod.Spec.Containers[0]
+	main.Image = clustertest.Busybox
+	main.Args = nil
+	main.Command = append(main.Command[:slices.Index(main.Command, "--")+1], "sleep", "3600")
+	return pod
+}
+
+// manifested is a pod of the document with the cluster's own account and images of the agent.
+func manifested(t *testing.T, manifest string) *corev1.Pod {
+	t.Helper()
 	pod := &corev1.Pod{}
 	if strings.Contains(manifest, "kind: Deployment") {
 		deployment := &appsv1.Deployment{}
@@ -118,9 +132,5 @@ func runnable(t *testing.T, manifest string) *corev1.Pod {
 	for i := range pod.Spec.InitContainers {
 		pod.Spec.InitContainers[i].Image = chart.Agent()
 	}
-	main := &pod.Spec.Containers[0]
-	main.Image = clustertest.Busybox
-	main.Args = nil
-	main.Command = append(main.Command[:slices.Index(main.Command, "--")+1], "sleep", "3600")
 	return pod
 }

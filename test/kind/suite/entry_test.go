@@ -18,7 +18,7 @@ const parts = 7
 var rules = []map[string][]string{
 	{
 		"namespaces": {"leoflow-suite-*"}, "serviceAccounts": {"default"},
-		"connections": {"warehouse", "rotating", "ghost", "part_*"}, "variables": {"region", "batch.size", "rotating"},
+		"connections": {"warehouse", "rotating", "ghost", "part_*"}, "variables": {"region", "batch.size", "rotating", "odd"},
 	},
 	{
 		"namespaces": {"leoflow-suite-*"}, "serviceAccounts": {"reporter"},
@@ -58,6 +58,7 @@ func plant() *entries {
 		"region":     "eu-" + e.needle("variable region"),
 		"batch.size": "500-" + e.needle("variable batch.size"),
 		"rotating":   "first-" + e.needle("first variable rotating"),
+		"odd":        " #$HOME $(X) \"q\" = `y` \\n {é}\n\n  " + e.needle("variable odd") + "\r, ",
 	}
 	return e
 }

@@ -21,8 +21,8 @@ func TestEventsSayWhyAPodWaits(t *testing.T) {
 			"PermissionDenied", `connection "payroll" is denied to service account ` + s.Namespace + `/default by core`,
 		}},
 		{"missing", attributes{"connections": "ghost"}, []string{"NotFound", `connection "ghost" does not exist in core`}},
-		{"misspelt", attributes{"conections": "warehouse"}, []string{
-			"InvalidArgument", `volumes[].csi.volumeAttributes.conections: is not an attribute; did you mean "connections"?`,
+		{"strange", attributes{"connections": "warehouse@elsewhere"}, []string{
+			"InvalidArgument", `volumes[].csi.volumeAttributes.connections: item 1: "warehouse@elsewhere": the source "elsewhere" cannot be had here`,
 		}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
