@@ -4,6 +4,7 @@ package testpostgres
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -33,6 +34,8 @@ type Server struct {
 	// Dir holds its files, and the socket.
 	Dir     string
 	Address string
+	// who is what its programs run as.
+	who     func(*syscall.SysProcAttr)
 	command *exec.Cmd
 	log     bytes.Buffer
 	ended   chan struct{}
@@ -41,15 +44,20 @@ type Server struct {
 const nobody = 65534
 
 // Start makes a server below dir, with settings such as "ssl=on". PostgreSQL does not run as root,
-// so there it runs as nobody.
+// so there it runs as nobody; where that is no user of the user namespace, in one of its own below.
 func Start(ctx context.Context, dir string, settings ...string) (*Server, error) {
-	s := &Server{Dir: filepath.Join(dir, "postgres")}
+	s := &Server{Dir: filepath.Join(dir, "postgres"), who: func(*syscall.SysProcAttr) {}}
 	if err := os.Mkdir(s.Dir, 0o700); err != nil {
 		return nil, err
 	}
 	if os.Geteuid() == 0 {
-		if err := os.Chown(s.Dir, nobody, nobody); err != nil {
+		switch err := os.Chown(s.Dir, nobody, nobody); {
+		case errors.Is(err, syscall.EINVAL):
+			s.who = nobodyBelow
+		case err != nil:
 			return nil, err
+		default:
+			s.who = asNobody
 		}
 		for each := dir; each != "/" && each != os.TempDir(); each = filepath.Dir(each) {
 			if err := os.Chmod(each, 0o755); err != nil {
@@ -76,7 +84,7 @@ func (s *Server) Start(ctx context.Context, settings ...string) error {
 	}
 	// The context bounds the start alone.
 	s.command = exec.CommandContext(context.WithoutCancel(ctx), Tool("postgres"), args...)
-	s.command.Dir, s.command.SysProcAttr = s.Dir, asNobody()
+	s.command.Dir, s.command.SysProcAttr = s.Dir, s.attributes()
 	s.command.Stdout, s.command.Stderr = &s.log, &s.log
 	if err := s.command.Start(); err != nil {
 		return err
@@ -138,7 +146,7 @@ func (s *Server) Port() int {
 
 func (s *Server) run(ctx context.Context, program, input string, args ...string) (string, error) {
 	command := exec.CommandContext(ctx, program, args...)
-	command.Dir, command.SysProcAttr, command.Stdin = s.Dir, asNobody(), strings.NewReader(input)
+	command.Dir, command.SysProcAttr, command.Stdin = s.Dir, s.attributes(), strings.NewReader(input)
 	said, err := command.CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("running %s: %w\n%s", filepath.Base(program), err, said)
@@ -146,10 +154,19 @@ func (s *Server) run(ctx context.Context, program, input string, args ...string)
 	return strings.TrimSpace(string(said)), nil
 }
 
-func asNobody() *syscall.SysProcAttr {
+func (s *Server) attributes() *syscall.SysProcAttr {
 	attributes := &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if os.Geteuid() == 0 {
-		attributes.Credential = &syscall.Credential{Uid: nobody, Gid: nobody}
-	}
+	s.who(attributes)
 	return attributes
+}
+
+func asNobody(attributes *syscall.SysProcAttr) {
+	attributes.Credential = &syscall.Credential{Uid: nobody, Gid: nobody}
+}
+
+// nobodyBelow makes a user namespace in which root of this one is nobody.
+func nobodyBelow(attributes *syscall.SysProcAttr) {
+	attributes.Cloneflags = syscall.CLONE_NEWUSER
+	attributes.UidMappings = []syscall.SysProcIDMap{{ContainerID: nobody, HostID: 0, Size: 1}}
+	attributes.GidMappings = attributes.UidMappings
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -57,13 +58,18 @@ func TestAFullNodeWithEverySourceTakesLittleMemory(t *testing.T) {
 		}
 	}
 	full := anonymous(t, c.Driver.PID())
-	// A look at every store comes on top.
-	looked := len(bao.Asked("GET secret/data/connections/e"))
-	require.Eventually(t, func() bool { return len(bao.Asked("GET secret/data/connections/e")) >= looked+accounts }, testwait.Limit, 100*time.Millisecond)
-	after := anonymous(t, c.Driver.PID())
+	// A look at every store comes on top: of three, that with the median. On a machine that has much else to
+	// do, a look may meet the collector at work.
+	after := make([]int64, 3)
+	for i := range after {
+		looked := len(bao.Asked("GET secret/data/connections/e"))
+		require.Eventually(t, func() bool { return len(bao.Asked("GET secret/data/connections/e")) >= looked+accounts }, testwait.Limit, 100*time.Millisecond)
+		after[i] = anonymous(t, c.Driver.PID())
+	}
+	slices.Sort(after)
 	t.Logf("anonymous memory of the driver with every source on: %.1f MiB idle, %.1f MiB with %d volumes, %.1f MiB after a look at every store; budget ≤ %.0f MiB",
-		mebi(idle), mebi(full), nodePods, mebi(after), mebi(anonymousBudget))
-	assert.LessOrEqual(t, max(full, after), int64(anonymousBudget))
+		mebi(idle), mebi(full), nodePods, mebi(after[1]), mebi(anonymousBudget))
+	assert.LessOrEqual(t, max(full, after[1]), int64(anonymousBudget))
 	c.noNeedle(t)
 }
 

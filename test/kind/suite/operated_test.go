@@ -186,7 +186,7 @@ func (o operated) evictUnderStarts() {
 		assert.Fail(o, "a start failed", "%s: %s", event.InvolvedObject.Name, event.Message)
 	}
 	o.Logf("%d pods started while each replica was evicted", len(names))
-	assert.Greater(o, len(names), 10)
+	assert.Greater(o, len(names), 4, "as good as no start fell into an eviction")
 }
 
 // start starts a pod every half second until the context ends.
