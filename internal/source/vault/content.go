@@ -36,7 +36,7 @@ func (*Vault) Variable(kept secret.Text) (secret.Text, error) {
 	case err != nil:
 		return secret.Text{}, err
 	case !found, string(value.Value) == "null":
-		return secret.Text{}, errNoValue
+		return secret.Text{}, errors.New(`the secret has no key "value"; store the variable under it`)
 	case value.Value[0] != '"':
 		return secret.New(string(value.AppendCompact(nil))), nil
 	}

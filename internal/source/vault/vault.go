@@ -5,9 +5,9 @@ package vault
 import (
 	"cmp"
 	"crypto/x509"
-	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -82,7 +82,12 @@ func readOptions(text string) (options, error) {
 		more = strings.TrimRight(more, "/")
 		made.connections, made.variables = append(made.connections, more), append(made.variables, more)
 	}
-	made.check(kwargs)
+	if at, err := url.Parse(made.address); err != nil || at.Scheme != "https" || at.Host == "" || at.User != nil || at.RawQuery != "" || at.Fragment != "" {
+		kwargs.Mistake("url", "must be an https URL such as https://vault.example.com:8200, and pods' tokens go there")
+	}
+	if made.version != 1 && made.version != 2 {
+		kwargs.Mistake("kv_engine_version", "must be 1 or 2")
+	}
 	method := kwargs.Text("auth_type", "token")
 	roles := map[string]string{"kubernetes": kwargs.Text("kubernetes_role", ""), "jwt": kwargs.Text("jwt_role", "")}
 	role, isOurs := roles[method]
@@ -97,16 +102,6 @@ func readOptions(text string) (options, error) {
 	kwargs.Refuse("the driver has a setting of its own for the CA's certificate", "verify", "cert")
 	kwargs.Refuse("the driver takes its proxy from the environment variable HTTPS_PROXY", "proxies")
 	return made, kwargs.Err()
-}
-
-func (o options) check(kwargs *store.Kwargs) {
-	at, err := url.Parse(o.address)
-	if err != nil || at.Scheme != "https" || at.Host == "" || at.User != nil || at.RawQuery != "" || at.Fragment != "" {
-		kwargs.Mistake("url", "must be an https URL such as https://vault.example.com:8200, and pods' tokens go there")
-	}
-	if o.version != 1 && o.version != 2 {
-		kwargs.Mistake("kv_engine_version", "must be 1 or 2")
-	}
 }
 
 // stripped are paths as Airflow takes them.
@@ -193,12 +188,6 @@ func (v *Vault) Names(team store.Team, name entry.Name) (names []string, reason 
 
 // isPath refuses what would lead elsewhere, or nowhere.
 func isPath(path string) bool {
-	for segment := range strings.SplitSeq(path, "/") {
-		if segment == "" || segment == "." || segment == ".." {
-			return false
-		}
-	}
-	return true
+	leads := []string{"", ".", ".."}
+	return !slices.ContainsFunc(strings.Split(path, "/"), func(segment string) bool { return slices.Contains(leads, segment) })
 }
-
-var errNoValue = errors.New(`the secret has no key "value"; store the variable under it`)
