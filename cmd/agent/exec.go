@@ -41,7 +41,7 @@ agent exec --on-rotate=restart --splay=30s -- gunicorn app
 # what is already in the environment wins over what was delivered
 agent exec --keep-existing -- python task.py
 # other programs' words for a connection: PGHOST, PGPASSWORD, and the rest
-agent exec --as libpq=warehouse -- psql --command 'select 1'
+agent exec --as libpq=warehouse -- psql -c 'select 1'
 # MART_HOST, MART_PASSWORD, and the rest, such as dbt reads by env_var()
 agent exec --as fields=mart -- dbt run`,
 		Bind: bindExec,

@@ -22,16 +22,23 @@ type volumeAttribute struct {
 	set func(volume *deliver.Volume, text string, providers []string) error
 }
 
-// sourceAttribute is named by messages, too.
-const sourceAttribute = "source"
+// The attributes' names.
+const (
+	connectionsAttribute = "connections"
+	variablesAttribute   = "variables"
+	sourceAttribute      = "source"
+	formatAttribute      = "format"
+	modeAttribute        = "mode"
+	refreshAttribute     = "refresh"
+)
 
 // attributes are all that there are. The chart's admission policy is made of them.
 var attributes = []volumeAttribute{
-	{"connections", func(volume *deliver.Volume, text string, providers []string) (err error) {
+	{connectionsAttribute, func(volume *deliver.Volume, text string, providers []string) (err error) {
 		volume.Connections, err = parseWanted(text, providers, airflow.ConnectionEnvName)
 		return err
 	}},
-	{"variables", func(volume *deliver.Volume, text string, providers []string) (err error) {
+	{variablesAttribute, func(volume *deliver.Volume, text string, providers []string) (err error) {
 		volume.Variables, err = parseWanted(text, providers, airflow.VariableEnvName)
 		return err
 	}},
@@ -39,16 +46,16 @@ var attributes = []volumeAttribute{
 		volume.Provider, err = parseChoice(text, providers)
 		return err
 	}},
-	{"format", func(volume *deliver.Volume, text string, _ []string) error {
+	{formatAttribute, func(volume *deliver.Volume, text string, _ []string) error {
 		format, err := parseChoice(text, []string{string(seam.URI), string(seam.JSON)})
 		volume.Format = seam.Format(format)
 		return err
 	}},
-	{"mode", func(volume *deliver.Volume, text string, _ []string) (err error) {
+	{modeAttribute, func(volume *deliver.Volume, text string, _ []string) (err error) {
 		volume.Mode, err = parseMode(text)
 		return err
 	}},
-	{"refresh", func(volume *deliver.Volume, text string, _ []string) (err error) {
+	{refreshAttribute, func(volume *deliver.Volume, text string, _ []string) (err error) {
 		volume.Refresh, err = parseRefresh(text)
 		return err
 	}},

@@ -19,7 +19,7 @@ var exampleElsewhere = map[string]string{
 	"agent install --python /leoflow":                                           "it is for an init container; cmd/agent tests it",
 	"agent env --format kubelet --output /env/leoflow":                          "it is for an init container; README's quick start runs it in one",
 	"agent wait --rotation --exit-code 42 --env-file /env/leoflow":              "it is for a sidecar; test/kind/suite runs it in one",
-	"agent exec --as libpq=warehouse -- psql --command 'select 1'":              "it wants a server; cmd/agent has one, and runs it so",
+	"agent exec --as libpq=warehouse -- psql -c 'select 1'":                     "it wants a server; cmd/agent has one, and runs it so",
 	"agent exec --as fields=mart -- dbt run":                                    "it wants dbt; test/python has it, and runs it so",
 	"agent exec --airflow-backend --python -- airflow tasks run my_dag my_task": "it wants the wheel beside the agent, as its image has it; cmd/agent tests it so",
 	"core serve --airflow-db db-url --airflow-fernet-keys fernet-keys --rules rules.yaml --cert tls.crt --key tls.key --jwt-key-file jwt.key": "it wants Airflow's database; test/metastore has one, and serves it so",

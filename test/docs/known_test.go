@@ -14,7 +14,7 @@ import (
 
 // foreign are flags of others' programs.
 var foreign = map[string][]string{
-	"kubelet":           {"--root-dir"},
+	"kubelet":           {"--root-dir", "--register-with-taints"},
 	"docker":            {"--env-file"},
 	"git":               {"--sign", "--annotate"},
 	"kubectl":           {"--from-file", "--from-literal"},

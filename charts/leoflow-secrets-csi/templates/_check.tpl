@@ -53,6 +53,9 @@ what to do; all that are wrong are told at once.
 {{- if and .Values.driver.startupTaint (semverCompare "<1.30-0" .Capabilities.KubeVersion.Version) -}}
 {{- $wrong = append $wrong "driver.startupTaint: needs Kubernetes 1.30, whose admission policies narrow the right to patch nodes to one taint of a driver's own node" -}}
 {{- end -}}
+{{- if and .Values.injection.enabled (semverCompare "<1.36-0" .Capabilities.KubeVersion.Version) -}}
+{{- $wrong = append $wrong "injection.enabled: needs Kubernetes 1.36; below, write the init container and fileKeyRef (1.35) or the agent into the pods, as docs/pods.md has them" -}}
+{{- end -}}
 {{- range $i, $rule := $reference.rules -}}
 {{- if and $rule.tenants (not $reference.jwtKeySecretName) -}}
 {{- $wrong = append $wrong (printf "referenceCore.rules[%d]: is for task instances, whom core knows by tokens; it needs referenceCore.jwtKeySecretName" $i) -}}

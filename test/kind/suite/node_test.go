@@ -69,11 +69,17 @@ func (n *node) shell(script string) string {
 // signal goes to the process of that name in another pod.
 func (n *node) signal(signal string, pod *corev1.Pod, process string) {
 	n.Helper()
+	n.inProcess(pod, process, "kill -"+signal+" ${process#/proc/}")
+}
+
+// inProcess runs a script that knows the directory of the process, $process.
+func (n *node) inProcess(pod *corev1.Pod, process, script string) string {
+	n.Helper()
 	// As cgroupfs and as systemd write it.
 	uid := string(pod.UID) + "|" + strings.ReplaceAll(string(pod.UID), "-", "_")
-	n.shell(`for process in /proc/[0-9]*; do
+	return n.shell(`for process in /proc/[0-9]*; do
 		if [ "$(cat $process/comm)" = ` + process + ` ] && grep -qE '` + uid + `' $process/cgroup; then
-			kill -` + signal + ` ${process#/proc/}
+			` + script + `
 			exit 0
 		fi
 	done 2>/dev/null
