@@ -255,6 +255,7 @@ func TestBadTokensKeepNobodyOut(t *testing.T) {
 		require.NoError(t, err)
 	}
 	assert.Greater(t, hungUp, 10)
-	assert.Less(t, looked.Load(), int64(4000), "of 20,000 that were shown")
+	// A call notices some hundred tokens later that it was hung up on.
+	assert.Less(t, looked.Load(), int64(10_000), "of 20,000 that were shown")
 	assert.Less(t, len(c.audit.String()), 64<<10)
 }
