@@ -52,11 +52,15 @@ func TestShellLeavesServersRunning(t *testing.T) {
 
 func TestCompare(t *testing.T) {
 	const printed = "ok: 3 entries, 1 rules\nNAME    READY\nleoflow-driver-x2x7q  1/1 \n"
-	for _, shown := range [][]string{{"ok: 5 entries, 12 rules"}, {"NAME READY"}, {"leoflow-driver-…  1/1"}, {""}, nil} {
+	const first = "ok: 5 entries, 12 rules"
+	for _, shown := range [][]string{{first}, {first, "NAME READY"}, {first, "leoflow-driver-…  1/1"}, {"ok: …"}, {first, ""}, nil} {
 		assert.NoError(t, Compare(shown, printed), shown)
 	}
 	for _, shown := range []string{"ok: no entries, 1 rules", "ok: 3 entries", "NAMEREADY", "leoflow-core-…  1/1"} {
-		assert.EqualError(t, Compare([]string{shown}, printed), `it does not print "`+shown+`"`)
+		assert.EqualError(t, Compare([]string{first, shown}, printed), `it does not print "`+shown+`"`)
+	}
+	for _, shown := range []string{"NAME READY", "leoflow-driver-…  1/1", "ok: … READY"} {
+		assert.Error(t, Compare([]string{shown}, printed), "it is not the first line")
 	}
 }
 

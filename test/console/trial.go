@@ -58,16 +58,18 @@ var (
 	spaces = regexp.MustCompile(`\s+`)
 )
 
-// Compare holds what a document shows to what was printed: each line of it must be a line
-// there. Numbers may differ, and the width of columns; "…" stands for anything.
+// Compare holds what a document shows to what was printed: each line of it must be a line there, and the
+// first one the first. Numbers may differ, and the width of columns; "…" stands for anything within a line.
 func Compare(shown []string, printed string) error {
+	start := `\A`
 	for _, line := range shown {
 		pattern := regexp.QuoteMeta(strings.TrimSpace(line))
 		pattern = spaces.ReplaceAllString(digits.ReplaceAllString(pattern, `[0-9]+`), `\s+`)
-		pattern = `(?m)^\s*` + strings.ReplaceAll(pattern, "…", ".*") + `\s*$`
+		pattern = `(?m)` + start + `\s*` + strings.ReplaceAll(pattern, "…", ".*") + `\s*$`
 		if found, err := regexp.MatchString(pattern, printed); err != nil || !found {
 			return fmt.Errorf("it does not print %q", line)
 		}
+		start = "^"
 	}
 	return nil
 }
