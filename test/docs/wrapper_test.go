@@ -13,13 +13,14 @@ import (
 // A pod of the quick start has a connection in its environment by at most twelve lines more than it
 // has without.
 func TestAnEnvironmentWithoutAWrapperTakesTwelveLines(t *testing.T) {
-	document, err := console.Parse("README.md", read(t, "README.md"))
+	const quickStart = "docs/guides/authors.md"
+	document, err := console.Parse(quickStart, read(t, quickStart))
 	require.NoError(t, err)
 	for _, step := range document.Steps {
 		if step.File != "unchanged.yaml" {
 			continue
 		}
-		const bare = "apiVersion:|kind:|metadata:|spec:|  restartPolicy:|  containers:|  - name: task|    image: busybox|    command:"
+		const bare = "apiVersion:|kind:|metadata:|spec:|  serviceAccountName:|  restartPolicy:|  containers:|  - name: task|    image: busybox|    command:"
 		more := 0
 		for line := range strings.Lines(step.Content) {
 			if !strings.HasPrefix(line, "#") && !hasAnyPrefix(line, strings.Split(bare, "|")) {
@@ -31,7 +32,7 @@ func TestAnEnvironmentWithoutAWrapperTakesTwelveLines(t *testing.T) {
 		assert.LessOrEqual(t, more, 12)
 		return
 	}
-	require.Fail(t, "README.md has no unchanged.yaml")
+	require.Fail(t, quickStart+" has no unchanged.yaml")
 }
 
 func hasAnyPrefix(line string, prefixes []string) bool {
