@@ -50,3 +50,9 @@ func refusal(code int, right string) error {
 		return fmt.Errorf("the API server answers with status %d", code)
 	}
 }
+
+// isStatus tells whether the API server answered with that status of HTTP.
+func isStatus(err error, code int32) bool {
+	var answer apierrors.APIStatus
+	return errors.As(err, &answer) && answer.Status().Code == code
+}

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/url"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
@@ -100,9 +99,4 @@ func (n *Nodes) removeTaint(ctx context.Context, node, key string) (removed bool
 	}
 	_, err = n.client.Patch(types.MergePatchType).AbsPath(path).MaxRetries(retries).Body(patch).DoRaw(ctx)
 	return err == nil, err
-}
-
-func isStatus(err error, code int32) bool {
-	var answer apierrors.APIStatus
-	return errors.As(err, &answer) && answer.Status().Code == code
 }

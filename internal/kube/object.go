@@ -3,7 +3,6 @@ package kube
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io/fs"
 	"net/http"
@@ -11,7 +10,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
@@ -74,11 +72,10 @@ func (o *Objects) Put(ctx context.Context, resource, namespace, name, version st
 		return false, fmt.Errorf("writing a patch: %w", err)
 	}
 	_, err = o.client.Patch(types.MergePatchType).AbsPath(objectPath(resource, namespace, name)).MaxRetries(retries).Body(patch).DoRaw(ctx)
-	var answer apierrors.APIStatus
 	switch {
 	case err == nil:
 		return true, nil
-	case errors.As(err, &answer) && answer.Status().Code == http.StatusConflict:
+	case isStatus(err, http.StatusConflict):
 		return false, nil
 	default:
 		return false, objectFault(err, "patch "+resource)
@@ -104,8 +101,7 @@ func textOf(resource string, raw json.RawMessage) ([]byte, error) {
 }
 
 func objectFault(err error, right string) error {
-	var answer apierrors.APIStatus
-	if errors.As(err, &answer) && answer.Status().Code == http.StatusNotFound {
+	if isStatus(err, http.StatusNotFound) {
 		return fs.ErrNotExist
 	}
 	return fault(err, right+": its service account has a role for that")

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/leoflow/secrets-csi/internal/logkey"
+	"github.com/leoflow/secrets-csi/internal/pause"
 )
 
 // Key is that of the taint.
@@ -57,10 +58,8 @@ func (r Remover) Run(ctx context.Context) {
 			}
 			wait = min(2*wait, slowest)
 		}
-		select {
-		case <-ctx.Done():
+		if !pause.Wait(ctx, wait) {
 			return
-		case <-time.After(wait):
 		}
 	}
 }
