@@ -29,7 +29,7 @@ type entries struct {
 
 func newEntries(config Config, versioner Versioner, rules *rules) *entries {
 	e := &entries{rules: rules, versioner: versioner, room: room{config.Memory}, allowEmpty: config.AllowEmpty}
-	rules.entriesOf = e.countOf
+	rules.entriesOf = func(team string) int { return e.tree.weightOf(team).entries }
 	for _, given := range []struct{ path, kind string }{{config.Connections, kindConnections}, {config.Variables, kindVariables}} {
 		if given.path == "" {
 			continue
@@ -102,10 +102,7 @@ func (e *entries) ofAll() (all weight) {
 	for _, each := range e.flags {
 		all = all.plus(each.weight)
 	}
-	if e.tree != nil {
-		all = all.plus(e.tree.weightOf(""))
-	}
-	return all
+	return all.plus(e.tree.weightOf(""))
 }
 
 // weighEntries does not count what nobody can ask for. A value may be longer than it is written: a list
@@ -133,14 +130,6 @@ func (e *entries) teamOf(owner string) (string, error) {
 	return "", fmt.Errorf("%q is a source of no team in the admin's file", owner)
 }
 
-// countOf is how many entries the files of a team have.
-func (e *entries) countOf(team string) int {
-	if e.tree == nil {
-		return 0
-	}
-	return e.tree.weightOf(team).entries
-}
-
 // admitterFor keeps a team's files, and those of all teams, within bounds.
 func (e *entries) admitterFor(f *file[[]Entry]) func(before, after weight) error {
 	return func(before, after weight) error {
@@ -151,7 +140,7 @@ func (e *entries) admitterFor(f *file[[]Entry]) func(before, after weight) error
 				all = all.plus(each.weight)
 			}
 		}
-		patterns := e.rules.patternsOf(team)
+		patterns := e.rules.tree.weightOf(team).patterns
 		switch {
 		case more.cost() <= 0 && more.entries <= 0:
 			return nil

@@ -98,14 +98,6 @@ func tooManyMatches(team string, patterns, entries int) error {
 	return fmt.Errorf("the rules of team %q have %d patterns, and it has %d entries: one times the other may be %d; write fewer patterns, with * in them", team, patterns, entries, maxTeamMatches)
 }
 
-// patternsOf counts those of a team's own files.
-func (r *rules) patternsOf(team string) int {
-	if r.tree == nil {
-		return 0
-	}
-	return r.tree.weightOf(team).patterns
-}
-
 // openPath opens a file wherever it is. It waits for nobody, as opening a FIFO would.
 func openPath(where string) func() (*os.File, error) {
 	return func() (*os.File, error) { return os.OpenFile(where, os.O_RDONLY|syscall.O_NONBLOCK, 0) }

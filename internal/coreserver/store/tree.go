@@ -75,8 +75,11 @@ func (t *tree[T]) lookAtCrowded(now time.Time) (changed bool) {
 	return changed
 }
 
-// weightOf is what the files of a team take together.
+// weightOf is what the files of a team take together; nothing where t is nil.
 func (t *tree[T]) weightOf(team string) (sum weight) {
+	if t == nil {
+		return sum
+	}
 	for _, each := range t.files {
 		if each.about.Team == team {
 			sum = sum.plus(each.weight)
