@@ -38,12 +38,20 @@ func bindMetastore(flags *flag.FlagSet, config *metastore.Config) {
 	flags.StringVar(&config.KeysFile, "airflow-fernet-keys", "", "the `file` with Airflow's Fernet keys, comma-separated as [core] fernet_key has them; with --airflow-db")
 }
 
+// metastoreMisuse is what is wrong with those flags alone.
+func metastoreMisuse(config metastore.Config) error {
+	if config.KeysFile != "" && config.URLFile == "" {
+		return cli.Usagef("--airflow-fernet-keys goes with --airflow-db")
+	}
+	return nil
+}
+
 func (f *fileFlags) read(ctx context.Context) (*store.Store, error) {
 	if f.connections == "" && f.variables == "" && f.entries == "" && f.rules == "" && f.metastore.URLFile == "" {
 		return nil, cli.Usagef("no file; give --connections, --variables, --entries, --airflow-db or --rules")
 	}
-	if f.metastore.KeysFile != "" && f.metastore.URLFile == "" {
-		return nil, cli.Usagef("--airflow-fernet-keys goes with --airflow-db")
+	if err := metastoreMisuse(f.metastore); err != nil {
+		return nil, err
 	}
 	key, err := readSealKey(f.sealKeyFile)
 	if err != nil {

@@ -144,8 +144,8 @@ func misuse(config coreserver.Config, raw serveFlags) error {
 		return cli.Usagef("no rules; give --rules, a file that says who may read what ('rules: []' denies everything)")
 	case config.Connections == "" && config.Variables == "" && config.Entries == "" && config.Metastore.URLFile == "":
 		return cli.Usagef("nothing to serve; give --connections, --variables, --entries or --airflow-db")
-	case config.Metastore.KeysFile != "" && config.Metastore.URLFile == "":
-		return cli.Usagef("--airflow-fernet-keys goes with --airflow-db")
+	case metastoreMisuse(config.Metastore) != nil:
+		return metastoreMisuse(config.Metastore)
 	case !slices.Contains([]coreserver.Contract{coreserver.Both, coreserver.Agent, coreserver.Secrets}, coreserver.Contract(raw.contract)):
 		return cli.Usagef("--contract=%s: want both, agent or secrets", raw.contract)
 	case config.MaxConnections < 0 || config.MaxPeerConnections <= 0:
