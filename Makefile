@@ -59,6 +59,7 @@ store-test: ## let Airflow's own secrets backends of two ages judge what is made
 
 python-test: ## judge the Python packages by type checkers, every Python and hooks at real servers, with ALL=1 of three ages; needs root
 	$(RUN) ./test/python $(if $(ALL),--all)
+	go test -count=1 -tags python -timeout 0 ./test/python
 
 bench: build ## measure against the budgets of the design, each beside its floor
 	$(RUN) ./test/bench --bin bin

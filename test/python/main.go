@@ -27,7 +27,7 @@ type judge struct {
 }
 
 func run(ctx context.Context) (err error) {
-	parts := flag.String("parts", "types,units,cost,readers,guard,words,hooks", "the `parts` to judge")
+	parts := flag.String("parts", "types,units,cost,readers,guard,hooks", "the `parts` to judge")
 	all := flag.Bool("all", false, "judge by providers of every age in two Pythons, not by the newest in one")
 	cache := flag.String("cache", defaultCache(), "the `directory` that keeps what was installed")
 	flag.Parse()
@@ -46,7 +46,7 @@ func run(ctx context.Context) (err error) {
 	for _, part := range []struct {
 		name string
 		do   func(context.Context) error
-	}{{"types", j.types}, {"units", j.units}, {"cost", j.cost}, {"readers", j.readers}, {"guard", j.guard}, {"words", j.words}, {"hooks", j.hooks}} {
+	}{{"types", j.types}, {"units", j.units}, {"cost", j.cost}, {"readers", j.readers}, {"guard", j.guard}, {"hooks", j.hooks}} {
 		if !slices.Contains(strings.Split(*parts, ","), part.name) {
 			continue
 		}
