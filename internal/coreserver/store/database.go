@@ -67,7 +67,7 @@ func (d *database) take(now time.Time, found metastore.Found, admit func(after w
 	if changed {
 		err := admit(weighEntries(next[0], 0).plus(weighEntries(next[1], 0)))
 		if d.crowded = err != nil; d.crowded {
-			d.about.blame(now, fmt.Errorf("Airflow's database: %w", err))
+			d.about.blame(now, fmt.Errorf("what Airflow's database holds: %w", err))
 			return false
 		}
 		d.connections, d.variables = next[0], next[1]

@@ -162,7 +162,7 @@ func TestAirflowsDatabaseSharesCoresMemory(t *testing.T) {
 	require.NoError(t, err)
 
 	changed, err := s.Take(rows(2900<<10), nil)
-	require.ErrorContains(t, err, "Airflow's database: its entries, with the others that are for all, take more than the 3072 KiB")
+	require.ErrorContains(t, err, "what Airflow's database holds: its entries, with the others that are for all, take more than the 3072 KiB")
 	assert.False(t, changed)
 	assert.Equal(t, 2<<20, password())
 	assert.NotEmpty(t, s.status("url").Fault)
