@@ -132,7 +132,7 @@ func (f *fetch) ask(ctx context.Context, kind entry.Kind) error {
 	ids := selection.Names
 	if selection.All {
 		if f.team.Apart {
-			return f.whole(ctx, unlisted(`"*" cannot be asked where teams are kept apart`))
+			return f.whole(ctx, Unlisted(`"*" cannot be asked where teams are kept apart`))
 		}
 		var err error
 		if ids, err = f.list(ctx, kind); err != nil {
