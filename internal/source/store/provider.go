@@ -139,6 +139,7 @@ func (f *fetch) ask(ctx context.Context, kind entry.Kind) error {
 			return err
 		}
 	}
+	f.wanted, f.entries = slices.Grow(f.wanted, len(ids)), slices.Grow(f.entries, len(ids))
 	for _, id := range ids {
 		name := entry.Name{Kind: kind, ID: id}
 		names, reason := f.store.Names(f.team, name)
