@@ -65,7 +65,7 @@ func (b *Budget) Wait(who auth.Caller) time.Duration {
 	return max(0, b.debt(b.placesOf(who), time.Since(b.began))-AtOnce)
 }
 
-// Spend notes that the caller is about to be given what takes so many bytes of the log.
+// Spend notes that what the caller is given has taken so many bytes of the log.
 func (b *Budget) Spend(who auth.Caller, bytes int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
