@@ -171,3 +171,20 @@ func TestThePushedChartPinsTheImagesPushedWithIt(t *testing.T) {
 	assert.Equal(t, "sign --yes --key k "+refs+"\n", c.read("signed"))
 	assert.Equal(t, strings.Fields(refs), strings.Fields(c.read("dist/release-refs.txt")))
 }
+
+// The forge's Go fetches no other one. That of go.mod alone was too old for modules of tools.
+func TestTheForgesGoBuildsEveryModule(t *testing.T) {
+	own := names(t, `(?m)^go (\d+\.\d+)`, "../../go.mod")
+	var modules []string
+	for _, pattern := range []string{"../../go.mod", "../../images/go.mod", "../../tools/*.mod", "../*/go.mod", "../kind/node-image/*.mod"} {
+		found, err := filepath.Glob(pattern)
+		require.NoError(t, err)
+		require.NotEmpty(t, found, pattern)
+		modules = append(modules, found...)
+	}
+	assert.Equal(t, own, names(t, `(?m)^go (\d+\.\d+)`, modules...), "another version has to be in the workflows, too")
+	for _, file := range []string{"ci", "release"} {
+		setUp := names(t, `uses: actions/setup-go@.*\n +with: \{(.*?check-latest: \w+)`, "../../.github/workflows/"+file+".yaml")
+		assert.Equal(t, []string{"go-version: '" + own[0] + ".x', check-latest: true"}, setUp, file)
+	}
+}
