@@ -31,7 +31,9 @@ else
   # Of several tags the version goes before its candidates. On the forge it is the tag that was pushed.
   tag=${GORELEASER_CURRENT_TAG:-$(git -c versionsort.suffix=- tag --points-at HEAD --sort=-version:refname 'v[0-9]*' | sed -n 1p)}
   [[ $tag ]] || refuse 'the commit has no tag such as v0.1.0; docs/releasing.md says how a version is made, and --snapshot builds any commit'
-  [[ $tag =~ ^v[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z.-]+)?$ ]] || refuse "the tag $tag is no version such as v0.1.0"
+  number='(0|[1-9][0-9]*)'
+  [[ $tag =~ ^v$number\.$number\.$number(-(alpha|beta|rc)\.$number)?$ ]] || # what Helm and PyPI both can spell
+    refuse "the tag $tag is no version such as v0.1.0 or v0.1.0-rc.1"
   section=${tag#v} && [[ $tag != *-* ]] || section=Unreleased
   notes=$(awk -v section="$section" '/^## / { on = $2 == section; next } on' CHANGELOG.md)
   [[ ${notes//[[:space:]]/} ]] || refuse "CHANGELOG.md has no section '## $section' that says something; step 3 of docs/releasing.md makes it"

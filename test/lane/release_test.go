@@ -88,9 +88,11 @@ func TestAReleaseIsRefusedBeforeAnythingIsBuilt(t *testing.T) {
 		"the commit has no tag such as v0.1.0":               {tags: []string{"latest"}},
 		"the tag v1 is no version such as v0.1.0":            {tags: []string{"v1"}},
 		"the tag v0.1.0+build is no version such as v0.1.0":  {tags: []string{"v0.1.0+build"}},
+		"the tag v0.1.0-beta is no version such as v0.1.0":   {tags: []string{"v0.1.0-beta"}}, // PyPI got 0.0.0.dev0
+		"the tag v0.1.0-3-gabc is no version such as v0.1.0": {tags: []string{"v0.1.0-3-gabc"}},
+		"the tag v0.1.00 is no version such as v0.1.0":       {tags: []string{"v0.1.00"}},
 		"CHANGELOG.md has no section '## 0.2.0' that says":   {tags: []string{"v0.2.0"}, args: []string{"--publish"}},
 		"CHANGELOG.md has no section '## 0.0.1' that says":   {tags: []string{"v0.0.1"}},
-		"CHANGELOG.md has no section '## 0.1.00' that says ": {tags: []string{"v0.1.00"}},
 	} {
 		t.Run(message, func(t *testing.T) {
 			c := newRelease(t, row.tags...)
