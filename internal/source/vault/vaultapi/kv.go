@@ -52,7 +52,7 @@ func (s *Session) List(ctx context.Context, mount, path string) (secrets []strin
 	folders := []string{""}
 	for at := 0; at < len(folders); at++ {
 		if at == maxFolders {
-			return nil, secretmanager.Unusable(Listing + ": there are too many folders; name the entries")
+			return nil, &secretmanager.Failure{TooLarge: true, Text: Listing + ": there are too many folders; name the entries"}
 		}
 		keys, err := s.keys(ctx, mount, strings.Trim(path+"/"+folders[at], "/"))
 		if err != nil {
