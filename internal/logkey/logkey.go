@@ -27,6 +27,7 @@ const (
 	Request        = "request"
 	ServiceAccount = "service_account"
 	Source         = "source"
+	Sources        = "sources"
 	Stack          = "stack"
 	TLS            = "tls"
 	Until          = "until"

@@ -12,6 +12,7 @@ package seam
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -156,6 +157,9 @@ type Answer struct {
 // ErrOutgrown is that what an answer refers to takes more memory than there is. The call is to be made
 // again with more.
 var ErrOutgrown = errors.New("more memory is needed than was reserved")
+
+// ErrAway is that the half that asks is not there, or does not answer. It says nothing of any source.
+var ErrAway = fmt.Errorf("%w: nobody can ask now", call.ErrUnavailable)
 
 // Change names what may have changed. It carries no values.
 type Change struct {

@@ -1,0 +1,275 @@
+package wire
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/leoflow/secrets-csi/internal/logkey"
+	"github.com/leoflow/secrets-csi/internal/report"
+	"github.com/leoflow/secrets-csi/internal/seam"
+)
+
+// DriverConfig is what a Driver is made of.
+type DriverConfig struct {
+	// Fetcher is the user id that the fetcher runs under. Nobody else is listened to.
+	Fetcher uint32
+	// Build is the driver's; empty for Build().
+	Build string
+	// LargestAnswer bounds an answer that nothing is reserved for.
+	LargestAnswer int64
+	// Returned is called whenever a fetcher has come, the first one too. It may be nil.
+	Returned func()
+	report.Readers
+}
+
+// mostConnections bounds the connections of a fetcher, above which the next is closed.
+const mostConnections = 1024
+
+// Driver is the driver's end of the seam. Make it with NewDriver.
+type Driver struct {
+	DriverConfig
+	guard report.Guard
+
+	mu sync.Mutex
+	// instance is the fetcher that came last, sources what it has. They stay when it has gone.
+	instance string
+	sources  map[string]seam.Source
+	names    []string
+	// idle are connections that wait for a call, the last used last.
+	idle []*line
+	// open are all connections.
+	open map[*line]struct{}
+	// waiting are the calls that wait for a connection, the first first.
+	waiting []chan *line
+	// come is closed once a fetcher has come.
+	come chan struct{}
+}
+
+var _ seam.Fetcher = (*Driver)(nil)
+
+// NewDriver returns a Driver that no fetcher has called yet.
+func NewDriver(config DriverConfig) *Driver {
+	config.Readers = report.Complete(config.Readers)
+	if config.Build == "" {
+		config.Build = Build()
+	}
+	d := &Driver{DriverConfig: config, open: map[*line]struct{}{}, come: make(chan struct{})}
+	d.guard = report.Guard{Readers: &d.Readers}
+	return d
+}
+
+// Serve lets fetchers in until ctx ends.
+func (d *Driver) Serve(ctx context.Context, listener net.Listener) error {
+	var greeting sync.WaitGroup
+	defer greeting.Wait()
+	defer d.hangUp("")
+	stop := context.AfterFunc(ctx, func() { _ = listener.Close(); d.hangUp("") })
+	defer stop()
+	for {
+		conn, err := listener.Accept()
+		if ctx.Err() != nil {
+			if err == nil {
+				_ = conn.Close()
+			}
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("listening for the fetcher: %w", err)
+		}
+		greeting.Go(func() {
+			_ = d.guard.Run(report.Volume{}, func() error { d.greet(conn.(*net.UnixConn)); return nil }) // it is logged
+		})
+	}
+}
+
+// greet lets a connection in, or says why not and closes it.
+func (d *Driver) greet(conn *net.UnixConn) {
+	l := &line{conn: conn}
+	_ = conn.SetDeadline(time.Now().Add(handshakeFor))
+	found, err := d.handshake(l)
+	if err != nil {
+		_ = conn.Close()
+		d.Log.Warn("refused a fetcher", logkey.Error, err)
+		return
+	}
+	_ = conn.SetDeadline(time.Time{})
+	l.instance = found.instance
+	d.admit(l, found)
+}
+
+func (d *Driver) handshake(l *line) (hello, error) {
+	uid, err := peerOf(l.conn)
+	if err != nil {
+		return hello{}, err
+	}
+	if uid != d.Fetcher {
+		return hello{}, fmt.Errorf("the user %d called, and the fetcher is the user %d", uid, d.Fetcher)
+	}
+	if err := l.readHeader(); err != nil {
+		return hello{}, fmt.Errorf("it did not say who it is: %w", err)
+	}
+	if l.kind() != frameHello {
+		return hello{}, fmt.Errorf("%w: it did not say who it is", errLied)
+	}
+	text, err := l.readShort(mostHandshake)
+	if err != nil {
+		return hello{}, err
+	}
+	said := reader{rest: text}
+	found, err := said.hello(d.Build)
+	if err != nil {
+		l.start(frameRefusal).text(err.Error())
+		return hello{}, errors.Join(err, l.send())
+	}
+	l.start(frameWelcome).text(d.Build)
+	return found, l.send()
+}
+
+// admit takes in a connection. The first of another process ends those of the one before.
+func (d *Driver) admit(l *line, from hello) {
+	d.mu.Lock()
+	isNew := from.instance != d.instance
+	var former []*line
+	if isNew {
+		for one := range d.open {
+			former = append(former, one)
+		}
+		d.idle, d.open = nil, map[*line]struct{}{}
+		d.instance, d.sources, d.names = from.instance, map[string]seam.Source{}, nil
+		for _, one := range from.sources {
+			d.sources[one.name] = one.Source
+			d.names = append(d.names, one.name)
+		}
+		select {
+		case <-d.come:
+		default:
+			close(d.come)
+		}
+	}
+	if len(d.open) >= mostConnections {
+		d.mu.Unlock()
+		_ = l.conn.Close()
+		return
+	}
+	d.open[l] = struct{}{}
+	d.mu.Unlock()
+	for _, one := range former {
+		_ = one.conn.Close()
+	}
+	d.release(l)
+	if isNew {
+		d.Log.Info("the fetcher is there", logkey.Sources, len(from.sources))
+		if d.Returned != nil {
+			d.Returned()
+		}
+	}
+}
+
+// release has a connection wait for the next call.
+func (d *Driver) release(l *line) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if _, stands := d.open[l]; !stands {
+		return
+	}
+	for len(d.waiting) > 0 {
+		next := d.waiting[0]
+		d.waiting = d.waiting[1:]
+		next <- l // which has room for one
+		return
+	}
+	d.idle = append(d.idle, l)
+}
+
+// drop ends a connection.
+func (d *Driver) drop(l *line) {
+	d.mu.Lock()
+	delete(d.open, l)
+	d.mu.Unlock()
+	_ = l.conn.Close()
+}
+
+// hangUp ends all connections of a process; with no name, of all.
+func (d *Driver) hangUp(instance string) {
+	d.mu.Lock()
+	var ended []*line
+	for l := range d.open {
+		if instance == "" || l.instance == instance {
+			ended = append(ended, l)
+			delete(d.open, l)
+		}
+	}
+	d.idle = slices.DeleteFunc(d.idle, func(l *line) bool { return instance == "" || l.instance == instance })
+	d.mu.Unlock()
+	for _, l := range ended {
+		_ = l.conn.Close()
+	}
+}
+
+// errGone is why nobody is asked.
+var errGone = fmt.Errorf("%w: the node's fetcher is not there; kubelet starts it again, and its log says why it ended", seam.ErrAway)
+
+// take is a connection for a call, which waits for one so long at most.
+func (d *Driver) take(ctx context.Context, until time.Time) (*line, error) {
+	d.mu.Lock()
+	if last := len(d.idle) - 1; last >= 0 {
+		l := d.idle[last]
+		d.idle = d.idle[:last]
+		d.mu.Unlock()
+		return l, nil
+	}
+	next := make(chan *line, 1)
+	d.waiting = append(d.waiting, next)
+	d.mu.Unlock()
+	timer := time.NewTimer(time.Until(until))
+	defer timer.Stop()
+	select {
+	case l := <-next:
+		return l, nil
+	case <-timer.C:
+		return nil, d.leave(next, errGone)
+	case <-ctx.Done():
+		return nil, d.leave(next, ctx.Err())
+	}
+}
+
+// leave takes a call out of those that wait.
+func (d *Driver) leave(next chan *line, why error) error {
+	d.mu.Lock()
+	for i, one := range d.waiting {
+		if one == next {
+			d.waiting = append(d.waiting[:i], d.waiting[i+1:]...)
+			break
+		}
+	}
+	d.mu.Unlock()
+	select {
+	case l := <-next: // meanwhile
+		d.release(l)
+	default:
+	}
+	return why
+}
+
+// Come is closed once a fetcher has come.
+func (d *Driver) Come() <-chan struct{} { return d.come }
+
+// Sources implements seam.Fetcher. There are none before a fetcher has come.
+func (d *Driver) Sources() []string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.names
+}
+
+// Source implements seam.Fetcher.
+func (d *Driver) Source(name string) (seam.Source, bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	source, found := d.sources[name]
+	return source, found
+}
