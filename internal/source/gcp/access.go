@@ -110,6 +110,10 @@ func (e *endpoint) failure(ctx context.Context, err error) error {
 	if isUnreached && !e.isHost(ctx) {
 		return secretmanager.NoSuchHost(e.host)
 	}
+	if strings.HasPrefix(answer.Message(), notOfRPC) {
+		return &secretmanager.Failure{Kind: provider.ErrUnavailable,
+			Text: reading + ": an answer that is no gRPC, and not from the store; see what answers in its place, such as a proxy, and have that let the driver through"}
+	}
 	if answer.Code() == codes.FailedPrecondition {
 		return ofPrecondition(answer.Message())
 	}
@@ -120,6 +124,9 @@ func (e *endpoint) failure(ctx context.Context, err error) error {
 		Unreached:  isUnreached,
 	}
 }
+
+// notOfRPC begins what gRPC says of an answer of HTTP alone, to whose status it then has a code.
+const notOfRPC = "unexpected HTTP status code received from server"
 
 // ofPrecondition tells a version that somebody disabled or destroyed, and which might as well not exist, from a secret that
 // is there and cannot be read, as where its key in Cloud KMS is disabled. Only their words differ, which are never repeated.

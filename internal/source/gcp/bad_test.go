@@ -1,6 +1,10 @@
 package gcp_test
 
 import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -69,4 +73,30 @@ func TestRegionalSecrets(t *testing.T) {
 	config.Region = "s3"
 	_, err = gcp.NewStore(config, ofProject)
 	require.ErrorContains(t, err, "no region of Google Cloud is called s3")
+}
+
+// A gateway or a proxy before the store denies and does not find, too, and takes no file from a pod by that. gRPC has codes
+// for what it says over HTTP.
+func TestWhatIsNotOfSecretManager(t *testing.T) {
+	server := cloudtest.StartGCP(t, cloudtest.NewTokens())
+	for _, status := range []int{http.StatusBadRequest, http.StatusForbidden, http.StatusNotFound} {
+		gateway := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "text/html")
+			w.WriteHeader(status)
+			_, _ = io.WriteString(w, "<html>n33dle")
+		}))
+		gateway.EnableHTTP2 = true
+		gateway.StartTLS()
+		defer gateway.Close()
+		roots := server.Roots().Clone()
+		roots.AddCert(gateway.Certificate())
+		made, err := gcp.NewStore(gcp.Config{
+			Audience: cloudtest.GCPAudience, Endpoint: strings.TrimPrefix(gateway.URL, "https://"),
+			STSURL: server.URL() + "/token", IAMURL: server.URL(), Roots: roots, RequestTimeout: cloudtest.RequestTimeout,
+		}, ofProject)
+		require.NoError(t, err)
+		served := store.New("gcp-secretmanager", made, secretmanager.Config{})
+		defer func() { assert.NoError(t, served.Close()) }()
+		cloudtest.Tells(t, served, server.Tokens.Pod("team", "a", cloudtest.GCPTokenAudience), "", provider.ErrUnavailable, "and not from the store")
+	}
 }
