@@ -91,11 +91,11 @@ func (s *agentService) everything(ctx context.Context, kind entry.Kind) (map[str
 			}
 		}
 	}
-	if len(values) > 0 {
-		deciding.owe(known.who, len(values), size)
-	}
 	if err := deciding.commit(ctx, records, len(values) > 0); err != nil {
 		return nil, err
+	}
+	if len(values) > 0 {
+		deciding.owe(known.who, len(values), size)
 	}
 	return values, nil
 }

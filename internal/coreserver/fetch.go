@@ -80,11 +80,11 @@ func (s *secretsService) Fetch(ctx context.Context, request *secretsv1.FetchRequ
 	if size := callOf(ctx).size; size > most {
 		return nil, status.Errorf(codes.ResourceExhausted, "core's answer is larger than max (%d vs. %d bytes): ask for less at once", size, most)
 	}
-	answer.spend(callers)
 	handsOut := len(answer.response.Connections)+len(answer.response.Variables) > 0
 	if err := answer.commit(ctx, answer.records(callers), handsOut); err != nil {
 		return nil, err
 	}
+	answer.spend(callers)
 	return answer.response, nil
 }
 

@@ -22,7 +22,7 @@ func (d *decisions) withheld(who auth.Caller, why string) audit.Record {
 	return d.record(who, entry.Name{}, verdict{decision: audit.Throttled, detail: why})
 }
 
-// spend has each caller owe for the records of what it is given, and for that of the outcome.
+// spend has each caller owe for the records of what it was given, and for that of the outcome.
 func (f *fetching) spend(callers []identity) {
 	own := map[*secretsv1.CallerResult]int{} // what the entries of a result take, which callers share
 	for i, known := range callers {

@@ -18,38 +18,39 @@ const (
 	AtOnce = 15 * time.Minute
 )
 
-// places is how many debts each of a budget's two tables has.
-const places = 1 << 15
+// A budget has so many tables of so many debts: 1 MiB.
+const tables, places = 4, 1 << 15
 
 // Budget bounds what the log has of one caller, who may ask for what he may have again and again. Each
 // answer is recorded, so a caller who has filled his share is given nothing until he has paid that off,
 // by so many bytes a second. It is safe for concurrent use.
 //
-// It takes the same memory however many callers there are. A caller has a place in each of two tables,
-// by keys that nobody knows, and owes the lesser of the debts there: both are more than his own only if
-// he meets, in both, somebody who owes.
+// It takes the same memory however many callers there are. A caller has a place in each of some tables,
+// by keys that nobody knows, and owes the least of the debts there: all are more than his own only if he
+// meets, in each, somebody who owes.
 type Budget struct {
 	bytesPerSecond float64
 	began          time.Time
-	seeds          [2]maphash.Seed
+	seeds          [tables]maphash.Seed
 
 	mu     sync.Mutex
-	paidAt [2][places]time.Duration // since began: when the debt is paid off
+	paidAt [tables][places]time.Duration // since began: when the debt is paid off
 }
 
 // NewBudget is for callers of whom nobody has asked for anything yet.
 func NewBudget(bytesPerSecond int) *Budget {
-	return &Budget{
-		bytesPerSecond: float64(bytesPerSecond), began: time.Now(),
-		seeds: [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()},
+	b := &Budget{bytesPerSecond: float64(bytesPerSecond), began: time.Now()}
+	for table := range b.seeds {
+		b.seeds[table] = maphash.MakeSeed()
 	}
+	return b
 }
 
 // spender is whom a share belongs to: a pod, or who shows a service account's token without one, or a
 // task instance.
 type spender struct{ cluster, namespace, account, pod, tenant, subject string }
 
-func (b *Budget) placesOf(who auth.Caller) (at [2]uint64) {
+func (b *Budget) placesOf(who auth.Caller) (at [tables]uint64) {
 	own := spender{who.Cluster, who.Namespace, who.ServiceAccount, who.PodUID, who.Tenant, who.Subject}
 	for table, seed := range b.seeds {
 		at[table] = maphash.Comparable(seed, own) % places
@@ -65,7 +66,7 @@ func (b *Budget) Wait(who auth.Caller) time.Duration {
 	return max(0, b.debt(b.placesOf(who), time.Since(b.began))-AtOnce)
 }
 
-// Spend notes that the caller is about to be given what takes so many bytes of the log.
+// Spend notes that what the caller is given has taken so many bytes of the log.
 func (b *Budget) Spend(who auth.Caller, bytes int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -77,9 +78,13 @@ func (b *Budget) Spend(who auth.Caller, bytes int) {
 	}
 }
 
-// debt is what is owed at both places, as the time that paying it off takes.
-func (b *Budget) debt(at [2]uint64, now time.Duration) time.Duration {
-	return max(0, min(b.paidAt[0][at[0]], b.paidAt[1][at[1]])-now)
+// debt is what is owed at all of the places, as the time that paying it off takes.
+func (b *Budget) debt(at [tables]uint64, now time.Duration) time.Duration {
+	least := b.paidAt[0][at[0]]
+	for table := range b.paidAt {
+		least = min(least, b.paidAt[table][at[table]])
+	}
+	return max(0, least-now)
 }
 
 // lasting is how long so many bytes are paid off.
