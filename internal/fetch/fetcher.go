@@ -29,6 +29,8 @@ import (
 type Config struct {
 	// Providers by the name that a volume's "source" attribute gives.
 	Providers map[string]provider.Provider
+	// Names are the keys of Providers, the default first; empty for them in the order of letters.
+	Names []string
 	// Resolver fetches what references point at. Nil refuses every reference.
 	Resolver provider.Resolver
 	// FetchTimeout bounds one fetch.
@@ -70,7 +72,12 @@ func New(config Config) *Fetcher {
 }
 
 // Sources implements seam.Fetcher.
-func (f *Fetcher) Sources() []string { return slices.Sorted(maps.Keys(f.Providers)) }
+func (f *Fetcher) Sources() []string {
+	if len(f.Names) > 0 {
+		return f.Names
+	}
+	return slices.Sorted(maps.Keys(f.Providers))
+}
 
 // Source implements seam.Fetcher.
 func (f *Fetcher) Source(name string) (seam.Source, bool) {

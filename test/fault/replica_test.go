@@ -71,7 +71,7 @@ func TestReplicasAreKilledUnderStarts(t *testing.T) {
 		assert.NoError(t, failure)
 	}
 	found := readAudit(t, replicas)
-	assert.Empty(t, made.failed, "starts that kubelet would have to try again\n%s\n%s", made.moments(), s.Driver.Output())
+	assert.Empty(t, made.failed, "starts that kubelet would have to try again\n%s\n%s", made.moments(), s.NodeOutput())
 	assert.Zero(t, found.unrecorded(t, made.started), "pods of whom neither core has recorded what they were given")
 	recordReplicas(t, replicas, made, found)
 }
