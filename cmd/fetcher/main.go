@@ -100,7 +100,7 @@ func serve(ctx context.Context, s settings, sources sources, resolver provider.R
 		Readers:      readers,
 	})
 	seam := wire.NewServer(wire.ServerConfig{
-		Socket: s.fetcherSocket, Fetcher: fetcher, Sink: sink{metrics, readers.Recorder}, Readers: readers,
+		Socket: s.fetcherSocket, Fetcher: bounded{fetcher, newBudget()}, Sink: sink{metrics, readers.Recorder}, Readers: readers,
 	})
 	node := func(ctx context.Context) (report.Node, error) { return nodeOf(ctx, seam) }
 	ready := func(ctx context.Context) error {

@@ -137,17 +137,19 @@ func (f *Fetcher) Fetch(ctx context.Context, work seam.Work, taker seam.Taker) e
 func (f *Fetcher) handAll(ctx context.Context, work seam.Work, outcomes []provider.Outcome, each int64, taker seam.Taker) {
 	var volumes sync.WaitGroup
 	fetched := time.Now()
-	for i, outcome := range outcomes {
-		volumes.Go(func() {
-			_ = f.guard.Run(work.Volumes[i].Subject(work.Source), func() error { // it is logged
-				taker.Place()
-				answer, leave := f.answer(ctx, work, i, known{outcome, fetched, nil}, each)
-				defer leave()
-				taker.Take(i, answer)
-				return nil
-			})
+	hand := func(i int) {
+		_ = f.guard.Run(work.Volumes[i].Subject(work.Source), func() error { // it is logged
+			taker.Place()
+			answer, leave := f.answer(ctx, work, i, known{outcomes[i], fetched, nil}, each)
+			defer leave()
+			taker.Take(i, answer)
+			return nil
 		})
 	}
+	for i := range outcomes[1:] {
+		volumes.Go(func() { hand(i + 1) })
+	}
+	hand(0)
 	volumes.Wait()
 }
 

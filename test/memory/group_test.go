@@ -55,7 +55,9 @@ func (g group) file(name string) string { return filepath.Join(string(g), name) 
 func (g group) around(t *testing.T, bin string) string {
 	t.Helper()
 	dir := t.TempDir()
-	require.NoError(t, os.Symlink(filepath.Join(bin, "core"), filepath.Join(dir, "core")))
+	for _, other := range []string{"core", "fetcher"} {
+		require.NoError(t, os.Symlink(filepath.Join(bin, other), filepath.Join(dir, other)))
+	}
 	script := fmt.Sprintf("#!/bin/sh\necho $$ >%s && exec %s \"$@\"\n", g.file("cgroup.procs"), filepath.Join(bin, "driver"))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "driver"), []byte(script), 0o700))
 	return dir
