@@ -141,6 +141,28 @@ func (i Item) Members() ([]Member, error) {
 	return members, nil
 }
 
+// ParseObject returns the members of the one JSON object that text is.
+func ParseObject(text []byte) ([]Member, error) {
+	object, err := Parse(text)
+	if err != nil {
+		return nil, err
+	}
+	if !object.IsObject() {
+		return nil, errors.New("it must be an object")
+	}
+	return object.Members()
+}
+
+// Last returns the value of a key. Where it comes twice Python takes the last.
+func Last(members []Member, key string) (value Item, found bool) {
+	for _, member := range members {
+		if member.Key == key {
+			value, found = member.Item, true
+		}
+	}
+	return value, found
+}
+
 // Items returns the values of a list.
 func (i Item) Items() []Item {
 	var items []Item

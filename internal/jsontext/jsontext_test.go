@@ -32,6 +32,30 @@ func TestMembersKeepOrderPlaceAndWriting(t *testing.T) {
 	assert.Equal(t, byte('n'), text[items[1].Offset])
 }
 
+func TestParseObjectTakesTheLastOfAKey(t *testing.T) {
+	members, err := ParseObject([]byte(`{"a": 1, "b": "x", "a": 2}`))
+	require.NoError(t, err)
+	last, found := Last(members, "a")
+	assert.True(t, found)
+	assert.Equal(t, "2", string(last.Value))
+	_, found = Last(members, "c")
+	assert.False(t, found)
+
+	for text, want := range map[string]string{"[]": "it must be an object", "1": "it must be an object", "{": "byte 1: not JSON from here on"} {
+		_, err := ParseObject([]byte(text))
+		require.EqualError(t, err, want)
+	}
+}
+
+func TestOnlyAStringHasText(t *testing.T) {
+	for _, text := range []string{"5", "null", "{}", "[]", "true"} {
+		item, err := Parse([]byte(text))
+		require.NoError(t, err)
+		_, err = item.Text()
+		require.EqualError(t, err, "is not a JSON string")
+	}
+}
+
 func TestParseRefuses(t *testing.T) {
 	for text, want := range map[string]string{
 		"":                       "byte 1: not JSON from here on",

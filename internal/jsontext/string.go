@@ -11,6 +11,9 @@ import (
 
 // Text is what a string stands for.
 func (i Item) Text() (string, error) {
+	if i.Value[0] != '"' {
+		return "", errors.New("is not a JSON string")
+	}
 	if bytes.IndexByte(i.Value, '\\') < 0 {
 		return string(i.Value[1 : len(i.Value)-1]), nil
 	}

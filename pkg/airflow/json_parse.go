@@ -1,7 +1,6 @@
 package airflow
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -41,14 +40,7 @@ func ParseJSON(id string, text []byte) (Connection, error) {
 const maxMembers = 16
 
 func connectionMembers(text []byte) ([]jsontext.Member, error) {
-	object, err := jsontext.Parse(text)
-	if err != nil {
-		return nil, err
-	}
-	if !object.IsObject() {
-		return nil, errors.New("it must be an object")
-	}
-	members, err := object.Members()
+	members, err := jsontext.ParseObject(text)
 	if err != nil {
 		return nil, err
 	}

@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"iter"
 	"net/http"
 	"strings"
 	"time"
@@ -98,26 +99,41 @@ func (a *api) call(ctx context.Context, doing, operation string, input, into any
 	return nil
 }
 
+// page is a part of an answer, of which each operation has some of the fields.
+type page struct {
+	SecretList, Parameters []struct{ Name *string }
+	SecretValues           []secretValue
+	Errors                 []struct{ SecretId, ErrorCode *string }
+	NextToken              *string
+}
+
+// pages are those of an answer, up to the first error.
+func (a *api) pages(ctx context.Context, doing, operation string, input map[string]any) iter.Seq2[page, error] {
+	return func(yield func(page, error) bool) {
+		for {
+			var one page
+			err := a.call(ctx, doing, operation, input, &one)
+			if !yield(one, err) || err != nil || one.NextToken == nil {
+				return
+			}
+			input["NextToken"] = *one.NextToken
+		}
+	}
+}
+
 // names are those of all pages of a listing.
 func (a *api) names(ctx context.Context, doing, operation string, input map[string]any) (names []string, err error) {
-	for {
-		var answer struct {
-			SecretList, Parameters []struct{ Name *string }
-			NextToken              *string
-		}
-		if err := a.call(ctx, doing, operation, input, &answer); err != nil {
+	for page, err := range a.pages(ctx, doing, operation, input) {
+		if err != nil {
 			return nil, err
 		}
-		for _, one := range append(answer.SecretList, answer.Parameters...) {
+		for _, one := range append(page.SecretList, page.Parameters...) {
 			if one.Name != nil {
 				names = append(names, *one.Name)
 			}
 		}
-		if answer.NextToken == nil {
-			return names, nil
-		}
-		input["NextToken"] = *answer.NextToken
 	}
+	return names, nil
 }
 
 // refusal is what an answer means that is an error, by its code. Its message is never repeated: it quotes

@@ -103,15 +103,11 @@ func roleOf(subject secretmanager.Subject) (string, error) {
 	if subject.Role != "" {
 		return subject.Role, nil
 	}
-	annotated, set := subject.Annotations[RoleAnnotation]
-	account := "service account " + subject.Pod.Namespace + "/" + subject.Pod.ServiceAccount
-	switch {
-	case !set:
-		return "", secretmanager.Unusable("no role to assume: annotate " + account + " with " + RoleAnnotation + ", or set key_secret_role_arn")
-	case !entry.IsAWSRole(annotated):
-		return "", secretmanager.Unusable("annotation " + RoleAnnotation + " of " + account + " is not the ARN of a role; correct it")
+	annotated, set, err := subject.Annotated(RoleAnnotation, entry.IsAWSRole, "not the ARN of a role")
+	if err == nil && !set {
+		err = secretmanager.Unusable("no role to assume: annotate " + subject.Account() + " with " + RoleAnnotation + ", or set key_secret_role_arn")
 	}
-	return annotated, nil
+	return annotated, err
 }
 
 func endpoint(url string) *string {

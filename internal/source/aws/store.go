@@ -91,17 +91,11 @@ func explained(name string, err error) error {
 // ReadBatch implements store.Batcher.
 func (s *storeSession) ReadBatch(ctx context.Context, names []string) (map[string]store.Result, error) {
 	told := map[string]store.Result{}
-	input := map[string]any{"SecretIdList": names}
-	for {
-		var answer struct {
-			SecretValues []secretValue
-			Errors       []struct{ SecretId, ErrorCode *string }
-			NextToken    *string
-		}
-		if err := s.call(ctx, reading, "BatchGetSecretValue", input, &answer); err != nil {
+	for page, err := range s.pages(ctx, reading, "BatchGetSecretValue", map[string]any{"SecretIdList": names}) {
+		if err != nil {
 			return nil, err
 		}
-		for _, value := range answer.SecretValues {
+		for _, value := range page.SecretValues {
 			for _, asked := range []*string{value.Name, value.ARN} {
 				if asked != nil && slices.Contains(names, *asked) {
 					kept, err := textOf(value.SecretString, value.SecretBinary)
@@ -109,7 +103,7 @@ func (s *storeSession) ReadBatch(ctx context.Context, names []string) (map[strin
 				}
 			}
 		}
-		for _, refused := range answer.Errors {
+		for _, refused := range page.Errors {
 			// A code that is not known, or that asking again may mend, is for a call of its own.
 			if refused.SecretId == nil || refused.ErrorCode == nil {
 				continue
@@ -119,11 +113,8 @@ func (s *storeSession) ReadBatch(ctx context.Context, names []string) (map[strin
 				told[*refused.SecretId] = store.Result{Err: explained(*refused.SecretId, err)}
 			}
 		}
-		if answer.NextToken == nil {
-			return told, nil
-		}
-		input["NextToken"] = *answer.NextToken
 	}
+	return told, nil
 }
 
 // List implements store.Lister.

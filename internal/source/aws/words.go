@@ -41,11 +41,7 @@ func (s *Store) addWords(kwargs *store.Kwargs) {
 // standardized is the secret with Airflow's names of the fields. Where several of its keys stand for one,
 // the first of the secret counts.
 func (s *Store) standardized(text string) ([]byte, error) {
-	object, err := jsontext.Parse([]byte(text))
-	if err != nil {
-		return nil, err
-	}
-	members, err := object.Members()
+	members, err := jsontext.ParseObject([]byte(text))
 	if err != nil {
 		return nil, err
 	}
@@ -58,19 +54,8 @@ func (s *Store) standardized(text string) ([]byte, error) {
 		if len(out) > 1 {
 			out = append(out, ',')
 		}
-		out = append(jsontext.AppendText(out, field), ':')
-		out = append(out, lastOf(members, members[at].Key)...)
+		value, _ := jsontext.Last(members, members[at].Key)
+		out = append(append(jsontext.AppendText(out, field), ':'), value.Value...)
 	}
 	return append(out, '}'), nil
-}
-
-// lastOf is the value of a key, of which Python takes the last if it is there twice.
-func lastOf(members []jsontext.Member, key string) []byte {
-	var value []byte
-	for _, member := range members {
-		if member.Key == key {
-			value = member.Value
-		}
-	}
-	return value
 }

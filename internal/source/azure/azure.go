@@ -75,6 +75,8 @@ func (*Cloud) Annotations() []string { return []string{ClientAnnotation, TenantA
 
 var identifier = regexp.MustCompile(`^[0-9A-Za-z.-]+$`)
 
+func isIdentifier(text string) bool { return len(text) <= 255 && identifier.MatchString(text) }
+
 // Open implements secretmanager.Cloud.
 func (c *Cloud) Open(subject secretmanager.Subject) (secretmanager.Session, error) {
 	made, err := c.open(subject)
@@ -122,15 +124,12 @@ func (c *Cloud) vault(location string, credential azcore.TokenCredential) (*azse
 }
 
 func annotated(subject secretmanager.Subject, annotation, otherwise string) (string, error) {
-	value, set := subject.Annotations[annotation]
-	account := "service account " + subject.Pod.Namespace + "/" + subject.Pod.ServiceAccount
+	value, set, err := subject.Annotated(annotation, isIdentifier, "not an id")
 	switch {
-	case set && (len(value) > 255 || !identifier.MatchString(value)):
-		return "", secretmanager.Unusable("annotation " + annotation + " of " + account + " is not an id; correct it")
-	case set:
-		return value, nil
+	case err != nil || set:
+		return value, err
 	case otherwise == "":
-		return "", secretmanager.Unusable(account + " lacks the annotation " + annotation + "; add it")
+		return "", secretmanager.Unusable(subject.Account() + " lacks the annotation " + annotation + "; add it")
 	}
 	return otherwise, nil
 }

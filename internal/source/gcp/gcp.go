@@ -127,10 +127,9 @@ func (c *Cloud) open(subject secretmanager.Subject) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	account, annotated := subject.Annotations[ServiceAccountAnnotation]
-	if annotated && !serviceAccount.MatchString(account) {
-		return nil, secretmanager.Unusable("annotation " + ServiceAccountAnnotation + " of service account " +
-			subject.Pod.Namespace + "/" + subject.Pod.ServiceAccount + " is not an account's e-mail address; correct or remove it")
+	account, annotated, err := subject.Annotated(ServiceAccountAnnotation, serviceAccount.MatchString, "not an account's e-mail address")
+	if err != nil {
+		return nil, err
 	}
 	options := externalaccount.Options{
 		Audience: c.config.Audience, SubjectTokenType: "urn:ietf:params:oauth:token-type:jwt",

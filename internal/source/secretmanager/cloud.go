@@ -49,6 +49,21 @@ func (s Subject) Token(audience string) (secret.Text, error) {
 	return token, nil
 }
 
+// Account is what messages call the pod's service account.
+func (s Subject) Account() string {
+	return "service account " + s.Pod.Namespace + "/" + s.Pod.ServiceAccount
+}
+
+// Annotated returns an annotation of the pod's service account. One that is not sound is a Failure, which says what
+// it is not.
+func (s Subject) Annotated(annotation string, isSound func(string) bool, not string) (value string, set bool, err error) {
+	value, set = s.Annotations[annotation]
+	if set && !isSound(value) {
+		return "", false, Unusable("annotation " + annotation + " of " + s.Account() + " is " + not + "; correct or remove it")
+	}
+	return value, set, nil
+}
+
 // maxPayload is the most that any of the three clouds stores.
 const maxPayload = 64 << 10
 

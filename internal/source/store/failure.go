@@ -37,8 +37,8 @@ func Explain(err error, denied, missing string) error {
 	return err
 }
 
-// unlisted is why "*" cannot be asked of a store.
-func unlisted(reason string) error {
+// Unlisted is why "*" cannot be asked of a store.
+func Unlisted(reason string) error {
 	return &secretmanager.Failure{Kind: provider.ErrDenied, Whole: true, Text: reason + "; name the entries"}
 }
 

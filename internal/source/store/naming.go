@@ -82,7 +82,7 @@ func (n Naming) Names(team Team, name entry.Name) (names []string, reason string
 func (n Naming) Begins(kind entry.Kind) (string, error) {
 	prefix := n.Of(kind)
 	if prefix.Off {
-		return "", unlisted(prefix.Admits(""))
+		return "", Unlisted(prefix.Admits(""))
 	}
 	begins, _ := n.Join(prefix.Text, "")
 	return begins, nil

@@ -132,13 +132,14 @@ func (f *fetch) ask(ctx context.Context, kind entry.Kind) error {
 	ids := selection.Names
 	if selection.All {
 		if f.team.Apart {
-			return f.whole(ctx, unlisted(`"*" cannot be asked where teams are kept apart`))
+			return f.whole(ctx, Unlisted(`"*" cannot be asked where teams are kept apart`))
 		}
 		var err error
 		if ids, err = f.list(ctx, kind); err != nil {
 			return err
 		}
 	}
+	f.wanted, f.entries = slices.Grow(f.wanted, len(ids)), slices.Grow(f.entries, len(ids))
 	for _, id := range ids {
 		name := entry.Name{Kind: kind, ID: id}
 		names, reason := f.store.Names(f.team, name)

@@ -31,13 +31,10 @@ var teamName = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
 
 // teamOf is the team that the service account of a pod names.
 func (p *Provider) teamOf(subject secretmanager.Subject) (Team, error) {
-	name, named := subject.Annotations[TeamAnnotation]
-	switch {
-	case !p.apart || !named:
-		return Team{Apart: p.apart}, nil
-	case len(name) < 3 || len(name) > 50 || !teamName.MatchString(name):
-		return Team{}, secretmanager.Unusable("annotation " + TeamAnnotation + " of service account " + subject.Pod.Namespace + "/" +
-			subject.Pod.ServiceAccount + " is no team's name; correct or remove it")
+	if !p.apart {
+		return Team{}, nil
 	}
-	return Team{Apart: true, Name: name}, nil
+	isTeam := func(name string) bool { return len(name) >= 3 && len(name) <= 50 && teamName.MatchString(name) }
+	name, _, err := subject.Annotated(TeamAnnotation, isTeam, "no team's name")
+	return Team{Apart: true, Name: name}, err
 }

@@ -1,4 +1,4 @@
-package vault
+package vaultapi
 
 import (
 	"context"
@@ -55,11 +55,11 @@ func TestATokenIsRenewedBeforeItEnds(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			fake := &scripted{renewable: row.renewable, renewal: row.renewal, counts: map[string]int{}}
-			at := &Vault{options: options{address: "https://v", authMount: "jwt", version: 2}, http: &http.Client{Transport: fake}}
-			tested := &session{client{Vault: at, role: "r", jwt: secret.New("n33dle")}}
+			at := &Client{Address: "https://v", AuthMount: "jwt", KVVersion: 2, HTTP: &http.Client{Transport: fake}}
+			tested := at.Open("r", secret.New("n33dle"))
 			for range 4 {
 				for range 3 {
-					_, err := tested.Read(t.Context(), "secret\x00variables/x")
+					_, err := tested.Read(t.Context(), "secret", "variables/x")
 					require.NoError(t, err)
 				}
 				time.Sleep(41 * time.Second) // of a lease of a minute
@@ -73,14 +73,14 @@ func TestATokenIsRenewedBeforeItEnds(t *testing.T) {
 
 // TestNothingOfTheServersIsRepeated has an error quote what was sent.
 func TestNothingOfTheServersIsRepeated(t *testing.T) {
-	at := &Vault{options: options{address: "https://v", authMount: "jwt", version: 2}}
-	tested := &session{client{Vault: at, role: "r", jwt: secret.New("n33dle")}}
+	at := &Client{Address: "https://v", AuthMount: "jwt", KVVersion: 2}
+	tested := at.Open("r", secret.New("n33dle"))
 	for status, kind := range map[int]error{
 		400: provider.ErrUnauthenticated, 403: provider.ErrUnauthenticated, 404: provider.ErrUnauthenticated,
 		429: provider.ErrUnavailable, 500: provider.ErrUnavailable, 503: provider.ErrUnavailable,
 	} {
-		at.http = &http.Client{Transport: answering(status)}
-		_, err := tested.Read(context.Background(), "secret\x00variables/x")
+		at.HTTP = &http.Client{Transport: answering(status)}
+		_, err := tested.Read(context.Background(), "secret", "variables/x")
 		require.ErrorIs(t, err, kind, status)
 		var failure *secretmanager.Failure
 		require.ErrorAs(t, err, &failure)
