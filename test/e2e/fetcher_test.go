@@ -176,6 +176,6 @@ func TestTheDriverThatRunsHasNoNetwork(t *testing.T) {
 	assert.Equal(t, own, of(s.Fetcher))
 	routes, err := os.ReadFile("/proc/" + s.Driver.ID() + "/net/route")
 	require.NoError(t, err)
-	assert.Equal(t, 1, strings.Count(string(routes), "\n"), "only the headings")
+	assert.LessOrEqual(t, strings.Count(string(routes), "\n"), 1, "only the headings")
 	require.NoError(t, s.Fetcher.Signal(syscall.Signal(0)))
 }
