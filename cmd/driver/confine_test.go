@@ -28,7 +28,7 @@ func TestKeepsTheCapabilitiesItUsesAndNoNetwork(t *testing.T) {
 		require.NoError(t, err)
 		fmt.Println(string(status))
 		for _, address := range []string{os.Getenv(reachable), "127.0.0.1:53", "192.0.2.1:443", "[::1]:53"} {
-			_, err := net.DialTimeout("tcp", address, testwait.Limit)
+			_, err := new(net.Dialer).DialContext(testwait.Context(t), "tcp", address)
 			isUnreachable := errors.Is(err, unix.ENETUNREACH) || errors.Is(err, unix.EADDRNOTAVAIL)
 			require.True(t, isUnreachable, "%s: %v", address, err)
 		}

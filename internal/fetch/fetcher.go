@@ -136,11 +136,11 @@ func (f *Fetcher) Fetch(ctx context.Context, work seam.Work, taker seam.Taker) e
 // handAll hands on what each volume is to show.
 func (f *Fetcher) handAll(ctx context.Context, work seam.Work, outcomes []provider.Outcome, each int64, taker seam.Taker) {
 	var volumes sync.WaitGroup
-	fetched := time.Now()
+	fetched, shared := time.Now(), &shared{fetcher: f, work: work}
 	hand := func(i int) {
 		_ = f.guard.Run(work.Volumes[i].Subject(work.Source), func() error { // it is logged
 			taker.Place()
-			answer, leave := f.answer(ctx, work, i, known{outcomes[i], fetched, nil}, each)
+			answer, leave := f.answer(ctx, work, i, known{outcomes[i], fetched, nil}, each, shared)
 			defer leave()
 			taker.Take(i, answer)
 			return nil
@@ -162,7 +162,7 @@ type known struct {
 
 // answer is what the volume is to show, with what was taken away though the rest fails. leave is to be
 // called once it is taken.
-func (f *Fetcher) answer(ctx context.Context, work seam.Work, i int, from known, each int64) (made seam.Answer, leave func()) {
+func (f *Fetcher) answer(ctx context.Context, work seam.Work, i int, from known, each int64, shared *shared) (made seam.Answer, leave func()) {
 	v := work.Volumes[i]
 	guarded := func(do func() error) error { return f.guard.Run(v.Subject(work.Source), do) }
 	if err := guarded(func() error { from = f.knownOf(work, v, from); return nil }); err != nil {
@@ -171,6 +171,10 @@ func (f *Fetcher) answer(ctx context.Context, work seam.Work, i int, from known,
 	made = seam.Answer{Err: from.Err, Fetched: from.fetched, Offline: from.offline}
 	if from.Err != nil {
 		made.Entries = linesOf(takenFrom(from.Entries))
+		return made, func() {}
+	}
+	if lines, found := shared.linesOf(v, from.Entries); found {
+		made.Entries = lines
 		return made, func() {}
 	}
 	var entries []entry.Entry
@@ -196,6 +200,7 @@ func (f *Fetcher) answer(ctx context.Context, work seam.Work, i int, from known,
 func linesOf(entries []entry.Entry) []seam.Entry {
 	made := make([]seam.Entry, len(entries))
 	for i, e := range entries {
+		e.Notices = slices.Clip(e.Notices) // several volumes may have the line
 		made[i] = seam.Entry{Entry: e.Entry, Value: e.Value, JSON: e.JSON, Refers: e.Reference != nil, TooLarge: e.TooLarge}
 	}
 	return made

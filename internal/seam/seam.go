@@ -27,9 +27,10 @@ import (
 const (
 	// DriverName is the CSI driver's name.
 	DriverName = "secrets.csi.leoflow.io"
-	// CoreSource is the name of the source that cannot be asked without a token, and CoreAudience is
-	// that of its tokens unless a flag says otherwise.
-	CoreSource, CoreAudience = "core", "leoflow-core"
+	// CoreSource is the name of the source that cannot be asked without a token.
+	CoreSource = "core"
+	// CoreAudience is that of its tokens unless a flag says otherwise.
+	CoreAudience = "leoflow-core"
 )
 
 // Fetcher is the half that asks. It is safe for concurrent use.
