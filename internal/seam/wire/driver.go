@@ -27,8 +27,12 @@ type DriverConfig struct {
 	report.Readers
 }
 
-// mostConnections bounds the connections of a fetcher, above which the next is closed.
-const mostConnections = 1024
+const (
+	// mostConnections bounds the connections of a fetcher, above which the next is closed.
+	mostConnections = 1024
+	// mostIdle are those that are kept for the next calls: who is closed here is seen to be there.
+	mostIdle = 24
+)
 
 // Driver is the driver's end of the seam. Make it with NewDriver.
 type Driver struct {
@@ -177,13 +181,17 @@ func (d *Driver) release(l *line) {
 	if _, stands := d.open[l]; !stands {
 		return
 	}
-	for len(d.waiting) > 0 {
+	switch {
+	case len(d.waiting) > 0:
 		next := d.waiting[0]
 		d.waiting = d.waiting[1:]
 		next <- l // which has room for one
-		return
+	case len(d.idle) >= mostIdle:
+		delete(d.open, l)
+		_ = l.conn.Close()
+	default:
+		d.idle = append(d.idle, l)
 	}
-	d.idle = append(d.idle, l)
 }
 
 // drop ends a connection.

@@ -28,8 +28,8 @@ type ServerConfig struct {
 }
 
 const (
-	// leastIdle and mostIdle are how many connections wait for a call.
-	leastIdle, mostIdle = 4, 16
+	// leastIdle is how many connections wait for a call at least.
+	leastIdle = 4
 	// dialAgain is how soon the driver is called again that did not answer, or refused.
 	dialAgain, refusedAgain = 100 * time.Millisecond, 2 * time.Second
 )
@@ -126,18 +126,6 @@ func (s *Server) count(idle, all int) {
 	}
 }
 
-// leaves reports whether a connection that has just become idle is one too many, which it then is no
-// more.
-func (s *Server) leaves() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.idle < mostIdle {
-		s.idle++
-		return false
-	}
-	return true
-}
-
 // dial calls the driver and says who calls.
 func (s *Server) dial(ctx context.Context) (*line, error) {
 	var dialer net.Dialer
@@ -210,10 +198,8 @@ func (s *Server) serve(ctx context.Context, l *line) {
 			}
 			return
 		}
-		if s.leaves() {
-			return
-		}
 		isIdle = true
+		s.count(1, 0)
 	}
 }
 

@@ -363,7 +363,12 @@ func TestManyCallsAtOnce(t *testing.T) {
 		})
 	}
 	calls.Wait()
-	r.server.mu.Lock()
-	defer r.server.mu.Unlock()
-	assert.LessOrEqual(t, r.server.idle, mostIdle+leastIdle)
+	require.Eventually(t, func() bool {
+		r.server.mu.Lock()
+		defer r.server.mu.Unlock()
+		return r.server.all <= mostIdle+leastIdle
+	}, testwait.Limit, time.Millisecond, "those that are not needed any more are closed, at both ends")
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	assert.LessOrEqual(t, len(r.open), mostIdle+leastIdle)
 }
