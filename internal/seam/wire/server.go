@@ -68,7 +68,7 @@ func NewServer(config ServerConfig) *Server {
 func (s *Server) Run(ctx context.Context) error {
 	var serving sync.WaitGroup
 	defer serving.Wait()
-	told := ""
+	told, isFirst := "", true
 	for ctx.Err() == nil {
 		if !s.wants() {
 			select {
@@ -86,9 +86,9 @@ func (s *Server) Run(ctx context.Context) error {
 			pause.Wait(ctx, s.pauseAfter(err))
 			continue
 		}
-		if told != "" {
+		if told != "" || isFirst {
 			s.Log.Info("the driver is there", logkey.Path, s.Socket)
-			told = ""
+			told, isFirst = "", false
 		}
 		s.count(1, 1)
 		serving.Go(func() {
