@@ -62,9 +62,9 @@ python-test: ## judge the Python packages by type checkers, every Python and hoo
 	$(RUN) ./test/python $(if $(ALL),--all)
 	go test -count=1 -tags python -timeout 0 ./test/python
 
-bench: build ## measure against the budgets of the design, each beside its floor
+bench: build ## measure against the budgets of the design, each beside its floor; RECORD=1 writes those of the stores into docs/measured.md
 	$(RUN) ./test/bench --bin bin
-	@go test -count=1 -v ./test/e2e -run 'TheFirstPublish|AFullNode' | grep -E 'budget|SKIP|FAIL' # of the stores
+	@go test -count=1 -v ./test/e2e -run 'TheFirstPublish|AFullNode' $(if $(RECORD),-update) | grep -E 'budget|SKIP|FAIL' # of the stores
 
 wheels: ## build the Python packages into dist/wheels
 	$(RUN) ./python/build --version '$(VERSION)'
@@ -172,4 +172,4 @@ clean: ## delete what was built
 	rm -rf bin dist
 
 help: ## print this
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

@@ -6,6 +6,9 @@
 # The second build starts with nothing compiled, in another directory and time zone.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+for flag; do
+  [[ $flag == --no-sbom ]] || { echo "check: no such option: $flag" >&2; exit 2; }
+done
 work=$(mktemp -d)
 trap 'chmod -R u+w "$work"; rm -rf "$work"' EXIT
 commit=$(git rev-parse HEAD) # which may move meanwhile

@@ -32,7 +32,9 @@ fi
 
 # helm package writes the time, and the modes that files have here.
 cp -R "charts/$name" dist/parts/
-sed -i "s/^version:.*/version: $version/; s/^appVersion:.*/appVersion: v$version/" "dist/parts/$name/Chart.yaml"
+[[ $version == *-* ]] && early=true || early=false
+sed -i "s/^version:.*/version: $version/; s/^appVersion:.*/appVersion: v$version/
+  s|^\(  artifacthub.io/prerelease:\).*|\1 \"$early\"|" "dist/parts/$name/Chart.yaml"
 chmod -R u=rwX,go=rX "dist/parts/$name"
 tar --create --directory dist/parts --sort=name --mtime="@$seconds" --owner=root:0 --group=root:0 --format=ustar "$name" |
   gzip --no-name --best >"dist/parts/out/$name-$version.tgz"

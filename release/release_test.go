@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -118,10 +119,14 @@ func TestArchivesHoldTheProgramsOfTheImagesAndTheirLicenses(t *testing.T) {
 func TestChartInstallsTheImagesOfItsVersion(t *testing.T) {
 	_, version := release(t)
 	files, headers := contents(t, read(t, "leoflow-secrets-csi-"+version+".tgz"))
-	var chart struct{ Version, AppVersion string }
+	var chart struct {
+		Version, AppVersion string
+		Annotations         map[string]string
+	}
 	require.NoError(t, yaml.Unmarshal(files["leoflow-secrets-csi/Chart.yaml"], &chart))
 	assert.Equal(t, version, chart.Version)
 	assert.Equal(t, "v"+version, chart.AppVersion)
+	assert.Equal(t, strconv.FormatBool(strings.Contains(version, "-")), chart.Annotations["artifacthub.io/prerelease"])
 	assert.Contains(t, files, "leoflow-secrets-csi/templates/driver/daemonset.yaml")
 	for name, header := range headers {
 		assert.Equal(t, int64(0o644), header.Mode, name)

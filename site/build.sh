@@ -6,6 +6,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+[[ $# -eq 0 || $* == links ]] || { echo "site: no such option: $*" >&2; exit 2; }
+git rev-parse --git-dir >/dev/null || { echo 'site: this is no checkout of git, which knows the documents; clone the repository' >&2; exit 2; }
 tools=bin/site-$(sha256sum site/requirements.txt | cut -c1-12)
 if [[ ! -e $tools/ready ]]; then
   rm -rf bin/site-*

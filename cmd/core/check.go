@@ -18,7 +18,7 @@ func checkCommand() cli.Command {
 	return cli.Command{
 		Name:    "check",
 		Summary: "Validates export files and rules, and names the lines that are wrong.",
-		Details: `It reads the files as core would, opens what is sealed, and decides on and renders
+		Details: `It reads the files as core would with --memory, opens what is sealed, and decides on and renders
 everything as the driver would. Every problem is one line that begins with the file
 and the line. It exits with 1 if there is any. What is lost in reading, as Airflow loses it
 without a word ("#" in a URI, keys given twice or beside __extra__, bytes that are not UTF-8), is

@@ -20,7 +20,12 @@ type fileFlags struct {
 	allowEmpty                                          bool
 	versioner                                           store.Versioner
 	metastore                                           metastore.Config
+	memory                                              cli.Size
 }
+
+// chartMemory is what core's container may take where nobody set anything else: files that are sound
+// here are so there.
+const chartMemory cli.Size = 128 << 20
 
 func (f *fileFlags) bind(flags *flag.FlagSet) {
 	flags.StringVar(&f.connections, "connections", "", "the export `file` of connections")
@@ -28,6 +33,8 @@ func (f *fileFlags) bind(flags *flag.FlagSet) {
 	flags.StringVar(&f.entries, "entries", "", "the `folder` of teams' export files")
 	flags.StringVar(&f.rules, "rules", "", "the `file` of rules, or the folder of the admin's and of teams'")
 	flags.BoolVar(&f.allowEmpty, "allow-empty", false, "take files without entries, too")
+	f.memory = chartMemory
+	flags.Var(&f.memory, "memory", "the `size` of the memory that core's container may take, by which core bounds its files; 0 for no limit")
 	bindMetastore(flags, &f.metastore)
 	flags.StringVar(&f.sealKeyFile, "seal-key-file", "", "the `file` with the key of sealed values, 32 bytes as base64 or hex")
 }
@@ -59,7 +66,7 @@ func (f *fileFlags) read(ctx context.Context) (*store.Store, error) {
 	}
 	files, err := store.New(store.Config{
 		Connections: f.connections, Variables: f.variables, Entries: f.entries, Rules: f.rules, Metastore: f.metastore.URLFile,
-		AllowEmpty: f.allowEmpty, SealKey: key, Versioner: f.versioner,
+		AllowEmpty: f.allowEmpty, Memory: int64(f.memory), SealKey: key, Versioner: f.versioner,
 	})
 	if err != nil || f.metastore.URLFile == "" {
 		return files, err

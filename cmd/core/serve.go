@@ -83,6 +83,7 @@ func bindServe(flags *flag.FlagSet) cli.Run {
 	raw.auth.bind(flags)
 	flags.StringVar(&raw.sealKeyFile, "seal-key-file", "", "the `file` with the key of sealed values, 32 bytes as base64 or hex")
 	flags.StringVar(&raw.auditLog, "audit-log", "-", "the `file` to append audit records to; - is standard output")
+	flags.IntVar(&config.CallerAuditRate, "caller-audit-rate", audit.LongRun, "the `bytes` a second that the audit log takes of what one caller is given, and those of 15 minutes at once; a caller who is over that is given nothing for a while")
 	flags.StringVar(&raw.contract, "contract", string(coreserver.Both), "what to `offer`: both, agent (the existing contract alone) or secrets")
 	flags.BoolVar(&config.LegacyURIs, "legacy-uris", false, "print URIs in the existing contract as cores in the field do, underscores in schemes included; to test clients against them")
 	flags.BoolVar(&config.Plaintext, "plaintext-loopback", false, "for development: no TLS, on a loopback address alone")
@@ -150,6 +151,8 @@ func misuse(config coreserver.Config, raw serveFlags) error {
 		return cli.Usagef("--contract=%s: want both, agent or secrets", raw.contract)
 	case config.MaxConnections < 0 || config.MaxPeerConnections <= 0:
 		return cli.Usagef("--max-connections=%d --max-peer-connections=%d: want 0 or more, and more than 0", config.MaxConnections, config.MaxPeerConnections)
+	case config.CallerAuditRate <= 0:
+		return cli.Usagef("--caller-audit-rate=%d: want more than 0", config.CallerAuditRate)
 	case config.Heartbeat <= 0:
 		return cli.Usagef("--heartbeat=%s: want more than 0", config.Heartbeat)
 	case config.Poll <= 0:

@@ -13,6 +13,10 @@ import (
 	"github.com/leoflow/secrets-csi/internal/daemon"
 )
 
+// minVolumeSize holds the files of an empty delivery and one small entry, of which
+// each takes a page, twice: the next generation is written beside the last.
+const minVolumeSize cli.Size = 64 << 10
+
 // settings are the flags.
 type settings struct {
 	nodeID          string
@@ -24,7 +28,7 @@ type settings struct {
 	pprofAddress    string
 	coreAudience    string
 
-	volumeSize    size
+	volumeSize    cli.Size
 	pollEvery     time.Duration
 	minRefresh    time.Duration
 	maxIDs        int

@@ -5,13 +5,17 @@ import (
 	"iter"
 	"slices"
 	"strings"
+	"time"
 
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	agentv1 "github.com/leoflow/secrets-csi/api/leoflow/agent/v1"
 	"github.com/leoflow/secrets-csi/internal/coreserver/audit"
+	"github.com/leoflow/secrets-csi/internal/coreserver/auth"
 	"github.com/leoflow/secrets-csi/pkg/airflow"
 	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/secret"
@@ -63,13 +67,17 @@ func (s *agentService) everything(ctx context.Context, kind entry.Kind) (map[str
 	if err != nil {
 		return nil, err
 	}
+	if wait := s.budget.Wait(known.who); wait > 0 && len(names) > 0 {
+		return nil, deciding.throttle(ctx, known.who, wait)
+	}
 	if err := s.admit(ctx, deciding.weightOf(names, 1)); err != nil {
 		return nil, err
 	}
-	values := make(map[string]string, len(names))
+	values, size := make(map[string]string, len(names)), 0
 	for _, name := range names {
 		if ruling := deciding.on(known.who, name); ruling.decision == audit.Allowed {
 			values[name.ID] = ruling.value.Text.Reveal()
+			size += sizeOf(name, ruling)
 			callOf(ctx).size += len(name.ID) + ruling.value.Text.Len()
 		}
 	}
@@ -86,7 +94,24 @@ func (s *agentService) everything(ctx context.Context, kind entry.Kind) (map[str
 	if err := deciding.commit(ctx, records, len(values) > 0); err != nil {
 		return nil, err
 	}
+	if len(values) > 0 {
+		deciding.owe(known.who, len(values), size)
+	}
 	return values, nil
+}
+
+// throttle ends a call whose caller is given nothing for so long, once that is written down. The detail
+// tells the client that nobody else's calls are meant.
+func (d *decisions) throttle(ctx context.Context, who auth.Caller, wait time.Duration) error {
+	why := d.server.throttled(wait)
+	if err := d.commit(ctx, one(d.withheld(who, why)), false); err != nil {
+		return err
+	}
+	said := status.New(codes.ResourceExhausted, why)
+	if detailed, err := said.WithDetails(&errdetails.RetryInfo{RetryDelay: durationpb.New(wait)}); err == nil {
+		said = detailed
+	}
+	return said.Err()
 }
 
 func one(record audit.Record) iter.Seq[audit.Record] { return slices.Values([]audit.Record{record}) }

@@ -2,17 +2,19 @@ package coreserver_test
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	secretsv1 "github.com/leoflow/secrets-csi/api/leoflow/secrets/v1"
+	"github.com/leoflow/secrets-csi/internal/coreserver"
 )
 
 // One Fetch of ten connections for a task instance over TLS on loopback, beside the floor: the same call of a service that core does not have.
 func BenchmarkFetch(b *testing.B) {
-	c := startCluster(b, nil)
+	c := startCluster(b, func(config *coreserver.Config) { config.CallerAuditRate = math.MaxInt32 }) // one token asks for all
 	var connections strings.Builder
 	request := &secretsv1.FetchRequest{Callers: callers(c.token("audit")), Connections: &secretsv1.Selection{}}
 	for i := range 10 {

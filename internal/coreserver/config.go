@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/leoflow/secrets-csi/internal/coreserver/audit"
 	"github.com/leoflow/secrets-csi/internal/coreserver/auth"
 	"github.com/leoflow/secrets-csi/internal/coreserver/metastore"
 	"github.com/leoflow/secrets-csi/internal/coreserver/rule"
@@ -50,7 +51,10 @@ type Config struct {
 	// Audit receives one JSON line for each decision. Nothing is handed out that could
 	// not be written there.
 	Audit io.Writer
-	Log   *slog.Logger
+	// CallerAuditRate is how many bytes a second the log takes of what one caller is given, in the long
+	// run; audit.LongRun where 0.
+	CallerAuditRate int
+	Log             *slog.Logger
 	// Tell, if set, tells whoever looks at a namespace that a file of its team is not in force.
 	// It returns at once.
 	Tell func(namespace, reason, message string)
@@ -108,6 +112,9 @@ func (c Config) withDefaults() Config {
 	if len(c.NodeNames) == 0 {
 		c.NodeNames = rule.Patterns{"*"}
 	}
+	if c.CallerAuditRate == 0 {
+		c.CallerAuditRate = audit.LongRun
+	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
@@ -156,6 +163,8 @@ func (c Config) validate() error {
 		return errors.New("no authenticator: core would not know who asks")
 	case c.Audit == nil:
 		return errors.New("no audit log: nothing may be handed out unrecorded")
+	case c.CallerAuditRate < 0:
+		return errors.New("the rate of a caller's audit records is below 0")
 	}
 	return c.validateTransport()
 }

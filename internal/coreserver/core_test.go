@@ -140,8 +140,10 @@ func (c *core) secrets(certificates ...tls.Certificate) secretsv1.SecretsService
 	return secretsv1.NewSecretsServiceClient(c.dial(certificates...))
 }
 
-func (c *core) token(dag string) string {
-	token, err := c.tokens.Mint(auth.Caller{Tenant: "acme", DAG: dag, Run: "run_1", Task: "load", Try: 1}, time.Minute)
+func (c *core) token(dag string) string { return c.taskToken(dag, "load") }
+
+func (c *core) taskToken(dag, task string) string {
+	token, err := c.tokens.Mint(auth.Caller{Tenant: "acme", DAG: dag, Run: "run_1", Task: task, Try: 1}, time.Minute)
 	require.NoError(c.t, err)
 	return token.Reveal()
 }

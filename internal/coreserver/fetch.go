@@ -33,7 +33,7 @@ func (s *secretsService) Fetch(ctx context.Context, request *secretsv1.FetchRequ
 		response:  &secretsv1.FetchResponse{},
 		positions: map[ofTeam]uint32{},
 		rules:     map[string]uint32{},
-		results:   map[rule.Subject]*secretsv1.CallerResult{},
+		results:   map[sharing]*secretsv1.CallerResult{},
 	}
 	from, refused, err := s.driver(ctx)
 	switch {
@@ -84,6 +84,7 @@ func (s *secretsService) Fetch(ctx context.Context, request *secretsv1.FetchRequ
 	if err := answer.commit(ctx, answer.records(callers), handsOut); err != nil {
 		return nil, err
 	}
+	answer.spend(callers)
 	return answer.response, nil
 }
 
@@ -94,10 +95,15 @@ type fetching struct {
 	response  *secretsv1.FetchResponse
 	positions map[ofTeam]uint32
 	rules     map[string]uint32
-	// results are what callers of one subject share, since rules know nothing else of them.
-	results map[rule.Subject]*secretsv1.CallerResult
+	results   map[sharing]*secretsv1.CallerResult
 	// Whose the response's connections and variables are, in their order.
 	connectionTeams, variableTeams []string
+}
+
+// sharing is what callers have alike who share a result: rules know nothing of them but the subject.
+type sharing struct {
+	subject  rule.Subject
+	withheld bool
 }
 
 // weigh is about what the call takes at most.
@@ -140,17 +146,28 @@ func (f *fetching) forCaller(known identity) (*secretsv1.CallerResult, error) {
 	if known.refused != "" {
 		return &secretsv1.CallerResult{Unauthenticated: known.refused}, nil
 	}
-	subject := known.who.RuleSubject()
-	if result := f.results[subject]; result != nil {
+	wait := f.server.budget.Wait(known.who)
+	result, err := f.shared(known.who, wait > 0)
+	if err != nil || result.Withheld == "" {
+		return result, err
+	}
+	return &secretsv1.CallerResult{Refusals: result.Refusals, Withheld: f.server.throttled(wait)}, nil
+}
+
+// shared is the result of all callers of one subject. Where theirs is withheld it has what is refused,
+// and tells whether there is anything else.
+func (f *fetching) shared(who auth.Caller, withheld bool) (*secretsv1.CallerResult, error) {
+	among := sharing{who.RuleSubject(), withheld}
+	if result := f.results[among]; result != nil {
 		return result, nil
 	}
 	result := &secretsv1.CallerResult{}
 	for kind, selection := range f.selections() {
-		if err := f.selected(result, known.who, kind, selection); err != nil {
+		if err := f.selected(result, who, kind, selection, withheld); err != nil {
 			return nil, err
 		}
 	}
-	f.results[subject] = result
+	f.results[among] = result
 	runtime.Gosched() // so that small calls wait for one subject of a large one, and not for all
 	return result, nil
 }
@@ -165,7 +182,7 @@ func (f *fetching) count() (names int) {
 	return names
 }
 
-func (f *fetching) selected(result *secretsv1.CallerResult, who auth.Caller, kind entry.Kind, selection *secretsv1.Selection) error {
+func (f *fetching) selected(result *secretsv1.CallerResult, who auth.Caller, kind entry.Kind, selection *secretsv1.Selection, withheld bool) error {
 	names, err := f.names(who, kind, selection)
 	if err != nil {
 		return err
@@ -175,6 +192,8 @@ func (f *fetching) selected(result *secretsv1.CallerResult, who auth.Caller, kin
 		switch {
 		case ruling.decision != audit.Allowed:
 			result.Refusals = append(result.Refusals, refusal(name, ruling))
+		case withheld:
+			result.Withheld = "something is"
 		case kind == entry.Connection:
 			result.Connections = append(result.Connections, f.position(name, ruling))
 			result.ConnectionRules = append(result.ConnectionRules, f.rulePosition(ruling.rule))

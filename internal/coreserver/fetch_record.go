@@ -25,6 +25,9 @@ func (f *fetching) records(callers []identity) iter.Seq[audit.Record] {
 					return
 				}
 			}
+			if result.Withheld != "" && !yield(f.withheld(known.who, result.Withheld)) {
+				return
+			}
 			for record := range f.refusals(known.who, result) {
 				if !yield(record) {
 					return

@@ -58,6 +58,7 @@ type Server struct {
 	recent       recent
 	tellers      tellers
 	audit        *audit.Log
+	budget       *audit.Budget // what the log has of each caller
 	weight       *gate.Weight
 	watches      *gate.Weight // what watches are told at once
 	door         *gate.Door
@@ -77,7 +78,7 @@ func New(config Config) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		config: config, audit: audit.NewLog(config.Audit),
+		config: config, audit: audit.NewLog(config.Audit), budget: audit.NewBudget(config.CallerAuditRate),
 		weight: gate.NewWeight(config.Memory), watches: gate.NewWeight(config.Memory / 2),
 		door:     gate.NewDoor(gate.Limits{Memory: config.Memory, Connections: config.MaxConnections, OfPeer: config.MaxPeerConnections}),
 		stopping: make(chan struct{}), telling: telling{tell: config.Tell},

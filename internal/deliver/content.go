@@ -40,7 +40,7 @@ const (
 //	the source says           new volume, required   new volume, optional   live volume
 //	a value                   deliver                deliver                deliver
 //	denied, missing           fail                   leave                  leave
-//	unavailable (reference)   fail                   fail                   hold
+//	unavailable               fail                   fail                   hold
 //	invalid                   fail                   leave                  hold
 //
 // On a live volume no entry waits for another, and none is taken away for another's sake.
@@ -74,7 +74,7 @@ func contentOf(t task, entries []seam.Entry) (content, error) {
 		required := requires[e.Name()]
 		// Who needs it in the environment has to be told of one that is too long.
 		e.Required = required && (e.State != layout.Delivered || e.Has(layout.NoticeTooLong))
-		made.late = made.late || t.live && e.Refers
+		made.late = made.late || t.live && (e.Refers || e.State == layout.Unavailable)
 		if e.State != layout.Delivered {
 			why := reason{e.Entry, e.Refers && e.Reason() != ""}
 			made.reasons[e.Name()], unresolved = why, unresolved || why.unresolved

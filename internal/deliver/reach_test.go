@@ -3,6 +3,7 @@ package deliver
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -17,6 +18,7 @@ import (
 	"github.com/leoflow/secrets-csi/internal/schedule"
 	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/provider"
+	"github.com/leoflow/secrets-csi/pkg/provider/providertest"
 )
 
 // strangers publishes n volumes of which no two can share a call.
@@ -255,5 +257,59 @@ func TestAThrottledServiceAccountIsNoOutageOfItsNamespace(t *testing.T) {
 		}
 		assert.Empty(t, r.Unreachable())
 		assert.NotContains(t, r.log.String(), "does not answer a namespace")
+	})
+}
+
+// withholding gives one service account nothing, though it says what is refused.
+type withholding struct {
+	*providertest.Fake
+	from string
+	isOn *atomic.Bool
+}
+
+func (w withholding) Fetch(ctx context.Context, pod provider.Identity, request provider.Request) ([]entry.Entry, error) {
+	entries, err := w.Fake.Fetch(ctx, pod, request)
+	for i := range entries {
+		if w.isOn.Load() && pod.ServiceAccount == w.from && entries[i].State == entry.Delivered {
+			entries[i] = entry.Refused(entries[i].Name(), entry.Unavailable, "it asks too much")
+		}
+	}
+	return entries, err
+}
+
+// What core withholds from a pod that has filled its share of the audit log is held, what is taken away
+// leaves at once all the same, and the pod asks again at the pace of one that failed.
+func TestWhatIsWithheldIsHeldAndAskedForAgain(t *testing.T) {
+	var isOn atomic.Bool
+	rotated(t, func(r *rig) { r.asks.Providers["core"] = withholding{r.fake, "greedy", &isOn} }, func(t *testing.T, r *rig) {
+		greedy, modest := r.volume(t, "greedy"), r.volume(t, "modest")
+		greedy.Pod.ServiceAccount = "greedy"
+		require.NoError(t, r.Publish(t.Context(), greedy))
+		require.NoError(t, r.Publish(t.Context(), modest))
+		isOn.Store(true)
+		r.fake.SetVariable("region", "south")
+		r.fake.Deny("greedy", connectionName("warehouse"))
+		time.Sleep(time.Second)
+		synctest.Wait()
+		assert.Equal(t, "south", read(t, modest, "variables/region"))
+		assert.NotEqual(t, "south", read(t, greedy, "variables/region"), "it is held")
+		assert.NoFileExists(t, filepath.Join(greedy.TargetPath, "connections/warehouse"), "it is taken away")
+		require.NotNil(t, entryOf(t, greedy, "region").Held)
+		assert.Contains(t, entryOf(t, greedy, "region").Held.Why, "it asks too much")
+		assert.Contains(t, must(r.Health(greedy.ID)).Problem, "it asks too much")
+		assert.Empty(t, r.Unreachable(), "core answers")
+		late := r.volume(t, "late")
+		late.Pod.ServiceAccount = "greedy"
+		require.ErrorIs(t, r.Publish(t.Context(), late), provider.ErrUnavailable, "kubelet tries again")
+
+		before := len(r.fake.Calls())
+		time.Sleep(10 * time.Minute)
+		synctest.Wait()
+		assert.InDelta(t, 15, len(r.fake.Calls())-before, 6, "a call a minute, once it was asked for in vain a few times")
+		isOn.Store(false)
+		time.Sleep(2 * schedule.MaxBackoff)
+		synctest.Wait()
+		assert.Equal(t, "south", read(t, greedy, "variables/region"))
+		assert.Nil(t, entryOf(t, greedy, "region").Held)
 	})
 }

@@ -67,6 +67,9 @@ func (m *memory) put(key string, outcomes []provider.Outcome, fetched time.Time)
 		m.copies.Drop(key)
 		return
 	}
+	if slices.ContainsFunc(outcomes[0].Entries, func(e entry.Entry) bool { return e.State == entry.Unavailable }) {
+		return // it says nothing of what the copy has
+	}
 	made := newMemo(outcomes[0].Entries, fetched)
 	m.copies.Put(key, made, made.size, m.grace)
 }

@@ -57,6 +57,19 @@ func TestACopyIsWhatWasGivenAndWipedInTheEnd(t *testing.T) {
 	}
 }
 
+// What a source withholds for now says nothing of what it gave.
+func TestACopyOutlivesWhatIsWithheld(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMemory(grace)
+		m.put("key", outcomeOf("first"), time.Now())
+		withheld := entry.Refused(entry.Name{Kind: entry.Connection, ID: "warehouse"}, entry.Unavailable, "it asks too much")
+		m.put("key", []provider.Outcome{{Entries: []entry.Entry{withheld}}}, time.Now())
+		kept, _, found := m.get("key")
+		require.True(t, found)
+		assert.Equal(t, outcomeOf("first")[0].Entries, kept)
+	})
+}
+
 func TestMemoryIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMemory(grace)

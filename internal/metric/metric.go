@@ -49,7 +49,7 @@ func New() *Metrics {
 		reference: durations("reference_duration_seconds",
 			"Secrets fetched from a cloud's secret manager for a reference, by outcome.", "cloud", "outcome"),
 		refusals: counter("refusals_total",
-			"Entries that a source refused, counted at every fetch, by reason (missing, denied, invalid).", "source", "reason"),
+			"Entries that a source refused, counted at every fetch, by reason (missing, denied, invalid; unavailable is what it gives this pod nothing of for now).", "source", "reason"),
 		calls: counter("source_calls_total",
 			"Calls made to a source over the network, by gRPC code; what stores answer is named likewise, and OutOfRange is more than there was memory for.", "source", "code"),
 		rotations: counter("rotations_total",

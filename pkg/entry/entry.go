@@ -46,8 +46,9 @@ type (
 	Notice = layout.Notice
 )
 
-// The kinds and the states. No source says Unavailable: one that cannot be asked says
-// nothing of an entry. It is what a connection is while its reference cannot be resolved.
+// The kinds and the states. A source that cannot be asked says nothing of an entry, and not
+// Unavailable: that is a connection while its reference cannot be resolved, and what a source which
+// answers does not tell the pod for now.
 const (
 	Connection = layout.Connection
 	Variable   = layout.Variable

@@ -21,8 +21,9 @@ import (
 // comes back exactly once, and with Selection.All whatever the pod may read comes back.
 //
 // The states are Delivered for what has a value, Missing for what the pod may read and does
-// not exist, Denied for what it may not read, whether or not that exists, and Invalid for
-// what exists and cannot be served. The caller owns the entries.
+// not exist, Denied for what it may not read, whether or not that exists, Invalid for what
+// exists and cannot be served, and Unavailable for what the source does not tell this pod for now,
+// though it tells others. The caller owns the entries.
 //
 // Fetch honours ctx, is safe for concurrent use, and never logs or returns a value
 // or a token in an error.

@@ -5,6 +5,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -15,6 +16,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/leoflow/secrets-csi/internal/coreserver/audit"
 	"github.com/leoflow/secrets-csi/internal/coreserver/auth"
 	"github.com/leoflow/secrets-csi/internal/kube/kubetest"
 	"github.com/leoflow/secrets-csi/test/stack"
@@ -37,11 +39,11 @@ func newGuarded(t *testing.T, coreArgs ...string) *guarded {
 	t.Helper()
 	begin(t)
 	dir, api := t.TempDir(), startAPI(t)
-	kubeconfig, audit := filepath.Join(dir, "kubeconfig"), filepath.Join(dir, "audit.jsonl")
+	kubeconfig, records := filepath.Join(dir, "kubeconfig"), filepath.Join(dir, "audit.jsonl")
 	require.NoError(t, os.WriteFile(kubeconfig, api.Kubeconfig(), 0o600))
 	g := &guarded{newNode(t, options{api: api, coreArgs: append([]string{
-		"--auth=jwt,tokenreview", "--kubeconfig=" + kubeconfig, "--node-service-accounts=leoflow/driver", "--audit-log=" + audit,
-	}, coreArgs...)}), audit}
+		"--auth=jwt,tokenreview", "--kubeconfig=" + kubeconfig, "--node-service-accounts=leoflow/driver", "--audit-log=" + records,
+	}, coreArgs...)}), records}
 	rules := filepath.Join(g.Dir, "rules.next")
 	require.NoError(t, os.WriteFile(rules, []byte(podRules), 0o600))
 	require.NoError(t, os.Rename(rules, filepath.Join(g.Dir, "rules.yaml")))
@@ -111,6 +113,56 @@ func (g *guarded) refusedBytes(t *testing.T) (size int) {
 		}
 	}
 	return size
+}
+
+// recordsOf are the lines of the audit log that are about that tenant, and those of the outcomes of its calls.
+func (g *guarded) recordsOf(t *testing.T, tenant string) (made []written) {
+	t.Helper()
+	text, err := os.ReadFile(g.audit)
+	require.NoError(t, err)
+	its := map[string]bool{}
+	for line := range bytes.Lines(text) {
+		var record audit.Record
+		require.NoError(t, json.Unmarshal(line, &record))
+		its[record.Request] = its[record.Request] || record.Tenant == tenant
+		if its[record.Request] || record.Tenant == tenant { // a sum has no request
+			made = append(made, written{record, len(line)})
+		}
+	}
+	return made
+}
+
+// written is a record and what it takes.
+type written struct {
+	audit.Record
+	bytes int
+}
+
+// One good token made 5.6 MB of records a second. Now it takes what it may at once, within seconds, and
+// then so much a second: the second half of the attack is judged.
+func TestAGoodTokenFillsNoAuditLog(t *testing.T) {
+	g := newGuarded(t, "--node-binding=off")
+	row := g.row("one good token that asks without pause", "for all that it may read, 16 calls at a time", "core")
+	row.run(t, func() {
+		g.attack(t, "core", strangerOrders{Kind: "good", Address: g.Address(), CA: g.PKI.CA(), Tokens: g.tasks(t, 1)})
+	})
+	half, whole, inFull, throttled := time.Now().Add(-*length/2), 0, 0, 0
+	for _, record := range g.recordsOf(t, "evil") {
+		whole += record.bytes
+		if record.Time.After(half) {
+			inFull += record.bytes
+		}
+		if record.Decision == audit.Throttled {
+			throttled += max(record.Count, 1)
+		}
+	}
+	rate := float64(inFull) / (*length / 2).Seconds()
+	assert.LessOrEqual(t, rate, float64(auditRate), "bytes a second in the second half")
+	assert.Greater(t, rate, float64(audit.LongRun)/2, "it was given nothing, so that nothing was shown")
+	assert.Greater(t, throttled, 1000, "calls that were put off")
+	row.note("its records took %.1f MB at first, and then %.1f KB a second, those of its refusals too; core had %d MiB at most",
+		float64(whole-inFull)/1e6, rate/1000, g.core.peak(t)>>20)
+	row.record(t)
 }
 
 func TestCoreUnderAttack(t *testing.T) {

@@ -50,6 +50,7 @@ var kinds = map[string]func(s *stranger, ctx context.Context){
 	"half-open":   (*stranger).halfOpen,
 	"tokens":      (*stranger).showTokens,
 	"large":       (*stranger).askMuch,
+	"good":        (*stranger).askAgain,
 	"unfinished":  (*stranger).finishNothing,
 	"unread":      (*stranger).readNothing,
 	"resets":      (*stranger).reset,
@@ -190,6 +191,18 @@ func names() *secretsv1.Selection {
 // askMuch asks the most that may be asked at once.
 func (s *stranger) askMuch(ctx context.Context) {
 	request := &secretsv1.FetchRequest{Callers: s.callers(), Connections: names(), Variables: names()}
+	many(ctx, 16, func() {
+		s.client(ctx, func(client secretsv1.SecretsServiceClient) error {
+			_, err := client.Fetch(ctx, request)
+			return err
+		})
+	})
+}
+
+// askAgain asks for all that its good token may read, without pause.
+func (s *stranger) askAgain(ctx context.Context) {
+	everything := &secretsv1.Selection{All: true}
+	request := &secretsv1.FetchRequest{Callers: s.callers(), Connections: everything, Variables: everything}
 	many(ctx, 16, func() {
 		s.client(ctx, func(client secretsv1.SecretsServiceClient) error {
 			_, err := client.Fetch(ctx, request)

@@ -1,6 +1,7 @@
 package chart
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -35,6 +36,23 @@ func TestWhatTheTestAsksForIsAllowedOrRefused(t *testing.T) {
 			continue
 		}
 		assert.ErrorContains(t, err, message, test)
+	}
+}
+
+// What is denied wins over every rule. It is told and not refused: what has to be taken away waits for nobody.
+func TestNotesWarnOfATestThatIsDenied(t *testing.T) {
+	for deny, warning := range map[string]string{
+		`{connections: [leoflow_trial]}`: `keeps "leoflow_trial" of test.connections from it`,
+		`{variables: ["leo*"]}`:          `keeps "leoflow_trial" of test.variables from it`,
+		`{namespaces: ["sec*"], serviceAccounts: [default], connections: ["*"]}, {connections: ["*"], variables: ["*"]}`: `keeps "leoflow_trial" of test.connections, "leoflow_trial" of test.variables from it`,
+		`{namespaces: [sandbox], serviceAccounts: ["*"], connections: ["*"]}`:                                            "",
+		`{namespaces: ["*"], serviceAccounts: [worker], variables: ["*"]}`:                                               "",
+		`{tenants: [acme], dags: ["*"], connections: ["*"], variables: [leoflow_trial]}`:                                 "",
+		`{connections: [leaked_db], variables: ["prod_*"]}`:                                                              "",
+	} {
+		notes := mustRender(t, newest, readValues(t, "referenceCore: {jwtKeySecretName: key, deny: ["+deny+"]}"))["leoflow-secrets-csi/templates/NOTES.txt"]
+		assert.Equal(t, warning != "", strings.Contains(notes, "WARNING: it will fail: referenceCore.deny "), deny)
+		assert.Contains(t, notes, warning, deny)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	"helm.sh/helm/v3/pkg/chartutil"
 	"helm.sh/helm/v3/pkg/strvals"
 	appsv1 "k8s.io/api/apps/v1"
@@ -156,4 +157,26 @@ func TestOldKubernetesIsRefused(t *testing.T) {
 	assert.False(t, chartutil.IsCompatibleRange(supported, "v1.26.15"))
 	assert.True(t, chartutil.IsCompatibleRange(supported, "v1.27.0"))
 	assert.True(t, chartutil.IsCompatibleRange(supported, "v1.33.5-gke.1080000"))
+}
+
+// What airflow.cfg has for a login of Airflow's own would be a flag of the driver's, for all to see who may see its pods.
+func TestASecretAmongKwargsIsRejected(t *testing.T) {
+	const needle = "n33dle"
+	for text, message := range map[string]string{
+		`stores: {vault: {kwargs: '{"auth_type": "approle", "role_id": "r", "secret_id": "n33dle"}'}}`: `stores.vault.kwargs: "secret_id" is a secret`,
+		`stores: {vault: {kwargs: '{"token": "n33dle"}'}}`:                                             `stores.vault.kwargs: "token" is a secret`,
+		`stores: {awsSecretsManager: {kwargs: '{"aws_secret_access_key": "n33dle"}'}}`:                 `stores.awsSecretsManager.kwargs: "aws_secret_access_key" is a secret`,
+		`stores: {awsSSM: {kwargs: '{"aws_session_token": "n33dle"}'}}`:                                `stores.awsSSM.kwargs: "aws_session_token" is a secret`,
+		`stores: {azureKeyVault: {kwargs: '{"client_secret": "n33dle"}'}}`:                             `stores.azureKeyVault.kwargs: "client_secret" is a secret`,
+		`stores: {gcpSecretManager: {kwargs: '{"gcp_keyfile_dict": {"private_key": "n33dle"}}'}}`:      `stores.gcpSecretManager.kwargs: "gcp_keyfile_dict" is a secret`,
+		`stores: {vault: {kwargs: "{'token': 'n33dle'}"}}`:                                             "stores.vault.kwargs: is no JSON object; give backend_kwargs as airflow.cfg has them",
+		`stores: {vault: {kwargs: '["n33dle"]'}}`:                                                      "stores.vault.kwargs: is no JSON object",
+		`{kubernetesSecrets: {enabled: true, kwargs: n33dle}}`:                                         "kubernetesSecrets.kwargs: is no JSON object",
+	} {
+		_, err := render(t, newest, readValues(t, text))
+		require.ErrorContains(t, err, message, text)
+		assert.NotContains(t, err.Error(), needle)
+	}
+	_, err := render(t, newest, readValues(t, `stores: {vault: {kwargs: '{"url": "https://v", "token": null, "secret_id": ""}'}}`))
+	require.NoError(t, err, "what is switched off is no secret")
 }

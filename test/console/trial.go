@@ -53,7 +53,10 @@ func (t Trial) step(ctx context.Context, step Step) error {
 	return nil
 }
 
-var digits, spaces = regexp.MustCompile(`[0-9]+`), regexp.MustCompile(`\s+`)
+var (
+	digits = regexp.MustCompile(`[0-9]+`)
+	spaces = regexp.MustCompile(`\s+`)
+)
 
 // Compare holds what a document shows to what was printed: each line of it must be a line there, and the
 // first one the first. Numbers may differ, and the width of columns; "…" stands for anything within a line.

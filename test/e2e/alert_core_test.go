@@ -71,6 +71,20 @@ func fillTheAuditLog(t *testing.T, n *node) {
 	require.Eventually(t, func() bool { return n.publish(t, name) == nil }, 15*time.Second, 100*time.Millisecond)
 }
 
+// askWithoutPause has pods of one task start until that has filled its share of the audit log. Another
+// task's pod is given what it asks for.
+func askWithoutPause(t *testing.T, n *node) {
+	err := error(nil)
+	for i := 0; err == nil; i++ {
+		require.Less(t, i, 500, "core gives without end")
+		err = n.publish(t, "greedy-"+strconv.Itoa(i))
+	}
+	assert.ErrorContains(t, err, "fills its share of core's audit log, 200 bytes a second")
+	n.coreMoves(t, `leoflow_core_decisions_total{outcome="throttled"}`, 1)
+	modest := token(t, n.Stack, "--task=modest")
+	assert.NoError(t, n.Kubelet.Publish(t.Context(), pod("modest", modest, map[string]string{"connections": "warehouse"})))
+}
+
 // letCertificatesEnd replaces core's and the driver's by others that end within the week.
 func letCertificatesEnd(t *testing.T, n *node) {
 	soon := func(c *x509.Certificate) { c.NotAfter = time.Now().Add(6 * 24 * time.Hour) }

@@ -35,6 +35,7 @@ var faults = map[string]func(*testing.T, *node){
 	"LeoflowCoreFileNotInForce":  mistypeARule,
 	"LeoflowCoreEntriesDropped":  cutTheExport,
 	"LeoflowCoreAuditFailing":    fillTheAuditLog,
+	"LeoflowCoreCallerThrottled": askWithoutPause,
 	"LeoflowCoreCertificateEnds": letCertificatesEnd,
 }
 
@@ -79,7 +80,7 @@ func soundNode(t *testing.T) *node {
 	t.Cleanup(func() { assert.NoError(t, unix.Unmount(n.auditDir, unix.MNT_DETACH)) })
 	n.Stack = start(t, stack.Options{
 		Connections: manyConnections(), Rules: allowAll,
-		CoreArgs:   []string{"--metrics-address=" + n.core.address, "--audit-log=" + filepath.Join(n.auditDir, "audit.jsonl")},
+		CoreArgs:   []string{"--metrics-address=" + n.core.address, "--audit-log=" + filepath.Join(n.auditDir, "audit.jsonl"), "--caller-audit-rate=200"},
 		Variables:  asJSON(t, map[string]string{"huge": strings.Repeat("x", 100<<10)}),
 		DriverArgs: []string{"--health-address=" + n.address, "--registration-dir=" + registry, "--volume-size=64Ki"},
 	})

@@ -19,6 +19,7 @@ const (
 	Denied          Decision = "denied"          // no rule allows it, whether or not it is there
 	Invalid         Decision = "invalid"         // is there and cannot be served
 	Unauthenticated Decision = "unauthenticated" // the token was refused; no caller, no entry
+	Throttled       Decision = "throttled"       // the caller has filled its share of the log; no entry
 )
 
 // Outcome is what became of an answer whose records say allowed.
@@ -62,3 +63,6 @@ type Record struct {
 func (r *Record) isRefusal() bool {
 	return r.Decision != Allowed && r.Decision != ""
 }
+
+// Size is how many bytes the record takes in the log.
+func (r *Record) Size() int { return len(appendLine(nil, r)) }

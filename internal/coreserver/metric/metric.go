@@ -41,7 +41,7 @@ func New() *Metrics {
 		audits: prometheus.NewHistogram(prometheus.HistogramOpts{Name: prefix + "audit_write_duration_seconds",
 			Help: "How long an answer waited until its decisions were in the audit log.", Buckets: buckets()}),
 		decisions: prometheus.NewCounterVec(prometheus.CounterOpts{Name: prefix + "decisions_total",
-			Help: "Decisions on an entry for a caller, by outcome (allowed, missing, denied, invalid, unauthenticated)."}, []string{"outcome"}),
+			Help: "Decisions on an entry for a caller, by outcome (allowed, missing, denied, invalid, unauthenticated); throttled is a caller that was given nothing, for it has filled its share of the audit log."}, []string{"outcome"}),
 		asked: prometheus.NewCounterVec(prometheus.CounterOpts{Name: prefix + "source_calls_total",
 			Help: "Calls that core made over the network, by what it asked (kubernetes, metastore) and outcome (ok, refused, throttled, failed)."}, []string{"source", "outcome"}),
 		watches: prometheus.NewGauge(prometheus.GaugeOpts{Name: prefix + "watches",

@@ -21,6 +21,7 @@ type database struct {
 	mayBeEmpty  bool
 	connections []Entry
 	variables   []Entry
+	crowded     bool // there was no room for what was last found
 }
 
 func newDatabase(config Config, versioner Versioner) *database {
@@ -35,32 +36,41 @@ func (s *Store) Take(found metastore.Found, err error) (changed bool, fault erro
 	if err != nil {
 		s.metastore.about.blame(s.now(), err)
 	} else {
-		changed = s.metastore.take(s.now(), found)
+		changed = s.metastore.take(s.now(), found, s.entries.admitDatabase)
 	}
 	fault = s.metastore.about.news()
 	s.note()
 	return changed && s.Publish(s.snapshot()), fault
 }
 
-// take keeps the entries of a table that has lost all of its own, as a file of entries does.
-func (d *database) take(now time.Time, found metastore.Found) (changed bool) {
+// take keeps the entries of a table that has lost all of its own, as a file of entries does, and what it
+// had where there is no room for what was found.
+func (d *database) take(now time.Time, found metastore.Found, admit func(after weight) error) (changed bool) {
 	if len(found.Connections)+len(found.Variables) == 0 && len(d.connections)+len(d.variables) == 0 && !d.mayBeEmpty {
 		d.about.blame(now, errors.New("neither connections nor variables are in Airflow's database; where that is meant, give --allow-empty"))
 		return false
 	}
-	changed = found.Changed || d.about.ReadAt.IsZero()
+	changed = found.Changed || d.about.ReadAt.IsZero() || d.crowded
+	next := [2][]Entry{d.connections, d.variables}
 	var lost []string
-	for _, table := range []struct {
+	for i, table := range []struct {
 		name string
-		kept *[]Entry
 		rows []metastore.Row
-	}{{"connection", &d.connections, found.Connections}, {"variable", &d.variables, found.Variables}} {
+	}{{"connection", found.Connections}, {"variable", found.Variables}} {
 		switch {
-		case len(table.rows) == 0 && len(*table.kept) > 0:
-			lost = append(lost, fmt.Sprintf("table %q of Airflow's database has no rows, and had %d; they stay in force. To take them away, name them under deny in the rules", table.name, len(*table.kept)))
+		case len(table.rows) == 0 && len(next[i]) > 0:
+			lost = append(lost, fmt.Sprintf("table %q of Airflow's database has no rows, and had %d; they stay in force. To take them away, name them under deny in the rules", table.name, len(next[i])))
 		case changed:
-			*table.kept = d.entriesOf(table.name, table.rows)
+			next[i] = d.entriesOf(table.name, table.rows)
 		}
+	}
+	if changed {
+		err := admit(weighEntries(next[0], 0).plus(weighEntries(next[1], 0)))
+		if d.crowded = err != nil; d.crowded {
+			d.about.blame(now, fmt.Errorf("what Airflow's database holds: %w", err))
+			return false
+		}
+		d.connections, d.variables = next[0], next[1]
 	}
 	d.about.Entries = len(d.connections) + len(d.variables)
 	if len(lost) == 0 {

@@ -23,8 +23,11 @@ type entries struct {
 	room       room
 	allowEmpty bool
 	flags      []*file[[]Entry]
-	tree       *tree[[]Entry]    // nil where there is no folder
-	sources    map[string]string // the teams that have them
+	// database is what Airflow's takes, whose entries are for all as those of flags are.
+	database weight
+	freed    bool              // of the room that teams do not share, since the last look
+	tree     *tree[[]Entry]    // nil where there is no folder
+	sources  map[string]string // the teams that have them
 }
 
 func newEntries(config Config, versioner Versioner, rules *rules) *entries {
@@ -93,16 +96,43 @@ func (e *entries) forAll(f *file[[]Entry]) {
 		if more.cost() <= 0 {
 			return nil
 		}
-		return e.room.admits(e.ofAll().plus(more))
+		return e.room.admits(e.ofAll().plus(more), e.ofTeams())
 	}
 }
 
 // ofAll is what the entries that are for all take.
-func (e *entries) ofAll() (all weight) {
+func (e *entries) ofAll() weight {
+	all := e.database
 	for _, each := range e.flags {
 		all = all.plus(each.weight)
 	}
 	return all.plus(e.tree.weightOf(""))
+}
+
+// ofTeams is what the entries of teams take together.
+func (e *entries) ofTeams() (all weight) {
+	if e.tree == nil {
+		return all
+	}
+	for _, each := range e.tree.files {
+		if each.owner != "" {
+			all = all.plus(each.weight)
+		}
+	}
+	return all
+}
+
+// admitDatabase puts the weight of Airflow's database in the place of what it had, if there is room.
+func (e *entries) admitDatabase(after weight) error {
+	more := after.minus(e.database)
+	if more.cost() > 0 {
+		if err := e.room.admits(e.ofAll().plus(more), e.ofTeams()); err != nil {
+			return err
+		}
+	}
+	e.freed = e.freed || more.cost() < 0
+	e.database = after
+	return nil
 }
 
 // weighEntries does not count what nobody can ask for. A value may be longer than it is written: a list
@@ -134,35 +164,25 @@ func (e *entries) teamOf(owner string) (string, error) {
 func (e *entries) admitterFor(f *file[[]Entry]) func(before, after weight) error {
 	return func(before, after weight) error {
 		team, more := f.about.Team, after.minus(before)
-		own, all := more.plus(e.tree.weightOf(team)), more
-		for _, each := range e.tree.files {
-			if each.owner != "" {
-				all = all.plus(each.weight)
-			}
-		}
+		own, all := more.plus(e.tree.weightOf(team)), more.plus(e.ofTeams())
 		patterns := e.rules.tree.weightOf(team).patterns
 		switch {
 		case more.cost() <= 0 && more.entries <= 0:
 			return nil
-		case own.cost() > maxTeam:
-			return fmt.Errorf("the entries of team %q take more than the %d KiB that a team has; an entry counts for %d bytes besides its own", team, maxTeam>>10, entryCost)
+		case own.cost() > e.room.mostOfTeam():
+			return fmt.Errorf("the entries of team %q take more than the %d KiB that a team has; an entry counts for %d bytes besides its own", team, e.room.mostOfTeam()>>10, entryCost)
 		case patterns*own.entries > maxTeamMatches:
 			return tooManyMatches(team, patterns, own.entries)
 		case all.cost() > maxTeams:
 			return fmt.Errorf("the entries of all teams take more than the %d KiB that they have together", maxTeams>>10)
 		default:
-			return e.room.admits(all.plus(e.ofAll()))
+			return e.room.admitsTeams(all, e.ofAll())
 		}
 	}
 }
 
 func (e *entries) look(now time.Time) (changed bool) {
-	for _, each := range e.flags {
-		if each.crowded {
-			each.again()
-		}
-		changed = each.look(now) || changed
-	}
+	changed = e.lookAtFlags(now, func(*file[[]Entry]) bool { return true })
 	if e.tree == nil {
 		return changed
 	}
@@ -172,7 +192,30 @@ func (e *entries) look(now time.Time) (changed bool) {
 			e.sources[source] = team.Name
 		}
 	}
-	return e.tree.look(now, nil) || changed
+	changed = e.tree.look(now, nil) || changed
+	if e.freed && !e.tree.hasRoom {
+		changed = e.tree.lookAtCrowded(now) || changed
+	}
+	e.freed = false
+	if e.tree.hasRoom {
+		changed = e.lookAtFlags(now, func(f *file[[]Entry]) bool { return f.crowded }) || changed
+	}
+	return changed
+}
+
+func (e *entries) lookAtFlags(now time.Time, which func(*file[[]Entry]) bool) (changed bool) {
+	for _, each := range e.flags {
+		if !which(each) {
+			continue
+		}
+		if each.crowded {
+			each.again()
+		}
+		before := each.weight
+		changed = each.look(now) || changed
+		e.freed = e.freed || each.weight.isLess(before)
+	}
+	return changed
 }
 
 // again is for another admin's file, by which an entry may be another team's.

@@ -7,8 +7,12 @@ import (
 	"strings"
 )
 
-// room is what the files that are for all may take of the memory that core may have, 0 where nobody
-// knows that. They are the admin's own; what is too large for core would kill it, at each start again.
+// room is what entries may take of the memory that core may have, 0 where nobody knows that. What is too
+// large for core would kill it, at each start again.
+//
+// Those that are for all, which are the admin's own, and those of teams share it: half is always there
+// for the former, so that no team keeps the admin from changing what is for all, and teams have no more
+// than the other half.
 type room struct{ memory int64 }
 
 // What was measured at 128 MiB, by a file that is replaced again and again: reading takes most.
@@ -48,13 +52,34 @@ func (r room) fits(name string, content []byte) error {
 	}
 }
 
-// admits fails where all together would take too much.
-func (r room) admits(all weight) error {
-	most := int64(float64(r.memory) / partOfCost)
-	if r.memory == 0 || int64(all.cost()) <= most {
+// most is what all entries may take together.
+func (r room) most() int64 { return int64(float64(r.memory) / partOfCost) }
+
+// mostOfTeam is what one team may take: a sixth of what all may, so that a few keep nobody else out.
+func (r room) mostOfTeam() int {
+	if r.memory == 0 {
+		return maxTeam
+	}
+	return min(maxTeam, int(r.most()/2/6))
+}
+
+// admits fails where what is for all would take too much beside what teams have.
+func (r room) admits(forAll, teams weight) error {
+	most := max(r.most()/2, r.most()-int64(teams.cost()))
+	if r.memory == 0 || int64(forAll.cost()) <= most {
 		return nil
 	}
-	return fmt.Errorf("its entries, with the others, take more than the %d KiB that core has for them with %s; an entry counts for %d bytes besides its own",
+	return fmt.Errorf("its entries, with the others that are for all, take more than the %d KiB that core has for them beside those of teams, with %s; an entry counts for %d bytes besides its own",
+		most>>10, r, entryCost)
+}
+
+// admitsTeams fails where what teams have would take too much beside what is for all.
+func (r room) admitsTeams(teams, forAll weight) error {
+	most := max(0, min(r.most()/2, r.most()-int64(forAll.cost())))
+	if r.memory == 0 || int64(teams.cost()) <= most {
+		return nil
+	}
+	return fmt.Errorf("the entries of all teams take more than the %d KiB that core has for them beside those that are for all, with %s; an entry counts for %d bytes besides its own",
 		most>>10, r, entryCost)
 }
 

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"path"
@@ -48,7 +49,7 @@ func (t *tree[T]) look(now time.Time, must func(listing) error) (changed bool) {
 	t.about.mend(now)
 	t.folders, t.unlisted = list.folders, list.unlisted
 	standing := t.sort(now, list)
-	for _, each := range t.sorted() {
+	for _, each := range t.ownersLast() {
 		if standing[each.path] {
 			before := each.weight
 			changed = each.look(now) || changed
@@ -66,7 +67,7 @@ func (t *tree[T]) look(now time.Time, must func(listing) error) (changed bool) {
 
 // lookAtCrowded reads the files again that there was no room for.
 func (t *tree[T]) lookAtCrowded(now time.Time) (changed bool) {
-	for _, each := range t.sorted() {
+	for _, each := range t.ownersLast() {
 		if each.crowded {
 			each.again()
 			changed = each.look(now) || changed
@@ -181,6 +182,13 @@ func (t *tree[T]) again() {
 // sorted are the files in the order of their paths.
 func (t *tree[T]) sorted() []*slot[T] {
 	return slices.SortedFunc(maps.Values(t.files), func(a, b *slot[T]) int { return strings.Compare(a.path, b.path) })
+}
+
+// ownersLast are the files as they are read: those of what belongs to all first, whose room no team's is.
+func (t *tree[T]) ownersLast() []*slot[T] {
+	return slices.SortedStableFunc(slices.Values(t.sorted()), func(a, b *slot[T]) int {
+		return cmp.Compare(min(len(a.owner), 1), min(len(b.owner), 1))
+	})
 }
 
 func (t *tree[T]) status() []*Status {

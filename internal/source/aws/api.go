@@ -151,5 +151,8 @@ func refusal(doing string, answer secretmanager.Answer) error {
 	if known := ofErrorCode(doing, code); known != nil {
 		return known
 	}
+	if code == "" {
+		return secretmanager.NotTheStores(doing, answer.Status, answer.Header)
+	}
 	return secretmanager.AccessFailed(doing, answer.Status, answer.Header)
 }

@@ -1,6 +1,7 @@
 package aws_test
 
 import (
+	"strconv"
 	"testing"
 
 	"github.com/leoflow/secrets-csi/internal/source/cloudtest"
@@ -29,5 +30,14 @@ func TestWhatSecretsManagerAnswers(t *testing.T) {
 			server.Break(cloudtest.At(cloudtest.Access, cloudtest.Fault{Status: 400, Code: code}))
 			cloudtest.Tells(t, served, podOf(server, code), row.state, row.kind, row.says)
 		})
+	}
+}
+
+// A gateway or a proxy before the store denies and does not find, too, and takes no file from a pod by that.
+func TestWhatIsNotOfSecretsManager(t *testing.T) {
+	served, server := startStore(t, "")
+	for status, body := range map[int]string{400: "<html>n33dle", 403: `{"message": "n33dle"}`, 404: "<html>n33dle"} {
+		server.Break(cloudtest.At(cloudtest.Access, cloudtest.Fault{Status: status, Body: body}))
+		cloudtest.Tells(t, served, podOf(server, strconv.Itoa(status)), "", provider.ErrUnavailable, "HTTP "+strconv.Itoa(status)+", and not from the store")
 	}
 }

@@ -107,5 +107,8 @@ func accessFailure(answer *azcore.ResponseError) error {
 	if answer.RawResponse != nil {
 		header = answer.RawResponse.Header
 	}
+	if answer.ErrorCode == "" {
+		return secretmanager.NotTheStores(reading, answer.StatusCode, header)
+	}
 	return secretmanager.AccessFailed(reading, answer.StatusCode, header)
 }

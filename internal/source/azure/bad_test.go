@@ -1,6 +1,7 @@
 package azure_test
 
 import (
+	"strconv"
 	"testing"
 
 	"github.com/leoflow/secrets-csi/internal/source/cloudtest"
@@ -30,5 +31,15 @@ func TestWhatKeyVaultAnswers(t *testing.T) {
 			server.Break(cloudtest.At(cloudtest.Access, cloudtest.Fault{Status: row.status, Code: row.code}))
 			cloudtest.Tells(t, served, server.Tokens.Pod("team", row.code, cloudtest.AzureTokenAudience), row.state, row.kind, row.says)
 		})
+	}
+}
+
+// A gateway or a proxy before the store denies and does not find, too, and takes no file from a pod by that.
+func TestWhatIsNotOfKeyVault(t *testing.T) {
+	served, server := startStore(t, ofVault)
+	for status, body := range map[int]string{400: "<html>n33dle", 403: `{"message": "n33dle"}`, 404: "<html>n33dle"} {
+		server.Break(cloudtest.At(cloudtest.Access, cloudtest.Fault{Status: status, Body: body}))
+		pod := server.Tokens.Pod("team", strconv.Itoa(status), cloudtest.AzureTokenAudience)
+		cloudtest.Tells(t, served, pod, "", provider.ErrUnavailable, "HTTP "+strconv.Itoa(status)+", and not from the store")
 	}
 }

@@ -198,7 +198,17 @@ func (a *AWS) admit(w http.ResponseWriter, r *http.Request, step Step, asked any
 	return principal, true
 }
 
+// codeOfStatus is AWS's code where a fault names none: there is one in every answer of AWS's.
+var codeOfStatus = map[int]string{
+	http.StatusBadRequest: "ValidationException", http.StatusUnauthorized: "UnrecognizedClientException", http.StatusForbidden: "AccessDeniedException",
+	http.StatusNotFound: "ResourceNotFoundException", http.StatusTooManyRequests: "ThrottlingException",
+	http.StatusInternalServerError: "InternalServiceError", http.StatusServiceUnavailable: "ServiceUnavailable",
+}
+
 func spoilJSON(w http.ResponseWriter, r *http.Request, fault Fault) {
+	if fault.Code == "" && fault.Body == "" {
+		fault.Code = codeOfStatus[fault.Status]
+	}
 	if fault.Code != "" {
 		fault.Body = `{"__type":"` + fault.Code + `","message":"` + Needle + `"}`
 	}

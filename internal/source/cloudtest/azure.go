@@ -103,7 +103,14 @@ func (a *Azure) getSecret(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// spoilVault has a code in every error, as Key Vault has.
 func spoilVault(w http.ResponseWriter, r *http.Request, fault Fault) {
+	if fault.Code == "" && fault.Body == "" {
+		fault.Code = map[int]string{http.StatusNotFound: "SecretNotFound"}[fault.Status]
+		if fault.Code == "" {
+			fault.Code = "Forbidden"
+		}
+	}
 	if fault.Code != "" {
 		fault.Body = vaultError(fault.Code)
 	}

@@ -9,6 +9,7 @@ import (
 	"net"
 	"strings"
 
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -51,8 +52,10 @@ func (c *Client) explain(ctx context.Context, err error, request provider.Reques
 		return c.unavailable(answer, scrub)
 	case codes.DeadlineExceeded:
 		return c.silent(provider.ErrUnavailable, scrub)
-	case codes.ResourceExhausted, codes.Aborted, codes.Unknown, codes.Canceled:
-		return provider.OfCall(fmt.Errorf("%w: core cannot answer now: %s (%s)", provider.ErrUnavailable, said, answer.Code()))
+	case codes.ResourceExhausted:
+		return exhausted(answer, said)
+	case codes.Aborted, codes.Unknown, codes.Canceled:
+		return provider.OfCall(notNow(answer, said))
 	case codes.InvalidArgument:
 		return fmt.Errorf("%w: core does not understand the request: %s", provider.ErrProtocol, said)
 	case codes.Unimplemented:
@@ -60,6 +63,21 @@ func (c *Client) explain(ctx context.Context, err error, request provider.Reques
 	default:
 		return fmt.Errorf("%w: core answered what it must not: %s (%s)", provider.ErrProtocol, said, answer.Code())
 	}
+}
+
+// exhausted tells a core that wants fewer calls of this pod, which says when to ask again, from one
+// that has too much to do.
+func exhausted(answer *status.Status, said string) error {
+	for _, detail := range answer.Details() {
+		if _, is := detail.(*errdetails.RetryInfo); is {
+			return provider.OfAccount(notNow(answer, said))
+		}
+	}
+	return provider.OfCall(notNow(answer, said))
+}
+
+func notNow(answer *status.Status, said string) error {
+	return fmt.Errorf("%w: core cannot answer now: %s (%s)", provider.ErrUnavailable, said, answer.Code())
 }
 
 // statusOf is the status as it was given. status.FromError would fold what gRPC wrapped

@@ -13,9 +13,11 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	secretsv1 "github.com/leoflow/secrets-csi/api/leoflow/secrets/v1"
 	"github.com/leoflow/secrets-csi/internal/source/core"
@@ -186,6 +188,20 @@ func answering(answer *status.Status) *server {
 		fetch: func(context.Context, *secretsv1.FetchRequest) (*secretsv1.FetchResponse, error) {
 			return nil, answer.Err()
 		},
+	}
+}
+
+// An existing contract says of one caller that it is to ask less by a status with a delay. That is no
+// word about anybody else's calls.
+func TestWhoIsToAskLess(t *testing.T) {
+	busy := status.New(codes.ResourceExhausted, "busy")
+	throttled, err := busy.WithDetails(&errdetails.RetryInfo{RetryDelay: durationpb.New(time.Minute)})
+	require.NoError(t, err)
+	for said, ofAccount := range map[*status.Status]bool{busy: false, throttled: true} {
+		_, err := newClient(t, answering(said).start(t)).Fetch(t.Context(), pod(), oneVariable)
+		require.ErrorIs(t, err, provider.ErrUnavailable)
+		assert.True(t, provider.IsOfCall(err))
+		assert.Equal(t, ofAccount, provider.IsOfAccount(err))
 	}
 }
 

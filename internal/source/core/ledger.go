@@ -2,6 +2,7 @@ package core
 
 import (
 	"fmt"
+	"iter"
 
 	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/provider"
@@ -67,10 +68,19 @@ func (l *ledger) close() error {
 	if l.open == 0 {
 		return nil
 	}
-	for name := range named(l.request) {
-		if !l.settled[name] {
-			return fmt.Errorf("%s %q is neither given nor refused", name.Kind, name.ID)
-		}
+	for name := range l.unsettled() {
+		return fmt.Errorf("%s %q is neither given nor refused", name.Kind, name.ID)
 	}
 	return nil
+}
+
+// unsettled yields the names that core was silent about.
+func (l *ledger) unsettled() iter.Seq[entry.Name] {
+	return func(yield func(entry.Name) bool) {
+		for name := range named(l.request) {
+			if !l.settled[name] && !yield(name) {
+				return
+			}
+		}
+	}
 }

@@ -52,19 +52,41 @@ type answer struct {
 
 func (a answer) read() ([]entry.Entry, error) {
 	if reason := a.own.GetUnauthenticated(); reason != "" {
+		if a.own.GetWithheld() != "" {
+			return nil, fmt.Errorf("%w: a caller is both refused and put off", provider.ErrProtocol)
+		}
 		if len(a.own.GetConnections())+len(a.own.GetVariables())+len(a.own.GetRefusals()) > 0 {
 			return nil, fmt.Errorf("%w: a caller is both refused and served", provider.ErrProtocol)
 		}
 		return nil, fmt.Errorf("%w: core refused the token: %s", provider.ErrUnauthenticated, a.scrub.quote(reason))
 	}
+	if a.own.GetWithheld() != "" && len(a.own.GetConnections())+len(a.own.GetVariables()) > 0 {
+		return nil, fmt.Errorf("%w: a caller is both put off and served", provider.ErrProtocol)
+	}
 	entries := make([]entry.Entry, 0, len(a.own.GetConnections())+len(a.own.GetVariables())+len(a.own.GetRefusals()))
 	err := errors.Join(a.connections(&entries), a.variables(&entries), a.refusals(&entries))
+	if err == nil && a.own.GetWithheld() != "" {
+		return a.withheld(entries)
+	}
 	if err == nil {
 		err = a.ledger.close()
 	}
 	if err != nil {
 		// Names in it are the server's to choose.
 		return nil, fmt.Errorf("%w: %s", provider.ErrProtocol, a.scrub.text(err.Error()))
+	}
+	return entries, nil
+}
+
+// withheld is the answer to a pod that core gives nothing for now: what is refused all the same, and
+// everything else that has a name as unavailable. It is nobody else's trouble.
+func (a answer) withheld(entries []entry.Entry) ([]entry.Entry, error) {
+	why := "core gives it nothing now: " + a.scrub.text(a.own.GetWithheld())
+	if a.ledger.request.Connections.All || a.ledger.request.Variables.All {
+		return nil, provider.OfAccount(fmt.Errorf("%w: %s", provider.ErrUnavailable, why))
+	}
+	for name := range a.ledger.unsettled() {
+		entries = append(entries, entry.Refused(name, entry.Unavailable, why))
 	}
 	return entries, nil
 }

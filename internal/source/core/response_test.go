@@ -91,6 +91,10 @@ func TestFetchRefusesAResponseThatMakesNoSense(t *testing.T) {
 		{"unknown kind", func(r *secretsv1.FetchResponse) { own(r).Refusals[0].Kind = 9 }, `a refusal of "region" is of kind 9, reason 2`},
 		{"unknown reason", func(r *secretsv1.FetchResponse) { own(r).Refusals[0].Reason = 0 }, `a refusal of "region" is of kind 2, reason 0`},
 		{"refused and served", func(r *secretsv1.FetchResponse) { own(r).Unauthenticated = "expired" }, "a caller is both refused and served"},
+		{"put off and served", func(r *secretsv1.FetchResponse) { own(r).Withheld = "it asks too much" }, "a caller is both put off and served"},
+		{"put off and refused", func(r *secretsv1.FetchResponse) {
+			r.Results[0] = &secretsv1.CallerResult{Withheld: "it asks too much", Unauthenticated: "expired"}
+		}, "a caller is both refused and put off"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			response := goodResponse()
@@ -102,6 +106,27 @@ func TestFetchRefusesAResponseThatMakesNoSense(t *testing.T) {
 			assert.Empty(t, result)
 		})
 	}
+}
+
+// Core gives nothing to one who has filled his share of its audit log, and says what is refused.
+func TestFetchTakesWhatIsWithheldForUnavailable(t *testing.T) {
+	response := goodResponse()
+	response.Results[0] = &secretsv1.CallerResult{Withheld: "ask again in 9s", Refusals: response.Results[0].Refusals}
+	client := newClient(t, fixed(response).start(t))
+	result, err := client.Fetch(t.Context(), pod(), good)
+	require.NoError(t, err)
+	const why = "core gives it nothing now: ask again in 9s"
+	assert.Equal(t, []entry.Entry{
+		entry.Refused(entry.Name{Kind: entry.Variable, ID: "region"}, entry.Denied, "no rule"),
+		entry.Refused(entry.Name{Kind: entry.Connection, ID: "warehouse"}, entry.Unavailable, why),
+		entry.Refused(entry.Name{Kind: entry.Variable, ID: "env"}, entry.Unavailable, why),
+	}, result)
+
+	response.Results[0].Refusals = nil
+	_, err = newClient(t, fixed(response).start(t)).Fetch(t.Context(), pod(), provider.Request{Variables: provider.Selection{All: true}})
+	require.ErrorIs(t, err, provider.ErrUnavailable, "which names it would be said of nobody knows")
+	assert.True(t, provider.IsOfAccount(err), "and it says nothing of other pods' calls")
+	assert.ErrorContains(t, err, "core gives it nothing now: ask again in 9s")
 }
 
 // A connection that Airflow could not hold is refused, and its neighbours are served.

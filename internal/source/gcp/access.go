@@ -89,18 +89,16 @@ func exchangeFailure(err error) error {
 // kinds of the codes that Secret Manager answers with; any other says that the
 // reference cannot be used.
 var kinds = map[codes.Code]error{
-	codes.NotFound: provider.ErrMissing,
-	// The version is disabled or destroyed.
-	codes.FailedPrecondition: provider.ErrMissing,
-	codes.PermissionDenied:   provider.ErrDenied,
-	codes.Unauthenticated:    provider.ErrUnauthenticated,
-	codes.ResourceExhausted:  provider.ErrUnavailable,
-	codes.Unavailable:        provider.ErrUnavailable,
-	codes.DeadlineExceeded:   provider.ErrUnavailable,
-	codes.Canceled:           provider.ErrUnavailable,
-	codes.Aborted:            provider.ErrUnavailable,
-	codes.Internal:           provider.ErrUnavailable,
-	codes.Unknown:            provider.ErrUnavailable,
+	codes.NotFound:          provider.ErrMissing,
+	codes.PermissionDenied:  provider.ErrDenied,
+	codes.Unauthenticated:   provider.ErrUnauthenticated,
+	codes.ResourceExhausted: provider.ErrUnavailable,
+	codes.Unavailable:       provider.ErrUnavailable,
+	codes.DeadlineExceeded:  provider.ErrUnavailable,
+	codes.Canceled:          provider.ErrUnavailable,
+	codes.Aborted:           provider.ErrUnavailable,
+	codes.Internal:          provider.ErrUnavailable,
+	codes.Unknown:           provider.ErrUnavailable,
 }
 
 func (e *endpoint) failure(ctx context.Context, err error) error {
@@ -112,8 +110,12 @@ func (e *endpoint) failure(ctx context.Context, err error) error {
 	if isUnreached && !e.isHost(ctx) {
 		return secretmanager.NoSuchHost(e.host)
 	}
-	if answer.Code() == codes.FailedPrecondition && isOfKey(answer.Message()) {
-		return secretmanager.Unusable(reading + ": FailedPrecondition, of its key in Cloud KMS; enable the key, and let Secret Manager's service agent use it")
+	if strings.HasPrefix(answer.Message(), notOfRPC) {
+		return &secretmanager.Failure{Kind: provider.ErrUnavailable,
+			Text: reading + ": an answer that is no gRPC, and not from the store; see what answers in its place, such as a proxy, and have that let the driver through"}
+	}
+	if answer.Code() == codes.FailedPrecondition {
+		return ofPrecondition(answer.Message())
 	}
 	return &secretmanager.Failure{
 		Kind: kinds[answer.Code()], Text: reading + ": " + answer.Code().String(),
@@ -123,10 +125,22 @@ func (e *endpoint) failure(ctx context.Context, err error) error {
 	}
 }
 
-// isOfKey tells a secret whose key cannot be used from one whose version is disabled or destroyed: the former is
-// there. Its message is never repeated.
-func isOfKey(message string) bool {
-	return strings.Contains(message, "KMS") || strings.Contains(message, "/cryptoKeys/")
+// notOfRPC begins what gRPC says of an answer of HTTP alone, to whose status it then has a code.
+const notOfRPC = "unexpected HTTP status code received from server"
+
+// ofPrecondition tells a version that somebody disabled or destroyed, and which might as well not exist, from a secret that
+// is there and cannot be read, as where its key in Cloud KMS is disabled. Only their words differ, which are never repeated.
+// Of versions they are as in public reports: "Secret Version [NAME] is in DISABLED state.", once "is not in ENABLED state".
+// Of keys they are known from documents alone, so that whatever else Google says takes no file from a pod that runs.
+func ofPrecondition(message string) error {
+	const doing = reading + ": FailedPrecondition"
+	switch { // a secret may be called KMS, and no name has a blank
+	case strings.Contains(message, "DISABLED state"), strings.Contains(message, "DESTROYED state"), strings.Contains(message, "not in ENABLED state"):
+		return &secretmanager.Failure{Kind: provider.ErrMissing, Text: doing}
+	case strings.Contains(message, "KMS"), strings.Contains(message, "/cryptoKeys/"):
+		return secretmanager.Unusable(doing + ", of its key in Cloud KMS; enable the key, and let Secret Manager's service agent use it")
+	}
+	return secretmanager.Unusable(doing + "; look at the state of the secret's latest version and of its key")
 }
 
 // isHost is false where the DNS says that it has no such host, which gRPC does not tell from

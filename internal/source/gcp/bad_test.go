@@ -1,6 +1,10 @@
 package gcp_test
 
 import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -28,6 +32,10 @@ func TestWhatSecretManagerAnswers(t *testing.T) {
 		{"disabled or destroyed", 412, "Secret Version [projects/1/secrets/x/versions/4] is in DESTROYED state.", "missing", nil, "FailedPrecondition; there is no projects/project/secrets/airflow-connections-x, or its latest version is disabled or destroyed"},
 		{"a key that is disabled", 412, "The Cloud KMS key projects/1/locations/global/keyRings/r/cryptoKeys/k is not enabled.", "invalid", nil,
 			"FailedPrecondition, of its key in Cloud KMS; enable the key"},
+		{"an old word for a version", 412, "Secret Version [projects/1/secrets/x/versions/4] is not in ENABLED state.", "missing", nil, "or its latest version is disabled or destroyed"},
+		{"a version of a secret called KMS", 412, "Secret Version [projects/1/secrets/KMS/versions/4] is in DISABLED state.", "missing", nil, "or its latest version is disabled or destroyed"},
+		{"a key by its name", 412, "projects/1/locations/global/keyRings/r/cryptoKeys/k/cryptoKeyVersions/1 is not enabled, current state is: DESTROYED.", "invalid", nil, "enable the key"},
+		{"another precondition", 412, "n33dle", "invalid", nil, "look at the state of the secret's latest version and of its key"},
 		{"missing, or in another region", 404, "", "missing", nil, "there is no projects/project/secrets/airflow-connections-x"},
 		{"denied, or a key that is", 403, "", "denied", nil, "grant roles/secretmanager.secretAccessor on projects/project/secrets/airflow-connections-x"},
 		{"a name that it refuses", 400, "", "invalid", nil, "InvalidArgument"},
@@ -65,4 +73,30 @@ func TestRegionalSecrets(t *testing.T) {
 	config.Region = "s3"
 	_, err = gcp.NewStore(config, ofProject)
 	require.ErrorContains(t, err, "no region of Google Cloud is called s3")
+}
+
+// A gateway or a proxy before the store denies and does not find, too, and takes no file from a pod by that. gRPC has codes
+// for what it says over HTTP.
+func TestWhatIsNotOfSecretManager(t *testing.T) {
+	server := cloudtest.StartGCP(t, cloudtest.NewTokens())
+	for _, status := range []int{http.StatusBadRequest, http.StatusForbidden, http.StatusNotFound} {
+		gateway := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "text/html")
+			w.WriteHeader(status)
+			_, _ = io.WriteString(w, "<html>n33dle")
+		}))
+		gateway.EnableHTTP2 = true
+		gateway.StartTLS()
+		defer gateway.Close()
+		roots := server.Roots().Clone()
+		roots.AddCert(gateway.Certificate())
+		made, err := gcp.NewStore(gcp.Config{
+			Audience: cloudtest.GCPAudience, Endpoint: strings.TrimPrefix(gateway.URL, "https://"),
+			STSURL: server.URL() + "/token", IAMURL: server.URL(), Roots: roots, RequestTimeout: cloudtest.RequestTimeout,
+		}, ofProject)
+		require.NoError(t, err)
+		served := store.New("gcp-secretmanager", made, secretmanager.Config{})
+		defer func() { assert.NoError(t, served.Close()) }()
+		cloudtest.Tells(t, served, server.Tokens.Pod("team", "a", cloudtest.GCPTokenAudience), "", provider.ErrUnavailable, "and not from the store")
+	}
 }

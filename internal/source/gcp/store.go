@@ -10,6 +10,7 @@ import (
 	"github.com/googleapis/gax-go/v2"
 	"google.golang.org/api/iterator"
 	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/leoflow/secrets-csi/internal/source/secretmanager"
 	"github.com/leoflow/secrets-csi/internal/source/store"
@@ -134,6 +135,9 @@ func (s *storeSession) List(ctx context.Context, kind entry.Kind) ([]string, err
 			return s.store.IDs(kind, names), nil
 		case err != nil:
 			return nil, store.ListFailed(listing, at.failure(ctx, err), "secretmanager.secrets.list on project "+s.store.project)
+		}
+		if err := secretmanager.Take(ctx, int64(proto.Size(one))); err != nil {
+			return nil, store.ListFailed(listing, err, "")
 		}
 		names = append(names, path.Base(one.GetName()))
 	}

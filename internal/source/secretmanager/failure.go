@@ -97,6 +97,17 @@ func AccessFailed(doing string, status int, header http.Header) *Failure {
 	return ofStatus(doing, status, header)
 }
 
+// NotTheStores is AccessFailed of an answer without the marks that all of the store's have: of a proxy, a gateway or a mesh
+// before it. What such a one denies or does not find says nothing of a secret.
+func NotTheStores(doing string, status int, header http.Header) *Failure {
+	failure := ofStatus(doing, status, header)
+	if status >= 400 && (failure.Kind == nil || errors.Is(failure.Kind, provider.ErrDenied) || errors.Is(failure.Kind, provider.ErrMissing)) {
+		failure.Kind = provider.ErrUnavailable
+		failure.Text += ", and not from the store; see what answers in its place, such as a proxy, and have that let the driver through"
+	}
+	return failure
+}
+
 func ofStatus(doing string, status int, header http.Header) *Failure {
 	failure := &Failure{Text: doing + ": HTTP " + strconv.Itoa(status)}
 	switch {

@@ -23,6 +23,12 @@ func isOfEntry(err error) bool {
 	return failure.Kind == nil || errors.Is(err, provider.ErrMissing) || errors.Is(err, provider.ErrDenied)
 }
 
+// isTooLarge tells what did not fit, of one answer or of several.
+func isTooLarge(err error) bool {
+	var failure *secretmanager.Failure
+	return errors.Is(err, provider.ErrTooLarge) || errors.As(err, &failure) && failure.TooLarge
+}
+
 // Explain has what a store says of one secret tell how to be given one that is denied, or what it
 // means that one is missing. It leaves alone what says nothing of a single secret.
 func Explain(err error, denied, missing string) error {
@@ -42,14 +48,25 @@ func Unlisted(reason string) error {
 	return &secretmanager.Failure{Kind: provider.ErrDenied, Whole: true, Text: reason + "; name the entries"}
 }
 
-// ListFailed is why nothing can be listed, with what "*" takes where the pod is denied that.
+// ListFailed is why nothing can be listed, with what "*" takes where the pod is denied that. What is said of the pod
+// already, as where it could not log in, stands.
 func ListFailed(doing string, err error, takes string) error {
 	var failure *secretmanager.Failure
-	if errors.As(err, &failure) && errors.Is(err, provider.ErrDenied) {
+	switch {
+	case !errors.As(err, &failure) || failure.Whole || failure.NoHost:
+	case errors.Is(err, provider.ErrDenied):
 		failure.Text = doing + `; "*" takes ` + takes + ": grant it, or name the entries"
+	case failure.Kind == nil, errors.Is(err, provider.ErrMissing):
+		return unlistable{secretmanager.OfPod(err)}
 	}
 	return secretmanager.OfPod(err)
 }
+
+// unlistable is what keeps a store from listing, whoever asks: a mount of another version, or a project that is not there.
+// Asking again does not mend it, but somebody may.
+type unlistable struct{ error }
+
+func (u unlistable) Unwrap() error { return u.error }
 
 // refused is the entry whose secret a store does not give, of which isOfEntry is true.
 func refused(name entry.Name, err error) entry.Entry {
@@ -77,6 +94,8 @@ func (p *Provider) whole(ctx context.Context, err error) error {
 		return provider.OfCall(fmt.Errorf("reading from %s: %w: %w", p.name, provider.ErrUnavailable, err))
 	}
 	switch {
+	case errors.As(err, &unlistable{}):
+		return provider.OfCall(fmt.Errorf("reading from %s: %s: %w", p.name, failure.Text, provider.ErrUnavailable))
 	case failure.NoHost:
 		return fmt.Errorf("reading from %s: %s: %w", p.name, failure.Text, provider.ErrUnavailable)
 	case failure.Kind == nil, errors.Is(err, provider.ErrMissing):

@@ -29,6 +29,8 @@ type fakeStore struct {
 	takes time.Duration
 	// failing is what a read fails with.
 	failing func(name string) error
+	// lists is what a session lists.
+	lists func(ctx context.Context) ([]string, error)
 
 	mu    sync.Mutex
 	held  map[string]string
@@ -47,7 +49,8 @@ func newFakeStore(batch int) *fakeStore {
 		Naming:  Naming{Connections: Prefix{Option: "connections_prefix", Text: "c"}, Variables: Prefix{Option: "variables_prefix", Text: "v"}, Join: join},
 		batch:   batch,
 		refuses: func([]string) error { return nil }, failing: func(string) error { return nil },
-		held: map[string]string{},
+		lists: func(context.Context) ([]string, error) { return []string{"b", "a", "b"}, nil },
+		held:  map[string]string{},
 	}
 }
 
@@ -107,9 +110,7 @@ func (f fakeSession) result(name string) Result {
 	return Result{Kept: secret.New(text)}
 }
 
-func (f fakeSession) List(context.Context, entry.Kind) ([]string, error) {
-	return []string{"b", "a", "b"}, nil
-}
+func (f fakeSession) List(ctx context.Context, _ entry.Kind) ([]string, error) { return f.lists(ctx) }
 
 // counted are the calls so far, which it forgets.
 func (f *fakeStore) counted() [][]string {

@@ -21,8 +21,8 @@ const (
 	entryBytes = 1 << 10
 	// atOnce is how many calls are under way, or wait for one that is, before room is made out for more.
 	atOnce = 16
-	// mostListed bounds what "*" brings.
-	mostListed = 10_000
+	// mostListed bounds what "*" brings, and listBytes is what telling of it may take in any case: a login is part of it.
+	mostListed, listBytes = 10_000, 64 << 10
 )
 
 // Provider implements provider.Provider over a store.
@@ -156,16 +156,32 @@ func (f *fetch) list(ctx context.Context, kind entry.Kind) ([]string, error) {
 		if !can {
 			return nil, &secretmanager.Failure{Kind: provider.ErrDenied, Text: `"*" cannot be asked of this store; name the entries`}
 		}
+		if f.request.MaxBytes > 0 { // for each attempt anew
+			ctx = secretmanager.Within(ctx, max(f.request.MaxBytes, listBytes))
+		}
 		return lister.List(ctx, kind)
 	})
+	if isTooLarge(err) {
+		return nil, f.tooMany("more than there is memory for")
+	}
 	if err != nil {
 		return nil, f.whole(ctx, err)
 	}
-	if len(ids) > mostListed {
-		return nil, fmt.Errorf("listing what %s holds: %d entries are more than %d; name those that are needed: %w", f.name, len(ids), mostListed, provider.ErrTooLarge)
-	}
 	slices.Sort(ids)
-	return slices.Compact(ids), nil
+	ids = slices.Compact(ids)
+	most := f.request.MaxBytes / entryBytes
+	if f.request.MaxBytes == 0 || f.request.Partial {
+		most = mostListed
+	}
+	if count := int64(len(ids)); count > min(most, mostListed) {
+		return nil, f.tooMany(fmt.Sprintf("%d entries", count))
+	}
+	return ids, nil
+}
+
+// tooMany has the client ask again with more memory, if there is more, and the pod name its entries else.
+func (f *fetch) tooMany(what string) error {
+	return fmt.Errorf("listing what %s holds: it is %s; name those that are needed: %w", f.name, what, provider.ErrTooLarge)
 }
 
 // read reads what is wanted, some at once, and what a store does not have under its first name under

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strconv"
@@ -296,6 +297,60 @@ func TestWhoJoinsACallThatHadNoRoomAsksAgain(t *testing.T) {
 		})
 		both.Wait()
 	})
+}
+
+// A pod that may write below the prefix, or whose store has a million secrets, takes no more of the node than any other.
+func TestWhatIsListedTakesTheRoomOfTheRequest(t *testing.T) {
+	held := newFakeStore(1)
+	pages := 0
+	held.lists = func(ctx context.Context) ([]string, error) {
+		for range 1000 {
+			if err := secretmanager.Take(ctx, 16<<10); err != nil {
+				return nil, ListFailed("listing", err, "a card")
+			}
+			pages++
+		}
+		return nil, nil
+	}
+	request := providertest.Everything()
+	request.MaxBytes = 64 << 10
+	_, err := serve(t, held).Fetch(t.Context(), pod("ns", "a"), request)
+	require.ErrorIs(t, err, provider.ErrTooLarge)
+	require.ErrorContains(t, err, "name those that are needed")
+	assert.Equal(t, 4, pages)
+
+	held.lists = func(context.Context) ([]string, error) { return numbers(100), nil }
+	held.hold(numbers(100)...)
+	_, err = serve(t, held).Fetch(t.Context(), pod("ns", "a"), request)
+	require.ErrorIs(t, err, provider.ErrTooLarge)
+	assert.Empty(t, held.counted(), "what cannot fit is not read")
+	request.Partial = true
+	entries, err := serve(t, held).Fetch(t.Context(), pod("ns", "a"), request)
+	require.NoError(t, err)
+	assert.Len(t, entries, 200, "of the rest it is said that there is no room")
+}
+
+// What keeps a store from listing is no token that was refused, and is told by its own words.
+func TestWhyNothingIsListed(t *testing.T) {
+	for name, row := range map[string]struct {
+		failure secretmanager.Failure
+		kind    error
+		says    string
+	}{
+		"denied":              {secretmanager.Failure{Kind: provider.ErrDenied, Text: "no"}, provider.ErrDenied, `listing; "*" takes a card: grant it`},
+		"the login is denied": {secretmanager.Failure{Kind: provider.ErrDenied, Whole: true, Text: "logging in: no"}, provider.ErrDenied, "logging in: no"},
+		"no role":             {secretmanager.Failure{Whole: true, Text: "no role; add it"}, provider.ErrUnauthenticated, "no role; add it"},
+		"another version":     {secretmanager.Failure{Text: "of another version; correct it"}, provider.ErrUnavailable, "of another version; correct it"},
+		"no project":          {secretmanager.Failure{Kind: provider.ErrMissing, Text: "no project"}, provider.ErrUnavailable, "no project"},
+		"no host":             {secretmanager.Failure{Kind: provider.ErrMissing, NoHost: true, Text: "no host"}, provider.ErrUnavailable, "no host"},
+		"a large answer":      {secretmanager.Failure{TooLarge: true, Text: "it is large"}, provider.ErrTooLarge, "name those that are needed"},
+	} {
+		held := newFakeStore(1)
+		held.lists = func(context.Context) ([]string, error) { return nil, ListFailed("listing", &row.failure, "a card") }
+		_, err := serve(t, held).Fetch(t.Context(), pod("ns", "a"), providertest.Everything())
+		require.ErrorIs(t, err, row.kind, name)
+		require.ErrorContains(t, err, row.says, name)
+	}
 }
 
 func TestAllIsWhatTheStoreLists(t *testing.T) {

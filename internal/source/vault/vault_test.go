@@ -176,9 +176,22 @@ func TestAnOutageIsNotMissing(t *testing.T) {
 		}, "HTTP 412"},
 		"a proxy's 404": {func(bao *cloudtest.Bao) {
 			bao.Break(func(*http.Request) *cloudtest.Fault {
-				return &cloudtest.Fault{Status: http.StatusNotFound, Body: "<html>"}
+				return &cloudtest.Fault{Status: http.StatusNotFound, Body: "<html>n33dle"}
 			})
-		}, "there is nothing mounted"},
+		}, "HTTP 404, and not from the store"},
+		"a proxy's 403": {func(bao *cloudtest.Bao) {
+			bao.Break(func(r *http.Request) *cloudtest.Fault {
+				if r.URL.Path != "/v1/secret/data/connections/other" { // as by a rule on paths
+					return nil
+				}
+				return &cloudtest.Fault{Status: http.StatusForbidden, Body: "<html>n33dle"}
+			})
+		}, "HTTP 403, and not from the store"},
+		"a gateway's 404": {func(bao *cloudtest.Bao) {
+			bao.Break(func(*http.Request) *cloudtest.Fault {
+				return &cloudtest.Fault{Status: http.StatusNotFound, Body: `{"message": "no route of n33dle"}`}
+			})
+		}, "HTTP 404, and not from the store"},
 		"half an answer": {func(bao *cloudtest.Bao) {
 			bao.Break(func(*http.Request) *cloudtest.Fault { return &cloudtest.Fault{Truncated: true} })
 		}, "no answer"},

@@ -119,8 +119,7 @@ func goCommand(env []string, args ...string) (string, error) {
 	return string(output), err
 }
 
-// publish gives the node's images the names that they have once they are published, and
-// that of a busybox which everybody can pull.
+// publish gives the node's images the names that they have once they are published.
 var publish = sync.OnceValue(func() error {
 	command := exec.Command("bash", "-euc", script("publish.sh"))
 	command.Dir = root

@@ -73,5 +73,6 @@ func TestFirstSecretFromARegistryInThreeCommands(t *testing.T) {
 	images := s.run(`kubectl --namespace leoflow get pods --output jsonpath='{.items[*].spec.containers[*].image}'`)
 	for image := range strings.FieldsSeq(images) {
 		assert.True(t, strings.HasPrefix(image, registry+"/secrets-csi/"), image)
+		assert.Contains(t, image, "@sha256:")
 	}
 }

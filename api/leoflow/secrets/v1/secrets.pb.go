@@ -464,8 +464,12 @@ type CallerResult struct {
 	// positions in FetchResponse.rules. Both are empty from a core that does not tell.
 	ConnectionRules []uint32 `protobuf:"varint,5,rep,packed,name=connection_rules,json=connectionRules,proto3" json:"connection_rules,omitempty"`
 	VariableRules   []uint32 `protobuf:"varint,6,rep,packed,name=variable_rules,json=variableRules,proto3" json:"variable_rules,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// Set when the caller has filled its share of the audit log: why, and when it may ask again.
+	// Then connections and variables are empty, refusals is what is refused all the same, and of
+	// every other name that was asked for nothing is said.
+	Withheld      string `protobuf:"bytes,7,opt,name=withheld,proto3" json:"withheld,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CallerResult) Reset() {
@@ -538,6 +542,13 @@ func (x *CallerResult) GetVariableRules() []uint32 {
 		return x.VariableRules
 	}
 	return nil
+}
+
+func (x *CallerResult) GetWithheld() string {
+	if x != nil {
+		return x.Withheld
+	}
+	return ""
 }
 
 type Refusal struct {
@@ -1038,14 +1049,15 @@ const file_leoflow_secrets_v1_secrets_proto_rawDesc = "" +
 	"\x06Ticket\x12\x14\n" +
 	"\x05about\x18\x01 \x01(\fR\x05about\x12\x14\n" +
 	"\x05proof\x18\x02 \x01(\fR\x05proof\x12\x1a\n" +
-	"\brevision\x18\x03 \x01(\tR\brevision\"\x83\x02\n" +
+	"\brevision\x18\x03 \x01(\tR\brevision\"\x9f\x02\n" +
 	"\fCallerResult\x12(\n" +
 	"\x0funauthenticated\x18\x01 \x01(\tR\x0funauthenticated\x12 \n" +
 	"\vconnections\x18\x02 \x03(\rR\vconnections\x12\x1c\n" +
 	"\tvariables\x18\x03 \x03(\rR\tvariables\x127\n" +
 	"\brefusals\x18\x04 \x03(\v2\x1b.leoflow.secrets.v1.RefusalR\brefusals\x12)\n" +
 	"\x10connection_rules\x18\x05 \x03(\rR\x0fconnectionRules\x12%\n" +
-	"\x0evariable_rules\x18\x06 \x03(\rR\rvariableRules\"\xfc\x01\n" +
+	"\x0evariable_rules\x18\x06 \x03(\rR\rvariableRules\x12\x1a\n" +
+	"\bwithheld\x18\a \x01(\tR\bwithheld\"\xfc\x01\n" +
 	"\aRefusal\x12,\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x18.leoflow.secrets.v1.KindR\x04kind\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12:\n" +

@@ -30,8 +30,9 @@ type Client struct {
 type answer struct {
 	secretmanager.Answer `json:"-"`
 
-	Data json.RawMessage `json:"data"`
-	Auth struct {
+	RequestID string          `json:"request_id"`
+	Data      json.RawMessage `json:"data"`
+	Auth      struct {
 		Token     string `json:"client_token"`
 		Lease     int    `json:"lease_duration"`
 		Renewable bool   `json:"renewable"`
@@ -64,10 +65,12 @@ func (c *Client) call(ctx context.Context, doing, method, path string, token sec
 		if made.Status == http.StatusOK {
 			return made, secretmanager.Unreachable(doing)
 		}
-		made.Errors = []string{""} // of somebody before Vault
 	}
 	return made, nil
 }
+
+// isVaults tells an answer of Vault's, which has a request's id or a list of errors, from one of somebody before it.
+func (a answer) isVaults() bool { return a.RequestID != "" || a.Errors != nil }
 
 // isMoved is of an answer that leads elsewhere, which is not followed: the token would go there.
 func isMoved(status int) bool { return status >= 300 && status < 400 }

@@ -52,7 +52,7 @@ func (s *Session) List(ctx context.Context, mount, path string) (secrets []strin
 	folders := []string{""}
 	for at := 0; at < len(folders); at++ {
 		if at == maxFolders {
-			return nil, secretmanager.Unusable(Listing + ": there are too many folders; name the entries")
+			return nil, &secretmanager.Failure{TooLarge: true, Text: Listing + ": there are too many folders; name the entries"}
 		}
 		keys, err := s.keys(ctx, mount, strings.Trim(path+"/"+folders[at], "/"))
 		if err != nil {
@@ -75,7 +75,7 @@ func (s *Session) keys(ctx context.Context, mount, path string) ([]string, error
 	switch {
 	case err != nil:
 		return nil, err
-	case got.Status == http.StatusNotFound && len(got.Errors)+len(got.Warnings) == 0:
+	case got.Status == http.StatusNotFound && got.isVaults() && len(got.Errors)+len(got.Warnings) == 0:
 		return nil, nil
 	case got.Status != http.StatusOK:
 		return nil, s.client.failure(Listing, mount, path, got)
@@ -107,6 +107,8 @@ func (c *Client) pathOf(mount, what, path string) string {
 func (c *Client) failure(doing, mount, path string, got answer) error {
 	failure := secretmanager.AccessFailed(doing, got.Status, got.Header)
 	switch {
+	case !got.isVaults() && !isMoved(got.Status):
+		return secretmanager.NotTheStores(doing, got.Status, got.Header)
 	case got.Status == http.StatusForbidden:
 		failure.Text = doing + `: no policy lets the pod's role read it; add path "` + c.pathOf(mount, "data", path) +
 			`" { capabilities = ["read"] }, without which Vault says so of a secret that does not exist, too`

@@ -40,7 +40,7 @@ func (s *Session) ask(ctx context.Context, doing, method, path string) (answer, 
 		return answer{}, err
 	}
 	got, err := s.client.call(ctx, doing, method, path, token, nil)
-	if err != nil || got.Status != http.StatusForbidden {
+	if err != nil || got.Status != http.StatusForbidden || !got.isVaults() {
 		return got, err
 	}
 	known, err := s.client.call(ctx, loggingIn, http.MethodGet, "auth/token/lookup-self", token, nil)
@@ -103,6 +103,9 @@ func (s *Session) login(ctx context.Context) error {
 }
 
 func (s *Session) loginFailure(got answer) error {
+	if !got.isVaults() && !isMoved(got.Status) {
+		return secretmanager.OfPod(secretmanager.NotTheStores(loggingIn, got.Status, got.Header))
+	}
 	at := s.client.AuthMount
 	failure := secretmanager.ExchangeFailed(loggingIn, got.Status, got.Header)
 	switch got.Status {

@@ -96,3 +96,26 @@ func (a answering) RoundTrip(request *http.Request) (*http.Response, error) {
 	body := `{"errors":["n33dle ` + strings.ReplaceAll(string(sent), `"`, `'`) + `"]}`
 	return &http.Response{StatusCode: int(a), Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body)), Request: request}, nil
 }
+
+// endless is a Vault each of whose folders holds two more.
+type endless struct{ calls int }
+
+func (e *endless) RoundTrip(request *http.Request) (*http.Response, error) {
+	body := `{"auth":{"client_token":"t"}}`
+	if request.Method == "LIST" {
+		e.calls++
+		body = `{"data":{"keys":["a/","b/","c"]}}`
+	}
+	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body)), Request: request}, nil
+}
+
+func TestAListingHasAnEnd(t *testing.T) {
+	fake := &endless{}
+	at := &Client{Address: "https://v", AuthMount: "jwt", KVVersion: 2, HTTP: &http.Client{Transport: fake}}
+	_, err := at.Open("r", secret.New("j")).List(t.Context(), "secret", "connections")
+	var failure *secretmanager.Failure
+	require.ErrorAs(t, err, &failure)
+	assert.True(t, failure.TooLarge)
+	assert.ErrorContains(t, err, "there are too many folders; name the entries")
+	assert.Equal(t, maxFolders, fake.calls)
+}

@@ -4,5 +4,4 @@ for node in $(kubectl get nodes --output name | cut -d/ -f2); do
   for name in driver agent core; do
     tag "localhost/leoflow/secrets-csi/$name:test" "docker.io/leoflow/secrets-csi/$name:$version"
   done
-  tag localhost/leoflow/busybox:test docker.io/library/busybox:1.37
 done

@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"fmt"
@@ -7,19 +7,15 @@ import (
 	"strings"
 )
 
-// size is a number of bytes, written as Kubernetes writes one: 65536, 64Ki, 4Mi, 1Gi.
-type size int64
-
-// minVolumeSize holds the files of an empty delivery and one small entry, of which
-// each takes a page, twice: the next generation is written beside the last.
-const minVolumeSize size = 64 << 10
+// Size is a number of bytes, written as Kubernetes writes one: 65536, 64Ki, 4Mi, 1Gi. It is a flag.Value.
+type Size int64
 
 var sizeUnits = []struct {
 	suffix string
 	bytes  int64
 }{{"Gi", 1 << 30}, {"Mi", 1 << 20}, {"Ki", 1 << 10}, {"", 1}}
 
-func (s size) String() string {
+func (s Size) String() string {
 	for _, unit := range sizeUnits {
 		if s != 0 && int64(s)%unit.bytes == 0 {
 			return strconv.FormatInt(int64(s)/unit.bytes, 10) + unit.suffix
@@ -29,7 +25,7 @@ func (s size) String() string {
 }
 
 // Set implements flag.Value.
-func (s *size) Set(text string) error {
+func (s *Size) Set(text string) error {
 	for _, unit := range sizeUnits {
 		digits, ok := strings.CutSuffix(text, unit.suffix)
 		if !ok {
@@ -39,7 +35,7 @@ func (s *size) Set(text string) error {
 		if err != nil || count < 0 || count > math.MaxInt64/unit.bytes {
 			break
 		}
-		*s = size(count * unit.bytes)
+		*s = Size(count * unit.bytes)
 		return nil
 	}
 	return fmt.Errorf("%q is not a size; write it like 4Mi", text)
