@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -371,4 +373,30 @@ func TestManyCallsAtOnce(t *testing.T) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	assert.LessOrEqual(t, len(r.open), mostIdle+leastIdle)
+}
+
+// failing is a listener that fails at first, as for want of file descriptors.
+type failing struct {
+	net.Listener
+	left atomic.Int32
+}
+
+func (f *failing) Accept() (net.Conn, error) {
+	if f.left.Add(-1) >= 0 {
+		return nil, &net.OpError{Op: "accept", Err: syscall.EMFILE}
+	}
+	return f.Listener.Accept()
+}
+
+func TestADriverListensOnAfterAnError(t *testing.T) {
+	r := newRigFor(t, uint32(os.Geteuid()))
+	r.endDriver()
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "unix", r.socket)
+	require.NoError(t, err)
+	flaky := &failing{Listener: listener}
+	flaky.left.Store(2)
+	run(t, func(ctx context.Context) error { return r.Serve(ctx, flaky) })
+	r.startServer(t)
+	r.half.fetch = answering(func(int) seam.Answer { return answerOf() })
+	require.NoError(t, r.Fetch(t.Context(), workOf(1), &basket{}))
 }
