@@ -7,7 +7,8 @@ COMMIT   := $(shell git rev-parse HEAD 2>/dev/null)
 STAMP    := github.com/leoflow/secrets-csi/internal/version
 LDFLAGS  := -s -w -X $(STAMP).Version=$(VERSION) -X $(STAMP).Commit=$(COMMIT)
 RUN      := CGO_ENABLED=0 go run -trimpath
-BUILD    := CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)'
+# Without grpcnotrace gRPC links the pages of its traces, and with them what would keep unused code.
+BUILD    := CGO_ENABLED=0 go build -tags grpcnotrace -trimpath -ldflags '$(LDFLAGS)'
 TOOL      = go tool -modfile='$(CURDIR)/tools/$(1).mod'
 # The version is stamped above; what git says of the checkout fails a build in one that another
 # user owns.
@@ -20,7 +21,7 @@ BEFORE ?= 5b5c203
 
 .PHONY: build demo test test-long airflow-test metastore-test store-test python-test bench wheels image release release-check image-test chart-test alert-test docs picture e2e-image kind-check kind-test published-test executor-test fuzz fault attack soak sim lint vuln verify generate all-lanes clean help
 
-build: ## build the three binaries into bin/
+build: ## build the binaries into bin/
 	$(BUILD) -o bin/ ./cmd/...
 
 demo: build ## watch a connection travel from core into a process, and rotate there

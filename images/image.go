@@ -49,6 +49,11 @@ func buildPlatform(o options, r recipe, platform v1.Platform, program string) (i
 		files = append(files, file{path: "/leoflow_runtime.whl", mode: 0o644})
 		sources = append(sources, wheels[0])
 	}
+	for _, other := range r.beside {
+		beside := filepath.Join(o.programs, other+"-"+platform.OS+"-"+platform.Architecture)
+		files = append(files, file{path: "/licenses/" + other + "/THIRD_PARTY_LICENSES", mode: 0o644}, file{path: "/" + other, mode: 0o755})
+		sources = append(sources, beside+".licenses", beside)
+	}
 	for i, source := range sources {
 		if files[i].content, err = os.ReadFile(source); err != nil {
 			return nil, nil, err

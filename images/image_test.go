@@ -160,7 +160,7 @@ func read(t *testing.T, path string) []byte {
 
 func TestLayoutHoldsEveryPlatform(t *testing.T) {
 	built := t.TempDir()
-	for _, name := range []string{"driver", "agent", "core"} {
+	for _, name := range []string{"driver", "fetcher", "agent", "core"} {
 		for _, platform := range []string{"amd64", "arm64"} {
 			require.NoError(t, os.WriteFile(filepath.Join(built, name+"-linux-"+platform), []byte(name+platform), 0o755))
 			require.NoError(t, os.WriteFile(filepath.Join(built, name+"-linux-"+platform+".licenses"), nil, 0o644))
@@ -290,7 +290,7 @@ func TestEveryProgramMayBeHandedOn(t *testing.T) {
 		headings := regexp.MustCompile(`(?m)^== .*`).FindAllString(text, -1)
 		assert.Len(t, slices.Compact(slices.Sorted(slices.Values(headings))), len(headings), "each license is there once")
 	}
-	driver := string(read(t, filepath.Join(built, "driver-linux-amd64.licenses")))
+	driver := string(read(t, filepath.Join(built, "fetcher-linux-amd64.licenses")))
 	assert.Contains(t, driver, "== github.com/aws/aws-sdk-go-v2 ", "the notice of a module above the package's directory")
 	assert.Contains(t, driver, "NOTICE.txt\n")
 }

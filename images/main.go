@@ -57,6 +57,8 @@ image that exceeds its budget fails the build.`,
 // recipe is what distinguishes one image from another.
 type recipe struct {
 	name, summary, user string
+	// beside are other programs in the image, of the same user unless it is run as another.
+	beside []string
 	// roots puts the CA certificates of public servers into the image, python the wheel of
 	// leoflow_runtime beside the program.
 	roots, python bool
@@ -65,12 +67,13 @@ type recipe struct {
 }
 
 // recipes are all images. 65532 is the number that distroless images use, which policies in the
-// field know. The driver mounts, and asks the clouds and cores with a public certificate.
+// field know. The driver mounts; the fetcher, in the same image, is run as 65532, and asks the clouds and
+// cores with a public certificate.
 func recipes() []recipe {
 	return []recipe{
-		{"driver", "Node driver that delivers Airflow connections and variables to pods as files", "0:0", true, false, 65_000_000},
-		{"agent", "Hands the delivered connections and variables to a program as environment variables", "65532:65532", false, true, 4_000_000},
-		{"core", "Bundled core, which serves connections and variables from Airflow export files", "65532:65532", false, false, 65_000_000},
+		{"driver", "Node driver that delivers Airflow connections and variables to pods as files", "0:0", []string{"fetcher"}, true, false, 65_000_000},
+		{"agent", "Hands the delivered connections and variables to a program as environment variables", "65532:65532", nil, false, true, 4_000_000},
+		{"core", "Bundled core, which serves connections and variables from Airflow export files", "65532:65532", nil, false, false, 65_000_000},
 	}
 }
 

@@ -46,9 +46,9 @@ GOOS='' GOARCH='' go run ./python/build --version "$version" --out "$out" >/dev/
 
 for platform; do
   export GOOS=${platform%/*} GOARCH=${platform#*/}
-  for name in ${LEOFLOW_PROGRAMS:-driver agent core}; do
+  for name in ${LEOFLOW_PROGRAMS:-driver fetcher agent core}; do
     program=$out/$name-$GOOS-$GOARCH
-    go build -trimpath -buildvcs=false -ldflags="-s -w -X $stamp.Version=$version -X $stamp.Commit=$commit" -o "$program" "./cmd/$name"
+    go build -tags=grpcnotrace -trimpath -buildvcs=false -ldflags="-s -w -X $stamp.Version=$version -X $stamp.Commit=$commit" -o "$program" "./cmd/$name"
     packages=$(owners "./cmd/$name")
     licenses <<<"$packages" >"$program.licenses"
     while IFS=$'\t' read -r owner _; do

@@ -75,7 +75,7 @@ func read(t *testing.T, name string) []byte {
 
 func TestArchivesHoldTheProgramsOfTheImagesAndTheirLicenses(t *testing.T) {
 	_, version := release(t)
-	for _, program := range []string{"driver", "agent", "core"} {
+	for program, inImageOf := range map[string]string{"driver": "driver", "fetcher": "driver", "agent": "agent", "core": "core"} {
 		for _, platform := range []string{"linux_amd64", "linux_arm64"} {
 			stem := "leoflow-secrets-csi-" + program + "_" + version + "_" + platform
 			files, headers := contents(t, read(t, stem+".tar.gz"))
@@ -90,7 +90,7 @@ func TestArchivesHoldTheProgramsOfTheImagesAndTheirLicenses(t *testing.T) {
 			}
 			assert.Contains(t, string(files[stem+"/THIRD_PARTY_LICENSES"]), "== Go LICENSE\n")
 			inImage := map[string][]byte{}
-			image, _ := contents(t, read(t, stem+".image.tar"))
+			image, _ := contents(t, read(t, "leoflow-secrets-csi-"+inImageOf+"_"+version+"_"+platform+".image.tar"))
 			for name, layer := range image {
 				if strings.HasSuffix(name, ".tar.gz") {
 					layerFiles, _ := contents(t, layer)
@@ -100,7 +100,11 @@ func TestArchivesHoldTheProgramsOfTheImagesAndTheirLicenses(t *testing.T) {
 				}
 			}
 			assert.True(t, bytes.Equal(files[stem+"/"+program], inImage[program]), "the program of %s is another one in the image", stem)
-			assert.True(t, bytes.Equal(files[stem+"/THIRD_PARTY_LICENSES"], inImage["licenses/THIRD_PARTY_LICENSES"]), stem)
+			licenses := "licenses/THIRD_PARTY_LICENSES"
+			if program != inImageOf {
+				licenses = "licenses/" + program + "/THIRD_PARTY_LICENSES"
+			}
+			assert.True(t, bytes.Equal(files[stem+"/THIRD_PARTY_LICENSES"], inImage[licenses]), stem)
 			if platform == "linux_"+runtime.GOARCH {
 				path := filepath.Join(t.TempDir(), program)
 				require.NoError(t, os.WriteFile(path, files[stem+"/"+program], 0o755))

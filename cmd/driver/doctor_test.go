@@ -11,13 +11,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/leoflow/secrets-csi/internal/cli"
+	"github.com/leoflow/secrets-csi/internal/daemon"
 	"github.com/leoflow/secrets-csi/internal/doctor"
 )
 
 func TestDoctorFindsTheBrokenAndExitsForIt(t *testing.T) {
 	var out, errors bytes.Buffer
 	none := filepath.Join(t.TempDir(), "none")
-	args := []string{"doctor", "--json", "--endpoint=" + none, "--core-address=127.0.0.1:1", "--pods-dir=" + none}
+	args := []string{"doctor", "--json", "--endpoint=" + none, "--pods-dir=" + none}
 	assert.Equal(t, cli.Failure, program().Execute(t.Context(), args, cli.Streams{Out: &out, Err: &errors}))
 	assert.Empty(t, errors.String())
 	var printed struct {
@@ -33,13 +34,11 @@ func TestDoctorFindsTheBrokenAndExitsForIt(t *testing.T) {
 	}
 	assert.Equal(t, doctor.Failed, states["driver"])
 	assert.Equal(t, doctor.Failed, states["mount propagation"])
-	assert.Equal(t, doctor.Failed, states["core"])
-	assert.Equal(t, doctor.Skipped, states["client certificate"])
 }
 
 func TestDoctorTakesTheFlagsOfTheDriverThatRuns(t *testing.T) {
-	s := doctorSettings{pid: os.Getpid()}
-	assert.ErrorContains(t, s.adopt(), "is no driver: give the driver's flags, or --pid")
+	var s doctorSettings
+	assert.ErrorContains(t, daemon.Adopt("driver", os.Getpid(), s.bind), "is no driver: give the driver's flags, or --pid")
 	s.kubeletEndpoint = "/data/kubelet/plugins/secrets.csi.leoflow.io/csi.sock"
 	assert.Equal(t, "/data/kubelet/pods", s.pods())
 	s.kubeletEndpoint = ""

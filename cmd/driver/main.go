@@ -1,11 +1,11 @@
-// Command driver is the node daemon: it serves CSI to kubelet, fetches from core what
-// pods ask for, and keeps it fresh on a tmpfs for each pod.
+// Command driver is the half of the node daemon that mounts: it serves CSI to kubelet and keeps what
+// the fetcher brings on a tmpfs for each pod. It has the rights for that, and no network.
 package main
 
 import (
 	"context"
-	"errors"
 	"flag"
+	"fmt"
 	"log/slog"
 	"os"
 	"time"
@@ -14,30 +14,33 @@ import (
 
 	"github.com/leoflow/secrets-csi/internal/cli"
 	"github.com/leoflow/secrets-csi/internal/csi"
+	"github.com/leoflow/secrets-csi/internal/daemon"
 	"github.com/leoflow/secrets-csi/internal/deliver"
-	"github.com/leoflow/secrets-csi/internal/fetch"
-	"github.com/leoflow/secrets-csi/internal/metric"
+	"github.com/leoflow/secrets-csi/internal/pages"
 	"github.com/leoflow/secrets-csi/internal/report"
-	"github.com/leoflow/secrets-csi/pkg/provider"
+	"github.com/leoflow/secrets-csi/internal/seam"
+	"github.com/leoflow/secrets-csi/internal/seam/wire"
+	"github.com/leoflow/secrets-csi/internal/unixsocket"
 )
 
-func main() { os.Exit(program().Run(dropCapabilities)) }
+func main() { os.Exit(program().Run(confine)) }
 
 func program() cli.Program {
 	return cli.Program{
 		Name:     "driver",
-		Summary:  "driver delivers Airflow connections and variables to pods as files.",
-		Commands: []cli.Command{doctorCommand(), awaitRolloutCommand(), checkUnusedCommand()},
+		Summary:  "driver mounts what fetcher brings: Airflow connections and variables, for pods as files.",
+		Commands: []cli.Command{doctorCommand()},
 		Main: &cli.Command{
 			Name:    "driver",
-			Summary: "driver delivers Airflow connections and variables to pods as files.",
+			Summary: "driver mounts what fetcher brings: Airflow connections and variables, for pods as files.",
 			Details: `It runs on every node, as root, and serves CSI to kubelet until it gets SIGTERM.
 The volumes it has mounted outlive it. Of root's capabilities it keeps SYS_ADMIN and
-CHOWN, so the files it is given have to be root's or readable by all.`,
-			Examples: `# in a DaemonSet
-driver --node-id=$(NODE_NAME) --core-address=core.leoflow:9443 --core-ca=/etc/leoflow/ca.crt --registration-dir=/registration --kubelet-endpoint=/var/lib/kubelet/plugins/secrets.csi.leoflow.io/csi.sock
-# on a developer's machine, without core
-driver --node-id=here --endpoint=/tmp/leoflow/csi.sock --file-connections=connections.yaml --log-format=text`,
+CHOWN, and it enters a network namespace in which there is nothing. Whatever is to be
+asked the fetcher asks, which connects to --fetcher-socket.`,
+			Examples: `# in a DaemonSet, beside a fetcher
+driver --node-id=$(NODE_NAME) --registration-dir=/registration --kubelet-endpoint=/var/lib/kubelet/plugins/secrets.csi.leoflow.io/csi.sock
+# on a developer's machine, beside a fetcher of the same user
+driver --node-id=here --endpoint=/tmp/leoflow/csi.sock --fetcher-socket=/tmp/leoflow/fetcher.sock --fetcher-uid=0 --log-format=text`,
 			Bind: func(flags *flag.FlagSet) cli.Run {
 				var s settings
 				s.bind(flags)
@@ -56,42 +59,35 @@ func run(ctx context.Context, streams cli.Streams, s settings) error {
 	if err := cli.KeepMemoryPrivate(); err != nil {
 		return err
 	}
-	s.spareMemory()
+	daemon.SpareMemory(s.pprofAddress != "")
 	log, level, err := cli.NewLogger(streams.Err, s.logFormat, s.logLevel)
 	if err != nil {
 		return err
 	}
-	defer followSignals(log, level)()
-	metrics := metric.New()
-	sources, err := s.providers(log, metrics)
-	if err != nil {
-		return err
-	}
-	resolver, err := s.resolver(&sources)
-	if err == nil {
-		err = s.openRecorder(&sources, log)
-	}
-	if err == nil {
-		err = serve(ctx, s, sources, resolver, metrics, log)
-	}
-	return errors.Join(err, sources.close())
+	defer daemon.FollowSignals(log, level)()
+	return serve(ctx, s, log)
 }
 
-// serve runs until ctx ends, or until one part fails and takes the others with it. What can
-// fail at the start does before anything runs.
-func serve(ctx context.Context, s settings, sources sources, resolver provider.Resolver, metrics *metric.Metrics, log *slog.Logger) error {
-	readers := report.Readers{Log: log, Observer: metrics.Delivery(), Recorder: sources.recorder}
-	fetcher := fetch.New(fetch.Config{
-		Providers: sources.byName,
-		Resolver:  resolver,
-		// The provider gives up first, because it knows what it waited for.
-		FetchTimeout: s.fetchTimeout + time.Second,
-		OfflineGrace: s.offlineGrace,
-		Readers:      readers,
-	})
+// parts are what the program is made of.
+type parts struct {
+	settings
+	log       *slog.Logger
+	reports   *wire.Reports
+	seam      *wire.Driver
+	deliverer *deliver.Deliverer
+	server    *csi.Server
+}
+
+func newParts(s settings, log *slog.Logger) *parts {
+	p := &parts{settings: s, log: log, reports: &wire.Reports{}}
+	readers := report.Readers{Log: log, Observer: p.reports, Recorder: p.reports}
 	memory, charged := s.newBudget(log)
-	deliverer := deliver.New(deliver.Config{
-		Fetcher:    fetcher,
+	p.seam = wire.NewDriver(wire.DriverConfig{
+		Fetcher: uint32(s.fetcherUID), LargestAnswer: memory.LargestAnswer(), Readers: readers,
+		Returned: func() { p.deliverer.FetcherReturned() },
+	})
+	p.deliverer = deliver.New(deliver.Config{
+		Fetcher:    p.seam,
 		Budget:     memory,
 		Charged:    charged,
 		VolumeSize: int64(s.volumeSize),
@@ -99,40 +95,76 @@ func serve(ctx context.Context, s settings, sources sources, resolver provider.R
 		MinRefresh: s.minRefresh,
 		Readers:    readers,
 	})
-	server := &csi.Server{
+	p.server = &csi.Server{
 		Endpoint:        socketPath(s.endpoint),
 		RegistrationDir: s.registrationDir,
 		KubeletEndpoint: s.kubeletEndpoint,
 		Grace:           s.shutdownGrace,
 		Driver: csi.Config{
 			NodeID:    s.nodeID,
-			Deliverer: deliverer,
-			Providers: sources.names,
+			Deliverer: p.deliverer,
+			Providers: p.sources,
 			MaxIDs:    s.maxIDs,
 			Audience:  s.coreAudience,
 			Logger:    log,
-			Observer:  metrics.Driver(),
+			Observer:  p.reports,
 		},
 	}
-	metrics.Watch(deliverer, sources.names, server.Ready)
-	if s.coreCert != "" {
-		metrics.Certificate(s.coreCert)
+	return p
+}
+
+// comesWithin is how long a publish waits for the first fetcher. Kubelet starts both containers at once.
+const comesWithin = 10 * time.Second
+
+// sources are those of the fetcher, once there was one.
+func (p *parts) sources(ctx context.Context) ([]string, error) {
+	timer := time.NewTimer(comesWithin)
+	defer timer.Stop()
+	select {
+	case <-p.seam.Come():
+		return p.seam.Sources(), nil
+	case <-timer.C:
+	case <-ctx.Done():
 	}
-	removeTaint, err := s.taintRemover(server.Ready, log)
+	return nil, fmt.Errorf("%w: the node's fetcher has not come yet; its log says why", seam.ErrAway)
+}
+
+// serve runs until ctx ends, or until one part fails and takes the others with it. What can
+// fail at the start does before anything runs.
+func serve(ctx context.Context, s settings, log *slog.Logger) error {
+	p := newParts(s, log)
+	socket, err := unixsocket.Listen(ctx, s.fetcherSocket, s.fetcherUID)
 	if err != nil {
 		return err
 	}
-	sites, err := s.listenHTTP(ctx, server, metrics, log)
-	if err != nil {
-		return err
+	var sites []pages.Site
+	if s.pprofAddress != "" {
+		site, err := daemon.ListenProfiles(ctx, s.pprofAddress, log)
+		if err != nil {
+			_ = socket.Close()
+			return err
+		}
+		sites = append(sites, site)
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	for _, site := range sites {
 		group.Go(func() error { return site.Serve(ctx) })
 	}
-	group.Go(func() error { removeTaint(ctx); return nil })
-	group.Go(func() error { return deliverer.Run(ctx) })
-	group.Go(func() error { return server.Serve(ctx) })
-	group.Go(func() error { return watchdog(ctx, log, server.Live) })
-	return waitFor(ctx, group.Wait, s.shutdownGrace+deadline)
+	group.Go(func() error { socket.Keep(ctx, unixsocket.LookEvery, log, func() {}); return nil })
+	group.Go(func() error { return p.seam.Serve(ctx, socket) })
+	group.Go(func() error { p.seam.Report(ctx, p.reports, p.state(ctx)); return nil })
+	group.Go(func() error { return p.refresh(ctx) })
+	group.Go(func() error { return p.server.Serve(ctx) })
+	group.Go(func() error { return daemon.Watchdog(ctx, log, p.server.Live) })
+	return daemon.WaitFor(ctx, group.Wait, s.shutdownGrace+daemon.Deadline)
+}
+
+// refresh keeps volumes fresh, of which there is none before the first fetcher.
+func (p *parts) refresh(ctx context.Context) error {
+	select {
+	case <-p.seam.Come():
+		return p.deliverer.Run(ctx)
+	case <-ctx.Done():
+		return nil
+	}
 }

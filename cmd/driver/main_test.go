@@ -3,36 +3,37 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/pem"
 	"fmt"
-	"io"
-	"log"
-	"net"
-	"net/http"
-	"net/http/httptest"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 	"golang.org/x/sys/unix"
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
 
 	"github.com/leoflow/secrets-csi/internal/cli"
+	"github.com/leoflow/secrets-csi/internal/fetch"
+	"github.com/leoflow/secrets-csi/internal/report"
+	"github.com/leoflow/secrets-csi/internal/seam/wire"
 	"github.com/leoflow/secrets-csi/internal/testwait"
+	"github.com/leoflow/secrets-csi/pkg/airflow"
 	"github.com/leoflow/secrets-csi/pkg/mount/mounttest"
+	"github.com/leoflow/secrets-csi/pkg/provider"
+	"github.com/leoflow/secrets-csi/pkg/provider/providertest"
+	"github.com/leoflow/secrets-csi/pkg/secret"
 	"github.com/leoflow/secrets-csi/test/stack"
 )
 
 func TestMain(m *testing.M) { os.Exit(mounttest.Run(m)) }
 
 func TestMisuse(t *testing.T) {
-	valid := []string{"--node-id=n", "--endpoint=/run/x/csi.sock", "--core-address=core:9443"}
+	valid := []string{"--node-id=n", "--endpoint=/run/x/csi.sock"}
 	for _, row := range []struct {
 		name, flag, message string
 	}{
@@ -44,29 +45,19 @@ func TestMisuse(t *testing.T) {
 		{"kubelet's path alone", "--kubelet-endpoint=/csi.sock", "--kubelet-endpoint is for registering; give --registration-dir too"},
 		{"relative path of kubelet's", "--kubelet-endpoint=csi.sock",
 			`--kubelet-endpoint "csi.sock" is not an absolute path` + "\n" + `--kubelet-endpoint is for registering; give --registration-dir too`},
-		{"no source", "--core-address=", "there is nowhere to fetch from: give --core-address, --kubernetes-secrets, the kwargs of a store, or --file-connections for development"},
 		{"no audience", "--core-audience=", "--core-audience must not be empty"},
 		{"volume too small", "--volume-size=4Ki", "--volume-size 4Ki is too small; 64Ki is the least"},
 		{"size", "--volume-size=4M", `invalid value "4M" for flag -volume-size: "4M" is not a size; write it like 4Mi; 'driver --help' lists the flags`},
 		{"huge size", "--volume-size=99999999999Gi", `invalid value "99999999999Gi" for flag -volume-size: "99999999999Gi" is not a size; write it like 4Mi; 'driver --help' lists the flags`},
-		{"no time to fetch", "--fetch-timeout=0s", "--fetch-timeout must be above 0"},
 		{"polling too often", "--poll-every=1ms", "--poll-every must be 1s at least"},
 		{"refreshing without a pause", "--min-refresh=1ms", "--min-refresh must be 1s to 1h"},
 		{"refreshing hardly ever", "--min-refresh=24h", "--min-refresh must be 1s to 1h"},
 		{"volumes of nothing", "--max-ids=0", "--max-ids must be 1 at least"},
 		{"negative grace", "--shutdown-grace=-1s", "--shutdown-grace must not be negative"},
-		{"profiles for all", "--pprof-address=:6060", `--pprof-address ":6060" is not a loopback address; profiles are for nobody else`},
-		{"profiles by name", "--pprof-address=localhost:6060", `--pprof-address "localhost:6060" is not a loopback address; profiles are for nobody else`},
-		{"cloud in the clear", "--aws-endpoint=http://aws:4566", `--aws-endpoint "http://aws:4566" is not an https URL, and pods' tokens go there`},
-		{"a store by somebody else's token", `--source-vault-kwargs={"url": "http://v", "token": "n33dle"}`,
-			`--source-vault-kwargs: url must be an https URL such as https://vault.example.com:8200, and pods' tokens go there; ` +
-				`auth_type cannot be used here: every pod logs in by its own token, so write "auth_type": "kubernetes" and "kubernetes_role", or "jwt" and "jwt_role"; ` +
-				`token cannot be used here: every pod logs in by its own token, so write "auth_type": "kubernetes" and "kubernetes_role", or "jwt" and "jwt_role"`},
-		{"a store's file that is not there", "--source-vault-kwargs=@/none", "reading --source-vault-kwargs: open /none: no such file or directory"},
-		{"names of Secrets that nobody reads", "--kubernetes-variable-name={id}", "--source-kubernetes-kwargs, --kubernetes-connection-name and --kubernetes-variable-name need --kubernetes-secrets"},
-		{"a name without an id", "--kubernetes-variable-name=var", `--source-kubernetes-kwargs, --kubernetes-connection-name and --kubernetes-variable-name need --kubernetes-secrets` + "\n" +
-			`--kubernetes-variable-name: "var" is no template of a Secret's name; write {id} once, and beside it lower-case letters, digits, "." and "-"`},
-		{"no region", "--aws-region=s3", `--aws-region "s3" is not a region; write one such as eu-west-1`},
+		{"relative socket", "--fetcher-socket=s", `--fetcher-socket "s" is not an absolute path`},
+		{"no user", "--fetcher-uid=-1", "--fetcher-uid -1 is not a user id"},
+		{"profiles on the network", "--pprof-address=127.0.0.1:6060", `--pprof-address "127.0.0.1:6060" is not a unix:// socket, and the driver has no network`},
+		{"a flag of the fetcher's", "--core-address=core:9443", "flag provided but not defined: -core-address; 'driver --help' lists the flags"},
 		{"log format", "--log-format=xml", "--log-format=xml: want text or json"},
 		{"log level", "--log-level=loud", "--log-level=loud: want debug, info, warn or error"},
 		{"misspelt", "--nodeid=n", "flag provided but not defined: -nodeid; 'driver --help' lists the flags"},
@@ -82,8 +73,8 @@ func TestMisuse(t *testing.T) {
 
 func TestEverythingWrongIsSaidAtOnce(t *testing.T) {
 	var out bytes.Buffer
-	assert.Equal(t, cli.Misuse, program().Execute(t.Context(), []string{"--core-ca=x", "--log-level=loud"}, cli.Streams{Err: &out}))
-	assert.Len(t, strings.Split(strings.TrimSpace(out.String()), "\n"), 4)
+	assert.Equal(t, cli.Misuse, program().Execute(t.Context(), []string{"--max-ids=0", "--log-level=loud"}, cli.Streams{Err: &out}))
+	assert.Len(t, strings.Split(strings.TrimSpace(out.String()), "\n"), 3)
 }
 
 func TestStartFailsWhereItCannotServe(t *testing.T) {
@@ -94,41 +85,21 @@ func TestStartFailsWhereItCannotServe(t *testing.T) {
 		name, flag, message string
 	}{
 		{"endpoint is a file", "--endpoint=" + taken, taken + " exists and is not a socket; remove it or choose another path"},
-		{"no such CA", "--core-ca=" + filepath.Join(directory, "none"), "configuring core's client: "},
-		{"certificate without its key", "--core-cert=" + taken, "a client certificate needs its key: give both files or neither"},
-		{"plaintext to elsewhere", "--core-plaintext-loopback", "plaintext is for loopback addresses only"},
-		{"no such address for probes", "--health-address=nowhere", "--health-address: listen tcp: address nowhere: missing port in address"},
-		{"no such file", "--file-connections=" + filepath.Join(directory, "none"), "configuring the file source: "},
+		{"the fetcher's socket is a file", "--fetcher-socket=" + taken, taken + " exists and is not a socket; remove it or choose another path"},
+		{"the socket for profiles is a file", "--pprof-address=unix://" + taken, "--pprof-address: " + taken + " exists and is not a socket"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
+			before := goleak.IgnoreCurrent()
 			var out bytes.Buffer
-			args := []string{"--node-id=n", "--endpoint=" + filepath.Join(directory, "csi.sock"), "--core-address=core.example.com:9443", row.flag}
+			args := []string{
+				"--node-id=n", "--endpoint=" + filepath.Join(directory, "csi.sock"),
+				"--fetcher-socket=" + filepath.Join(directory, "fetcher.sock"), fmt.Sprint("--fetcher-uid=", os.Geteuid()), row.flag,
+			}
 			assert.Equal(t, cli.Failure, program().Execute(t.Context(), args, cli.Streams{Err: &out}))
 			assert.Contains(t, out.String(), row.message)
+			goleak.VerifyNone(t, before)
 		})
 	}
-}
-
-// TestAStartThatFailsLeavesNothingBehind has the second of two addresses taken.
-func TestAStartThatFailsLeavesNothingBehind(t *testing.T) {
-	before := goleak.IgnoreCurrent()
-	directory := shortTempDir(t)
-	taken, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer func() { assert.NoError(t, taken.Close()) }()
-	health := freeAddress(t)
-	var out bytes.Buffer
-	code := program().Execute(t.Context(), []string{
-		"--node-id=n", "--endpoint=" + filepath.Join(directory, "csi.sock"), "--core-address=127.0.0.1:1", "--core-plaintext-loopback",
-		"--health-address=" + health, "--pprof-address=" + taken.Addr().String(),
-	}, cli.Streams{Err: &out})
-	assert.Equal(t, cli.Failure, code)
-	assert.Contains(t, out.String(), "--pprof-address: listen tcp")
-	assert.NotContains(t, out.String(), "serving", "nothing had begun")
-	goleak.VerifyNone(t, before)
-	free, err := new(net.ListenConfig).Listen(t.Context(), "tcp", health)
-	require.NoError(t, err, "it was given back")
-	require.NoError(t, free.Close())
 }
 
 // booted is the whole program on temporary paths, and a kubelet that calls it.
@@ -146,7 +117,10 @@ func boot(t *testing.T, flags ...string) booted {
 	b := booted{directory: shortTempDir(t), out: new(testwait.Output)}
 	socket := filepath.Join(b.directory, "csi.sock")
 	t.Setenv("LEOFLOW_NODE_ID", "node-from-the-environment")
-	args := append([]string{"--endpoint=unix://" + socket, "--log-level=debug"}, flags...)
+	seam := filepath.Join(b.directory, "fetcher.sock")
+	args := append([]string{
+		"--endpoint=unix://" + socket, "--log-level=debug", "--fetcher-socket=" + seam, fmt.Sprint("--fetcher-uid=", os.Geteuid()),
+	}, flags...)
 	ctx, cancel := context.WithCancel(context.Background())
 	code := make(chan int, 1)
 	go func() { code <- program().Execute(ctx, args, cli.Streams{Out: b.out, Err: b.out}) }()
@@ -155,12 +129,31 @@ func boot(t *testing.T, flags ...string) booted {
 		return testwait.Receive(t, code)
 	})
 	t.Cleanup(func() { assert.Equal(t, cli.OK, b.stop(), b.out) })
+	b.beFetcher(t, seam)
 	b.out.Await(t, `"msg":"serving"`)
 	var err error
 	b.kubelet, err = stack.DialKubelet(socket, filepath.Join(b.directory, "pods"))
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, b.kubelet.Close()) })
 	return b
+}
+
+// beFetcher stands for the fetcher, until the test has ended.
+func (b booted) beFetcher(t *testing.T, socket string) {
+	t.Helper()
+	fake := providertest.NewFake()
+	fake.SetConnection(airflow.Connection{ID: "warehouse", Type: "postgres", Host: new("db"), Login: new("etl"), Password: new(secret.New("needle-password"))})
+	readers := report.Readers{Log: slog.New(slog.NewJSONHandler(b.out, nil))}
+	fetcher := fetch.New(fetch.Config{Providers: map[string]provider.Provider{"core": fake}, FetchTimeout: time.Minute, Readers: readers})
+	server := wire.NewServer(wire.ServerConfig{Socket: socket, Fetcher: fetcher, Readers: readers})
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- server.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		assert.NoError(t, testwait.Receive(t, ended))
+	})
+	b.out.Await(t, "the fetcher is there")
 }
 
 // shortTempDir is short enough for a socket to be in it.
@@ -181,10 +174,8 @@ func pod() stack.Pod {
 }
 
 func TestTheProgramServesPods(t *testing.T) {
-	connections := filepath.Join(t.TempDir(), "connections.json")
-	require.NoError(t, os.WriteFile(connections, []byte(`{"warehouse": "postgres://u:needle-password@h/d"}`), 0o600))
 	registry := filepath.Join(shortTempDir(t), "registry")
-	b := boot(t, "--file-connections="+connections, "--registration-dir="+registry)
+	b := boot(t, "--registration-dir="+registry)
 
 	info, err := b.kubelet.Node.NodeGetInfo(t.Context(), nil)
 	require.NoError(t, err)
@@ -194,7 +185,7 @@ func TestTheProgramServesPods(t *testing.T) {
 	target := b.kubelet.Target(pod())
 	content, err := os.ReadFile(filepath.Join(target, "connections", "warehouse"))
 	require.NoError(t, err)
-	assert.Equal(t, "postgres://u:needle-password@h/d", string(content))
+	assert.Equal(t, "postgres://etl:needle-password@db", string(content))
 	require.NoError(t, b.kubelet.Unpublish(t.Context(), pod()))
 	assert.NoDirExists(t, target)
 
@@ -206,77 +197,11 @@ func TestTheProgramServesPods(t *testing.T) {
 }
 
 func TestMemoryIsPrivate(t *testing.T) {
-	boot(t, "--core-address=127.0.0.1:1", "--core-plaintext-loopback")
+	boot(t)
 	var limit unix.Rlimit
 	require.NoError(t, unix.Getrlimit(unix.RLIMIT_CORE, &limit))
 	assert.Zero(t, limit.Cur+limit.Max)
 	dumpable, err := unix.PrctlRetInt(unix.PR_GET_DUMPABLE, 0, 0, 0, 0)
 	require.NoError(t, err)
 	assert.Zero(t, dumpable)
-}
-
-// What a user reads on the pod when core is not what it should be. Every way for core
-// to fail is a row in internal/source/core; these are those of one for each code.
-func TestKubeletIsToldWhatIsWrongWithCore(t *testing.T) {
-	for _, row := range []struct {
-		name    string
-		flags   func(t *testing.T) []string
-		code    codes.Code
-		message string
-	}{
-		{"down", func(*testing.T) []string { return []string{"--core-address=127.0.0.1:1", "--core-plaintext-loopback"} },
-			codes.Unavailable, `core cannot be asked now: asking core at ADDRESS: unavailable: core cannot be reached: "dial tcp ADDRESS: connect: connection refused"`},
-		{"a stranger", func(t *testing.T) []string {
-			core := overTLS(t, func(http.ResponseWriter, *http.Request) {})
-			return []string{"--core-address=" + core.Listener.Addr().String()}
-		}, codes.Unavailable, `core cannot be asked now: asking core at ADDRESS: unavailable: core's certificate is signed by a stranger: check --core-ca`},
-		{"slow", func(t *testing.T) []string {
-			return append(trusted(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }), "--fetch-timeout=100ms")
-		}, codes.Unavailable, `core cannot be asked now: asking core at ADDRESS: unavailable: core did not answer in time`},
-		{"garbage", func(t *testing.T) []string { return trusted(t, grpcAnswer(4, []byte{0xff, 0xff, 0xff, 0xff})) },
-			codes.Internal, `fetching from core: asking core at ADDRESS: protocol violated: core answered what it must not: "grpc: failed to unmarshal the received message: proto: cannot parse invalid wire-format data" (Internal)`},
-		{"64 MiB", func(t *testing.T) []string { return trusted(t, grpcAnswer(64<<20, make([]byte, 1<<16))) },
-			codes.ResourceExhausted, `fetching from core: asking core at ADDRESS: larger than a message may be: this node accepts 8388608 bytes, and core may send less: ask for fewer entries`},
-		{"half a stream", func(t *testing.T) []string { return trusted(t, grpcAnswer(100, []byte("half"))) },
-			codes.Internal, `fetching from core: asking core at ADDRESS: protocol violated: core answered what it must not: "unexpected EOF" (Internal)`},
-	} {
-		t.Run(row.name, func(t *testing.T) {
-			flags := row.flags(t)
-			b := boot(t, flags...)
-			err := b.kubelet.Publish(t.Context(), pod())
-			message := strings.ReplaceAll(status.Convert(err).Message(), strings.TrimPrefix(flags[0], "--core-address="), "ADDRESS")
-			assert.Equal(t, row.code.String(), status.Code(err).String())
-			assert.Equal(t, row.message, message)
-			assert.NoDirExists(t, b.kubelet.Target(pod()))
-			assert.NotContains(t, b.out.String(), "needle")
-		})
-	}
-}
-
-// overTLS is an HTTP/2 server with a certificate of its own.
-func overTLS(t *testing.T, answer http.HandlerFunc) *httptest.Server {
-	t.Helper()
-	server := httptest.NewUnstartedServer(answer)
-	server.EnableHTTP2 = true
-	server.Config.ErrorLog = log.New(io.Discard, "", 0)
-	server.StartTLS()
-	t.Cleanup(server.Close)
-	return server
-}
-
-func trusted(t *testing.T, answer http.HandlerFunc) (flags []string) {
-	t.Helper()
-	server := overTLS(t, answer)
-	ca := filepath.Join(t.TempDir(), "ca.pem")
-	require.NoError(t, os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}), 0o600))
-	return []string{"--core-address=" + server.Listener.Addr().String(), "--core-ca=" + ca}
-}
-
-// grpcAnswer announces a message of size bytes, sends body and ends.
-func grpcAnswer(size uint32, body []byte) http.HandlerFunc {
-	return func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "application/grpc")
-		w.Header().Set(http.TrailerPrefix+"Grpc-Status", "0")
-		_, _ = fmt.Fprintf(w, "\x00%c%c%c%c%s", size>>24, byte(size>>16), byte(size>>8), byte(size), body)
-	}
 }

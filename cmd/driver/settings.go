@@ -5,12 +5,12 @@ import (
 	"flag"
 	"io"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/leoflow/secrets-csi/internal/cli"
 	"github.com/leoflow/secrets-csi/internal/csi"
+	"github.com/leoflow/secrets-csi/internal/daemon"
 )
 
 // minVolumeSize holds the files of an empty delivery and one small entry, of which
@@ -23,33 +23,15 @@ type settings struct {
 	endpoint        string
 	registrationDir string
 	kubeletEndpoint string
-	healthAddress   string
+	fetcherSocket   string
+	fetcherUID      int
 	pprofAddress    string
-
-	coreAddress           string
-	coreCA                string
-	coreCert, coreKey     string
-	coreServerName        string
-	coreTokenFile         string
-	coreAudience          string
-	corePlaintextLoopback bool
-	fileConnections       string
-	fileVariables         string
-	kubernetesSecrets     bool
-	kubernetesWatch       bool
-	kubernetesRules       kubernetesRules
-	kubeconfig            string
-	events                bool
-	startupTaint          bool
-	clouds                cloudSettings
-	stores                storeSettings
+	coreAudience    string
 
 	volumeSize    cli.Size
-	fetchTimeout  time.Duration
 	pollEvery     time.Duration
 	minRefresh    time.Duration
 	maxIDs        int
-	offlineGrace  time.Duration
 	shutdownGrace time.Duration
 
 	logFormat string
@@ -61,44 +43,23 @@ func (s *settings) bind(flags *flag.FlagSet) {
 	flags.StringVar(&s.endpoint, "endpoint", "unix:///csi/csi.sock", "the unix `socket` to serve CSI on")
 	flags.StringVar(&s.registrationDir, "registration-dir", "", "kubelet's plugins_registry `directory`, to register there; empty to not register")
 	flags.StringVar(&s.kubeletEndpoint, "kubelet-endpoint", "", "the CSI socket's `path` as kubelet sees it, where that is not --endpoint")
-	flags.StringVar(&s.healthAddress, "health-address", "", "the `address` to answer the HTTP probes /healthz and /readyz and Prometheus's /metrics on, such as :9808; empty for none")
-	flags.StringVar(&s.pprofAddress, "pprof-address", "", "the loopback `address` to serve Go's profiles on under /debug/pprof/, such as 127.0.0.1:6060; empty for none")
-
-	flags.StringVar(&s.coreAddress, "core-address", "", "core's `host:port`")
-	flags.StringVar(&s.coreCA, "core-ca", "", "`file` of the CA certificates that core's must chain to; empty for the system's")
-	flags.StringVar(&s.coreCert, "core-cert", "", "`file` of this node's client certificate")
-	flags.StringVar(&s.coreKey, "core-key", "", "`file` of that certificate's key")
-	flags.StringVar(&s.coreServerName, "core-server-name", "", "the `name` that core's certificate must carry, where that is not the host of --core-address")
-	flags.StringVar(&s.coreTokenFile, "core-token-file", "", "`file` of the driver's own token, which watches for changes and is shown with every fetch: core takes a pod's token from the driver of its node alone; read again as it changes")
+	flags.StringVar(&s.fetcherSocket, "fetcher-socket", daemon.FetcherSocket, "the `path` of the unix socket on which driver and fetcher meet: the driver listens, the fetcher connects")
+	flags.IntVar(&s.fetcherUID, "fetcher-uid", daemon.FetcherUID, "the user `id` that the fetcher runs under; nobody else is listened to there")
+	flags.StringVar(&s.pprofAddress, "pprof-address", "", "the unix:// `socket` to serve Go's profiles on under /debug/pprof/; empty for none")
 	flags.StringVar(&s.coreAudience, "core-audience", csi.CoreAudience, "the `audience` of the pods' tokens for core, as in tokenRequests of the CSIDriver")
-	flags.BoolVar(&s.corePlaintextLoopback, "core-plaintext-loopback", false, "speak to core without TLS; for development, and refused unless core is on a loopback address")
-	flags.StringVar(&s.fileConnections, "file-connections", "", "a `file` of 'airflow connections export' that the source \"file\" serves to every pod of the node; for development")
-	flags.StringVar(&s.fileVariables, "file-variables", "", "a `file` of 'airflow variables export' for the same")
-
-	flags.BoolVar(&s.kubernetesSecrets, "kubernetes-secrets", false, "serve the source \"kubernetes\": Secrets of the pod's namespace, read with the pod's own token")
-	flags.BoolVar(&s.kubernetesWatch, "kubernetes-watch", false, "watch the metadata of those Secrets as the driver; Kubernetes grants that only together with reading them")
-	s.kubernetesRules.bind(flags)
-	flags.StringVar(&s.kubeconfig, "kubeconfig", "", "`file` that says how to reach the API server; empty in a pod")
-	flags.BoolVar(&s.events, "events", false, "write events on the pods whose volumes are in trouble; takes the right to create and patch them")
-	flags.BoolVar(&s.startupTaint, "startup-taint", false, "take the taint secrets.csi.leoflow.io/driver-not-ready off the node once kubelet has registered the driver; takes the rights to get csinodes, and to get and patch nodes")
-	s.clouds.bind(flags)
-	s.stores.bind(flags)
 
 	s.volumeSize = 16 << 20
 	flags.Var(&s.volumeSize, "volume-size", "the `size` that the files of each pod's volume may take, such as 4Mi")
-	flags.DurationVar(&s.fetchTimeout, "fetch-timeout", 10*time.Second, "how long one fetch may take")
 	flags.DurationVar(&s.pollEvery, "poll-every", 30*time.Second, "how often to look for changes where core does not tell of them")
 	flags.DurationVar(&s.minRefresh, "min-refresh", 5*time.Second, "how long to leave a volume alone that nothing calls for, for each 100 ids that it has or a part of them; a shorter refresh becomes that")
 	flags.IntVar(&s.maxIDs, "max-ids", 2000, "how `many` ids a new volume may list")
-	flags.DurationVar(&s.offlineGrace, "offline-grace", 0, "how long what a pod was given may be given to new pods of the same namespace, service account and request while core is away; 0 for never")
 	flags.DurationVar(&s.shutdownGrace, "shutdown-grace", 20*time.Second, "how long calls in flight may take to finish after SIGTERM")
 
 	flags.StringVar(&s.logFormat, "log-format", "json", "json or text")
 	flags.StringVar(&s.logLevel, "log-level", "info", "debug, info, warn or error; SIGUSR1 switches to debug and back")
 }
 
-// check says everything that is wrong with the settings at once. What concerns core
-// alone its client checks.
+// check says everything that is wrong with the settings at once.
 func (s *settings) check() error {
 	var mistakes []error
 	refuse := func(wrong bool, format string, args ...any) {
@@ -112,27 +73,14 @@ func (s *settings) check() error {
 	refuse(s.registrationDir != "" && !filepath.IsAbs(s.registrationDir), "--registration-dir %q is not an absolute path", s.registrationDir)
 	refuse(s.kubeletEndpoint != "" && !filepath.IsAbs(s.kubeletEndpoint), "--kubelet-endpoint %q is not an absolute path", s.kubeletEndpoint)
 	refuse(s.kubeletEndpoint != "" && s.registrationDir == "", "--kubelet-endpoint is for registering; give --registration-dir too")
-	refuse(s.pprofAddress != "" && !isLoopback(s.pprofAddress), "--pprof-address %q is not a loopback address; profiles are for nobody else", s.pprofAddress)
-	refuse(s.coreAddress == "" && !s.usesFile() && !s.kubernetesSecrets && !s.usesStores(), "there is nowhere to fetch from: give --core-address, --kubernetes-secrets, the kwargs of a store, or --file-connections for development")
-	refuse(s.coreAddress == "" && s.usesCore(), "the --core-… flags need --core-address")
+	refuse(!filepath.IsAbs(s.fetcherSocket), "--fetcher-socket %q is not an absolute path", s.fetcherSocket)
+	refuse(s.fetcherUID < 0 || s.fetcherUID >= 1<<32-1, "--fetcher-uid %d is not a user id", s.fetcherUID)
+	refuse(s.pprofAddress != "" && !daemon.IsSocket(s.pprofAddress), "--pprof-address %q is not a unix:// socket, and the driver has no network", s.pprofAddress)
 	refuse(s.coreAudience == "", "--core-audience must not be empty")
-	refuse(s.kubernetesWatch && !s.kubernetesSecrets, "--kubernetes-watch needs --kubernetes-secrets")
-	refuse(s.kubernetesRules != kubernetesRules{} && !s.kubernetesSecrets, "--source-kubernetes-kwargs, --kubernetes-connection-name and --kubernetes-variable-name need --kubernetes-secrets")
-	if _, err := s.kubernetesRules.read(); err != nil {
-		refuse(true, "%v", err)
-	}
-	if err := s.clouds.check(); err != nil {
-		refuse(true, "%v", err)
-	}
-	for _, err := range s.checkStores() {
-		refuse(true, "%v", err)
-	}
 	refuse(s.volumeSize < minVolumeSize, "--volume-size %v is too small; %v is the least", s.volumeSize, minVolumeSize)
-	refuse(s.fetchTimeout <= 0, "--fetch-timeout must be above 0")
 	refuse(s.pollEvery < time.Second, "--poll-every must be 1s at least")
 	refuse(s.minRefresh < time.Second || s.minRefresh > time.Hour, "--min-refresh must be 1s to 1h")
 	refuse(s.maxIDs < 1, "--max-ids must be 1 at least")
-	refuse(s.offlineGrace < 0, "--offline-grace must not be negative")
 	refuse(s.shutdownGrace < 0, "--shutdown-grace must not be negative")
 	if _, _, err := cli.NewLogger(io.Discard, s.logFormat, s.logLevel); err != nil {
 		refuse(true, "%v", err)
@@ -142,13 +90,6 @@ func (s *settings) check() error {
 	}
 	return &cli.ExitError{Code: cli.Misuse, Err: errors.Join(mistakes...)}
 }
-
-func (s *settings) usesCore() bool {
-	return s.corePlaintextLoopback ||
-		slices.ContainsFunc([]string{s.coreCA, s.coreCert, s.coreKey, s.coreServerName, s.coreTokenFile}, func(value string) bool { return value != "" })
-}
-
-func (s *settings) usesFile() bool { return s.fileConnections != "" || s.fileVariables != "" }
 
 // socketPath takes the endpoint as CSI writes it, and as a plain path.
 func socketPath(endpoint string) string { return strings.TrimPrefix(endpoint, "unix://") }

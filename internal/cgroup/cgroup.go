@@ -5,6 +5,7 @@ import (
 	"bufio"
 	"io/fs"
 	"path"
+	"regexp"
 	"strconv"
 	"strings"
 )
@@ -15,10 +16,11 @@ const unlimited = 1 << 60
 
 // Memory is the control group by whose limit this process, and all else that is charged there, is
 // killed: of several that have it the outermost, where a pod's earlier containers are charged too.
+// Of a pod of several containers that is the pod's, whose limit is larger.
 type Memory struct {
 	// Limit is the smallest of those that this process is in, in bytes, by version 2 or 1.
 	Limit int64
-	// stat is the path of the group's figures.
+	// stat is the path of the figures of the group, or of its pod's.
 	stat string
 	root fs.FS
 }
@@ -30,7 +32,7 @@ func MemoryOf(root fs.FS) (m Memory, found bool) {
 		for directory := group.path; ; directory = path.Dir(directory) {
 			at := path.Join(group.mount, directory)
 			if here, ok := readLimit(root, path.Join(at, group.file)); ok && here <= m.Limit {
-				m.Limit, m.stat = here, path.Join(at, "memory.stat")
+				m.Limit, m.stat = here, path.Join(statOf(at), "memory.stat")
 			}
 			if directory == "/" || directory == "." {
 				break
@@ -38,6 +40,17 @@ func MemoryOf(root fs.FS) (m Memory, found bool) {
 		}
 	}
 	return m, m.Limit < unlimited
+}
+
+// ofPod is how kubelet calls a pod's group, as cgroupfs and as systemd write it.
+var ofPod = regexp.MustCompile(`(^|-)pod[0-9a-f]{8}[-_][0-9a-f_-]+(\.slice)?$`)
+
+// statOf is the group in which what a container leaves behind is charged: its pod's, if it is in one.
+func statOf(container string) string {
+	if pod := path.Dir(container); ofPod.MatchString(path.Base(pod)) {
+		return pod
+	}
+	return container
 }
 
 // Shared is what the group is charged for pages of tmpfs, in bytes, in all groups below it too:

@@ -82,4 +82,16 @@ func TestShared(t *testing.T) {
 	}))
 	shared, _ := memory.Shared()
 	assert.Equal(t, int64(2), shared)
+	// What a container has left behind is charged to its pod, though that may have more.
+	for _, pod := range []string{"podd2bdcd0d-09f7-4c58-9d6a-2f3e0f9e43f7", "kubepods-burstable-podd2bdcd0d_09f7_4c58_9d6a_2f3e0f9e43f7.slice"} {
+		memory, _ := MemoryOf(rootOf(map[string]string{
+			"proc/self/cgroup": "0::/kubepods/" + pod + "/driver\n", "sys/fs/cgroup/kubepods/" + pod + "/driver/memory.max": "65536\n",
+			"sys/fs/cgroup/kubepods/" + pod + "/driver/memory.stat": "shmem 1\n", "sys/fs/cgroup/kubepods/" + pod + "/memory.max": "131072\n",
+			"sys/fs/cgroup/kubepods/" + pod + "/memory.stat": "shmem 2\n", "sys/fs/cgroup/kubepods/memory.max": "999999999\n",
+			"sys/fs/cgroup/kubepods/memory.stat": "shmem 3\n",
+		}))
+		assert.Equal(t, int64(65536), memory.Limit, pod)
+		shared, _ := memory.Shared()
+		assert.Equal(t, int64(2), shared, pod)
+	}
 }

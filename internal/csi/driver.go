@@ -9,17 +9,18 @@ import (
 
 	"github.com/leoflow/secrets-csi/internal/deliver"
 	"github.com/leoflow/secrets-csi/internal/report"
+	"github.com/leoflow/secrets-csi/internal/seam"
 )
 
 // Name is the CSI driver's name, as a pod writes it in volumes[].csi.driver.
-const Name = "secrets.csi.leoflow.io"
+const Name = seam.DriverName
 
 // CoreAudience is the audience of the service-account tokens that core accepts,
 // unless a Config says otherwise.
-const CoreAudience = "leoflow-core"
+const CoreAudience = seam.CoreAudience
 
 // CoreProvider is the name of the provider that cannot be asked without a token.
-const CoreProvider = "core"
+const CoreProvider = seam.CoreSource
 
 // Deliverer is what the driver needs of delivery. Errors are *report.Error.
 type Deliverer interface {
@@ -44,30 +45,22 @@ type Deliverer interface {
 // Observer is told of every call that kubelet makes, for whoever counts them. It returns
 // at once and is safe for concurrent use.
 type Observer interface {
-	Called(Call)
-}
-
-// Call is how one call ended. It names no pod and no volume.
-type Call struct {
-	// Method is CSI's name of it, and Code gRPC's of the outcome.
-	Method, Code string
-	// Kept is set where a live volume was kept as it is and kubelet not told.
-	Kept bool
-	Took time.Duration
+	Called(report.Call)
 }
 
 // silent is the Observer of those who count nothing.
 type silent struct{}
 
-func (silent) Called(Call) {}
+func (silent) Called(report.Call) {}
 
 // Config is what a Driver is made of. Everything without "optional" is required.
 type Config struct {
 	NodeID    string
 	Deliverer Deliverer
 	// Providers are the names that the attribute "source" may have, one at least;
-	// the first is for volumes that name none.
-	Providers []string
+	// the first is for volumes that name none. It waits for who knows them, and its error is
+	// that nobody does yet.
+	Providers func(context.Context) ([]string, error)
 	// MaxIDs is how many ids one volume may list; 0 for as many as its attributes take.
 	MaxIDs int
 	// Audience of the pod tokens for core; optional.

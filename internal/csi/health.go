@@ -41,7 +41,7 @@ func healthEntry(health report.Health) *csi.VolumeHealth_VolumeHealthEntry {
 
 // NodeGetStorageHealth tells of the providers, which are this driver's storage. CSI
 // allows one entry for a status and reason, so it names them all in one.
-func (n *node) NodeGetStorageHealth(context.Context, *csi.NodeGetStorageHealthRequest) (*csi.NodeGetStorageHealthResponse, error) {
+func (n *node) NodeGetStorageHealth(ctx context.Context, _ *csi.NodeGetStorageHealthRequest) (*csi.NodeGetStorageHealthResponse, error) {
 	unreachable := n.Deliverer.Unreachable()
 	if len(unreachable) == 0 {
 		return &csi.NodeGetStorageHealthResponse{}, nil
@@ -51,7 +51,7 @@ func (n *node) NodeGetStorageHealth(context.Context, *csi.NodeGetStorageHealthRe
 		causes = append(causes, name+": "+unreachable[name])
 	}
 	extent := csi.StorageHealthErrorType_STORAGE_DEGRADED
-	if len(unreachable) == len(n.Providers) {
+	if providers, err := n.Providers(ctx); err == nil && len(unreachable) == len(providers) {
 		extent = csi.StorageHealthErrorType_STORAGE_UNREACHABLE
 	}
 	return &csi.NodeGetStorageHealthResponse{BackendHealth: []*csi.NodeGetStorageHealthResponse_StorageBackendHealth{

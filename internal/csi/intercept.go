@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/leoflow/secrets-csi/internal/logkey"
+	"github.com/leoflow/secrets-csi/internal/report"
 )
 
 // maxPath is the kernel's limit.
@@ -52,7 +53,7 @@ func (c callLog) intercept(ctx context.Context, request any, info *grpc.UnarySer
 	response, err := c.recovering(context.WithValue(ctx, notesKey{}, note), request, info, handler)
 
 	method, took := path.Base(info.FullMethod), time.Since(started)
-	c.observer.Called(Call{Method: method, Code: status.Code(err).String(), Kept: note.text != "", Took: took})
+	c.count(method, err, note, took)
 	attributes := append([]slog.Attr{
 		slog.String(logkey.Method, method),
 		slog.String(logkey.Code, status.Code(err).String()),
@@ -69,6 +70,14 @@ func (c callLog) intercept(ctx context.Context, request any, info *grpc.UnarySer
 	}
 	c.log.LogAttrs(ctx, levelOf(method, status.Code(err), note), "call", attributes...)
 	return response, err
+}
+
+func (c callLog) count(method string, err error, note *notes, took time.Duration) {
+	code := status.Code(err).String()
+	if note.text != "" {
+		code = "kept"
+	}
+	c.observer.Called(report.Call{Method: method, Code: code, Took: took})
 }
 
 // recovering turns a panic into an error, so that one bad call does not take down the

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/container-storage-interface/spec/lib/go/csi"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
 	"github.com/leoflow/secrets-csi/internal/deliver"
@@ -55,7 +56,7 @@ func (n *node) NodePublishVolume(ctx context.Context, request *csi.NodePublishVo
 }
 
 func (n *node) publish(ctx context.Context, request *csi.NodePublishVolumeRequest, isNew bool) error {
-	volume, err := n.volume(request)
+	volume, err := n.volume(ctx, request)
 	if err == nil && isNew { // a pod that runs keeps what it was given, and its token has to be taken in
 		err = n.checkCount(volume)
 	}
@@ -114,9 +115,13 @@ func checkWritten(fsType string, readOnly bool) error {
 }
 
 // volume is the request as delivery understands it.
-func (n *node) volume(request *csi.NodePublishVolumeRequest) (deliver.Volume, error) {
+func (n *node) volume(ctx context.Context, request *csi.NodePublishVolumeRequest) (deliver.Volume, error) {
 	attributes := request.GetVolumeContext()
-	volume, err := parseAttributes(attributes, n.Providers)
+	providers, err := n.Providers(ctx)
+	if err != nil {
+		return deliver.Volume{}, status.Error(codes.Unavailable, err.Error())
+	}
+	volume, err := parseAttributes(attributes, providers)
 	if err != nil {
 		return deliver.Volume{}, err
 	}

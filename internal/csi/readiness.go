@@ -30,7 +30,7 @@ func (s *Server) Live(ctx context.Context) error {
 func (s *Server) kept() error {
 	if sockets := s.sockets.Load(); sockets != nil {
 		for _, socket := range *sockets {
-			if err := socket.lost(); err != nil {
+			if err := socket.Lost(); err != nil {
 				return err
 			}
 		}

@@ -100,17 +100,6 @@ func (r *rig) register(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// TestAClosedSocketStaysAway: whoever looks after it may be at work when the driver ends.
-func TestAClosedSocketStaysAway(t *testing.T) {
-	path := filepath.Join(shortTempDir(t), "csi.sock")
-	made, err := listenSocket(t.Context(), path)
-	require.NoError(t, err)
-	require.NoError(t, made.Close())
-	require.NoError(t, made.listen(t.Context()))
-	assert.NoFileExists(t, path)
-	require.NoError(t, made.Close(), "twice, as gRPC does")
-}
-
 // TestAnotherDriversSocketIsLeftAlone has somebody else serve at the path meanwhile.
 func TestAnotherDriversSocketIsLeftAlone(t *testing.T) {
 	r := newRig(t, func(r *rig) {

@@ -72,7 +72,7 @@ func newRig(t *testing.T, adjust ...func(*rig)) *rig {
 		Grace:    5 * time.Second,
 		Driver: Config{
 			NodeID:    "node-1",
-			Providers: []string{CoreProvider, "file"},
+			Providers: func(context.Context) ([]string, error) { return []string{CoreProvider, "file"}, nil },
 			Logger:    logger,
 		},
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -17,6 +18,7 @@ import (
 	registration "k8s.io/kubelet/pkg/apis/pluginregistration/v1"
 
 	"github.com/leoflow/secrets-csi/internal/logkey"
+	"github.com/leoflow/secrets-csi/internal/unixsocket"
 )
 
 // Server serves a driver to kubelet. It must not be copied once it serves.
@@ -34,7 +36,7 @@ type Server struct {
 	// registration is what kubelet said last of it; nil before it said anything.
 	registration atomic.Pointer[registration.RegistrationStatus]
 	// sockets are those of paths, while Serve runs.
-	sockets atomic.Pointer[[]*socket]
+	sockets atomic.Pointer[[]*unixsocket.Socket]
 	// lookEvery is how often these are looked after.
 	lookEvery time.Duration
 }
@@ -76,12 +78,12 @@ func (s *Server) Serve(ctx context.Context) error {
 
 // keep looks after the sockets until end is called. Kubelet forgets a driver whose
 // registration socket goes, and has to take the new one's registration.
-func (s *Server) keep(ctx context.Context, sockets []*socket) (end func()) {
+func (s *Server) keep(ctx context.Context, sockets []*unixsocket.Socket) (end func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	var all sync.WaitGroup
 	for i, socket := range sockets {
 		all.Go(func() {
-			socket.keep(ctx, cmp.Or(s.lookEvery, lookEvery), s.Driver.Logger, func() {
+			socket.Keep(ctx, cmp.Or(s.lookEvery, unixsocket.LookEvery), s.Driver.Logger, func() {
 				if i > 0 {
 					s.registration.Store(nil)
 				}
@@ -103,10 +105,10 @@ func serve(server *grpc.Server, listener net.Listener) error {
 }
 
 // listen opens the CSI socket first: once kubelet finds the other, it calls.
-func (s *Server) listen(ctx context.Context) ([]*socket, error) {
-	var sockets []*socket
+func (s *Server) listen(ctx context.Context) ([]*unixsocket.Socket, error) {
+	var sockets []*unixsocket.Socket
 	for _, path := range s.paths() {
-		made, err := listenSocket(ctx, path)
+		made, err := unixsocket.Listen(ctx, path, os.Geteuid())
 		if err != nil {
 			for _, earlier := range sockets {
 				_ = earlier.Close()

@@ -6,9 +6,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"slices"
-	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -27,21 +24,6 @@ func TestOnlyRootCanReachTheSocket(t *testing.T) {
 	info, err := os.Stat(r.server.Endpoint)
 	require.NoError(t, err)
 	assert.Equal(t, fs.ModeSocket|0o600, info.Mode())
-}
-
-func TestServeRefusesWhatIsNotItsOwn(t *testing.T) {
-	directory := shortTempDir(t)
-	file := filepath.Join(directory, "file")
-	require.NoError(t, os.WriteFile(file, nil, 0o600))
-	long := filepath.Join(directory, strings.Repeat("s", 100))
-	for path, message := range map[string]string{
-		file: file + " exists and is not a socket; remove it or choose another path",
-		long: "socket path " + long + " has ",
-	} {
-		_, err := listenUnix(t.Context(), path)
-		assert.ErrorContains(t, err, message)
-	}
-	assert.FileExists(t, file)
 }
 
 func TestServeMayEndBeforeItBegan(t *testing.T) {
@@ -79,27 +61,6 @@ func TestASecondDriverRefusesToStart(t *testing.T) {
 	assert.EqualError(t, err, "another driver serves "+r.server.Endpoint+"; stop it first")
 	stillGood()
 	assert.NoError(t, r.publish(t, r.publishRequest("another")), "the first still serves")
-}
-
-// With a stale socket to clear away, one driver could take the fresh one of another.
-func TestOfDriversThatStartAtOnceOneServes(t *testing.T) {
-	path := filepath.Join(shortTempDir(t), "csi.sock")
-	for range 50 {
-		leaveStaleSocket(t, path)
-		sockets := make([]*socket, 8)
-		var wait sync.WaitGroup
-		for i := range sockets {
-			wait.Go(func() {
-				if made, err := listenSocket(t.Context(), path); err == nil {
-					sockets[i] = made
-				}
-			})
-		}
-		wait.Wait()
-		sockets = slices.DeleteFunc(sockets, func(made *socket) bool { return made == nil })
-		require.Len(t, sockets, 1)
-		require.NoError(t, sockets[0].Close())
-	}
 }
 
 // held is a deliverer whose Publish waits.

@@ -55,6 +55,8 @@ func providerError(spec Volume, err error) error {
 		return err
 	case isExhausted(err):
 		return report.Failf(report.NoMemory, err, "%v", err)
+	case errors.Is(err, seam.ErrAway): // no source is to blame
+		return report.Failf(report.Unavailable, err, "%v", err)
 	case errors.Is(err, call.ErrUnauthenticated):
 		return report.Failf(report.Unauthenticated, err, "%s refused the token of service account %s/%s: %v",
 			spec.Provider, spec.Pod.Namespace, spec.Pod.ServiceAccount, err)

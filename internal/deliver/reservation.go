@@ -7,6 +7,7 @@ import (
 
 	"github.com/leoflow/secrets-csi/internal/budget"
 	"github.com/leoflow/secrets-csi/internal/cache"
+	"github.com/leoflow/secrets-csi/internal/seam"
 	"github.com/leoflow/secrets-csi/pkg/provider/call"
 )
 
@@ -135,11 +136,11 @@ func (c *caller) longestFetch() (longest time.Duration) {
 	return longest
 }
 
-// isUnasked tells a call that was not made, since there was no memory for it or its caller did not
-// wait, from one that was.
+// isUnasked tells a call that was not made, since there was no memory for it, its caller did not wait or
+// nobody was there to make it, from one that was.
 func isUnasked(err error) bool {
 	isGivenUp := errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
-	return isExhausted(err) || isGivenUp && !errors.Is(err, call.ErrUnavailable)
+	return isExhausted(err) || errors.Is(err, seam.ErrAway) || isGivenUp && !errors.Is(err, call.ErrUnavailable)
 }
 
 func isExhausted(err error) bool {

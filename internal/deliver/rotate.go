@@ -42,6 +42,11 @@ func (d *Deliverer) Run(ctx context.Context) error {
 	}
 }
 
+// FetcherReturned has all looked at soon that waits for an answer: the half that asks is there again.
+func (d *Deliverer) FetcherReturned() {
+	d.replan(func(plan *schedule.Schedule) { plan.Returned(time.Now()) })
+}
+
 // sleep waits for a wake-up or for the time to pass; false once ctx has ended.
 func (d *Deliverer) sleep(ctx context.Context, wait time.Duration) bool {
 	timer := time.NewTimer(wait)

@@ -58,12 +58,20 @@ const (
 	expiresSoon = 14 * 24 * time.Hour
 )
 
-// Examine makes every check, in the order in which things depend on each other.
-func Examine(ctx context.Context, node Node) []Finding {
+// Check makes findings of one thing.
+type Check func(context.Context, Node) []Finding
+
+// OfDriver are the checks that take the driver's rights and no network, in the order in which things
+// depend on each other.
+func OfDriver() []Check { return []Check{kernel, propagation, socket, registration, volumes} }
+
+// OfFetcher are those of what only the fetcher sees.
+func OfFetcher() []Check { return []Check{readiness, clientCertificate, token, clock, core} }
+
+// Examine makes the checks.
+func Examine(ctx context.Context, node Node, checks []Check) []Finding {
 	var findings []Finding
-	for _, check := range []func(context.Context, Node) []Finding{
-		kernel, propagation, socket, registration, clientCertificate, token, clock, core, volumes,
-	} {
+	for _, check := range checks {
 		limited, cancel := context.WithTimeout(ctx, patience)
 		findings = append(findings, check(limited, node)...)
 		cancel()

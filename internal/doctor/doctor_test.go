@@ -18,11 +18,13 @@ import (
 	"github.com/leoflow/secrets-csi/pkg/mount/layout"
 )
 
+func all() []Check { return append(OfDriver(), OfFetcher()...) }
+
 func TestASoundNodeIsWell(t *testing.T) {
-	findings := Examine(t.Context(), newRig(t).Node)
+	findings := Examine(t.Context(), newRig(t).Node, all())
 	assert.Empty(t, complaints(findings))
 	assert.Equal(t, OK, Worst(findings))
-	assert.Len(t, findings, 10)
+	assert.Len(t, findings, 11)
 	for _, finding := range findings {
 		assert.Equal(t, OK, finding.State, finding)
 		assert.NotContains(t, finding.Detail, "needle")
@@ -50,7 +52,6 @@ func TestTheFaultAndTheRemedyAreNamed(t *testing.T) {
 			"failed driver: the CSI socket ", "look at the log of the driver's pod"},
 		{"the driver's socket deleted under it", func(t *testing.T, r *rig) {
 			require.NoError(t, os.Remove(r.Endpoint))
-			r.answerProbes(t, http.StatusServiceUnavailable, "the CSI socket does not answer")
 		}, "failed driver: the CSI socket ", "look at the log of the driver's pod"},
 		{"wrong registry", func(_ *testing.T, r *rig) { r.RegistrationDir = r.dir },
 			"failed kubelet registration: the registration socket ", "kubelet's own plugins_registry"},
@@ -62,7 +63,7 @@ func TestTheFaultAndTheRemedyAreNamed(t *testing.T) {
 		}, "failed kubelet registration: the registration socket ", "kubelet's own plugins_registry"},
 		{"kubelet refused", func(t *testing.T, r *rig) {
 			r.answerProbes(t, http.StatusServiceUnavailable, "kubelet refused the registration: no such version")
-		}, "failed kubelet registration: kubelet refused the registration: no such version", "read kubelet's log for " + csi.Name},
+		}, "failed readiness: kubelet refused the registration: no such version", "read kubelet's log for " + csi.Name},
 		{"core down", func(t *testing.T, r *rig) { require.NoError(t, r.listen.Close()) },
 			"failed core: dial tcp ", "see that core runs"},
 		{"another CA", func(t *testing.T, r *rig) { r.file(t, "ca.crt", newAuthority(t).PEM()) },
@@ -95,7 +96,7 @@ func TestTheFaultAndTheRemedyAreNamed(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			r := newRig(t)
 			row.breakIt(t, r)
-			found := Examine(t.Context(), r.Node)
+			found := Examine(t.Context(), r.Node, all())
 			assert.NotContains(t, fmt.Sprint(found), " 0 well")
 			said := complaints(found)
 			assert.Equal(t, 1, strings.Count(said, "\n"), said)
@@ -110,7 +111,7 @@ func TestTheFaultAndTheRemedyAreNamed(t *testing.T) {
 func TestATokenThatIsNoneIsNotQuoted(t *testing.T) {
 	r := newRig(t)
 	require.NoError(t, os.WriteFile(r.Core.TokenFile, []byte("needle"), 0o600))
-	said := complaints(Examine(t.Context(), r.Node))
+	said := complaints(Examine(t.Context(), r.Node, all()))
 	assert.Contains(t, said, "holds no service-account token")
 	assert.NotContains(t, said, "needle")
 }

@@ -62,11 +62,9 @@ func live(ctx context.Context, node Node) error {
 	return (&csi.Server{Endpoint: node.Endpoint}).Live(ctx)
 }
 
-// registration believes the driver, which kubelet told; without probes it looks whether
-// kubelet could have found it.
+// registration looks whether kubelet could have found the driver.
 func registration(ctx context.Context, node Node) []Finding {
 	const name = "kubelet registration"
-	const remedy = "make --registration-dir kubelet's own plugins_registry (below its --root-dir), and read kubelet's log for " + csi.Name
 	if node.RegistrationDir == "" {
 		return skipped(name, "--registration-dir is not given; something else has to register the driver")
 	}
@@ -74,15 +72,23 @@ func registration(ctx context.Context, node Node) []Finding {
 		return skipped(name, "kubelet cannot register a driver that does not answer")
 	}
 	if err := (&csi.Server{RegistrationDir: node.RegistrationDir}).Registrable(ctx); err != nil {
-		return failed(name, err.Error(), remedy)
+		return failed(name, err.Error(), registrationRemedy)
 	}
+	return fine(name, "the driver answers in "+node.RegistrationDir+"; what kubelet made of it, 'fetcher doctor' tells")
+}
+
+const registrationRemedy = "make the driver's --registration-dir kubelet's own plugins_registry (below its --root-dir), and read kubelet's log for " + csi.Name
+
+// readiness asks the fetcher that runs, which asks the driver, which kubelet told.
+func readiness(ctx context.Context, node Node) []Finding {
+	const name = "readiness"
 	if node.HealthAddress == "" {
-		return fine(name, "the driver answers in "+node.RegistrationDir+"; what kubelet made of it, only --health-address could tell")
+		return skipped(name, "--health-address is not given")
 	}
 	if problem := notReady(ctx, node.HealthAddress); problem != "" {
-		return failed(name, problem, remedy)
+		return failed(name, problem, registrationRemedy)
 	}
-	return fine(name, "kubelet has registered the driver")
+	return fine(name, "the driver serves pods, and kubelet has registered it")
 }
 
 // notReady is what /readyz complains of.

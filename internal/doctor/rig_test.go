@@ -83,7 +83,7 @@ func (r *rig) serveDriver(t *testing.T) {
 	log := slog.New(slog.DiscardHandler)
 	server := &csi.Server{Endpoint: r.Endpoint, RegistrationDir: r.RegistrationDir, Driver: csi.Config{
 		NodeID: "node", Deliverer: deliver.New(deliver.Config{Readers: report.Readers{Log: log}, Fetcher: fetch.New(fetch.Config{})}),
-		Providers: []string{"core"}, Logger: log,
+		Providers: func(context.Context) ([]string, error) { return []string{"core"}, nil }, Logger: log,
 	}}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)

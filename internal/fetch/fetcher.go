@@ -29,6 +29,8 @@ import (
 type Config struct {
 	// Providers by the name that a volume's "source" attribute gives.
 	Providers map[string]provider.Provider
+	// Names are the keys of Providers, the default first; empty for them in the order of letters.
+	Names []string
 	// Resolver fetches what references point at. Nil refuses every reference.
 	Resolver provider.Resolver
 	// FetchTimeout bounds one fetch.
@@ -70,7 +72,12 @@ func New(config Config) *Fetcher {
 }
 
 // Sources implements seam.Fetcher.
-func (f *Fetcher) Sources() []string { return slices.Sorted(maps.Keys(f.Providers)) }
+func (f *Fetcher) Sources() []string {
+	if len(f.Names) > 0 {
+		return f.Names
+	}
+	return slices.Sorted(maps.Keys(f.Providers))
+}
 
 // Source implements seam.Fetcher.
 func (f *Fetcher) Source(name string) (seam.Source, bool) {
@@ -129,18 +136,20 @@ func (f *Fetcher) Fetch(ctx context.Context, work seam.Work, taker seam.Taker) e
 // handAll hands on what each volume is to show.
 func (f *Fetcher) handAll(ctx context.Context, work seam.Work, outcomes []provider.Outcome, each int64, taker seam.Taker) {
 	var volumes sync.WaitGroup
-	fetched := time.Now()
-	for i, outcome := range outcomes {
-		volumes.Go(func() {
-			_ = f.guard.Run(work.Volumes[i].Subject(work.Source), func() error { // it is logged
-				taker.Place()
-				answer, leave := f.answer(ctx, work, i, known{outcome, fetched, nil}, each)
-				defer leave()
-				taker.Take(i, answer)
-				return nil
-			})
+	fetched, shared := time.Now(), &shared{fetcher: f, work: work}
+	hand := func(i int) {
+		_ = f.guard.Run(work.Volumes[i].Subject(work.Source), func() error { // it is logged
+			taker.Place()
+			answer, leave := f.answer(ctx, work, i, known{outcomes[i], fetched, nil}, each, shared)
+			defer leave()
+			taker.Take(i, answer)
+			return nil
 		})
 	}
+	for i := range outcomes[1:] {
+		volumes.Go(func() { hand(i + 1) })
+	}
+	hand(0)
 	volumes.Wait()
 }
 
@@ -153,7 +162,7 @@ type known struct {
 
 // answer is what the volume is to show, with what was taken away though the rest fails. leave is to be
 // called once it is taken.
-func (f *Fetcher) answer(ctx context.Context, work seam.Work, i int, from known, each int64) (made seam.Answer, leave func()) {
+func (f *Fetcher) answer(ctx context.Context, work seam.Work, i int, from known, each int64, shared *shared) (made seam.Answer, leave func()) {
 	v := work.Volumes[i]
 	guarded := func(do func() error) error { return f.guard.Run(v.Subject(work.Source), do) }
 	if err := guarded(func() error { from = f.knownOf(work, v, from); return nil }); err != nil {
@@ -162,6 +171,10 @@ func (f *Fetcher) answer(ctx context.Context, work seam.Work, i int, from known,
 	made = seam.Answer{Err: from.Err, Fetched: from.fetched, Offline: from.offline}
 	if from.Err != nil {
 		made.Entries = linesOf(takenFrom(from.Entries))
+		return made, func() {}
+	}
+	if lines, found := shared.linesOf(v, from.Entries); found {
+		made.Entries = lines
 		return made, func() {}
 	}
 	var entries []entry.Entry
@@ -187,6 +200,7 @@ func (f *Fetcher) answer(ctx context.Context, work seam.Work, i int, from known,
 func linesOf(entries []entry.Entry) []seam.Entry {
 	made := make([]seam.Entry, len(entries))
 	for i, e := range entries {
+		e.Notices = slices.Clip(e.Notices) // several volumes may have the line
 		made[i] = seam.Entry{Entry: e.Entry, Value: e.Value, JSON: e.JSON, Refers: e.Reference != nil, TooLarge: e.TooLarge}
 	}
 	return made

@@ -44,8 +44,14 @@ type decider struct {
 // references of. A connection that it fails is refused and touches no other; only too little memory
 // and a panic of the Resolver's are errors. It reports whether any entry refers.
 func (d decider) decide(ctx context.Context, work seam.Work, v seam.Volume, given []entry.Entry, each int64) (entries []entry.Entry, refers bool, err error) {
+	entries, referring := d.applyAll(work, given)
+	room := &room{left: each - bytesOf(entries), isLast: work.Partial}
+	return entries, len(referring) > 0, d.resolveAll(ctx, v, work.Source, entries, referring, room)
+}
+
+// applyAll runs the policy, and says which of the entries it leaves references of.
+func (d decider) applyAll(work seam.Work, given []entry.Entry) (entries []entry.Entry, referring []int) {
 	entries = slices.Clone(given) // others may have the same, and it may be remembered
-	var referring []int
 	for i := range entries {
 		e := &entries[i]
 		e.Notices = slices.Clip(e.Notices)
@@ -57,8 +63,7 @@ func (d decider) decide(ctx context.Context, work seam.Work, v seam.Volume, give
 			referring = append(referring, i)
 		}
 	}
-	room := &room{left: each - bytesOf(entries), isLast: work.Partial}
-	return entries, len(referring) > 0, d.resolveAll(ctx, v, work.Source, entries, referring, room)
+	return entries, referring
 }
 
 // room is the memory that there is for what references bring. isLast is set if there is no more.

@@ -2,39 +2,39 @@ package metric
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/leoflow/secrets-csi/internal/budget"
-	"github.com/leoflow/secrets-csi/internal/deliver"
 	"github.com/leoflow/secrets-csi/internal/report"
 )
 
-// Node is what is asked at every scrape.
-type Node interface {
-	// Census is the state of every live volume.
-	Census() []report.State
-	// Stats measures the volume at path.
-	Stats(path string) (deliver.Usage, error)
-	// Unreachable says why providers, by name, cannot be asked.
-	Unreachable() map[string]string
-	// Memory is what the driver's memory is reckoned with.
-	Memory() budget.State
-	// Unclaimed counts the volumes that wait for kubelet since the driver's restart.
-	Unclaimed() (int, error)
-}
-
-// Watch has the node counted at every scrape: its live volumes by provider, and whether
-// it is ready, which kubelet's registration is the greater part of.
-func (m *Metrics) Watch(node Node, providers []string, ready func(context.Context) error) {
-	m.registry.MustRegister(&census{node: node, providers: providers, ready: ready})
+// Watch has the node counted at every scrape: its live volumes by source, and whether it is ready, which
+// kubelet's registration is the greater part of. state asks the driver.
+func (m *Metrics) Watch(state func(context.Context) (report.Node, error)) {
+	m.census = &census{state: state}
+	m.registry.MustRegister(m.census)
 }
 
 type census struct {
-	node      Node
-	providers []string
-	ready     func(context.Context) error
+	state func(context.Context) (report.Node, error)
+	// latest is what the driver said last.
+	latest atomic.Pointer[said]
+}
+
+// said is how the node is, or why that is not known.
+type said struct {
+	report.Node
+	err error
+}
+
+// look asks the driver, which first tells what it did: what is counted of that is read after.
+func (c *census) look() {
+	ctx, cancel := context.WithTimeout(context.Background(), readyTimeout)
+	defer cancel()
+	node, err := c.state(ctx)
+	c.latest.Store(&said{node, err})
 }
 
 // readyTimeout bounds what a scrape waits for an answer of the CSI socket.
@@ -64,37 +64,42 @@ func (*census) Describe(into chan<- *prometheus.Desc) {
 	}
 }
 
-// Collect implements prometheus.Collector.
+// Collect implements prometheus.Collector. Of a driver that does not say how it is, only that is
+// known.
 func (c *census) Collect(into chan<- prometheus.Metric) {
-	states, unreachable := c.node.Census(), c.node.Unreachable()
 	gauge := func(desc *prometheus.Desc, value float64, labels ...string) {
 		into <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, value, labels...)
 	}
-	for _, name := range c.providers {
-		sum := summarize(name, states, time.Now())
-		gauge(volumesDesc, float64(sum.count), name)
-		gauge(staleDesc, float64(sum.stale), name)
-		gauge(offlineDesc, float64(sum.offline), name)
-		gauge(heldDesc, float64(sum.held), name)
-		gauge(oldestDesc, sum.oldest, name)
-		into <- prometheus.MustNewConstHistogram(agesDesc, sum.count, sum.ages, sum.buckets, name)
-		_, down := unreachable[name]
-		gauge(upDesc, oneIf(!down), name)
+	node := c.latest.Load()
+	gauge(readyDesc, oneIf(node != nil && node.err == nil && node.NotReady == ""))
+	if node == nil || node.err != nil {
+		return
 	}
-	if unclaimed, err := c.node.Unclaimed(); err == nil {
-		gauge(unclaimedDesc, float64(unclaimed))
+	for _, source := range node.Sources {
+		gauge(volumesDesc, float64(source.Count), source.Name)
+		gauge(staleDesc, float64(source.Stale), source.Name)
+		gauge(offlineDesc, float64(source.Offline), source.Name)
+		gauge(heldDesc, float64(source.Held), source.Name)
+		gauge(oldestDesc, source.Oldest, source.Name)
+		buckets := map[float64]uint64{}
+		for i, bound := range report.AgeBounds() {
+			if i < len(source.Buckets) {
+				buckets[bound] = source.Buckets[i]
+			}
+		}
+		into <- prometheus.MustNewConstHistogram(agesDesc, source.Count, source.Ages, buckets, source.Name)
+		gauge(upDesc, oneIf(!source.IsAway), source.Name)
 	}
-	gauge(bytesDesc, float64(c.bytes(states)))
-	memory := c.node.Memory()
-	gauge(limitDesc, float64(memory.Limit))
-	gauge(roomDesc, float64(memory.Volumes), "volumes")
-	gauge(roomDesc, float64(memory.Work), "deliveries")
-	gauge(takenDesc, float64(memory.HeldVolumes), "volumes")
-	gauge(takenDesc, float64(memory.HeldWork), "deliveries")
-	gauge(holderDesc, float64(memory.Largest()))
-	ctx, cancel := context.WithTimeout(context.Background(), readyTimeout)
-	defer cancel()
-	gauge(readyDesc, oneIf(c.ready(ctx) == nil))
+	if node.Unclaimed >= 0 {
+		gauge(unclaimedDesc, float64(node.Unclaimed))
+	}
+	gauge(bytesDesc, float64(node.VolumeBytes))
+	gauge(limitDesc, float64(node.Limit))
+	gauge(roomDesc, float64(node.ForVolumes), "volumes")
+	gauge(roomDesc, float64(node.ForWork), "deliveries")
+	gauge(takenDesc, float64(node.HeldVolumes), "volumes")
+	gauge(takenDesc, float64(node.HeldWork), "deliveries")
+	gauge(holderDesc, float64(node.Largest))
 }
 
 func oneIf(condition bool) float64 {
@@ -102,63 +107,4 @@ func oneIf(condition bool) float64 {
 		return 1
 	}
 	return 0
-}
-
-// bytes leaves out volumes that go while they are measured.
-func (c *census) bytes(states []report.State) (sum int64) {
-	measured := map[string]bool{} // a volume of two sources has two states
-	for _, state := range states {
-		if measured[state.TargetPath] {
-			continue
-		}
-		measured[state.TargetPath] = true
-		if usage, err := c.node.Stats(state.TargetPath); err == nil {
-			sum += usage.Bytes.Used
-		}
-	}
-	return sum
-}
-
-// summary is of the volumes of one provider; ages are in seconds.
-type summary struct {
-	count, stale, offline, held uint64
-	oldest, ages                float64
-	// buckets counts the ages up to each bound.
-	buckets map[float64]uint64
-}
-
-// ageBounds have 900 among them, the least age at which a volume is stale.
-func ageBounds() []float64 { return []float64{30, 60, 300, 600, 900, 1800, 3600, 21600, 86400} }
-
-func summarize(name string, states []report.State, now time.Time) summary {
-	sum := summary{buckets: map[float64]uint64{}}
-	for _, bound := range ageBounds() {
-		sum.buckets[bound] = 0
-	}
-	for _, state := range states {
-		if state.Source == name {
-			sum.add(state, max(0, now.Sub(state.Confirmed)).Seconds()) // a clock may be stepped
-		}
-	}
-	return sum
-}
-
-func (s *summary) add(state report.State, age float64) {
-	s.count++
-	s.ages += age
-	s.oldest = max(s.oldest, age)
-	if state.Stale {
-		s.stale++
-	}
-	if state.Offline {
-		s.offline++
-	}
-	if state.Held {
-		s.held++
-	}
-	for bound := range s.buckets {
-		if age <= bound {
-			s.buckets[bound]++
-		}
-	}
 }

@@ -2,6 +2,7 @@ package metric
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -15,9 +16,6 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/leoflow/secrets-csi/internal/budget"
-	"github.com/leoflow/secrets-csi/internal/csi"
-	"github.com/leoflow/secrets-csi/internal/deliver"
 	"github.com/leoflow/secrets-csi/internal/report"
 	"github.com/leoflow/secrets-csi/pkg/entry"
 )
@@ -27,35 +25,29 @@ var update = flag.Bool("update", false, "write docs/metrics.md anew")
 const document = "../../docs/metrics.md"
 
 // oneVolume is a node with a volume that is stale and offline.
-type oneVolume struct{}
-
-func (oneVolume) Census() []report.State {
-	return []report.State{{Source: "core", Confirmed: time.Now().Add(-time.Hour), Stale: true, Offline: true}}
+func oneVolume() report.Node {
+	states := []report.State{{Source: "core", Confirmed: time.Now().Add(-time.Hour), Stale: true, Offline: true}}
+	source := report.StateOf("core", states, time.Now())
+	source.IsAway = true
+	return report.Node{
+		Sources: []report.SourceState{source}, Unclaimed: 3, VolumeBytes: 4096,
+		Limit: 5, ForVolumes: 3, HeldVolumes: 1, ForWork: 2, Largest: 1,
+	}
 }
-func (oneVolume) Stats(string) (deliver.Usage, error) {
-	var usage deliver.Usage
-	usage.Bytes.Used = 4096
-	return usage, nil
-}
-func (oneVolume) Unreachable() map[string]string { return map[string]string{"core": "away"} }
-func (oneVolume) Memory() budget.State {
-	return budget.State{Limit: 5, Volumes: 3, HeldVolumes: 1, Work: 2, ByNamespace: []budget.Part{{Namespace: "airflow", Bytes: 1}}}
-}
-func (oneVolume) Unclaimed() (int, error) { return 3, nil }
 
 // everything has counted one of each.
 func everything() *Metrics {
 	m := New()
-	m.Driver().Called(csi.Call{Method: "NodePublishVolume", Code: "OK", Kept: true})
-	m.Driver().Called(csi.Call{Method: "NodeUnpublishVolume", Code: "OK"})
-	m.Delivery().Fetched(report.Fetch{Source: "core", Outcome: "ok", Refusals: map[entry.State]int{entry.Denied: 2}})
-	m.Delivery().Resolved("gcp", "missing", time.Second)
-	m.Delivery().Delivered(report.Report{Volume: report.Volume{Source: "core"}, Cause: "watch", Changed: true, WasLive: true, Lag: time.Second})
+	m.Called(report.Call{Method: "NodePublishVolume", Code: "kept"})
+	m.Called(report.Call{Method: "NodeUnpublishVolume", Code: "OK"})
+	m.Fetcher().Fetched(report.Fetch{Source: "core", Outcome: "ok", Refusals: map[entry.State]int{entry.Denied: 2}})
+	m.Fetcher().Resolved("gcp", "missing", time.Second)
+	m.Delivered(report.Delivery{Source: "core", Cause: "watch", Outcome: "delivered", Rotated: true, Lag: time.Second})
 	line := m.Line("core")
 	line.Called("Unavailable")
 	line.WatchHeard()
 	line.WatchInterrupted()
-	m.Watch(oneVolume{}, []string{"core"}, func(context.Context) error { return nil })
+	m.Watch(func(context.Context) (report.Node, error) { return oneVolume(), nil })
 	m.Certificate("")
 	return m
 }
@@ -73,14 +65,14 @@ func TestDocument(t *testing.T) {
 
 func writeDocument(t *testing.T) string {
 	t.Helper()
-	families, err := everything().registry.Gather()
+	families, err := everything().gather()
 	require.NoError(t, err)
 	var page strings.Builder
 	page.WriteString(`<!-- Written by go test ./internal/metric -run TestDocument -update, from the registry. -->
 # Metrics
 
-The driver serves them at ` + "`/metrics`" + ` on ` + "`--health-address`" + `, together with the metrics of Go and of
-the process (` + "`go_…`, `process_…`" + `). No label takes the name of a pod, a volume or an entry: how many
+The fetcher serves them at ` + "`/metrics`" + ` on ` + "`--health-address`" + `, the driver's too, together with the metrics of Go and of
+its own process (` + "`go_…`, `process_…`" + `). No label takes the name of a pod, a volume or an entry: how many
 series there are depends on the sources that are configured, and on nothing else. What a
 driver does not know yet after a restart, kubelet tells it within minutes, volume by volume.
 What to do when one looks wrong: [runbook.md](runbook.md).
@@ -123,7 +115,7 @@ func TestDocumentHasEveryMetric(t *testing.T) {
 }
 
 func TestANodeIsCountedAtEveryScrape(t *testing.T) {
-	families, err := everything().registry.Gather()
+	families, err := everything().gather()
 	require.NoError(t, err)
 	value := func(name string) float64 {
 		i := slices.IndexFunc(families, func(f *dto.MetricFamily) bool { return f.GetName() == prefix+name })
@@ -143,4 +135,18 @@ func TestANodeIsCountedAtEveryScrape(t *testing.T) {
 		assert.Equal(t, want, value(name), name)
 	}
 	assert.InDelta(t, time.Hour.Seconds(), value("oldest_generation_age_seconds"), 10)
+}
+
+// Of a driver that says nothing it is known that it serves nobody.
+func TestADriverThatIsNotThereIsNotReady(t *testing.T) {
+	m := New()
+	m.Watch(func(context.Context) (report.Node, error) { return report.Node{}, errors.New("not there") })
+	families, err := m.gather()
+	require.NoError(t, err)
+	for _, family := range families {
+		assert.NotEqual(t, prefix+"volumes", family.GetName())
+		if family.GetName() == prefix+"ready" {
+			assert.Zero(t, family.GetMetric()[0].GetGauge().GetValue())
+		}
+	}
 }

@@ -8,14 +8,16 @@ import (
 	"testing/synctest"
 
 	"github.com/stretchr/testify/assert"
+
+	"github.com/leoflow/secrets-csi/internal/report"
 )
 
 func TestScrapesAreFewAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m, release := New(), make(chan struct{})
-		m.Watch(oneVolume{}, []string{"core"}, func(context.Context) error {
+		m.Watch(func(context.Context) (report.Node, error) {
 			<-release
-			return nil
+			return oneVolume(), nil
 		})
 		handler := m.Handler()
 		scrape := func() int {

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	dto "github.com/prometheus/client_model/go"
 
 	"github.com/leoflow/secrets-csi/internal/version"
 )
@@ -23,6 +24,8 @@ const prefix = "leoflow_csi_"
 // Metrics counts. Make it with New.
 type Metrics struct {
 	registry *prometheus.Registry
+	// census is what asks how the node is; nil before Watch.
+	census *census
 
 	publish, unpublish, delivery, fetch, reference *prometheus.HistogramVec
 	refusals, calls, rotations, watchInterruptions *prometheus.CounterVec
@@ -67,7 +70,15 @@ func New() *Metrics {
 
 // Handler answers scrapes, a few at once.
 func (m *Metrics) Handler() http.Handler {
-	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{DisableCompression: true, MaxRequestsInFlight: 4})
+	return promhttp.HandlerFor(prometheus.GathererFunc(m.gather), promhttp.HandlerOpts{DisableCompression: true, MaxRequestsInFlight: 4})
+}
+
+// gather asks how the node is before anything is read.
+func (m *Metrics) gather() ([]*dto.MetricFamily, error) {
+	if m.census != nil {
+		m.census.look()
+	}
+	return m.registry.Gather()
 }
 
 func buildInfo() prometheus.Collector {

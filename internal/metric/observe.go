@@ -5,16 +5,12 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/leoflow/secrets-csi/internal/csi"
 	"github.com/leoflow/secrets-csi/internal/report"
 	"github.com/leoflow/secrets-csi/internal/source/core"
 )
 
-// Driver is the observer of internal/csi.
-func (m *Metrics) Driver() csi.Observer { return calls{m} }
-
-// Delivery is the observer of internal/deliver.
-func (m *Metrics) Delivery() report.Observer { return deliveries{m} }
+// Fetcher is the observer of internal/fetch.
+func (m *Metrics) Fetcher() report.Observer { return fetches{m} }
 
 // Line is the observer of a provider that is asked over the network, which name is of.
 func (m *Metrics) Line(name string) core.Observer {
@@ -29,45 +25,45 @@ func (m *Metrics) Calls(name string) func(code string) {
 	return func(code string) { m.calls.WithLabelValues(name, code).Inc() }
 }
 
-type calls struct{ *Metrics }
-
-func (c calls) Called(call csi.Call) {
-	code := call.Code
-	if call.Kept {
-		code = "kept"
-	}
+// Called counts a call of kubelet's.
+func (m *Metrics) Called(call report.Call) {
 	switch call.Method {
 	case "NodePublishVolume":
-		c.publish.WithLabelValues(code).Observe(call.Took.Seconds())
+		m.publish.WithLabelValues(call.Code).Observe(call.Took.Seconds())
 	case "NodeUnpublishVolume":
-		c.unpublish.WithLabelValues(code).Observe(call.Took.Seconds())
+		m.unpublish.WithLabelValues(call.Code).Observe(call.Took.Seconds())
 	}
 }
 
-type deliveries struct{ *Metrics }
-
-func (d deliveries) Fetched(fetch report.Fetch) {
-	d.fetch.WithLabelValues(fetch.Source, fetch.Outcome).Observe(fetch.Took.Seconds())
-	for reason, count := range fetch.Refusals {
-		d.refusals.WithLabelValues(fetch.Source, string(reason)).Add(float64(count))
-	}
-}
-
-func (d deliveries) Resolved(cloud, outcome string, took time.Duration) {
-	d.reference.WithLabelValues(cloud, outcome).Observe(took.Seconds())
-}
-
-func (d deliveries) Delivered(one report.Report) {
-	d.delivery.WithLabelValues(one.Cause, one.Outcome()).Observe(one.Took.Seconds())
-	if one.Rotated() {
-		d.rotations.WithLabelValues(one.Volume.Source, one.Cause).Inc()
+// Delivered counts a delivery.
+func (m *Metrics) Delivered(one report.Delivery) {
+	m.delivery.WithLabelValues(one.Cause, one.Outcome).Observe(one.Took.Seconds())
+	if one.Rotated {
+		m.rotations.WithLabelValues(one.Source, one.Cause).Inc()
 	}
 	if one.Lag > 0 {
-		d.lag.Observe(one.Lag.Seconds())
+		m.lag.Observe(one.Lag.Seconds())
 	}
 }
 
-func (d deliveries) Panicked() { d.panics.Inc() }
+// Panicked counts a fault of either program.
+func (m *Metrics) Panicked() { m.panics.Inc() }
+
+type fetches struct{ *Metrics }
+
+func (f fetches) Fetched(fetch report.Fetch) {
+	f.fetch.WithLabelValues(fetch.Source, fetch.Outcome).Observe(fetch.Took.Seconds())
+	for reason, count := range fetch.Refusals {
+		f.refusals.WithLabelValues(fetch.Source, string(reason)).Add(float64(count))
+	}
+}
+
+func (f fetches) Resolved(cloud, outcome string, took time.Duration) {
+	f.reference.WithLabelValues(cloud, outcome).Observe(took.Seconds())
+}
+
+// Delivered implements report.Observer. The fetcher delivers nothing.
+func (fetches) Delivered(report.Report) {}
 
 type line struct {
 	calls         *prometheus.CounterVec

@@ -50,6 +50,12 @@ func (s *Schedule) Called(call outage.Call, verdict outage.Verdict, err error, n
 	return began
 }
 
+// Returned takes in that calls can be made again which nobody could make: what failed meanwhile, or is
+// due, is so within newsSpread.
+func (s *Schedule) Returned(now time.Time) {
+	s.makeDue(newsSpread, now, func(v *volume) bool { return v.failures > 0 || !now.Before(v.due) })
+}
+
 // WhyAway is why pods of the namespace cannot ask the source at present, or nil.
 func (s *Schedule) WhyAway(source, namespace string, now time.Time) error {
 	return s.outages.Why(of(source, namespace), now)

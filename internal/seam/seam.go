@@ -23,6 +23,16 @@ import (
 	"github.com/leoflow/secrets-csi/pkg/provider/call"
 )
 
+// What both halves call things by.
+const (
+	// DriverName is the CSI driver's name.
+	DriverName = "secrets.csi.leoflow.io"
+	// CoreSource is the name of the source that cannot be asked without a token.
+	CoreSource = "core"
+	// CoreAudience is that of its tokens unless a flag says otherwise.
+	CoreAudience = "leoflow-core"
+)
+
 // Fetcher is the half that asks. It is safe for concurrent use.
 type Fetcher interface {
 	// Sources are the names of its sources; the first is the default.

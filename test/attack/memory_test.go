@@ -80,7 +80,7 @@ func TestManyLargeSecrets(t *testing.T) {
 		n.attack(t, "pods", n.kubelet(n.pods(t, 2, evil, "kubernetes", strings.Join(asked, ","), nil)))
 		// So many Secrets take a while at the pace that the API server is asked at.
 		require.Eventually(t, func() bool {
-			return strings.Contains(n.Driver.Output(), "all entries together are larger than the volume may be")
+			return strings.Contains(n.NodeOutput(), "all entries together are larger than the volume may be")
 		}, time.Minute, 50*time.Millisecond)
 	})
 	row.record(t)

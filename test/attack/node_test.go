@@ -79,7 +79,7 @@ func newNode(t *testing.T, o options) *node {
 	// The stack outlives the test's context, which ends before the clean-up.
 	n.Stack, err = stack.Start(context.Background(), stack.Options{
 		Bin: binaries(t), Connections: string(connections), Variables: string(content), Rules: allowAll,
-		CoreUnder: under(n.core), DriverUnder: under(n.driver), CoreArgs: o.coreArgs,
+		CoreUnder: under(n.core), DriverUnder: under(n.driver), FetcherUnder: under(memoryGroup(t, "fetcher", driverMemory)), CoreArgs: o.coreArgs,
 		DriverArgs: append([]string{"--kubernetes-secrets", "--events", "--kubeconfig=" + kubeconfig}, o.driverArgs...),
 	})
 	require.NoError(t, err)

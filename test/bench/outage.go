@@ -76,9 +76,18 @@ func driverUse(ctx context.Context, s *stack.Stack) (use, error) {
 	return use{memory["Anonymous"], float64(after-before) / float64(watched)}, err
 }
 
-// cpuTime reads what the scheduler has counted, in nanoseconds, of all threads.
+// cpuTime reads what the scheduler has counted, in nanoseconds, of all threads of driver and fetcher.
 func cpuTime(s *stack.Stack) (time.Duration, error) {
-	tasks := fmt.Sprintf("/proc/%d/task", s.Driver.PID())
+	driver, err := cpuTimeOf(s.Driver)
+	if err != nil {
+		return 0, err
+	}
+	fetcher, err := cpuTimeOf(s.Fetcher)
+	return driver + fetcher, err
+}
+
+func cpuTimeOf(process *stack.Process) (time.Duration, error) {
+	tasks := fmt.Sprintf("/proc/%d/task", process.PID())
 	entries, err := os.ReadDir(tasks)
 	if err != nil {
 		return 0, err

@@ -105,7 +105,7 @@ func TestCoresPodHasACopyOfWhatItServesWith(t *testing.T) {
 	assert.Fail(t, "there is no such volume")
 }
 
-// driverFlags are the driver's arguments by the flag's name.
+// driverFlags are the arguments of driver and fetcher by the flag's name.
 func driverFlags(t *testing.T, files map[string]string) map[string]string {
 	t.Helper()
 	return flagsIn(find[*appsv1.DaemonSet](t, files, "DaemonSet", "-driver").Spec.Template.Spec)
@@ -113,9 +113,11 @@ func driverFlags(t *testing.T, files map[string]string) map[string]string {
 
 func flagsIn(pod corev1.PodSpec) map[string]string {
 	flags := map[string]string{}
-	for _, argument := range pod.Containers[0].Args {
-		name, value, _ := strings.Cut(strings.TrimPrefix(argument, "--"), "=")
-		flags[name] = value
+	for _, container := range pod.Containers {
+		for _, argument := range container.Args {
+			name, value, _ := strings.Cut(strings.TrimPrefix(argument, "--"), "=")
+			flags[name] = value
+		}
 	}
 	return flags
 }

@@ -94,10 +94,10 @@ func TestHooksMayDoWhatTheyAreForAndNoMore(t *testing.T) {
 }
 
 func TestHooksKnowTheirFlags(t *testing.T) {
-	driver, _ := programs(t)
+	_, fetcher, _ := programs(t)
 	for _, name := range []string{"-rollout", "-uninstall"} {
 		args := find[*batchv1.Job](t, mustRender(t, newest, nil), "Job", name).Spec.Template.Spec.Containers[0].Args
-		known := flagsOf(t, driver, args[0])
+		known := flagsOf(t, fetcher, args[0])
 		for _, argument := range args[1:] {
 			assert.Contains(t, known, flagName(argument))
 		}

@@ -54,7 +54,7 @@ func TestTheValuesOfTheMoveBecomeTheFlagsThatItIsTestedWith(t *testing.T) {
 				set[name] = true
 			}
 		}
-		args := find[*appsv1.DaemonSet](t, mustRender(t, newest, values), "DaemonSet", "").Spec.Template.Spec.Containers[0].Args
+		args := find[*appsv1.DaemonSet](t, mustRender(t, newest, values), "DaemonSet", "").Spec.Template.Spec.Containers[1].Args
 		assert.Subset(t, args, want, command)
 	}
 	for name := range flags {

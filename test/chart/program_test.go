@@ -14,28 +14,32 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// programs are the driver and core, built from the source beside the chart.
-func programs(t *testing.T) (driver, core string) {
+// programs are built from the source beside the chart.
+func programs(t *testing.T) (driver, fetcher, core string) {
 	t.Helper()
 	directory := t.TempDir()
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", directory, "./cmd/driver", "./cmd/core")
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", directory, "./cmd/driver", "./cmd/fetcher", "./cmd/core")
 	build.Dir = "../.."
 	output, err := build.CombinedOutput()
 	require.NoError(t, err, string(output))
-	return filepath.Join(directory, "driver"), filepath.Join(directory, "core")
+	return filepath.Join(directory, "driver"), filepath.Join(directory, "fetcher"), filepath.Join(directory, "core")
 }
 
 // The chart and the programs change apart; a flag that one of them no longer has would
 // show only when its pod does not start.
 func TestProgramsKnowTheirFlags(t *testing.T) {
-	driverProgram, coreProgram := programs(t)
-	driver := flagsOf(t, driverProgram)
+	driverProgram, fetcherProgram, coreProgram := programs(t)
+	known := map[string][]string{"driver": flagsOf(t, driverProgram), "fetcher": flagsOf(t, fetcherProgram)}
 	core := flagsOf(t, coreProgram, "serve")
 
 	for name, where := range sets {
 		files := mustRender(t, where, setValues(t, name))
-		for _, argument := range find[*appsv1.DaemonSet](t, files, "DaemonSet", "-driver").Spec.Template.Spec.Containers[0].Args {
-			assert.Contains(t, driver, flagName(argument), name)
+		containers := find[*appsv1.DaemonSet](t, files, "DaemonSet", "-driver").Spec.Template.Spec.Containers
+		require.Len(t, containers, 2)
+		for _, container := range containers {
+			for _, argument := range container.Args {
+				assert.Contains(t, known[container.Name], flagName(argument), name)
+			}
 		}
 		if name == "own-core" {
 			continue
@@ -69,7 +73,7 @@ func flagName(argument string) string {
 
 // What the chart makes of values has to be what core reads.
 func TestCoreReadsItsFiles(t *testing.T) {
-	_, core := programs(t)
+	_, _, core := programs(t)
 	for _, name := range []string{"trial", "small-install", "openshift"} {
 		files := mustRender(t, sets[name], setValues(t, name))
 		directory := t.TempDir()

@@ -64,8 +64,9 @@ func TestTheRightToPatchNodesComesWithWhatNarrowsIt(t *testing.T) {
 	right := rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"nodes"}, Verbs: []string{"get", "patch"}}
 	assert.Contains(t, find[*rbacv1.ClusterRole](t, files, "ClusterRole", "leoflow-driver-secrets").Rules, right)
 	pod := find[*appsv1.DaemonSet](t, files, "DaemonSet", "leoflow-driver").Spec.Template.Spec
-	assert.Contains(t, pod.Containers[0].Args, "--startup-taint")
-	assert.True(t, *pod.AutomountServiceAccountToken)
+	assert.Contains(t, pod.Containers[1].Args, "--startup-taint")
+	assert.False(t, *pod.AutomountServiceAccountToken)
+	assert.Contains(t, pod.Containers[1].VolumeMounts, corev1.VolumeMount{Name: "kubernetes", MountPath: "/var/run/secrets/kubernetes.io/serviceaccount", ReadOnly: true})
 	binding := find[*admissionv1.ValidatingAdmissionPolicyBinding](t, files, "ValidatingAdmissionPolicyBinding", "nodes.secrets.csi.leoflow.io")
 	assert.Equal(t, []admissionv1.ValidationAction{admissionv1.Deny}, binding.Spec.ValidationActions)
 	policy := find[*admissionv1.ValidatingAdmissionPolicy](t, files, "ValidatingAdmissionPolicy", binding.Spec.PolicyName)

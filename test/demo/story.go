@@ -131,7 +131,7 @@ func (s *story) showWhereItIsNot(context.Context) error {
 	}{
 		{"in any command line on this machine", commandLinesHold},
 		{"in the logs of core and driver, audit records included", func(needle string) (bool, error) {
-			return strings.Contains(s.Core.Output()+s.Driver.Output(), needle), nil
+			return strings.Contains(s.Core.Output()+s.NodeOutput(), needle), nil
 		}},
 		{"on the disk, but for core's own file", func(needle string) (bool, error) {
 			return diskHolds(s.Dir, needle, s.Connections, s.Kubelet.Target(s.pod))

@@ -23,16 +23,22 @@ var exampleElsewhere = map[string]string{
 	"agent exec --as fields=mart -- dbt run":                                    "it wants dbt; test/python has it, and runs it so",
 	"agent exec --airflow-backend --python -- airflow tasks run my_dag my_task": "it wants the wheel beside the agent, as its image has it; cmd/agent tests it so",
 	"core serve --airflow-db db-url --airflow-fernet-keys fernet-keys --rules rules.yaml --cert tls.crt --key tls.key --jwt-key-file jwt.key": "it wants Airflow's database; test/metastore has one, and serves it so",
-	"kubectl -n leoflow exec ds/leoflow-driver -- /driver doctor":                                                                             "it needs a cluster; docs/runbook.md has it, and test/kind/manual runs that",
-	"driver await-rollout --namespace=leoflow --daemonset=leoflow-driver":                                                                     asInChart,
-	"driver check-unused --kubeconfig=$HOME/.kube/config":                                                                                     "it needs a cluster; test/kind/manual uninstalls the chart, which runs it",
-	"driver doctor --json": "it is for the driver's own container; test/e2e and test/kind/suite run it",
-	`kubectl create secret generic task-token --from-literal=token="$(core token --jwt-key-file jwt.key --tenant acme --dag billing)"`:                                                                          "it needs a cluster; test/kind/suite makes such a Secret",
-	"driver --node-id=$(NODE_NAME) --core-address=core.leoflow:9443 --core-ca=/etc/leoflow/ca.crt --registration-dir=/registration --kubelet-endpoint=/var/lib/kubelet/plugins/secrets.csi.leoflow.io/csi.sock": asInChart,
-	"core serve --connections connections.json --rules rules.yaml --cert tls.crt --key tls.key --auth tokenreview --node-service-accounts leoflow/leoflow-driver":                                               asInChart,
+	"kubectl -n leoflow exec ds/leoflow-driver -c driver -- /driver doctor":                                                                   inRunbook,
+	"kubectl -n leoflow exec ds/leoflow-driver -c fetcher -- /fetcher doctor":                                                                 inRunbook,
+	"fetcher await-rollout --namespace=leoflow --daemonset=leoflow-driver":                                                                    asInChart,
+	"fetcher check-unused --kubeconfig=$HOME/.kube/config":                                                                                    "it needs a cluster; test/kind/manual uninstalls the chart, which runs it",
+	"driver doctor --json":  "it is for the driver's own container; test/e2e and test/kind/suite run it",
+	"fetcher doctor --json": "it is for the fetcher's own container; test/e2e and test/kind/suite run it",
+	`kubectl create secret generic task-token --from-literal=token="$(core token --jwt-key-file jwt.key --tenant acme --dag billing)"`:                            "it needs a cluster; test/kind/suite makes such a Secret",
+	"driver --node-id=$(NODE_NAME) --registration-dir=/registration --kubelet-endpoint=/var/lib/kubelet/plugins/secrets.csi.leoflow.io/csi.sock":                  asInChart,
+	"fetcher --node-id=$(NODE_NAME) --core-address=core.leoflow:9443 --core-ca=/etc/leoflow/ca.crt --health-address=:9808":                                        asInChart,
+	"core serve --connections connections.json --rules rules.yaml --cert tls.crt --key tls.key --auth tokenreview --node-service-accounts leoflow/leoflow-driver": asInChart,
 }
 
-const asInChart = "it is for a pod; the chart runs it so"
+const (
+	asInChart = "it is for a pod; the chart runs it so"
+	inRunbook = "it needs a cluster; docs/runbook.md has it, and test/kind/manual runs that"
+)
 
 // examples are the commands that a command's help shows, as steps of a document.
 func examples(command, help string) (all console.Document) {

@@ -94,7 +94,7 @@ func doctorChecks(t *testing.T) []string {
 
 // loggingPackages write the driver's log.
 var loggingPackages = []string{
-	"cmd/driver/*.go", "internal/csi/*.go", "internal/deliver/*.go", "internal/fetch/*.go", "internal/source/core/*.go",
+	"cmd/driver/*.go", "cmd/fetcher/*.go", "internal/daemon/*.go", "internal/unixsocket/*.go", "internal/seam/wire/*.go", "internal/csi/*.go", "internal/deliver/*.go", "internal/fetch/*.go", "internal/source/core/*.go",
 	"internal/source/file/*.go", "internal/source/kubernetes/*.go", "internal/filewatch/*.go", "internal/kube/*.go", "internal/report/*.go",
 }
 

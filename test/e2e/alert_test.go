@@ -128,6 +128,8 @@ func refuseAndKillTheDriver(t *testing.T, n *node) {
 func killTheDriver(t *testing.T, n *node) {
 	assert.Contains(t, n.before, "\nleoflow_csi_build_info{")
 	n.Driver.Kill()
+	n.await(t, `leoflow_csi_ready`, 0)
+	n.Fetcher.Kill()
 	assert.Empty(t, n.page(t), "the target is down")
 	n.moved = append(n.moved, `leoflow_csi_build_info`)
 	require.NoError(t, n.StartDriver(t.Context()))

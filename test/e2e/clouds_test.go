@@ -174,7 +174,7 @@ func (c *clouds) entries(t *testing.T, p stack.Pod) map[string]layout.Entry {
 // noNeedle searches what the programs wrote, and what the API server was told.
 func (c *clouds) noNeedle(t *testing.T) {
 	t.Helper()
-	assert.NotContains(t, c.Driver.Output(), cloudNeedle, "the driver's log")
+	assert.NotContains(t, c.NodeOutput(), cloudNeedle, "the driver's log")
 	assert.NotContains(t, c.Core.Output(), cloudNeedle, "core's log")
 	assert.NotContains(t, asJSON(t, c.api.Events()), cloudNeedle, "an event")
 	page := c.metrics.page(t)

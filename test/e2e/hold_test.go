@@ -81,9 +81,9 @@ func TestAWithdrawalWaitsForNoNeighbour(t *testing.T) {
 			assert.Contains(t, held.Why, row.why)
 			assert.WithinDuration(t, time.Now(), held.Since, time.Minute)
 			require.Eventually(t, func() bool {
-				return strings.Contains(s.Driver.Output(), `held as delivered before: connection \"extra\" cannot be delivered`)
+				return strings.Contains(s.NodeOutput(), `held as delivered before: connection \"extra\" cannot be delivered`)
 			}, 10*time.Second, 5*time.Millisecond)
-			assert.NotContains(t, s.Driver.Output(), "xxx")
+			assert.NotContains(t, s.NodeOutput(), "xxx")
 		})
 	}
 }

@@ -30,9 +30,11 @@ func TestASoundNodeIsSeenToBe(t *testing.T) {
 	driver.await(t, `leoflow_csi_rotation_lag_seconds_count`, 1)
 	assert.NotContains(t, driver.page(t), "warehouse")
 
-	doctor := testwait.Command(t, filepath.Join(binaries(t), "driver"), "doctor", "--pid="+s.Driver.ID(), "--json")
-	doctor.Env = append(os.Environ(), "LEOFLOW_NODE_ID=here") // as kubectl hands on the container's
-	said, _ := doctor.Output()
-	assert.Regexp(t, `"check": "driver",\s+"state": "ok"`, string(said))
-	assert.Regexp(t, `"check": "core",\s+"state": "ok"`, string(said))
+	for program, process := range map[string]*stack.Process{"driver": s.Driver, "fetcher": s.Fetcher} {
+		doctor := testwait.Command(t, filepath.Join(binaries(t), program), "doctor", "--pid="+process.ID(), "--json")
+		doctor.Env = append(os.Environ(), "LEOFLOW_NODE_ID=here") // as kubectl hands on the container's
+		said, _ := doctor.Output()
+		check := map[string]string{"driver": "driver", "fetcher": "core"}[program]
+		assert.Regexp(t, `"check": "`+check+`",\s+"state": "ok"`, string(said))
+	}
 }

@@ -126,10 +126,10 @@ func TestNoSecretIsFoundOutsideTheVolume(t *testing.T) {
 	for where, needle := range needles {
 		assert.NotContains(t, seen.String(), needle, "%s, in an error, a command's output, an argument list or an environment", where)
 		assert.NotContains(t, s.Core.Output(), needle, "%s, in core's log or audit log", where)
-		assert.NotContains(t, s.Driver.Output(), needle, "%s, in the driver's log", where)
+		assert.NotContains(t, s.NodeOutput(), needle, "%s, in the driver's log", where)
 	}
 	assert.Contains(t, s.Core.Output(), `"decision":"denied"`)
-	assert.Contains(t, s.Driver.Output(), "NodePublishVolume")
+	assert.Contains(t, s.NodeOutput(), "NodePublishVolume")
 	findOnDisk(t, began, needles, s.Connections, s.Variables, filepath.Join(s.Dir, "jwt.key"))
 }
 

@@ -147,7 +147,7 @@ func (c *clouds) requireRunning(t *testing.T, row badRow, p stack.Pod) {
 	reason := map[bool]string{true: "EntryWithdrawn", false: "EntryInvalid"}[leaves]
 	isTold := func() bool { return c.hasEvent(p.Name, reason, row.says) }
 	if row.state == "" { // a pod that runs hears of an outage once its files are stale
-		isTold = func() bool { return strings.Contains(c.Driver.Output(), row.says) }
+		isTold = func() bool { return strings.Contains(c.NodeOutput(), row.says) }
 	}
 	require.Eventually(t, isTold, testwait.Limit, 20*time.Millisecond, "no event %s of %s says %q: %s", reason, p.Name, row.says, asJSON(t, c.api.Events()))
 	told := c.entries(t, p)[row.name]
@@ -175,7 +175,7 @@ func (c *clouds) requireNew(t *testing.T, row badRow) {
 	require.ErrorContains(t, err, row.says)
 	reason := map[layout.State]string{layout.Missing: "EntryMissing", layout.Denied: "EntryDenied", layout.Invalid: "EntryInvalid", "": "SourceUnavailable"}[row.state]
 	assert.Eventually(t, func() bool { return c.hasEvent(requires.Name, reason, row.says) }, testwait.Limit, 20*time.Millisecond, reason)
-	assert.Contains(t, c.Driver.Output(), strings.ReplaceAll(row.says, `"`, `\"`))
+	assert.Contains(t, c.NodeOutput(), strings.ReplaceAll(row.says, `"`, `\"`))
 
 	if row.state == "" { // and so it does for an optional entry, which takes as long again
 		return

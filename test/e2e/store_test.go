@@ -89,7 +89,7 @@ func (n *vaultNode) noNeedle(t *testing.T, tokens ...string) {
 	t.Helper()
 	n.clouds.noNeedle(t)
 	for _, token := range tokens {
-		assert.NotContains(t, n.Driver.Output()+asJSON(t, n.api.Events())+n.metrics.page(t), token)
+		assert.NotContains(t, n.NodeOutput()+asJSON(t, n.api.Events())+n.metrics.page(t), token)
 	}
 }
 

@@ -130,7 +130,7 @@ func TestCoreIsGivenABrokenFile(t *testing.T) {
 func limited(t *testing.T, program, script string) (bin string) {
 	t.Helper()
 	bin = t.TempDir()
-	for _, name := range []string{"core", "driver", "agent"} {
+	for _, name := range []string{"core", "driver", "fetcher", "agent"} {
 		real := filepath.Join(binaries(t), name)
 		if name != program {
 			require.NoError(t, os.Symlink(real, filepath.Join(bin, name)))

@@ -41,7 +41,7 @@ func TestVolumeFull(t *testing.T) {
 		huge := strings.Replace(connections(r.mark), `"db"`, `"`+strings.Repeat("x", 200<<10)+`"`, 1)
 		require.NoError(t, r.WriteConnections(huge))
 		// The first change after a start is told once the node has shown whom it is for.
-		require.Eventually(t, func() bool { return strings.Contains(r.Driver.Output(), "do not fit: 262144 is the cap") },
+		require.Eventually(t, func() bool { return strings.Contains(r.NodeOutput(), "do not fit: 262144 is the cap") },
 			testwait.Limit, 10*time.Millisecond)
 		pause(t, 200*time.Millisecond)
 		r.republish(t, row)

@@ -73,7 +73,7 @@ func TestReplicasAreKilledUnderStarts(t *testing.T) {
 	found := readAudit(t, replicas)
 	assert.GreaterOrEqual(t, len(made.took), int(*under/startsEach)-2, "starts that were due and never begun")
 	t.Logf("starts began at most %v late", time.Duration(made.behind)*startsEach)
-	assert.Empty(t, made.failed, "starts that kubelet would have to try again\n%s\n%s", made.moments(), s.Driver.Output())
+	assert.Empty(t, made.failed, "starts that kubelet would have to try again\n%s\n%s", made.moments(), s.NodeOutput())
 	assert.Zero(t, found.unrecorded(t, made.started), "pods of whom neither core has recorded what they were given")
 	recordReplicas(t, replicas, made, found)
 }

@@ -126,7 +126,7 @@ func (r *rig) converge(t *testing.T, row *row) {
 	row.times++
 	lost := r.reader.await(r.mark, convergeTimeout)
 	row.lost += lost
-	assert.Zero(t, lost, "volumes that never came to the newest values\n%s", r.Driver.Output())
+	assert.Zero(t, lost, "volumes that never came to the newest values\n%s", r.NodeOutput())
 	row.converged = append(row.converged, time.Since(began))
 	for _, p := range r.pods {
 		mounted, err := mount.IsMounted(r.Kubelet.Target(p))

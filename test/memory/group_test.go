@@ -21,9 +21,9 @@ const chartLimit = 256 << 20
 // group is a control group of version 1, which outlives the processes in it as a pod's does.
 type group string
 
-// newGroup makes one with the chart's limit, below this process's own, or ends the test where
-// none can be made.
-func newGroup(t *testing.T) group {
+// newGroup makes one with the limit, below this process's own, or ends the test where none can be
+// made.
+func newGroup(t *testing.T, name string, limit int) group {
 	t.Helper()
 	text, err := os.ReadFile("/proc/self/cgroup")
 	require.NoError(t, err)
@@ -33,10 +33,10 @@ func newGroup(t *testing.T) group {
 			own = fields[2]
 		}
 	}
-	made := group(filepath.Join("/sys/fs/cgroup/memory", own, fmt.Sprint("leoflow-memory-", os.Getpid())))
+	made := group(filepath.Join("/sys/fs/cgroup/memory", own, fmt.Sprint("leoflow-memory-", name, os.Getpid())))
 	err = os.Mkdir(string(made), 0o755)
 	if err == nil {
-		err = os.WriteFile(made.file("memory.limit_in_bytes"), []byte(strconv.Itoa(chartLimit)), 0o644)
+		err = os.WriteFile(made.file("memory.limit_in_bytes"), []byte(strconv.Itoa(limit)), 0o644)
 	}
 	if err != nil {
 		_ = os.Remove(string(made))
@@ -51,13 +51,15 @@ func newGroup(t *testing.T) group {
 
 func (g group) file(name string) string { return filepath.Join(string(g), name) }
 
-// around makes a directory of programs as in bin, of which the driver runs in the group.
-func (g group) around(t *testing.T, bin string) string {
+// within makes a directory of programs as in bin, each of which runs in its group.
+func within(t *testing.T, bin string, groups map[string]group) string {
 	t.Helper()
 	dir := t.TempDir()
 	require.NoError(t, os.Symlink(filepath.Join(bin, "core"), filepath.Join(dir, "core")))
-	script := fmt.Sprintf("#!/bin/sh\necho $$ >%s && exec %s \"$@\"\n", g.file("cgroup.procs"), filepath.Join(bin, "driver"))
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "driver"), []byte(script), 0o700))
+	for program, group := range groups {
+		script := fmt.Sprintf("#!/bin/sh\necho $$ >%s && exec %s \"$@\"\n", group.file("cgroup.procs"), filepath.Join(bin, program))
+		require.NoError(t, os.WriteFile(filepath.Join(dir, program), []byte(script), 0o700))
+	}
 	return dir
 }
 

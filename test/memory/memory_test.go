@@ -29,17 +29,23 @@ const (
 	attackLasts = 2 * time.Minute
 )
 
-// node has a driver in a control group.
+// node has a driver in a control group, and a fetcher in another.
 type node struct {
 	*stack.Stack
-	group group
-	token string
+	group, fetcher group
+	token          string
 }
 
 // newNode has a core with a variable of each size, by the size's name.
 func newNode(t *testing.T) *node {
 	t.Helper()
-	n := &node{group: newGroup(t)}
+	return newNodeOf(t, chartLimit)
+}
+
+// newNodeOf has a fetcher of so much memory.
+func newNodeOf(t *testing.T, fetcherLimit int) *node {
+	t.Helper()
+	n := &node{group: newGroup(t, "driver", chartLimit), fetcher: newGroup(t, "fetcher", fetcherLimit)}
 	variables := map[string]string{"small": "n33dle"}
 	for name, size := range map[string]int{"400K": 400 << 10, "1M": 1 << 20, "7M": 7 << 20} {
 		variables[name] = strings.Repeat("x", size)
@@ -48,7 +54,7 @@ func newNode(t *testing.T) *node {
 	require.NoError(t, err)
 	// The stack outlives the test's context, which ends before the clean-up.
 	n.Stack, err = stack.Start(context.Background(), stack.Options{
-		Bin: n.group.around(t, binaries(t)), Connections: "{}", Variables: string(content),
+		Bin: within(t, binaries(t), map[string]group{"driver": n.group, "fetcher": n.fetcher}), Connections: "{}", Variables: string(content),
 		Rules: "rules: [{tenants: ['*'], dags: ['*'], connections: ['*'], variables: ['*']}]\n",
 	})
 	require.NoError(t, err)
@@ -88,7 +94,7 @@ func (n *node) publish(t *testing.T, pods []stack.Pod) func() map[codes.Code]int
 			defer mu.Unlock()
 			ended[status.Code(err)]++
 			if status.Code(err) == codes.ResourceExhausted {
-				assert.Contains(t, status.Convert(err).Message(), "namespace "+evil, "with its own figures")
+				assert.Regexp(t, "namespace "+evil+"|this node accepts", status.Convert(err).Message(), "with its own figures")
 			}
 		})
 	}
@@ -179,6 +185,27 @@ func TestACrowdOfOneNamespaceKillsNoDriverAndHoldsUpNoOther(t *testing.T) {
 			require.NoError(t, n.Kubelet.UnpublishAll(t.Context()))
 		})
 	}
+}
+
+// A fetcher that has no room for what one tenant has waits for nothing of it, and is not killed for it.
+func TestAFetcherOfLittleMemoryServesWhoWantsLittle(t *testing.T) {
+	n := newNodeOf(t, 64<<20)
+	driver, fetcher := n.Driver.PID(), n.Fetcher.PID()
+	stop := n.honest(t)
+	ended := map[codes.Code]int{}
+	for range 10 {
+		for code, times := range n.publish(t, n.crowd(12, "7M", "1M"))() {
+			ended[code] += times
+		}
+	}
+	slowest, count := stop()
+	t.Logf("%d honest starts, the slowest in %v; of the others: %v", count, slowest, ended)
+	assert.Positive(t, count)
+	assert.LessOrEqual(t, slowest, patience)
+	assert.Zero(t, n.group.kills(t)+n.fetcher.kills(t), "processes killed for the limit")
+	assert.False(t, n.Driver.HasEnded() || n.Fetcher.HasEnded())
+	assert.Equal(t, []int{driver, fetcher}, []int{n.Driver.PID(), n.Fetcher.PID()})
+	require.NoError(t, n.Kubelet.UnpublishAll(t.Context()))
 }
 
 // Values that grow once they are delivered, and a driver that is killed while they do.

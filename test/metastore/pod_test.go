@@ -68,7 +68,7 @@ func (c *court) judgePods(bin string) {
 		slowest = max(slowest, took)
 	}
 	assert.Less(t, slowest, promised)
-	assert.NotContains(t, s.Core.Output()+s.Driver.Output(), "n33dle")
+	assert.NotContains(t, s.Core.Output()+s.NodeOutput(), "n33dle")
 	assert.NotContains(t, s.Core.Output(), "long random")
 }
 

@@ -273,7 +273,7 @@ func (r *reader) getsNoOther(t *testing.T, volume map[string]string) {
 	volume["connections"] = other
 	err := r.stack.Kubelet.Publish(t.Context(), r.pod(t, "other", volume))
 	require.ErrorContains(t, err, `connection "`+other+`" is denied to service account airflow/etl`)
-	assert.NotContains(t, err.Error()+r.stack.Driver.Output()+r.stack.Core.Output(), "n33dle")
+	assert.NotContains(t, err.Error()+r.stack.NodeOutput()+r.stack.Core.Output(), "n33dle")
 }
 
 // grants are what the reader gave rights to, for a store that is not real.

@@ -85,7 +85,7 @@ func (n *node) converge(ctx context.Context) error {
 			return nil
 		}
 		if time.Now().After(deadline) {
-			return fmt.Errorf("the volumes do not come right: %w\n%s", wrong, n.Driver.Output())
+			return fmt.Errorf("the volumes do not come right: %w\n%s", wrong, n.NodeOutput())
 		}
 		if err := errors.Join(n.republish(ctx), n.pause(ctx, time.Second)); err != nil {
 			return err

@@ -22,7 +22,7 @@ func Build(root, name string, others ...string) (bin string, err error) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), buildTimeout)
 	defer cancel()
-	command := exec.CommandContext(ctx, "go", append([]string{"build", "-trimpath", "-o", bin + "/", "./cmd/..."}, others...)...)
+	command := exec.CommandContext(ctx, "go", append([]string{"build", "-tags", "grpcnotrace", "-trimpath", "-o", bin + "/", "./cmd/..."}, others...)...)
 	command.Dir = root
 	command.Env = append(os.Environ(), "CGO_ENABLED=0")
 	command.Stderr = os.Stderr

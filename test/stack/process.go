@@ -69,6 +69,36 @@ func (p *Process) WaitFor(ctx context.Context, text string) (string, error) {
 	}
 }
 
+// waitForMore returns once text has been printed more than so many times; other is a process that is
+// to do something for it.
+func (p *Process) waitForMore(ctx context.Context, text string, times int, other *Process) error {
+	for {
+		printed, more := p.output.look()
+		if strings.Count(printed, text) > times {
+			return nil
+		}
+		select {
+		case <-more:
+		case <-p.done:
+			return fmt.Errorf("%s ended before it said %q:\n%s", p.command.Path, text, printed)
+		case <-other.done:
+			return fmt.Errorf("%s ended before %s said %q:\n%s", other.command.Path, p.command.Path, text, other.Output())
+		case <-ctx.Done():
+			return fmt.Errorf("%s did not say %q: %w\n%s\n%s", p.command.Path, text, ctx.Err(), printed, other.Output())
+		}
+	}
+}
+
+// HasEnded reports whether the process runs no more.
+func (p *Process) HasEnded() bool {
+	select {
+	case <-p.done:
+		return true
+	default:
+		return false
+	}
+}
+
 // Signal sends a signal.
 func (p *Process) Signal(signal syscall.Signal) error { return p.command.Process.Signal(signal) }
 
@@ -150,6 +180,13 @@ func (o *output) find(text string) (string, <-chan struct{}) {
 		}
 	}
 	return "", o.more
+}
+
+// look returns all text, and a channel that closes when there is more.
+func (o *output) look() (string, <-chan struct{}) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String(), o.more
 }
 
 // check tells of the first whole line that is not JSON, as every line of a log is.

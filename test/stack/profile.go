@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 )
 
@@ -28,12 +29,15 @@ func (s *Stack) Collect(ctx context.Context) error {
 func (s *Stack) profile(ctx context.Context, name string, read func(io.Reader) error) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.profiles+"/debug/pprof/"+name, http.NoBody)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://driver/debug/pprof/"+name, http.NoBody)
 	if err != nil {
 		return err
 	}
 	request.Close = true // a connection that is kept would be among what is counted
-	response, err := http.DefaultClient.Do(request)
+	client := http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", s.path("driver-profiles.sock"))
+	}}}
+	response, err := client.Do(request)
 	if err != nil {
 		return err
 	}

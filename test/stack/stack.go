@@ -31,14 +31,15 @@ type Options struct {
 	// ConnectionsName is the name of core's file of connections, whose suffix says its
 	// format; connections.json where it is empty.
 	ConnectionsName string
-	// CoreArgs and DriverArgs are added to the command lines.
+	// CoreArgs and DriverArgs are added to the command lines. Of DriverArgs each goes to the one of driver
+	// and fetcher that has such a flag, or to both.
 	CoreArgs, DriverArgs []string
-	// CoreUnder and DriverUnder are command lines that run the command line which follows them
-	// in their own process; none runs it as it is.
-	CoreUnder, DriverUnder []string
+	// CoreUnder, DriverUnder and FetcherUnder are command lines that run the command line which follows
+	// them in their own process; none runs it as it is.
+	CoreUnder, DriverUnder, FetcherUnder []string
 	// CallAddress is where the driver calls core, if not at core's own address.
 	CallAddress string
-	// Profiles has the driver serve its profiles.
+	// Profiles has driver and fetcher serve their profiles.
 	Profiles bool
 	// WithoutDriver starts core alone.
 	WithoutDriver bool
@@ -50,13 +51,16 @@ type Stack struct {
 	Dir string
 	// Connections and Variables are core's files.
 	Connections, Variables string
-	Core, Driver           *Process
-	// DriverBin is where StartDriver finds the driver; Options.Bin at first.
-	DriverBin         string
-	Kubelet           *Kubelet
-	PKI               *PKI
-	options           Options
-	address, profiles string
+	Core, Driver, Fetcher  *Process
+	// DriverBin is where StartDriver finds driver and fetcher; Options.Bin at first. A version in which
+	// there is no fetcher is a driver alone.
+	DriverBin string
+	Kubelet   *Kubelet
+	PKI       *PKI
+	options   Options
+	address   string
+	// fetcherBin is where the fetcher that was started last is from.
+	fetcherBin string
 	// started are all processes, those too that others have replaced.
 	started []*Process
 }
@@ -163,27 +167,6 @@ func (s *Stack) run(under []string, program string, args ...string) (*Process, e
 	return process, err
 }
 
-// StartDriver starts the driver.
-func (s *Stack) StartDriver(ctx context.Context) (err error) {
-	if s.options.Profiles && s.profiles == "" {
-		if s.profiles, err = testport.Free(); err != nil {
-			return err
-		}
-	}
-	s.Driver, err = s.run(s.options.DriverUnder, filepath.Join(s.DriverBin, "driver"), append([]string{
-		"--node-id=demo", "--endpoint=unix://" + s.Socket(), "--core-address=" + cmp.Or(s.options.CallAddress, s.address), "--core-server-name=core",
-		"--core-ca=" + s.PKI.CA(), "--core-cert=" + s.path("node.crt"), "--core-key=" + s.path("node.key"),
-		"--pprof-address=" + s.profiles,
-	}, s.options.DriverArgs...)...)
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(ctx, startTimeout)
-	defer cancel()
-	_, err = s.Driver.WaitFor(ctx, "serving")
-	return err
-}
-
 // Address is core's.
 func (s *Stack) Address() string { return s.address }
 
@@ -249,7 +232,7 @@ func (s *Stack) Close() error {
 	if s.Kubelet != nil {
 		errs = append(errs, s.Kubelet.UnpublishAll(ctx), s.Kubelet.Close())
 	}
-	for _, process := range []*Process{s.Driver, s.Core} {
+	for _, process := range []*Process{s.Driver, s.Fetcher, s.Core} {
 		if process != nil {
 			errs = append(errs, process.Stop())
 		}

@@ -1,7 +1,7 @@
 {{/*
 A Job of the release's own, with an account and rights that are there only as long as it is.
 Takes the root, the name, helm's events, what it is allowed to (ClusterRole or Role, and the
-rules), what is done with a Job that failed, and the driver's arguments.
+rules), what is done with a Job that failed, and the fetcher's arguments.
 */}}
 {{- define "leoflow.hook" -}}
 {{- $name := printf "%s-%s" (include "leoflow.name" .root) .name -}}
@@ -105,6 +105,7 @@ spec:
         - name: {{ .name }}
           image: {{ include "leoflow.image" (dict "root" .root "name" "driver") }}
           imagePullPolicy: {{ .root.Values.image.pullPolicy }}
+          command: [/fetcher]
           args:
             {{- toYaml .args | nindent 12 }}
           # The last line is helm's word for why it failed, where helm shows no logs.

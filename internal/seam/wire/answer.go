@@ -2,6 +2,7 @@ package wire
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/leoflow/secrets-csi/internal/seam"
 	"github.com/leoflow/secrets-csi/pkg/mount/layout"
@@ -70,13 +71,8 @@ func (w *writer) answer(answer *seam.Answer) {
 
 func (w *writer) entry(e *seam.Entry) {
 	w.flags(e.Kind == layout.Variable, e.Refers, e.TooLarge, e.Source != "", e.JSON != nil, e.Grade != nil)
-	state := len(states())
-	for i, known := range states() {
-		if e.State == known {
-			state = i
-		}
-	}
-	w.byte(byte(state))
+	known := states()
+	w.byte(byte(slices.Index(known[:], e.State))) // that of none is none's
 	w.text(e.ID)
 	w.text(e.Env)
 	w.text(e.Version)
@@ -129,7 +125,7 @@ func (r *reader) entry(e *seam.Entry, source string, values []byte) (left []byte
 		r.fail()
 		return nil
 	}
-	e.State = known[state]
+	e.State = known[state%len(known)]
 	e.ID, e.Env, e.Version, e.Rule = r.text(), r.text(), r.text(), r.text()
 	if hasGrade {
 		e.Grade = &layout.Grade{State: r.text(), Reason: r.text()}

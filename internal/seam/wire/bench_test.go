@@ -56,7 +56,7 @@ func BenchmarkFetchOfANode(b *testing.B) {
 }
 
 func BenchmarkPingPong(b *testing.B) {
-	listener, err := net.Listen("unix", filepath.Join(b.TempDir(), "s"))
+	listener, err := new(net.ListenConfig).Listen(b.Context(), "unix", filepath.Join(b.TempDir(), "s"))
 	require.NoError(b, err)
 	defer func() { _ = listener.Close() }()
 	const there, back = 1400, 5000
@@ -75,7 +75,7 @@ func BenchmarkPingPong(b *testing.B) {
 			}
 		}
 	}()
-	conn, err := net.DialTimeout("unix", listener.Addr().String(), testwait.Limit)
+	conn, err := new(net.Dialer).DialContext(testwait.Context(b), "unix", listener.Addr().String())
 	require.NoError(b, err)
 	defer func() { _ = conn.Close() }()
 	out, in := make([]byte, there), make([]byte, back)

@@ -38,7 +38,7 @@ func (w *writer) at(t time.Time) {
 }
 
 // mostKept is what a buffer keeps of its memory for the next message.
-const mostKept = 64 << 10
+const mostKept = 8 << 10
 
 // wipe leaves nothing of what was in a buffer, which holds values and tokens, and returns it empty.
 func wipe(b []byte) []byte {

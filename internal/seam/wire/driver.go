@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/leoflow/secrets-csi/internal/logkey"
+	"github.com/leoflow/secrets-csi/internal/pause"
 	"github.com/leoflow/secrets-csi/internal/report"
 	"github.com/leoflow/secrets-csi/internal/seam"
 )
@@ -27,8 +28,14 @@ type DriverConfig struct {
 	report.Readers
 }
 
-// mostConnections bounds the connections of a fetcher, above which the next is closed.
-const mostConnections = 1024
+const (
+	// mostConnections bounds the connections of a fetcher, above which the next is closed.
+	mostConnections = 1024
+	// acceptAgain is how soon it is listened again after an error.
+	acceptAgain = 100 * time.Millisecond
+	// mostIdle are those that are kept for the next calls: who is closed here is seen to be there.
+	mostIdle = 24
+)
 
 // Driver is the driver's end of the seam. Make it with NewDriver.
 type Driver struct {
@@ -46,6 +53,8 @@ type Driver struct {
 	open map[*line]struct{}
 	// waiting are the calls that wait for a connection, the first first.
 	waiting []chan *line
+	// refused is why somebody was refused last.
+	refused string
 	// come is closed once a fetcher has come.
 	come chan struct{}
 }
@@ -78,8 +87,12 @@ func (d *Driver) Serve(ctx context.Context, listener net.Listener) error {
 			}
 			return nil
 		}
-		if err != nil {
+		switch {
+		case errors.Is(err, net.ErrClosed):
 			return fmt.Errorf("listening for the fetcher: %w", err)
+		case err != nil: // such as for want of file descriptors, of which there may be some again
+			pause.Wait(ctx, acceptAgain)
+			continue
 		}
 		greeting.Go(func() {
 			_ = d.guard.Run(report.Volume{}, func() error { d.greet(conn.(*net.UnixConn)); return nil }) // it is logged
@@ -94,12 +107,23 @@ func (d *Driver) greet(conn *net.UnixConn) {
 	found, err := d.handshake(l)
 	if err != nil {
 		_ = conn.Close()
-		d.Log.Warn("refused a fetcher", logkey.Error, err)
+		d.tellRefused(err)
 		return
 	}
 	_ = conn.SetDeadline(time.Time{})
 	l.instance = found.instance
 	d.admit(l, found)
+}
+
+// tellRefused logs a refusal, unless it is that of the time before: who is refused calls again.
+func (d *Driver) tellRefused(err error) {
+	d.mu.Lock()
+	isSame := d.refused == err.Error()
+	d.refused = err.Error()
+	d.mu.Unlock()
+	if !isSame {
+		d.Log.Warn("refused a fetcher", logkey.Error, err)
+	}
 }
 
 func (d *Driver) handshake(l *line) (hello, error) {
@@ -177,13 +201,17 @@ func (d *Driver) release(l *line) {
 	if _, stands := d.open[l]; !stands {
 		return
 	}
-	for len(d.waiting) > 0 {
+	switch {
+	case len(d.waiting) > 0:
 		next := d.waiting[0]
 		d.waiting = d.waiting[1:]
 		next <- l // which has room for one
-		return
+	case len(d.idle) >= mostIdle:
+		delete(d.open, l)
+		_ = l.conn.Close()
+	default:
+		d.idle = append(d.idle, l)
 	}
-	d.idle = append(d.idle, l)
 }
 
 // drop ends a connection.

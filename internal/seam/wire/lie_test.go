@@ -220,7 +220,7 @@ func TestThousandsOfLiesBringNothingThatWasNotAskedFor(t *testing.T) {
 
 func TestOnlyTheFetchersUserIsLetIn(t *testing.T) {
 	r := newRigFor(t, uint32(os.Geteuid())+1)
-	conn, err := net.DialTimeout("unix", r.socket, testwait.Limit)
+	conn, err := new(net.Dialer).DialContext(testwait.Context(t), "unix", r.socket)
 	require.NoError(t, err)
 	defer func() { _ = conn.Close() }()
 	_, err = conn.Read(make([]byte, 1))

@@ -43,8 +43,6 @@ const (
 	mostUnreported = 1 << 20
 	// reportAfter is how long a report waits for others to go with it.
 	reportAfter = 100 * time.Millisecond
-	// mostState bounds how the node is.
-	mostState = 1 << 20
 	// askAgain is how soon the driver says again how the node is.
 	askAgain = 10 * time.Millisecond
 )

@@ -28,8 +28,8 @@ type ServerConfig struct {
 }
 
 const (
-	// leastIdle and mostIdle are how many connections wait for a call.
-	leastIdle, mostIdle = 4, 16
+	// leastIdle is how many connections wait for a call at least.
+	leastIdle = 4
 	// dialAgain is how soon the driver is called again that did not answer, or refused.
 	dialAgain, refusedAgain = 100 * time.Millisecond, 2 * time.Second
 )
@@ -68,7 +68,7 @@ func NewServer(config ServerConfig) *Server {
 func (s *Server) Run(ctx context.Context) error {
 	var serving sync.WaitGroup
 	defer serving.Wait()
-	told := ""
+	told, isFirst := "", true
 	for ctx.Err() == nil {
 		if !s.wants() {
 			select {
@@ -86,9 +86,9 @@ func (s *Server) Run(ctx context.Context) error {
 			pause.Wait(ctx, s.pauseAfter(err))
 			continue
 		}
-		if told != "" {
+		if told != "" || isFirst {
 			s.Log.Info("the driver is there", logkey.Path, s.Socket)
-			told = ""
+			told, isFirst = "", false
 		}
 		s.count(1, 1)
 		serving.Go(func() {
@@ -124,18 +124,6 @@ func (s *Server) count(idle, all int) {
 		default:
 		}
 	}
-}
-
-// leaves reports whether a connection that has just become idle is one too many, which it then is no
-// more.
-func (s *Server) leaves() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.idle < mostIdle {
-		s.idle++
-		return false
-	}
-	return true
 }
 
 // dial calls the driver and says who calls.
@@ -210,10 +198,8 @@ func (s *Server) serve(ctx context.Context, l *line) {
 			}
 			return
 		}
-		if s.leaves() {
-			return
-		}
 		isIdle = true
+		s.count(1, 0)
 	}
 }
 

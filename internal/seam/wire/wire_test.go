@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -101,7 +103,7 @@ func newRigFor(t testing.TB, user uint32) *rig {
 	r := &rig{half: &half{}, socket: filepath.Join(t.TempDir(), "fetcher.sock"), log: new(testwait.Output)}
 	readers := report.Readers{Log: slog.New(slog.NewJSONHandler(r.log, nil))}
 	r.Driver = NewDriver(DriverConfig{Fetcher: user, LargestAnswer: 8 << 20, Readers: readers})
-	listener, err := net.Listen("unix", r.socket)
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "unix", r.socket)
 	require.NoError(t, err)
 	r.endDriver = run(t, func(ctx context.Context) error { return r.Serve(ctx, listener) })
 	return r
@@ -363,7 +365,38 @@ func TestManyCallsAtOnce(t *testing.T) {
 		})
 	}
 	calls.Wait()
-	r.server.mu.Lock()
-	defer r.server.mu.Unlock()
-	assert.LessOrEqual(t, r.server.idle, mostIdle+leastIdle)
+	require.Eventually(t, func() bool {
+		r.server.mu.Lock()
+		defer r.server.mu.Unlock()
+		return r.server.all <= mostIdle+leastIdle
+	}, testwait.Limit, time.Millisecond, "those that are not needed any more are closed, at both ends")
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	assert.LessOrEqual(t, len(r.open), mostIdle+leastIdle)
+}
+
+// failing is a listener that fails at first, as for want of file descriptors.
+type failing struct {
+	net.Listener
+	left atomic.Int32
+}
+
+func (f *failing) Accept() (net.Conn, error) {
+	if f.left.Add(-1) >= 0 {
+		return nil, &net.OpError{Op: "accept", Err: syscall.EMFILE}
+	}
+	return f.Listener.Accept()
+}
+
+func TestADriverListensOnAfterAnError(t *testing.T) {
+	r := newRigFor(t, uint32(os.Geteuid()))
+	r.endDriver()
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "unix", r.socket)
+	require.NoError(t, err)
+	flaky := &failing{Listener: listener}
+	flaky.left.Store(2)
+	run(t, func(ctx context.Context) error { return r.Serve(ctx, flaky) })
+	r.startServer(t)
+	r.half.fetch = answering(func(int) seam.Answer { return answerOf() })
+	require.NoError(t, r.Fetch(t.Context(), workOf(1), &basket{}))
 }

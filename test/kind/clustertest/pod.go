@@ -85,9 +85,14 @@ func (c *Cluster) Exec(pod string, command ...string) string {
 
 // TryExec is Exec of a command that may fail.
 func (c *Cluster) TryExec(pod string, command ...string) (string, error) {
+	return c.TryExecIn(pod, "", command...)
+}
+
+// TryExecIn is TryExec in a container of a pod that has several.
+func (c *Cluster) TryExecIn(pod, container string, command ...string) (string, error) {
 	request := c.Client.CoreV1().RESTClient().Post().
 		Namespace(c.Namespace).Resource("pods").Name(pod).SubResource("exec").
-		VersionedParams(&corev1.PodExecOptions{Command: command, Stdout: true, Stderr: true}, scheme.ParameterCodec)
+		VersionedParams(&corev1.PodExecOptions{Container: container, Command: command, Stdout: true, Stderr: true}, scheme.ParameterCodec)
 	executor, err := remotecommand.NewWebSocketExecutor(c.Config, "GET", request.URL().String())
 	if err != nil {
 		return "", err

@@ -130,7 +130,7 @@ func (n *node) goroutines() map[string]int {
 		return incarnation(pod) != was && await.IsReady(pod)
 	})
 	require.NoError(n, err)
-	options := &corev1.PodLogOptions{Previous: true}
+	options := &corev1.PodLogOptions{Container: "driver", Previous: true}
 	log, err := n.Client.CoreV1().Pods(chart.Namespace).GetLogs(driver.Name, options).DoRaw(n.Ctx)
 	require.NoError(n, err)
 	creators := map[string]int{}

@@ -54,6 +54,10 @@ func TestDriverIsKilledUnderRunningPods(t *testing.T) {
 	outlives(t, func(n *node) { n.signal("KILL", n.driver(), "driver") })
 }
 
+func TestFetcherIsKilledUnderRunningPods(t *testing.T) {
+	outlives(t, func(n *node) { n.signal("KILL", n.driver(), "fetcher") })
+}
+
 func TestDriverIsUpgradedUnderRunningPods(t *testing.T) {
 	outlives(t, (*node).upgradeDriver)
 }

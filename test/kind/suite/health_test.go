@@ -31,14 +31,18 @@ func TestDoctorExaminesTheNode(t *testing.T) {
 	inDriver := *s.Cluster
 	inDriver.Namespace = chart.Namespace
 	driver := n.driver().Name
-	said := inDriver.Exec(driver, "/driver", "doctor")
-	assert.NotRegexp(t, `(?m)^failed`, said)
-	assert.Regexp(t, `(?m)^ok +core:`, said)
-	assert.Regexp(t, `(?m)^ok +kubelet registration:`, said)
-	t.Logf("\n%s", said)
+	for container, checks := range map[string][]string{"driver": {"kubelet registration", "mount propagation"}, "fetcher": {"core", "readiness"}} {
+		said, err := inDriver.TryExecIn(driver, container, "/"+container, "doctor")
+		require.NoError(t, err, said)
+		assert.NotRegexp(t, `(?m)^failed`, said)
+		for _, check := range checks {
+			assert.Regexp(t, `(?m)^ok +`+check+`:`, said)
+		}
+		t.Logf("\n%s", said)
+	}
 
 	s.withoutCore()
-	said, err := inDriver.TryExec(driver, "/driver", "doctor")
+	said, err := inDriver.TryExecIn(driver, "fetcher", "/fetcher", "doctor")
 	assert.ErrorContains(t, err, "exit code 1")
 	assert.Regexp(t, `(?m)^failed +core:`, said)
 }

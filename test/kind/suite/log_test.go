@@ -23,12 +23,15 @@ func (s *scenario) logOfPods(pods ...corev1.Pod) string {
 	s.Helper()
 	var all strings.Builder
 	for _, pod := range pods {
-		err := await.Until(s.Ctx, func() bool { // kubelet, whom the API server asks, may be away
-			content, err := s.Client.CoreV1().Pods(chart.Namespace).GetLogs(pod.Name, &corev1.PodLogOptions{}).DoRaw(s.Ctx)
-			all.Write(content)
-			return err == nil
-		})
-		require.NoError(s, err)
+		for _, container := range pod.Spec.Containers {
+			err := await.Until(s.Ctx, func() bool { // kubelet, whom the API server asks, may be away
+				options := &corev1.PodLogOptions{Container: container.Name}
+				content, err := s.Client.CoreV1().Pods(chart.Namespace).GetLogs(pod.Name, options).DoRaw(s.Ctx)
+				all.Write(content)
+				return err == nil
+			})
+			require.NoError(s, err)
+		}
 	}
 	return all.String()
 }
@@ -42,11 +45,13 @@ func (s *scenario) lastOf(ctx context.Context, component string) string {
 	lines := int64(20)
 	var all strings.Builder
 	for _, pod := range pods {
-		options := &corev1.PodLogOptions{TailLines: &lines}
-		content, err := s.Client.CoreV1().Pods(chart.Namespace).GetLogs(pod.Name, options).DoRaw(ctx)
-		all.Write(content)
-		if err != nil {
-			all.WriteString(err.Error())
+		for _, container := range pod.Spec.Containers {
+			options := &corev1.PodLogOptions{Container: container.Name, TailLines: &lines}
+			content, err := s.Client.CoreV1().Pods(chart.Namespace).GetLogs(pod.Name, options).DoRaw(ctx)
+			all.Write(content)
+			if err != nil {
+				all.WriteString(err.Error())
+			}
 		}
 	}
 	return all.String()

@@ -1,10 +1,8 @@
-package main
+package daemon
 
 import (
 	"log/slog"
-	"net/http"
 	"os"
-	"path/filepath"
 	"syscall"
 	"testing"
 
@@ -19,7 +17,7 @@ func TestASignalSwitchesTheLogLevelAndBack(t *testing.T) {
 	out := new(testwait.Output)
 	log, level, err := cli.NewLogger(out, "json", "info")
 	require.NoError(t, err)
-	stop := followSignals(log, level)
+	stop := FollowSignals(log, level)
 	defer stop()
 	assert.False(t, log.Enabled(t.Context(), slog.LevelDebug))
 	require.NoError(t, syscall.Kill(os.Getpid(), syscall.SIGUSR1))
@@ -35,16 +33,4 @@ func TestADriverStartedForDebuggingStaysSo(t *testing.T) {
 	require.NoError(t, err)
 	toggle(level, slog.LevelDebug)
 	assert.True(t, log.Enabled(t.Context(), slog.LevelDebug))
-}
-
-func TestProfilesAreServedOnTheirOwnAddress(t *testing.T) {
-	profiles, health := freeAddress(t), freeAddress(t)
-	files := filepath.Join(t.TempDir(), "connections.json")
-	require.NoError(t, os.WriteFile(files, []byte(`{}`), 0o600))
-	boot(t, "--file-connections="+files, "--pprof-address="+profiles, "--health-address="+health)
-	code, text := ask(t, "http://"+profiles+"/debug/pprof/goroutine?debug=1")
-	assert.Equal(t, http.StatusOK, code)
-	assert.Contains(t, text, "goroutine profile")
-	code, _ = ask(t, "http://"+health+"/debug/pprof/")
-	assert.Equal(t, http.StatusNotFound, code)
 }

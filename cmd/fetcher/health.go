@@ -9,13 +9,13 @@ import (
 
 	"golang.org/x/sync/singleflight"
 
-	"github.com/leoflow/secrets-csi/internal/csi"
+	"github.com/leoflow/secrets-csi/internal/daemon"
 	"github.com/leoflow/secrets-csi/internal/metric"
 	"github.com/leoflow/secrets-csi/internal/pages"
 )
 
 // listenHTTP opens all addresses or none.
-func (s *settings) listenHTTP(ctx context.Context, server *csi.Server, metrics *metric.Metrics, log *slog.Logger) (sites []pages.Site, err error) {
+func (s *settings) listenHTTP(ctx context.Context, ready func(context.Context) error, metrics *metric.Metrics, log *slog.Logger) (sites []pages.Site, err error) {
 	defer func() {
 		if err != nil {
 			for _, earlier := range sites {
@@ -28,26 +28,24 @@ func (s *settings) listenHTTP(ctx context.Context, server *csi.Server, metrics *
 		if err != nil {
 			return sites, err
 		}
-		sites = append(sites, pages.Site{Server: pages.New(healthPages(server, metrics), log), Listener: listener})
+		sites = append(sites, pages.Site{Server: pages.New(healthPages(ready, metrics), log), Listener: listener})
 	}
 	if s.pprofAddress != "" {
-		listener, err := pages.Listen(ctx, "--pprof-address", s.pprofAddress)
+		profiles, err := daemon.ListenProfiles(ctx, s.pprofAddress, log)
 		if err != nil {
 			return sites, err
 		}
-		profiles := pages.New(profilePages(), log)
-		profiles.WriteTimeout = 0 // one takes as long as it was asked to
-		sites = append(sites, pages.Site{Server: profiles, Listener: listener})
+		sites = append(sites, profiles)
 	}
 	return sites, nil
 }
 
-// healthPages answer kubelet's probes and Prometheus: /healthz is about the process and
-// mended by a restart, /readyz about being able to serve pods.
-func healthPages(server *csi.Server, metrics *metric.Metrics) http.Handler {
+// healthPages answer kubelet's probes and Prometheus: /healthz is about this process and mended by a
+// restart, /readyz about being able to serve pods, which takes the driver.
+func healthPages(ready func(context.Context) error, metrics *metric.Metrics) http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("GET /healthz", probe(server.Live))
-	mux.Handle("GET /readyz", probe(server.Ready))
+	mux.Handle("GET /healthz", probe(func(context.Context) error { return nil }))
+	mux.Handle("GET /readyz", probe(ready))
 	mux.Handle("GET /metrics", pages.Buffered(metrics.Handler()))
 	return mux
 }

@@ -20,7 +20,6 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/leoflow/secrets-csi/internal/csi"
 	"github.com/leoflow/secrets-csi/internal/metric"
 	"github.com/leoflow/secrets-csi/internal/pages"
 	"github.com/leoflow/secrets-csi/internal/testport"
@@ -51,8 +50,7 @@ func ask(t *testing.T, url string) (code int, answer string) {
 
 func TestProbesAreAnswered(t *testing.T) {
 	address := freeAddress(t)
-	registry := filepath.Join(shortTempDir(t), "registry")
-	boot(t, "--core-address=127.0.0.1:1", "--core-plaintext-loopback", "--registration-dir="+registry, "--health-address="+address)
+	boot(t, "--core-address=127.0.0.1:1", "--core-plaintext-loopback", "--health-address="+address)
 
 	code, answer := ask(t, "http://"+address+"/healthz")
 	assert.Equal(t, http.StatusOK, code)
@@ -124,7 +122,7 @@ func (s slowReader) Write(p []byte) (int, error) {
 
 // TestSlowScrapesKeepNoOtherWaiting has more of them than there are turns.
 func TestSlowScrapesKeepNoOtherWaiting(t *testing.T) {
-	handler := healthPages(&csi.Server{}, metric.New())
+	handler := healthPages(func(context.Context) error { return nil }, metric.New())
 	request := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/metrics", nil)
 	began, goOn := make(chan struct{}, 1), make(chan struct{})
 	var slow sync.WaitGroup
@@ -182,4 +180,16 @@ func TestACrowdKeepsNobodyElseWaiting(t *testing.T) {
 	assert.Eventually(t, func() bool { // net/http does not wait for its connections
 		return pages.Open(listener) == 0
 	}, 5*time.Second, time.Millisecond)
+}
+
+func TestProfilesAreServedOnTheirOwnAddress(t *testing.T) {
+	profiles, health := freeAddress(t), freeAddress(t)
+	files := filepath.Join(t.TempDir(), "connections.json")
+	require.NoError(t, os.WriteFile(files, []byte(`{}`), 0o600))
+	boot(t, "--file-connections="+files, "--pprof-address="+profiles, "--health-address="+health)
+	code, text := ask(t, "http://"+profiles+"/debug/pprof/goroutine?debug=1")
+	assert.Equal(t, http.StatusOK, code)
+	assert.Contains(t, text, "goroutine profile")
+	code, _ = ask(t, "http://"+health+"/debug/pprof/")
+	assert.Equal(t, http.StatusNotFound, code)
 }

@@ -3,8 +3,10 @@ package main
 import (
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"runtime"
+	"slices"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -13,30 +15,54 @@ import (
 // keptCapabilities are what it takes to mount, and to give files to a pod's fsGroup.
 const keptCapabilities uint64 = 1<<unix.CAP_SYS_ADMIN | 1<<unix.CAP_CHOWN
 
-// dropCapabilities makes the process begin again without the capabilities that it has
-// no use for. Kubernetes allows Bidirectional mounts in privileged containers alone, and
-// container runtimes give those every capability, whatever the pod says. Capabilities
-// belong to threads, of which Go has several by now; only through exec do they all lose
-// them.
-func dropCapabilities() error {
+// confine makes the process begin again without the capabilities that it has no use for, and in a
+// network namespace in which there is nothing. Kubernetes allows Bidirectional mounts in privileged
+// containers alone, and container runtimes give those every capability, whatever the pod says; and the
+// containers of a pod share one network. Both belong to threads, of which Go has several by now; only
+// through exec do they all change.
+func confine() error {
 	held, err := heldCapabilities()
 	if err != nil {
 		return err
 	}
 	// Whoever left out the right to drop them chose those that it has.
-	if held&^keptCapabilities == 0 || held&(1<<unix.CAP_SETPCAP) == 0 {
+	hasMore := held&^keptCapabilities != 0 && held&(1<<unix.CAP_SETPCAP) != 0
+	isConnected, err := hasNetwork()
+	if err != nil {
+		return err
+	}
+	// Without the right to mount it is no driver, such as where it prints its help.
+	isConnected = isConnected && held&(1<<unix.CAP_SYS_ADMIN) != 0
+	if !hasMore && !isConnected {
 		return nil
 	}
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	if err := dropFromThread(held & keptCapabilities); err != nil {
-		return fmt.Errorf("dropping capabilities: %w", err)
+	if isConnected {
+		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+			return fmt.Errorf("leaving the network: %w", err)
+		}
+	}
+	if hasMore {
+		if err := dropFromThread(held & keptCapabilities); err != nil {
+			return fmt.Errorf("dropping capabilities: %w", err)
+		}
 	}
 	self, err := os.Executable()
 	if err != nil {
 		return fmt.Errorf("finding the program to begin again: %w", err)
 	}
 	return fmt.Errorf("beginning again: %w", syscall.Exec(self, os.Args, os.Environ())) //nolint:gosec // it is this very program
+}
+
+// hasNetwork reports whether any interface is up. In a new namespace there are some, which the kernel
+// makes in each, and none is.
+func hasNetwork() (bool, error) {
+	found, err := net.Interfaces()
+	if err != nil {
+		return false, fmt.Errorf("telling whether there is a network: %w", err)
+	}
+	return slices.ContainsFunc(found, func(one net.Interface) bool { return one.Flags&net.FlagUp != 0 }), nil
 }
 
 func heldCapabilities() (uint64, error) {

@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"log/slog"
 
-	"github.com/leoflow/secrets-csi/internal/csi"
 	"github.com/leoflow/secrets-csi/internal/kube"
 	"github.com/leoflow/secrets-csi/internal/kube/startuptaint"
+	"github.com/leoflow/secrets-csi/internal/seam"
 )
 
 // taintRemover takes the startup taint off the node once the driver is ready, if it is to.
@@ -23,5 +23,5 @@ func (s *settings) taintRemover(ready func(context.Context) error, log *slog.Log
 	if err != nil {
 		return nil, err
 	}
-	return startuptaint.Remover{Nodes: nodes, Node: s.nodeID, Driver: csi.Name, Log: log, Ready: func(ctx context.Context) bool { return ready(ctx) == nil }}.Run, nil
+	return startuptaint.Remover{Nodes: nodes, Node: s.nodeID, Driver: seam.DriverName, Log: log, Ready: func(ctx context.Context) bool { return ready(ctx) == nil }}.Run, nil
 }

@@ -1,4 +1,4 @@
-package csi
+package unixsocket
 
 import (
 	"context"
@@ -16,15 +16,15 @@ import (
 // maxSocketPath is what fits into sockaddr_un with its closing NUL.
 const maxSocketPath = 107
 
-// listenUnix serves a unix socket that only root can connect to:
+// listenUnix serves a unix socket that only its owner and root can connect to:
 //
 //  1. make the directory and lock it, so that two drivers that start at once take
 //     turns; the lock is not needed once the socket answers;
 //  2. clear away what a killed driver left, and refuse to take a live one's place;
-//  3. bind, with the mode set before there is a name to connect to.
+//  3. bind, with the mode set before there is a name to connect to, and give it to its owner.
 //
 // Closing the listener leaves the file to the caller.
-func listenUnix(ctx context.Context, path string) (*net.UnixListener, error) {
+func listenUnix(ctx context.Context, path string, owner int) (*net.UnixListener, error) {
 	if len(path) > maxSocketPath {
 		return nil, fmt.Errorf("socket path %s has %d bytes; the kernel allows %d", path, len(path), maxSocketPath)
 	}
@@ -51,6 +51,12 @@ func listenUnix(ctx context.Context, path string) (*net.UnixListener, error) {
 	}
 	made := listener.(*net.UnixListener)
 	made.SetUnlinkOnClose(false)
+	if owner != os.Geteuid() {
+		if err := os.Lchown(path, owner, -1); err != nil {
+			_ = made.Close()
+			return nil, fmt.Errorf("giving the socket to its user: %w", err)
+		}
+	}
 	return made, nil
 }
 

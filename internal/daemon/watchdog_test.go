@@ -1,4 +1,4 @@
-package main
+package daemon
 
 import (
 	"context"
@@ -29,7 +29,7 @@ func TestTheWatchdogEndsADriverThatDoesNotAnswer(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 				defer cancel()
 				asked := 0
-				err := watchdog(ctx, slog.New(slog.DiscardHandler), func(context.Context) error {
+				err := Watchdog(ctx, slog.New(slog.DiscardHandler), func(context.Context) error {
 					asked++
 					if asked > len(row.answers) {
 						return nil
@@ -50,7 +50,7 @@ func TestTheWatchdogEndsADriverThatDoesNotAnswer(t *testing.T) {
 func TestTheWatchdogDoesNotWaitForAnAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
-		err := watchdog(t.Context(), slog.New(slog.DiscardHandler), func(ctx context.Context) error {
+		err := Watchdog(t.Context(), slog.New(slog.DiscardHandler), func(ctx context.Context) error {
 			<-ctx.Done()
 			return ctx.Err()
 		})
@@ -68,10 +68,10 @@ func TestAPartThatHangsDoesNotKeepTheProcess(t *testing.T) {
 		defer close(hangs)
 		time.AfterFunc(time.Hour, func() { cancel(why) })
 		began := time.Now()
-		err := waitFor(ctx, func() error { <-hangs; return nil }, time.Minute)
+		err := WaitFor(ctx, func() error { <-hangs; return nil }, time.Minute)
 		require.ErrorIs(t, err, why)
-		require.ErrorContains(t, err, "a part of the driver did not end in time")
+		require.ErrorContains(t, err, "a part of the program did not end in time")
 		assert.Equal(t, time.Hour+time.Minute, time.Since(began))
-		assert.Equal(t, why, waitFor(ctx, func() error { return why }, time.Minute))
+		assert.Equal(t, why, WaitFor(ctx, func() error { return why }, time.Minute))
 	})
 }

@@ -1,4 +1,5 @@
-package csi
+// Package unixsocket listens on a unix socket that one user may connect to, and keeps it reachable.
+package unixsocket
 
 import (
 	"context"
@@ -14,14 +15,16 @@ import (
 	"github.com/leoflow/secrets-csi/internal/logkey"
 )
 
-// lookEvery is how soon a lost socket is noticed, unless a Server says otherwise.
-const lookEvery = 2 * time.Second
+// LookEvery is how soon a lost socket is noticed.
+const LookEvery = 2 * time.Second
 
-// socket is a net.Listener on a unix socket that stays reachable by its path: where the
-// file was deleted or replaced, kubelet finds nobody, or somebody else, while the listener
-// goes on. keep makes the file anew. The zero value is not ready; listenSocket makes one.
-type socket struct {
+// Socket is a net.Listener on a unix socket that stays reachable by its path: where the
+// file was deleted or replaced, whoever dials finds nobody, or somebody else, while the listener
+// goes on. Keep makes the file anew. The zero value is not ready; Listen makes one.
+type Socket struct {
 	path string
+	// owner is the user who may connect.
+	owner int
 
 	mu      sync.Mutex
 	current *net.UnixListener
@@ -40,14 +43,16 @@ func inodeOf(path string) (inode, error) {
 	return inode{stat.Dev, stat.Ino}, nil
 }
 
-func listenSocket(ctx context.Context, path string) (*socket, error) {
-	made := &socket{path: path}
+// Listen serves a socket at the path that the owner alone, besides root, may connect to. It takes the
+// place of one that nobody listens on.
+func Listen(ctx context.Context, path string, owner int) (*Socket, error) {
+	made := &Socket{path: path, owner: owner}
 	return made, made.listen(ctx)
 }
 
 // listen replaces the listener. Accept goes on with the new one.
-func (s *socket) listen(ctx context.Context) error {
-	listener, err := listenUnix(ctx, s.path)
+func (s *Socket) listen(ctx context.Context) error {
+	listener, err := listenUnix(ctx, s.path, s.owner)
 	if err != nil {
 		return err
 	}
@@ -69,8 +74,8 @@ func (s *socket) listen(ctx context.Context) error {
 	return nil
 }
 
-// lost returns why the path does not lead to this socket, or nil.
-func (s *socket) lost() error {
+// Lost returns why the path does not lead to this socket, or nil.
+func (s *Socket) Lost() error {
 	found, err := inodeOf(s.path)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -83,8 +88,8 @@ func (s *socket) lost() error {
 	return nil
 }
 
-// keep looks after the file until ctx ends, and calls renewed when it has made a new one.
-func (s *socket) keep(ctx context.Context, every time.Duration, log *slog.Logger, renewed func()) {
+// Keep looks after the file until ctx ends, and calls renewed when it has made a new one.
+func (s *Socket) Keep(ctx context.Context, every time.Duration, log *slog.Logger, renewed func()) {
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()
 	told := ""
@@ -94,7 +99,7 @@ func (s *socket) keep(ctx context.Context, every time.Duration, log *slog.Logger
 			return
 		case <-ticker.C:
 		}
-		reason := s.lost()
+		reason := s.Lost()
 		if reason == nil {
 			continue
 		}
@@ -112,7 +117,7 @@ func (s *socket) keep(ctx context.Context, every time.Duration, log *slog.Logger
 }
 
 // Accept implements net.Listener.
-func (s *socket) Accept() (net.Conn, error) {
+func (s *Socket) Accept() (net.Conn, error) {
 	for {
 		s.mu.Lock()
 		listener := s.current
@@ -124,14 +129,14 @@ func (s *socket) Accept() (net.Conn, error) {
 	}
 }
 
-func (s *socket) replaced(listener *net.UnixListener) bool {
+func (s *Socket) replaced(listener *net.UnixListener) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return !s.closed && s.current != listener
 }
 
 // Close implements net.Listener. It removes the file where that is still its own.
-func (s *socket) Close() error {
+func (s *Socket) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
@@ -145,4 +150,4 @@ func (s *socket) Close() error {
 }
 
 // Addr implements net.Listener.
-func (s *socket) Addr() net.Addr { return &net.UnixAddr{Name: s.path, Net: "unix"} }
+func (s *Socket) Addr() net.Addr { return &net.UnixAddr{Name: s.path, Net: "unix"} }

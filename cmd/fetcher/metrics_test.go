@@ -32,7 +32,7 @@ func TestSeriesStayAsManyHoweverManyPodsAndSecrets(t *testing.T) {
 		require.NoError(t, os.WriteFile(filepath.Join(directory, name), content, 0o600))
 	}
 	address := freeAddress(t)
-	b := boot(t, "--health-address="+address, "--volume-size=64Ki", "--poll-every=1h",
+	b := boot(t, "--health-address="+address, "--poll-every=1h",
 		"--file-connections="+filepath.Join(directory, "connections.json"), "--file-variables="+filepath.Join(directory, "variables.json"))
 
 	serveOne := func(i int) {

@@ -1,4 +1,4 @@
-package main
+package daemon
 
 import (
 	"context"
@@ -15,16 +15,16 @@ const (
 	watchEvery    = 20 * time.Second
 	watchPatience = 5 * time.Second
 	watchFailures = 5
-	// deadline is how long after the grace for calls in flight the process ends, whatever
+	// Deadline is how long after the grace for calls in flight the process ends, whatever
 	// still runs.
-	deadline = 5 * time.Second
+	Deadline = 5 * time.Second
 )
 
-// watchdog ends the driver once it has not answered itself for several times, so that it is
+// Watchdog ends the driver once it has not answered itself for several times, so that it is
 // started again. It asks over the CSI socket, which nobody but root can reach; a probe over
 // the network could be kept waiting by every pod that reaches its port, and a probe that
 // starts this program costs tens of milliseconds and of megabytes each time.
-func watchdog(ctx context.Context, log *slog.Logger, live func(context.Context) error) error {
+func Watchdog(ctx context.Context, log *slog.Logger, live func(context.Context) error) error {
 	ticker := time.NewTicker(watchEvery)
 	defer ticker.Stop()
 	failures := 0
@@ -51,9 +51,9 @@ func watchdog(ctx context.Context, log *slog.Logger, live func(context.Context) 
 	}
 }
 
-// waitFor returns what wait does, or soon after ctx has ended: a part that hangs does not
+// WaitFor returns what wait does, or soon after ctx has ended: a part that hangs does not
 // keep a process that is of no use.
-func waitFor(ctx context.Context, wait func() error, grace time.Duration) error {
+func WaitFor(ctx context.Context, wait func() error, grace time.Duration) error {
 	ended := make(chan error, 1)
 	go func() { ended <- wait() }()
 	select {
@@ -67,6 +67,6 @@ func waitFor(ctx context.Context, wait func() error, grace time.Duration) error 
 	case err := <-ended:
 		return err
 	case <-timer.C:
-		return errors.Join(context.Cause(ctx), errors.New("a part of the driver did not end in time"))
+		return errors.Join(context.Cause(ctx), errors.New("a part of the program did not end in time"))
 	}
 }

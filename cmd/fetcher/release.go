@@ -10,9 +10,9 @@ import (
 	"time"
 
 	"github.com/leoflow/secrets-csi/internal/cli"
-	"github.com/leoflow/secrets-csi/internal/csi"
 	"github.com/leoflow/secrets-csi/internal/kube"
 	"github.com/leoflow/secrets-csi/internal/pause"
+	"github.com/leoflow/secrets-csi/internal/seam"
 )
 
 // askRolloutEvery is how often the DaemonSet is looked at while it is rolled out.
@@ -25,7 +25,7 @@ func awaitRolloutCommand() cli.Command {
 		Details: `The chart runs it after 'helm install' and 'helm upgrade': what --wait waits for lets one
 node in ten, and the only node of a cluster, be without a driver. It asks the API server and
 goes on until it is ended, and prints how far the nodes are whenever that changes.`,
-		Examples: `driver await-rollout --namespace=leoflow --daemonset=leoflow-driver`,
+		Examples: `fetcher await-rollout --namespace=leoflow --daemonset=leoflow-driver`,
 		Bind: func(flags *flag.FlagSet) cli.Run {
 			kubeconfig := bindKubeconfig(flags)
 			namespace := flags.String("namespace", "leoflow", "the `namespace` of the release")
@@ -73,7 +73,7 @@ func checkUnusedCommand() cli.Command {
 		Summary: "fail while pods have volumes of this driver, and name them",
 		Details: `The chart runs it before 'helm uninstall' removes anything: without a driver kubelet cannot
 unmount such volumes, and their pods cannot end. It lists the pods of all namespaces.`,
-		Examples: `driver check-unused --kubeconfig=$HOME/.kube/config`,
+		Examples: `fetcher check-unused --kubeconfig=$HOME/.kube/config`,
 		Bind: func(flags *flag.FlagSet) cli.Run {
 			kubeconfig := bindKubeconfig(flags)
 			return func(ctx context.Context, _ cli.Streams, _ []string) error {
@@ -81,7 +81,7 @@ unmount such volumes, and their pods cannot end. It lists the pods of all namesp
 				if err != nil {
 					return err
 				}
-				pods, err := workloads.PodsWithVolume(ctx, csi.Name)
+				pods, err := workloads.PodsWithVolume(ctx, seam.DriverName)
 				if err != nil {
 					return err
 				}
@@ -103,7 +103,7 @@ func refuseUsed(pods []string) error {
 	if more := len(pods) - len(named); more > 0 {
 		rest = fmt.Sprintf("\n  and %d more", more)
 	}
-	return errors.New("these pods have volumes of " + csi.Name + ", and without the driver they could not end; " +
+	return errors.New("these pods have volumes of " + seam.DriverName + ", and without the driver they could not end; " +
 		"delete them first, or uninstall with --no-hooks:\n  " + strings.Join(named, "\n  ") + rest)
 }
 

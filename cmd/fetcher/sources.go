@@ -9,10 +9,10 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/leoflow/secrets-csi/internal/csi"
 	"github.com/leoflow/secrets-csi/internal/kube"
 	"github.com/leoflow/secrets-csi/internal/metric"
 	"github.com/leoflow/secrets-csi/internal/report"
+	"github.com/leoflow/secrets-csi/internal/seam"
 	"github.com/leoflow/secrets-csi/internal/source/core"
 	"github.com/leoflow/secrets-csi/internal/source/file"
 	"github.com/leoflow/secrets-csi/internal/source/kubernetes"
@@ -35,11 +35,11 @@ type sources struct {
 func (s *settings) providers(log *slog.Logger, metrics *metric.Metrics) (sources, error) {
 	found := sources{byName: map[string]provider.Provider{}, api: kube.NewPace()}
 	if s.coreAddress != "" {
-		client, err := core.New(s.coreConfig(log, metrics.Line(csi.CoreProvider)))
+		client, err := core.New(s.coreConfig(log, metrics.Line(seam.CoreSource)))
 		if err != nil {
 			return sources{}, err
 		}
-		found.add(csi.CoreProvider, client, client.Close)
+		found.add(seam.CoreSource, client, client.Close)
 	}
 	if s.usesFile() {
 		files, err := file.New(file.Config{Connections: s.fileConnections, Variables: s.fileVariables, Poll: s.pollEvery, Logger: log})

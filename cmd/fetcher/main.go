@@ -1,0 +1,144 @@
+// Command fetcher is the half of the node daemon that asks: it fetches from core, stores and clouds what
+// the driver wants for pods, watches for changes, and tells Kubernetes and Prometheus of both. It has the
+// network, and no rights on the node.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/leoflow/secrets-csi/internal/cli"
+	"github.com/leoflow/secrets-csi/internal/daemon"
+	"github.com/leoflow/secrets-csi/internal/fetch"
+	"github.com/leoflow/secrets-csi/internal/metric"
+	"github.com/leoflow/secrets-csi/internal/report"
+	"github.com/leoflow/secrets-csi/internal/seam/wire"
+	"github.com/leoflow/secrets-csi/pkg/provider"
+)
+
+func main() { os.Exit(program().Run(func() error { return nil })) }
+
+func program() cli.Program {
+	return cli.Program{
+		Name:     "fetcher",
+		Summary:  "fetcher asks for what driver mounts: Airflow connections and variables, for pods as files.",
+		Commands: []cli.Command{doctorCommand(), awaitRolloutCommand(), checkUnusedCommand()},
+		Main: &cli.Command{
+			Name:    "fetcher",
+			Summary: "fetcher asks for what driver mounts: Airflow connections and variables, for pods as files.",
+			Details: `It runs beside every driver, as a user without any right, and connects to it at
+--fetcher-socket until it gets SIGTERM. It has the sources, the policy and the network;
+it answers probes and Prometheus for both, and writes the events of pods.`,
+			Examples: `# in a DaemonSet, beside a driver
+fetcher --node-id=$(NODE_NAME) --core-address=core.leoflow:9443 --core-ca=/etc/leoflow/ca.crt --health-address=:9808
+# on a developer's machine, without core
+fetcher --fetcher-socket=/tmp/leoflow/fetcher.sock --file-connections=connections.yaml --log-format=text`,
+			Bind: func(flags *flag.FlagSet) cli.Run {
+				var s settings
+				s.bind(flags)
+				return func(ctx context.Context, streams cli.Streams, _ []string) error {
+					return run(ctx, streams, s)
+				}
+			},
+		},
+	}
+}
+
+func run(ctx context.Context, streams cli.Streams, s settings) error {
+	if err := s.check(); err != nil {
+		return err
+	}
+	if err := cli.KeepMemoryPrivate(); err != nil {
+		return err
+	}
+	daemon.SpareMemory(s.pprofAddress != "")
+	log, level, err := cli.NewLogger(streams.Err, s.logFormat, s.logLevel)
+	if err != nil {
+		return err
+	}
+	defer daemon.FollowSignals(log, level)()
+	metrics := metric.New()
+	sources, err := s.providers(log, metrics)
+	if err != nil {
+		return err
+	}
+	resolver, err := s.resolver(&sources)
+	if err == nil {
+		err = s.openRecorder(&sources, log)
+	}
+	if err == nil {
+		err = serve(ctx, s, sources, resolver, metrics, log)
+	}
+	return errors.Join(err, sources.close())
+}
+
+// sink takes what the driver reports.
+type sink struct {
+	*metric.Metrics
+	report.Recorder
+}
+
+// serve runs until ctx ends, or until one part fails and takes the others with it. What can
+// fail at the start does before anything runs.
+func serve(ctx context.Context, s settings, sources sources, resolver provider.Resolver, metrics *metric.Metrics, log *slog.Logger) error {
+	readers := report.Complete(report.Readers{Log: log, Observer: metrics.Fetcher(), Recorder: sources.recorder})
+	fetcher := fetch.New(fetch.Config{
+		Providers: sources.byName,
+		Names:     sources.names,
+		Resolver:  resolver,
+		// The provider gives up first, because it knows what it waited for.
+		FetchTimeout: s.fetchTimeout + time.Second,
+		OfflineGrace: s.offlineGrace,
+		Readers:      readers,
+	})
+	seam := wire.NewServer(wire.ServerConfig{
+		Socket: s.fetcherSocket, Fetcher: bounded{fetcher, newBudget()}, Sink: sink{metrics, readers.Recorder}, Readers: readers,
+	})
+	node := func(ctx context.Context) (report.Node, error) { return nodeOf(ctx, seam) }
+	ready := func(ctx context.Context) error {
+		found, err := node(ctx)
+		if err == nil && found.NotReady != "" {
+			err = errors.New(found.NotReady)
+		}
+		return err
+	}
+	metrics.Watch(node)
+	if s.coreCert != "" {
+		metrics.Certificate(s.coreCert)
+	}
+	removeTaint, err := s.taintRemover(ready, log)
+	if err != nil {
+		return err
+	}
+	sites, err := s.listenHTTP(ctx, ready, metrics, log)
+	if err != nil {
+		return err
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	for _, site := range sites {
+		group.Go(func() error { return site.Serve(ctx) })
+	}
+	group.Go(func() error { removeTaint(ctx); return nil })
+	group.Go(func() error { return seam.Run(ctx) })
+	return daemon.WaitFor(ctx, group.Wait, daemon.Deadline)
+}
+
+// nodeOf is how the driver says that the node is.
+func nodeOf(ctx context.Context, seam *wire.Server) (node report.Node, err error) {
+	state, err := seam.State(ctx)
+	if err != nil {
+		return report.Node{}, err
+	}
+	if err := json.Unmarshal(state, &node); err != nil {
+		return report.Node{}, fmt.Errorf("reading how the driver is: %w", err)
+	}
+	return node, nil
+}

@@ -1,0 +1,88 @@
+package unixsocket
+
+import (
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestWhatIsNoSocketIsLeftAlone(t *testing.T) {
+	directory := t.TempDir()
+	file := filepath.Join(directory, "file")
+	require.NoError(t, os.WriteFile(file, nil, 0o600))
+	long := filepath.Join(directory, strings.Repeat("s", 100))
+	for path, message := range map[string]string{
+		file: file + " exists and is not a socket; remove it or choose another path",
+		long: "socket path " + long + " has ",
+	} {
+		_, err := Listen(t.Context(), path, os.Geteuid())
+		assert.ErrorContains(t, err, message)
+	}
+	assert.FileExists(t, file)
+}
+
+// leaveStaleSocket leaves what a killed driver does.
+func leaveStaleSocket(t *testing.T, path string) {
+	t.Helper()
+	listener, err := net.ListenUnix("unix", &net.UnixAddr{Name: path})
+	require.NoError(t, err)
+	listener.SetUnlinkOnClose(false)
+	require.NoError(t, listener.Close())
+	require.FileExists(t, path)
+}
+
+// With a stale socket to clear away, one driver could take the fresh one of another.
+func TestOfDriversThatStartAtOnceOneServes(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "csi.sock")
+	for range 50 {
+		leaveStaleSocket(t, path)
+		sockets := make([]*Socket, 8)
+		var wait sync.WaitGroup
+		for i := range sockets {
+			wait.Go(func() {
+				if made, err := Listen(t.Context(), path, os.Geteuid()); err == nil {
+					sockets[i] = made
+				}
+			})
+		}
+		wait.Wait()
+		sockets = slices.DeleteFunc(sockets, func(made *Socket) bool { return made == nil })
+		require.Len(t, sockets, 1)
+		require.NoError(t, sockets[0].Close())
+	}
+}
+
+// TestAClosedSocketStaysAway: whoever looks after it may be at work when the driver ends.
+func TestAClosedSocketStaysAway(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "csi.sock")
+	made, err := Listen(t.Context(), path, os.Geteuid())
+	require.NoError(t, err)
+	require.NoError(t, made.Close())
+	require.NoError(t, made.listen(t.Context()))
+	assert.NoFileExists(t, path)
+	require.NoError(t, made.Close(), "twice, as gRPC does")
+}
+
+// A socket is its owner's from the start, and nobody else may connect to it.
+func TestASocketIsItsOwners(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "csi.sock")
+	owner := os.Geteuid()
+	if owner == 0 {
+		owner = 65532
+	}
+	made, err := Listen(t.Context(), path, owner)
+	require.NoError(t, err)
+	defer func() { assert.NoError(t, made.Close()) }()
+	info, err := os.Lstat(path)
+	require.NoError(t, err)
+	assert.Equal(t, os.ModeSocket|0o600, info.Mode())
+	assert.Equal(t, uint32(owner), info.Sys().(*syscall.Stat_t).Uid)
+}
