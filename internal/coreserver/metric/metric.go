@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/leoflow/secrets-csi/internal/coreserver"
+	"github.com/leoflow/secrets-csi/internal/coreserver/audit"
 	"github.com/leoflow/secrets-csi/internal/version"
 )
 
@@ -57,6 +58,9 @@ func New() *Metrics {
 	info.WithLabelValues(version.Version, runtime.Version()).Set(1)
 	m.registry.MustRegister(m.calls, m.audits, m.decisions, m.asked, m.watches, m.auditLost, m.dropped, m.panics, info,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	for _, outcome := range []audit.Decision{audit.Allowed, audit.Missing, audit.Denied, audit.Invalid, audit.Unauthenticated, audit.Throttled} {
+		m.decisions.WithLabelValues(string(outcome)) // so that the first of them is an increase
+	}
 	return m
 }
 

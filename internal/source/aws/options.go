@@ -23,6 +23,7 @@ func commonOptions(kwargs *store.Kwargs, config Config) Config {
 	kwargs.Ignore("config_prefix", "config_lookup_pattern", "full_url_mode", "are_secret_values_urlencoded", "api_version")
 	kwargs.Refuse(ownRole, "profile_name", "aws_access_key_id", "aws_secret_access_key", "aws_session_token", "role_arn",
 		"assume_role_method", "assume_role_kwargs", "external_id")
+	kwargs.IgnoreTrue("verify", "use_ssl")
 	kwargs.Refuse("the driver trusts the system's certificates, or those of --cloud-ca", "verify", "use_ssl")
 	kwargs.Refuse("the driver has its own bounds and retries", "config_kwargs", "service_config")
 	return config

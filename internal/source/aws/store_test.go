@@ -177,6 +177,8 @@ func TestTheAgentIsOfTheNode(t *testing.T) {
 func TestWhatKwargsMaySay(t *testing.T) {
 	for kwargs, message := range map[string]string{
 		`{"connections_prefix": "a", "connections_lookup_pattern": "^x", "variables_prefix": null, "config_prefix": "c", "sep": "-", "full_url_mode": false, "extra_conn_words": {"user": ["u"]}, "profile_name": null}`: "",
+		`{"verify": true, "use_ssl": true}`:          "",
+		`{"verify": false}`:                          "verify cannot be used here",
 		`{"profile_name": "p"}`:                      "profile_name cannot be used here: every pod reads under the role of its own service account",
 		`{"aws_secret_access_key": "n33dle"}`:        "aws_secret_access_key cannot be used here",
 		`{"role_arn": "arn:aws:iam::1:role/x"}`:      "role_arn cannot be used here",

@@ -2,11 +2,14 @@ package cloudtest
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/stretchr/testify/require"
 
 	"github.com/leoflow/secrets-csi/internal/source/store"
 	"github.com/leoflow/secrets-csi/pkg/entry"
@@ -64,6 +67,7 @@ func (h *Held) read(_, name, _ string) (string, error) {
 // RunStoreContract holds the provider of a store to the contract of providers. name is where the server
 // has an entry of a kind. Of ids that the contract has and some stores cannot, dots are hyphens there.
 func RunStoreContract(t *testing.T, audience string, name func(kind, id string) string, serve func(t *testing.T) (*store.Provider, *Server)) {
+	t.Run("a listing that is too large", func(t *testing.T) { largeListing(t, audience, name, serve) })
 	providertest.Run(t, providertest.Harness{
 		Authenticates: true, Denies: true,
 		Serve: func(t *testing.T, world providertest.World) providertest.Source {
@@ -85,6 +89,20 @@ func RunStoreContract(t *testing.T, audience string, name func(kind, id string) 
 			}
 		},
 	})
+}
+
+// largeListing has a store list more than there is room for, which is to be told as that, whatever an SDK makes of an
+// answer that is not read to its end.
+func largeListing(t *testing.T, audience string, name func(kind, id string) string, serve func(t *testing.T) (*store.Provider, *Server)) {
+	served, server := serve(t)
+	held := server.HoldSecrets()
+	for i := range 1000 {
+		held.Set(name("connections", fmt.Sprintf("large-%d-%s", i, strings.Repeat("x", 60))), "http://h")
+	}
+	request := provider.Request{Connections: provider.Selection{All: true}, MaxBytes: 64 << 10}
+	_, err := served.Fetch(t.Context(), server.Tokens.Pod("team", "a", audience), request)
+	require.ErrorIs(t, err, provider.ErrTooLarge)
+	require.ErrorContains(t, err, "it is more than there is memory for; name those that are needed")
 }
 
 // issued gives the pods of the contract's world tokens that the server knows, but to the stranger.

@@ -125,6 +125,15 @@ func (k *Kwargs) Ignore(options ...string) {
 	}
 }
 
+// IgnoreTrue passes over options that are true, where that is so here anyway.
+func (k *Kwargs) IgnoreTrue(options ...string) {
+	for _, option := range options {
+		if string(k.left[option]) == "true" {
+			delete(k.left, option)
+		}
+	}
+}
+
 // Refuse tells of options that cannot be honoured, and how to have here what they are for. null
 // is as good as absent.
 func (k *Kwargs) Refuse(instead string, options ...string) {

@@ -14,6 +14,7 @@ func TestWhatKwargsMaySay(t *testing.T) {
 	for name, row := range map[string]struct{ kwargs, says string }{
 		"sound":                {`{` + sound + `}`, ""},
 		"all that is accepted": {`{` + sound + `, "connections_path": ["a", "b"], "variables_path": null, "config_path": "c", "mount_point": null, "kv_engine_version": 1, "namespace": "n", "use_team_secrets_path": true, "global_secrets_path": "g", "auth_mount_point": "k", "kubernetes_jwt_path": "/p", "timeout": 3, "token": null, "verify": null}`, ""},
+		"verified":             {`{` + sound + `, "verify": true}`, ""},
 		"no JSON":              {`{'url': 1}`, "it is no JSON object"},
 		"a list":               {`[]`, "it is no JSON object"},
 		"nothing":              {``, "url must be an https URL"},

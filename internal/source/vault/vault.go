@@ -84,6 +84,7 @@ func New(config Config) (*Vault, error) {
 	kwargs.Ignore("config_path", "kubernetes_jwt_path", "jwt_token_path", "timeout")
 	kwargs.Refuse(ownToken, "token", "token_path", "username", "password", "key_id", "secret_id", "role_id", "assume_role_kwargs", "region",
 		"gcp_key_path", "gcp_keyfile_dict", "gcp_scopes", "azure_tenant_id", "azure_resource", "radius_host", "radius_secret", "radius_port", "jwt_token")
+	kwargs.IgnoreTrue("verify")
 	kwargs.Refuse("the driver has a setting of its own for the CA's certificate", "verify", "cert")
 	kwargs.Refuse("the driver takes its proxy from the environment variable HTTPS_PROXY", "proxies")
 	return made, kwargs.Err()
