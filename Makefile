@@ -142,7 +142,7 @@ attack: ## have one tenant attack the others for ATTACKTIME (30s) each, and coun
 	go test -count=1 -timeout 90m ./test/attack -for $(ATTACKTIME) -update
 
 sim: build ## hold one core against thousands of nodes, and write docs/scale.md
-	$(RUN) ./test/sim --bin bin --update docs/scale.md
+	go test -count=1 -tags sim -v -timeout 0 ./test/sim -update
 
 soak: ## let everything happen at random for SOAKTIME (30m), and look for leaks
 	go test -count=1 -tags soak -v -timeout 0 ./test/soak -for $(SOAKTIME)

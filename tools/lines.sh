@@ -12,7 +12,7 @@ git ls-tree -r --name-only "$commit" | grep '\.go$' | while IFS= read -r file; d
   [[ $folder != test ]] || { folder=${file#test/}; folder=test/${folder%%/*}; }
   # A folder with one such file is a lane: its other files are built with that one alone.
   git show "$commit:$file" | awk -v folder="$folder" -v file="$file" '
-    /^\/\/go:build (airflow|python|release|soak|store)$/ { tag = 1 }
+    /^\/\/go:build (airflow|python|release|sim|soak|store)$/ { tag = 1 }
     END { print folder, (file ~ /_test\.go$/ ? "tests" : "code"), NR, tag + 0 }'
 done | awk '
   { lines[$1, $2] += $3; folders[$1]; if ($4) lane[$1] }

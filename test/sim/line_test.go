@@ -1,30 +1,38 @@
-package main
+//go:build sim
 
-import (
-	"testing"
+package sim
 
-	"github.com/stretchr/testify/assert"
-)
+import "math"
 
-// rows are of 250 nodes and on, doubling.
-func rows(memory ...int64) (all []figures) {
-	nodes := 250
-	for _, taken := range memory {
-		all = append(all, figures{nodes: nodes, anonymous: taken})
-		nodes *= 2
+// line is how core's memory grows, in bytes: what it takes by itself, and for each node.
+type line struct{ base, each float64 }
+
+// fit is the line of least squares, of how far each row is off it by its own measure: the
+// large rows would else leave no say to the small ones.
+func fit(all []figures) line {
+	var one, x, y, xx, xy float64
+	for _, f := range all {
+		nodes, memory := float64(f.nodes), float64(f.anonymous)
+		weight := 1 / (memory * memory)
+		one += weight
+		x += weight * nodes
+		y += weight * memory
+		xx += weight * nodes * nodes
+		xy += weight * nodes * memory
 	}
-	return all
+	each := (one*xy - x*y) / (one*xx - x*x)
+	return line{base: (y - each*x) / one, each: each}
 }
 
-func TestLineThroughRowsThatGrowLinearly(t *testing.T) {
-	all := rows(4000+250*60, 4000+500*60, 4000+1000*60)
-	l := fit(all)
-	assert.InDelta(t, 4000, l.base, 1)
-	assert.InDelta(t, 60, l.each, 0.001)
-	assert.Less(t, l.furthest(all), 0.0001)
-}
+func (l line) at(nodes int) float64 { return l.base + l.each*float64(nodes) }
 
-func TestLineOfWhatGrowsFasterIsNone(t *testing.T) {
-	all := rows(250*250, 500*500, 1000*1000, 2000*2000)
-	assert.Greater(t, fit(all).furthest(all), mostOff)
+// off is how far a row is off the line, by its own measure.
+func (l line) off(f figures) float64 { return float64(f.anonymous)/l.at(f.nodes) - 1 }
+
+// furthest is how far the row is off that is off the most.
+func (l line) furthest(all []figures) (most float64) {
+	for _, f := range all {
+		most = max(most, math.Abs(l.off(f)))
+	}
+	return most
 }

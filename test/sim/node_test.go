@@ -1,4 +1,6 @@
-package main
+//go:build sim
+
+package sim
 
 import (
 	"context"
