@@ -53,10 +53,7 @@ func (t Trial) step(ctx context.Context, step Step) error {
 	return nil
 }
 
-var (
-	digits = regexp.MustCompile(`[0-9]+`)
-	spaces = regexp.MustCompile(`\s+`)
-)
+var digits, spaces, comment = regexp.MustCompile(`[0-9]+`), regexp.MustCompile(`\s+`), regexp.MustCompile(`\s+# [^\n]*$`)
 
 // Compare holds what a document shows to what was printed: each line of it must be a line there, and the
 // first one the first. Numbers may differ, and the width of columns; "…" stands for anything within a line.
@@ -90,8 +87,6 @@ func Elsewhere() map[string]string {
 	}
 	return commands
 }
-
-var comment = regexp.MustCompile(`\s+# [^\n]*$`)
 
 // Plain is a command without the comment at its end.
 func Plain(command string) string { return strings.TrimSpace(comment.ReplaceAllString(command, "")) }
