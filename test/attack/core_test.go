@@ -143,10 +143,12 @@ type written struct {
 func TestAGoodTokenFillsNoAuditLog(t *testing.T) {
 	g := newGuarded(t, "--node-binding=off")
 	row := g.row("one good token that asks without pause", "for all that it may read, 16 calls at a time", "core")
+	row.least = 10 * time.Second // the first seconds are what it may take at once
+	lasts := max(*length, row.least)
 	row.run(t, func() {
 		g.attack(t, "core", strangerOrders{Kind: "good", Address: g.Address(), CA: g.PKI.CA(), Tokens: g.tasks(t, 1)})
 	})
-	half, whole, inFull, throttled := time.Now().Add(-*length/2), 0, 0, 0
+	half, whole, inFull, throttled := time.Now().Add(-lasts/2), 0, 0, 0
 	for _, record := range g.recordsOf(t, "evil") {
 		whole += record.bytes
 		if record.Time.After(half) {
@@ -156,10 +158,10 @@ func TestAGoodTokenFillsNoAuditLog(t *testing.T) {
 			throttled += max(record.Count, 1)
 		}
 	}
-	rate := float64(inFull) / (*length / 2).Seconds()
+	rate := float64(inFull) / (lasts / 2).Seconds()
 	assert.LessOrEqual(t, rate, float64(auditRate), "bytes a second in the second half")
 	assert.Greater(t, rate, float64(audit.LongRun)/2, "it was given nothing, so that nothing was shown")
-	assert.Greater(t, throttled, 1000, "calls that were put off")
+	assert.Positive(t, throttled, "calls that were put off, of which the first are recorded one by one")
 	row.note("its records took %.1f MB at first, and then %.1f KB a second, those of its refusals too; core had %d MiB at most",
 		float64(whole-inFull)/1e6, rate/1000, g.core.peak(t)>>20)
 	row.record(t)

@@ -28,6 +28,9 @@ func sized() map[string]any {
 	return values
 }
 
+// sizedCore is the limit of a core that takes a file with these.
+const sizedCore = 256 << 20
+
 // mix is pods of every size that start at once.
 func (n *node) mix(t *testing.T) []stack.Pod {
 	t.Helper()
@@ -38,7 +41,7 @@ func (n *node) mix(t *testing.T) []stack.Pod {
 }
 
 func TestAMixOfSizes(t *testing.T) {
-	n := newNode(t, options{variables: sized()})
+	n := newNode(t, options{variables: sized(), coreMemory: sizedCore})
 	row := n.row("120 pods at once, with values of a few bytes to 7 MiB", "one namespace", "core")
 	row.run(t, func() { n.attack(t, "pods", n.kubelet(n.mix(t))) })
 	assert.LessOrEqual(t, slices.Max(row.beside.took), patience)
@@ -46,7 +49,7 @@ func TestAMixOfSizes(t *testing.T) {
 }
 
 func TestAMixOfSizesAndAKill(t *testing.T) {
-	n := newNode(t, options{variables: sized()})
+	n := newNode(t, options{variables: sized(), coreMemory: sizedCore})
 	row := n.row("the same, and the driver is killed (SIGKILL) meanwhile", "one namespace", "core")
 	row.run(t, func() {
 		pods := n.mix(t)

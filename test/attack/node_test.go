@@ -1,6 +1,7 @@
 package attack
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"os"
@@ -20,8 +21,9 @@ import (
 
 // The chart's limits.
 const (
-	driverMemory = 256 << 20
-	coreMemory   = 128 << 20
+	driverMemory  = 256 << 20
+	fetcherMemory = 256 << 20
+	coreMemory    = 128 << 20
 )
 
 // Tenants: bank is the honest one, evil attacks.
@@ -36,14 +38,14 @@ const (
 	shared = "region"
 )
 
-// node is a node with the real driver and core, each with the chart's limit, and a stand-in for the
-// API server.
+// node is a node with the real driver, fetcher and core, each with the chart's limit, and a stand-in for
+// the API server.
 type node struct {
 	*stack.Stack
-	api          *kubetest.Server
-	driver, core group
-	token        string
-	attackers    int
+	api                   *kubetest.Server
+	driver, fetcher, core group
+	token                 string
+	attackers             int
 }
 
 // options are what a test has of its own.
@@ -52,6 +54,8 @@ type options struct {
 	connections, variables map[string]any
 	// driverArgs and coreArgs are added to the command lines.
 	driverArgs, coreArgs []string
+	// coreMemory is core's limit where it is not the chart's.
+	coreMemory int64
 	// api is another server than a new one.
 	api *kubetest.Server
 }
@@ -59,7 +63,10 @@ type options struct {
 func newNode(t *testing.T, o options) *node {
 	t.Helper()
 	begin(t)
-	n := &node{api: o.api, driver: memoryGroup(t, "driver", driverMemory), core: memoryGroup(t, "core", coreMemory)}
+	n := &node{
+		api: o.api, driver: memoryGroup(t, "driver", driverMemory), fetcher: memoryGroup(t, "fetcher", fetcherMemory),
+		core: memoryGroup(t, "core", cmp.Or(o.coreMemory, coreMemory)),
+	}
 	if n.api == nil {
 		n.api = startAPI(t)
 	}
@@ -79,7 +86,7 @@ func newNode(t *testing.T, o options) *node {
 	// The stack outlives the test's context, which ends before the clean-up.
 	n.Stack, err = stack.Start(context.Background(), stack.Options{
 		Bin: binaries(t), Connections: string(connections), Variables: string(content), Rules: allowAll,
-		CoreUnder: under(n.core), DriverUnder: under(n.driver), FetcherUnder: under(memoryGroup(t, "fetcher", driverMemory)), CoreArgs: o.coreArgs,
+		CoreUnder: under(n.core), DriverUnder: under(n.driver), FetcherUnder: under(n.fetcher), CoreArgs: o.coreArgs,
 		DriverArgs: append([]string{"--kubernetes-secrets", "--events", "--kubeconfig=" + kubeconfig}, o.driverArgs...),
 	})
 	require.NoError(t, err)

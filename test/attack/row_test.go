@@ -69,7 +69,7 @@ func (r *row) note(format string, args ...any) {
 // record holds the row against what has to be, and puts it into the document.
 func (r *row) record(t *testing.T) {
 	t.Helper()
-	r.kills = r.node.driver.kills(t) + r.node.core.kills(t)
+	r.kills = r.node.driver.kills(t) + r.node.fetcher.kills(t) + r.node.core.kills(t)
 	r.peak = r.node.driver.peak(t)
 	r.node.checkWords(t)
 	assert.Empty(t, r.quiet.failed, "honest starts that failed though nobody attacked")
