@@ -94,6 +94,8 @@ type fetching struct {
 	heard, told bool
 	// isPlaced is set where the place of the next answer was waited for.
 	isPlaced bool
+	// ends is when the fetcher has to be done.
+	ends time.Time
 	// last is the answer that the next may be equal to.
 	last *seam.Answer
 	// taking are the volumes that are being filled, slots bounds them; nil for a single one.
@@ -115,12 +117,12 @@ func (f *fetching) run(ctx context.Context) error {
 	defer stop()
 	defer f.taking.Wait()
 	source, _ := f.driver.Source(f.work.Source)
-	ends := time.Now().Add(source.FetchFor + longest)
+	f.ends = time.Now().Add(source.FetchFor + longest)
 	for f.left > 0 {
-		if err := f.await(ctx, ends); err != nil {
+		if err := f.await(ctx); err != nil {
 			return err
 		}
-		isOver, err := f.take()
+		isOver, err := f.take(ctx)
 		if err != nil || isOver {
 			return err
 		}
@@ -128,29 +130,43 @@ func (f *fetching) run(ctx context.Context) error {
 	return nil
 }
 
-// await waits for the next frame.
-func (f *fetching) await(ctx context.Context, ends time.Time) error {
+// listen gives the fetcher from now on as long as it may say nothing.
+func (f *fetching) listen(ctx context.Context) error {
 	until := time.Now().Add(silence)
-	if until.After(ends) {
-		until = ends
+	if until.After(f.ends) {
+		until = f.ends
 	}
 	_ = f.line.conn.SetReadDeadline(until)
-	if ctx.Err() != nil { // before the deadline was set, which then undid what ended the wait
-		return ctx.Err()
+	return ctx.Err() // which may have ended before the deadline was set, and that undid what ended the wait
+}
+
+// await waits for the next frame.
+func (f *fetching) await(ctx context.Context) error {
+	if err := f.listen(ctx); err != nil {
+		return err
 	}
 	err := f.line.readHeader()
 	f.heard = f.heard || err == nil
 	return err
 }
 
+// place waits for the place of the answer that comes, which the fetcher is not to blame for.
+func (f *fetching) place(ctx context.Context) error {
+	f.taker.Place()
+	f.isPlaced = true
+	return f.listen(ctx)
+}
+
 // take takes in the frame of the header.
-func (f *fetching) take() (isOver bool, err error) {
+func (f *fetching) take(ctx context.Context) (isOver bool, err error) {
 	has := f.line.kind() == frameAnswer
 	if !has && f.line.kind() != frameTold {
 		return false, fmt.Errorf("%w: a frame %q for an answer", errLied, f.line.kind())
 	}
-	if f.isPlaced = has && f.told; f.isPlaced {
-		f.taker.Place()
+	if has && f.told {
+		if err := f.place(ctx); err != nil {
+			return false, err
+		}
 	}
 	body, err := f.line.read(mostOf(f.work, f.driver.LargestAnswer))
 	if err != nil {
@@ -173,6 +189,9 @@ func (f *fetching) take() (isOver bool, err error) {
 		if err != nil {
 			return false, err
 		}
+	}
+	if f.isPlaced && !isOver { // or the place would be nobody's, and soon there were none
+		return false, fmt.Errorf("%w: an answer without any", errLied)
 	}
 	return isOver, nil
 }

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"os"
+	"slices"
 	"testing"
 	"time"
 
@@ -100,6 +101,7 @@ func TestALieIsAnErrorOfItsCall(t *testing.T) {
 	say := func(e ...seam.Entry) []byte {
 		return answered(values(e...), func(w *writer) { toldFine(w, 1); one(w, 0, e...) })
 	}
+	alive := answered("", func(w *writer) { w.byte(partAlive) })
 	for name, lie := range map[string][]byte{
 		"an entry that was not asked for":    say(other),
 		"one that was not, and one that was": say(fine, other),
@@ -120,6 +122,7 @@ func TestALieIsAnErrorOfItsCall(t *testing.T) {
 		"fewer values than lines":            answered("", func(w *writer) { toldFine(w, 1); one(w, 0, fine) }),
 		"a gibibyte":                         frame(frameAnswer, 1<<30, nil),
 		"four gibibytes":                     frame(frameAnswer, 1<<32-1, nil),
+		"answers without any":                slices.Concat(answered("", func(w *writer) { toldFine(w, 1) }), alive, alive),
 		"another call's":                     frame(frameAnswer, 5, []byte{0, 0, 0, 1, 9}),
 		"another frame":                      frame(frameChanged, 0, nil),
 		"no lines":                           frame(frameAnswer, 2, []byte("ab")),
@@ -148,6 +151,7 @@ func TestALieIsAnErrorOfItsCall(t *testing.T) {
 			require.ErrorIs(t, err, call.ErrProtocol)
 			require.ErrorContains(t, err, "the node's fetcher answered against the protocol")
 			assert.Empty(t, got.answers)
+			assert.LessOrEqual(t, got.places, 1, "the next would be waited for in vain")
 		})
 	}
 }
