@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net"
 	"os"
@@ -112,6 +113,10 @@ func TestALieIsAnErrorOfItsCall(t *testing.T) {
 		"another entry's variable":           say(changed(fine, func(e *seam.Entry) { e.Env = "AIRFLOW_CONN_CONN_1" })),
 		"a state that there is not":          say(changed(fine, func(e *seam.Entry) { e.State = "fine" })),
 		"a value of what is denied":          say(changed(fine, func(e *seam.Entry) { e.State, e.Env, e.JSON = layout.Denied, "", nil })),
+		"another entry behind its own":       say(changed(fine, func(e *seam.Entry) { e.JSON = []byte(`"v","passwd":"w"`) })),
+		"what is no JSON":                    say(changed(fine, func(e *seam.Entry) { e.JSON = []byte{} })),
+		"what is no text":                    say(changed(fine, func(e *seam.Entry) { e.JSON = []byte("\"\xff\"") })),
+		"many notices":                       say(changed(fine, func(e *seam.Entry) { e.Notices = make([]layout.Notice, 100_000) })),
 		"another volume":                     answered(values(fine), func(w *writer) { toldFine(w, 1); one(w, 7, fine) }),
 		"a volume twice":                     answered(values(fine), func(w *writer) { toldFine(w, 1); one(w, 0, fine); w.byte(partSame); w.uint(0) }),
 		"before it was told":                 answered(values(fine), func(w *writer) { one(w, 0, fine) }),
@@ -230,6 +235,25 @@ func TestOnlyTheFetchersUserIsLetIn(t *testing.T) {
 	_, err = conn.Read(make([]byte, 1))
 	require.Error(t, err, "it is hung up on")
 	r.log.Await(t, fmt.Sprintf("the fetcher is the user %d", r.Fetcher))
+}
+
+// Who says nothing takes memory of the driver's for ten seconds, and many would take all.
+func TestFewAreHeardOutAtOnce(t *testing.T) {
+	r := newRigFor(t, uint32(os.Geteuid()))
+	open := make([]net.Conn, mostGreeted+1)
+	for i := range open {
+		conn, err := new(net.Dialer).DialContext(testwait.Context(t), "unix", r.socket)
+		require.NoError(t, err)
+		open[i] = conn
+	}
+	began := time.Now()
+	_, err := open[mostGreeted].Read(make([]byte, 1))
+	require.ErrorIs(t, err, io.EOF)
+	assert.Less(t, time.Since(began), handshakeFor/2)
+	for _, conn := range open {
+		require.NoError(t, conn.Close())
+	}
+	r.startServer(t)
 }
 
 func TestTwoBuildsRefuseEachOtherByName(t *testing.T) {
