@@ -208,6 +208,9 @@ func (f *fetching) part(r *reader, has bool, values []byte) (isOver bool, err er
 		if err == nil {
 			err = fmt.Errorf("%w: there is no answer", errLied)
 		}
+		if lie := f.checkSize(err); lie != nil {
+			return false, lie
+		}
 		return true, err
 	case partOne, partSame:
 		if kind == partOne && !has || !f.told {
@@ -225,6 +228,9 @@ func (f *fetching) partTold(r *reader) (isOver bool, err error) {
 		return false, fmt.Errorf("%w: what it says of the call cannot be", errLied)
 	case how.Each < 0, how.Outgrown && f.work.Partial:
 		return false, fmt.Errorf("%w: a size that cannot be", errLied)
+	}
+	if err := f.checkSize(how.Errs...); err != nil {
+		return false, err
 	}
 	f.told = true
 	f.taker.Told(how)
@@ -262,7 +268,20 @@ func (f *fetching) partAnswer(r *reader, isSame bool, values []byte) error {
 	return nil
 }
 
+// checkSize has no call made again, and again, with more memory than there is.
+func (f *fetching) checkSize(errs ...error) error {
+	for _, err := range errs {
+		if f.work.Partial && errors.Is(err, seam.ErrOutgrown) {
+			return fmt.Errorf("%w: more is needed than all that there is, of which a part would do", errLied)
+		}
+	}
+	return nil
+}
+
 func (f *fetching) check(answer *seam.Answer) error {
+	if err := f.checkSize(answer.Err, answer.Offline); err != nil {
+		return err
+	}
 	if f.asked == nil {
 		made := askedBy(f.work)
 		f.asked = &made

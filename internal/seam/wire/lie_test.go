@@ -161,6 +161,32 @@ func TestALieIsAnErrorOfItsCall(t *testing.T) {
 	}
 }
 
+// Who is asked for a part, since there is no memory for more, cannot want more: the call would be made
+// again for ever.
+func TestNothingOutgrowsAllThatThereIs(t *testing.T) {
+	outgrown := fmt.Errorf("lie: %w", seam.ErrOutgrown)
+	answer := func(w *writer, answer seam.Answer) { toldFine(w, 1); w.byte(partOne); w.uint(0); w.answer(&answer) }
+	for name, lie := range map[string]func(w *writer){
+		"told":     func(w *writer) { w.told(seam.Told{Errs: []error{outgrown}}) },
+		"ended":    func(w *writer) { toldFine(w, 1); w.byte(partEnded); w.fault(outgrown) },
+		"answered": func(w *writer) { answer(w, seam.Answer{Err: outgrown}) },
+		"recalled": func(w *writer) { answer(w, seam.Answer{Offline: outgrown}) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t)
+			r.endServer()
+			(&liar{r.socket, func(l *line) { _, _ = l.conn.Write(answered("", lie)) }}).begin(t)
+			work := workOf(1)
+			work.Partial = true
+			got := &basket{}
+			err := r.Fetch(t.Context(), work, got)
+			require.ErrorIs(t, err, call.ErrProtocol)
+			require.NotErrorIs(t, err, seam.ErrOutgrown)
+			assert.Empty(t, got.answers)
+		})
+	}
+}
+
 // What a fetcher half says, and an answer that comes once more, are no answer to the next call.
 func TestHalfAStreamAndAReplayAreNoAnswer(t *testing.T) {
 	r := newRig(t)
