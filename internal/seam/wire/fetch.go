@@ -282,6 +282,9 @@ func (f *fetching) check(answer *seam.Answer) error {
 	if err := f.checkSize(answer.Err, answer.Offline); err != nil {
 		return err
 	}
+	if now := time.Now(); answer.Fetched.After(now) { // which would never be old
+		answer.Fetched = now
+	}
 	if f.asked == nil {
 		made := askedBy(f.work)
 		f.asked = &made

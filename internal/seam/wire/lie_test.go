@@ -187,6 +187,40 @@ func TestNothingOutgrowsAllThatThereIs(t *testing.T) {
 	}
 }
 
+// What was said in the future would never be old.
+func TestNothingWasSaidInTheFuture(t *testing.T) {
+	r := newRig(t)
+	future := answerOf(delivered("conn_0", "v"))
+	future.Fetched = time.Now().Add(100 * time.Hour)
+	r.half.fetch = answering(func(int) seam.Answer { return future })
+	got := &basket{}
+	require.NoError(t, r.Fetch(t.Context(), workOf(2), got))
+	require.Len(t, got.answers, 2)
+	for _, answer := range got.answers {
+		assert.False(t, answer.Fetched.After(time.Now()))
+	}
+}
+
+func TestWhatASourceCannotBeIsRefused(t *testing.T) {
+	fine := seam.Source{FetchFor: time.Minute, PollEvery: time.Hour}
+	for name, change := range map[string]func(s *named){
+		"":                          func(*named) {},
+		"no name":                   func(s *named) { s.name = "" },
+		"no time to fetch":          func(s *named) { s.FetchFor = 0 },
+		"too much time to fetch":    func(s *named) { s.FetchFor = mostFetchFor + 1 },
+		"polled before":             func(s *named) { s.PollEvery = -1 },
+		"polled in three centuries": func(s *named) { s.PollEvery = 1<<63 - 1 },
+	} {
+		source := named{"core", fine}
+		change(&source)
+		var w writer
+		w.hello(hello{"dev", "a", []named{source}})
+		r := reader{rest: string(w.b)}
+		_, err := r.hello("dev")
+		assert.Equal(t, name == "", err == nil, name)
+	}
+}
+
 // What a fetcher half says, and an answer that comes once more, are no answer to the next call.
 func TestHalfAStreamAndAReplayAreNoAnswer(t *testing.T) {
 	r := newRig(t)
