@@ -27,6 +27,9 @@ const (
 	mostLines, linesOfEntry = 64 << 10, 2 << 10
 	// mostEntries bounds the entries of "*", of which the request does not say how many there are.
 	mostEntries = 100_000
+	// writtenLonger is how many times as long a value may be as the source has it: a URI has three
+	// characters for each byte of a letter beyond ASCII, and JSON six for one that cannot be seen.
+	writtenLonger = 8
 	// mostNotices bounds the notices of an answer, and noticesOfEntry those for each of its entries
 	// besides: each takes many times the two bytes that it may be said in.
 	mostNotices, noticesOfEntry = 1000, 8
@@ -173,7 +176,7 @@ func mostOf(work seam.Work, largest int64) int64 {
 	if bytes == 0 {
 		bytes = largest
 	}
-	return mostLines + linesOfEntry*int64(namesOf(work)) + 8*bytes
+	return mostLines + linesOfEntry*int64(namesOf(work)) + writtenLonger*bytes
 }
 
 func namesOf(work seam.Work) int { return len(work.Connections.Names) + len(work.Variables.Names) }
@@ -205,7 +208,7 @@ func (a asked) checkAnswer(answer *seam.Answer) error {
 			return fmt.Errorf("%w: %s is %s beside an error", errLied, shorten(name.String()), e.State)
 		case isDelivered && (!isEnvOf(e.Env, name) || variables[e.Env]):
 			return fmt.Errorf("%w: %s would be the variable %s", errLied, shorten(name.String()), shorten(e.Env))
-		case e.JSON != nil && !(utf8.Valid(e.JSON) && json.Valid(e.JSON)): // it goes into a file beside others'
+		case e.JSON != nil && (!utf8.Valid(e.JSON) || !json.Valid(e.JSON)): // it goes into a file beside others'
 			return fmt.Errorf("%w: %s would not be JSON in the file for Airflow", errLied, shorten(name.String()))
 		case !isDelivered && e.Env != "":
 			return fmt.Errorf("%w: %s is %s and has a variable", errLied, shorten(name.String()), e.State)

@@ -293,7 +293,7 @@ func (f *fetching) check(answer *seam.Answer) error {
 	for i := range answer.Entries {
 		size += int64(len(answer.Entries[i].Value))
 	}
-	if f.work.Room > 0 && size > 2*f.work.Room {
+	if f.work.Room > 0 && size > writtenLonger*f.work.Room {
 		return fmt.Errorf("%w: %d bytes of values, where there is room for %d", errLied, size, f.work.Room)
 	}
 	return f.asked.checkAnswer(answer)
