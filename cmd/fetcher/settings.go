@@ -12,6 +12,10 @@ import (
 	"github.com/leoflow/secrets-csi/internal/daemon"
 )
 
+// mostFetchTimeout is what the driver takes for a source at most, less what the fetcher adds. Kubelet
+// waits two minutes for a volume.
+const mostFetchTimeout = 9 * time.Minute
+
 // settings are the flags.
 type settings struct {
 	nodeID        string
@@ -103,7 +107,7 @@ func (s *settings) check() error {
 	for _, err := range s.checkStores() {
 		refuse(true, "%v", err)
 	}
-	refuse(s.fetchTimeout <= 0, "--fetch-timeout must be above 0")
+	refuse(s.fetchTimeout <= 0 || s.fetchTimeout > mostFetchTimeout, "--fetch-timeout must be above 0, and %v at most", mostFetchTimeout)
 	refuse(s.pollEvery < time.Second, "--poll-every must be 1s at least")
 	refuse(s.offlineGrace < 0, "--offline-grace must not be negative")
 	if _, _, err := cli.NewLogger(io.Discard, s.logFormat, s.logLevel); err != nil {

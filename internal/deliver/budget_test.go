@@ -286,3 +286,19 @@ func TestOldGenerationsThatAreHeldOpenCount(t *testing.T) {
 	assert.Contains(t, must(r.Health(v.ID)).Problem, "no memory left")
 	assert.True(t, strings.HasPrefix(read(t, volumes[1], "variables/large"), "d"), "others go on")
 }
+
+// A volume of three sources cannot be asked for with more than all either, though a third of that
+// three times is less.
+func TestAllThatThereIsIsTheLastThatIsAskedWith(t *testing.T) {
+	r := newRig(t)
+	largest := r.caller.sizes.largest
+	for sources := range 8 {
+		for size, isLast := range map[int64]bool{largest - 1: false, largest: true} {
+			in, err := r.caller.reserve(t.Context(), r.volume(t, "a"), size, 1+sources)
+			require.NoError(t, err)
+			assert.Equal(t, isLast, in.isLast, "%d of %d for %d sources", size, largest, 1+sources)
+			assert.LessOrEqual(t, in.size*int64(1+sources), size)
+			in.Leave()
+		}
+	}
+}

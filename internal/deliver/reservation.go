@@ -88,8 +88,8 @@ func (c *caller) reserve(ctx context.Context, spec Volume, size int64, sources i
 	if err != nil {
 		return nil, err
 	}
-	size /= int64(sources)
-	return &reservation{Turn: entered, size: size, least: size, isLast: size*int64(sources) >= c.sizes.largest}, nil
+	each := size / int64(sources)
+	return &reservation{Turn: entered, size: each, least: each, isLast: size >= c.sizes.largest}, nil
 }
 
 // least is what is reckoned for each volume of a call of its own, whatever the answer is: less did

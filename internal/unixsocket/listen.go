@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/leoflow/secrets-csi/internal/pause"
 )
 
 // maxSocketPath is what fits into sockaddr_un with its closing NUL.
@@ -31,7 +33,7 @@ func listenUnix(ctx context.Context, path string, owner int) (*net.UnixListener,
 	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil { // 1
 		return nil, fmt.Errorf("making the socket's directory: %w", err)
 	}
-	unlock, err := lockDirectory(filepath.Dir(path))
+	unlock, err := lockDirectory(ctx, filepath.Dir(path), owner)
 	if err != nil {
 		return nil, err
 	}
@@ -60,16 +62,40 @@ func listenUnix(ctx context.Context, path string, owner int) (*net.UnixListener,
 	return made, nil
 }
 
-func lockDirectory(directory string) (unlock func(), err error) {
+const (
+	// lockFor is how long a lock is waited for, which nobody of ours keeps that long, and lockAgain how
+	// soon it is tried again.
+	lockFor, lockAgain = 5 * time.Second, 5 * time.Millisecond
+)
+
+// lockDirectory gives up, or goes on without where the socket is to be another user's: whoever may look
+// into the directory can lock it, and must not keep a driver from starting.
+func lockDirectory(ctx context.Context, directory string, owner int) (unlock func(), err error) {
 	handle, err := os.Open(directory)
 	if err != nil {
 		return nil, fmt.Errorf("opening the socket's directory: %w", err)
 	}
-	if err := unix.Flock(int(handle.Fd()), unix.LOCK_EX); err != nil {
-		_ = handle.Close()
-		return nil, fmt.Errorf("locking %s: %w", directory, err)
+	unlock = func() { _ = handle.Close() }
+	for until := time.Now().Add(lockFor); ; {
+		err := unix.Flock(int(handle.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		switch {
+		case err == nil:
+			return unlock, nil
+		case errors.Is(err, unix.EINTR):
+		case !errors.Is(err, unix.EWOULDBLOCK):
+			unlock()
+			return nil, fmt.Errorf("locking %s: %w", directory, err)
+		case time.Now().After(until) && owner != os.Geteuid():
+			return unlock, nil
+		case time.Now().After(until):
+			unlock()
+			return nil, fmt.Errorf("locking %s: another process has it locked for more than %v", directory, lockFor)
+		}
+		if !pause.Wait(ctx, lockAgain) {
+			unlock()
+			return nil, fmt.Errorf("locking %s: %w", directory, ctx.Err())
+		}
 	}
-	return func() { _ = handle.Close() }, nil
 }
 
 // clearStale removes a socket that nobody listens on.

@@ -1,6 +1,7 @@
 package unixsocket
 
 import (
+	"context"
 	"net"
 	"os"
 	"path/filepath"
@@ -9,6 +10,8 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -85,4 +88,27 @@ func TestASocketIsItsOwners(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, os.ModeSocket|0o600, info.Mode())
 	assert.Equal(t, uint32(owner), info.Sys().(*syscall.Stat_t).Uid)
+}
+
+// Whoever may look into a directory can lock it, such as the fetcher that of the socket where it meets
+// the driver.
+func TestALockThatStaysKeepsNobodyFromAnothersSocket(t *testing.T) {
+	directory := t.TempDir()
+	held, err := os.Open(directory)
+	require.NoError(t, err)
+	defer func() { assert.NoError(t, held.Close()) }()
+	require.NoError(t, syscall.Flock(int(held.Fd()), syscall.LOCK_EX))
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		_, err := lockDirectory(t.Context(), directory, os.Geteuid())
+		require.ErrorContains(t, err, "another process has it locked for more than 5s")
+		unlock, err := lockDirectory(t.Context(), directory, os.Geteuid()+1)
+		require.NoError(t, err)
+		unlock()
+		assert.Less(t, time.Since(began), 3*lockFor)
+		ended, end := context.WithCancel(t.Context())
+		end()
+		_, err = lockDirectory(ended, directory, os.Geteuid())
+		require.ErrorIs(t, err, context.Canceled)
+	})
 }

@@ -29,6 +29,7 @@ func TestTheFetcherHasNoRightOnTheNode(t *testing.T) {
 		}
 		for _, mount := range pod.Containers[1].VolumeMounts {
 			assert.Nil(t, kinds[mount.Name].HostPath, mount.Name)
+			assert.True(t, mount.ReadOnly, "%s: nothing that the driver needs to start is the fetcher's to take away", mount.Name)
 		}
 		for _, mount := range pod.Containers[0].VolumeMounts {
 			assert.Nil(t, kinds[mount.Name].Projected, "the driver has no token")

@@ -5,6 +5,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -49,6 +50,23 @@ func TestProgramsKnowTheirFlags(t *testing.T) {
 		for _, argument := range arguments[1:] {
 			assert.Contains(t, core, flagName(argument), name)
 		}
+	}
+}
+
+// Whoever gave flags of sources to the one program that there was is told before any node is without.
+func TestFlagsOfTheFetcherAreRefusedForTheDriver(t *testing.T) {
+	driverProgram, fetcherProgram, _ := programs(t)
+	own := flagsOf(t, driverProgram)
+	extra := func(flags []string) error {
+		_, err := render(t, newest, readValues(t, "driver: {extraArgs: ["+strings.Join(flags, ", ")+"]}"))
+		return err
+	}
+	others := slices.DeleteFunc(flagsOf(t, fetcherProgram), func(name string) bool { return slices.Contains(own, name) })
+	require.NotEmpty(t, others)
+	require.NoError(t, extra(own))
+	told := extra(append(own, others...))
+	for _, name := range others {
+		assert.ErrorContains(t, told, "driver.extraArgs: "+name+" is a flag of the fetcher's")
 	}
 }
 

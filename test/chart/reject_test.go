@@ -54,6 +54,7 @@ func TestWrongValuesAreRejected(t *testing.T) {
 		"driver.updateStrategy.rollingUpdate.maxUnavailable=200%":                    "at '/driver/updateStrategy/rollingUpdate/maxUnavailable': '200%' does not match pattern",
 		"driver.pollEvery=30":                                                        "at '/driver/pollEvery': got number, want string",
 		"driver.extraArgs={offline-grace=1h}":                                        "at '/driver/extraArgs/0': 'offline-grace=1h' does not match pattern '^--'",
+		"driver.extraArgs={--offline-grace=1h}":                                      "driver.extraArgs: --offline-grace is a flag of the fetcher's, and the driver would not start with it; move it to fetcher.extraArgs",
 		"driver.updateStrategy.type=Recreate":                                        "at '/driver/updateStrategy/type': value must be one of 'RollingUpdate', 'OnDelete'",
 		"driver.updateStrategy.rollingUpdate.maxSurge=1":                             "additional properties 'maxSurge' not allowed",
 		`driver.podLabels.app\.kubernetes\.io/name=mine`:                             "driver.podLabels: app.kubernetes.io/name is what the driver's pods are selected by; leave it out",

@@ -82,6 +82,11 @@ what to do; all that are wrong are told at once.
 {{- $wrong = append $wrong (printf "kubernetesSecrets.%s: needs kubernetesSecrets.enabled" $name) -}}
 {{- end -}}
 {{- end -}}
+{{- range .Values.driver.extraArgs -}}
+{{- if regexMatch "^--(aws|azure|gcp|cloud|core-(address|ca|cert|key|plaintext|server|token)|events|fetch-|file-|health-|kubeconfig|kubernetes-|offline-|source-|startup-)[a-z-]*(=|$)" . -}}
+{{- $wrong = append $wrong (printf "driver.extraArgs: %s is a flag of the fetcher's, and the driver would not start with it; move it to fetcher.extraArgs" (splitList "=" . | first)) -}}
+{{- end -}}
+{{- end -}}
 {{- if eq (include "leoflow.fullVolumes" .) "0" -}}
 {{- $wrong = append $wrong (printf "driver.resources.limits.memory: %v holds no volume of driver.volumeSize, %v, beside what fetching it takes; raise it to 256Mi for 16Mi, or lower driver.volumeSize" .Values.driver.resources.limits.memory .Values.driver.volumeSize) -}}
 {{- end -}}

@@ -1,8 +1,10 @@
 package wire
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
+	"unicode/utf8"
 
 	"github.com/leoflow/secrets-csi/internal/seam"
 	"github.com/leoflow/secrets-csi/pkg/mount/layout"
@@ -25,6 +27,12 @@ const (
 	mostLines, linesOfEntry = 64 << 10, 2 << 10
 	// mostEntries bounds the entries of "*", of which the request does not say how many there are.
 	mostEntries = 100_000
+	// writtenLonger is how many times as long a value may be as the source has it: a URI has three
+	// characters for each byte of a letter beyond ASCII, and JSON six for one that cannot be seen.
+	writtenLonger = 8
+	// mostNotices bounds the notices of an answer, and noticesOfEntry those for each of its entries
+	// besides: each takes many times the two bytes that it may be said in.
+	mostNotices, noticesOfEntry = 1000, 8
 )
 
 // told writes how the call ended.
@@ -101,8 +109,9 @@ func (r *reader) answer(source string, most int, values []byte) (made seam.Answe
 		return made
 	}
 	made.Entries = make([]seam.Entry, count)
+	notices := mostNotices + noticesOfEntry*count
 	for i := range made.Entries {
-		values = r.entry(&made.Entries[i], source, values)
+		values = r.entry(&made.Entries[i], source, values, &notices)
 	}
 	if len(values) > 0 {
 		r.fail()
@@ -110,7 +119,8 @@ func (r *reader) answer(source string, most int, values []byte) (made seam.Answe
 	return made
 }
 
-func (r *reader) entry(e *seam.Entry, source string, values []byte) (left []byte) {
+// entry reads the lines of an entry, of whose notices there may be so many more.
+func (r *reader) entry(e *seam.Entry, source string, values []byte, mostNotices *int) (left []byte) {
 	var isVariable, hasSource, hasJSON, hasGrade bool
 	r.flags(&isVariable, &e.Refers, &e.TooLarge, &hasSource, &hasJSON, &hasGrade)
 	known, dir := states(), layout.ConnectionsDir
@@ -130,14 +140,19 @@ func (r *reader) entry(e *seam.Entry, source string, values []byte) (left []byte
 	if hasGrade {
 		e.Grade = &layout.Grade{State: r.text(), Reason: r.text()}
 	}
-	if notices := r.count(); notices > 0 {
+	notices := r.count()
+	if *mostNotices -= notices; *mostNotices < 0 {
+		r.fail()
+		return nil
+	}
+	if notices > 0 {
 		e.Notices = make([]layout.Notice, notices)
 		for i := range e.Notices {
 			e.Notices[i] = layout.Notice{Code: r.text(), Message: r.text()}
 		}
 	}
-	value, json := r.uint(), r.uint()
-	if r.isBad || value > uint64(len(values)) || json > uint64(len(values))-value {
+	value, asJSON := r.uint(), r.uint()
+	if r.isBad || value > uint64(len(values)) || asJSON > uint64(len(values))-value {
 		r.fail()
 		return nil
 	}
@@ -148,11 +163,11 @@ func (r *reader) entry(e *seam.Entry, source string, values []byte) (left []byte
 		r.fail()
 	}
 	if hasJSON {
-		e.JSON = values[value : value+json : value+json]
-	} else if json > 0 {
+		e.JSON = values[value : value+asJSON : value+asJSON]
+	} else if asJSON > 0 {
 		r.fail()
 	}
-	return values[value+json:]
+	return values[value+asJSON:]
 }
 
 // mostOf is what a frame of the work's answer may have: about what is reckoned for one volume of it.
@@ -161,7 +176,7 @@ func mostOf(work seam.Work, largest int64) int64 {
 	if bytes == 0 {
 		bytes = largest
 	}
-	return mostLines + linesOfEntry*int64(namesOf(work)) + 8*bytes
+	return mostLines + linesOfEntry*int64(namesOf(work)) + writtenLonger*bytes
 }
 
 func namesOf(work seam.Work) int { return len(work.Connections.Names) + len(work.Variables.Names) }
@@ -175,7 +190,8 @@ func mostEntriesOf(work seam.Work) int {
 }
 
 // checkAnswer holds an answer against what was asked: nothing that nobody asked for, nothing twice, no
-// variable of another name, and beside an error only what was taken away.
+// variable of another name, no value in the file for Airflow that reaches beyond its own place, and beside
+// an error only what was taken away.
 func (a asked) checkAnswer(answer *seam.Answer) error {
 	seen := make(map[layout.Name]bool, len(answer.Entries))
 	variables := make(map[string]bool, len(answer.Entries))
@@ -192,6 +208,8 @@ func (a asked) checkAnswer(answer *seam.Answer) error {
 			return fmt.Errorf("%w: %s is %s beside an error", errLied, shorten(name.String()), e.State)
 		case isDelivered && (!isEnvOf(e.Env, name) || variables[e.Env]):
 			return fmt.Errorf("%w: %s would be the variable %s", errLied, shorten(name.String()), shorten(e.Env))
+		case e.JSON != nil && (!utf8.Valid(e.JSON) || !json.Valid(e.JSON)): // it goes into a file beside others'
+			return fmt.Errorf("%w: %s would not be JSON in the file for Airflow", errLied, shorten(name.String()))
 		case !isDelivered && e.Env != "":
 			return fmt.Errorf("%w: %s is %s and has a variable", errLied, shorten(name.String()), e.State)
 		}

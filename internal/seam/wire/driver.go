@@ -31,6 +31,9 @@ type DriverConfig struct {
 const (
 	// mostConnections bounds the connections of a fetcher, above which the next is closed.
 	mostConnections = 1024
+	// mostGreeted bounds those that have not said who they are, above which the next is closed. A
+	// fetcher has one at a time.
+	mostGreeted = 64
 	// acceptAgain is how soon it is listened again after an error.
 	acceptAgain = 100 * time.Millisecond
 	// mostIdle are those that are kept for the next calls: who is closed here is seen to be there.
@@ -76,6 +79,7 @@ func NewDriver(config DriverConfig) *Driver {
 func (d *Driver) Serve(ctx context.Context, listener net.Listener) error {
 	var greeting sync.WaitGroup
 	defer greeting.Wait()
+	hands := make(chan struct{}, mostGreeted)
 	defer d.hangUp("")
 	stop := context.AfterFunc(ctx, func() { _ = listener.Close(); d.hangUp("") })
 	defer stop()
@@ -94,7 +98,14 @@ func (d *Driver) Serve(ctx context.Context, listener net.Listener) error {
 			pause.Wait(ctx, acceptAgain)
 			continue
 		}
+		select {
+		case hands <- struct{}{}:
+		default:
+			_ = conn.Close()
+			continue
+		}
 		greeting.Go(func() {
+			defer func() { <-hands }()
 			_ = d.guard.Run(report.Volume{}, func() error { d.greet(conn.(*net.UnixConn)); return nil }) // it is logged
 		})
 	}

@@ -94,6 +94,8 @@ type fetching struct {
 	heard, told bool
 	// isPlaced is set where the place of the next answer was waited for.
 	isPlaced bool
+	// ends is when the fetcher has to be done.
+	ends time.Time
 	// last is the answer that the next may be equal to.
 	last *seam.Answer
 	// taking are the volumes that are being filled, slots bounds them; nil for a single one.
@@ -115,12 +117,12 @@ func (f *fetching) run(ctx context.Context) error {
 	defer stop()
 	defer f.taking.Wait()
 	source, _ := f.driver.Source(f.work.Source)
-	ends := time.Now().Add(source.FetchFor + longest)
+	f.ends = time.Now().Add(source.FetchFor + longest)
 	for f.left > 0 {
-		if err := f.await(ctx, ends); err != nil {
+		if err := f.await(ctx); err != nil {
 			return err
 		}
-		isOver, err := f.take()
+		isOver, err := f.take(ctx)
 		if err != nil || isOver {
 			return err
 		}
@@ -128,29 +130,43 @@ func (f *fetching) run(ctx context.Context) error {
 	return nil
 }
 
-// await waits for the next frame.
-func (f *fetching) await(ctx context.Context, ends time.Time) error {
+// listen gives the fetcher from now on as long as it may say nothing.
+func (f *fetching) listen(ctx context.Context) error {
 	until := time.Now().Add(silence)
-	if until.After(ends) {
-		until = ends
+	if until.After(f.ends) {
+		until = f.ends
 	}
 	_ = f.line.conn.SetReadDeadline(until)
-	if ctx.Err() != nil { // before the deadline was set, which then undid what ended the wait
-		return ctx.Err()
+	return ctx.Err() // which may have ended before the deadline was set, and that undid what ended the wait
+}
+
+// await waits for the next frame.
+func (f *fetching) await(ctx context.Context) error {
+	if err := f.listen(ctx); err != nil {
+		return err
 	}
 	err := f.line.readHeader()
 	f.heard = f.heard || err == nil
 	return err
 }
 
+// place waits for the place of the answer that comes, which the fetcher is not to blame for.
+func (f *fetching) place(ctx context.Context) error {
+	f.taker.Place()
+	f.isPlaced = true
+	return f.listen(ctx)
+}
+
 // take takes in the frame of the header.
-func (f *fetching) take() (isOver bool, err error) {
+func (f *fetching) take(ctx context.Context) (isOver bool, err error) {
 	has := f.line.kind() == frameAnswer
 	if !has && f.line.kind() != frameTold {
 		return false, fmt.Errorf("%w: a frame %q for an answer", errLied, f.line.kind())
 	}
-	if f.isPlaced = has && f.told; f.isPlaced {
-		f.taker.Place()
+	if has && f.told {
+		if err := f.place(ctx); err != nil {
+			return false, err
+		}
 	}
 	body, err := f.line.read(mostOf(f.work, f.driver.LargestAnswer))
 	if err != nil {
@@ -174,6 +190,9 @@ func (f *fetching) take() (isOver bool, err error) {
 			return false, err
 		}
 	}
+	if f.isPlaced && !isOver { // or the place would be nobody's, and soon there were none
+		return false, fmt.Errorf("%w: an answer without any", errLied)
+	}
 	return isOver, nil
 }
 
@@ -188,6 +207,9 @@ func (f *fetching) part(r *reader, has bool, values []byte) (isOver bool, err er
 		err := r.fault()
 		if err == nil {
 			err = fmt.Errorf("%w: there is no answer", errLied)
+		}
+		if lie := f.checkSize(err); lie != nil {
+			return false, lie
 		}
 		return true, err
 	case partOne, partSame:
@@ -206,6 +228,9 @@ func (f *fetching) partTold(r *reader) (isOver bool, err error) {
 		return false, fmt.Errorf("%w: what it says of the call cannot be", errLied)
 	case how.Each < 0, how.Outgrown && f.work.Partial:
 		return false, fmt.Errorf("%w: a size that cannot be", errLied)
+	}
+	if err := f.checkSize(how.Errs...); err != nil {
+		return false, err
 	}
 	f.told = true
 	f.taker.Told(how)
@@ -243,7 +268,23 @@ func (f *fetching) partAnswer(r *reader, isSame bool, values []byte) error {
 	return nil
 }
 
+// checkSize has no call made again, and again, with more memory than there is.
+func (f *fetching) checkSize(errs ...error) error {
+	for _, err := range errs {
+		if f.work.Partial && errors.Is(err, seam.ErrOutgrown) {
+			return fmt.Errorf("%w: more is needed than all that there is, of which a part would do", errLied)
+		}
+	}
+	return nil
+}
+
 func (f *fetching) check(answer *seam.Answer) error {
+	if err := f.checkSize(answer.Err, answer.Offline); err != nil {
+		return err
+	}
+	if now := time.Now(); answer.Fetched.After(now) { // which would never be old
+		answer.Fetched = now
+	}
 	if f.asked == nil {
 		made := askedBy(f.work)
 		f.asked = &made
@@ -252,7 +293,7 @@ func (f *fetching) check(answer *seam.Answer) error {
 	for i := range answer.Entries {
 		size += int64(len(answer.Entries[i].Value))
 	}
-	if f.work.Room > 0 && size > 2*f.work.Room {
+	if f.work.Room > 0 && size > writtenLonger*f.work.Room {
 		return fmt.Errorf("%w: %d bytes of values, where there is room for %d", errLied, size, f.work.Room)
 	}
 	return f.asked.checkAnswer(answer)

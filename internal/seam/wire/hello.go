@@ -48,8 +48,10 @@ func (w *writer) hello(h hello) {
 }
 
 const (
-	// mostSources bounds the sources of a node, and mostFetchFor how long a fetch of any may take.
-	mostSources, mostFetchFor = 64, 10 * time.Minute
+	// mostSources bounds the sources of a node, mostFetchFor how long a fetch of any may take, and
+	// mostPollEvery how seldom one is polled: what is near the longest duration that there is would
+	// come round to the past.
+	mostSources, mostFetchFor, mostPollEvery = 64, 10 * time.Minute, 30 * 24 * time.Hour
 )
 
 // hello reads what a fetcher says of itself. One of another build is known by its name before the
@@ -68,7 +70,7 @@ func (r *reader) hello(build string) (h hello, err error) {
 		one.name = r.text()
 		r.flags(&one.IsGrouped, &one.IsWatched, &one.Remembers)
 		one.FetchFor, one.PollEvery = time.Duration(r.uint()), time.Duration(r.uint())
-		if one.name == "" || one.FetchFor <= 0 || one.FetchFor > mostFetchFor || one.PollEvery < 0 {
+		if one.name == "" || one.FetchFor <= 0 || one.FetchFor > mostFetchFor || one.PollEvery < 0 || one.PollEvery > mostPollEvery {
 			r.fail()
 		}
 	}

@@ -4,9 +4,11 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net"
 	"os"
+	"slices"
 	"testing"
 	"time"
 
@@ -100,6 +102,7 @@ func TestALieIsAnErrorOfItsCall(t *testing.T) {
 	say := func(e ...seam.Entry) []byte {
 		return answered(values(e...), func(w *writer) { toldFine(w, 1); one(w, 0, e...) })
 	}
+	alive := answered("", func(w *writer) { w.byte(partAlive) })
 	for name, lie := range map[string][]byte{
 		"an entry that was not asked for":    say(other),
 		"one that was not, and one that was": say(fine, other),
@@ -110,6 +113,10 @@ func TestALieIsAnErrorOfItsCall(t *testing.T) {
 		"another entry's variable":           say(changed(fine, func(e *seam.Entry) { e.Env = "AIRFLOW_CONN_CONN_1" })),
 		"a state that there is not":          say(changed(fine, func(e *seam.Entry) { e.State = "fine" })),
 		"a value of what is denied":          say(changed(fine, func(e *seam.Entry) { e.State, e.Env, e.JSON = layout.Denied, "", nil })),
+		"another entry behind its own":       say(changed(fine, func(e *seam.Entry) { e.JSON = []byte(`"v","passwd":"w"`) })),
+		"what is no JSON":                    say(changed(fine, func(e *seam.Entry) { e.JSON = []byte{} })),
+		"what is no text":                    say(changed(fine, func(e *seam.Entry) { e.JSON = []byte("\"\xff\"") })),
+		"many notices":                       say(changed(fine, func(e *seam.Entry) { e.Notices = make([]layout.Notice, 100_000) })),
 		"another volume":                     answered(values(fine), func(w *writer) { toldFine(w, 1); one(w, 7, fine) }),
 		"a volume twice":                     answered(values(fine), func(w *writer) { toldFine(w, 1); one(w, 0, fine); w.byte(partSame); w.uint(0) }),
 		"before it was told":                 answered(values(fine), func(w *writer) { one(w, 0, fine) }),
@@ -120,6 +127,7 @@ func TestALieIsAnErrorOfItsCall(t *testing.T) {
 		"fewer values than lines":            answered("", func(w *writer) { toldFine(w, 1); one(w, 0, fine) }),
 		"a gibibyte":                         frame(frameAnswer, 1<<30, nil),
 		"four gibibytes":                     frame(frameAnswer, 1<<32-1, nil),
+		"answers without any":                slices.Concat(answered("", func(w *writer) { toldFine(w, 1) }), alive, alive),
 		"another call's":                     frame(frameAnswer, 5, []byte{0, 0, 0, 1, 9}),
 		"another frame":                      frame(frameChanged, 0, nil),
 		"no lines":                           frame(frameAnswer, 2, []byte("ab")),
@@ -148,7 +156,68 @@ func TestALieIsAnErrorOfItsCall(t *testing.T) {
 			require.ErrorIs(t, err, call.ErrProtocol)
 			require.ErrorContains(t, err, "the node's fetcher answered against the protocol")
 			assert.Empty(t, got.answers)
+			assert.LessOrEqual(t, got.places, 1, "the next would be waited for in vain")
 		})
+	}
+}
+
+// Who is asked for a part, since there is no memory for more, cannot want more: the call would be made
+// again for ever.
+func TestNothingOutgrowsAllThatThereIs(t *testing.T) {
+	outgrown := fmt.Errorf("lie: %w", seam.ErrOutgrown)
+	answer := func(w *writer, answer seam.Answer) { toldFine(w, 1); w.byte(partOne); w.uint(0); w.answer(&answer) }
+	for name, lie := range map[string]func(w *writer){
+		"told":     func(w *writer) { w.told(seam.Told{Errs: []error{outgrown}}) },
+		"ended":    func(w *writer) { toldFine(w, 1); w.byte(partEnded); w.fault(outgrown) },
+		"answered": func(w *writer) { answer(w, seam.Answer{Err: outgrown}) },
+		"recalled": func(w *writer) { answer(w, seam.Answer{Offline: outgrown}) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t)
+			r.endServer()
+			(&liar{r.socket, func(l *line) { _, _ = l.conn.Write(answered("", lie)) }}).begin(t)
+			work := workOf(1)
+			work.Partial = true
+			got := &basket{}
+			err := r.Fetch(t.Context(), work, got)
+			require.ErrorIs(t, err, call.ErrProtocol)
+			require.NotErrorIs(t, err, seam.ErrOutgrown)
+			assert.Empty(t, got.answers)
+		})
+	}
+}
+
+// What was said in the future would never be old.
+func TestNothingWasSaidInTheFuture(t *testing.T) {
+	r := newRig(t)
+	future := answerOf(delivered("conn_0", "v"))
+	future.Fetched = time.Now().Add(100 * time.Hour)
+	r.half.fetch = answering(func(int) seam.Answer { return future })
+	got := &basket{}
+	require.NoError(t, r.Fetch(t.Context(), workOf(2), got))
+	require.Len(t, got.answers, 2)
+	for _, answer := range got.answers {
+		assert.False(t, answer.Fetched.After(time.Now()))
+	}
+}
+
+func TestWhatASourceCannotBeIsRefused(t *testing.T) {
+	fine := seam.Source{FetchFor: time.Minute, PollEvery: time.Hour}
+	for name, change := range map[string]func(s *named){
+		"":                          func(*named) {},
+		"no name":                   func(s *named) { s.name = "" },
+		"no time to fetch":          func(s *named) { s.FetchFor = 0 },
+		"too much time to fetch":    func(s *named) { s.FetchFor = mostFetchFor + 1 },
+		"polled before":             func(s *named) { s.PollEvery = -1 },
+		"polled in three centuries": func(s *named) { s.PollEvery = 1<<63 - 1 },
+	} {
+		source := named{"core", fine}
+		change(&source)
+		var w writer
+		w.hello(hello{"dev", "a", []named{source}})
+		r := reader{rest: string(w.b)}
+		_, err := r.hello("dev")
+		assert.Equal(t, name == "", err == nil, name)
 	}
 }
 
@@ -226,6 +295,25 @@ func TestOnlyTheFetchersUserIsLetIn(t *testing.T) {
 	_, err = conn.Read(make([]byte, 1))
 	require.Error(t, err, "it is hung up on")
 	r.log.Await(t, fmt.Sprintf("the fetcher is the user %d", r.Fetcher))
+}
+
+// Who says nothing takes memory of the driver's for ten seconds, and many would take all.
+func TestFewAreHeardOutAtOnce(t *testing.T) {
+	r := newRigFor(t, uint32(os.Geteuid()))
+	open := make([]net.Conn, mostGreeted+1)
+	for i := range open {
+		conn, err := new(net.Dialer).DialContext(testwait.Context(t), "unix", r.socket)
+		require.NoError(t, err)
+		open[i] = conn
+	}
+	began := time.Now()
+	_, err := open[mostGreeted].Read(make([]byte, 1))
+	require.ErrorIs(t, err, io.EOF)
+	assert.Less(t, time.Since(began), handshakeFor/2)
+	for _, conn := range open {
+		require.NoError(t, conn.Close())
+	}
+	r.startServer(t)
 }
 
 func TestTwoBuildsRefuseEachOtherByName(t *testing.T) {

@@ -96,7 +96,12 @@ func (w *writer) change(change seam.Change) {
 func (r *reader) change() (change seam.Change) {
 	r.flags(&change.All)
 	change.Namespace = r.text()
-	if count := r.count(); count > 0 {
+	count := r.count()
+	if count > mostUnsent { // of more it is all that changed
+		r.fail()
+		return change
+	}
+	if count > 0 {
 		change.Entries = make([]layout.Name, count)
 	}
 	for i := range change.Entries {

@@ -66,6 +66,18 @@ func TestTooManyChangesAreTheChangeOfEverything(t *testing.T) {
 	assert.Empty(t, news.take())
 }
 
+// The names of a frame take many times the two bytes that each may be said in.
+func TestNoMoreChangesAreTakenThanAreTold(t *testing.T) {
+	for count, isBad := range map[int]bool{mostUnsent: false, mostUnsent + 1: true} {
+		var w writer
+		w.change(seam.Change{Entries: make([]layout.Name, count)})
+		r := reader{rest: string(w.b)}
+		change := r.change()
+		assert.Equal(t, isBad, r.isBad)
+		assert.LessOrEqual(t, len(change.Entries), mostUnsent)
+	}
+}
+
 // ledger is a Sink that keeps what it is told.
 type ledger struct {
 	mu   sync.Mutex

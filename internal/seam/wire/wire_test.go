@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -221,6 +222,19 @@ func TestWhatIsAskedAndAnsweredGoesAcrossWhole(t *testing.T) {
 }
 
 // What an error is for is known at the other end.
+// A password of 60 KB in another script fills its memory as it is, and is three times as long in a URI.
+func TestAValueThatIsWrittenLongerIsTaken(t *testing.T) {
+	r := newRig(t)
+	work := workOf(1)
+	work.Room = work.MaxBytes
+	long := delivered("conn_0", strings.Repeat("%E7", 60_000))
+	long.JSON = []byte(`"` + strings.Repeat("x", 60_000) + `"`)
+	r.half.fetch = answering(func(int) seam.Answer { return answerOf(long) })
+	got := &basket{}
+	require.NoError(t, r.Fetch(t.Context(), work, got))
+	assert.Len(t, got.answers[0].Entries[0].Value, 3*60_000)
+}
+
 func TestErrorsAreToldApartAcrossTheLine(t *testing.T) {
 	r := newRig(t)
 	for _, why := range []error{
