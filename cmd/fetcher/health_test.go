@@ -55,9 +55,11 @@ func TestProbesAreAnswered(t *testing.T) {
 	code, answer := ask(t, "http://"+address+"/healthz")
 	assert.Equal(t, http.StatusOK, code)
 	assert.Equal(t, "ok\n", answer)
-	code, answer = ask(t, "http://"+address+"/readyz")
-	assert.Equal(t, http.StatusServiceUnavailable, code)
-	assert.Contains(t, answer, "kubelet has not registered the driver yet")
+	// Before the driver has told of itself, its absence is what is answered.
+	require.Eventually(t, func() bool {
+		code, answer = ask(t, "http://"+address+"/readyz")
+		return code == http.StatusServiceUnavailable && strings.Contains(answer, "kubelet has not registered the driver yet")
+	}, 10*time.Second, 10*time.Millisecond)
 	code, _ = ask(t, "http://"+address+"/secrets")
 	assert.Equal(t, http.StatusNotFound, code)
 }
