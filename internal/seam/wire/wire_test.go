@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/leoflow/secrets-csi/internal/jsontext"
 	"github.com/leoflow/secrets-csi/internal/report"
 	"github.com/leoflow/secrets-csi/internal/seam"
 	"github.com/leoflow/secrets-csi/internal/testwait"
@@ -158,7 +159,7 @@ func delivered(id, value string) seam.Entry {
 			Version: "v1", Source: "core", Rule: "rule", Grade: &layout.Grade{State: "valid", Reason: "because"},
 			Notices: []layout.Notice{{Code: "code", Message: "message"}},
 		},
-		Value: []byte(value), JSON: []byte(`"` + value + `"`),
+		Value: []byte(value), JSON: jsontext.AppendText(nil, value),
 	}
 }
 
