@@ -18,7 +18,9 @@ import (
 // maxSocketPath is what fits into sockaddr_un with its closing NUL.
 const maxSocketPath = 107
 
-// listenUnix serves a unix socket that only its owner and root can connect to:
+// listenUnix serves a unix socket that only its owner can connect to, and this user's group where the owner
+// is another: a driver has dropped the capability to pass over modes, and has to ask at its next start
+// whether anybody serves what a killed one left.
 //
 //  1. make the directory and lock it, so that two drivers that start at once take
 //     turns; the lock is not needed once the socket answers;
@@ -54,7 +56,7 @@ func listenUnix(ctx context.Context, path string, owner int) (*net.UnixListener,
 	made := listener.(*net.UnixListener)
 	made.SetUnlinkOnClose(false)
 	if owner != os.Geteuid() {
-		if err := os.Lchown(path, owner, -1); err != nil {
+		if err := errors.Join(os.Chmod(path, 0o660), os.Lchown(path, owner, os.Getegid())); err != nil { //nolint:gosec // for this group
 			_ = made.Close()
 			return nil, fmt.Errorf("giving the socket to its user: %w", err)
 		}

@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -15,6 +16,9 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	"github.com/leoflow/secrets-csi/internal/testwait"
 )
 
 func TestWhatIsNoSocketIsLeftAlone(t *testing.T) {
@@ -77,17 +81,60 @@ func TestAClosedSocketStaysAway(t *testing.T) {
 // A socket is its owner's from the start, and nobody else may connect to it.
 func TestASocketIsItsOwners(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "csi.sock")
-	owner := os.Geteuid()
+	owner, mode := os.Geteuid(), os.FileMode(0o600)
 	if owner == 0 {
-		owner = 65532
+		owner, mode = 65532, 0o660
 	}
 	made, err := Listen(t.Context(), path, owner)
 	require.NoError(t, err)
 	defer func() { assert.NoError(t, made.Close()) }()
 	info, err := os.Lstat(path)
 	require.NoError(t, err)
-	assert.Equal(t, os.ModeSocket|0o600, info.Mode())
+	assert.Equal(t, os.ModeSocket|mode, info.Mode())
 	assert.Equal(t, uint32(owner), info.Sys().(*syscall.Stat_t).Uid)
+	assert.Equal(t, uint32(os.Getegid()), info.Sys().(*syscall.Stat_t).Gid)
+}
+
+// A driver that was killed left the fetcher's socket, and the next has no capability to pass over modes: it
+// could not ask whether anybody serves it, and ended at each start.
+func TestWhatAKilledDriverLeftToTheFetcherIsClearedWithoutCapabilities(t *testing.T) {
+	directory, owner := t.TempDir(), os.Geteuid()
+	if owner == 0 {
+		owner = 65532
+		require.NoError(t, os.Chown(directory, -1, owner)) // as kubelet gives it to the pod's fsGroup
+		require.NoError(t, os.Chmod(directory, 0o777|os.ModeSetgid))
+	}
+	path := filepath.Join(directory, "fetcher.sock")
+	left, err := listenUnix(t.Context(), path, owner)
+	require.NoError(t, err)
+	require.NoError(t, left.Close())
+	require.FileExists(t, path)
+	ended := make(chan error, 1)
+	go func() {
+		runtime.LockOSThread() // and never unlocks it: the thread ends with what it has dropped
+		if err := keepCapabilities(1 << unix.CAP_CHOWN); err != nil {
+			ended <- err
+			return
+		}
+		next, err := listenUnix(t.Context(), path, owner)
+		if err == nil {
+			err = next.Close()
+		}
+		ended <- err
+	}()
+	assert.NoError(t, testwait.Receive(t, ended))
+}
+
+// keepCapabilities leaves this thread those of its own that are among them.
+func keepCapabilities(keep uint32) error {
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var sets [2]unix.CapUserData
+	if err := unix.Capget(&header, &sets[0]); err != nil {
+		return err
+	}
+	sets[0].Effective &= keep
+	sets[1].Effective = 0
+	return unix.Capset(&header, &sets[0])
 }
 
 // Whoever may look into a directory can lock it, such as the fetcher that of the socket where it meets
