@@ -303,7 +303,9 @@ func TestDockerfileFollowsTheRecipes(t *testing.T) {
 		if r.roots {
 			target += "COPY --from=build /etc/ssl/certs/ca-certificates.crt " + rootsPath + "\n"
 		}
-		target += "COPY --from=build /out/" + r.name + " /" + r.name + "\n"
+		for _, program := range append([]string{r.name}, r.beside...) {
+			target += "COPY --from=build /out/" + program + " /" + program + "\n"
+		}
 		if r.python {
 			target += "COPY --from=build /out/leoflow_runtime-*.whl /leoflow_runtime.whl\n"
 		}
