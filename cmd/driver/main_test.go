@@ -21,6 +21,7 @@ import (
 	"github.com/leoflow/secrets-csi/internal/fetch"
 	"github.com/leoflow/secrets-csi/internal/report"
 	"github.com/leoflow/secrets-csi/internal/seam/wire"
+	"github.com/leoflow/secrets-csi/internal/testport"
 	"github.com/leoflow/secrets-csi/internal/testwait"
 	"github.com/leoflow/secrets-csi/pkg/airflow"
 	"github.com/leoflow/secrets-csi/pkg/mount/mounttest"
@@ -78,7 +79,7 @@ func TestEverythingWrongIsSaidAtOnce(t *testing.T) {
 }
 
 func TestStartFailsWhereItCannotServe(t *testing.T) {
-	directory := shortTempDir(t)
+	directory := testport.SocketDir(t)
 	taken := filepath.Join(directory, "file")
 	require.NoError(t, os.WriteFile(taken, nil, 0o600))
 	for _, row := range []struct {
@@ -114,7 +115,7 @@ func boot(t *testing.T, flags ...string) booted {
 	t.Helper()
 	before := goleak.IgnoreCurrent()
 	t.Cleanup(func() { goleak.VerifyNone(t, before) })
-	b := booted{directory: shortTempDir(t), out: new(testwait.Output)}
+	b := booted{directory: testport.SocketDir(t), out: new(testwait.Output)}
 	socket := filepath.Join(b.directory, "csi.sock")
 	t.Setenv("LEOFLOW_NODE_ID", "node-from-the-environment")
 	seam := filepath.Join(b.directory, "fetcher.sock")
@@ -156,15 +157,6 @@ func (b booted) beFetcher(t *testing.T, socket string) {
 	b.out.Await(t, "the fetcher is there")
 }
 
-// shortTempDir is short enough for a socket to be in it.
-func shortTempDir(t *testing.T) string {
-	t.Helper()
-	directory, err := os.MkdirTemp("", "drv")
-	require.NoError(t, err)
-	t.Cleanup(func() { assert.NoError(t, os.RemoveAll(directory)) })
-	return directory
-}
-
 // pod asks for the connection "warehouse".
 func pod() stack.Pod {
 	return stack.Pod{
@@ -174,7 +166,7 @@ func pod() stack.Pod {
 }
 
 func TestTheProgramServesPods(t *testing.T) {
-	registry := filepath.Join(shortTempDir(t), "registry")
+	registry := filepath.Join(testport.SocketDir(t), "registry")
 	b := boot(t, "--registration-dir="+registry)
 
 	info, err := b.kubelet.Node.NodeGetInfo(t.Context(), nil)

@@ -33,6 +33,7 @@ import (
 	"github.com/leoflow/secrets-csi/internal/deliver"
 	"github.com/leoflow/secrets-csi/internal/report"
 	"github.com/leoflow/secrets-csi/internal/seam/wire"
+	"github.com/leoflow/secrets-csi/internal/testport"
 	"github.com/leoflow/secrets-csi/internal/testwait"
 	"github.com/leoflow/secrets-csi/internal/unixsocket"
 	"github.com/leoflow/secrets-csi/pkg/mount/mounttest"
@@ -84,7 +85,7 @@ func TestEverythingWrongIsSaidAtOnce(t *testing.T) {
 }
 
 func TestStartFailsWhereItCannotServe(t *testing.T) {
-	directory := shortTempDir(t)
+	directory := testport.SocketDir(t)
 	taken := filepath.Join(directory, "file")
 	require.NoError(t, os.WriteFile(taken, nil, 0o600))
 	for _, row := range []struct {
@@ -108,7 +109,7 @@ func TestStartFailsWhereItCannotServe(t *testing.T) {
 // TestAStartThatFailsLeavesNothingBehind has the second of two addresses taken.
 func TestAStartThatFailsLeavesNothingBehind(t *testing.T) {
 	before := goleak.IgnoreCurrent()
-	directory := shortTempDir(t)
+	directory := testport.SocketDir(t)
 	taken, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer func() { assert.NoError(t, taken.Close()) }()
@@ -141,7 +142,7 @@ func boot(t *testing.T, flags ...string) booted {
 	t.Helper()
 	before := goleak.IgnoreCurrent()
 	t.Cleanup(func() { goleak.VerifyNone(t, before) })
-	b := booted{directory: shortTempDir(t), out: new(testwait.Output), notReady: "kubelet has not registered the driver yet"}
+	b := booted{directory: testport.SocketDir(t), out: new(testwait.Output), notReady: "kubelet has not registered the driver yet"}
 	socket := filepath.Join(b.directory, "csi.sock")
 	seam := filepath.Join(b.directory, "fetcher.sock")
 	b.beDriver(t, seam, socket)
@@ -195,15 +196,6 @@ func (b booted) beDriver(t *testing.T, seam, socket string) {
 		assert.NoError(t, group.Wait())
 	})
 	b.out.Await(t, `"msg":"serving"`)
-}
-
-// shortTempDir is short enough for a socket to be in it.
-func shortTempDir(t *testing.T) string {
-	t.Helper()
-	directory, err := os.MkdirTemp("", "drv")
-	require.NoError(t, err)
-	t.Cleanup(func() { assert.NoError(t, os.RemoveAll(directory)) })
-	return directory
 }
 
 // pod asks for the connection "warehouse".

@@ -11,6 +11,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	registration "k8s.io/kubelet/pkg/apis/pluginregistration/v1"
+
+	"github.com/leoflow/secrets-csi/internal/testport"
 )
 
 func TestReadyWhenKubeletHasRegistered(t *testing.T) {
@@ -47,7 +49,7 @@ func TestALostSocketIsMadeAnew(t *testing.T) {
 		}{
 			{"deleted", func(t *testing.T, path string) { require.NoError(t, os.Remove(path)) }},
 			{"replaced", func(t *testing.T, path string) {
-				stale := filepath.Join(shortTempDir(t), "stale.sock")
+				stale := filepath.Join(testport.SocketDir(t), "stale.sock")
 				leaveStaleSocket(t, stale)
 				require.NoError(t, os.Rename(stale, path)) // in one step, since the driver looks all the time
 			}},

@@ -24,6 +24,7 @@ import (
 	"github.com/leoflow/secrets-csi/internal/deliver"
 	"github.com/leoflow/secrets-csi/internal/fetch"
 	"github.com/leoflow/secrets-csi/internal/report"
+	"github.com/leoflow/secrets-csi/internal/testport"
 	"github.com/leoflow/secrets-csi/internal/testwait"
 	"github.com/leoflow/secrets-csi/pkg/airflow"
 	"github.com/leoflow/secrets-csi/pkg/provider"
@@ -65,7 +66,7 @@ func newRig(t *testing.T, adjust ...func(*rig)) *rig {
 	t.Helper()
 	before := goleak.IgnoreCurrent()
 	t.Cleanup(func() { goleak.VerifyNone(t, before, goleak.IgnoreTopFunction(ginkgoInterrupts)) })
-	r := &rig{provider: newProvider(), logs: &logs{}, directory: shortTempDir(t)}
+	r := &rig{provider: newProvider(), logs: &logs{}, directory: testport.SocketDir(t)}
 	logger := slog.New(slog.NewJSONHandler(r.logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	r.server = Server{
 		Endpoint: filepath.Join(r.directory, "csi.sock"),
@@ -143,15 +144,6 @@ func newProvider() *providertest.Fake {
 	fake.SetConnection(airflow.Connection{ID: "warehouse", Type: "postgres", Host: &host, Password: &password})
 	fake.SetVariable("region", regionValue)
 	return fake
-}
-
-// shortTempDir is short enough for a socket to be in it.
-func shortTempDir(t *testing.T) string {
-	t.Helper()
-	directory, err := os.MkdirTemp("", "csi")
-	require.NoError(t, err)
-	t.Cleanup(func() { assert.NoError(t, os.RemoveAll(directory)) })
-	return directory
 }
 
 // publishRequest is a valid request, as kubelet makes it for a pod.

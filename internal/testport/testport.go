@@ -6,7 +6,9 @@ import (
 	"errors"
 	"math/rand/v2"
 	"net"
+	"os"
 	"strconv"
+	"testing"
 )
 
 // Ports below those that Linux gives to clients (32768 and up, unless it is told
@@ -28,4 +30,19 @@ func Free() (address string, err error) {
 		}
 	}
 	return "", errors.Join(errors.New("finding a free port"), err)
+}
+
+// SocketDir is a directory, as long as the test lasts, whose name is short enough for a unix socket in it.
+func SocketDir(t testing.TB) string {
+	t.Helper()
+	directory, err := os.MkdirTemp("", "sock")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(directory); err != nil {
+			t.Error(err)
+		}
+	})
+	return directory
 }

@@ -97,10 +97,18 @@ func (l *line) kind() byte { return l.header[4] }
 
 func (l *line) size() int64 { return int64(binary.BigEndian.Uint32(l.header[:])) }
 
+// fits fails for a frame of more bytes than the most.
+func (l *line) fits(most int64) error {
+	if l.size() > most {
+		return fmt.Errorf("%w: a frame of %d bytes, where %d are the most", errLied, l.size(), most)
+	}
+	return nil
+}
+
 // read reads the frame of the header, of so many bytes at most, into memory that is the caller's.
 func (l *line) read(most int64) ([]byte, error) {
-	if l.size() > most {
-		return nil, fmt.Errorf("%w: a frame of %d bytes, where %d are the most", errLied, l.size(), most)
+	if err := l.fits(most); err != nil {
+		return nil, err
 	}
 	body := make([]byte, l.size())
 	_, err := io.ReadFull(l.conn, body)
@@ -109,8 +117,8 @@ func (l *line) read(most int64) ([]byte, error) {
 
 // readShort is read into the line's own memory, which the next readShort takes.
 func (l *line) readShort(most int64) (string, error) {
-	if l.size() > most {
-		return "", fmt.Errorf("%w: a frame of %d bytes, where %d are the most", errLied, l.size(), most)
+	if err := l.fits(most); err != nil {
+		return "", err
 	}
 	if int64(cap(l.in)) < l.size() {
 		l.in = make([]byte, l.size())
