@@ -11,7 +11,6 @@ package fetch
 import (
 	"context"
 	"maps"
-	"math"
 	"slices"
 	"sync"
 	"time"
@@ -116,7 +115,7 @@ func (f *Fetcher) Watch(ctx context.Context, source string, notify func(seam.Cha
 // Fetch implements seam.Fetcher.
 func (f *Fetcher) Fetch(ctx context.Context, work seam.Work, taker seam.Taker) error {
 	return f.guard.Run(work.Volumes[0].Subject(work.Source), func() error {
-		outcomes, each := f.away(work), int64(math.MaxInt64)
+		outcomes, each := f.away(work), work.MaxBytes
 		if !work.IsAway {
 			outcomes = f.call(ctx, work)
 			told := toldOf(work, outcomes)

@@ -21,8 +21,6 @@ type DriverConfig struct {
 	Fetcher uint32
 	// Build is the driver's; empty for Build().
 	Build string
-	// LargestAnswer bounds an answer that nothing is reserved for.
-	LargestAnswer int64
 	// Returned is called whenever a fetcher has come, the first one too. It may be nil.
 	Returned func()
 	report.Readers

@@ -168,7 +168,7 @@ func (f *fetching) take(ctx context.Context) (isOver bool, err error) {
 			return false, err
 		}
 	}
-	body, err := f.line.read(mostOf(f.work, f.driver.LargestAnswer))
+	body, err := f.line.read(mostOf(f.work))
 	if err != nil {
 		return false, err
 	}

@@ -104,7 +104,7 @@ func newRigFor(t testing.TB, user uint32) *rig {
 	t.Helper()
 	r := &rig{half: &half{}, socket: filepath.Join(t.TempDir(), "fetcher.sock"), log: new(testwait.Output)}
 	readers := report.Readers{Log: slog.New(slog.NewJSONHandler(r.log, nil))}
-	r.Driver = NewDriver(DriverConfig{Fetcher: user, LargestAnswer: 8 << 20, Readers: readers})
+	r.Driver = NewDriver(DriverConfig{Fetcher: user, Readers: readers})
 	listener, err := new(net.ListenConfig).Listen(t.Context(), "unix", r.socket)
 	require.NoError(t, err)
 	r.endDriver = run(t, func(ctx context.Context) error { return r.Serve(ctx, listener) })

@@ -22,8 +22,9 @@ const (
 	// kills is how often the fetcher is killed. Kubelet starts it again at once, and then after a pause
 	// that doubles.
 	kills = 5
-	// startsOfRound is how many pods start as the fetcher is killed, and as many end.
-	startsOfRound = 3
+	// startsOfRound is how many pods begin to start just before the fetcher is killed, and as many after
+	// it; all of them end at the next kill.
+	startsOfRound = 2
 	// afterReturn is how long a start may take after kubelet has started the fetcher again.
 	afterReturn = 5 * time.Second
 )
@@ -45,7 +46,7 @@ func TestFetcherIsKilledUnderRunningPods(t *testing.T) {
 	served := map[string]bool{hash(s.product.entries.variables["rotating"]): true}
 	before := s.Run(withMemory(task("before", all(), seeing)), await.IsReady)
 	n := s.on(before)
-	ends := s.startRound(n, 0)
+	ends := s.startSome(n, "first")
 	for _, pod := range ends {
 		s.Await(pod.Name, await.IsReady)
 	}
@@ -53,10 +54,11 @@ func TestFetcherIsKilledUnderRunningPods(t *testing.T) {
 		was := fetcherOf(n.driver()).RestartCount
 		variable, _ := s.rotate()
 		served[hash(variable)] = true
-		starts := s.startRound(n, round)
+		starts := s.startSome(n, fmt.Sprint(round, "-before"))
 		s.endAll(ends)
 		n.signal("KILL", n.driver(), "fetcher")
 		killed := time.Now()
+		maps.Copy(starts, s.startSome(n, fmt.Sprint(round, "-after")))
 
 		n.awaitNothing(slices.Collect(maps.Keys(ends)))
 		ended := time.Now()
@@ -89,12 +91,12 @@ func TestFetcherIsKilledUnderRunningPods(t *testing.T) {
 	n.awaitNothing(slices.Collect(maps.Keys(ends)))
 }
 
-// startRound creates pods on the node, by their UIDs, and does not wait.
-func (s *scenario) startRound(n *node, round int) map[string]*corev1.Pod {
+// startSome creates pods on the node, by their UIDs, and does not wait.
+func (s *scenario) startSome(n *node, name string) map[string]*corev1.Pod {
 	s.Helper()
 	made := map[string]*corev1.Pod{}
 	for i := range startsOfRound {
-		pod := s.Create(assigned(task(fmt.Sprintf("start-%d-%d", round, i), all(), stays), n))
+		pod := s.Create(assigned(task(fmt.Sprintf("start-%s-%d", name, i), all(), stays), n))
 		made[string(pod.UID)] = pod
 	}
 	return made
