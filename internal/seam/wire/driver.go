@@ -76,9 +76,9 @@ func NewDriver(config DriverConfig) *Driver {
 // Serve lets fetchers in until ctx ends.
 func (d *Driver) Serve(ctx context.Context, listener net.Listener) error {
 	var greeting sync.WaitGroup
-	defer greeting.Wait()
 	hands := make(chan struct{}, mostGreeted)
 	defer d.hangUp("")
+	defer greeting.Wait()
 	stop := context.AfterFunc(ctx, func() { _ = listener.Close(); d.hangUp("") })
 	defer stop()
 	for {
@@ -104,19 +104,23 @@ func (d *Driver) Serve(ctx context.Context, listener net.Listener) error {
 		}
 		greeting.Go(func() {
 			defer func() { <-hands }()
-			_ = d.guard.Run(report.Volume{}, func() error { d.greet(conn.(*net.UnixConn)); return nil }) // it is logged
+			_ = d.guard.Run(report.Volume{}, func() error { d.greet(ctx, conn.(*net.UnixConn)); return nil }) // it is logged
 		})
 	}
 }
 
 // greet lets a connection in, or says why not and closes it.
-func (d *Driver) greet(conn *net.UnixConn) {
+func (d *Driver) greet(ctx context.Context, conn *net.UnixConn) {
 	l := &line{conn: conn}
+	stop := l.endWith(ctx)
 	_ = conn.SetDeadline(time.Now().Add(handshakeFor))
 	found, err := d.handshake(l)
+	stop()
 	if err != nil {
 		_ = conn.Close()
-		d.tellRefused(err)
+		if ctx.Err() == nil {
+			d.tellRefused(err)
+		}
 		return
 	}
 	_ = conn.SetDeadline(time.Time{})
