@@ -13,6 +13,7 @@ import (
 	"github.com/leoflow/secrets-csi/internal/pause"
 	"github.com/leoflow/secrets-csi/internal/report"
 	"github.com/leoflow/secrets-csi/internal/seam"
+	"github.com/leoflow/secrets-csi/internal/turn"
 )
 
 // DriverConfig is what a Driver is made of.
@@ -32,6 +33,9 @@ const (
 	// mostGreeted bounds those that have not said who they are, above which the next is closed. A
 	// fetcher has one at a time.
 	mostGreeted = 64
+	// connectionsOfSecond bounds the connections that begin within a second, newcomersOfSecond those of a
+	// fetcher that was not there before: each is logged, and has all looked at that waits.
+	connectionsOfSecond, newcomersOfSecond = 256, 32
 	// acceptAgain is how soon it is listened again after an error.
 	acceptAgain = 100 * time.Millisecond
 	// mostIdle are those that are kept for the next calls: who is closed here is seen to be there.
@@ -42,6 +46,8 @@ const (
 type Driver struct {
 	DriverConfig
 	guard report.Guard
+	// connections and newcomers are the turns of those that come.
+	connections, newcomers turn.Rate
 
 	mu sync.Mutex
 	// instance is the fetcher that came last, sources what it has. They stay when it has gone.
@@ -54,8 +60,9 @@ type Driver struct {
 	open map[*line]struct{}
 	// waiting are the calls that wait for a connection, the first first.
 	waiting []chan *line
-	// refused is why somebody was refused last.
-	refused string
+	// refused is why somebody was refused last, refusedAt when that was logged.
+	refused   string
+	refusedAt time.Time
 	// come is closed once a fetcher has come.
 	come chan struct{}
 }
@@ -68,7 +75,10 @@ func NewDriver(config DriverConfig) *Driver {
 	if config.Build == "" {
 		config.Build = Build()
 	}
-	d := &Driver{DriverConfig: config, open: map[*line]struct{}{}, come: make(chan struct{})}
+	d := &Driver{
+		DriverConfig: config, open: map[*line]struct{}{}, come: make(chan struct{}),
+		connections: turn.NewRate(connectionsOfSecond, time.Second), newcomers: turn.NewRate(newcomersOfSecond, time.Second),
+	}
 	d.guard = report.Guard{Readers: &d.Readers}
 	return d
 }
@@ -82,6 +92,7 @@ func (d *Driver) Serve(ctx context.Context, listener net.Listener) error {
 	stop := context.AfterFunc(ctx, func() { _ = listener.Close(); d.hangUp("") })
 	defer stop()
 	for {
+		_ = d.connections.Wait(ctx, "") // whose end closes the listener
 		conn, err := listener.Accept()
 		if ctx.Err() != nil {
 			if err == nil {
@@ -116,6 +127,9 @@ func (d *Driver) greet(ctx context.Context, conn *net.UnixConn) {
 	_ = conn.SetDeadline(time.Now().Add(handshakeFor))
 	found, err := d.handshake(l)
 	stop()
+	if err == nil && !d.isThere(found.instance) {
+		err = d.newcomers.Wait(ctx, "")
+	}
 	if err != nil {
 		_ = conn.Close()
 		if ctx.Err() == nil {
@@ -128,13 +142,23 @@ func (d *Driver) greet(ctx context.Context, conn *net.UnixConn) {
 	d.admit(l, found)
 }
 
-// tellRefused logs a refusal, unless it is that of the time before: who is refused calls again.
+// isThere reports whether a process is the fetcher that came last.
+func (d *Driver) isThere(instance string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.instance == instance
+}
+
+// tellRefused logs a refusal, unless it is that of the time before or comes within a second of it: who is
+// refused calls again.
 func (d *Driver) tellRefused(err error) {
 	d.mu.Lock()
-	isSame := d.refused == err.Error()
-	d.refused = err.Error()
+	isNews := d.refused != err.Error() && time.Since(d.refusedAt) > time.Second
+	if isNews {
+		d.refused, d.refusedAt = err.Error(), time.Now()
+	}
 	d.mu.Unlock()
-	if !isSame {
+	if isNews {
 		d.Log.Warn("refused a fetcher", logkey.Error, err)
 	}
 }
