@@ -146,7 +146,7 @@ func (c *caller) workOf(group []task, in *reservation) seam.Work {
 	for _, t := range group {
 		volume := seam.Volume{
 			ID: t.spec.ID, Pod: t.spec.Pod, Format: t.spec.Format,
-			IsLive: t.live, Waits: t.podWaits, Failures: t.begun.Failures,
+			IsLive: t.live, Failures: t.begun.Failures,
 		}
 		if t.live && (t.mayRefer || t.spec.Connections.All || t.spec.Variables.All) {
 			volume.Shown = t.delivers()

@@ -101,6 +101,9 @@ func (f *Fetcher) timeoutOf(source provider.Provider) time.Duration {
 	return f.FetchTimeout
 }
 
+// IsThere implements seam.Fetcher.
+func (*Fetcher) IsThere() bool { return true }
+
 // Watch implements seam.Fetcher.
 func (f *Fetcher) Watch(ctx context.Context, source string, notify func(seam.Change)) error {
 	watcher, ok := f.Providers[source].(provider.Watcher)

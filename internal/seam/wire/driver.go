@@ -324,6 +324,13 @@ func (d *Driver) leave(next chan *line, why error) error {
 // Come is closed once a fetcher has come.
 func (d *Driver) Come() <-chan struct{} { return d.come }
 
+// IsThere implements seam.Fetcher.
+func (d *Driver) IsThere() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return len(d.open) > 0
+}
+
 // Sources implements seam.Fetcher. There are none before a fetcher has come.
 func (d *Driver) Sources() []string {
 	d.mu.Lock()

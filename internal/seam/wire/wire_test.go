@@ -39,6 +39,8 @@ func (*half) Source(name string) (seam.Source, bool) {
 	return seam.Source{IsGrouped: name == "core", IsWatched: true, FetchFor: time.Minute, PollEvery: time.Hour}, true
 }
 
+func (*half) IsThere() bool { return true }
+
 func (h *half) Fetch(ctx context.Context, work seam.Work, taker seam.Taker) error {
 	return h.fetch(ctx, work, taker)
 }
@@ -141,7 +143,7 @@ func workOf(volumes int) seam.Work {
 	}}
 	for i := range volumes {
 		work.Volumes = append(work.Volumes, seam.Volume{
-			ID: fmt.Sprint("csi-", i), Format: seam.URI, Waits: true, Failures: 3,
+			ID: fmt.Sprint("csi-", i), Format: seam.URI, Failures: 3,
 			Pod: call.Identity{
 				Namespace: "airflow", ServiceAccount: "etl", PodName: "pod", PodUID: "uid", Token: secret.New("token"),
 				CloudTokens: map[string]secret.Text{"vault": secret.New("another")},
