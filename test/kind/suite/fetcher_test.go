@@ -25,7 +25,7 @@ const (
 	// startsOfRound is how many pods begin to start just before the fetcher is killed, and as many after
 	// it; all of them end at the next kill.
 	startsOfRound = 2
-	// afterReturn is how long a start may take after kubelet has started the fetcher again.
+	// afterReturn is how long a start may take after kubelet has started the fetcher for the last time.
 	afterReturn = 5 * time.Second
 )
 
@@ -72,8 +72,8 @@ func TestFetcherIsKilledUnderRunningPods(t *testing.T) {
 		}
 		t.Logf("kill %d: kubelet started the fetcher again after %v (%s); %d pods had ended after %v, and %d had started %v after the fetcher's return",
 			round, back.Sub(killed).Round(time.Second), said, len(ends), ended.Sub(killed).Round(100*time.Millisecond), len(starts), slowest.Sub(back))
-		assert.LessOrEqual(t, slowest.Sub(back), afterReturn, "kill %d", round)
 		if round == kills {
+			assert.LessOrEqual(t, slowest.Sub(back), afterReturn)
 			assert.True(t, ended.Before(back), "no end waited for the fetcher")
 		}
 		for _, pod := range starts {
