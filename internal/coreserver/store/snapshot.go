@@ -118,6 +118,7 @@ func newSnapshot(entries []Entry, rules rule.Set, unknown map[string]string, ver
 	for _, team := range rules.Teams() {
 		teams[team.Name] = true
 	}
+	s.entries = entries[:0] // in the same memory: what is kept is never ahead of what is read
 	for _, e := range entries {
 		if e.Name.ID == "" {
 			s.Nameless = append(s.Nameless, e)
