@@ -264,9 +264,9 @@ func replaceFiles(t *testing.T, g *guarded) {
 		ticker := time.NewTicker(time.Second)
 		defer ticker.Stop()
 		for turn := 0; ctx.Err() == nil; turn++ {
-			content := many(32_000, `"http://%d"`)
+			content := many(26_000, `"http://%d"`)
 			if turn%2 == 1 {
-				content = many(11_500, `{"password":"%d",`+fields+`}`)
+				content = many(9_800, `{"password":"%d",`+fields+`}`)
 			}
 			assert.NoError(t, g.WriteConnections(content))
 			select {

@@ -18,10 +18,10 @@ type room struct{ memory int64 }
 // What was measured at 128 MiB, by a file that is replaced again and again while callers take all that
 // they may: reading takes most.
 const (
-	partOfBytes   = 128.0 / 6        // of the memory is a file's at most: 6 MiB
-	partOfCost    = 128.0 / 20       // is what they are reckoned to take together: 20 MiB
-	bytesOfEntry  = 4 << 10          // are there for each entry of a file: 32,768
-	bytesOfValue  = 512              // and for each value in an entry of JSON: 262,144
+	partOfBytes   = 128.0 / 5        // of the memory is a file's at most: 5 MiB
+	partOfCost    = 128.0 / 16       // is what they are reckoned to take together: 16 MiB
+	bytesOfEntry  = 5 << 10          // are there for each entry of a file: 26,214
+	bytesOfValue  = 640              // and for each value in an entry of JSON: 209,715
 	bytesOfInYAML = 2 * bytesOfValue // or of YAML, whose reader keeps more of it
 )
 

@@ -28,17 +28,17 @@ func TestAFileForAllIsWithinCoresMemory(t *testing.T) {
 		return `{"aws_default": "aws://new", "long": "x://` + strings.Repeat("x", bytes) + `"}`
 	}
 	for name, row := range map[string]struct{ file, content, fault string }{
-		"768 KiB":          {"connections.json", long(768<<10 - 128), ""},
-		"more":             {"connections.json", long(768 << 10), "connections.json: is larger than 768 KiB, which is what core reads with 16 MiB of memory"},
-		"entries":          {"connections.json", `{"aws_default": "aws://new"` + many(4_097, `,"c%d":"x://"`) + "}", "has more than 4096 entries, which is what core has room for with 16 MiB of memory"},
-		"entries in YAML":  {"connections.yaml", "aws_default: aws://new\n" + many(4_097, "c%d: x://\n"), "has more than 4096 entries"},
-		"entries in .env":  {"connections.env", "aws_default=aws://new\n" + many(4_097, "C%d=x://\n"), "has more than 4096 entries"},
-		"a list":           {"connections.json", `{"aws_default": "aws://new", "list": [` + strings.Repeat("1,", 33_000) + "1]}", "has more than 32768 fields and values"},
-		"a list in YAML":   {"connections.yaml", "aws_default: aws://new\nlist:\n" + strings.Repeat("- 1\n", 8_200), "has more than 16384 fields and values"},
-		"flow in YAML":     {"connections.yaml", " {aws_default: 'aws://new'" + many(4_097, ",c%d: 'x://'") + "}", "has more than 4096 entries"},
+		"640 KiB":          {"connections.json", long(640<<10 - 128), ""},
+		"more":             {"connections.json", long(640 << 10), "connections.json: is larger than 640 KiB, which is what core reads with 16 MiB of memory"},
+		"entries":          {"connections.json", `{"aws_default": "aws://new"` + many(3_277, `,"c%d":"x://"`) + "}", "has more than 3276 entries, which is what core has room for with 16 MiB of memory"},
+		"entries in YAML":  {"connections.yaml", "aws_default: aws://new\n" + many(3_277, "c%d: x://\n"), "has more than 3276 entries"},
+		"entries in .env":  {"connections.env", "aws_default=aws://new\n" + many(3_277, "C%d=x://\n"), "has more than 3276 entries"},
+		"a list":           {"connections.json", `{"aws_default": "aws://new", "list": [` + strings.Repeat("1,", 27_000) + "1]}", "has more than 26214 fields and values"},
+		"a list in YAML":   {"connections.yaml", "aws_default: aws://new\nlist:\n" + strings.Repeat("- 1\n", 6_600), "has more than 13107 fields and values"},
+		"flow in YAML":     {"connections.yaml", " {aws_default: 'aws://new'" + many(3_277, ",c%d: 'x://'") + "}", "has more than 3276 entries"},
 		"text is no value": {"connections.json", `{"aws_default": "aws://new", "text": "x://` + strings.Repeat(`,{\"`, 50_000) + `"}`, ""},
-		"bytes and entries": {"connections.json", `{"aws_default": "aws://new"` + many(4_000, `,"c%d":"x://`+strings.Repeat("x", 150)+`"`) + "}",
-			"its entries, with the others that are for all, take more than the 25"},
+		"bytes and entries": {"connections.json", `{"aws_default": "aws://new"` + many(3_200, `,"c%d":"x://`+strings.Repeat("x", 170)+`"`) + "}",
+			"its entries, with the others that are for all, take more than the 20"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, small := newTeams(t), `{"aws_default": "aws://shared"}`
@@ -93,7 +93,7 @@ func (s *teams) fill(names string, bytes int) {
 }
 
 // forThreeMiB is the memory of a core whose entries may take 3 MiB together.
-const forThreeMiB = 20_132_660
+const forThreeMiB = 24 << 20
 
 // What is for all and what teams have were each within core's memory, and killed it together: 24 MiB
 // and 24 MiB of them at the chart's 128Mi.
@@ -105,7 +105,7 @@ func TestWhatIsForAllAndWhatTeamsHaveShareCoresMemory(t *testing.T) {
 	require.ErrorContains(t, s.reload("entries/a/connections.json", of("more", 260<<10)), `the entries of team "a" take more than the 256 KiB that a team has`)
 	assert.Equal(t, "there", s.gets("a", "own"), "its last good state")
 	s.fill("g", 200<<10)
-	require.ErrorContains(t, s.reload(), "the entries of all teams take more than the 1536 KiB that core has for them beside those that are for all, with 19 MiB of memory")
+	require.ErrorContains(t, s.reload(), "the entries of all teams take more than the 1536 KiB that core has for them beside those that are for all, with 24 MiB of memory")
 	assert.Equal(t, "undecided", s.gets("g", "own"))
 	assert.Equal(t, "there", s.gets("b", "own"))
 
