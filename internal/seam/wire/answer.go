@@ -71,6 +71,10 @@ func (w *writer) answer(answer *seam.Answer) {
 	w.fault(answer.Err)
 	w.fault(answer.Offline)
 	w.flags(answer.Refers)
+	w.uint(uint64(len(answer.Identities)))
+	for _, one := range answer.Identities {
+		w.identity(one)
+	}
 	w.uint(uint64(len(answer.Entries)))
 	for i := range answer.Entries {
 		w.entry(&answer.Entries[i])
@@ -85,6 +89,7 @@ func (w *writer) entry(e *seam.Entry) {
 	w.text(e.Env)
 	w.text(e.Version)
 	w.text(e.Rule)
+	w.text(e.Identity)
 	if e.Grade != nil {
 		w.text(e.Grade.State)
 		w.text(e.Grade.Reason)
@@ -103,6 +108,9 @@ func (w *writer) entry(e *seam.Entry) {
 func (r *reader) answer(source string, most int, values []byte) (made seam.Answer) {
 	made.Fetched, made.Err, made.Offline = r.at(), r.fault(), r.fault()
 	r.flags(&made.Refers)
+	if made.Identities = r.identities(); r.isBad {
+		return made
+	}
 	count := r.count()
 	if count > most {
 		r.fail()
@@ -136,7 +144,7 @@ func (r *reader) entry(e *seam.Entry, source string, values []byte, mostNotices 
 		return nil
 	}
 	e.State = known[state%len(known)]
-	e.ID, e.Env, e.Version, e.Rule = r.text(), r.text(), r.text(), r.text()
+	e.ID, e.Env, e.Version, e.Rule, e.Identity = r.text(), r.text(), r.text(), r.text(), r.text()
 	if hasGrade {
 		e.Grade = &layout.Grade{State: r.text(), Reason: r.text()}
 	}
@@ -195,6 +203,10 @@ func mostEntriesOf(work seam.Work) int {
 func (a asked) checkAnswer(answer *seam.Answer) error {
 	seen := make(map[layout.Name]bool, len(answer.Entries))
 	variables := make(map[string]bool, len(answer.Entries))
+	clouds, err := checkIdentities(answer.Identities)
+	if err != nil {
+		return err
+	}
 	for i := range answer.Entries {
 		e := &answer.Entries[i]
 		name := e.Name()
@@ -210,6 +222,8 @@ func (a asked) checkAnswer(answer *seam.Answer) error {
 			return fmt.Errorf("%w: %s would be the variable %s", errLied, shorten(name.String()), shorten(e.Env))
 		case e.JSON != nil && (!utf8.Valid(e.JSON) || !json.Valid(e.JSON)): // it goes into a file beside others'
 			return fmt.Errorf("%w: %s would not be JSON in the file for Airflow", errLied, shorten(name.String()))
+		case e.Identity != "" && (!isDelivered || e.Kind != layout.Connection || !clouds[e.Identity]):
+			return fmt.Errorf("%w: %s is said to go by an identity at %s", errLied, shorten(name.String()), shorten(e.Identity))
 		case !isDelivered && e.Env != "":
 			return fmt.Errorf("%w: %s is %s and has a variable", errLied, shorten(name.String()), e.State)
 		}
