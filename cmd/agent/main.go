@@ -10,9 +10,8 @@ import (
 
 	"github.com/leoflow/secrets-csi/internal/cli"
 	"github.com/leoflow/secrets-csi/pkg/envshim"
+	"github.com/leoflow/secrets-csi/pkg/mount/layout"
 )
-
-const defaultDir = "/var/run/leoflow/secrets"
 
 func main() {
 	envshim.ForbidCoreDump() // nearly every command reads values
@@ -35,7 +34,7 @@ func program() cli.Program {
 }
 
 func bindDir(flags *flag.FlagSet) *string {
-	dir := defaultDir
+	dir := layout.DefaultDir
 	flags.Var((*directory)(&dir), "dir", "the `directory` where the volume is mounted")
 	return &dir
 }

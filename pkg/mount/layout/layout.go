@@ -33,6 +33,9 @@ const (
 	ManifestFile    = "manifest.json"
 )
 
+// DefaultDir is where pods are told to mount a volume, and where configurations look for its files.
+const DefaultDir = "/var/run/leoflow/secrets"
+
 // Schema is the version of the manifest's format that this code writes. A reader
 // refuses a higher one.
 const Schema = 1
