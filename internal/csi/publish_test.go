@@ -190,6 +190,12 @@ func TestPublishRefusesBadAttributes(t *testing.T) {
 			field+`.refresh: "soon" is not a duration; write it like "90s" or "5m"`),
 		invalid("refresh too short", attribute("refresh", "1s"),
 			field+`.refresh: "1s" is out of range; it may be 5s to 24h0m0s`),
+		invalid("keyless and not asked for", attribute("keyless", "warehouse, gcp_default"),
+			field+`.keyless: item 2: "gcp_default" is not asked for; list it under "connections" too`),
+		invalid("keyless of a source", attribute("keyless", "warehouse@core"),
+			field+`.keyless: item 1: "warehouse@core" names a source; write the id alone, as its source stands under "connections"`),
+		invalid("keyless twice", attribute("keyless", "warehouse, warehouse"),
+			field+`.keyless: item 2: "warehouse" is listed before`),
 		invalid("several mistakes", func(r *csi.NodePublishVolumeRequest) {
 			r.VolumeContext["mode"], r.VolumeContext["format"] = "rw", "yaml"
 		}, field+`.format: "yaml" cannot be had here; there is uri, json; `+field+`.mode: "rw" is not an octal mode; write it like "0440"`),
