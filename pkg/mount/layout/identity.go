@@ -156,3 +156,13 @@ func (m Manifest) validateIdentities() error {
 	}
 	return nil
 }
+
+// IdentityVariables are all that an identity at the cloud may set.
+func IdentityVariables(cloud string) []string {
+	for _, form := range identityForms() {
+		if form.cloud == cloud {
+			return slices.Concat(form.values, form.files)
+		}
+	}
+	return nil
+}
