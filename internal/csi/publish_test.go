@@ -325,6 +325,8 @@ func TestPublishReportsTheProvider(t *testing.T) {
 		{"very many missing", attribute("variables", strings.Join(missingIDs(500), ",")), codes.NotFound,
 			`500 variables not in core: "missing000", "missing001", "` + strings.Join(missingIDs(54)[2:], `", "`) +
 				`" and 446 more (to start without an entry, write its id with a "?" after it)`},
+		{"keyless with a password", attribute("keyless", "warehouse"), codes.FailedPrecondition,
+			`connection "warehouse" cannot be delivered: it is listed under "keyless": its type is none of a cloud whose identities this node knows`},
 		{"broken", attribute("variables", "broken"), codes.FailedPrecondition,
 			`variable "broken" cannot be delivered: its extra is not JSON`},
 		{"value with NUL", attribute("variables", "nul"), codes.FailedPrecondition,

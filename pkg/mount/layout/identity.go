@@ -33,9 +33,6 @@ type IdentityVariable struct {
 	File  string `json:"file,omitempty"`
 }
 
-// NoticeNoIdentity says of a connection without credentials why the pod has no identity for it.
-const NoticeNoIdentity = "no-identity"
-
 // The variables of clouds' SDKs.
 const (
 	GoogleCredentials     = "GOOGLE_APPLICATION_CREDENTIALS"

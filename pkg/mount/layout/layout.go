@@ -115,6 +115,9 @@ const (
 	NoticeExtraIsText = "extra-is-text"
 	// NoticeTooLong: no environment can carry the entry.
 	NoticeTooLong = "too-long-for-env"
+	// NoticeNoIdentity: of a connection that goes without credentials, why the pod's own identity does
+	// not stand for them.
+	NoticeNoIdentity = "no-identity"
 )
 
 // Name names the entry.
