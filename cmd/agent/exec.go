@@ -12,7 +12,6 @@ import (
 
 	"github.com/leoflow/secrets-csi/internal/cli"
 	"github.com/leoflow/secrets-csi/pkg/envshim"
-	"github.com/leoflow/secrets-csi/pkg/mount/layout"
 )
 
 func execCommand() cli.Command {
@@ -204,7 +203,7 @@ func (execFlags) warnOfIdentities(out io.Writer, set, misplaced []string) {
 		_, _ = fmt.Fprintf(out, "agent: warning: the environment has variables of its own for %s, so the pod's identity there is not taken from the volume; unset them to use it\n", strings.Join(set, " and "))
 	}
 	if len(misplaced) > 0 {
-		_, _ = fmt.Fprintf(out, "agent: warning: the configuration for %s names files in %s: mount the volume there\n", strings.Join(misplaced, " and "), layout.DefaultDir)
+		_, _ = fmt.Fprintf(out, "agent: warning: the configuration for %s names files in %s: mount the volume there\n", strings.Join(misplaced, " and "), envshim.DefaultDir)
 	}
 }
 

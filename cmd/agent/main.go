@@ -10,7 +10,6 @@ import (
 
 	"github.com/leoflow/secrets-csi/internal/cli"
 	"github.com/leoflow/secrets-csi/pkg/envshim"
-	"github.com/leoflow/secrets-csi/pkg/mount/layout"
 )
 
 func main() {
@@ -34,7 +33,7 @@ func program() cli.Program {
 }
 
 func bindDir(flags *flag.FlagSet) *string {
-	dir := layout.DefaultDir
+	dir := envshim.DefaultDir
 	flags.Var((*directory)(&dir), "dir", "the `directory` where the volume is mounted")
 	return &dir
 }

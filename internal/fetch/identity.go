@@ -7,7 +7,7 @@ import (
 	"sync"
 
 	"github.com/leoflow/secrets-csi/internal/seam"
-	"github.com/leoflow/secrets-csi/pkg/mount/layout"
+	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 )
 
@@ -17,7 +17,7 @@ type Identities interface {
 	HasIdentity(cloud string) bool
 	// Identity is how the pod does, and the text of the configuration. Its error says why it cannot, and
 	// holds no secret; it wraps provider.ErrUnavailable where that may be over soon.
-	Identity(ctx context.Context, pod provider.Identity, cloud string) (identity layout.Identity, config string, err error)
+	Identity(ctx context.Context, pod provider.Identity, cloud string) (identity entry.Identity, config string, err error)
 }
 
 // hasIdentity tells whether a connection of the cloud that goes without credentials is to be given one.
@@ -68,7 +68,7 @@ func (f *Fetcher) identify(ctx context.Context, v seam.Volume, made *seam.Answer
 	entries := made.Entries
 	for i := range entries {
 		e := entries[i]
-		if e.Identity == "" || e.State != layout.Delivered {
+		if e.Identity == "" || e.State != entry.Delivered {
 			continue
 		}
 		one := known.of(ctx, f.Identities, v, e.Identity)
@@ -79,9 +79,9 @@ func (f *Fetcher) identify(ctx context.Context, v seam.Volume, made *seam.Answer
 			}
 			continue
 		case errors.Is(one.err, provider.ErrUnavailable):
-			e = seam.Refused(e.Name(), layout.Unavailable, "finding the pod's identity at "+e.Identity+": "+one.err.Error())
+			e = seam.Refused(e.Name(), entry.Unavailable, "finding the pod's identity at "+e.Identity+": "+one.err.Error())
 		default:
-			e.Notices = append(slices.Clip(e.Notices), layout.Notice{Code: layout.NoticeNoIdentity, Message: one.err.Error()})
+			e.Notices = append(slices.Clip(e.Notices), entry.Notice{Code: entry.NoIdentity, Message: one.err.Error()})
 			e.Identity = ""
 		}
 		if &entries[0] == &made.Entries[0] { // which several volumes may have

@@ -14,6 +14,9 @@ import (
 	"github.com/leoflow/secrets-csi/pkg/secret"
 )
 
+// DefaultDir is where pods are told to mount a volume.
+const DefaultDir = layout.DefaultDir
+
 // kindIdentity is what messages call the variables of an identity; no entry of a manifest is of it.
 const kindIdentity layout.Kind = "identity"
 

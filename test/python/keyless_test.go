@@ -241,7 +241,9 @@ func TestHooksOfConnectionsWithoutCredentialsFindThePodsIdentity(t *testing.T) {
 	}
 
 	// The exchange is away, and is there again. The other two SDKs wait for it for minutes.
-	k.amazon.Break(func(cloudtest.Step) *cloudtest.Fault { return &cloudtest.Fault{Status: http.StatusServiceUnavailable, Body: "away"} })
+	k.amazon.Break(func(cloudtest.Step) *cloudtest.Fault {
+		return &cloudtest.Fault{Status: http.StatusServiceUnavailable, Body: "away"}
+	})
 	assert.NotEmpty(t, p.ask(t, 3*aLife, "s3")[0].Error)
 	k.amazon.Mend()
 	assert.Equal(t, want, p.ask(t, 3*aLife, "gcs", "s3", "wasb"))

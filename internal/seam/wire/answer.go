@@ -203,10 +203,6 @@ func mostEntriesOf(work seam.Work) int {
 func (a asked) checkAnswer(answer *seam.Answer) error {
 	seen := make(map[layout.Name]bool, len(answer.Entries))
 	variables := make(map[string]bool, len(answer.Entries))
-	clouds, err := checkIdentities(answer.Identities)
-	if err != nil {
-		return err
-	}
 	for i := range answer.Entries {
 		e := &answer.Entries[i]
 		name := e.Name()
@@ -222,8 +218,6 @@ func (a asked) checkAnswer(answer *seam.Answer) error {
 			return fmt.Errorf("%w: %s would be the variable %s", errLied, shorten(name.String()), shorten(e.Env))
 		case e.JSON != nil && (!utf8.Valid(e.JSON) || !json.Valid(e.JSON)): // it goes into a file beside others'
 			return fmt.Errorf("%w: %s would not be JSON in the file for Airflow", errLied, shorten(name.String()))
-		case e.Identity != "" && (!isDelivered || e.Kind != layout.Connection || !clouds[e.Identity]):
-			return fmt.Errorf("%w: %s is said to go by an identity at %s", errLied, shorten(name.String()), shorten(e.Identity))
 		case !isDelivered && e.Env != "":
 			return fmt.Errorf("%w: %s is %s and has a variable", errLied, shorten(name.String()), e.State)
 		}
@@ -232,5 +226,5 @@ func (a asked) checkAnswer(answer *seam.Answer) error {
 			variables[e.Env] = true
 		}
 	}
-	return nil
+	return checkIdentities(answer)
 }

@@ -49,24 +49,30 @@ func (r *reader) identities() (all []seam.Identity) {
 	return all
 }
 
-// checkIdentities holds identities against the closed table of what there may be, and tells of which clouds
-// there is one.
-func checkIdentities(all []seam.Identity) (clouds map[string]bool, err error) {
-	if len(all) == 0 {
-		return nil, nil
+// checkIdentities holds an answer's identities against the closed table of what there may be, and has only
+// connections that are delivered speak of them.
+func checkIdentities(answer *seam.Answer) error {
+	var clouds map[string]bool
+	if len(answer.Identities) > 0 {
+		clouds = make(map[string]bool, len(answer.Identities))
 	}
-	clouds = map[string]bool{}
-	for _, one := range all {
+	for _, one := range answer.Identities {
 		if err := one.Check(); err != nil {
-			return nil, fmt.Errorf("%w: %w", errLied, err)
+			return fmt.Errorf("%w: %w", errLied, err)
 		}
 		switch {
 		case clouds[one.Cloud]:
-			return nil, fmt.Errorf("%w: two identities at %s", errLied, one.Cloud)
+			return fmt.Errorf("%w: two identities at %s", errLied, one.Cloud)
 		case len(one.Text) > seam.MostIdentityText, !utf8.ValidString(one.Text), (one.Text == "") != (one.Config == ""):
-			return nil, fmt.Errorf("%w: the configuration at %s has %d bytes, or is no text", errLied, one.Cloud, len(one.Text))
+			return fmt.Errorf("%w: the configuration at %s has %d bytes, or is no text", errLied, one.Cloud, len(one.Text))
 		}
 		clouds[one.Cloud] = true
 	}
-	return clouds, nil
+	for i := range answer.Entries {
+		e := &answer.Entries[i]
+		if e.Identity != "" && (e.State != layout.Delivered || e.Kind != layout.Connection || !clouds[e.Identity]) {
+			return fmt.Errorf("%w: %s is said to go by an identity at %s", errLied, shorten(e.Name().String()), shorten(e.Identity))
+		}
+	}
+	return nil
 }

@@ -4,17 +4,17 @@ import (
 	"strings"
 
 	"github.com/leoflow/secrets-csi/internal/source/secretmanager"
-	"github.com/leoflow/secrets-csi/pkg/mount/layout"
+	"github.com/leoflow/secrets-csi/pkg/entry"
 )
 
 // Show implements secretmanager.Shower. A pod whose service account names a role assumes that by its
 // token; of any other the agent of EKS Pod Identity knows the role, and takes the token from the SDK.
-func (c *Cloud) Show(subject secretmanager.Subject) (identity layout.Identity, config string, err error) {
+func (c *Cloud) Show(subject secretmanager.Subject) (identity entry.Identity, config string, err error) {
 	if _, annotated := subject.Annotations[RoleAnnotation]; c.config.PodIdentity && !annotated {
-		identity = layout.NewIdentity("aws", PodIdentityAudience, false)
-		identity.Variables = []layout.IdentityVariable{
-			{Name: layout.AWSAgentTokenFile, File: identity.Token},
-			{Name: layout.AWSAgent, Value: strings.TrimRight(c.config.Agent, "/") + "/v1/credentials"},
+		identity = entry.NewIdentity("aws", PodIdentityAudience, false)
+		identity.Variables = []entry.IdentityVariable{
+			{Name: entry.AWSAgentTokenFile, File: identity.Token},
+			{Name: entry.AWSAgent, Value: strings.TrimRight(c.config.Agent, "/") + "/v1/credentials"},
 		}
 		return identity, "", nil
 	}
@@ -22,9 +22,9 @@ func (c *Cloud) Show(subject secretmanager.Subject) (identity layout.Identity, c
 	if err != nil {
 		return identity, "", err
 	}
-	identity = layout.NewIdentity("aws", c.config.TokenAudience, true)
-	identity.Variables = []layout.IdentityVariable{
-		{Name: layout.AWSRole, Value: role}, {Name: layout.AWSTokenFile, File: identity.Token},
+	identity = entry.NewIdentity("aws", c.config.TokenAudience, true)
+	identity.Variables = []entry.IdentityVariable{
+		{Name: entry.AWSRole, Value: role}, {Name: entry.AWSTokenFile, File: identity.Token},
 	}
-	return identity, "[default]\nrole_arn = " + role + "\nweb_identity_token_file = " + layout.DefaultDir + "/" + identity.Token + "\n", nil
+	return identity, "[default]\nrole_arn = " + role + "\nweb_identity_token_file = " + entry.VolumeDir + "/" + identity.Token + "\n", nil
 }

@@ -2,11 +2,11 @@ package azure
 
 import (
 	"github.com/leoflow/secrets-csi/internal/source/secretmanager"
-	"github.com/leoflow/secrets-csi/pkg/mount/layout"
+	"github.com/leoflow/secrets-csi/pkg/entry"
 )
 
 // Show implements secretmanager.Shower. Azure's SDKs read variables alone.
-func (c *Cloud) Show(subject secretmanager.Subject) (identity layout.Identity, config string, err error) {
+func (c *Cloud) Show(subject secretmanager.Subject) (identity entry.Identity, config string, err error) {
 	client, err := annotated(subject, ClientAnnotation, "")
 	if err != nil {
 		return identity, "", err
@@ -15,12 +15,12 @@ func (c *Cloud) Show(subject secretmanager.Subject) (identity layout.Identity, c
 	if err != nil {
 		return identity, "", err
 	}
-	identity = layout.NewIdentity("azure", c.config.TokenAudience, false)
-	identity.Variables = []layout.IdentityVariable{
-		{Name: layout.AzureClient, Value: client}, {Name: layout.AzureTokenFile, File: identity.Token}, {Name: layout.AzureTenant, Value: tenant},
+	identity = entry.NewIdentity("azure", c.config.TokenAudience, false)
+	identity.Variables = []entry.IdentityVariable{
+		{Name: entry.AzureClient, Value: client}, {Name: entry.AzureTokenFile, File: identity.Token}, {Name: entry.AzureTenant, Value: tenant},
 	}
 	if c.config.AuthorityHost != "" {
-		identity.Variables = append(identity.Variables, layout.IdentityVariable{Name: layout.AzureAuthority, Value: c.config.AuthorityHost})
+		identity.Variables = append(identity.Variables, entry.IdentityVariable{Name: entry.AzureAuthority, Value: c.config.AuthorityHost})
 	}
 	return identity, "", nil
 }

@@ -4,7 +4,7 @@ import (
 	"encoding/json"
 
 	"github.com/leoflow/secrets-csi/internal/source/secretmanager"
-	"github.com/leoflow/secrets-csi/pkg/mount/layout"
+	"github.com/leoflow/secrets-csi/pkg/entry"
 )
 
 // externalAccount is the file by which Google's SDKs exchange a token (AIP-4117).
@@ -20,15 +20,15 @@ type externalAccount struct {
 }
 
 // Show implements secretmanager.Shower.
-func (c *Cloud) Show(subject secretmanager.Subject) (identity layout.Identity, config string, err error) {
+func (c *Cloud) Show(subject secretmanager.Subject) (identity entry.Identity, config string, err error) {
 	account, annotated, err := subject.Annotated(ServiceAccountAnnotation, serviceAccount.MatchString, "not an account's e-mail address")
 	if err != nil {
 		return identity, "", err
 	}
-	identity = layout.NewIdentity("gcp", c.config.TokenAudience, true)
-	identity.Variables = []layout.IdentityVariable{{Name: layout.GoogleCredentials, File: identity.Config}}
+	identity = entry.NewIdentity("gcp", c.config.TokenAudience, true)
+	identity.Variables = []entry.IdentityVariable{{Name: entry.GoogleCredentials, File: identity.Config}}
 	file := externalAccount{Type: "external_account", Audience: c.config.Audience, SubjectTokenType: jwtType, TokenURL: c.config.STSURL}
-	file.Source.File = layout.DefaultDir + "/" + identity.Token
+	file.Source.File = entry.VolumeDir + "/" + identity.Token
 	if annotated {
 		file.Impersonation = c.impersonating(account)
 	}
