@@ -11,42 +11,51 @@ import (
 )
 
 // identified are an answer's entries with no identity but what the volume wants and the pod has a token
-// for. One that the volume lists under "keyless" is nothing without. The answer's own stay as they are:
-// several volumes may have them.
+// for. The answer's own stay as they are: several volumes may have them.
 func identified(spec Volume, from seam.Answer) []seam.Entry {
-	entries := from.Entries
-	for i := range entries {
-		e := entries[i]
-		wanted, isNeeded := spec.keyless(e.Name())
-		if e.State != layout.Delivered || e.Identity == "" && !isNeeded {
+	entries, isOwn := from.Entries, false
+	for i := range from.Entries {
+		e, changed := spec.identify(&from.Entries[i], from.Identities)
+		if !changed {
 			continue
 		}
-		why := ""
-		if e.Identity != "" && !wanted {
-			e.Identity = ""
-		} else if why = whyWithout(spec, e, from.Identities); why != "" {
-			e.Identity = ""
-			if isNeeded {
-				e = seam.Refused(e.Name(), layout.Invalid, `it is listed under "keyless": `+why)
-			} else if !e.Has(layout.NoticeNoIdentity) {
-				e.Notices = append(slices.Clip(e.Notices), layout.Notice{Code: layout.NoticeNoIdentity, Message: why})
-			}
-		} else if e.Identity == from.Entries[i].Identity {
-			continue
-		}
-		if &entries[0] == &from.Entries[0] {
-			entries = slices.Clone(from.Entries)
+		if !isOwn {
+			entries, isOwn = slices.Clone(from.Entries), true
 		}
 		entries[i] = e
 	}
 	return entries
 }
 
+// identify is the entry with the identity that it has in the volume. One that the volume lists under
+// "keyless" is nothing without.
+func (v Volume) identify(given *seam.Entry, identities []seam.Identity) (e seam.Entry, changed bool) {
+	wanted, isNeeded := v.keyless(given.Name())
+	if given.State != layout.Delivered || given.Identity == "" && !isNeeded {
+		return seam.Entry{}, false
+	}
+	e = *given
+	if !wanted {
+		e.Identity = ""
+		return e, true
+	}
+	why := v.whyWithout(e, identities)
+	switch {
+	case why == "":
+		return seam.Entry{}, false
+	case isNeeded:
+		return seam.Refused(e.Name(), layout.Invalid, `it is listed under "keyless": `+why), true
+	}
+	e.Identity = ""
+	e.Notices = append(slices.Clip(e.Notices), layout.Notice{Code: layout.NoticeNoIdentity, Message: why})
+	return e, true
+}
+
 // whyWithout is why the entry has no identity; empty if it has one.
-func whyWithout(spec Volume, e seam.Entry, identities []seam.Identity) string {
+func (v Volume) whyWithout(e seam.Entry, identities []seam.Identity) string {
 	if e.Identity != "" {
 		at := slices.IndexFunc(identities, func(one seam.Identity) bool { return one.Cloud == e.Identity })
-		if at < 0 || spec.token(identities[at].Audience) != nil {
+		if at < 0 || v.token(identities[at].Audience) != nil {
 			return ""
 		}
 		return "kubelet sent no token for audience " + identities[at].Audience + ": list it under tokenRequests of the CSIDriver"
