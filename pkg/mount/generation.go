@@ -73,7 +73,9 @@ func filesIn(top directory) *files {
 }
 
 // valueDirs are the names of the directories in files.
-func valueDirs() []string { return append(layout.ValueDirs(), layout.IdentityDir) }
+func valueDirs() [4]string {
+	return [...]string{layout.ConnectionsDir, layout.VariablesDir, layout.AirflowDir, layout.IdentityDir}
+}
 
 func (f *files) close() {
 	for _, dir := range f.values {
@@ -88,7 +90,8 @@ func (f *files) locate(path string) (directory, string) {
 	if !found {
 		return f.top, path
 	}
-	if i := slices.Index(valueDirs(), dir); i >= 0 {
+	dirs := valueDirs()
+	if i := slices.Index(dirs[:], dir); i >= 0 {
 		return f.value(i), name
 	}
 	return closed, name
