@@ -171,8 +171,11 @@ func (s *settings) addStores(found *sources, metrics *metric.Metrics) error {
 	return nil
 }
 
-// annotations reads service accounts.
+// annotations reads service accounts, by one client for all sources.
 func (s *settings) annotations(found *sources) (secretmanager.Annotations, error) {
+	if found.annotations != nil {
+		return found.annotations, nil
+	}
 	config, err := kube.Config(s.kubeconfig)
 	if err != nil {
 		return nil, err
@@ -181,13 +184,14 @@ func (s *settings) annotations(found *sources) (secretmanager.Annotations, error
 	if err != nil {
 		return nil, err
 	}
-	return func(ctx context.Context, namespace, serviceAccount string) (map[string]string, error) {
-		found, err := accounts.Annotations(ctx, namespace, serviceAccount)
+	found.annotations = func(ctx context.Context, namespace, serviceAccount string) (map[string]string, error) {
+		read, err := accounts.Annotations(ctx, namespace, serviceAccount)
 		if errors.Is(err, kube.ErrNoServiceAccount) {
 			return nil, secretmanager.NoAccount(namespace, serviceAccount)
 		}
-		return found, err
-	}, nil
+		return read, err
+	}
+	return found.annotations, nil
 }
 
 // rootsOf are the certificates of a file; nil, which is the system's, for none.
