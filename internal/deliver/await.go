@@ -100,7 +100,7 @@ func (s *set) beginAdmitted(v *volume, now time.Time) (tasks []task, wait time.D
 		return nil, 0, nil
 	}
 	for _, one := range v.shares {
-		wait = max(wait, s.schedule.UrgentWait(one.spec.Provider, one.spec.Pod.Namespace, now))
+		wait = max(wait, s.schedule.UrgentWait(one.source, one.of.spec.Pod.Namespace, now))
 	}
 	if wait > 0 {
 		if s.news == nil {
@@ -139,7 +139,7 @@ func (s *set) isAway(v *volume) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, one := range v.shares {
-		if s.schedule.WhyAway(one.spec.Provider, one.spec.Pod.Namespace, time.Now()) != nil {
+		if s.schedule.WhyAway(one.source, one.of.spec.Pod.Namespace, time.Now()) != nil {
 			return true
 		}
 	}

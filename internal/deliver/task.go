@@ -15,11 +15,11 @@ import (
 type task struct {
 	*share
 	begun schedule.Delivery
-	// spec and key are the share's as the delivery began, others the specs of the volume's
-	// other shares.
+	// spec and key are what the share asked for as the delivery began, others what the volume's other
+	// shares did.
 	spec   Volume
 	key    string
-	others []Volume
+	others []part
 	// live is set if the volume showed files then, podWaits if a pod that starts waits for it.
 	live, podWaits bool
 	// blank is what a new volume is made of, in the task of its first share.
@@ -34,10 +34,13 @@ type task struct {
 }
 
 func (s *share) task(begun schedule.Delivery) task {
-	made := task{share: s, begun: begun, spec: s.spec, key: s.key, live: begun.HasFiles, mayRefer: s.mayRefer}
+	made := task{share: s, begun: begun, spec: s.asked(), key: s.key, live: begun.HasFiles, mayRefer: s.mayRefer}
+	if len(s.of.shares) > 1 {
+		made.others = make([]part, 0, len(s.of.shares)-1)
+	}
 	for _, other := range s.of.shares {
 		if other != s {
-			made.others = append(made.others, other.spec)
+			made.others = append(made.others, other.part)
 		}
 	}
 	return made
@@ -52,7 +55,7 @@ func (s *set) begin(v *volume) []task {
 
 func (s *set) beginAll(v *volume) (tasks []task) {
 	for _, one := range v.shares {
-		id := one.id()
+		id := one.id
 		if v.gone { // and another may have its id
 			id = ""
 		}
@@ -67,10 +70,10 @@ func (s *set) beginAll(v *volume) (tasks []task) {
 func (s *set) beginIdle(one *share) (begun task, idle bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if one.of.gone || !s.schedule.IsIdle(one.id()) {
+	if one.of.gone || !s.schedule.IsIdle(one.id) {
 		return task{}, false
 	}
-	return one.task(s.schedule.Begin(one.id(), time.Now())), true
+	return one.task(s.schedule.Begin(one.id, time.Now())), true
 }
 
 // takeDue begins the deliveries that are due, in groups that can share one fetch, and tells
