@@ -14,14 +14,20 @@ const (
 	FetcherUID = 65532
 )
 
-// reserve is how much the collector lets the heap grow beyond what is in use, in percent of
-// that. A rotation makes garbage of every volume at once, in both programs: with 75 a full node
-// keeps some 3 MiB more for it.
-const reserve = 50
+// How much the collector lets the heap grow beyond what is in use, in percent of that. It grows by a
+// megabyte at least, whatever is said here.
+const (
+	// DriverReserve is for a rotation, which makes garbage of every volume at once: with 75 a full node
+	// keeps a megabyte more for it.
+	DriverReserve = 50
+	// FetcherReserve is less, since there is more in use that stays, the clouds' SDKs above all, and less
+	// garbage: with 50 a node with every source on keeps a megabyte more for it.
+	FetcherReserve = 25
+)
 
-// SpareMemory leaves to GOGC what that says. Samples of allocations are for a program whose
-// profiles are served: their table alone takes a megabyte and a half.
-func SpareMemory(isProfiled bool) {
+// SpareMemory has the collector keep so much in reserve, and leaves to GOGC what that says. Samples of
+// allocations are for a program whose profiles are served: their table alone takes a megabyte and a half.
+func SpareMemory(reserve int, isProfiled bool) {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(reserve)
 	}
