@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -39,16 +38,17 @@ func (d *Deliverer) place(tasks []task, c content, from answer) (placement, erro
 	case t.begun.Number < t.placed:
 		return placement{Outcome: mount.Outcome{Generation: health.Generation}, superseded: true}, nil
 	}
-	entries, confirmed, offline := c.entries, from.Fetched, from.Offline != nil
+	confirmed, offline := from.Fetched, from.Offline != nil
+	var carry func(layout.Name) bool
 	if c.rest {
 		confirmed, offline = health.Confirmed, health.Offline
 	} else if len(tasks) == 1 {
-		entries = slices.Concat(entries, t.carried())
+		carry = t.ofOthers()
 	}
 	held := d.Budget.Holds(t.spec.TargetPath)
 	defer func() { d.Budget.Hold(t.spec.TargetPath, held) }() // though it ends in a panic
 	written, err := write(t, mount.Content{
-		Entries: entries, Rest: c.rest,
+		Entries: c.entries, Rest: c.rest, Carry: carry,
 		Manifest: layout.Manifest{
 			Fetched: ofAll.UTC(), StaleAfter: int64(d.set.staleAfter(t.spec) / time.Second),
 			Offline: offline,

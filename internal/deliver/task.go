@@ -135,11 +135,11 @@ func (t task) shown() []layout.Entry {
 
 // own leaves out the lines of the other shares, which report them.
 func (t task) own(lines []layout.Entry) []layout.Entry {
-	if len(t.others) == 0 {
+	isOther := t.ofOthers()
+	if isOther == nil {
 		return lines
 	}
-	others := setOf(t.others...)
-	return selected(lines, func(line layout.Entry) bool { return !others.Has(line.Name()) })
+	return selected(lines, func(line layout.Entry) bool { return !isOther(line.Name()) })
 }
 
 // selected are those that are chosen.
@@ -147,17 +147,10 @@ func selected[T any](all []T, isChosen func(T) bool) []T {
 	return slices.DeleteFunc(slices.Clone(all), func(one T) bool { return !isChosen(one) })
 }
 
-// carried are the entries of the volume's other shares, which stay as they stand. The target
-// path is locked, so that no other share is being placed.
-func (t task) carried() (entries []mount.Entry) {
+// ofOthers tells the entries of the volume's other shares, which stay as they stand; nil if it has none.
+func (t task) ofOthers() func(layout.Name) bool {
 	if len(t.others) == 0 {
 		return nil
 	}
-	others := setOf(t.others...)
-	for _, line := range t.shown() {
-		if others.Has(line.Name()) {
-			entries = append(entries, mount.Entry{Entry: layout.Entry{Kind: line.Kind, ID: line.ID}, Hold: true})
-		}
-	}
-	return entries
+	return setOf(t.others...).Has
 }
