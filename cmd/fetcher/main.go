@@ -59,7 +59,7 @@ func run(ctx context.Context, streams cli.Streams, s settings) error {
 	if err := cli.KeepMemoryPrivate(); err != nil {
 		return err
 	}
-	daemon.SpareMemory(daemon.FetcherReserve, s.pprofAddress != "")
+	daemon.SpareMemory(s.pprofAddress != "")
 	log, level, err := cli.NewLogger(streams.Err, s.logFormat, s.logLevel)
 	if err != nil {
 		return err

@@ -14,20 +14,15 @@ const (
 	FetcherUID = 65532
 )
 
-// How much the collector lets the heap grow beyond what is in use, in percent of that. It grows by a
-// megabyte at least, whatever is said here.
-const (
-	// DriverReserve is for a rotation, which makes garbage of every volume at once: with 75 a full node
-	// keeps a megabyte more for it.
-	DriverReserve = 50
-	// FetcherReserve is less, since there is more in use that stays, the clouds' SDKs above all, and less
-	// garbage: with 50 a node with every source on keeps a megabyte more for it.
-	FetcherReserve = 25
-)
+// reserve is how much the collector lets the heap grow beyond what is in use, in percent of that, or by
+// a megabyte if that is more, which is Go's own least. Most of what is in use stays for as long as the
+// program runs, the clouds' SDKs above all: with 50 a full node with every source on keeps 1.3 MiB more
+// for garbage.
+const reserve = 25
 
-// SpareMemory has the collector keep so much in reserve, and leaves to GOGC what that says. Samples of
-// allocations are for a program whose profiles are served: their table alone takes a megabyte and a half.
-func SpareMemory(reserve int, isProfiled bool) {
+// SpareMemory leaves to GOGC what that says. Samples of allocations are for a program whose
+// profiles are served: their table alone takes a megabyte and a half.
+func SpareMemory(isProfiled bool) {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(reserve)
 	}
