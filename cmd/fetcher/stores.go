@@ -61,29 +61,27 @@ func (s *settings) storeKinds() []storeKind {
 }
 
 func (s *settings) openAWSSecretsManager(roots *x509.CertPool, kwargs string) (store.Store, error) {
-	config := s.clouds.aws
-	config.Roots = roots
-	return aws.NewStore(config, kwargs)
+	s.clouds.share(roots)
+	return aws.NewStore(s.clouds.aws, kwargs)
 }
 
 func (s *settings) openAWSSSM(roots *x509.CertPool, kwargs string) (store.Store, error) {
-	config := s.clouds.aws
-	config.Roots = roots
-	return aws.NewParameterStore(config, kwargs)
+	s.clouds.share(roots)
+	return aws.NewParameterStore(s.clouds.aws, kwargs)
 }
 
 func (s *settings) openAzureKeyVault(roots *x509.CertPool, kwargs string) (store.Store, error) {
-	config := s.clouds.azure
-	config.Roots = roots
-	return azure.NewStore(config, kwargs)
+	s.clouds.share(roots)
+	return azure.NewStore(s.clouds.azure, kwargs)
 }
 
 func (s *settings) openGCPSecretManager(roots *x509.CertPool, kwargs string) (store.Store, error) {
 	if s.clouds.gcp.Audience == "" {
 		return nil, errors.New("it needs --gcp-audience, the workload identity provider that pods are known by")
 	}
+	s.clouds.share(roots)
 	config := s.clouds.gcp
-	config.Roots, config.Region = roots, s.stores.gcpSecretManagerRegion
+	config.Region = s.stores.gcpSecretManagerRegion
 	return gcp.NewStore(config, kwargs)
 }
 

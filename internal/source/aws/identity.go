@@ -33,10 +33,12 @@ type identities struct {
 func newIdentities(config Config) identities {
 	config.TokenAudience = cmp.Or(config.TokenAudience, "sts.amazonaws.com")
 	config.Agent = cmp.Or(config.Agent, "http://169.254.170.23")
-	web := secretmanager.NewHTTPClient(config.Roots, config.RequestTimeout, nil)
+	if config.HTTP == nil {
+		config.HTTP = secretmanager.NewHTTPClient(config.Roots, config.RequestTimeout, nil)
+	}
 	return identities{
-		config, web, secretmanager.NewNodeClient(config.RequestTimeout, ofAgent),
-		sts.New(sts.Options{BaseEndpoint: endpoint(config.STSEndpoint), HTTPClient: web, Retryer: aws.NopRetryer{}}),
+		config, config.HTTP, secretmanager.NewNodeClient(config.RequestTimeout, ofAgent),
+		sts.New(sts.Options{BaseEndpoint: endpoint(config.STSEndpoint), HTTPClient: config.HTTP, Retryer: aws.NopRetryer{}}),
 	}
 }
 
