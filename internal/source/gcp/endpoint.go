@@ -21,8 +21,8 @@ import (
 const maxEndpoints = 64
 
 const (
-	// ioBuffer is what a connection reads through, whose TLS has a buffer already; what it writes through
-	// is shared by all. gRPC would take 64 KiB for both, for as long as there is the connection.
+	// ioBuffer is what a connection reads through, whose TLS has a buffer already. gRPC would take 32 KiB,
+	// for as long as there is the connection.
 	ioBuffer = 4 << 10
 	// window is what Google may send before it is taken in: a secret of the largest size. One of a fixed
 	// size spares each call the pings by which gRPC finds out how large it had best be.
@@ -77,7 +77,6 @@ func (e *endpoints) open(region string) (*endpoint, error) {
 	conn, err := grpc.NewClient(address,
 		grpc.WithTransportCredentials(credentials.NewClientTLSFromCert(e.config.Roots, "")),
 		grpc.WithReadBufferSize(ioBuffer),
-		grpc.WithSharedWriteBuffer(true),
 		grpc.WithStaticStreamWindowSize(window),
 		grpc.WithStaticConnWindowSize(window),
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: pingEvery, Timeout: pingTimeout}),
