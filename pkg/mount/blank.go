@@ -19,20 +19,27 @@ type Blank struct {
 	// detached is the mount, root the file system's root.
 	detached directory
 	root     volume
-	// generation is the name of the first generation, first its directories.
-	generation string
-	first      *files
+	// first are the directories of the first generation.
+	first *files
 }
 
 // Blank makes a volume that is to be filled and mounted. It must be closed, at the latest
-// when it is mounted.
+// when it is mounted. It has all that is the same whatever it is filled with, since whoever
+// needs it waits for that elsewhere: directories, and the links to them.
 func (m *Mounter) Blank(options Options) (*Blank, error) {
 	made, err := m.blank(options)
 	if err != nil {
 		return nil, err
 	}
-	made.generation = newGeneration()
-	if made.first, err = made.root.mkdirs(made.generation); err != nil {
+	generation := newGeneration()
+	made.first, err = made.root.mkdirs(generation)
+	if err == nil {
+		err = made.root.symlink(generation, layout.DataLink)
+	}
+	if err == nil {
+		err = made.root.link(nil)
+	}
+	if err != nil {
 		made.Close()
 		return nil, fmt.Errorf("making a tmpfs: %w", err)
 	}
@@ -121,10 +128,7 @@ func (b *Blank) Fill(content Content) (Outcome, error) {
 	all := append(planned.files(), File{Path: layout.ManifestFile, Data: manifest})
 	err = b.first.fill(content, all)
 	if err == nil {
-		err = b.root.symlink(b.generation, layout.DataLink)
-	}
-	if err == nil {
-		err = b.root.finish(content, nil)
+		err = b.root.admitReaders(content)
 	}
 	if err == nil {
 		outcome.Memory, err = b.root.memory()

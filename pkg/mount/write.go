@@ -165,12 +165,22 @@ func (v volume) swap(name string) error {
 	return nil
 }
 
-// finish makes the links that were not found.
+// finish lets the root be entered, and makes the links that were not found.
 func (v volume) finish(content Content, found []member) error {
-	root := access{mode: content.dirMode(), gid: content.GID}
-	if err := root.give(v.directory, int(v.directory), "."); err != nil {
+	if err := v.admitReaders(content); err != nil {
 		return err
 	}
+	return v.link(found)
+}
+
+// admitReaders lets the root be entered.
+func (v volume) admitReaders(content Content) error {
+	root := access{mode: content.dirMode(), gid: content.GID}
+	return root.give(v.directory, int(v.directory), ".")
+}
+
+// link makes the links that were not found.
+func (v volume) link(found []member) error {
 	for _, name := range append(layout.ValueDirs(), layout.ManifestFile) {
 		if slices.ContainsFunc(found, func(one member) bool { return one.name == name }) {
 			continue
