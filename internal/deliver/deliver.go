@@ -164,10 +164,10 @@ func (d *Deliverer) make(ctx context.Context, tasks []task, answers []answer) []
 
 // placeAll places the contents of all shares in one swap. A failure is that of the first.
 func (d *Deliverer) placeAll(tasks []task, answers []answer, ends []ending) {
-	whole, from := content{}, answers[0]
-	for i := range tasks {
-		whole.entries = append(whole.entries, ends[i].entries...)
-		from = older(from, answers[i])
+	whole, from := content{entries: ends[0].entries}, answers[0]
+	for i := range tasks[1:] {
+		whole.entries = append(slices.Clip(whole.entries), ends[i+1].entries...)
+		from = older(from, answers[i+1])
 	}
 	var placed placement
 	ends[0].err = d.guard.Run(subject(tasks[0].spec), func() (err error) {

@@ -43,7 +43,7 @@ func (d *Deliverer) place(tasks []task, c content, from answer) (placement, erro
 	if c.rest {
 		confirmed, offline = health.Confirmed, health.Offline
 	} else if len(tasks) == 1 {
-		entries = slices.Concat(entries, t.carried())
+		entries = append(slices.Clip(entries), t.carried()...)
 	}
 	held := d.Budget.Holds(t.spec.TargetPath)
 	defer func() { d.Budget.Hold(t.spec.TargetPath, held) }() // though it ends in a panic
