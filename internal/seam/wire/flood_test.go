@@ -109,6 +109,9 @@ func TestConnectionsArePaced(t *testing.T) {
 				l, err := server.dial(testwait.Context(t))
 				require.NoError(t, err)
 				require.NoError(t, l.conn.Close())
+				if i == 0 { // until then the next is another's, too
+					require.Eventually(t, func() bool { return r.isThere(server.instance) }, testwait.Limit, time.Millisecond)
+				}
 			}
 			if name == "another" {
 				require.Eventually(t, func() bool { return int(came.Load()) == most }, testwait.Limit, time.Millisecond)
