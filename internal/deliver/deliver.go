@@ -152,7 +152,8 @@ func (d *Deliverer) make(ctx context.Context, tasks []task, answers []answer) []
 			if answers[i].Err != nil {
 				return providerError(t.spec, answers[i].Err)
 			}
-			ends[i].content, err = contentOf(t, answers[i].Entries)
+			ends[i].content, err = contentOf(t, identified(t.spec, answers[i].Answer))
+			ends[i].identities = answers[i].Identities
 			return err
 		})
 	}
@@ -164,10 +165,11 @@ func (d *Deliverer) make(ctx context.Context, tasks []task, answers []answer) []
 
 // placeAll places the contents of all shares in one swap. A failure is that of the first.
 func (d *Deliverer) placeAll(tasks []task, answers []answer, ends []ending) {
-	whole, from := content{entries: ends[0].entries}, answers[0]
-	for i := range tasks[1:] {
-		whole.entries = append(slices.Clip(whole.entries), ends[i+1].entries...)
-		from = older(from, answers[i+1])
+	whole, from := content{}, answers[0]
+	for i := range tasks {
+		whole.entries = append(whole.entries, ends[i].entries...)
+		whole.identities = append(whole.identities, ends[i].identities...)
+		from = older(from, answers[i])
 	}
 	var placed placement
 	ends[0].err = d.guard.Run(subject(tasks[0].spec), func() (err error) {

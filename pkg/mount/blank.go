@@ -19,27 +19,20 @@ type Blank struct {
 	// detached is the mount, root the file system's root.
 	detached directory
 	root     volume
-	// first are the directories of the first generation.
-	first *files
+	// generation is the name of the first generation, first its directories.
+	generation string
+	first      *files
 }
 
 // Blank makes a volume that is to be filled and mounted. It must be closed, at the latest
-// when it is mounted. It has all that is the same whatever it is filled with, since whoever
-// needs it waits for that elsewhere: directories, and the links to them.
+// when it is mounted.
 func (m *Mounter) Blank(options Options) (*Blank, error) {
 	made, err := m.blank(options)
 	if err != nil {
 		return nil, err
 	}
-	generation := newGeneration()
-	made.first, err = made.root.mkdirs(generation)
-	if err == nil {
-		err = made.root.symlink(generation, layout.DataLink)
-	}
-	if err == nil {
-		err = made.root.link(nil)
-	}
-	if err != nil {
+	made.generation = newGeneration()
+	if made.first, err = made.root.mkdirs(made.generation); err != nil {
 		made.Close()
 		return nil, fmt.Errorf("making a tmpfs: %w", err)
 	}
@@ -120,7 +113,7 @@ func (b *Blank) Fill(content Content) (Outcome, error) {
 		return Outcome{}, err
 	}
 	outcome := Outcome{Generation: 1, Changed: true, Entries: planned.entries()}
-	content.Manifest.Entries = outcome.Entries
+	planned.describe(&content.Manifest)
 	manifest, err := encode(content.Manifest, outcome.Generation)
 	if err != nil {
 		return Outcome{}, err
@@ -128,7 +121,10 @@ func (b *Blank) Fill(content Content) (Outcome, error) {
 	all := append(planned.files(), File{Path: layout.ManifestFile, Data: manifest})
 	err = b.first.fill(content, all)
 	if err == nil {
-		err = b.root.admitReaders(content)
+		err = b.root.symlink(b.generation, layout.DataLink)
+	}
+	if err == nil {
+		err = b.root.finish(content, nil)
 	}
 	if err == nil {
 		outcome.Memory, err = b.root.memory()
