@@ -123,7 +123,7 @@ func (s *set) known(t task, fetched time.Time) (health report.Health, gone bool,
 
 // shown are the lines of what the volume shows; none if nothing, or nothing that can be read.
 func (t task) shown() []layout.Entry {
-	current, err := mount.Current(t.spec.TargetPath)
+	current, err := t.of.place.Current(t.spec.TargetPath)
 	if err != nil {
 		return nil
 	}
