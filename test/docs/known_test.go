@@ -122,7 +122,7 @@ func wordsOfCode(t *testing.T) map[string]bool {
 func attributeNames(t *testing.T) map[string]bool {
 	t.Helper()
 	names := map[string]bool{}
-	for _, name := range constants(t, "internal/csi/*.go", `\w+Attribute`) {
+	for _, name := range constants(t, "internal/attribute/attribute.go", `[A-Z]\w+`) {
 		names[name] = true
 	}
 	return names
