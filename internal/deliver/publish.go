@@ -35,6 +35,27 @@ func (d *Deliverer) Publish(ctx context.Context, spec Volume) error {
 	return err
 }
 
+// Refresh is Publish for who waits until the volume is as it is asked for now, though it shows files already,
+// and keeps nothing fresh afterwards.
+func (d *Deliverer) Refresh(ctx context.Context, spec Volume) error {
+	v, err := d.adopt(spec)
+	if err != nil {
+		return err
+	}
+	if !d.set.isLive(v) {
+		return d.Publish(ctx, spec)
+	}
+	for _, t := range d.set.begin(v) {
+		if failure := d.deliver(ctx, []task{t}); failure != nil {
+			err = failure
+		}
+	}
+	if health, _ := d.Health(spec.ID); err == nil && health.Problem != "" {
+		err = report.Failf(report.Invalid, nil, "%s", health.Problem)
+	}
+	return err
+}
+
 // adopt holds the target path, so that what it recalls is not being taken away.
 func (d *Deliverer) adopt(spec Volume) (*volume, error) {
 	defer d.targets.lock(spec.TargetPath)()

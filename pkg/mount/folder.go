@@ -138,6 +138,21 @@ func (f *Folder) Close() {
 	f.root = closed
 }
 
+// LookInto tells what the directory at path shows, whoever fills it.
+func LookInto(path string) (Generation, error) {
+	dir, err := openPath(path, 0)
+	if err != nil {
+		return Generation{}, err
+	}
+	defer dir.close()
+	current, top, err := volume{directory: dir}.current()
+	top.close()
+	if err != nil {
+		return Generation{}, fmt.Errorf("reading %s: %w", path, err)
+	}
+	return current, nil
+}
+
 // Path is that of the directory.
 func (f *Folder) Path() string { return f.path }
 
