@@ -64,7 +64,7 @@ func (s *intoSettings) bind(flags *flag.FlagSet) {
 	}
 	flags.StringVar(&s.tokenFiles, "token-file", "", "with --into, `files` of the pod's projected service-account tokens, with commas between them; each says itself for which audience it is; read again as they change")
 	flags.StringVar(&s.taskToken, "task-token-file", "", "with --into, `file` of a task instance's own token for core, in the place of the service account's")
-	flags.StringVar(&s.audience, "core-audience", seam.CoreAudience, "with --into, the `audience` of the token for core")
+	flags.StringVar(&s.audience, "core-audience", seam.CoreAudience, "the `audience` of the pods' tokens for core, as the driver's flag has it: which token of --token-file is for core")
 	s.volumeSize = 16 << 20
 	flags.Var(&s.volumeSize, "volume-size", "with --into, the `size` that the files may take, such as 4Mi; the directory needs twice as much, for what is delivered next")
 }

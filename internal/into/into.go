@@ -98,23 +98,29 @@ func (i *Into) renew(ctx context.Context) {
 	}
 }
 
-// until does it again as long as a source cannot be asked.
+// until does it again as long as a source cannot be asked. Once ctx ends the error is what it waited for.
 func (i *Into) until(ctx context.Context, do func(context.Context, deliver.Volume) error) error {
-	for said := ""; ; {
+	var waiting *report.Error
+	for {
 		volume, err := i.volume()
 		if err == nil {
 			err = do(ctx, volume)
 		}
 		var failure *report.Error
-		if err == nil || !errors.As(err, &failure) || failure.Reason != report.Unavailable {
+		switch {
+		case err == nil:
+			return nil
+		case ctx.Err() != nil && waiting != nil:
+			return waiting
+		case !errors.As(err, &failure), failure.Reason != report.Unavailable:
 			return err
 		}
-		if text := err.Error(); text != said {
+		if waiting == nil || waiting.Error() != failure.Error() {
 			i.Log.WarnContext(ctx, "waiting for a source", logkey.Error, err)
-			said = text
 		}
+		waiting = failure
 		if !pause.Wait(ctx, retryEvery) {
-			return err
+			return waiting
 		}
 	}
 }
