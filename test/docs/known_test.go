@@ -15,7 +15,7 @@ import (
 // foreign are flags of others' programs.
 var foreign = map[string][]string{
 	"kubelet":           {"--root-dir", "--register-with-taints"},
-	"docker":            {"--env-file"},
+	"docker":            {"--env-file", "--tmpfs"},
 	"git":               {"--sign", "--annotate"},
 	"kubectl":           {"--from-file", "--from-literal"},
 	"helm":              {"--set", "--values", "--namespace", "--logs", "--api-versions", "--reuse-values", "--reset-then-reuse-values", "--no-hooks", "--timeout"},
