@@ -10,8 +10,6 @@ import (
 	"os"
 	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // What a frame is. A frame is its length (4 bytes, big-endian), one of these, and so many bytes.
@@ -136,22 +134,6 @@ var errLied = errors.New("against the protocol")
 // endWith closes the line as soon as ctx ends, unless stop is called before.
 func (l *line) endWith(ctx context.Context) (stop func() bool) {
 	return context.AfterFunc(ctx, func() { _ = l.conn.Close() })
-}
-
-// peerOf is the user whose process is at the other end.
-func peerOf(conn *net.UnixConn) (uid uint32, err error) {
-	raw, err := conn.SyscallConn()
-	if err != nil {
-		return 0, err
-	}
-	var credentials *unix.Ucred
-	control := raw.Control(func(fd uintptr) {
-		credentials, err = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
-	})
-	if err = errors.Join(control, err); err != nil {
-		return 0, fmt.Errorf("telling who calls: %w", err)
-	}
-	return credentials.Uid, nil
 }
 
 // isHangUp tells the end of a connection from what was said on it.
