@@ -52,10 +52,8 @@ func Parse(text []byte) (Item, error) {
 	if at := OffsetOfInvalid(text); at < len(text) {
 		return Item{}, &SyntaxError{at, "not UTF-8"}
 	}
-	if !json.Valid(text) {
-		if numbers := withoutConstants(text); !json.Valid(numbers) {
-			return Item{}, syntaxError(numbers)
-		}
+	if !isSyntax(text) {
+		return Item{}, syntaxError(withoutConstants(text))
 	}
 	if err := checkDepth(text); err != nil {
 		return Item{}, err
@@ -63,6 +61,12 @@ func Parse(text []byte) (Item, error) {
 	start, _ := next(text, 0)
 	return Item{bytes.TrimRight(text[start:], " \n\t\r"), start}, nil
 }
+
+// Valid says whether text is one JSON value in UTF-8, by the rules of Parse but for MaxDepth, which
+// bounds what is read: what is written around it stands a level deeper.
+func Valid(text []byte) bool { return utf8.Valid(text) && isSyntax(text) }
+
+func isSyntax(text []byte) bool { return json.Valid(text) || json.Valid(withoutConstants(text)) }
 
 // OffsetOfInvalid is the place of the first byte that is not UTF-8, or the length of
 // text where all is.

@@ -76,10 +76,12 @@ func TestPythonsConstants(t *testing.T) {
 	for _, text := range []string{"NaN", " -Infinity ", `{"a":NaN,"b": [Infinity,-Infinity ]}`, `{"NaN":"NaN, \"NaN"}`} {
 		_, err := Parse([]byte(text))
 		assert.NoError(t, err, text)
+		assert.True(t, Valid([]byte(text)), text)
 	}
 	for _, text := range []string{"nan", "1NaN", "NaN1", "+Infinity", "--Infinity", "{NaN:1}", "[NaN NaN]", `{"a":NaN`, `["NaN`, `["NaN\`, "Inf"} {
 		_, err := Parse([]byte(text))
 		assert.Error(t, err, text)
+		assert.False(t, Valid([]byte(text)), text)
 	}
 	object, err := Parse([]byte(`{"a":NaN,"b":-Infinity}`))
 	require.NoError(t, err)

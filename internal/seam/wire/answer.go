@@ -1,11 +1,10 @@
 package wire
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
-	"unicode/utf8"
 
+	"github.com/leoflow/secrets-csi/internal/jsontext"
 	"github.com/leoflow/secrets-csi/internal/seam"
 	"github.com/leoflow/secrets-csi/pkg/mount/layout"
 	"github.com/leoflow/secrets-csi/pkg/mount/layout/filename"
@@ -208,7 +207,7 @@ func (a asked) checkAnswer(answer *seam.Answer) error {
 			return fmt.Errorf("%w: %s is %s beside an error", errLied, shorten(name.String()), e.State)
 		case isDelivered && (!isEnvOf(e.Env, name) || variables[e.Env]):
 			return fmt.Errorf("%w: %s would be the variable %s", errLied, shorten(name.String()), shorten(e.Env))
-		case e.JSON != nil && (!utf8.Valid(e.JSON) || !json.Valid(e.JSON)): // it goes into a file beside others'
+		case e.JSON != nil && !jsontext.Valid(e.JSON): // it goes into a file beside others'
 			return fmt.Errorf("%w: %s would not be JSON in the file for Airflow", errLied, shorten(name.String()))
 		case !isDelivered && e.Env != "":
 			return fmt.Errorf("%w: %s is %s and has a variable", errLied, shorten(name.String()), e.State)

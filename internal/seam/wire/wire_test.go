@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -22,6 +23,7 @@ import (
 	"github.com/leoflow/secrets-csi/internal/report"
 	"github.com/leoflow/secrets-csi/internal/seam"
 	"github.com/leoflow/secrets-csi/internal/testwait"
+	"github.com/leoflow/secrets-csi/pkg/airflow"
 	"github.com/leoflow/secrets-csi/pkg/mount/layout"
 	"github.com/leoflow/secrets-csi/pkg/provider/call"
 	"github.com/leoflow/secrets-csi/pkg/secret"
@@ -222,7 +224,6 @@ func TestWhatIsAskedAndAnsweredGoesAcrossWhole(t *testing.T) {
 	}
 }
 
-// What an error is for is known at the other end.
 // A password of 60 KB in another script fills its memory as it is, and is three times as long in a URI.
 func TestAValueThatIsWrittenLongerIsTaken(t *testing.T) {
 	r := newRig(t)
@@ -236,6 +237,23 @@ func TestAValueThatIsWrittenLongerIsTaken(t *testing.T) {
 	assert.Len(t, got.answers[0].Entries[0].Value, 3*60_000)
 }
 
+// Airflow writes a float that is no number as NaN, and an extra of 200 levels, the most that is read, is
+// a level deeper within its connection.
+func TestWhateverAirflowReadsAsJSONIsTaken(t *testing.T) {
+	r := newRig(t)
+	for _, extra := range []string{`{"a":NaN,"b":[Infinity,-Infinity]}`, strings.Repeat(`{"a":`, 200) + "1" + strings.Repeat("}", 200)} {
+		conn, err := airflow.Parse("conn_0", "http://?__extra__="+url.QueryEscape(extra))
+		require.NoError(t, err)
+		one := delivered("conn_0", "v")
+		one.JSON = conn.JSON()
+		r.half.fetch = answering(func(int) seam.Answer { return answerOf(one) })
+		got := &basket{}
+		require.NoError(t, r.Fetch(t.Context(), workOf(1), got))
+		assert.Equal(t, string(one.JSON), string(got.answers[0].Entries[0].JSON))
+	}
+}
+
+// What an error is for is known at the other end.
 func TestErrorsAreToldApartAcrossTheLine(t *testing.T) {
 	r := newRig(t)
 	for _, why := range []error{
