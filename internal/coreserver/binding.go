@@ -91,11 +91,10 @@ func (s *Server) driverByCertificate(ctx context.Context) driver {
 // is. A task instance's names no node.
 func (s *Server) unbound(from driver, who auth.Caller) string {
 	isPod := who.Namespace != ""
+	if from.isDirect(who) {
+		return unboundToPod(who)
+	}
 	switch {
-	case from.isDirect(who) && isPod && who.PodUID == "":
-		return "token refused: it is bound to no pod; who asks without a driver shows the token that kubelet projected for its pod"
-	case from.isDirect(who):
-		return ""
 	case from.direct != nil && s.config.binds():
 		return "token refused: the call shows another identity, which is no node's driver; a pod without a driver asks for itself alone"
 	case !isPod || !s.config.binds() || s.isNode(who):
@@ -111,6 +110,14 @@ func (s *Server) unbound(from driver, who auth.Caller) string {
 	default:
 		return fmt.Sprintf("token refused: it is bound to node %q, and comes from nobody who shows to be that node's driver", who.Node)
 	}
+}
+
+// unboundToPod is why the token of one who asks without a driver is not taken.
+func unboundToPod(who auth.Caller) string {
+	if who.Namespace != "" && who.PodUID == "" {
+		return "token refused: it is bound to no pod; who asks without a driver shows the token that kubelet projected for its pod"
+	}
+	return ""
 }
 
 // unnamed serves where the cluster's tokens name no node, and tells that once.

@@ -74,10 +74,11 @@ func (i *Into) Watch(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return i.deliverer.Run(ctx) })
 	group.Go(func() error {
-		if err := i.until(ctx, i.deliverer.Publish); err != nil {
-			if ctx.Err() != nil {
-				return nil
-			}
+		err := i.until(ctx, i.deliverer.Publish)
+		if ctx.Err() != nil { // who ends it does not ask how that went
+			return nil
+		}
+		if err != nil {
 			return err
 		}
 		i.Log.InfoContext(ctx, "the directory is complete", logkey.Path, i.Folder.Path())
