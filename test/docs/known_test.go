@@ -17,7 +17,7 @@ var foreign = map[string][]string{
 	"kubelet":           {"--root-dir", "--register-with-taints"},
 	"docker":            {"--env-file", "--tmpfs"},
 	"git":               {"--sign", "--annotate"},
-	"kubectl":           {"--from-file", "--from-literal"},
+	"kubectl":           {"--from-file", "--from-literal", "--server-side"},
 	"helm":              {"--set", "--values", "--namespace", "--logs", "--api-versions", "--reuse-values", "--reset-then-reuse-values", "--no-hooks", "--timeout"},
 	"a Dockerfile":      {"--from"},
 	"uv":                {"--override"},
