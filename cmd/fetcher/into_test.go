@@ -87,6 +87,7 @@ func TestTheExitCodeTellsWhoseTurnItIs(t *testing.T) {
 		"no such source": {[]string{file, "--connections=a", "--source=core"}, cli.Misuse, `--source: "core" cannot be had here; there is file`},
 		"no size":        {[]string{file, "--connections=a", "--volume-size=1"}, cli.Misuse, "--volume-size 1 is too small; 64Ki is the least"},
 		"no time":        {[]string{file, "--connections=a", "--wait=0s"}, cli.Misuse, "--wait must be above 0"},
+		"for a node":     {[]string{file, "--connections=a", "--offline-grace=1m"}, cli.Misuse, "--events, --startup-taint and --offline-grace are for the pods of a node, and go not with --into"},
 		"without --into": {[]string{file, "--connections=a", "--into="}, cli.Misuse, "--token-file and --task-token-file need --into"},
 	} {
 		t.Run(name, func(t *testing.T) {

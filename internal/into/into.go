@@ -75,8 +75,10 @@ func (i *Into) Watch(ctx context.Context) error {
 	group.Go(func() error { return i.deliverer.Run(ctx) })
 	group.Go(func() error {
 		err := i.until(ctx, i.deliverer.Publish)
-		if ctx.Err() != nil { // who ends it does not ask how that went
+		select {
+		case <-ctx.Done(): // who ends it does not ask how that went
 			return nil
+		default:
 		}
 		if err != nil {
 			return err

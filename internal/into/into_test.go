@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -258,6 +259,22 @@ func TestASidecarThatStartsAgainGoesOn(t *testing.T) {
 	r.log.Await(t, "the directory is complete")
 	r.shows("connections/warehouse", "postgres://etl:second@db")
 	assert.EqualValues(t, 2, r.generation())
+}
+
+// What a newer build wrote is no reason not to go on: the older one writes its own.
+func TestAnOlderBuildTakesOver(t *testing.T) {
+	r := newRig(t)
+	require.NoError(t, r.once(time.Minute))
+	manifest := filepath.Join(r.path, "..data", "manifest.json")
+	text, err := os.ReadFile(manifest)
+	require.NoError(t, err)
+	require.NoError(t, os.Remove(manifest))
+	require.NoError(t, os.WriteFile(manifest, []byte(strings.Replace(string(text), `"schema": 1`, `"schema": 99`, 1)), 0o440)) //nolint:gosec // as the volume has it
+	_, err = mount.LookInto(r.path)
+	require.ErrorContains(t, err, "schema 99 is newer")
+	require.NoError(t, r.once(time.Minute))
+	assert.EqualValues(t, 1, r.generation())
+	assert.Equal(t, "north", r.read("variables/region"))
 }
 
 func TestASidecarThatIsRefusedEnds(t *testing.T) {

@@ -186,20 +186,23 @@ func (p *parser) checkRule(node *yaml.Node, rule Rule, denies bool) {
 		p.fault(node, `rule for task instances needs both tenants and dags; ["*"] means any`)
 	case !pod && !task && !denies:
 		p.fault(node, "rule is for nobody; want namespaces and serviceAccounts, or tenants and dags")
-	case denies && (rule.Direct || rule.Team != ""):
-		p.faultOfDenial(node, rule)
+	case denies && p.hasFaultOfDenial(node, rule):
 	case len(rule.Connections) == 0 && len(rule.Variables) == 0:
 		p.fault(node, "rule allows nothing; want connections, variables or both")
 	}
 }
 
-// faultOfDenial is about words that only a rule that lets read may have.
-func (p *parser) faultOfDenial(node *yaml.Node, rule Rule) {
-	if rule.Direct {
+// hasFaultOfDenial is about words that only a rule that lets read may have.
+func (p *parser) hasFaultOfDenial(node *yaml.Node, rule Rule) bool {
+	switch {
+	case rule.Direct:
 		p.fault(node, "direct: what is denied is denied however it is asked for; write no direct")
-		return
+	case rule.Team != "":
+		p.fault(node, "team: what is denied is denied of all teams' entries; write no team")
+	default:
+		return false
 	}
-	p.fault(node, "team: what is denied is denied of all teams' entries; write no team")
+	return true
 }
 
 func (p *parser) isTrue(field string, node *yaml.Node) bool {
