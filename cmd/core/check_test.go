@@ -19,7 +19,7 @@ import (
 func TestCheckKnowsWhatCoreHasRoomFor(t *testing.T) {
 	dir := t.TempDir()
 	var entries strings.Builder
-	for i := range 43_691 {
+	for i := range 26_215 {
 		fmt.Fprintf(&entries, `,"c%d":"x://"`, i)
 	}
 	long, many, sound := filepath.Join(dir, "long.json"), filepath.Join(dir, "many.json"), filepath.Join(dir, "sound.json")
@@ -30,8 +30,8 @@ func TestCheckKnowsWhatCoreHasRoomFor(t *testing.T) {
 	}
 	for _, row := range []struct{ file, memory, says string }{
 		{sound, "", ""},
-		{long, "", "long.json: is larger than 7168 KiB, which is what core reads with 128 MiB of memory"},
-		{many, "", "many.json: has more than 43690 entries, which is what core has room for with 128 MiB of memory"},
+		{long, "", "long.json: is larger than 5120 KiB, which is what core reads with 128 MiB of memory"},
+		{many, "", "many.json: has more than 26214 entries, which is what core has room for with 128 MiB of memory"},
 		{many, "--memory=512Mi", ""},
 		{many, "--memory=0", ""},
 	} {

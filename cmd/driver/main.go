@@ -83,7 +83,7 @@ func newParts(s settings, log *slog.Logger) *parts {
 	readers := report.Readers{Log: log, Observer: p.reports, Recorder: p.reports}
 	memory, charged := s.newBudget(log)
 	p.seam = wire.NewDriver(wire.DriverConfig{
-		Fetcher: uint32(s.fetcherUID), LargestAnswer: memory.LargestAnswer(), Readers: readers,
+		Fetcher: uint32(s.fetcherUID), Readers: readers,
 		Returned: func() { p.deliverer.FetcherReturned() },
 	})
 	p.deliverer = deliver.New(deliver.Config{

@@ -27,7 +27,6 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
-	"github.com/leoflow/secrets-csi/internal/budget"
 	"github.com/leoflow/secrets-csi/internal/cli"
 	"github.com/leoflow/secrets-csi/internal/csi"
 	"github.com/leoflow/secrets-csi/internal/deliver"
@@ -169,7 +168,7 @@ func (b booted) beDriver(t *testing.T, seam, socket string) {
 	log := slog.New(slog.NewJSONHandler(b.out, nil))
 	reports := &wire.Reports{}
 	readers := report.Readers{Log: log, Observer: reports, Recorder: reports}
-	driver := wire.NewDriver(wire.DriverConfig{Fetcher: uint32(os.Geteuid()), LargestAnswer: budget.LargestAnswer, Readers: readers})
+	driver := wire.NewDriver(wire.DriverConfig{Fetcher: uint32(os.Geteuid()), Readers: readers})
 	deliverer := deliver.New(deliver.Config{Fetcher: driver, VolumeSize: 1 << 20, PollEvery: time.Hour, Readers: readers})
 	server := &csi.Server{Endpoint: socket, Driver: csi.Config{
 		NodeID: "node", Deliverer: deliverer, Logger: log, Observer: reports,

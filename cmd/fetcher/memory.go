@@ -37,10 +37,7 @@ func newBudget() *budget.Budget {
 // Fetch implements seam.Fetcher.
 func (b bounded) Fetch(ctx context.Context, work seam.Work, taker seam.Taker) error {
 	size, largest := work.MaxBytes, b.memory.LargestAnswer()
-	switch {
-	case size == 0:
-		size = largest
-	case size > largest: // the driver may have more room, and an answer that takes it gets none
+	if size > largest { // the driver may have more room, and an answer that takes it gets none
 		size, work.MaxBytes, work.Partial = largest, largest, true
 	}
 	source, _ := b.Source(work.Source)

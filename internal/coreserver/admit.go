@@ -19,14 +19,17 @@ const (
 	copies = 3
 )
 
-// admit waits until there is memory for a call that takes so much, which it has until its
-// end.
+// admit waits until there is memory for a call that takes so much besides its request, which it has
+// until its end. Until then the request counts as on its way in, where calls that wait have no more
+// than the door allows.
 func (s *Server) admit(ctx context.Context, weight int64) error {
-	release, err := s.weight.Acquire(ctx, peerHost(ctx), weight)
+	call := callOf(ctx)
+	release, err := s.weight.Acquire(ctx, peerHost(ctx), weight+int64(call.waits))
 	if err != nil {
 		return status.Error(codes.ResourceExhausted, err.Error())
 	}
-	callOf(ctx).release = release
+	call.release = release
+	call.arrived()
 	return nil
 }
 

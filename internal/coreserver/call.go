@@ -28,6 +28,8 @@ type call struct {
 	// intent is what the records of the call begin with, once they say that something is
 	// handed out.
 	intent *audit.Record
+	// waits is how long the request is, of a call that is not admitted yet: it is on its way in.
+	waits int
 	// release frees what the call was admitted for; nil where it was for nothing.
 	release func()
 	// size is that of the answer at least, and at where the connection will be once it has
@@ -51,6 +53,14 @@ func callOf(ctx context.Context) *call {
 
 // isWatch tells the one call that stays.
 func (c *call) isWatch() bool { return strings.HasSuffix(c.method, "/Watch") }
+
+// arrived says that the request is reckoned with elsewhere, or gone.
+func (c *call) arrived() {
+	if c.over != nil {
+		c.over.Received(c.waits)
+		c.waits = 0
+	}
+}
 
 // answered says that the answer is about to be written.
 func (c *call) answered() {
@@ -112,10 +122,11 @@ func (c calls) HandleRPC(ctx context.Context, event stats.RPCStats) {
 		}
 	case *stats.InPayload:
 		if counted {
-			call.over.Received(event.WireLength)
+			call.waits += event.WireLength
 		}
 	case *stats.End:
 		if counted {
+			call.arrived()
 			call.over.End()
 		}
 		c.end(context.WithoutCancel(ctx), call, event.Error)

@@ -58,9 +58,7 @@ func (c *caller) askWithin(ctx context.Context, t *taker) (isOutgrown bool) {
 		t.in.least = c.least(t.group, t.in)
 	}
 	err := c.guard.Run(subject(t.group[0].spec), func() error {
-		work := workOf(t.group, t.in)
-		work.Room = min(t.in.size, c.VolumeSize)
-		return c.Fetcher.Fetch(ctx, work, t)
+		return c.Fetcher.Fetch(ctx, c.workOf(t.group, t.in), t)
 	})
 	if t.isOutgrown && err == nil {
 		return true

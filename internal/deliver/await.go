@@ -7,10 +7,13 @@ import (
 
 	"github.com/leoflow/secrets-csi/internal/outage"
 	"github.com/leoflow/secrets-csi/internal/report"
+	"github.com/leoflow/secrets-csi/internal/schedule"
+	"github.com/leoflow/secrets-csi/internal/seam"
 )
 
 const (
-	// awaitFor is how long the publish of a new volume waits for a source that is known to be away.
+	// awaitFor is how long the publish of a new volume waits for a source that is known to be away, or for
+	// the half that asks, which kubelet starts again later and later if it ends often.
 	// Kubelet takes nothing of that pod away meanwhile, and shows its author nothing new.
 	awaitFor = 30 * time.Second
 	// awaitingAtOnce bounds the publishes of the node that wait so: each keeps a connection of kubelet's,
@@ -19,13 +22,14 @@ const (
 	awaitingAtOnce, awaitingShare = 160, 3
 )
 
-// deliverAwaiting makes a volume that a pod waits for. If a source is known to be away, it waits until
-// that is over: kubelet would try again later and later, up to two minutes after a failure. Nothing
-// but the call itself is kept meanwhile. Of all that wait, one at a time finds out, twice a second.
+// deliverAwaiting makes a volume that a pod waits for. If a source is known to be away, or nobody is there
+// to ask it, it waits until that is over: kubelet would try again later and later, up to two minutes after
+// a failure. Nothing but the call itself is kept meanwhile. Of all that wait for a source, one at a time
+// finds out, twice a second.
 func (d *Deliverer) deliverAwaiting(ctx context.Context, v *volume, namespace string) error {
 	known := d.set.isAway(v)
 	err := d.deliverNew(ctx, d.set.begin(v)) // which reports the outage, and may make do with what is remembered
-	if !known || !isAway(err) {
+	if !isAway(err) || !known && !errors.Is(err, seam.ErrAway) {
 		return err
 	}
 	leave, entered := d.enterWaiting(ctx, namespace)
@@ -34,8 +38,12 @@ func (d *Deliverer) deliverAwaiting(ctx context.Context, v *volume, namespace st
 	}
 	defer leave()
 	until := d.awaitUntil(ctx)
-	for first := true; isAway(err) && (first || d.set.isAway(v)); first = false { // or what a reference leads to is away
-		tasks := d.waitToAsk(ctx, v, until)
+	for first := true; isAway(err) && (first || errors.Is(err, seam.ErrAway) || d.set.isAway(v)); first = false { // or what a reference leads to is away
+		again := time.Now()
+		if errors.Is(err, seam.ErrAway) { // who hangs up on every call is not called without pause
+			again = again.Add(schedule.UrgentPause)
+		}
+		tasks := d.waitToAsk(ctx, v, again, until)
 		if tasks == nil {
 			return orGivenUp(ctx, err)
 		}
@@ -69,11 +77,11 @@ func (d *Deliverer) awaitUntil(ctx context.Context) time.Time {
 	return until
 }
 
-// waitToAsk begins the delivery of the volume as soon as its sources may be asked. It returns nil
-// once nobody waits for the volume any more, or nobody should.
-func (d *Deliverer) waitToAsk(ctx context.Context, v *volume, until time.Time) []task {
+// waitToAsk begins the delivery of the volume as soon as its sources may be asked, from the time again on.
+// It returns nil once nobody waits for the volume any more, or nobody should.
+func (d *Deliverer) waitToAsk(ctx context.Context, v *volume, again, until time.Time) []task {
 	for left := time.Until(until); left > 0; left = time.Until(until) {
-		tasks, wait, news := d.set.beginAdmitted(v, time.Now())
+		tasks, wait, news := d.set.beginAdmitted(v, again, time.Now())
 		if tasks != nil || news == nil {
 			return tasks
 		}
@@ -91,13 +99,16 @@ func (d *Deliverer) waitToAsk(ctx context.Context, v *volume, until time.Time) [
 }
 
 // beginAdmitted starts the delivery of all shares of a new volume, each with its call, if their
-// sources may be asked. Otherwise it tells how long until they may be, and returns what is closed
-// when there are news; nil if there is nothing to wait for.
-func (s *set) beginAdmitted(v *volume, now time.Time) (tasks []task, wait time.Duration, news <-chan struct{}) {
+// sources may be asked, from the time again on. Otherwise it tells how long until they may be, and returns
+// what is closed when there are news; nil if there is nothing to wait for.
+func (s *set) beginAdmitted(v *volume, again, now time.Time) (tasks []task, wait time.Duration, news <-chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if v.gone || s.ending {
 		return nil, 0, nil
+	}
+	if wait = again.Sub(now); !s.config.Fetcher.IsThere() {
+		wait = max(wait, awaitFor) // or until there are news
 	}
 	for _, one := range v.shares {
 		wait = max(wait, s.schedule.UrgentWait(one.spec.Provider, one.spec.Pod.Namespace, now))

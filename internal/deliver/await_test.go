@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/leoflow/secrets-csi/internal/report"
 	"github.com/leoflow/secrets-csi/internal/schedule"
+	"github.com/leoflow/secrets-csi/internal/seam"
 	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/mount"
 	"github.com/leoflow/secrets-csi/pkg/provider"
@@ -213,7 +215,7 @@ func TestAProbeThatIsNotMadeIsGivenBack(t *testing.T) {
 		v, err := r.adopt(r.volume(t, "given up"))
 		require.NoError(t, err)
 		time.Sleep(schedule.UrgentPause)
-		tasks, _, _ := r.set.beginAdmitted(v, time.Now())
+		tasks, _, _ := r.set.beginAdmitted(v, time.Time{}, time.Now())
 		require.True(t, tasks[0].admitted.IsProbe())
 		tasks[0].spec.Provider = "none" // so that nobody is asked
 		require.Error(t, r.deliverNew(t.Context(), tasks))
@@ -221,3 +223,62 @@ func TestAProbeThatIsNotMadeIsGivenBack(t *testing.T) {
 		require.NoError(t, r.Publish(t.Context(), r.volume(t, "next")))
 	})
 }
+
+// absent is a Fetcher that is not there until it has returned.
+type absent struct {
+	seam.Fetcher
+	isBack atomic.Bool
+	asked  atomic.Int32
+}
+
+func (a *absent) IsThere() bool { return a.isBack.Load() }
+
+func (a *absent) Fetch(ctx context.Context, work seam.Work, taker seam.Taker) error {
+	if a.asked.Add(1); !a.isBack.Load() {
+		return seam.ErrAway
+	}
+	return a.Fetcher.Fetch(ctx, work, taker)
+}
+
+// Kubelet starts a fetcher again after ten seconds, twenty, forty and eighty. Whoever starts meanwhile does so
+// with it, and takes no memory while it waits.
+func TestPodsStartAsSoonAsTheFetcherIsBack(t *testing.T) {
+	const pods = 110
+	for _, pause := range []time.Duration{time.Second, 10 * time.Second, 20 * time.Second, 40 * time.Second, 80 * time.Second} {
+		fetcher := &absent{}
+		rotated(t, func(r *rig) { fetcher.Fetcher, r.Fetcher = r.Fetcher, fetcher }, func(t *testing.T, r *rig) {
+			starts := make(chan time.Time, pods)
+			for i := range pods {
+				v := r.inNamespace(t, fmt.Sprint("tenant-", i%11), i)
+				go func() { starts <- r.asKubelet(t.Context(), v) }()
+			}
+			time.Sleep(pause)
+			synctest.Wait()
+			assert.Empty(t, starts)
+			assert.Zero(t, r.Memory().HeldWork, "waiting takes no memory")
+			assert.Empty(t, r.mounted(t))
+			back := time.Now()
+			fetcher.isBack.Store(true)
+			r.FetcherReturned()
+			for range pods {
+				assert.WithinDuration(t, back, <-starts, time.Second, "after %s", pause)
+			}
+		})
+	}
+}
+
+// One that hangs up on every call is not called without pause.
+func TestAFetcherThatAnswersNobodyIsCalledTwiceASecond(t *testing.T) {
+	fetcher := &absent{}
+	there := func(r *rig) { fetcher.Fetcher, r.Fetcher = r.Fetcher, present{fetcher} }
+	rotated(t, there, func(t *testing.T, r *rig) {
+		began := time.Now()
+		assert.Equal(t, report.Unavailable, reasonOf(t, r.Publish(t.Context(), r.volume(t, "late"))))
+		assert.Equal(t, awaitFor, time.Since(began))
+		assert.LessOrEqual(t, int(fetcher.asked.Load()), 1+int(awaitFor/schedule.UrgentPause))
+	})
+}
+
+type present struct{ *absent }
+
+func (present) IsThere() bool { return true }

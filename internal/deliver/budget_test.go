@@ -240,9 +240,6 @@ func TestATurnIsDividedAmongVolumes(t *testing.T) {
 		in.Leave()
 		assert.Zero(t, r.Memory().HeldWork, row.name)
 	}
-	var none *reservation
-	none.take()
-	none.give()
 }
 
 // A source that answers again ends no outage for a call that was not made for want of memory.

@@ -114,15 +114,17 @@ func (c *caller) rotationsOf(source string) *turn.Queue {
 	return c.rotations[source]
 }
 
-// recall hands on what is remembered for pods that start, or why their source is not asked.
+// recall hands on what is remembered for pods that start, or why their source is not asked. What is
+// remembered takes of the memory that is reserved for the answer, and is asked for again where it
+// outgrows that.
 func (c *caller) recall(ctx context.Context, group []task, why error, hand func(int, answer)) {
 	source, _ := c.Fetcher.Source(group[0].spec.Provider)
 	recalled := make([]bool, len(group))
-	if group[0].podWaits && source.Remembers {
-		work := workOf(group, nil)
+	if in := group[0].reserved; in != nil && source.Remembers {
+		work := c.workOf(group, in)
 		work.IsAway = true
-		taken := &taker{caller: c, group: group, hand: func(i int, from answer) {
-			if recalled[i] = from.Err == nil; recalled[i] {
+		taken := &taker{caller: c, group: group, in: in, hand: func(i int, from answer) {
+			if recalled[i] = from.Err == nil || errors.Is(from.Err, seam.ErrOutgrown); recalled[i] {
 				from.Offline = why
 				hand(i, from)
 			}
@@ -136,18 +138,15 @@ func (c *caller) recall(ctx context.Context, group []task, why error, hand func(
 	}
 }
 
-// workOf is what the group wants of its source, in the memory that is reserved for it; nil for
-// memory of the Fetcher's own.
-func workOf(group []task, in *reservation) seam.Work {
+// workOf is what the group wants of its source, in the memory that is reserved for it.
+func (c *caller) workOf(group []task, in *reservation) seam.Work {
 	spec := group[0].spec
-	work := seam.Work{Source: spec.Provider, Request: request(spec)}
-	if in != nil {
-		work.MaxBytes, work.Partial, work.Least = in.size, in.isLast, in.least
-	}
+	work := seam.Work{Source: spec.Provider, Request: request(spec), Room: min(in.size, c.VolumeSize), Least: in.least}
+	work.MaxBytes, work.Partial = in.size, in.isLast
 	for _, t := range group {
 		volume := seam.Volume{
 			ID: t.spec.ID, Pod: t.spec.Pod, Format: t.spec.Format,
-			IsLive: t.live, Waits: t.podWaits, Failures: t.begun.Failures,
+			IsLive: t.live, Failures: t.begun.Failures,
 		}
 		if t.live && (t.mayRefer || t.spec.Connections.All || t.spec.Variables.All) {
 			volume.Shown = t.delivers()

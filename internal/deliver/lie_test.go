@@ -90,7 +90,7 @@ func TestOfAThousandLiesNothingIsWrittenThatWasNotAskedFor(t *testing.T) {
 	r := newRig(t)
 	dir := t.TempDir()
 	seamAt, forged := filepath.Join(dir, "s"), filepath.Join(dir, "f")
-	driver := wire.NewDriver(wire.DriverConfig{Fetcher: uint32(os.Geteuid()), LargestAnswer: megabyte, Readers: r.Readers})
+	driver := wire.NewDriver(wire.DriverConfig{Fetcher: uint32(os.Geteuid()), Readers: r.Readers})
 	listener, err := new(net.ListenConfig).Listen(t.Context(), "unix", seamAt)
 	require.NoError(t, err)
 	server := wire.NewServer(wire.ServerConfig{Socket: forged, Fetcher: r.asks, Readers: r.Readers})

@@ -1,6 +1,8 @@
 package deliver
 
 import (
+	"context"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -8,8 +10,10 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/leoflow/secrets-csi/internal/budget"
 	"github.com/leoflow/secrets-csi/internal/report"
 	"github.com/leoflow/secrets-csi/internal/schedule"
+	"github.com/leoflow/secrets-csi/internal/seam"
 	"github.com/leoflow/secrets-csi/pkg/mount"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 	"github.com/leoflow/secrets-csi/pkg/provider/providertest"
@@ -52,6 +56,40 @@ func TestANewPodIsServedFromMemoryWhileTheProviderIsAway(t *testing.T) {
 		require.NoError(t, err)
 		assert.False(t, shown.Manifest.Offline)
 		assert.Empty(t, must(r.Health(v.ID)).Problem)
+	})
+}
+
+// spy is a Fetcher that tells what it is asked.
+type spy struct {
+	seam.Fetcher
+	asked func(seam.Work)
+}
+
+func (s spy) Fetch(ctx context.Context, work seam.Work, taker seam.Taker) error {
+	s.asked(work)
+	return s.Fetcher.Fetch(ctx, work, taker)
+}
+
+// What is remembered takes of the node's memory before it is asked for, as any answer does, and more is
+// reserved for one that outgrows it.
+func TestMemoryIsReservedBeforeItIsRecalled(t *testing.T) {
+	graceful(t, func(t *testing.T, r *rig) {
+		large := r.volume(t, "large")
+		large.Variables = named("large")
+		r.fake.SetVariable("large", strings.Repeat("x", 2*smallAnswer))
+		require.NoError(t, r.Publish(t.Context(), large))
+		r.fake.Fail(provider.ErrUnavailable)
+		r = r.restarted() // and so does not know how large it was
+		var sizes []int64
+		r.Fetcher = spy{r.Fetcher, func(work seam.Work) {
+			sizes = append(sizes, work.MaxBytes)
+			assert.GreaterOrEqual(t, r.Budget.State().HeldWork, budget.Weight(work.MaxBytes))
+		}}
+		like := large
+		like.ID, like.TargetPath = "csi-like", r.volume(t, "like").TargetPath
+		require.NoError(t, r.Publish(t.Context(), like))
+		assert.Len(t, read(t, like, "variables/large"), 2*smallAnswer)
+		assert.Equal(t, []int64{smallAnswer, smallAnswer * growth}, sizes)
 	})
 }
 

@@ -113,16 +113,16 @@ func (t *reservation) divide(each int64, volumes int) {
 	t.places = make(chan struct{}, atOnce)
 }
 
-// take waits until one more volume may be filled. Without a reservation there was no call.
+// take waits until one more volume may be filled.
 func (t *reservation) take() {
-	if t != nil && t.places != nil {
+	if t.places != nil {
 		t.places <- struct{}{}
 	}
 }
 
 // give is the end of what began with take.
 func (t *reservation) give() {
-	if t != nil && t.places != nil {
+	if t.places != nil {
 		<-t.places
 	}
 }

@@ -44,7 +44,10 @@ func (d *Deliverer) Run(ctx context.Context) error {
 
 // FetcherReturned has all looked at soon that waits for an answer: the half that asks is there again.
 func (d *Deliverer) FetcherReturned() {
-	d.replan(func(plan *schedule.Schedule) { plan.Returned(time.Now()) })
+	d.replan(func(plan *schedule.Schedule) {
+		plan.Returned(time.Now())
+		d.set.stir()
+	})
 }
 
 // sleep waits for a wake-up or for the time to pass; false once ctx has ended.

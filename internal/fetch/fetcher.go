@@ -11,7 +11,6 @@ package fetch
 import (
 	"context"
 	"maps"
-	"math"
 	"slices"
 	"sync"
 	"time"
@@ -102,6 +101,9 @@ func (f *Fetcher) timeoutOf(source provider.Provider) time.Duration {
 	return f.FetchTimeout
 }
 
+// IsThere implements seam.Fetcher.
+func (*Fetcher) IsThere() bool { return true }
+
 // Watch implements seam.Fetcher.
 func (f *Fetcher) Watch(ctx context.Context, source string, notify func(seam.Change)) error {
 	watcher, ok := f.Providers[source].(provider.Watcher)
@@ -116,7 +118,7 @@ func (f *Fetcher) Watch(ctx context.Context, source string, notify func(seam.Cha
 // Fetch implements seam.Fetcher.
 func (f *Fetcher) Fetch(ctx context.Context, work seam.Work, taker seam.Taker) error {
 	return f.guard.Run(work.Volumes[0].Subject(work.Source), func() error {
-		outcomes, each := f.away(work), int64(math.MaxInt64)
+		outcomes, each := f.away(work), work.MaxBytes
 		if !work.IsAway {
 			outcomes = f.call(ctx, work)
 			told := toldOf(work, outcomes)

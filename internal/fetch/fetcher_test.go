@@ -150,6 +150,29 @@ func TestOfASourceThatIsAwayWhatIsRememberedIsHandedOn(t *testing.T) {
 	require.ErrorIs(t, got.answers[1].Err, provider.ErrUnavailable)
 }
 
+// What is remembered takes memory as an answer does: of more than there is, the driver is to reserve more,
+// and where it has no more, it is as if nothing were remembered.
+func TestWhatIsRememberedIsHandedOnWithinTheMemoryForIt(t *testing.T) {
+	for name, away := range map[string]bool{"not asked": true, "asked in vain": false} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(func(config *Config) { config.OfflineGrace = time.Hour })
+			r.fetch(t, work(1))
+			r.fake.Fail(provider.ErrUnavailable)
+			asked := work(1)
+			asked.Volumes[0].IsLive, asked.IsAway, asked.MaxBytes = false, away, 100
+			answer := r.fetch(t, asked).answers[0]
+			require.ErrorIs(t, answer.Err, seam.ErrOutgrown)
+			assert.Empty(t, answer.Entries)
+			asked.Partial = true
+			answer = r.fetch(t, asked).answers[0]
+			require.ErrorIs(t, answer.Err, provider.ErrUnavailable)
+			assert.Empty(t, answer.Entries)
+			asked.MaxBytes = 1 << 20
+			assert.Len(t, r.fetch(t, asked).answers[0].Entries, 2)
+		})
+	}
+}
+
 // A fault is told of the volume that it is met at, with what was taken away: of a list, and of "*",
 // of which the answer is silent.
 func TestAPanicIsHandedOnWithWhatWasTakenAway(t *testing.T) {

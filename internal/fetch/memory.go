@@ -34,14 +34,21 @@ func (*Fetcher) away(work seam.Work) []provider.Outcome {
 }
 
 // knownOf is what there is to go by for a volume: what was said just now, or for a new pod, what is
-// remembered.
+// remembered, if there is memory for that.
 func (f *Fetcher) knownOf(work seam.Work, v seam.Volume, said known) known {
-	if errors.Is(said.Err, provider.ErrUnavailable) && !v.IsLive && sharesMemory(v) {
-		if entries, at, found := f.memory.get(seam.KeyOf(work.Source, v.Pod, work.Request)); found {
-			return known{provider.Outcome{Entries: entries}, at, said.Err}
-		}
+	if !errors.Is(said.Err, provider.ErrUnavailable) || v.IsLive || !sharesMemory(v) {
+		return said
 	}
-	return said
+	entries, at, found := f.memory.get(seam.KeyOf(work.Source, v.Pod, work.Request))
+	switch {
+	case !found:
+		return said
+	case bytesOf(entries) <= work.MaxBytes:
+		return known{provider.Outcome{Entries: entries}, at, said.Err}
+	case work.Partial: // there is no more
+		return said
+	}
+	return known{Outcome: provider.Outcome{Err: seam.ErrOutgrown}, fetched: at}
 }
 
 // remember keeps what volumes were given, if that may be given to others like them.

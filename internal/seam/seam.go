@@ -39,6 +39,9 @@ type Fetcher interface {
 	Sources() []string
 	// Source tells of one of them; false if there is none of that name.
 	Source(name string) (Source, bool)
+	// IsThere reports whether anybody is there to ask now. Fetch waits a moment for that, and fails by
+	// ErrAway.
+	IsThere() bool
 	// Fetch makes one call to a source, and hands the taker what each volume is to show. It
 	// returns once all is taken, or with why the rest is not: then the taker has nothing of it.
 	Fetch(ctx context.Context, work Work, taker Taker) error
@@ -94,8 +97,8 @@ type Volume struct {
 	ID     string
 	Pod    call.Identity
 	Format Format
-	// IsLive is set if it shows files, Waits if a pod that starts waits for it.
-	IsLive, Waits bool
+	// IsLive is set if it shows files.
+	IsLive bool
 	// Failures counts the deliveries that failed since the last good one.
 	Failures int
 	// Shown is what it delivers of the source. It may be left out for a volume that lists all it

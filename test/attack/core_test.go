@@ -2,6 +2,7 @@ package attack
 
 import (
 	"bytes"
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -9,6 +10,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -173,50 +175,54 @@ func TestCoreUnderAttack(t *testing.T) {
 		name, how string
 		coreArgs  []string
 		orders    func(t *testing.T, g *guarded) strangerOrders
+		beside    func(t *testing.T, g *guarded) // what else happens meanwhile
 	}{
 		{"no attack: a process that only burns its CPU", "what the attackers' own half of a CPU costs the others", nil, func(*testing.T, *guarded) strangerOrders {
 			return strangerOrders{Kind: "burn"}
-		}},
+		}, nil},
 		{"core's connections: idle", "TLS, without a word; 3,400 at a time", nil, func(*testing.T, *guarded) strangerOrders {
 			return strangerOrders{Kind: "idle"}
-		}},
+		}, nil},
 		{"core's connections: half-open", "TCP alone; 10,000 at a time", nil, func(*testing.T, *guarded) strangerOrders {
 			return strangerOrders{Kind: "half-open"}
-		}},
+		}, nil},
 		{"tokens that are rubbish", "1,000 in a call, over and over", []string{open}, func(*testing.T, *guarded) strangerOrders {
 			return strangerOrders{Kind: "tokens", Tokens: rubbish(1000)}
-		}},
+		}, nil},
 		{"forged pod tokens", "200 in a call, which name the cluster's key", []string{open}, func(t *testing.T, g *guarded) strangerOrders {
 			return strangerOrders{Kind: "tokens", Tokens: g.forged(t, 200)}
-		}},
+		}, nil},
 		{"tokens stolen from this node's pods", "100 in a call, from elsewhere", nil, func(t *testing.T, g *guarded) strangerOrders {
 			stolen := make([]string, 100)
 			for i := range stolen {
 				stolen[i] = g.podToken(t, bank, fmt.Sprint("resident-", i))
 			}
 			return strangerOrders{Kind: "other calls", Tokens: stolen}
-		}},
+		}, nil},
 		{"the largest calls that may be", "64 good tokens times 1,024 absent names, 16 at a time", []string{open}, func(t *testing.T, g *guarded) strangerOrders {
 			return strangerOrders{Kind: "large", Tokens: g.tasks(t, 64)}
-		}},
+		}, nil},
 		{"calls that are never finished", "32 connections of 30 half-sent messages, with a good token", []string{open}, func(t *testing.T, g *guarded) strangerOrders {
 			return strangerOrders{Kind: "unfinished", Tokens: g.tasks(t, 1)}
-		}},
+		}, nil},
 		{"answers that nobody reads", "32 connections of 32 large ones, with good tokens", []string{open}, func(t *testing.T, g *guarded) strangerOrders {
 			return strangerOrders{Kind: "unread", Tokens: g.tasks(t, 64)}
-		}},
+		}, nil},
+		{"answers that nobody reads beside files that change", "the same, while files as large as core takes them are replaced each second", []string{open}, func(t *testing.T, g *guarded) strangerOrders {
+			return strangerOrders{Kind: "unread", Tokens: g.tasks(t, 64)}
+		}, replaceFiles},
 		{"HTTP/2: rapid resets", "8 connections", nil, func(*testing.T, *guarded) strangerOrders {
 			return strangerOrders{Kind: "resets"}
-		}},
+		}, nil},
 		{"HTTP/2: headers without end", "8 connections of continuations", nil, func(*testing.T, *guarded) strangerOrders {
 			return strangerOrders{Kind: "continue"}
-		}},
+		}, nil},
 		{"watches: ten thousand from one address", "with a node's certificate", nil, func(_ *testing.T, g *guarded) strangerOrders {
 			return strangerOrders{Kind: "watches", Cert: filepath.Join(g.Dir, "node.crt"), Key: filepath.Join(g.Dir, "node.key")}
-		}},
+		}, nil},
 		{"watches: begun and left again and again", "8 connections, with a node's certificate", nil, func(_ *testing.T, g *guarded) strangerOrders {
 			return strangerOrders{Kind: "re-watch", Cert: filepath.Join(g.Dir, "node.crt"), Key: filepath.Join(g.Dir, "node.key")}
-		}},
+		}, nil},
 	} {
 		t.Run(attack.name, func(t *testing.T) {
 			g := newGuarded(t, attack.coreArgs...)
@@ -226,6 +232,9 @@ func TestCoreUnderAttack(t *testing.T) {
 			before := 0
 			row.run(t, func() {
 				before = g.refusedBytes(t)
+				if attack.beside != nil {
+					attack.beside(t, g)
+				}
 				g.attack(t, "core", orders)
 			})
 			rate := (g.refusedBytes(t) - before) / int(length.Seconds())
@@ -234,4 +243,43 @@ func TestCoreUnderAttack(t *testing.T) {
 			row.record(t)
 		})
 	}
+}
+
+// replaceFiles has core read a file of nearly as much as it takes, by its entries and by its bytes in turn, each
+// second until the test ends.
+func replaceFiles(t *testing.T, g *guarded) {
+	t.Helper()
+	many := func(count int, entry string) string {
+		var text strings.Builder
+		for i := range count {
+			fmt.Fprintf(&text, `,"conn_%d":`+entry, i, time.Now().UnixNano())
+		}
+		return "{" + text.String()[1:] + "}"
+	}
+	fields := `"conn_type":"http","host":"there","login":"etl","schema":"main","port":1,"extra":{"a":1,"b":2,"c":3,"d":"` + strings.Repeat("x", 300) + `"}`
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		ticker := time.NewTicker(time.Second)
+		defer ticker.Stop()
+		for turn := 0; ctx.Err() == nil; turn++ {
+			content := many(26_000, `"http://%d"`)
+			if turn%2 == 1 {
+				content = many(9_800, `{"password":"%d",`+fields+`}`)
+			}
+			assert.NoError(t, g.WriteConnections(content))
+			select {
+			case <-ticker.C:
+			case <-ctx.Done():
+			}
+		}
+	}()
+	t.Cleanup(func() {
+		cancel()
+		<-done
+		output := g.Core.Output()
+		assert.GreaterOrEqual(t, strings.Count(output, "files have changed"), 2, "core took too few files for its memory to be shown")
+		assert.NotContains(t, output, "keeping what was last read")
+	})
 }

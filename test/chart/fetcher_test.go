@@ -1,6 +1,7 @@
 package chart
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -31,6 +32,8 @@ func TestTheFetcherHasNoRightOnTheNode(t *testing.T) {
 			assert.Nil(t, kinds[mount.Name].HostPath, mount.Name)
 			assert.True(t, mount.ReadOnly, "%s: nothing that the driver needs to start is the fetcher's to take away", mount.Name)
 		}
+		isShm := func(mount corev1.VolumeMount) bool { return mount.MountPath == "/dev/shm" }
+		assert.True(t, slices.ContainsFunc(pod.Containers[1].VolumeMounts, isShm), "the runtime's could be filled, and the driver's volumes would pay for it")
 		for _, mount := range pod.Containers[0].VolumeMounts {
 			assert.Nil(t, kinds[mount.Name].Projected, "the driver has no token")
 			assert.Nil(t, kinds[mount.Name].Secret, "and no certificate")

@@ -109,7 +109,7 @@ func NewDoor(limits Limits) *Door {
 	}
 	receive := int64(withoutLimit / 2)
 	if limits.Memory > 0 {
-		receive = max(limits.Memory/8, least/2)
+		receive = max(limits.Memory/16, least/2)
 	}
 	return &Door{limits: limits, receive: receive, peers: map[string]*address{}, strangers: list.New()}
 }

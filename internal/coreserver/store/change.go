@@ -39,7 +39,7 @@ func (s *Snapshot) changedSince(older *Snapshot) []Change {
 	var changed []Change
 	for i, e := range s.entries {
 		was, is := older.readersOf(e), s.readers[i]
-		if content := !older.Has(e); content || was != is && was.Spelled() != is.Spelled() {
+		if content := !older.Has(*e); content || was != is && was.Spelled() != is.Spelled() {
 			changed = append(changed, Change{e.Team, e.Name, content, was, is, s.sharedReadersOf(e, older)})
 		}
 	}
@@ -52,7 +52,7 @@ func (s *Snapshot) changedSince(older *Snapshot) []Change {
 }
 
 // readersOf is who may read the entry of e's name and team; nil where there is none.
-func (s *Snapshot) readersOf(e Entry) *rule.Access {
+func (s *Snapshot) readersOf(e *Entry) *rule.Access {
 	i, found := s.index[place{e.Team, e.Name}]
 	if !found {
 		return nil
@@ -61,15 +61,15 @@ func (s *Snapshot) readersOf(e Entry) *rule.Access {
 }
 
 // sharedReadersOf is who may read the entry for all of the name of a team's e, or before could.
-func (s *Snapshot) sharedReadersOf(e Entry, older *Snapshot) *rule.Access {
+func (s *Snapshot) sharedReadersOf(e *Entry, older *Snapshot) *rule.Access {
 	if e.Team == "" {
 		return nil
 	}
-	e.Team = ""
-	if found := s.readersOf(e); found != nil {
+	shared := &Entry{Name: e.Name}
+	if found := s.readersOf(shared); found != nil {
 		return found
 	}
-	return older.readersOf(e)
+	return older.readersOf(shared)
 }
 
 // adopt takes over what older has too, so that it is in memory once however much of it the

@@ -95,8 +95,9 @@ func (d *database) entriesOf(table string, rows []metastore.Row) []Entry {
 	return entries
 }
 
-func (d *database) all() []Entry {
-	return append(d.connections[:len(d.connections):len(d.connections)], d.variables...)
+// appendTo adds the entries in force.
+func (d *database) appendTo(all []*Entry) []*Entry {
+	return appendEach(appendEach(all, d.connections), d.variables)
 }
 
 // unknown adds to why that nothing is known of anybody's entries, as long as no look succeeded.

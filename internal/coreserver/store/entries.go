@@ -229,15 +229,23 @@ func (e *entries) again() {
 }
 
 // all are the entries in force, those of one id too.
-func (e *entries) all() []Entry {
-	var all []Entry
+func (e *entries) all() []*Entry {
+	var all []*Entry
 	for _, each := range e.flags {
-		all = append(all, each.value...)
+		all = appendEach(all, each.value)
 	}
 	if e.tree != nil {
 		for _, each := range e.tree.sorted() {
-			all = append(all, each.value...)
+			all = appendEach(all, each.value)
 		}
+	}
+	return all
+}
+
+// appendEach adds the entries of a file, which stay where they are.
+func appendEach(all []*Entry, of []Entry) []*Entry {
+	for i := range of {
+		all = append(all, &of[i])
 	}
 	return all
 }

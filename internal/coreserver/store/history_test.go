@@ -17,11 +17,11 @@ func variable(key string) entry.Name { return entry.Name{Kind: entry.Variable, I
 
 // state is a snapshot of variables, given as key, value, key, value.
 func state(t testing.TB, rules rule.Set, pairs ...string) *Snapshot {
-	var entries []Entry
+	var entries []*Entry
 	for i := 0; i < len(pairs); i += 2 {
 		e := Entry{Name: variable(pairs[i]), value: secret.New(pairs[i+1])}
 		e.Version = newVersioner(t, "shared").version(e)
-		entries = append(entries, e)
+		entries = append(entries, &e)
 	}
 	return newSnapshot(entries, rules, nil, newVersioner(t, "shared"))
 }

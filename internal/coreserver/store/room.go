@@ -15,12 +15,13 @@ import (
 // than the other half.
 type room struct{ memory int64 }
 
-// What was measured at 128 MiB, by a file that is replaced again and again: reading takes most.
+// What was measured at 128 MiB, by a file that is replaced again and again while callers take all that
+// they may: reading takes most.
 const (
-	partOfBytes   = 128.0 / 7        // of the memory is a file's at most: 7 MiB
-	partOfCost    = 16.0 / 3         // is what they are reckoned to take together: 24 MiB
-	bytesOfEntry  = 3 << 10          // are there for each entry of a file: 43,690
-	bytesOfValue  = 384              // and for each value in an entry of JSON: 349,525
+	partOfBytes   = 128.0 / 5        // of the memory is a file's at most: 5 MiB
+	partOfCost    = 128.0 / 16       // is what they are reckoned to take together: 16 MiB
+	bytesOfEntry  = 5 << 10          // are there for each entry of a file: 26,214
+	bytesOfValue  = 640              // and for each value in an entry of JSON: 209,715
 	bytesOfInYAML = 2 * bytesOfValue // or of YAML, whose reader keeps more of it
 )
 

@@ -28,17 +28,17 @@ func TestAFileForAllIsWithinCoresMemory(t *testing.T) {
 		return `{"aws_default": "aws://new", "long": "x://` + strings.Repeat("x", bytes) + `"}`
 	}
 	for name, row := range map[string]struct{ file, content, fault string }{
-		"896 KiB":          {"connections.json", long(896<<10 - 128), ""},
-		"more":             {"connections.json", long(896 << 10), "connections.json: is larger than 896 KiB, which is what core reads with 16 MiB of memory"},
-		"entries":          {"connections.json", `{"aws_default": "aws://new"` + many(5_462, `,"c%d":"x://"`) + "}", "has more than 5461 entries, which is what core has room for with 16 MiB of memory"},
-		"entries in YAML":  {"connections.yaml", "aws_default: aws://new\n" + many(5_462, "c%d: x://\n"), "has more than 5461 entries"},
-		"entries in .env":  {"connections.env", "aws_default=aws://new\n" + many(5_462, "C%d=x://\n"), "has more than 5461 entries"},
-		"a list":           {"connections.json", `{"aws_default": "aws://new", "list": [` + strings.Repeat("1,", 44_000) + "1]}", "has more than 43690 fields and values"},
-		"a list in YAML":   {"connections.yaml", "aws_default: aws://new\nlist:\n" + strings.Repeat("- 1\n", 11_000), "has more than 21845 fields and values"},
-		"flow in YAML":     {"connections.yaml", " {aws_default: 'aws://new'" + many(5_462, ",c%d: 'x://'") + "}", "has more than 5461 entries"},
+		"640 KiB":          {"connections.json", long(640<<10 - 128), ""},
+		"more":             {"connections.json", long(640 << 10), "connections.json: is larger than 640 KiB, which is what core reads with 16 MiB of memory"},
+		"entries":          {"connections.json", `{"aws_default": "aws://new"` + many(3_277, `,"c%d":"x://"`) + "}", "has more than 3276 entries, which is what core has room for with 16 MiB of memory"},
+		"entries in YAML":  {"connections.yaml", "aws_default: aws://new\n" + many(3_277, "c%d: x://\n"), "has more than 3276 entries"},
+		"entries in .env":  {"connections.env", "aws_default=aws://new\n" + many(3_277, "C%d=x://\n"), "has more than 3276 entries"},
+		"a list":           {"connections.json", `{"aws_default": "aws://new", "list": [` + strings.Repeat("1,", 27_000) + "1]}", "has more than 26214 fields and values"},
+		"a list in YAML":   {"connections.yaml", "aws_default: aws://new\nlist:\n" + strings.Repeat("- 1\n", 6_600), "has more than 13107 fields and values"},
+		"flow in YAML":     {"connections.yaml", " {aws_default: 'aws://new'" + many(3_277, ",c%d: 'x://'") + "}", "has more than 3276 entries"},
 		"text is no value": {"connections.json", `{"aws_default": "aws://new", "text": "x://` + strings.Repeat(`,{\"`, 50_000) + `"}`, ""},
-		"bytes and entries": {"connections.json", `{"aws_default": "aws://new"` + many(5_000, `,"c%d":"x://`+strings.Repeat("x", 150)+`"`) + "}",
-			"its entries, with the others that are for all, take more than the 307"},
+		"bytes and entries": {"connections.json", `{"aws_default": "aws://new"` + many(3_200, `,"c%d":"x://`+strings.Repeat("x", 170)+`"`) + "}",
+			"its entries, with the others that are for all, take more than the 20"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, small := newTeams(t), `{"aws_default": "aws://shared"}`
@@ -92,17 +92,20 @@ func (s *teams) fill(names string, bytes int) {
 	}
 }
 
+// forThreeMiB is the memory of a core whose entries may take 3 MiB together.
+const forThreeMiB = 24 << 20
+
 // What is for all and what teams have were each within core's memory, and killed it together: 24 MiB
 // and 24 MiB of them at the chart's 128Mi.
 func TestWhatIsForAllAndWhatTeamsHaveShareCoresMemory(t *testing.T) {
 	const shared, other = "entries/connections.json", "entries/variables.json"
 	s := crowdedTeams(t)
-	inMemory := func(config *Config) { config.Memory = 16 << 20 } // 3 MiB for all of them
+	inMemory := func(config *Config) { config.Memory = forThreeMiB }
 	require.NoError(t, s.start(inMemory))
 	require.ErrorContains(t, s.reload("entries/a/connections.json", of("more", 260<<10)), `the entries of team "a" take more than the 256 KiB that a team has`)
 	assert.Equal(t, "there", s.gets("a", "own"), "its last good state")
 	s.fill("g", 200<<10)
-	require.ErrorContains(t, s.reload(), "the entries of all teams take more than the 1536 KiB that core has for them beside those that are for all, with 16 MiB of memory")
+	require.ErrorContains(t, s.reload(), "the entries of all teams take more than the 1536 KiB that core has for them beside those that are for all, with 24 MiB of memory")
 	assert.Equal(t, "undecided", s.gets("g", "own"))
 	assert.Equal(t, "there", s.gets("b", "own"))
 
@@ -139,7 +142,7 @@ func TestAirflowsDatabaseSharesCoresMemory(t *testing.T) {
 	s.write("variables.json", `{"a": "b"}`)
 	var err error
 	s.Store, err = New(Config{
-		Variables: dir + "/variables.json", Metastore: dir + "/url", Memory: 16 << 20, Versioner: newVersioner(t, "shared"),
+		Variables: dir + "/variables.json", Metastore: dir + "/url", Memory: forThreeMiB, Versioner: newVersioner(t, "shared"),
 	})
 	require.NoError(t, err)
 	rows := func(bytes int) metastore.Found {

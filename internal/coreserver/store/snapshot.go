@@ -90,7 +90,7 @@ type Snapshot struct {
 	// Nameless are the entries so broken that nobody can ask for them.
 	Nameless []Entry
 
-	entries []Entry // ordered by name and then by team, that of all first
+	entries []*Entry // ordered by name and then by team, that of all first; files have them, and nobody changes one
 	index   map[place]int
 	readers []*rule.Access // of entries, in their order; those that are the same are one
 	known   map[string]*rule.Access
@@ -107,25 +107,27 @@ type place struct {
 	name entry.Name
 }
 
-// newSnapshot takes ownership of entries. unknown says of teams, and of what belongs to all
+// newSnapshot takes ownership of entries, and leaves what they point to as it is. unknown says of teams, and of what belongs to all
 // under the empty name, why it is not known which entries they have.
-func newSnapshot(entries []Entry, rules rule.Set, unknown map[string]string, versioner Versioner) *Snapshot {
+func newSnapshot(entries []*Entry, rules rule.Set, unknown map[string]string, versioner Versioner) *Snapshot {
 	s := &Snapshot{Rules: rules, index: make(map[place]int, len(entries)), unknown: unknown, known: map[string]*rule.Access{}, versioner: versioner}
-	slices.SortStableFunc(entries, func(a, b Entry) int {
+	slices.SortStableFunc(entries, func(a, b *Entry) int {
 		return cmp.Or(entry.Compare(a.Name, b.Name), strings.Compare(a.Team, b.Team))
 	})
 	teams := map[string]bool{"": true}
 	for _, team := range rules.Teams() {
 		teams[team.Name] = true
 	}
+	s.entries = entries[:0] // in the same memory: what is kept is never ahead of what is read
 	for _, e := range entries {
 		if e.Name.ID == "" {
-			s.Nameless = append(s.Nameless, e)
+			s.Nameless = append(s.Nameless, *e)
 			continue
 		}
 		if !teams[e.Team] {
+			e = new(*e)
 			e.Invalid = fmt.Sprintf("is of team %q, and there is no such team in the admin's file", e.Team)
-			e.Version = versioner.version(e)
+			e.Version = versioner.version(*e)
 		}
 		s.add(e, versioner)
 	}
@@ -137,7 +139,7 @@ func newSnapshot(entries []Entry, rules rule.Set, unknown map[string]string, ver
 
 // add takes an entry that another file has too for broken: which was meant is not ours to
 // guess.
-func (s *Snapshot) add(e Entry, versioner Versioner) {
+func (s *Snapshot) add(e *Entry, versioner Versioner) {
 	at := place{e.Team, e.Name}
 	known, twice := s.index[at]
 	if !twice {
@@ -145,12 +147,13 @@ func (s *Snapshot) add(e Entry, versioner Versioner) {
 		s.entries = append(s.entries, e)
 		return
 	}
-	first := &s.entries[known]
-	*first = Entry{
+	first := s.entries[known]
+	broken := Entry{
 		Name: e.Name, Team: e.Team, Origin: first.Origin,
 		Invalid: fmt.Sprintf("is given in %s and in %s; keep one", first.Origin, e.Origin),
 	}
-	first.Version = versioner.version(*first)
+	broken.Version = versioner.version(broken)
+	s.entries[known] = &broken
 }
 
 // Lookup finds an entry of a team, or of all where team is empty, by its exact name.
@@ -159,15 +162,15 @@ func (s *Snapshot) Lookup(team string, name entry.Name) (Entry, bool) {
 	if !found {
 		return Entry{}, false
 	}
-	return s.entries[i], true
+	return *s.entries[i], true
 }
 
 // Named yields the entries of that name, of whichever teams.
 func (s *Snapshot) Named(name entry.Name) iter.Seq[Entry] {
-	first, _ := slices.BinarySearchFunc(s.entries, name, func(e Entry, name entry.Name) int { return entry.Compare(e.Name, name) })
+	first, _ := slices.BinarySearchFunc(s.entries, name, func(e *Entry, name entry.Name) int { return entry.Compare(e.Name, name) })
 	return func(yield func(Entry) bool) {
 		for _, e := range s.entries[first:] {
-			if e.Name != name || !yield(e) {
+			if e.Name != name || !yield(*e) {
 				return
 			}
 		}
@@ -181,7 +184,7 @@ func (s *Snapshot) MostSize(kind entry.Kind, callers int) int {
 }
 
 // sizesOf are what the entries of each kind take, in all and for the one caller who may have most.
-func sizesOf(entries []Entry) (total, most map[entry.Kind]int) {
+func sizesOf(entries []*Entry) (total, most map[entry.Kind]int) {
 	total, most = map[entry.Kind]int{}, map[entry.Kind]int{}
 	byTeam := map[entry.Kind]map[string]int{}
 	for _, e := range entries {
@@ -239,4 +242,12 @@ func (s *Snapshot) Counts() map[entry.Kind]int {
 }
 
 // All yields the entries in the order of their names, those of teams too.
-func (s *Snapshot) All() iter.Seq[Entry] { return slices.Values(s.entries) }
+func (s *Snapshot) All() iter.Seq[Entry] {
+	return func(yield func(Entry) bool) {
+		for _, e := range s.entries {
+			if !yield(*e) {
+				return
+			}
+		}
+	}
+}

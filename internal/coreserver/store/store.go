@@ -151,7 +151,7 @@ func (s *Store) news(matters func(*Status) bool) error {
 func (s *Store) snapshot() *Snapshot {
 	entries, unknown := s.entries.all(), s.entries.unknown()
 	if s.metastore != nil {
-		entries = append(entries, s.metastore.all()...)
+		entries = s.metastore.appendTo(entries)
 		unknown = s.metastore.unknown(unknown, s.rules.teams())
 	}
 	return newSnapshot(entries, s.rules.set(), unknown, s.versioner)

@@ -40,7 +40,7 @@ func (s *Snapshot) watch(versioner Versioner) {
 
 // access is who may read e: the same one for all entries that the same may read. It spells them into
 // spelled.
-func (s *Snapshot) access(e Entry, readers []string, spelled []byte) (*rule.Access, []byte) {
+func (s *Snapshot) access(e *Entry, readers []string, spelled []byte) (*rule.Access, []byte) {
 	spelled = rule.Spell(spelled[:0], e.Team, readers)
 	sum := sha256.Sum256(spelled) // of what may be long, and is remembered of each entry
 	access, known := s.known[string(sum[:])]
@@ -92,7 +92,7 @@ func (r *Readership) Shown() iter.Seq[Watched] {
 
 // ShownAs is the version of a name as Shown has it; empty where there is none.
 func (r *Readership) ShownAs(name entry.Name) string {
-	first, found := slices.BinarySearchFunc(r.snapshot.entries, name, func(e Entry, name entry.Name) int { return entry.Compare(e.Name, name) })
+	first, found := slices.BinarySearchFunc(r.snapshot.entries, name, func(e *Entry, name entry.Name) int { return entry.Compare(e.Name, name) })
 	if !found {
 		return ""
 	}

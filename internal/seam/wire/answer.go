@@ -170,12 +170,8 @@ func (r *reader) entry(e *seam.Entry, source string, values []byte, mostNotices 
 }
 
 // mostOf is what a frame of the work's answer may have: about what is reckoned for one volume of it.
-func mostOf(work seam.Work, largest int64) int64 {
-	bytes := work.MaxBytes
-	if bytes == 0 {
-		bytes = largest
-	}
-	return mostLines + linesOfEntry*int64(namesOf(work)) + writtenLonger*bytes
+func mostOf(work seam.Work) int64 {
+	return mostLines + linesOfEntry*int64(namesOf(work)) + writtenLonger*work.MaxBytes
 }
 
 func namesOf(work seam.Work) int { return len(work.Connections.Names) + len(work.Variables.Names) }

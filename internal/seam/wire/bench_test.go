@@ -5,10 +5,12 @@ import (
 	"io"
 	"net"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/leoflow/secrets-csi/internal/jsontext"
 	"github.com/leoflow/secrets-csi/internal/seam"
 	"github.com/leoflow/secrets-csi/internal/testwait"
 	"github.com/leoflow/secrets-csi/pkg/provider/call"
@@ -24,7 +26,10 @@ func ordinary() (seam.Work, seam.Answer) {
 	for i := range 10 {
 		id := fmt.Sprint("conn_", i)
 		work.Connections.Names = append(work.Connections.Names, id)
-		answer.Entries = append(answer.Entries, delivered(id, string(make([]byte, 150))))
+		password := strings.Repeat("p", 100)
+		made := delivered(id, "postgres://etl:"+password+"@db.example.com:5432/dwh")
+		made.JSON = fmt.Appendf(nil, `{"conn_type": "postgres", "host": "db.example.com", "login": "etl", "password": %q, "port": 5432, "schema": "dwh"}`, password)
+		answer.Entries = append(answer.Entries, made)
 	}
 	return work, answer
 }
@@ -39,6 +44,31 @@ func BenchmarkFetch(b *testing.B) {
 	for b.Loop() {
 		require.NoError(b, r.Fetch(b.Context(), work, discard{}))
 	}
+}
+
+// BenchmarkDecode is what the driver does with that answer between the socket and the volume, and json what
+// it takes of that to tell that each value for Airflow is JSON.
+func BenchmarkDecode(b *testing.B) {
+	work, answer := ordinary()
+	var lines writer
+	lines.answer(&answer)
+	all := []byte(values(answer.Entries...))
+	b.Run("whole", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			r := reader{rest: string(lines.b)}
+			made := r.answer("core", len(answer.Entries), all)
+			require.NoError(b, askedBy(work).checkAnswer(&made))
+		}
+	})
+	b.Run("json", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			for i := range answer.Entries {
+				require.True(b, jsontext.Valid(answer.Entries[i].JSON))
+			}
+		}
+	})
 }
 
 // BenchmarkFetchOfANode is a call of 110 volumes alike.

@@ -13,6 +13,7 @@ import (
 	"github.com/leoflow/secrets-csi/internal/pause"
 	"github.com/leoflow/secrets-csi/internal/report"
 	"github.com/leoflow/secrets-csi/internal/seam"
+	"github.com/leoflow/secrets-csi/internal/turn"
 )
 
 // DriverConfig is what a Driver is made of.
@@ -21,8 +22,6 @@ type DriverConfig struct {
 	Fetcher uint32
 	// Build is the driver's; empty for Build().
 	Build string
-	// LargestAnswer bounds an answer that nothing is reserved for.
-	LargestAnswer int64
 	// Returned is called whenever a fetcher has come, the first one too. It may be nil.
 	Returned func()
 	report.Readers
@@ -34,6 +33,9 @@ const (
 	// mostGreeted bounds those that have not said who they are, above which the next is closed. A
 	// fetcher has one at a time.
 	mostGreeted = 64
+	// connectionsOfSecond bounds the connections that begin within a second, newcomersOfSecond those of a
+	// fetcher that was not there before: each is logged, and has all looked at that waits.
+	connectionsOfSecond, newcomersOfSecond = 256, 32
 	// acceptAgain is how soon it is listened again after an error.
 	acceptAgain = 100 * time.Millisecond
 	// mostIdle are those that are kept for the next calls: who is closed here is seen to be there.
@@ -44,6 +46,8 @@ const (
 type Driver struct {
 	DriverConfig
 	guard report.Guard
+	// connections and newcomers are the turns of those that come.
+	connections, newcomers turn.Rate
 
 	mu sync.Mutex
 	// instance is the fetcher that came last, sources what it has. They stay when it has gone.
@@ -56,8 +60,9 @@ type Driver struct {
 	open map[*line]struct{}
 	// waiting are the calls that wait for a connection, the first first.
 	waiting []chan *line
-	// refused is why somebody was refused last.
-	refused string
+	// refused is why somebody was refused last, refusedAt when that was logged.
+	refused   string
+	refusedAt time.Time
 	// come is closed once a fetcher has come.
 	come chan struct{}
 }
@@ -70,7 +75,10 @@ func NewDriver(config DriverConfig) *Driver {
 	if config.Build == "" {
 		config.Build = Build()
 	}
-	d := &Driver{DriverConfig: config, open: map[*line]struct{}{}, come: make(chan struct{})}
+	d := &Driver{
+		DriverConfig: config, open: map[*line]struct{}{}, come: make(chan struct{}),
+		connections: turn.NewRate(connectionsOfSecond, time.Second), newcomers: turn.NewRate(newcomersOfSecond, time.Second),
+	}
 	d.guard = report.Guard{Readers: &d.Readers}
 	return d
 }
@@ -78,12 +86,13 @@ func NewDriver(config DriverConfig) *Driver {
 // Serve lets fetchers in until ctx ends.
 func (d *Driver) Serve(ctx context.Context, listener net.Listener) error {
 	var greeting sync.WaitGroup
-	defer greeting.Wait()
 	hands := make(chan struct{}, mostGreeted)
 	defer d.hangUp("")
+	defer greeting.Wait()
 	stop := context.AfterFunc(ctx, func() { _ = listener.Close(); d.hangUp("") })
 	defer stop()
 	for {
+		_ = d.connections.Wait(ctx, "") // whose end closes the listener
 		conn, err := listener.Accept()
 		if ctx.Err() != nil {
 			if err == nil {
@@ -106,19 +115,26 @@ func (d *Driver) Serve(ctx context.Context, listener net.Listener) error {
 		}
 		greeting.Go(func() {
 			defer func() { <-hands }()
-			_ = d.guard.Run(report.Volume{}, func() error { d.greet(conn.(*net.UnixConn)); return nil }) // it is logged
+			_ = d.guard.Run(report.Volume{}, func() error { d.greet(ctx, conn.(*net.UnixConn)); return nil }) // it is logged
 		})
 	}
 }
 
 // greet lets a connection in, or says why not and closes it.
-func (d *Driver) greet(conn *net.UnixConn) {
+func (d *Driver) greet(ctx context.Context, conn *net.UnixConn) {
 	l := &line{conn: conn}
+	stop := l.endWith(ctx)
 	_ = conn.SetDeadline(time.Now().Add(handshakeFor))
 	found, err := d.handshake(l)
+	stop()
+	if err == nil && !d.isThere(found.instance) {
+		err = d.newcomers.Wait(ctx, "")
+	}
 	if err != nil {
 		_ = conn.Close()
-		d.tellRefused(err)
+		if ctx.Err() == nil {
+			d.tellRefused(err)
+		}
 		return
 	}
 	_ = conn.SetDeadline(time.Time{})
@@ -126,13 +142,23 @@ func (d *Driver) greet(conn *net.UnixConn) {
 	d.admit(l, found)
 }
 
-// tellRefused logs a refusal, unless it is that of the time before: who is refused calls again.
+// isThere reports whether a process is the fetcher that came last.
+func (d *Driver) isThere(instance string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.instance == instance
+}
+
+// tellRefused logs a refusal, unless it is that of the time before or comes within a second of it: who is
+// refused calls again.
 func (d *Driver) tellRefused(err error) {
 	d.mu.Lock()
-	isSame := d.refused == err.Error()
-	d.refused = err.Error()
+	isNews := d.refused != err.Error() && time.Since(d.refusedAt) > time.Second
+	if isNews {
+		d.refused, d.refusedAt = err.Error(), time.Now()
+	}
 	d.mu.Unlock()
-	if !isSame {
+	if isNews {
 		d.Log.Warn("refused a fetcher", logkey.Error, err)
 	}
 }
@@ -297,6 +323,13 @@ func (d *Driver) leave(next chan *line, why error) error {
 
 // Come is closed once a fetcher has come.
 func (d *Driver) Come() <-chan struct{} { return d.come }
+
+// IsThere implements seam.Fetcher.
+func (d *Driver) IsThere() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return len(d.open) > 0
+}
 
 // Sources implements seam.Fetcher. There are none before a fetcher has come.
 func (d *Driver) Sources() []string {

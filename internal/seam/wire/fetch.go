@@ -14,9 +14,10 @@ import (
 )
 
 const (
-	// awaitFor is how long a call waits for a fetcher that is not there, for a pod that starts and for
-	// one that runs. Kubelet starts a program that has ended within seconds, if that is not often.
-	awaitFor, awaitLive = 10 * time.Second, time.Second
+	// awaitFor is how long a call waits for a fetcher that is not there, for a pod that starts and for one
+	// that runs: kubelet starts a program that has ended within seconds, if that is not often. Who has
+	// longer waits without a call, which takes memory.
+	awaitFor, awaitLive = 3 * time.Second, time.Second
 	// silence is how long a fetcher that is at work says nothing: it shows every second that it is.
 	silence, aliveEvery = 10 * time.Second, time.Second
 	// longest is how long a call takes in all besides what a fetch of its source does.
@@ -31,9 +32,9 @@ const (
 // Fetch implements seam.Fetcher. Where the fetcher ends before it has said anything, it is asked again
 // once it is back.
 func (d *Driver) Fetch(ctx context.Context, work seam.Work, taker seam.Taker) error {
-	wait := awaitLive
-	if work.Volumes[0].Waits {
-		wait = awaitFor
+	wait := awaitFor
+	if work.Volumes[0].IsLive {
+		wait = awaitLive
 	}
 	until := time.Now().Add(wait)
 	for range mostTries {
@@ -168,7 +169,7 @@ func (f *fetching) take(ctx context.Context) (isOver bool, err error) {
 			return false, err
 		}
 	}
-	body, err := f.line.read(mostOf(f.work, f.driver.LargestAnswer))
+	body, err := f.line.read(mostOf(f.work))
 	if err != nil {
 		return false, err
 	}

@@ -316,6 +316,19 @@ func TestFewAreHeardOutAtOnce(t *testing.T) {
 	r.startServer(t)
 }
 
+// Who has said half of who it is does not keep the driver from ending.
+func TestHalfAHelloHoldsUpNoEnd(t *testing.T) {
+	r := newRigFor(t, uint32(os.Geteuid()))
+	conn, err := new(net.Dialer).DialContext(testwait.Context(t), "unix", r.socket)
+	require.NoError(t, err)
+	defer func() { _ = conn.Close() }()
+	_, err = conn.Write(frame(frameHello, 100, []byte(magic)))
+	require.NoError(t, err)
+	began := time.Now()
+	r.endDriver()
+	assert.Less(t, time.Since(began), handshakeFor/2)
+}
+
 func TestTwoBuildsRefuseEachOtherByName(t *testing.T) {
 	r := newRig(t)
 	r.endServer()

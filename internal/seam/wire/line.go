@@ -24,6 +24,7 @@ const (
 	frameChanged byte = 'c'
 	frameEnded   byte = 'e' // a watch that ended, and why
 	frameReport  byte = 'r'
+	frameCounted byte = 'n' // the fetcher has taken in the report that was sent first
 	frameAsk     byte = 'q' // the fetcher wants to know how the node is
 	frameState   byte = 's' // how it is
 )

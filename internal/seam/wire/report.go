@@ -29,125 +29,12 @@ func (unread) Delivered(report.Delivery)                        {}
 func (unread) Panicked()                                        {}
 func (unread) Record(report.Volume, report.EventReason, string) {}
 
-// Records of a report.
 const (
-	recordCall byte = 1 + iota
-	recordDelivery
-	recordPanic
-	recordEvent
-	recordLost // so many there was no room for
-)
-
-const (
-	// mostUnreported bounds what the driver did and the fetcher has not been told, in bytes.
-	mostUnreported = 1 << 20
 	// reportAfter is how long a report waits for others to go with it.
 	reportAfter = 100 * time.Millisecond
-	// askAgain is how soon the driver says again how the node is.
-	askAgain = 10 * time.Millisecond
+	// againAfter is how soon the driver calls a fetcher again that hangs up on what is to last.
+	againAfter = 100 * time.Millisecond
 )
-
-// Reports is the driver's report.Observer and report.Recorder: it keeps what happens until the fetcher
-// takes it, and of more than there is room for how much it was. It never waits. Its zero value keeps.
-type Reports struct {
-	mu     sync.Mutex
-	unsent writer
-	lost   uint64
-	// more is closed with the next record; nil while nobody waits.
-	more chan struct{}
-}
-
-func (r *Reports) add(write func(w *writer)) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	before := len(r.unsent.b)
-	write(&r.unsent)
-	if len(r.unsent.b) > mostUnreported {
-		r.unsent.b = r.unsent.b[:before]
-		r.lost++
-	}
-	if r.more != nil {
-		close(r.more)
-		r.more = nil
-	}
-}
-
-// Called tells of a call of kubelet's.
-func (r *Reports) Called(one report.Call) {
-	r.add(func(w *writer) {
-		w.byte(recordCall)
-		w.text(one.Method)
-		w.text(one.Code)
-		w.uint(uint64(one.Took))
-	})
-}
-
-// Delivered implements report.Observer.
-func (r *Reports) Delivered(whole report.Report) {
-	one := whole.Delivery()
-	r.add(func(w *writer) {
-		w.byte(recordDelivery)
-		w.text(one.Source)
-		w.text(one.Cause)
-		w.text(one.Outcome)
-		w.flags(one.Rotated)
-		w.uint(uint64(one.Took))
-		w.uint(uint64(max(0, one.Lag)))
-	})
-}
-
-// Panicked implements report.Observer.
-func (r *Reports) Panicked() { r.add(func(w *writer) { w.byte(recordPanic) }) }
-
-// Fetched implements report.Observer. The driver fetches nothing.
-func (*Reports) Fetched(report.Fetch) {}
-
-// Resolved implements report.Observer. The driver resolves nothing.
-func (*Reports) Resolved(string, string, time.Duration) {}
-
-// Record implements report.Recorder.
-func (r *Reports) Record(volume report.Volume, reason report.EventReason, message string) {
-	r.add(func(w *writer) {
-		w.byte(recordEvent)
-		for _, text := range []string{volume.ID, volume.Source, volume.Namespace, volume.Pod, volume.PodUID, volume.ServiceAccount, string(reason), message} {
-			w.text(text)
-		}
-	})
-}
-
-// look returns what is closed once anything is kept.
-func (r *Reports) look() <-chan struct{} {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.more == nil {
-		r.more = make(chan struct{})
-	}
-	more := r.more
-	if len(r.unsent.b) > 0 || r.lost > 0 {
-		close(r.more)
-		r.more = nil
-	}
-	return more
-}
-
-// take takes all that is kept, and reports whether that is anything.
-func (r *Reports) take(into *writer) (has bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if len(r.unsent.b) == 0 && r.lost == 0 {
-		return false
-	}
-	into.b = append(into.b, r.unsent.b...)
-	if r.lost > 0 {
-		into.byte(recordLost)
-		into.uint(r.lost)
-	}
-	r.unsent.b, r.lost = r.unsent.b[:0], 0
-	if cap(r.unsent.b) > mostKept {
-		r.unsent.b = nil
-	}
-	return true
-}
 
 // Report has the fetcher told what reports keeps, and how the node is whenever it asks, until ctx
 // ends.
@@ -167,6 +54,7 @@ func (d *Driver) Report(ctx context.Context, reports *Reports, state func() []by
 		if isHangUp(err) {
 			d.Log.Warn("the fetcher has gone", logkey.Error, err)
 			d.hangUp(l.instance)
+			pause.Wait(ctx, againAfter)
 			continue
 		}
 		d.Log.Error("reporting to the fetcher failed", logkey.Error, err)
@@ -177,14 +65,13 @@ func (d *Driver) Report(ctx context.Context, reports *Reports, state func() []by
 // reportOn reports on one connection for as long as it stands.
 func reportOn(ctx context.Context, l *line, reports *Reports, state func() []byte) error {
 	_ = l.conn.SetDeadline(time.Time{})
-	l.start(frameReport)
-	if err := l.send(); err != nil {
+	if err := l.sendReports(append([][]byte{nil}, reports.uncounted()...)); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	asks, ended := make(chan struct{}), make(chan error, 1)
 	var reading sync.WaitGroup
-	reading.Go(func() { ended <- readAsks(ctx, l, asks) })
+	reading.Go(func() { ended <- readAsks(ctx, l, reports, asks) })
 	defer reading.Wait()
 	defer func() { _ = l.conn.Close() }()
 	defer cancel()
@@ -193,20 +80,34 @@ func reportOn(ctx context.Context, l *line, reports *Reports, state func() []byt
 		if err != nil {
 			return err
 		}
-		if w := l.start(frameReport); reports.take(w) {
-			if err := l.send(); err != nil {
+		if taken := reports.take(); len(taken) > 0 {
+			if err := l.sendReports([][]byte{taken}); err != nil {
 				return err
 			}
 		}
 		if !isAsked {
 			continue
 		}
+		began := time.Now()
 		w := l.start(frameState)
 		w.b = append(w.b, state()...)
 		if err := l.send(); err != nil {
 			return err
 		}
+		pause.After(ctx, began)
 	}
+}
+
+// sendReports sends a frame for each.
+func (l *line) sendReports(all [][]byte) error {
+	for _, one := range all {
+		w := l.start(frameReport)
+		w.b = append(w.b, one...)
+		if err := l.send(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // awaitReason waits until there is something to send: a question, or records that have waited for
@@ -230,21 +131,26 @@ func awaitReason(reports *Reports, asks <-chan struct{}, ended <-chan error) (is
 	}
 }
 
-// readAsks waits for questions, of which there is one at a time.
-func readAsks(ctx context.Context, l *line, asks chan<- struct{}) error {
+// readAsks waits for questions, of which there is one at a time, and takes in what was counted.
+func readAsks(ctx context.Context, l *line, reports *Reports, asks chan<- struct{}) error {
 	for {
 		if err := l.readHeader(); err != nil {
 			return err
 		}
-		if l.kind() != frameAsk || l.size() != 0 {
+		switch {
+		case l.size() != 0 || l.kind() != frameAsk && l.kind() != frameCounted:
 			return fmt.Errorf("%w: a frame %q for a question", errLied, l.kind())
+		case l.kind() == frameCounted:
+			if err := reports.counted(); err != nil {
+				return err
+			}
+			continue
 		}
 		select {
 		case asks <- struct{}{}:
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-		pause.Wait(ctx, askAgain)
 	}
 }
 
@@ -285,6 +191,9 @@ func (s *Server) takeReports(ctx context.Context, l *line) error {
 				if s.record(r); r.isBad {
 					return fmt.Errorf("%w: a report that cannot be read", errLied)
 				}
+			}
+			if err := from.counted(); err != nil {
+				return err
 			}
 		default:
 			return fmt.Errorf("%w: a frame %q for a report", errLied, kind)
@@ -359,7 +268,19 @@ func (r *reports) ask(answer chan<- []byte) error {
 	if r.waiting = append(r.waiting, answer); len(r.waiting) > 1 {
 		return nil
 	}
-	r.line.start(frameAsk)
+	return r.say(frameAsk)
+}
+
+// counted says that a report was taken in.
+func (r *reports) counted() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.say(frameCounted)
+}
+
+// say sends a frame that is but its kind.
+func (r *reports) say(kind byte) error {
+	r.line.start(kind)
 	_ = r.line.conn.SetWriteDeadline(time.Now().Add(silence))
 	return r.line.send()
 }
@@ -382,8 +303,3 @@ func (r *reports) end() {
 	}
 	r.waiting = nil
 }
-
-var (
-	_ report.Observer = (*Reports)(nil)
-	_ report.Recorder = (*Reports)(nil)
-)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/leoflow/secrets-csi/internal/pause"
 	"github.com/leoflow/secrets-csi/internal/seam"
 	"github.com/leoflow/secrets-csi/pkg/mount/layout"
 	"github.com/leoflow/secrets-csi/pkg/provider/call"
@@ -26,7 +27,7 @@ func (d *Driver) Watch(ctx context.Context, source string, notify func(seam.Chan
 			return fmt.Errorf("%w: %w", call.ErrUnavailable, err)
 		}
 		stop := l.endWith(ctx)
-		err = d.watchOn(l, source, first, notify)
+		err = d.watchOn(ctx, l, source, first, notify)
 		stop()
 		switch {
 		case ctx.Err() != nil:
@@ -35,6 +36,7 @@ func (d *Driver) Watch(ctx context.Context, source string, notify func(seam.Chan
 		case isHangUp(err):
 			d.drop(l)
 			d.hangUp(l.instance)
+			pause.Wait(ctx, againAfter)
 			continue
 		case errors.Is(err, errLied):
 			d.drop(l)
@@ -45,7 +47,7 @@ func (d *Driver) Watch(ctx context.Context, source string, notify func(seam.Chan
 	}
 }
 
-func (d *Driver) watchOn(l *line, source string, isFirst bool, notify func(seam.Change)) error {
+func (*Driver) watchOn(ctx context.Context, l *line, source string, isFirst bool, notify func(seam.Change)) error {
 	_ = l.conn.SetDeadline(time.Time{})
 	l.start(frameWatch).text(source)
 	if err := l.send(); err != nil {
@@ -58,7 +60,7 @@ func (d *Driver) watchOn(l *line, source string, isFirst bool, notify func(seam.
 		if err := l.readHeader(); err != nil {
 			return err
 		}
-		kind := l.kind()
+		kind, began := l.kind(), time.Now()
 		text, err := l.readShort(mostChange)
 		if err != nil {
 			return err
@@ -71,6 +73,7 @@ func (d *Driver) watchOn(l *line, source string, isFirst bool, notify func(seam.
 				return fmt.Errorf("%w: a change that cannot be read", errLied)
 			}
 			notify(change)
+			pause.After(ctx, began)
 		case frameEnded:
 			err := r.fault()
 			if err == nil || !r.end() {

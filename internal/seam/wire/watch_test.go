@@ -137,12 +137,17 @@ func TestWhatTheDriverDidIsToldAndHowItIs(t *testing.T) {
 // Nobody waits for a fetcher to count, and what is too much is counted itself.
 func TestReportsAreBounded(t *testing.T) {
 	var reports Reports
+	record := func() { reports.Record(report.Volume{}, report.EventEntryHeld, string(make([]byte, 1000))) }
 	for range 3 * mostUnreported / 1000 {
-		reports.Record(report.Volume{}, report.EventEntryHeld, string(make([]byte, 1000)))
+		record()
 	}
-	var into writer
-	require.True(t, reports.take(&into))
-	assert.Less(t, len(into.b), mostUnreported+100)
-	assert.Equal(t, recordLost, into.b[len(into.b)-3])
-	assert.False(t, reports.take(&into))
+	taken := reports.take()
+	assert.Less(t, len(taken), mostUnreported+100)
+	assert.Equal(t, recordLost, taken[len(taken)-3])
+	assert.Empty(t, reports.take())
+	record()
+	assert.Equal(t, []byte{recordLost, 1}, reports.take(), "what is sent takes room until it is counted")
+	require.NoError(t, reports.counted())
+	record()
+	assert.Greater(t, len(reports.take()), 1000)
 }

@@ -11,6 +11,7 @@
 //	driver  → fetcher  watch: a source
 //	fetcher → driver   changed …, ended
 //	driver  → fetcher  report …: what the driver did, for the fetcher to count and to write down
+//	fetcher → driver   counted: it has taken in one report; what it has not, the next is told
 //	fetcher → driver   ask: how the node is
 //	driver  → fetcher  state: how it is
 //

@@ -41,6 +41,8 @@ func (*half) Source(name string) (seam.Source, bool) {
 	return seam.Source{IsGrouped: name == "core", IsWatched: true, FetchFor: time.Minute, PollEvery: time.Hour}, true
 }
 
+func (*half) IsThere() bool { return true }
+
 func (h *half) Fetch(ctx context.Context, work seam.Work, taker seam.Taker) error {
 	return h.fetch(ctx, work, taker)
 }
@@ -106,7 +108,7 @@ func newRigFor(t testing.TB, user uint32) *rig {
 	t.Helper()
 	r := &rig{half: &half{}, socket: filepath.Join(t.TempDir(), "fetcher.sock"), log: new(testwait.Output)}
 	readers := report.Readers{Log: slog.New(slog.NewJSONHandler(r.log, nil))}
-	r.Driver = NewDriver(DriverConfig{Fetcher: user, LargestAnswer: 8 << 20, Readers: readers})
+	r.Driver = NewDriver(DriverConfig{Fetcher: user, Readers: readers})
 	listener, err := new(net.ListenConfig).Listen(t.Context(), "unix", r.socket)
 	require.NoError(t, err)
 	r.endDriver = run(t, func(ctx context.Context) error { return r.Serve(ctx, listener) })
@@ -143,7 +145,7 @@ func workOf(volumes int) seam.Work {
 	}}
 	for i := range volumes {
 		work.Volumes = append(work.Volumes, seam.Volume{
-			ID: fmt.Sprint("csi-", i), Format: seam.URI, Waits: true, Failures: 3,
+			ID: fmt.Sprint("csi-", i), Format: seam.URI, Failures: 3,
 			Pod: call.Identity{
 				Namespace: "airflow", ServiceAccount: "etl", PodName: "pod", PodUID: "uid", Token: secret.New("token"),
 				CloudTokens: map[string]secret.Text{"vault": secret.New("another")},

@@ -42,7 +42,7 @@ func (w *writer) volume(v seam.Volume) {
 	w.text(v.ID)
 	w.text(string(v.Format))
 	w.uint(uint64(v.Failures))
-	w.flags(v.IsLive, v.Waits, v.Pod.TaskToken, v.Shown != nil)
+	w.flags(v.IsLive, v.Pod.TaskToken, v.Shown != nil)
 	w.text(v.Pod.Namespace)
 	w.text(v.Pod.ServiceAccount)
 	w.text(v.Pod.PodName)
@@ -88,7 +88,7 @@ func (r *reader) selection() (selection call.Selection) {
 func (r *reader) volume() (v seam.Volume) {
 	v.ID, v.Format, v.Failures = r.text(), seam.Format(r.text()), int(r.uint())
 	says := false
-	r.flags(&v.IsLive, &v.Waits, &v.Pod.TaskToken, &says)
+	r.flags(&v.IsLive, &v.Pod.TaskToken, &says)
 	v.Pod.Namespace, v.Pod.ServiceAccount, v.Pod.PodName, v.Pod.PodUID = r.text(), r.text(), r.text(), r.text()
 	if token := r.text(); token != "" {
 		v.Pod.Token = secret.New(token)

@@ -11,19 +11,19 @@ import (
 //
 // An empty file is no export of nothing: whoever writes a file anew without a rename has
 // it empty for a while, and entries would be withdrawn for that while.
-func splitEnv(name string, content []byte) ([]member, error) {
+func splitEnv(name string, content []byte) (entries, error) {
 	if len(content) == 0 {
-		return nil, &FileError{name, 1, "is empty; if no entries are meant, write a comment into it"}
+		return entries{}, &FileError{name, 1, "is empty; if no entries are meant, write a comment into it"}
 	}
-	var entries []member
+	var members []member
 	for i, line := range splitLines(string(content)) {
 		bare := strings.TrimSpace(line)
 		if bare == "" || bare[0] == '#' {
 			continue
 		}
-		entries = append(entries, envEntry(line, i+1))
+		members = append(members, envEntry(line, i+1))
 	}
-	return entries, nil
+	return known(members), nil
 }
 
 func envEntry(line string, number int) member {

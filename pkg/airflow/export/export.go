@@ -60,16 +60,17 @@ func ReadVariables(name string, content []byte) ([]Variable, []*EntryError, erro
 }
 
 func read[T any](name string, content []byte, kind string, take func(member) (T, error)) ([]T, []*EntryError, error) {
-	entries, err := split(name, content)
+	all, err := split(name, content)
 	if err != nil {
 		return nil, nil, err
 	}
-	var taken []T
+	taken := make([]T, 0, len(all.keys))
 	var faults []*EntryError
-	count := countKeys(entries)
-	for _, entry := range entries {
+	count := countKeys(all.keys)
+	for i, entry := range all.keys {
 		value, err := *new(T), checkKey(entry, count)
 		if err == nil {
+			entry.value = all.value(i)
 			value, err = take(entry)
 		}
 		if err != nil {
@@ -81,10 +82,10 @@ func read[T any](name string, content []byte, kind string, take func(member) (T,
 	return taken, faults, nil
 }
 
-func countKeys(entries []member) map[string]int {
-	count := make(map[string]int, len(entries))
-	for _, entry := range entries {
-		count[entry.key]++
+func countKeys(keys []member) map[string]int {
+	count := make(map[string]int, len(keys))
+	for _, each := range keys {
+		count[each.key]++
 	}
 	return count
 }

@@ -8,20 +8,24 @@ import (
 	"github.com/leoflow/secrets-csi/internal/jsontext"
 )
 
-func splitJSON(name string, content []byte) ([]member, error) {
+func splitJSON(name string, content []byte) (entries, error) {
 	reader := jsonReader{lineStarts: lineStarts(content)}
 	whole, err := jsontext.Parse(content)
 	if err != nil {
-		return nil, reader.fileError(name, err)
+		return entries{}, reader.fileError(name, err)
 	}
 	if !whole.IsObject() {
-		return nil, &FileError{name, reader.line(whole.Offset), mappingReason}
+		return entries{}, &FileError{name, reader.line(whole.Offset), mappingReason}
 	}
-	root := reader.node(whole)
-	if root.kind == broken {
-		return nil, &FileError{name, root.line, root.text}
+	members, err := whole.Members()
+	if err != nil {
+		return entries{}, &FileError{name, reader.line(whole.Offset), badKeyReason}
 	}
-	return root.members, nil
+	keys := make([]member, len(members))
+	for i, each := range members {
+		keys[i] = member{key: each.Key, line: reader.line(each.KeyOffset)}
+	}
+	return entries{keys, func(i int) node { return reader.node(members[i].Item) }}, nil
 }
 
 const mappingReason = "must be a mapping from ids to entries, as the export commands write it"
@@ -85,7 +89,7 @@ func (r jsonReader) object(n node, item jsontext.Item) node {
 	n.kind = object
 	members, err := item.Members()
 	if err != nil {
-		n.kind, n.text = broken, "holds a key that "+keyReason
+		n.kind, n.text = broken, badKeyReason
 		return n
 	}
 	for _, each := range members {
@@ -93,5 +97,7 @@ func (r jsonReader) object(n node, item jsontext.Item) node {
 	}
 	return n
 }
+
+const badKeyReason = "holds a key that " + keyReason
 
 const keyReason = "is not text: half of a surrogate pair is no character"

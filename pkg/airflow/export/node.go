@@ -46,13 +46,25 @@ func (n node) member(key string) (member, bool) {
 	return member{}, false
 }
 
+// entries are those of a file: their keys, and one by one their values, which take many times what they
+// are written in.
+type entries struct {
+	keys  []member // without their values
+	value func(i int) node
+}
+
+// known are entries whose values are there already.
+func known(members []member) entries {
+	return entries{members, func(i int) node { return members[i].value }}
+}
+
 // split takes the entries of a file apart.
-func split(name string, content []byte) ([]member, error) {
+func split(name string, content []byte) (entries, error) {
 	if len(content) > MaxSize {
-		return nil, &FileError{File: name, Reason: "is larger than 16 MiB"}
+		return entries{}, &FileError{File: name, Reason: "is larger than 16 MiB"}
 	}
 	if at := jsontext.OffsetOfInvalid(content); at < len(content) {
-		return nil, &FileError{name, 1 + bytes.Count(content[:at], []byte("\n")), "is not UTF-8"}
+		return entries{}, &FileError{name, 1 + bytes.Count(content[:at], []byte("\n")), "is not UTF-8"}
 	}
 	content = bytes.TrimPrefix(content, []byte("\ufeff")) // which some editors put before UTF-8
 	switch suffix := strings.ToLower(path.Ext(name)); suffix {
@@ -63,7 +75,7 @@ func split(name string, content []byte) ([]member, error) {
 	case ".env":
 		return splitEnv(name, content)
 	default:
-		return nil, &FileError{File: name, Reason: "is of no known format; name it .json, .yaml, .yml or .env"}
+		return entries{}, &FileError{File: name, Reason: "is of no known format; name it .json, .yaml, .yml or .env"}
 	}
 }
 

@@ -14,31 +14,31 @@ import (
 	"github.com/leoflow/secrets-csi/internal/yamlline"
 )
 
-func splitYAML(name string, content []byte) ([]member, error) {
+func splitYAML(name string, content []byte) (entries, error) {
 	decoder := yaml.NewDecoder(bytes.NewReader(content))
 	var document, second yaml.Node
 	err := decoder.Decode(&document)
 	switch {
 	case errors.Is(err, io.EOF):
-		return nil, &FileError{name, 1, "is empty; " + mappingReason}
+		return entries{}, &FileError{name, 1, "is empty; " + mappingReason}
 	case err != nil:
-		return nil, yamlError(name, content, err)
+		return entries{}, yamlError(name, content, err)
 	}
 	switch err := decoder.Decode(&second); {
 	case err == nil:
-		return nil, &FileError{name, second.Line, "holds more than the one document that Airflow reads"}
+		return entries{}, &FileError{name, second.Line, "holds more than the one document that Airflow reads"}
 	case !errors.Is(err, io.EOF):
-		return nil, yamlError(name, content, err)
+		return entries{}, yamlError(name, content, err)
 	}
 	reader := yamlReader{budget: maxRepeated}
 	root := reader.node(document.Content[0], 0)
 	if root.kind == broken {
-		return nil, &FileError{name, root.line, root.text}
+		return entries{}, &FileError{name, root.line, root.text}
 	}
 	if root.kind != object {
-		return nil, &FileError{name, root.line, mappingReason}
+		return entries{}, &FileError{name, root.line, mappingReason}
 	}
-	return root.members, nil
+	return known(root.members), nil
 }
 
 // yamlError leaves out what the YAML library says, whose text may quote the file.

@@ -54,10 +54,6 @@ func TestDriverIsKilledUnderRunningPods(t *testing.T) {
 	outlives(t, func(n *node) { n.signal("KILL", n.driver(), "driver") })
 }
 
-func TestFetcherIsKilledUnderRunningPods(t *testing.T) {
-	outlives(t, func(n *node) { n.signal("KILL", n.driver(), "fetcher") })
-}
-
 func TestDriverIsUpgradedUnderRunningPods(t *testing.T) {
 	outlives(t, (*node).upgradeDriver)
 }

@@ -1,0 +1,163 @@
+package wire
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/leoflow/secrets-csi/internal/report"
+	"github.com/leoflow/secrets-csi/internal/seam"
+	"github.com/leoflow/secrets-csi/internal/testwait"
+)
+
+// works takes a millisecond of a processor.
+func works() {
+	for began := time.Now(); time.Since(began) < time.Millisecond; {
+	}
+}
+
+// floods has a fetcher say the same without pause to whoever calls.
+func (r *rig) floods(t *testing.T, said []byte) {
+	t.Helper()
+	r.endServer()
+	(&liar{r.socket, func(l *line) {
+		for {
+			if _, err := l.conn.Write(said); err != nil {
+				return
+			}
+		}
+	}}).begin(t)
+}
+
+// A fetcher that tells of changes without pause has a tenth of the driver's time.
+func TestAFloodOfChangesIsPaced(t *testing.T) {
+	r := newRig(t)
+	var change writer
+	change.change(seam.Change{All: true})
+	r.floods(t, frame(frameChanged, len(change.b), change.b))
+	const changes = 20
+	began, told := time.Now(), 0
+	ctx, cancel := context.WithCancel(testwait.Context(t))
+	defer cancel()
+	_ = r.Watch(ctx, "core", func(seam.Change) {
+		works()
+		if told++; told == changes {
+			cancel()
+		}
+	})
+	assert.GreaterOrEqual(t, told, changes)
+	assert.Greater(t, time.Since(began), 9*(changes-1)*time.Millisecond)
+}
+
+// Nor one that asks without pause how the node is.
+func TestAFloodOfQuestionsIsPaced(t *testing.T) {
+	r := newRig(t)
+	r.floods(t, frame(frameAsk, 0, nil))
+	const questions = 20
+	began, asked := time.Now(), 0
+	ctx, cancel := context.WithCancel(testwait.Context(t))
+	defer cancel()
+	r.Report(ctx, &Reports{}, func() []byte {
+		works()
+		if asked++; asked == questions {
+			cancel()
+		}
+		return nil
+	})
+	assert.GreaterOrEqual(t, asked, questions)
+	assert.Greater(t, time.Since(began), 9*(questions-1)*time.Millisecond)
+}
+
+// A fetcher that hangs up on every watch has all looked at ten times a second, and no more often.
+func TestAWatchThatIsClosedAgainAndAgainIsPaced(t *testing.T) {
+	r := newRig(t)
+	r.endServer()
+	(&liar{r.socket, func(l *line) { _ = l.conn.Close() }}).begin(t)
+	const watches = 4
+	began, told := time.Now(), 0
+	ctx, cancel := context.WithCancel(testwait.Context(t))
+	defer cancel()
+	_ = r.Watch(ctx, "core", func(seam.Change) {
+		if told++; told == watches {
+			cancel()
+		}
+	})
+	assert.GreaterOrEqual(t, told, watches)
+	assert.Greater(t, time.Since(began), (watches-1)*againAfter)
+}
+
+// Who connects and hangs up without pause is let in a few hundred times a second, and a few dozen times
+// as another process than before.
+func TestConnectionsArePaced(t *testing.T) {
+	for name, most := range map[string]int{"the same": connectionsOfSecond, "another": newcomersOfSecond} {
+		t.Run(name, func(t *testing.T) {
+			var came atomic.Int32
+			r := newRigFor(t, uint32(os.Geteuid()))
+			r.Returned = func() { came.Add(1) }
+			server := NewServer(ServerConfig{Socket: r.socket, Fetcher: &half{}})
+			began := time.Now()
+			for i := range most {
+				if name == "another" {
+					server.instance = fmt.Sprint(i)
+				}
+				l, err := server.dial(testwait.Context(t))
+				require.NoError(t, err)
+				require.NoError(t, l.conn.Close())
+				if i == 0 { // until then the next is another's, too
+					require.Eventually(t, func() bool { return r.isThere(server.instance) }, testwait.Limit, time.Millisecond)
+				}
+			}
+			if name == "another" {
+				require.Eventually(t, func() bool { return int(came.Load()) == most }, testwait.Limit, time.Millisecond)
+			}
+			assert.Greater(t, time.Since(began), time.Second)
+		})
+	}
+}
+
+// What a fetcher was told and had not counted as it ended, the next is told.
+func TestWhatAFetcherHadNotCountedTheNextIsTold(t *testing.T) {
+	r := newRig(t)
+	r.endServer()
+	reports, got := &Reports{}, make(chan string, 1)
+	reports.Called(report.Call{Method: "NodePublishVolume", Code: "OK", Took: time.Second})
+	run(t, func(ctx context.Context) error { r.Report(ctx, reports, func() []byte { return nil }); return nil })
+	killed := &liar{r.socket, func(l *line) {
+		if l.readHeader() == nil {
+			text, _ := l.readShort(mostWork)
+			got <- text
+		}
+		_ = l.conn.Close()
+	}}
+	ctx, cancel := context.WithCancel(testwait.Context(t))
+	defer cancel()
+	go killed.serve(ctx)
+	assert.NotEmpty(t, testwait.Receive(t, got))
+	sink := &ledger{more: make(chan struct{}, 9)}
+	server := NewServer(ServerConfig{Socket: r.socket, Fetcher: r.half, Sink: sink, Readers: r.Readers})
+	run(t, server.Run)
+	testwait.Receive(t, sink.more)
+	reports.Panicked()
+	testwait.Receive(t, sink.more)
+	assert.Equal(t, []any{report.Call{Method: "NodePublishVolume", Code: "OK", Took: time.Second}, "panic"}, sink.told)
+	require.Eventually(t, func() bool { return len(reports.uncounted()) == 0 }, testwait.Limit, time.Millisecond)
+}
+
+// Who has counted what nobody told has it wrong.
+func TestNothingIsCountedThatWasNotTold(t *testing.T) {
+	r := newRig(t)
+	r.floods(t, frame(frameCounted, 0, nil))
+	ctx, cancel := context.WithCancel(testwait.Context(t))
+	defer cancel()
+	ended := make(chan struct{})
+	go func() { defer close(ended); r.Report(ctx, &Reports{}, func() []byte { return nil }) }()
+	r.log.Await(t, "it has counted what it was not told")
+	cancel()
+	testwait.Closed(t, ended)
+}
