@@ -269,7 +269,7 @@ func TestAnOlderBuildTakesOver(t *testing.T) {
 	text, err := os.ReadFile(manifest)
 	require.NoError(t, err)
 	require.NoError(t, os.Remove(manifest))
-	require.NoError(t, os.WriteFile(manifest, []byte(strings.Replace(string(text), `"schema": 1`, `"schema": 99`, 1)), 0o440)) //nolint:gosec // as the volume has it
+	require.NoError(t, os.WriteFile(manifest, []byte(strings.Replace(string(text), `"schema": 1`, `"schema": 99`, 1)), 0o440))
 	_, err = mount.LookInto(r.path)
 	require.ErrorContains(t, err, "schema 99 is newer")
 	require.NoError(t, r.once(time.Minute))
