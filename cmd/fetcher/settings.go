@@ -98,7 +98,7 @@ func (s *settings) check() error {
 	refuse(s.pprofAddress != "" && !daemon.IsSocket(s.pprofAddress) && !daemon.IsLoopback(s.pprofAddress), "--pprof-address %q is not a loopback address; profiles are for nobody else", s.pprofAddress)
 	refuse(s.coreAddress == "" && !s.usesFile() && !s.kubernetesSecrets && !s.usesStores(), "there is nowhere to fetch from: give --core-address, --kubernetes-secrets, the kwargs of a store, or --file-connections for development")
 	refuse(s.coreAddress == "" && s.usesCore(), "the --core-… flags need --core-address")
-	s.into.check(refuse, s.events || s.startupTaint || s.offlineGrace != 0)
+	s.into.check(refuse, s.isForNode())
 	refuse(s.kubernetesWatch && !s.kubernetesSecrets, "--kubernetes-watch needs --kubernetes-secrets")
 	refuse(s.kubernetesRules != kubernetesRules{} && !s.kubernetesSecrets, "--source-kubernetes-kwargs, --kubernetes-connection-name and --kubernetes-variable-name need --kubernetes-secrets")
 	if _, err := s.kubernetesRules.read(); err != nil {
@@ -121,6 +121,9 @@ func (s *settings) check() error {
 	}
 	return &cli.ExitError{Code: cli.Misuse, Err: errors.Join(mistakes...)}
 }
+
+// isForNode tells the flags that only the fetcher of a node has a use for.
+func (s *settings) isForNode() bool { return s.events || s.startupTaint || s.offlineGrace != 0 }
 
 func (s *settings) usesCore() bool {
 	return s.corePlaintextLoopback ||
