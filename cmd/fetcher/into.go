@@ -58,6 +58,7 @@ func (s *intoSettings) bind(flags *flag.FlagSet) {
 		attribute.Source:      "with --into, the `name` of the source of what names none; empty for core, or the first that there is",
 		attribute.Format:      "with --into, `uri` or json: how connections are written into their files; empty for uri",
 		attribute.Mode:        "with --into, the files' octal `mode`; empty for 0440",
+		attribute.Keyless:     "with --into, the `ids` of connections for which the pod's own identity at the cloud has to stand; empty for all that go without credentials",
 		attribute.Refresh:     "with --into, the `duration` after which to fetch again, where that is not left to --poll-every",
 	} {
 		s.written[name] = flags.String(name, "", usage)
@@ -95,7 +96,7 @@ func (s *intoSettings) tokens() into.Tokens {
 func (s *intoSettings) check(refuse func(wrong bool, format string, args ...any), isForNode bool) {
 	if s.directory == "" {
 		isGiven := s.allowDisk || s.watch || s.tokenFiles != "" || s.taskToken != "" || len(s.attributes()) > 0
-		refuse(isGiven, "--allow-disk, --watch, --connections, --variables, --source, --format, --mode, --refresh, --token-file and --task-token-file need --into")
+		refuse(isGiven, "--allow-disk, --watch, --connections, --variables, --source, --format, --mode, --refresh, --keyless, --token-file and --task-token-file need --into")
 		return
 	}
 	refuse(isForNode, "--events, --startup-taint and --offline-grace are for the pods of a node, and go not with --into")

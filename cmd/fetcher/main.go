@@ -136,10 +136,12 @@ func serve(ctx context.Context, s settings, sources sources, resolver provider.R
 }
 
 func (s *settings) fetcher(sources sources, resolver provider.Resolver, readers report.Readers) *fetch.Fetcher {
+	identities, _ := resolver.(fetch.Identities)
 	return fetch.New(fetch.Config{
-		Providers: sources.byName,
-		Names:     sources.names,
-		Resolver:  resolver,
+		Providers:  sources.byName,
+		Names:      sources.names,
+		Resolver:   resolver,
+		Identities: identities,
 		// The provider gives up first, because it knows what it waited for.
 		FetchTimeout: s.fetchTimeout + time.Second,
 		OfflineGrace: s.offlineGrace,

@@ -32,6 +32,7 @@ const (
 	Format      = "format"
 	Mode        = "mode"
 	Refresh     = "refresh"
+	Keyless     = "keyless"
 )
 
 // attributes are all that there are. The chart's admission policy is made of them.
@@ -59,6 +60,11 @@ var attributes = []attribute{
 	}},
 	{Refresh, func(volume *deliver.Volume, text string, _ []string) (err error) {
 		volume.Refresh, err = parseRefresh(text)
+		return err
+	}},
+	{Keyless, func(volume *deliver.Volume, text string, sources []string) error {
+		keyless, err := parseWanted(text, sources, airflow.ConnectionEnvName)
+		volume.Keyless = &keyless
 		return err
 	}},
 }
@@ -91,6 +97,9 @@ func Parse(written map[string]string, sources []string, all string, field func(n
 		if err := set(&volume, name, written[name], sources); err != nil {
 			mistakes = append(mistakes, fmt.Errorf("%s: %w", field(name), err))
 		}
+	}
+	if err := checkKeyless(volume); len(mistakes) == 0 && err != nil {
+		mistakes = append(mistakes, fmt.Errorf("%s: %w", field(Keyless), err))
 	}
 	if len(mistakes) == 0 && asksForNothing(volume) {
 		mistakes = append(mistakes, errors.New(all+`: nothing is asked for; list ids under "connections" or "variables"`))
@@ -151,6 +160,23 @@ func parseRefresh(text string) (time.Duration, error) {
 		return 0, fmt.Errorf("%q is out of range; it may be %v to %v", excerpt.Of(text), minRefresh, maxRefresh)
 	}
 	return refresh, nil
+}
+
+// checkKeyless wants every id under "keyless" to be one that is asked for.
+func checkKeyless(volume deliver.Volume) error {
+	if volume.Keyless == nil {
+		return nil
+	}
+	for i, name := range volume.Keyless.Names {
+		isListed := slices.ContainsFunc(volume.Connections.Names, func(asked deliver.WantedName) bool { return asked.ID == name.ID })
+		switch {
+		case name.Source != "":
+			return fmt.Errorf("item %d: %s names a source; write the id alone, as its source stands under %q", i+1, excerpt.Quote(asWritten(name)), Connections)
+		case !isListed && !volume.Connections.All:
+			return fmt.Errorf("item %d: %s is not asked for; list it under %q too", i+1, excerpt.Quote(name.ID), Connections)
+		}
+	}
+	return nil
 }
 
 func asksForNothing(volume deliver.Volume) bool {

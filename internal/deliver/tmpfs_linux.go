@@ -60,5 +60,10 @@ func (*Tmpfs) Write(target string, content mount.Content) (mount.Outcome, error)
 	return mount.Write(target, content)
 }
 
+// Renew implements Place.
+func (*Tmpfs) Renew(target string, tokens func(audience string) []byte, mode fs.FileMode, gid int) ([]string, error) {
+	return mount.Renew(target, tokens, mode, gid)
+}
+
 // End implements Place.
 func (*Tmpfs) End(target string) (left int64, err error) { return mount.End(target) }

@@ -1,6 +1,8 @@
 package deliver
 
 import (
+	"io/fs"
+
 	"github.com/leoflow/secrets-csi/pkg/mount"
 )
 
@@ -20,6 +22,8 @@ type Place interface {
 	Blank(size int64) (Blank, error)
 	// Write makes the volume show the content.
 	Write(target string, content mount.Content) (mount.Outcome, error)
+	// Renew puts newer tokens of the pod, by audience, into the places of those that the volume shows.
+	Renew(target string, tokens func(audience string) []byte, mode fs.FileMode, gid int) (clouds []string, err error)
 	// End takes the volume away, and tells how many bytes of it somebody still has open.
 	End(target string) (left int64, err error)
 }
@@ -63,6 +67,11 @@ func (Folder) Blank(int64) (Blank, error) { return nil, nil }
 // Write implements Place.
 func (f Folder) Write(_ string, content mount.Content) (mount.Outcome, error) {
 	return f.Folder.Write(content)
+}
+
+// Renew implements Place. The files have the directory's group, whatever is asked for.
+func (f Folder) Renew(_ string, tokens func(audience string) []byte, mode fs.FileMode, _ int) ([]string, error) {
+	return f.Folder.Renew(tokens, mode)
 }
 
 // End leaves the files to whoever made the directory.

@@ -111,7 +111,7 @@ func isOfVolume(one member) bool {
 		return one.isLink
 	case one.name == probe:
 		return !one.isDir
-	case slices.Contains(layout.ValueDirs(), one.name):
+	case slices.Contains(layout.ValueDirs(), one.name), one.name == layout.IdentityDir:
 		return one.isLink
 	}
 	return one.isDir && strings.HasPrefix(one.name, "..2")
@@ -186,6 +186,19 @@ func (f *Folder) Write(content Content) (Outcome, error) {
 		return outcome, fmt.Errorf("writing %s: %w", f.path, err)
 	}
 	return outcome, nil
+}
+
+// Renew is what the function of that name is for a mounted volume.
+func (f *Folder) Renew(tokens func(audience string) []byte, mode fs.FileMode) (clouds []string, err error) {
+	volume, err := f.open()
+	if err != nil {
+		return nil, err
+	}
+	defer volume.close()
+	if clouds, err = volume.renew(tokens, mode, f.group); err != nil {
+		return clouds, fmt.Errorf("reading %s: %w", f.path, err)
+	}
+	return clouds, nil
 }
 
 // Current is what the function of that name is for a mounted volume.

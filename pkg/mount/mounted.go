@@ -88,3 +88,16 @@ func Stats(target string) (Usage, error) {
 	}
 	return Usage{Bytes: usage.Bytes.half(), Inodes: usage.Inodes.half()}, nil
 }
+
+// Renew puts newer tokens into the places of those that the volume at target shows: renew tells how.
+func Renew(target string, tokens func(audience string) []byte, mode fs.FileMode, gid int) (clouds []string, err error) {
+	volume, err := openVolume(target)
+	if err != nil {
+		return nil, err
+	}
+	defer volume.close()
+	if clouds, err = volume.renew(tokens, mode, gid); err != nil {
+		return clouds, fmt.Errorf("reading %s: %w", target, err)
+	}
+	return clouds, nil
+}

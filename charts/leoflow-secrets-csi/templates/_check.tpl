@@ -83,7 +83,7 @@ what to do; all that are wrong are told at once.
 {{- end -}}
 {{- end -}}
 {{- range .Values.driver.extraArgs -}}
-{{- if regexMatch "^--(aws|azure|gcp|cloud|core-(address|ca|cert|key|plaintext|server|token)|events|fetch-|file-|health-|kubeconfig|kubernetes-|offline-|source-|startup-)[a-z-]*(=|$)|^--(allow-disk|connections|format|into|mode|refresh|source|task-token-file|token-file|variables|wait|watch)(=|$)" . -}}
+{{- if regexMatch "^--(aws|azure|gcp|cloud|core-(address|ca|cert|key|plaintext|server|token)|events|fetch-|file-|health-|kubeconfig|kubernetes-|offline-|source-|startup-)[a-z-]*(=|$)|^--(allow-disk|connections|format|into|keyless|mode|refresh|source|task-token-file|token-file|variables|wait|watch)(=|$)" . -}}
 {{- $wrong = append $wrong (printf "driver.extraArgs: %s is a flag of the fetcher's, and the driver would not start with it; move it to fetcher.extraArgs" (splitList "=" . | first)) -}}
 {{- end -}}
 {{- end -}}
