@@ -30,6 +30,7 @@ var rules = []map[string]any{
 		"namespaces": []string{"leoflow-suite-*"}, "serviceAccounts": []string{direct},
 		"connections": []string{"warehouse"}, "variables": []string{"region", "rotating"}, "direct": true,
 	},
+	{"namespaces": []string{"leoflow-suite-*"}, "serviceAccounts": []string{"keyless"}, "connections": []string{"aws_default"}},
 }
 
 // entries are what core keeps. Every value has a needle in it: a text that is found
@@ -49,10 +50,11 @@ func plant() *entries {
 			"login": "etl", "password": e.needle("password of warehouse"),
 			"extra": map[string]any{"sslmode": "require", "key": e.needle("extra of warehouse")},
 		},
-		"reporting": "mysql://reader:" + e.needle("URI of reporting") + "@mysql.example.com:3306/reports",
-		"payroll":   "mysql://owner:" + e.needle("URI of payroll") + "@mysql.example.com:3306/payroll",
-		"billing":   "mysql://biller:" + e.needle("URI of billing") + "@mysql.example.com:3306/billing",
-		"rotating":  "http://:" + e.needle("first URI of rotating") + "@api.example.com",
+		"aws_default": map[string]any{"conn_type": "aws"},
+		"reporting":   "mysql://reader:" + e.needle("URI of reporting") + "@mysql.example.com:3306/reports",
+		"payroll":     "mysql://owner:" + e.needle("URI of payroll") + "@mysql.example.com:3306/payroll",
+		"billing":     "mysql://biller:" + e.needle("URI of billing") + "@mysql.example.com:3306/billing",
+		"rotating":    "http://:" + e.needle("first URI of rotating") + "@api.example.com",
 	}
 	for i := range parts {
 		id := partID(i)
