@@ -167,9 +167,9 @@ func readGiven(path string, name entry.Name) (rows [][]string, unread int, err e
 
 func callerOf(record audit.Record) rule.Pair {
 	if record.Tenant != "" {
-		return rule.Pair{Task: true, First: rule.Pattern(record.Tenant), Second: rule.Pattern(record.DAG)}
+		return rule.Pair{Task: true, First: rule.Pattern(record.Tenant), Second: rule.Pattern(record.DAG), Direct: record.Direct}
 	}
-	return rule.Pair{First: rule.Pattern(record.Namespace), Second: rule.Pattern(record.ServiceAccount)}
+	return rule.Pair{First: rule.Pattern(record.Namespace), Second: rule.Pattern(record.ServiceAccount), Direct: record.Direct}
 }
 
 func writeRows(out io.Writer, rows [][]string) error {

@@ -1,6 +1,8 @@
 package rule
 
 import (
+	"slices"
+
 	"github.com/leoflow/secrets-csi/pkg/entry"
 )
 
@@ -22,28 +24,25 @@ func (l limited) isFor(subject Subject) bool {
 	return (l.team == nil || l.team.has(subject)) && (l.rule == nil || l.rule.isForEverybody() || l.rule.isFor(subject))
 }
 
+// allows is isFor of a rule that lets read.
+func (l limited) allows(subject Subject) bool {
+	return l.isFor(subject) && (l.rule == nil || l.rule.Direct || !subject.Direct)
+}
+
 // Spelled is the same for two sets where the same subjects may read the entry, in whatever order
 // their rules stand.
 func (a *Access) Spelled() string { return a.spelled }
 
 // Lets tells whether subject may read the entry, or may for all that is known. Nil lets nobody.
 func (a *Access) Lets(subject Subject) bool {
-	return a != nil && isAny(a.allow, subject) && !isAny(a.deny, subject)
+	return a != nil && slices.ContainsFunc(a.allow, func(each limited) bool { return each.allows(subject) }) &&
+		!slices.ContainsFunc(a.deny, func(each limited) bool { return each.isFor(subject) })
 }
 
 // Hides tells whether the entry stands before the one for all of its name, for subject: it is of its
 // team, whether or not it may be read. Nil hides nothing.
 func (a *Access) Hides(subject Subject) bool {
 	return a != nil && a.team != nil && a.team.has(subject)
-}
-
-func isAny(rules []limited, subject Subject) bool {
-	for _, each := range rules {
-		if each.isFor(subject) {
-			return true
-		}
-	}
-	return false
 }
 
 // Spell appends what Access.Spelled is for an entry of team with these Readers.

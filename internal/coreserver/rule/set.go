@@ -83,6 +83,8 @@ func (s Set) TeamOf(subject Subject) string {
 type View struct {
 	// Team is the subject's; empty for none.
 	Team string
+	// Direct is the subject's.
+	Direct bool
 	// Unknown says why the team's own rules are not known; empty where they are.
 	Unknown           string
 	shared, own, deny []Rule
@@ -91,7 +93,7 @@ type View struct {
 // For collects what the rules say about subject, so that a question about a name costs no
 // more than the rules that are about that subject.
 func (s Set) For(subject Subject) View {
-	v := View{Team: s.TeamOf(subject)}
+	v := View{Team: s.TeamOf(subject), Direct: subject.Direct}
 	v.shared, v.deny = about(subject, s.shared), denying(subject, s.deny)
 	if v.Team != "" {
 		group := s.groups[v.Team]
@@ -101,10 +103,17 @@ func (s Set) For(subject Subject) View {
 	return v
 }
 
+// Direct tells whether any rule lets subject read without a driver between, as far as its team's are known.
+func (s Set) Direct(subject Subject) bool {
+	subject.Direct = true
+	view := s.For(subject)
+	return len(view.shared)+len(view.own) > 0 || view.Unknown != ""
+}
+
 func about(subject Subject, rules []Rule) []Rule {
 	var found []Rule
 	for _, rule := range rules {
-		if rule.isFor(subject) {
+		if rule.allows(subject) {
 			found = append(found, rule)
 		}
 	}
