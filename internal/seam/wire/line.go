@@ -164,6 +164,23 @@ func peerOf(conn *net.UnixConn) (uid uint32, err error) {
 	return credentials.Uid, nil
 }
 
+// stands fails if the other end has hung up, and has said all that it did.
+func (l *line) stands() error {
+	raw, err := l.conn.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var next [1]byte
+	count, failed := 0, error(nil)
+	control := raw.Control(func(fd uintptr) {
+		count, _, failed = unix.Recvfrom(int(fd), next[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
+	})
+	if control == nil && failed == nil && count == 0 {
+		return fmt.Errorf("it has hung up: %w", io.EOF)
+	}
+	return control
+}
+
 // isHangUp tells the end of a connection from what was said on it.
 func isHangUp(err error) bool {
 	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) ||
