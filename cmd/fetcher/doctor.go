@@ -8,6 +8,7 @@ import (
 	"github.com/leoflow/secrets-csi/internal/cli"
 	"github.com/leoflow/secrets-csi/internal/daemon"
 	"github.com/leoflow/secrets-csi/internal/doctor"
+	"github.com/leoflow/secrets-csi/internal/seam"
 )
 
 // doctorSettings are the fetcher's own flags, and some of how to examine.
@@ -51,6 +52,7 @@ func (s *doctorSettings) run(ctx context.Context, out io.Writer, flags *flag.Fla
 // node is what the flags say of the node.
 func (s *doctorSettings) node() doctor.Node {
 	return doctor.Node{
+		DriverName:    seam.DriverName,
 		HealthAddress: s.healthAddress,
 		Core: doctor.Core{
 			Address: s.coreAddress, ServerName: s.coreServerName, CAFile: s.coreCA,

@@ -6,11 +6,11 @@ import (
 	"net"
 	"net/http"
 	"strings"
-
-	"github.com/leoflow/secrets-csi/internal/csi"
 )
 
-const registrationRemedy = "make the driver's --registration-dir kubelet's own plugins_registry (below its --root-dir), and read kubelet's log for " + csi.Name
+func (n Node) registrationRemedy() string {
+	return "make the driver's --registration-dir kubelet's own plugins_registry (below its --root-dir), and read kubelet's log for " + n.DriverName
+}
 
 // readiness asks the fetcher that runs, which asks the driver, which kubelet told.
 func readiness(ctx context.Context, node Node) []Finding {
@@ -19,7 +19,7 @@ func readiness(ctx context.Context, node Node) []Finding {
 		return skipped(name, "--health-address is not given")
 	}
 	if problem := notReady(ctx, node.HealthAddress); problem != "" {
-		return failed(name, problem, registrationRemedy)
+		return failed(name, problem, node.registrationRemedy())
 	}
 	return fine(name, "the driver serves pods, and kubelet has registered it")
 }
