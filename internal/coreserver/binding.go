@@ -46,7 +46,7 @@ type driver struct {
 func (s *Server) driver(ctx context.Context) (shown driver, refused string, err error) {
 	shown = s.driverByCertificate(ctx)
 	token := bearer(ctx)
-	if token.Len() > 0 && (len(s.config.NodeServiceAccounts) > 0 || !shown.known) {
+	if token.Len() > 0 && (len(s.config.NodeServiceAccounts) > 0 || !shown.known && s.store.Current().Rules.HasDirect()) {
 		known, err := s.identify(ctx, token)
 		switch {
 		case err != nil:

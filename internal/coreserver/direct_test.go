@@ -157,3 +157,16 @@ func TestAPodIsServedByACoreWithoutNodes(t *testing.T) {
 	assert.Len(t, fetched.Variables, 1, "region is not for who asks without a driver")
 	assert.Equal(t, []string{"env"}, names(c.watchBearing(pod, &secretsv1.WatchRequest{Tickets: fetched.Tickets}).next()))
 }
+
+// Where nobody may ask without a driver, a core that knows no nodes takes no notice of what a call shows of
+// itself: a driver's own token, say, is not held against it.
+func TestATokenThatNobodyAskedForIsNotLookedAt(t *testing.T) {
+	c := startCluster(t, func(config *coreserver.Config) { config.ClientCA, config.NodeServiceAccounts = "", nil })
+	client := c.core.secrets()
+	for range 48 { // which is more than a stranger may show, and less than watches that end at once
+		stream, err := client.Watch(bearing(within(t), "n33dle"), &secretsv1.WatchRequest{Scoped: true})
+		require.NoError(t, err)
+		_, err = stream.Recv()
+		require.Equal(t, codes.Unimplemented, status.Code(err), "it polls, and is not hung up on: %v", err)
+	}
+}

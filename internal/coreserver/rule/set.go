@@ -13,6 +13,7 @@ type Set struct {
 	shared []Rule
 	deny   []Rule // for all subjects, of all teams' entries
 	groups map[string]group
+	direct bool // any rule is
 }
 
 // group is what is said about one team.
@@ -51,8 +52,17 @@ func NewSet(admin File, files map[string]TeamFile) Set {
 		group.rules = append(group.rules, rule)
 		s.groups[rule.Team] = group
 	}
+	s.direct = slices.ContainsFunc(s.shared, isDirect)
+	for _, group := range s.groups {
+		s.direct = s.direct || group.unknown != "" || slices.ContainsFunc(group.rules, isDirect)
+	}
 	return s
 }
+
+func isDirect(rule Rule) bool { return rule.Direct }
+
+// HasDirect tells whether any rule lets anybody read without a driver between, as far as all are known.
+func (s Set) HasDirect() bool { return s.direct }
 
 // Len counts the rules, those under deny among them.
 func (s Set) Len() int {
