@@ -41,9 +41,8 @@ type Conn struct {
 	calls             int
 	gone              bool
 
-	mu       sync.Mutex
-	incoming int64 // bytes on their way in
-	running  int   // calls that have not ended
+	mu       sync.Mutex // taken before the door's
+	running  int        // calls that have not ended
 	watches  int
 	written  int64
 	promised int64
@@ -70,35 +69,32 @@ func (c *Conn) Read(into []byte) (int, error) {
 // take tells whether the connection may send on.
 func (c *Conn) take(n int) bool {
 	c.mu.Lock()
-	bytes := int64(0)
-	if c.running > 0 {
-		bytes = int64(n)
-	}
-	c.incoming += bytes
-	own := c.incoming
-	c.mu.Unlock()
+	defer c.mu.Unlock()
 	c.door.mu.Lock()
 	defer c.door.mu.Unlock()
-	c.door.incoming += bytes
+	if c.running > 0 {
+		c.door.come(c, int64(n))
+	}
 	if c.among != nil {
 		c.received += n
 		return c.received <= strangerBytes
 	}
-	return c.door.incoming <= c.door.receive || own <= fewBytes
+	return c.door.hears(c)
 }
 
 // Received tells that a message of so many bytes has come in whole, and is reckoned with
 // elsewhere.
-func (c *Conn) Received(bytes int) { c.arrived(int64(bytes)) }
-
-func (c *Conn) arrived(bytes int64) {
-	c.mu.Lock()
-	bytes = min(bytes, c.incoming)
-	c.incoming -= bytes
-	c.mu.Unlock()
+func (c *Conn) Received(bytes int) {
 	c.door.mu.Lock()
-	c.door.incoming -= bytes
-	c.door.mu.Unlock()
+	defer c.door.mu.Unlock()
+	c.door.come(c, -int64(bytes))
+}
+
+// nothingComes gives back what is reckoned with as on its way in.
+func (c *Conn) nothingComes() {
+	c.door.mu.Lock()
+	defer c.door.mu.Unlock()
+	c.door.come(c, -c.door.coming[c])
 }
 
 // Call tells whether another call may begin. A stranger may not call for ever.
@@ -119,14 +115,9 @@ func (c *Conn) Begin() {
 // End is called once for each Begin.
 func (c *Conn) End() {
 	c.mu.Lock()
-	c.running--
-	rest := int64(0)
-	if c.running == 0 {
-		rest = c.incoming
-	}
-	c.mu.Unlock()
-	if rest > 0 {
-		c.arrived(rest)
+	defer c.mu.Unlock()
+	if c.running--; c.running == 0 {
+		c.nothingComes()
 	}
 }
 
@@ -241,10 +232,9 @@ func (c *Conn) Close() error {
 	err := c.Conn.Close()
 	if first {
 		c.mu.Lock()
-		rest := c.incoming
+		defer c.mu.Unlock()
 		c.settle(false)
-		c.mu.Unlock()
-		c.arrived(rest)
+		c.nothingComes()
 	}
 	return err
 }

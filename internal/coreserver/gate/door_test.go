@@ -278,6 +278,46 @@ func TestWhatIsOnItsWayInIsBounded(t *testing.T) {
 	require.Eventually(t, nothingComes, time.Minute, time.Millisecond)
 }
 
+// One good token kept calls of 8 MiB waiting, and core hung up on each node that asked for 55 pods at once.
+func TestWhoHasMostOnItsWayInGoesFirst(t *testing.T) {
+	const pods = 128 << 10 // of a node, in one call
+	d := NewDoor(Limits{Memory: 128 << 20})
+	come := func(ip string, bytes int) visitor {
+		v := visit(d, ip)
+		v.taking(t)
+		v.conn.Known()
+		v.conn.Begin()
+		_ = v.send(bytes)
+		return v
+	}
+	var greedy, nodes []visitor
+	for range 8 {
+		greedy = append(greedy, come("10.0.0.1", int(d.receive)/8-16<<10))
+	}
+	gone := func(of []visitor) (count int) {
+		for _, each := range of {
+			if each.raw.closed.Load() {
+				count++
+			}
+		}
+		return count
+	}
+	for i := range 40 {
+		nodes = append(nodes, come(fmt.Sprintf("10.0.1.%d", i), pods))
+	}
+	require.Eventually(t, func() bool { return gone(greedy) >= 5 }, time.Minute, time.Millisecond)
+	assert.Zero(t, gone(nodes), "who has less than it stays")
+	for i := range 40 {
+		nodes = append(nodes, come(fmt.Sprintf("10.0.2.%d", i), pods))
+	}
+	require.Eventually(t, func() bool { return gone(greedy) == len(greedy) }, time.Minute, time.Millisecond)
+	require.Eventually(t, func() bool { return gone(nodes) > 0 }, time.Minute, time.Millisecond, "who comes when all have as much is not heard")
+	assert.Zero(t, gone(nodes[:60]), "and who waits already is")
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	assert.LessOrEqual(t, d.incoming, d.receive+1<<20)
+}
+
 func TestAStrangerMayNotCallForEver(t *testing.T) {
 	d := NewDoor(Limits{})
 	stranger, known := visit(d, "10.0.0.1"), visit(d, "10.0.0.1")
