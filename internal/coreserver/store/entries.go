@@ -87,8 +87,8 @@ func (e *entries) file(shown, kind string) *file[[]Entry] {
 // forAll makes f one of the files whose entries are for all, which core cannot start without.
 func (e *entries) forAll(f *file[[]Entry]) {
 	f.about.vital = true
-	if f.limit = e.room.limit(f.limit); e.room.memory > 0 {
-		f.tooLong = ", which is what core reads with " + e.room.String()
+	if f.limit = e.room.limit(f.limit); f.limit < export.MaxSize {
+		f.tooLong = ", which is what core reads with " + e.room.String() + "; raise the memory limit of core's container"
 	}
 	f.fits = e.room.fits
 	f.admit = func(before, after weight) error {
@@ -170,7 +170,8 @@ func (e *entries) admitterFor(f *file[[]Entry]) func(before, after weight) error
 		case more.cost() <= 0 && more.entries <= 0:
 			return nil
 		case own.cost() > e.room.mostOfTeam():
-			return fmt.Errorf("the entries of team %q take more than the %d KiB that a team has; an entry counts for %d bytes besides its own", team, e.room.mostOfTeam()>>10, entryCost)
+			return fmt.Errorf("the entries of team %q take more than the %d KiB that a team has; an entry counts for %d bytes besides its own%s",
+				team, e.room.mostOfTeam()>>10, entryCost, e.room.teamWants(own))
 		case patterns*own.entries > maxTeamMatches:
 			return tooManyMatches(team, patterns, own.entries)
 		case all.cost() > maxTeams:
