@@ -3,6 +3,7 @@ package store
 import (
 	"fmt"
 	"path"
+	"slices"
 	"time"
 
 	"github.com/leoflow/secrets-csi/pkg/airflow/export"
@@ -47,7 +48,7 @@ func newEntries(config Config, versioner Versioner, rules *rules) *entries {
 	}
 	folder := entriesFolder(path.Clean(config.Entries))
 	e.tree = &tree[[]Entry]{
-		folder: folder, teamOf: e.teamOf,
+		folder: folder, teamOf: e.teamOf, move: e.move,
 		about: Status{File: config.Entries, vital: true},
 		files: map[string]*slot[[]Entry]{}, strays: map[string]*Status{},
 		begin: func(one found) *file[[]Entry] {
@@ -82,6 +83,19 @@ func (e *entries) file(shown, kind string) *file[[]Entry] {
 		return parsed, err
 	}
 	return f
+}
+
+// move gives what was read of a file to another team. It makes other entries, since snapshots have those.
+func (e *entries) move(parsed []Entry, team string) []Entry {
+	moved := slices.Clone(parsed)
+	for i := range moved {
+		if !moved[i].named {
+			moved[i].Team = ""
+		}
+		moved[i].belongTo(team)
+		moved[i].Version = e.versioner.version(moved[i])
+	}
+	return moved
 }
 
 // forAll makes f one of the files whose entries are for all, which core cannot start without.
