@@ -12,8 +12,8 @@ import (
 const (
 	// readWithin is how long an answer may take to leave: whoever asked has given up by then.
 	readWithin = 30 * time.Second
-	// fewBytes is what a connection may have on its way in, whatever others do.
-	fewBytes = 64 << 10
+	// fewBytes is what a connection may have on its way in, whatever others do: a pod's call.
+	fewBytes = 8 << 10
 	// mostWatches stand on a connection, of which a driver needs one.
 	mostWatches = 4
 	// watchesEach is how many an address may begin in a second, of as many as it may have connections,
@@ -40,6 +40,9 @@ type Conn struct {
 	received          int
 	calls             int
 	gone              bool
+	turn              chan struct{} // closed when it may send on; nil where it may
+	whole             int64         // bytes on their way in of messages that are there
+	kept              int64         // bytes that there is room for though they have not come in
 
 	mu       sync.Mutex // taken before the door's
 	running  int        // calls that have not ended
@@ -66,8 +69,13 @@ func (c *Conn) Read(into []byte) (int, error) {
 	return n, err
 }
 
-// take tells whether the connection may send on.
+// take tells whether the connection may send on, once it may.
 func (c *Conn) take(n int) bool {
+	turn, ok := c.reckon(n)
+	return ok && (turn == nil || c.door.await(c, turn))
+}
+
+func (c *Conn) reckon(n int) (turn <-chan struct{}, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.door.mu.Lock()
@@ -77,16 +85,33 @@ func (c *Conn) take(n int) bool {
 	}
 	if c.among != nil {
 		c.received += n
-		return c.received <= strangerBytes
+		return nil, c.received <= strangerBytes
 	}
-	return c.door.hears(c)
+	ok = c.door.hears(c)
+	return c.turn, ok
 }
 
-// Received tells that a message of so many bytes has come in whole, and is reckoned with
-// elsewhere.
+// Arrived tells that a message of so many bytes has come in whole. It is on its way in until it is
+// reckoned with elsewhere. Much of it was read before its call had begun, and not counted.
+func (c *Conn) Arrived(bytes int) {
+	c.door.mu.Lock()
+	defer c.door.mu.Unlock()
+	c.whole += int64(bytes)
+	c.door.come(c, max(0, c.whole-c.door.coming[c]))
+}
+
+// MayWait tells whether a message that has come in whole may stay until it is reckoned with elsewhere.
+func (c *Conn) MayWait() bool {
+	c.door.mu.Lock()
+	defer c.door.mu.Unlock()
+	return c.door.bears(c)
+}
+
+// Received tells that a message of so many bytes is reckoned with elsewhere.
 func (c *Conn) Received(bytes int) {
 	c.door.mu.Lock()
 	defer c.door.mu.Unlock()
+	c.whole = max(0, c.whole-int64(bytes))
 	c.door.come(c, -int64(bytes))
 }
 
@@ -94,6 +119,7 @@ func (c *Conn) Received(bytes int) {
 func (c *Conn) nothingComes() {
 	c.door.mu.Lock()
 	defer c.door.mu.Unlock()
+	c.whole = 0
 	c.door.come(c, -c.door.coming[c])
 }
 
@@ -227,6 +253,7 @@ func (c *Conn) Close() error {
 	if first {
 		c.door.known(c)
 		c.door.leave(c)
+		c.door.goOn(c)
 	}
 	c.door.mu.Unlock()
 	err := c.Conn.Close()

@@ -43,9 +43,6 @@ const (
 	// refusals is how many tokens of one address's strangers are looked at, and refusalsEach
 	// how many more each second.
 	refusals, refusalsEach = 64, 8
-	// muchOf is the part of what may be on its way in that is much for one address: more than a node sends
-	// for all of its pods.
-	muchOf = 32
 	// mostPeers bounds the addresses that are remembered for what they did.
 	mostPeers = 4096
 
@@ -65,8 +62,10 @@ type Door struct {
 	open      int
 	peers     map[string]*address
 	strangers *list.List      // of *Conn, the one that waits longest first
-	incoming  int64           // bytes on their way in, and
-	coming    map[*Conn]int64 // of which connection; never 0
+	incoming  int64           // bytes on their way in,
+	held      int64           // those of connections that wait until they may send on,
+	coming    map[*Conn]int64 // and all of them by connection; never 0
+	waiting   []*Conn         // the one that waits longest first
 	collected int             // how many stood at the last collection
 }
 
@@ -167,52 +166,6 @@ func (a *address) enter(most int) bool {
 	}
 	a.open++
 	return true
-}
-
-// come reckons with bytes that have come in of what is not there yet, or where below 0 with as many that are.
-func (d *Door) come(conn *Conn, bytes int64) {
-	bytes = max(bytes, -d.coming[conn])
-	d.incoming += bytes
-	if d.coming[conn] += bytes; d.coming[conn] == 0 {
-		delete(d.coming, conn)
-	}
-}
-
-// hears tells whether a connection may send on. Where all together have too much on its way in, who has not
-// little has to go; who has much goes in the place of who has less, so that one who keeps what there is taken
-// keeps no node out.
-func (d *Door) hears(conn *Conn) bool {
-	if d.incoming <= d.receive || d.coming[conn] <= fewBytes {
-		return true
-	}
-	heaviest := d.heaviest()
-	if heaviest == nil || heaviest.from == conn.from {
-		return false
-	}
-	d.come(heaviest, -d.coming[heaviest])
-	go func() { _ = heaviest.Close() }()
-	return true
-}
-
-// heaviest is, of the address that has most on its way in, the connection that has; nil where no address has
-// much.
-func (d *Door) heaviest() (conn *Conn) {
-	of := map[*address]int64{}
-	var from *address
-	for each, bytes := range d.coming {
-		if of[each.from] += bytes; from == nil || of[each.from] > of[from] {
-			from = each.from
-		}
-	}
-	if from == nil || of[from] <= max(fewBytes, d.receive/muchOf) {
-		return nil
-	}
-	for each, bytes := range d.coming {
-		if each.from == from && (conn == nil || bytes > d.coming[conn]) {
-			conn = each
-		}
-	}
-	return conn
 }
 
 // leave is called for what has entered.
