@@ -83,6 +83,47 @@ func TestWatchesThatNobodyReadTakeTheirShare(t *testing.T) {
 	assert.Less(t, heap()-before, int64(24<<20))
 }
 
+// Each answer that had not left had all that core knew when it was made in memory, for 30 seconds: one a second
+// beside a large file that changed as often was ten times that file.
+func TestAnAnswerThatNobodyReadsKeepsNothingElse(t *testing.T) {
+	const answers = 12
+	c := startCore(t, func(config *coreserver.Config) { config.Memory = 256 << 20 })
+	ended := make(chan struct{})
+	var conns []*grpc.ClientConn
+	t.Cleanup(func() {
+		close(ended)
+		for _, conn := range conns {
+			_ = conn.Close()
+		}
+	})
+	write := func(i int) {
+		var text strings.Builder
+		fmt.Fprintf(&text, "env: %s\n", strings.Repeat("x", 256<<10))
+		for j := range 20_000 {
+			fmt.Fprintf(&text, "variable_of_some_length_%d: \"%d\"\n", j, i)
+		}
+		c.write("variables.yaml", text.String())
+		c.server.Reload()
+	}
+	write(0)
+	before := heap()
+	for i := range answers {
+		write(1 + i)
+		conn, err := grpc.NewClient(c.address, grpc.WithTransportCredentials(credentials.NewTLS(&tls.Config{
+			RootCAs: c.authority.Pool(), Certificates: []tls.Certificate{c.authority.pair("node-1")},
+		})), grpc.WithContextDialer(func(ctx context.Context, address string) (net.Conn, error) {
+			raw, err := new(net.Dialer).DialContext(ctx, "tcp", address)
+			return &deaf{Conn: raw, ended: ended}, err
+		}), grpc.WithStaticStreamWindowSize(64<<10), grpc.WithStaticConnWindowSize(64<<10))
+		require.NoError(t, err)
+		conns = append(conns, conn)
+		request := &secretsv1.FetchRequest{Callers: callers(c.token("audit")), Variables: &secretsv1.Selection{Names: []string{"env"}}}
+		go func() { _, _ = secretsv1.NewSecretsServiceClient(conn).Fetch(within(t), request) }()
+		require.Eventually(t, func() bool { return strings.Count(c.audit.String(), `"decision":"allowed"`) > i }, testwait.Limit, time.Millisecond)
+	}
+	assert.Less(t, heap()-before, int64(40<<20))
+}
+
 func heap() int64 {
 	var stats runtime.MemStats
 	runtime.GC()
