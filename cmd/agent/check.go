@@ -82,6 +82,16 @@ func printTable(out io.Writer, report envshim.Report) error {
 			fmt.Fprintf(&text, "    %s: %s\n", notice.Code, notice.Message)
 		}
 	}
+	for _, one := range report.Identities {
+		fmt.Fprintf(&text, "identity at %s: a token of %s for audience %s", one.Cloud, envshim.OnOneLine(one.Issuer), envshim.OnOneLine(one.Audience))
+		if one.Subject != "" {
+			fmt.Fprintf(&text, ", subject %s", envshim.OnOneLine(one.Subject))
+		}
+		if one.Expires != nil {
+			fmt.Fprintf(&text, ", until %s", one.Expires.Format(time.RFC3339))
+		}
+		text.WriteString("\n")
+	}
 	for _, problem := range report.Problems {
 		fmt.Fprintf(&text, "problem: %s\n", problem)
 	}

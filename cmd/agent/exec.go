@@ -92,8 +92,10 @@ func bindExec(flags *flag.FlagSet) cli.Run {
 		if err != nil {
 			return err
 		}
-		f.warnOfClash(streams.Err, envshim.Differing(os.Environ(), snapshot.Entries))
-		f.warnOfLimits(streams.Err, snapshot)
+		beside, clouds := snapshot.Beside(os.Environ())
+		f.warnOfIdentities(streams.Err, clouds, beside.Misplaced(*f.dir))
+		f.warnOfClash(streams.Err, envshim.Differing(os.Environ(), beside.Entries))
+		f.warnOfLimits(streams.Err, beside)
 		if onRotate != (envshim.Rotation{}) {
 			return f.supervise(streams.Err, args, onRotate, snapshot)
 		}
@@ -128,6 +130,7 @@ func (f execFlags) program(args []string, snapshot envshim.Snapshot) (envshim.Pr
 		return envshim.Program{}, err
 	}
 	inherited := os.Environ()
+	snapshot, _ = snapshot.Beside(inherited)
 	if *f.airflowBackend {
 		inherited = envshim.Without(inherited, snapshot.Entries)
 	}
@@ -192,6 +195,16 @@ func (f execFlags) warnOfClash(out io.Writer, names []string) {
 		verdict = "the delivered value is not used (--keep-existing)"
 	}
 	_, _ = fmt.Fprintf(out, "agent: warning: already set to something else: %s; %s\n", strings.Join(names, ", "), verdict)
+}
+
+// warnOfIdentities tells which of the pod's identities are not used, or cannot be.
+func (execFlags) warnOfIdentities(out io.Writer, set, misplaced []string) {
+	if len(set) > 0 {
+		_, _ = fmt.Fprintf(out, "agent: warning: the environment has variables of its own for %s, so the pod's identity there is not taken from the volume; unset them to use it\n", strings.Join(set, " and "))
+	}
+	if len(misplaced) > 0 {
+		_, _ = fmt.Fprintf(out, "agent: warning: the configuration for %s names files in %s: mount the volume there\n", strings.Join(misplaced, " and "), envshim.DefaultDir)
+	}
 }
 
 // warnOfLimits tells what a program would look for in vain, and which setting of Airflow

@@ -12,8 +12,6 @@ import (
 	"github.com/leoflow/secrets-csi/pkg/envshim"
 )
 
-const defaultDir = "/var/run/leoflow/secrets"
-
 func main() {
 	envshim.ForbidCoreDump() // nearly every command reads values
 	streams := cli.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}
@@ -35,7 +33,7 @@ func program() cli.Program {
 }
 
 func bindDir(flags *flag.FlagSet) *string {
-	dir := defaultDir
+	dir := envshim.DefaultDir
 	flags.Var((*directory)(&dir), "dir", "the `directory` where the volume is mounted")
 	return &dir
 }

@@ -27,7 +27,7 @@ type cloudSettings struct {
 }
 
 func (c *cloudSettings) bind(flags *flag.FlagSet) {
-	flags.StringVar(&c.names, "clouds", "", "comma-separated `names` of the clouds whose references are resolved: gcp, aws, azure")
+	flags.StringVar(&c.names, "clouds", "", "comma-separated `names` of the clouds whose references are resolved, and at which pods of connections without credentials show their own identity: gcp, aws, azure")
 	flags.StringVar(&c.ca, "cloud-ca", "", "`file` of the CA certificates that the clouds' must chain to, for emulators; empty for the system's")
 
 	flags.StringVar(&c.gcp.Audience, "gcp-audience", "", "the `name` of the workload identity provider; on GKE identitynamespace:PROJECT.svc.id.goog:CLUSTER_URL")

@@ -90,10 +90,12 @@ type sink struct {
 // fail at the start does before anything runs.
 func serve(ctx context.Context, s settings, sources sources, resolver provider.Resolver, metrics *metric.Metrics, log *slog.Logger) error {
 	readers := report.Complete(report.Readers{Log: log, Observer: metrics.Fetcher(), Recorder: sources.recorder})
+	identities, _ := resolver.(fetch.Identities)
 	fetcher := fetch.New(fetch.Config{
-		Providers: sources.byName,
-		Names:     sources.names,
-		Resolver:  resolver,
+		Providers:  sources.byName,
+		Names:      sources.names,
+		Resolver:   resolver,
+		Identities: identities,
 		// The provider gives up first, because it knows what it waited for.
 		FetchTimeout: s.fetchTimeout + time.Second,
 		OfflineGrace: s.offlineGrace,

@@ -30,6 +30,7 @@ const (
 	formatAttribute      = "format"
 	modeAttribute        = "mode"
 	refreshAttribute     = "refresh"
+	keylessAttribute     = "keyless"
 )
 
 // attributes are all that there are. The chart's admission policy is made of them.
@@ -57,6 +58,11 @@ var attributes = []volumeAttribute{
 	}},
 	{refreshAttribute, func(volume *deliver.Volume, text string, _ []string) (err error) {
 		volume.Refresh, err = parseRefresh(text)
+		return err
+	}},
+	{keylessAttribute, func(volume *deliver.Volume, text string, providers []string) error {
+		keyless, err := parseWanted(text, providers, airflow.ConnectionEnvName)
+		volume.Keyless = &keyless
 		return err
 	}},
 }
@@ -93,6 +99,9 @@ func parseAttributes(written map[string]string, providers []string) (deliver.Vol
 		if err := setAttribute(&volume, name, written[name], providers); err != nil {
 			mistakes = append(mistakes, fmt.Errorf("%s: %w", fieldOf(name), err))
 		}
+	}
+	if err := checkKeyless(volume); len(mistakes) == 0 && err != nil {
+		mistakes = append(mistakes, fmt.Errorf("%s: %w", fieldOf(keylessAttribute), err))
 	}
 	if len(mistakes) == 0 && asksForNothing(volume) {
 		mistakes = append(mistakes, errors.New(`volumes[].csi.volumeAttributes: nothing is asked for; list ids under "connections" or "variables"`))
@@ -153,6 +162,23 @@ func parseRefresh(text string) (time.Duration, error) {
 		return 0, fmt.Errorf("%q is out of range; it may be %v to %v", shorten(text), minRefresh, maxRefresh)
 	}
 	return refresh, nil
+}
+
+// checkKeyless wants every id under "keyless" to be one that is asked for.
+func checkKeyless(volume deliver.Volume) error {
+	if volume.Keyless == nil {
+		return nil
+	}
+	for i, name := range volume.Keyless.Names {
+		isListed := slices.ContainsFunc(volume.Connections.Names, func(asked deliver.WantedName) bool { return asked.ID == name.ID })
+		switch {
+		case name.Source != "":
+			return fmt.Errorf("item %d: %s names a source; write the id alone, as its source stands under %q", i+1, quote(asWritten(name)), connectionsAttribute)
+		case !isListed && !volume.Connections.All:
+			return fmt.Errorf("item %d: %s is not asked for; list it under %q too", i+1, quote(name.ID), connectionsAttribute)
+		}
+	}
+	return nil
 }
 
 func asksForNothing(volume deliver.Volume) bool {

@@ -46,6 +46,11 @@ func TestParseAttributes(t *testing.T) {
 		{"mode", "mode", "0444", func(v *deliver.Volume) { v.Mode = 0o444 }},
 		{"mode without the zero", "mode", "400", func(v *deliver.Volume) { v.Mode = 0o400 }},
 		{"refresh", "refresh", "90s", func(v *deliver.Volume) { v.Refresh = 90 * time.Second }},
+		{"keyless", "keyless", " warehouse? ", func(v *deliver.Volume) {
+			v.Keyless = &deliver.Wanted{Names: []deliver.WantedName{{ID: "warehouse", Optional: true}}}
+		}},
+		{"all keyless", "keyless", "*", func(v *deliver.Volume) { v.Keyless = &deliver.Wanted{All: true} }},
+		{"none keyless", "keyless", "", func(v *deliver.Volume) { v.Keyless = &deliver.Wanted{} }},
 		{"kubelet's own", kubeletPrefix + "pod.name", "task", func(*deliver.Volume) {}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
@@ -80,6 +85,7 @@ func FuzzParseAttributes(f *testing.F) {
 	f.Add("connections", "a,,b", "mode", "0999")
 	f.Add("connections", "a@file, b@core?", "variables", "a@b@file, @, ?@core")
 	f.Add("refresh", "5m", "format", "json")
+	f.Add("connections", "a, b", "keyless", "b?, a")
 	f.Add("csi.storage.k8s.io/pod.name", "x", "variables", "ünïcode, \x00, a\nb")
 	f.Add("mode", strings.Repeat("\x80", 65), "a\nb", "")
 	providers := []string{"core", "file"}

@@ -10,6 +10,8 @@ import (
 // content is what a volume is to hold. What of it is held, mount settles.
 type content struct {
 	entries []mount.Entry
+	// identities are those that entries may speak of.
+	identities []seam.Identity
 	// rest keeps what the volume shows besides.
 	rest bool
 	// reasons say of the entries that are not fresh why.

@@ -152,7 +152,8 @@ func (d *Deliverer) make(ctx context.Context, tasks []task, answers []answer) []
 			if answers[i].Err != nil {
 				return providerError(t.spec, answers[i].Err)
 			}
-			ends[i].content, err = contentOf(t, answers[i].Entries)
+			ends[i].content, err = contentOf(t, identified(t.spec, answers[i].Answer))
+			ends[i].identities = answers[i].Identities
 			return err
 		})
 	}
@@ -167,6 +168,7 @@ func (d *Deliverer) placeAll(tasks []task, answers []answer, ends []ending) {
 	whole, from := content{}, answers[0]
 	for i := range tasks {
 		whole.entries = append(whole.entries, ends[i].entries...)
+		whole.identities = append(whole.identities, ends[i].identities...)
 		from = older(from, answers[i])
 	}
 	var placed placement

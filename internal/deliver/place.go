@@ -3,7 +3,6 @@ package deliver
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -48,7 +47,7 @@ func (d *Deliverer) place(tasks []task, c content, from answer) (placement, erro
 	held := d.Budget.Holds(t.spec.TargetPath)
 	defer func() { d.Budget.Hold(t.spec.TargetPath, held) }() // though it ends in a panic
 	written, err := write(t, mount.Content{
-		Entries: entries, Rest: c.rest,
+		Entries: entries, Identities: d.shownIdentities(t, c.identities), Rest: c.rest,
 		Manifest: layout.Manifest{
 			Fetched: ofAll.UTC(), StaleAfter: int64(d.set.staleAfter(t.spec) / time.Second),
 			Offline: offline,
@@ -57,7 +56,7 @@ func (d *Deliverer) place(tasks []task, c content, from answer) (placement, erro
 		Room: func(need, now int64) (int64, error) {
 			return d.Budget.Take(t.spec.TargetPath, t.spec.Pod.Namespace, need, now, !t.live)
 		},
-		Mode: fs.FileMode(t.spec.Mode),
+		Mode: t.spec.fileMode(),
 		GID:  int(t.spec.Group),
 	})
 	if written.Memory > 0 || errors.Is(err, mount.ErrNotMounted) {

@@ -27,6 +27,7 @@ func (d *Deliverer) Publish(ctx context.Context, spec Volume) error {
 	case !d.set.isLive(v):
 		err = d.deliverAwaiting(ctx, v, spec.Pod.Namespace)
 	case !hasLostFiles(spec.TargetPath):
+		_ = d.guard.Run(subject(spec), func() error { d.renew(spec); return nil }) // it is logged
 		d.trigger()
 		return nil
 	default: // a pod runs, and kubelet's republish does not wait

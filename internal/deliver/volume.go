@@ -1,6 +1,7 @@
 package deliver
 
 import (
+	"io/fs"
 	"slices"
 	"time"
 
@@ -26,6 +27,9 @@ type Volume struct {
 	Provider    string
 	Connections Wanted
 	Variables   Wanted
+	// Keyless lists the connections that may have the pod's own identity at a cloud in the place of
+	// credentials, and must where they are not optional; nil for all that go without credentials.
+	Keyless *Wanted
 	// Refresh is how often to ask again where nobody tells us of changes, if that is no more
 	// often than Config.MinRefresh allows; zero leaves it to the daemon.
 	Refresh time.Duration
@@ -61,6 +65,8 @@ func (w Wanted) selection() call.Selection {
 
 // IDs is how many ids the volume lists; what "*" brings is not known.
 func (v Volume) IDs() int { return len(v.Connections.Names) + len(v.Variables.Names) }
+
+func (v Volume) fileMode() fs.FileMode { return fs.FileMode(v.Mode) }
 
 // ofKind is what is wanted of one kind.
 type ofKind struct {
@@ -112,5 +118,13 @@ func groupKey(spec Volume) string { return seam.KeyOf(spec.Provider, spec.Pod, r
 // sameRequest reports whether two specs of one volume ask for the same files.
 func sameRequest(a, b Volume) bool {
 	return a.Group == b.Group && a.Mode == b.Mode && a.Format == b.Format && groupKey(a) == groupKey(b) &&
-		slices.Equal(a.Connections.Names, b.Connections.Names) && slices.Equal(a.Variables.Names, b.Variables.Names)
+		slices.Equal(a.Connections.Names, b.Connections.Names) && slices.Equal(a.Variables.Names, b.Variables.Names) &&
+		sameKeyless(a.Keyless, b.Keyless)
+}
+
+func sameKeyless(a, b *Wanted) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return a.All == b.All && slices.Equal(a.Names, b.Names)
 }

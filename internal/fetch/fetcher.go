@@ -32,6 +32,8 @@ type Config struct {
 	Names []string
 	// Resolver fetches what references point at. Nil refuses every reference.
 	Resolver provider.Resolver
+	// Identities say how pods show their own identities to clouds; nil where they show none.
+	Identities Identities
 	// FetchTimeout bounds one fetch.
 	FetchTimeout time.Duration
 	// OfflineGrace is how long what a pod was given may be given to a new pod of the same
@@ -177,11 +179,20 @@ func (f *Fetcher) answer(ctx context.Context, work seam.Work, i int, from known,
 	}
 	if lines, found := shared.linesOf(v, from.Entries); found {
 		made.Entries = lines
+		made.Err = guarded(func() error { f.identify(ctx, v, &made, &shared.identities); return nil })
+		if made.Err != nil {
+			made.Entries, made.Identities = linesOf(takenFrom(from.Entries)), nil
+		}
 		return made, func() {}
 	}
 	var entries []entry.Entry
 	made.Err = guarded(func() (err error) {
 		entries, made.Refers, err = f.decider.decide(ctx, work, v, from.Entries, each)
+		for _, e := range entries {
+			if e.Identity != "" { // asked for now, since nobody is asked while there is a turn to give back
+				shared.identities.of(ctx, f.Identities, v, e.Identity)
+			}
+		}
 		return err
 	})
 	// What was taken away has to leave, whoever still waits for this.
@@ -190,10 +201,12 @@ func (f *Fetcher) answer(ctx context.Context, work seam.Work, i int, from known,
 		made.Err = guarded(func() error {
 			f.render(v.Format, entries, deliveredFirst(v, entries))
 			made.Entries = linesOf(entries)
+			f.identify(ctx, v, &made, &shared.identities)
 			return nil
 		})
 	}
 	if made.Err != nil {
+		made.Identities = nil
 		made.Entries = linesOf(append(takenFrom(from.Entries), unmentioned(work, v, from.Entries)...))
 	}
 	return made, leave

@@ -59,6 +59,9 @@ func (d decider) applyAll(work seam.Work, given []entry.Entry) (entries []entry.
 			e.Source = work.Source
 		}
 		d.apply(e)
+		if e.Identity != "" && !d.hasIdentity(e.Identity) {
+			e.Identity = ""
+		}
 		if e.Reference != nil && e.State == entry.Delivered {
 			referring = append(referring, i)
 		}

@@ -13,6 +13,8 @@ import (
 type shared struct {
 	fetcher *Fetcher
 	work    seam.Work
+	// identities are the pods'.
+	identities identities
 
 	mu    sync.Mutex
 	alike map[alike]func() ([]seam.Entry, bool)

@@ -6,6 +6,7 @@ package logkey
 const (
 	Address        = "address"
 	Cause          = "cause"
+	Clouds         = "clouds"
 	Code           = "code"
 	Contract       = "contract"
 	Duration       = "duration"

@@ -47,7 +47,7 @@ func (a aws) choose(d *draft) (choice, error) {
 	if field := strayToken(d); field != "" {
 		return choice{}, refuse(field, "belongs to a key pair, and there is none; set the pair, or remove it to go keyless")
 	}
-	return choice{grade: runtime(keylessAWS(d))}, nil
+	return choice{grade: runtime(keylessAWS(d)), keyless: "aws"}, nil
 }
 
 var assumeRoleMethods = []string{"assume_role", "assume_role_with_saml", "assume_role_with_web_identity"}
@@ -182,7 +182,7 @@ func (aws) chooseReference(d *draft, pairs []awsPair) (choice, error) {
 	for _, pair := range pairs {
 		pair.takeOut(d, awsPair{secretField: "extra." + secretName})
 	}
-	return choice{runtime("the key pair is fetched from Secrets Manager under the pod's identity"), &ref}, nil
+	return choice{grade: runtime("the key pair is fetched from Secrets Manager under the pod's identity"), reference: &ref}, nil
 }
 
 // locateAWS takes the region of an ARN, then that of the reference, then that of the

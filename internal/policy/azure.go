@@ -148,7 +148,7 @@ func (azure) goKeyless(d *draft, kind azureType) choice {
 		d.conn.Login = nil
 	}
 	d.dropReference(managedClient)
-	return choice{grade: runtime("keyless: workload identity, decided when the task runs")}
+	return choice{grade: runtime("keyless: workload identity, decided when the task runs"), keyless: "azure"}
 }
 
 func (azure) keepStored(d *draft, kind azureType, stored string) (choice, error) {
@@ -224,7 +224,7 @@ func (a azure) withoutSecret(d *draft, kind azureType) (choice, error) {
 	case kind.committed && d.has(kind.tenant):
 		return choice{}, refuse("password", "is missing beside extra."+kind.tenant+"; set the client secret, or remove the tenant to go keyless")
 	}
-	return choice{grade: runtime("keyless: the default credential, decided when the task runs")}, nil
+	return choice{grade: runtime("keyless: the default credential, decided when the task runs"), keyless: "azure"}, nil
 }
 
 // fields are those stored credentials that are fields of the extra.
@@ -300,7 +300,7 @@ func (azure) chooseReference(d *draft, kind azureType) (choice, error) {
 	if err := wholePrincipal(d, kind, secretName); err != nil {
 		return choice{}, err
 	}
-	return choice{runtime("the client secret is fetched from Key Vault under the pod's identity"), &ref}, nil
+	return choice{grade: runtime("the client secret is fetched from Key Vault under the pod's identity"), reference: &ref}, nil
 }
 
 func (azure) accept(d *draft, fetched string) error {

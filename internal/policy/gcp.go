@@ -153,7 +153,7 @@ func (g gcp) chooseBy(d *draft, credential string) (choice, error) {
 	if err := strayGCP(d); err != nil {
 		return choice{}, err
 	}
-	return choice{grade: runtime("keyless: Application Default Credentials, decided when the task runs")}, nil
+	return choice{grade: runtime("keyless: Application Default Credentials, decided when the task runs"), keyless: "gcp"}, nil
 }
 
 func (gcp) chooseKeyfile(d *draft) (choice, error) {
@@ -192,7 +192,7 @@ func (gcp) chooseReference(d *draft) (choice, error) {
 	if err != nil {
 		return choice{}, err
 	}
-	return choice{runtime("the secret is fetched from Secret Manager under the pod's identity"), &ref}, nil
+	return choice{grade: runtime("the secret is fetched from Secret Manager under the pod's identity"), reference: &ref}, nil
 }
 
 // locateGCP takes a full resource name apart, or else finds the project, and returns the

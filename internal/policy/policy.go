@@ -39,7 +39,7 @@ func decide(e *entry.Entry, fetched *secret.Text) {
 	case chosen.reference != nil && fetched == nil:
 		e.Reference = chosen.reference
 	default:
-		e.Connection, e.Reference = rewritten.close(), nil
+		e.Connection, e.Reference, e.Identity = rewritten.close(), nil, chosen.keyless
 		e.Notices = append(e.Notices, rewritten.notices...)
 		if chosen.grade.State != "" {
 			e.Grade = &chosen.grade
@@ -82,6 +82,8 @@ type choice struct {
 	grade entry.Grade
 	// reference is to be fetched and handed to accept; nil if there is none.
 	reference *entry.Reference
+	// keyless is the cloud at which the pod's own identity takes the place of a credential.
+	keyless string
 }
 
 func clouds() []cloud { return []cloud{gcp{}, aws{}, azure{}} }

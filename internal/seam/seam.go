@@ -165,7 +165,21 @@ type Answer struct {
 	Offline error
 	// Refers is set if an entry has a reference, resolved or not.
 	Refers bool
+	// Identities are those of the pod's own at clouds of which entries speak, one for each cloud. Nobody
+	// changes them.
+	Identities []Identity
 }
+
+// Identity is the pod's own at one cloud, but for the token, which does not go over the line: the half that
+// mounts was given it.
+type Identity struct {
+	layout.Identity
+	// Text is the configuration's, and no secret.
+	Text string
+}
+
+// MostIdentityText bounds an Identity's Text.
+const MostIdentityText = 8 << 10
 
 // ErrOutgrown is that what an answer refers to takes more memory than there is. The call is to be made
 // again with more.

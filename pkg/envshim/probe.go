@@ -20,6 +20,8 @@ type Report struct {
 	Generation uint64    `json:"generation"`
 	Fetched    time.Time `json:"fetched"`
 	Entries    []Finding `json:"entries"`
+	// Identities are the pod's own at clouds.
+	Identities []Identity `json:"identities,omitempty"`
 	// Problems are what keeps a program from being started, or was required and is gone.
 	Problems []string `json:"problems"`
 }
@@ -59,6 +61,10 @@ func Probe(dir string, program Program) Report {
 	}
 	report.Generation, report.Fetched = snapshot.Manifest.Generation, snapshot.Manifest.Fetched
 	report.findings(snapshot, Differing(program.Environ, snapshot.Entries))
+	found, faults := snapshot.probeIdentities(dir, time.Now())
+	report.Identities = found
+	report.problem(faults...)
+	snapshot, _ = snapshot.Beside(program.Environ)
 	carried, _ := snapshot.Environment(NoBackend)
 	report.problem(Faults(carried)...)
 	if environ, err := Merge(program.Environ, carried, false); err == nil {

@@ -26,14 +26,16 @@ var errSwapped = errors.New("the generation was replaced while it was read")
 type Entry struct {
 	layout.Entry
 	Value secret.Text
-	// isShaped is set for a variable that a Shape made of a connection. Its name is the shape's.
+	// isShaped is set for a variable that a Shape made of a connection, or that is of an identity. Its name
+	// is no connection's.
 	isShaped bool
 }
 
 // Snapshot is one whole generation of a volume.
 type Snapshot struct {
 	Manifest layout.Manifest
-	// Entries are the delivered ones, in the manifest's order, and then what shapes made of them.
+	// Entries are the delivered ones, in the manifest's order, and then what shapes made of them and the
+	// variables of identities.
 	Entries []Entry
 }
 
@@ -73,7 +75,9 @@ func Read(dir string, as ...Shape) (Snapshot, error) {
 		snapshot, err := readCurrent(volume, as)
 		switch {
 		case err == nil:
-			return snapshot, nil
+			identified, err := snapshot.identified(dir)
+			snapshot.Entries = append(snapshot.Entries, identified...)
+			return snapshot, err
 		case !errors.Is(err, errSwapped):
 			return Snapshot{}, unreadable(dir, err)
 		}

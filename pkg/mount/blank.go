@@ -113,7 +113,7 @@ func (b *Blank) Fill(content Content) (Outcome, error) {
 		return Outcome{}, err
 	}
 	outcome := Outcome{Generation: 1, Changed: true, Entries: planned.entries()}
-	content.Manifest.Entries = outcome.Entries
+	planned.describe(&content.Manifest)
 	manifest, err := encode(content.Manifest, outcome.Generation)
 	if err != nil {
 		return Outcome{}, err

@@ -5,6 +5,8 @@ import (
 	"io/fs"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/leoflow/secrets-csi/pkg/mount/layout"
 )
 
 // has tells whether the generation has these files, and none besides, by reading it back:
@@ -26,7 +28,11 @@ func (s *standing) has(files []File, mode fs.FileMode, gid int) bool {
 func (f *files) count() int {
 	count := 0
 	for i := range f.values {
-		members, err := f.value(i).members()
+		dir := f.value(i)
+		if i == len(layout.ValueDirs()) && dir == closed {
+			continue // there is no identity
+		}
+		members, err := dir.members()
 		if err != nil {
 			return -1
 		}

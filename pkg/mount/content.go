@@ -13,6 +13,9 @@ import (
 type Content struct {
 	// Entries are all that the volume is to show, in any order, each once.
 	Entries []Entry
+	// Identities are those of which an entry may speak, one for each cloud at most. What the volume shows of
+	// others stays for the entries that it holds.
+	Identities []Identity
 	// Rest keeps what the volume shows and Entries does not name, instead of taking it
 	// away. When the volume was last confirmed stays as well.
 	Rest bool
@@ -91,6 +94,9 @@ func (c Content) validate() error {
 	}
 	if c.GID < 0 {
 		return fmt.Errorf("%w: group %d", ErrContent, c.GID)
+	}
+	if err := c.validateIdentities(); err != nil {
+		return err
 	}
 	names, paths := make(map[layout.Name]bool, len(c.Entries)), make(map[string]bool, len(c.Entries))
 	for _, entry := range c.Entries {

@@ -63,12 +63,19 @@ func (v volume) current() (current Generation, top directory, err error) {
 // files are the directories of a generation, held open.
 type files struct {
 	top directory
-	// values are in the order of layout.ValueDirs; closed before anything is looked for
-	// there, and where there is none.
-	values [3]directory
+	// values are in the order of layout.ValueDirs, and then that of identities; closed before anything
+	// is looked for there, and where there is none.
+	values [4]directory
 }
 
-func filesIn(top directory) *files { return &files{top, [3]directory{closed, closed, closed}} }
+func filesIn(top directory) *files {
+	return &files{top, [...]directory{closed, closed, closed, closed}}
+}
+
+// valueDirs are the names of the directories in files.
+func valueDirs() [4]string {
+	return [...]string{layout.ConnectionsDir, layout.VariablesDir, layout.AirflowDir, layout.IdentityDir}
+}
 
 func (f *files) close() {
 	for _, dir := range f.values {
@@ -83,7 +90,8 @@ func (f *files) locate(path string) (directory, string) {
 	if !found {
 		return f.top, path
 	}
-	if i := slices.Index(layout.ValueDirs(), dir); i >= 0 {
+	dirs := valueDirs()
+	if i := slices.Index(dirs[:], dir); i >= 0 {
 		return f.value(i), name
 	}
 	return closed, name
@@ -93,7 +101,7 @@ func (f *files) locate(path string) (directory, string) {
 // cannot be read either.
 func (f *files) value(i int) directory {
 	if f.values[i] == closed {
-		f.values[i], _ = f.top.enter(layout.ValueDirs()[i])
+		f.values[i], _ = f.top.enter(valueDirs()[i])
 	}
 	return f.values[i]
 }
@@ -155,7 +163,7 @@ func (v volume) stage(content Content, all []File) (name string, err error) {
 	return name, nil
 }
 
-// mkdirs makes the directories of a generation, which root alone can enter for now. Those
+// mkdirs makes the directories of a generation, but for that of identities, which root alone can enter for now. Those
 // that it made before it failed are open.
 func (v volume) mkdirs(name string) (made *files, err error) {
 	made = filesIn(closed)
@@ -173,6 +181,13 @@ func (v volume) mkdirs(name string) (made *files, err error) {
 // fill writes the files of a generation, and then lets it be entered.
 func (f *files) fill(content Content, all []File) error {
 	file, dir := access{mode: content.Mode, gid: content.GID}, access{mode: content.dirMode(), gid: content.GID}
+	if hasIdentity(all) {
+		last := len(f.values) - 1
+		var err error
+		if f.values[last], err = f.top.mkdir(layout.IdentityDir); err != nil {
+			return err
+		}
+	}
 	for _, one := range all {
 		in, name := f.locate(one.Path)
 		if err := in.create(name, one.Data, &file); err != nil {
@@ -180,6 +195,9 @@ func (f *files) fill(content Content, all []File) error {
 		}
 	}
 	for _, one := range append(f.values[:], f.top) {
+		if one == closed { // there is no identity
+			continue
+		}
 		if err := dir.give(one, int(one), "."); err != nil {
 			return err
 		}

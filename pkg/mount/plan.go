@@ -15,6 +15,8 @@ type plan struct {
 	// lines are sorted, connections first, so that their order tells of no more than they
 	// do.
 	lines []line
+	// known are identities of which lines may speak.
+	known []Identity
 }
 
 // line is one entry of a plan. Its bytes are secrets.
@@ -45,6 +47,7 @@ func newPlan(content Content, stands *standing) plan {
 		}
 	}
 	slices.SortFunc(p.lines, func(a, b line) int { return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.ID, b.ID)) })
+	p.withIdentities(content, stands)
 	return p
 }
 
@@ -82,6 +85,9 @@ func (p plan) files() []File {
 		if l.State == layout.Delivered {
 			files = append(files, File{Path: l.File, Data: l.value})
 		}
+	}
+	for _, one := range p.identities() {
+		files = append(files, one.files()...)
 	}
 	// Both are always there, since LocalFilesystemBackend refuses to start on a configured
 	// file that is not.

@@ -54,7 +54,7 @@ func (v volume) reserve(p *plan, content Content, stands *standing) (held bool, 
 	if err != nil {
 		return false, err
 	}
-	most := memoryOf(p.mostBytes(), len(p.lines)+3)
+	most := memoryOf(p.mostBytes(), len(p.lines)+3+p.identityInodes())
 	if granted, err := content.Room(most, now); err == nil && granted >= most {
 		return false, nil
 	}
@@ -62,7 +62,7 @@ func (v volume) reserve(p *plan, content Content, stands *standing) (held bool, 
 	if err != nil {
 		return false, err
 	}
-	need := memoryOf(Footprint(files), len(files))
+	need := memoryOf(Footprint(files), len(files)+p.identityInodes())
 	granted, err := content.Room(need, now)
 	if err != nil || granted >= need {
 		return false, err
@@ -132,12 +132,21 @@ func (p plan) mostBytes() int64 {
 		}
 		total += l.size() + int64(6*(text+len(l.ID))+names)
 	}
+	for _, one := range p.identities() {
+		for _, file := range one.files() {
+			total += pagesOf(int64(len(file.Data))) * pageSize
+		}
+		for _, v := range one.Variables {
+			total += int64(6*(len(v.Value)+len(v.File)) + names)
+		}
+		total += int64(6*len(one.Audience) + names)
+	}
 	return total
 }
 
 // all are the plan's files and its manifest, whose number does not matter.
 func (p plan) all(content Content) ([]File, error) {
-	content.Manifest.Entries = p.entries()
+	p.describe(&content.Manifest)
 	manifest, err := encode(content.Manifest, 1)
 	return append(p.files(), File{Path: layout.ManifestFile, Data: manifest}), err
 }

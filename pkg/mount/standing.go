@@ -16,7 +16,8 @@ type standing struct {
 	files   *files
 	entries []layout.Entry
 	// at is where each of these is.
-	at map[layout.Name]int
+	at         map[layout.Name]int
+	identities []layout.Identity
 	// airflow are the values for Airflow by kind, once they have been read.
 	airflow map[layout.Kind]map[string]json.RawMessage
 }
@@ -30,6 +31,7 @@ func newStanding(current Generation, top directory) *standing {
 		return s
 	}
 	s.files, s.entries = filesIn(top), current.Manifest.Entries
+	s.identities = current.Manifest.Identities
 	s.at = make(map[layout.Name]int, len(s.entries))
 	for i, entry := range s.entries {
 		s.at[entry.Name()] = i
@@ -106,6 +108,18 @@ func (s *standing) removeFiles() error {
 			continue
 		}
 		if err := s.files.unlink(entry.File); err != nil {
+			return err
+		}
+	}
+	for _, one := range s.identities {
+		for _, path := range one.Files() {
+			if err := s.files.unlink(path); err != nil {
+				return err
+			}
+		}
+	}
+	if len(s.identities) > 0 {
+		if err := s.files.top.unlink(layout.IdentityDir, unix.AT_REMOVEDIR); err != nil {
 			return err
 		}
 	}

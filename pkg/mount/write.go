@@ -94,7 +94,7 @@ func (v volume) write(content Content) (Outcome, error) {
 		}
 	}
 	outcome.Entries, outcome.Withdrawn = planned.entries(), stands.missingFrom(planned.lines)
-	content.Manifest.Entries = outcome.Entries
+	planned.describe(&content.Manifest)
 	if same { // 5
 		return outcome, errors.Join(keep(current, stands, content), v.finish(content, found))
 	}
@@ -171,7 +171,15 @@ func (v volume) finish(content Content, found []member) error {
 	if err := root.give(v.directory, int(v.directory), "."); err != nil {
 		return err
 	}
-	for _, name := range append(layout.ValueDirs(), layout.ManifestFile) {
+	names := append(layout.ValueDirs(), layout.ManifestFile)
+	if len(content.Manifest.Identities) > 0 {
+		names = append(names, layout.IdentityDir)
+	} else if slices.ContainsFunc(found, func(one member) bool { return one.name == layout.IdentityDir }) {
+		if err := v.remove(layout.IdentityDir); err != nil {
+			return err
+		}
+	}
+	for _, name := range names {
 		if slices.ContainsFunc(found, func(one member) bool { return one.name == name }) {
 			continue
 		}

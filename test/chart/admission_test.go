@@ -130,7 +130,7 @@ func TestAdmissionTellsMistakes(t *testing.T) {
 		csitest.Volume
 		message string
 	}{
-		"misspelt":    {asked(map[string]string{"conections": "a"}), field + ".conections: is not an attribute; there are connections, variables, source, format, mode, refresh; " + field + `: nothing is asked for; list ids under "connections" or "variables"`},
+		"misspelt":    {asked(map[string]string{"conections": "a"}), field + ".conections: is not an attribute; there are connections, variables, source, format, mode, refresh, keyless; " + field + `: nothing is asked for; list ids under "connections" or "variables"`},
 		"odd name":    {asked(map[string]string{"a b": "", "connections": "a"}), field + `["a b"]: is not an attribute; there are connections, `},
 		"provider":    {asked(map[string]string{"provider": "a", "connections": "a"}), field + `.provider: is not an attribute; it is called "source" now`},
 		"readOnly":    {csitest.Volume{Attributes: map[string]string{"connections": "a"}}, "volumes[].csi.readOnly: must be true; a pod cannot write to its secrets"},

@@ -69,7 +69,7 @@ func TestExitCodesHaveNames(t *testing.T) {
 }
 
 func manifestFields() []string {
-	fields := jsonFields(layout.Manifest{}, layout.Entry{}, layout.Grade{}, layout.Held{}, layout.Notice{})
+	fields := jsonFields(layout.Manifest{}, layout.Entry{}, layout.Grade{}, layout.Held{}, layout.Notice{}, layout.Identity{}, layout.IdentityVariable{})
 	slices.Sort(fields)
 	return slices.Compact(fields)
 }

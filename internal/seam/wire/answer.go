@@ -70,6 +70,10 @@ func (w *writer) answer(answer *seam.Answer) {
 	w.fault(answer.Err)
 	w.fault(answer.Offline)
 	w.flags(answer.Refers)
+	w.uint(uint64(len(answer.Identities)))
+	for _, one := range answer.Identities {
+		w.identity(one)
+	}
 	w.uint(uint64(len(answer.Entries)))
 	for i := range answer.Entries {
 		w.entry(&answer.Entries[i])
@@ -84,6 +88,7 @@ func (w *writer) entry(e *seam.Entry) {
 	w.text(e.Env)
 	w.text(e.Version)
 	w.text(e.Rule)
+	w.text(e.Identity)
 	if e.Grade != nil {
 		w.text(e.Grade.State)
 		w.text(e.Grade.Reason)
@@ -102,6 +107,9 @@ func (w *writer) entry(e *seam.Entry) {
 func (r *reader) answer(source string, most int, values []byte) (made seam.Answer) {
 	made.Fetched, made.Err, made.Offline = r.at(), r.fault(), r.fault()
 	r.flags(&made.Refers)
+	if made.Identities = r.identities(); r.isBad {
+		return made
+	}
 	count := r.count()
 	if count > most {
 		r.fail()
@@ -135,7 +143,7 @@ func (r *reader) entry(e *seam.Entry, source string, values []byte, mostNotices 
 		return nil
 	}
 	e.State = known[state%len(known)]
-	e.ID, e.Env, e.Version, e.Rule = r.text(), r.text(), r.text(), r.text()
+	e.ID, e.Env, e.Version, e.Rule, e.Identity = r.text(), r.text(), r.text(), r.text(), r.text()
 	if hasGrade {
 		e.Grade = &layout.Grade{State: r.text(), Reason: r.text()}
 	}
@@ -213,5 +221,5 @@ func (a asked) checkAnswer(answer *seam.Answer) error {
 			variables[e.Env] = true
 		}
 	}
-	return nil
+	return checkIdentities(answer)
 }

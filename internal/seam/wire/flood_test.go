@@ -106,7 +106,11 @@ func TestConnectionsArePaced(t *testing.T) {
 				if name == "another" {
 					server.instance = fmt.Sprint(i)
 				}
-				l, err := server.dial(testwait.Context(t))
+				ctx := testwait.Context(t)
+				l, err := server.dial(ctx)
+				for err != nil && ctx.Err() == nil { // where too many are greeted at once, the driver hangs up
+					l, err = server.dial(ctx)
+				}
 				require.NoError(t, err)
 				require.NoError(t, l.conn.Close())
 				if i == 0 { // until then the next is another's, too

@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -95,6 +96,32 @@ func changed(e seam.Entry, change func(*seam.Entry)) seam.Entry {
 	return e
 }
 
+// keyless is an answer whose connection goes by an identity at AWS.
+func keyless(change func(e *seam.Entry, one *seam.Identity)) []byte {
+	e := delivered("conn_0", "v")
+	e.Identity = "aws"
+	one := identityAtAWS()
+	change(&e, &one)
+	answer := answerOf(e)
+	answer.Identities = []seam.Identity{one}
+	return answeredBy(answer)
+}
+
+func answeredBy(answer seam.Answer) []byte {
+	return answered(values(answer.Entries...), func(w *writer) {
+		toldFine(w, 1)
+		w.byte(partOne)
+		w.uint(0)
+		w.answer(&answer)
+	})
+}
+
+func identityAtAWS() seam.Identity {
+	one := seam.Identity{Identity: layout.NewIdentity("aws", "sts.amazonaws.com", true), Text: "[default]\n"}
+	one.Variables = []layout.IdentityVariable{{Name: layout.AWSRole, Value: "arn:aws:iam::1:role/a"}, {Name: layout.AWSTokenFile, File: one.Token}}
+	return one
+}
+
 // Of a fetcher that lies nothing is taken, and no other call has anything of it.
 func TestALieIsAnErrorOfItsCall(t *testing.T) {
 	fine := delivered("conn_0", "v")
@@ -102,6 +129,15 @@ func TestALieIsAnErrorOfItsCall(t *testing.T) {
 	say := func(e ...seam.Entry) []byte {
 		return answered(values(e...), func(w *writer) { toldFine(w, 1); one(w, 0, e...) })
 	}
+	variable := func(change func(v *layout.IdentityVariable)) []byte {
+		return keyless(func(_ *seam.Entry, one *seam.Identity) { change(&one.Variables[0]) })
+	}
+	many := answerOf(fine)
+	for range 4 {
+		many.Identities = append(many.Identities, identityAtAWS())
+	}
+	twins := answerOf(fine)
+	twins.Identities = many.Identities[:2]
 	alive := answered("", func(w *writer) { w.byte(partAlive) })
 	for name, lie := range map[string][]byte{
 		"an entry that was not asked for":    say(other),
@@ -125,13 +161,34 @@ func TestALieIsAnErrorOfItsCall(t *testing.T) {
 		"like none before":                   answered("", func(w *writer) { toldFine(w, 1); w.byte(partSame); w.uint(0) }),
 		"more values than lines":             answered(values(fine)+"more", func(w *writer) { toldFine(w, 1); one(w, 0, fine) }),
 		"fewer values than lines":            answered("", func(w *writer) { toldFine(w, 1); one(w, 0, fine) }),
-		"a gibibyte":                         frame(frameAnswer, 1<<30, nil),
-		"four gibibytes":                     frame(frameAnswer, 1<<32-1, nil),
-		"answers without any":                slices.Concat(answered("", func(w *writer) { toldFine(w, 1) }), alive, alive),
-		"another call's":                     frame(frameAnswer, 5, []byte{0, 0, 0, 1, 9}),
-		"another frame":                      frame(frameChanged, 0, nil),
-		"no lines":                           frame(frameAnswer, 2, []byte("ab")),
-		"lines beyond the frame":             frame(frameAnswer, 4, []byte{255, 255, 255, 255}),
+		"an identity that there is not":      say(changed(fine, func(e *seam.Entry) { e.Identity = "aws" })),
+		"another cloud's identity":           keyless(func(e *seam.Entry, _ *seam.Identity) { e.Identity = "gcp" }),
+		"a variable's identity": keyless(func(e *seam.Entry, _ *seam.Identity) {
+			e.Kind, e.ID, e.Env = layout.Variable, "region", "AIRFLOW_VAR_REGION"
+		}),
+		"an identity of what is denied": keyless(func(e *seam.Entry, _ *seam.Identity) { e.State, e.Env, e.Value, e.JSON = layout.Denied, "", nil, nil }),
+		"a cloud that there is not":     keyless(func(_ *seam.Entry, one *seam.Identity) { one.Cloud = "../connections" }),
+		"a library to preload":          variable(func(v *layout.IdentityVariable) { v.Name = "LD_PRELOAD" }),
+		"another cloud's variable":      variable(func(v *layout.IdentityVariable) { v.Name = layout.AzureClient }),
+		"a variable of two lines":       variable(func(v *layout.IdentityVariable) { v.Value += "\nAIRFLOW_CONN_CONN_0=x" }),
+		"a long variable":               variable(func(v *layout.IdentityVariable) { v.Value = strings.Repeat("a", 3000) }),
+		"a file that is no identity's": variable(func(v *layout.IdentityVariable) {
+			v.Name, v.Value, v.File = layout.AWSTokenFile, "", "connections/conn_0"
+		}),
+		"no audience":                    keyless(func(_ *seam.Entry, one *seam.Identity) { one.Audience = "" }),
+		"a long configuration":           keyless(func(_ *seam.Entry, one *seam.Identity) { one.Text = strings.Repeat("a", seam.MostIdentityText+1) }),
+		"a configuration without a file": keyless(func(_ *seam.Entry, one *seam.Identity) { one.Config = "" }),
+		"a configuration without text":   keyless(func(_ *seam.Entry, one *seam.Identity) { one.Text = "" }),
+		"many variables":                 keyless(func(_ *seam.Entry, one *seam.Identity) { one.Variables = make([]layout.IdentityVariable, 20) }),
+		"many identities":                answeredBy(many),
+		"two identities at a cloud":      answeredBy(twins),
+		"a gibibyte":                     frame(frameAnswer, 1<<30, nil),
+		"four gibibytes":                 frame(frameAnswer, 1<<32-1, nil),
+		"answers without any":            slices.Concat(answered("", func(w *writer) { toldFine(w, 1) }), alive, alive),
+		"another call's":                 frame(frameAnswer, 5, []byte{0, 0, 0, 1, 9}),
+		"another frame":                  frame(frameChanged, 0, nil),
+		"no lines":                       frame(frameAnswer, 2, []byte("ab")),
+		"lines beyond the frame":         frame(frameAnswer, 4, []byte{255, 255, 255, 255}),
 		"a million entries": answered("", func(w *writer) {
 			toldFine(w, 1)
 			w.byte(partOne)
@@ -249,7 +306,10 @@ func TestThousandsOfLiesBringNothingThatWasNotAskedFor(t *testing.T) {
 	r := newRig(t)
 	r.endServer()
 	fine, second := delivered("conn_0", "value"), delivered("conn_1", "value")
-	whole := answered(values(fine, second), func(w *writer) { toldFine(w, 1); one(w, 0, fine, second) })
+	fine.Identity = "aws"
+	answer := answerOf(fine, second)
+	answer.Identities = []seam.Identity{identityAtAWS()}
+	whole := answeredBy(answer)
 	(&liar{r.socket, func(l *line) {
 		lie := append([]byte(nil), whole...)
 		for range 1 + rand.N(4) {
@@ -277,6 +337,9 @@ func TestThousandsOfLiesBringNothingThatWasNotAskedFor(t *testing.T) {
 		}
 		for _, answer := range got.answers {
 			taken++
+			for _, one := range answer.Identities {
+				require.NoError(t, one.Check())
+			}
 			for _, e := range answer.Entries {
 				assert.True(t, asked.names[e.Name()], "%v", e)
 				assert.Contains(t, []string{"", "connections/conn_0", "connections/conn_1", "variables/region"}, e.File)

@@ -205,7 +205,8 @@ func (s *serving) isVeryLast(answer *seam.Answer) bool {
 	last := &s.lastAnswer
 	return len(answer.Entries) > 0 && len(answer.Entries) == len(last.Entries) && &answer.Entries[0] == &last.Entries[0] &&
 		answer.Err == nil && last.Err == nil && answer.Offline == nil && last.Offline == nil &&
-		answer.Refers == last.Refers && answer.Fetched.Equal(last.Fetched)
+		answer.Refers == last.Refers && answer.Fetched.Equal(last.Fetched) &&
+		slices.EqualFunc(answer.Identities, last.Identities, func(a, b seam.Identity) bool { return a.Cloud == b.Cloud && a.Text == b.Text })
 }
 
 func (s *serving) isLikeLast(lines []byte, entries []seam.Entry) bool {

@@ -204,7 +204,11 @@ func TestWhatIsAskedAndAnsweredGoesAcrossWhole(t *testing.T) {
 				variable.Kind, variable.Env, variable.File, variable.JSON, variable.Grade = layout.Variable, "AIRFLOW_VAR_REGION", "variables/region", nil, nil
 				refused := seam.Refused(name("conn_1"), layout.Denied, "no")
 				refused.Refers, refused.TooLarge = true, true
-				return answerOf(delivered("conn_0", fmt.Sprint("value-", i/7)), refused, variable)
+				first := delivered("conn_0", fmt.Sprint("value-", i/7))
+				first.Identity = "aws"
+				answer := answerOf(first, refused, variable)
+				answer.Identities = []seam.Identity{identityAtAWS()}
+				return answer
 			})(ctx, work, taker)
 		}
 		work, got := workOf(volumes), &basket{}
@@ -216,7 +220,10 @@ func TestWhatIsAskedAndAnsweredGoesAcrossWhole(t *testing.T) {
 		require.Len(t, got.answers, volumes)
 		for i, answer := range got.answers {
 			require.Len(t, answer.Entries, 3)
-			assert.Equal(t, delivered("conn_0", fmt.Sprint("value-", i/7)), answer.Entries[0])
+			first := delivered("conn_0", fmt.Sprint("value-", i/7))
+			first.Identity = "aws"
+			assert.Equal(t, first, answer.Entries[0])
+			assert.Equal(t, []seam.Identity{identityAtAWS()}, answer.Identities)
 			assert.Equal(t, "no", answer.Entries[1].Reason())
 			assert.True(t, answer.Entries[1].Refers && answer.Entries[1].TooLarge)
 			assert.Nil(t, answer.Entries[2].JSON)

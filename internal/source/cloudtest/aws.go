@@ -140,7 +140,7 @@ func (a *AWS) StartAgent(t testing.TB) string {
 		default:
 			answer(w, map[string]any{
 				"AccessKeyId": "AKID", "SecretAccessKey": "n33dle-secret-key", "Token": a.open(subject + " as " + role), "AccountId": "123456789012",
-				"Expiration": time.Now().Add(time.Hour).UTC().Format(time.RFC3339),
+				"Expiration": time.Now().Add(a.Lasting).UTC().Format(time.RFC3339),
 			})
 		}
 	}))
@@ -169,7 +169,7 @@ func (a *AWS) assumeRole(w http.ResponseWriter, r *http.Request) {
 		_, _ = fmt.Fprintf(w, `<AssumeRoleWithWebIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleWithWebIdentityResult>
 <Credentials><AccessKeyId>AKID</AccessKeyId><SecretAccessKey>n33dle-secret-key</SecretAccessKey><SessionToken>%s</SessionToken><Expiration>%s</Expiration></Credentials>
 <AssumedRoleUser><Arn>%s</Arn><AssumedRoleId>A:%s</AssumedRoleId></AssumedRoleUser></AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>`,
-			a.open(subject+" as "+role), time.Now().Add(time.Hour).UTC().Format(time.RFC3339), role, r.FormValue("RoleSessionName"))
+			a.open(subject+" as "+role), time.Now().Add(a.Lasting).UTC().Format(time.RFC3339), role, r.FormValue("RoleSessionName"))
 	}
 }
 

@@ -23,6 +23,8 @@ type Azure struct {
 	*Server
 	// Trusts says which service accounts a client trusts; nil trusts all.
 	Trusts func(subject, client, tenant string) bool
+	// Scope is what an access token is for.
+	Scope string
 	// Challenge replaces the vault's demand for a token.
 	Challenge string
 }
@@ -30,7 +32,7 @@ type Azure struct {
 // StartAzure serves until the test ends.
 func StartAzure(t testing.TB, tokens *Tokens) *Azure {
 	t.Helper()
-	a := &Azure{}
+	a := &Azure{Scope: "https://vault.azure.net/.default"}
 	a.Server = start(t, tokens, func(*Server) http.Handler {
 		mux := http.NewServeMux()
 		mux.HandleFunc("GET /"+AzureTenant+"/v2.0/.well-known/openid-configuration", a.discover)
@@ -63,13 +65,13 @@ func (a *Azure) exchange(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case r.FormValue("grant_type") != "client_credentials",
 		r.FormValue("client_assertion_type") != "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
-		!strings.Contains(r.FormValue("scope"), "https://vault.azure.net/.default"):
+		!strings.Contains(r.FormValue("scope"), a.Scope):
 		spoil(w, r, Fault{Status: http.StatusBadRequest, Body: `{"error":"invalid_request"}`})
 	case !good, a.Trusts != nil && !a.Trusts(subject, client, tenant):
 		spoil(w, r, Fault{Status: http.StatusUnauthorized, Body: `{"error":"invalid_client","error_description":"AADSTS700024 ` + Needle + `"}`})
 	default:
 		answer(w, map[string]any{
-			"access_token": a.open(subject + " as " + client + " in " + tenant), "expires_in": 3600, "ext_expires_in": 3600, "token_type": "Bearer",
+			"access_token": a.open(subject + " as " + client + " in " + tenant), "expires_in": int(a.Lasting.Seconds()), "ext_expires_in": int(a.Lasting.Seconds()), "token_type": "Bearer",
 		})
 	}
 }

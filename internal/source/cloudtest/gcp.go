@@ -37,6 +37,8 @@ const (
 type GCP struct {
 	*Server
 	secretmanagerpb.UnimplementedSecretManagerServiceServer
+	// Audience is the provider's name, TokenAudience that of pods' tokens.
+	Audience, TokenAudience string
 	// MayImpersonate says who may act as which account; nil lets nobody.
 	MayImpersonate func(subject, account string) bool
 	// Address is Secret Manager's, and RegionalAddress that of the only region there is, Region.
@@ -46,7 +48,7 @@ type GCP struct {
 // StartGCP serves until the test ends.
 func StartGCP(t testing.TB, tokens *Tokens) *GCP {
 	t.Helper()
-	g := &GCP{}
+	g := &GCP{Audience: GCPAudience, TokenAudience: GCPTokenAudience}
 	g.Server = start(t, tokens, func(*Server) http.Handler {
 		mux := http.NewServeMux()
 		mux.HandleFunc("POST /token", g.exchange)
@@ -125,9 +127,9 @@ func (g *GCP) exchange(w http.ResponseWriter, r *http.Request) {
 		spoil(w, r, *fault)
 		return
 	}
-	subject, good := g.Tokens.subject(r.FormValue("subject_token"), GCPTokenAudience)
+	subject, good := g.Tokens.subject(r.FormValue("subject_token"), g.TokenAudience)
 	switch {
-	case r.FormValue("audience") != GCPAudience,
+	case r.FormValue("audience") != g.Audience,
 		r.FormValue("grant_type") != "urn:ietf:params:oauth:grant-type:token-exchange",
 		r.FormValue("subject_token_type") != "urn:ietf:params:oauth:token-type:jwt":
 		spoil(w, r, Fault{Status: http.StatusBadRequest, Body: `{"error":"invalid_request"}`})
@@ -135,7 +137,7 @@ func (g *GCP) exchange(w http.ResponseWriter, r *http.Request) {
 		spoil(w, r, Fault{Status: http.StatusBadRequest, Body: `{"error":"invalid_grant","error_description":"` + Needle + `"}`})
 	default:
 		answer(w, map[string]any{
-			"access_token": g.open(subject), "expires_in": 3600, "token_type": "Bearer",
+			"access_token": g.open(subject), "expires_in": int(g.Lasting.Seconds()), "token_type": "Bearer",
 			"issued_token_type": "urn:ietf:params:oauth:token-type:access_token",
 		})
 	}
@@ -156,7 +158,7 @@ func (g *GCP) impersonate(w http.ResponseWriter, r *http.Request) {
 	case g.MayImpersonate == nil || !g.MayImpersonate(subject, account):
 		spoil(w, r, Fault{Status: http.StatusForbidden})
 	default:
-		answer(w, map[string]any{"accessToken": g.open(account), "expireTime": time.Now().Add(time.Hour).UTC().Format(time.RFC3339)})
+		answer(w, map[string]any{"accessToken": g.open(account), "expireTime": time.Now().Add(g.Lasting).UTC().Format(time.RFC3339)})
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"sync"
 	"testing"
+	"time"
 )
 
 // Step is one of the calls that lead to a secret.
@@ -56,6 +57,8 @@ type Server struct {
 	Tokens *Tokens
 	// Secrets are the names that a list tells of.
 	Secrets func() []string
+	// Lasting is how long what tokens are exchanged for is good.
+	Lasting time.Duration
 	tls     *httptest.Server
 
 	mu       sync.Mutex
@@ -68,7 +71,7 @@ type Server struct {
 func start(t testing.TB, tokens *Tokens, handler func(*Server) http.Handler) *Server {
 	t.Helper()
 	s := &Server{
-		Tokens: tokens, calls: map[Step]int{}, sessions: map[string]string{},
+		Tokens: tokens, Lasting: time.Hour, calls: map[Step]int{}, sessions: map[string]string{},
 		secret: tell, fault: func(Step) *Fault { return nil },
 	}
 	s.tls = httptest.NewUnstartedServer(handler(s))
@@ -151,6 +154,9 @@ func (s *Server) open(principal string) string {
 	s.sessions[token] = principal
 	return token
 }
+
+// Principal is whom an access token was made for, for servers beside this one.
+func (s *Server) Principal(token string) (principal string, known bool) { return s.principal(token) }
 
 func (s *Server) principal(token string) (string, bool) {
 	s.mu.Lock()

@@ -132,18 +132,26 @@ func (c *Cloud) open(subject secretmanager.Subject) (*session, error) {
 		return nil, err
 	}
 	options := externalaccount.Options{
-		Audience: c.config.Audience, SubjectTokenType: "urn:ietf:params:oauth:token-type:jwt",
+		Audience: c.config.Audience, SubjectTokenType: jwtType,
 		TokenURL: c.config.STSURL, Scopes: []string{cloudScope}, SubjectTokenProvider: podToken{token},
 		UniverseDomain: "googleapis.com", Client: c.http, Logger: silent(),
 	}
 	if annotated {
-		options.ServiceAccountImpersonationURL = c.config.IAMURL + "/v1/projects/-/serviceAccounts/" + account + ":generateAccessToken"
+		options.ServiceAccountImpersonationURL = c.impersonating(account)
 	}
 	made, err := externalaccount.NewCredentials(&options)
 	if err != nil {
 		return nil, secretmanager.Unusable("the workload identity provider cannot be used; correct the driver's audience for Google Cloud")
 	}
 	return &session{c.endpoints, made}, nil
+}
+
+// jwtType is what the exchange calls a pod's token.
+const jwtType = "urn:ietf:params:oauth:token-type:jwt"
+
+// impersonating is where a federated identity is given the account's token.
+func (c *Cloud) impersonating(account string) string {
+	return c.config.IAMURL + "/v1/projects/-/serviceAccounts/" + account + ":generateAccessToken"
 }
 
 // podToken hands the pod's token to the exchange.

@@ -17,10 +17,12 @@ const overhead = 256
 // Resolver implements provider.Resolver. Pods of one service account that ask for one
 // reference share the call and what it brought; nothing is ever shared beyond that.
 type Resolver struct {
-	config  Config
-	doors   map[string]*Door[Session]
-	values  *cache.Cache[Key, secret.Text]
-	flights flights
+	config Config
+	doors  map[string]*Door[Session]
+	// accounts are the service accounts of pods.
+	accounts *accounts
+	values   *cache.Cache[Key, secret.Text]
+	flights  flights
 }
 
 var _ provider.Resolver = (*Resolver)(nil)
@@ -34,6 +36,7 @@ func New(config Config) *Resolver {
 		wanted = append(wanted, cloud.Annotations()...)
 	}
 	known := newAccounts(config, newKeyer(), wanted)
+	r.accounts = known
 	for name, cloud := range config.Clouds {
 		r.doors[name] = newDoor(name, cloud, config, known)
 	}

@@ -28,13 +28,26 @@ func decode(data []byte) (Manifest, error) {
 	for i, each := range entries {
 		manifest.Entries[i] = asObject(&fault, "one of entries", each).entry()
 	}
+	for _, each := range o.list("identities") {
+		manifest.Identities = append(manifest.Identities, asObject(&fault, "one of identities", each).identity())
+	}
 	return manifest, fault
+}
+
+func (o object) identity() Identity {
+	made := Identity{Cloud: o.text("cloud"), Audience: o.text("audience"), Token: o.text("token"), Config: o.text("config")}
+	for _, each := range o.list("variables") {
+		v := asObject(o.fault, "one of variables", each)
+		made.Variables = append(made.Variables, IdentityVariable{v.text("name"), v.text("value"), v.text("file")})
+	}
+	return made
 }
 
 func (o object) entry() Entry {
 	entry := Entry{
 		Kind: Kind(o.text("kind")), ID: o.text("id"), State: State(o.text("state")), Required: o.flag("required"),
 		Env: o.text("env"), File: o.text("file"), Version: o.text("version"), Source: o.text("source"), Rule: o.text("rule"),
+		Identity: o.text("identity"),
 	}
 	if value, isThere := o.value("held"); isThere {
 		held := asObject(o.fault, "held", value)

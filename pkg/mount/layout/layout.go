@@ -5,6 +5,8 @@
 //	variables/<key>              the value of AIRFLOW_VAR_<KEY>
 //	airflow/connections.json     for Airflow's LocalFilesystemBackend
 //	airflow/variables.json
+//	identity/                    where a connection goes keyless: the pod's own token for that cloud
+//	                             (CLOUD.token), and a configuration without secrets
 //	manifest.json                what is here, without values
 //
 // Everything stands in a directory that the link "..data" names. The link is replaced
@@ -31,6 +33,9 @@ const (
 	ManifestFile    = "manifest.json"
 )
 
+// DefaultDir is where pods are told to mount a volume, and where configurations look for its files.
+const DefaultDir = "/var/run/leoflow/secrets"
+
 // Schema is the version of the manifest's format that this code writes. A reader
 // refuses a higher one.
 const Schema = 1
@@ -52,6 +57,9 @@ type Manifest struct {
 	// content is what the node was given before for another pod like this one.
 	Offline bool    `json:"offline,omitempty"`
 	Entries []Entry `json:"entries"`
+	// Identities are the pod's own at clouds, one at most for each, where a connection goes without
+	// credentials.
+	Identities []Identity `json:"identities,omitempty"`
 }
 
 // Entry describes one entry that was asked for.
@@ -81,6 +89,8 @@ type Entry struct {
 	// Grade is of connections whose type the policy knows.
 	Grade   *Grade   `json:"grade,omitempty"`
 	Notices []Notice `json:"notices,omitempty"`
+	// Identity is the cloud at which the pod's own identity stands for the connection's credentials.
+	Identity string `json:"identity,omitempty"`
 }
 
 // Grade is what can be said of a connection's credential without trying it.
@@ -105,6 +115,9 @@ const (
 	NoticeExtraIsText = "extra-is-text"
 	// NoticeTooLong: no environment can carry the entry.
 	NoticeTooLong = "too-long-for-env"
+	// NoticeNoIdentity: of a connection that goes without credentials, why the pod's own identity does
+	// not stand for them.
+	NoticeNoIdentity = "no-identity"
 )
 
 // Name names the entry.

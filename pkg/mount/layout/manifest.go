@@ -58,7 +58,7 @@ func (m Manifest) validate() error {
 			return err
 		}
 	}
-	return nil
+	return m.validateIdentities()
 }
 
 func (e Entry) validate() error {

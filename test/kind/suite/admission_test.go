@@ -42,7 +42,7 @@ func TestMistakesAreToldAtApply(t *testing.T) {
 		csitest.Volume
 		message string
 	}{
-		"misspelt": {bad, "volumes[].csi.volumeAttributes.conections: is not an attribute; there are connections, variables, source, format, mode, refresh"},
+		"misspelt": {bad, "volumes[].csi.volumeAttributes.conections: is not an attribute; there are connections, variables, source, format, mode, refresh, keyless"},
 		"readOnly": {csitest.Volume{Attributes: attributes{"connections": "a"}}, "volumes[].csi.readOnly: must be true; a pod cannot write to its secrets"},
 		"fsType":   {csitest.Volume{FSType: &extended, ReadOnly: &readOnly, Attributes: attributes{"connections": "a"}}, `volumes[].csi.fsType: "ext4" cannot be had, secrets live on tmpfs only; leave the field out`},
 		"nothing":  {csitest.Volume{ReadOnly: &readOnly}, `volumes[].csi.volumeAttributes: nothing is asked for; list ids under "connections" or "variables"`},

@@ -24,6 +24,7 @@ var rules = []map[string][]string{
 		"namespaces": {"leoflow-suite-*"}, "serviceAccounts": {"reporter"},
 		"connections": {"reporting"}, "variables": {"region"},
 	},
+	{"namespaces": {"leoflow-suite-*"}, "serviceAccounts": {"keyless"}, "connections": {"aws_default"}},
 	{"tenants": {"acme"}, "dags": {"billing"}, "connections": {"billing"}},
 	{"namespaces": {chart.Namespace}, "serviceAccounts": {"default"}, "connections": {"warehouse"}, "variables": {"region"}},
 }
@@ -45,10 +46,11 @@ func plant() *entries {
 			"login": "etl", "password": e.needle("password of warehouse"),
 			"extra": map[string]any{"sslmode": "require", "key": e.needle("extra of warehouse")},
 		},
-		"reporting": "mysql://reader:" + e.needle("URI of reporting") + "@mysql.example.com:3306/reports",
-		"payroll":   "mysql://owner:" + e.needle("URI of payroll") + "@mysql.example.com:3306/payroll",
-		"billing":   "mysql://biller:" + e.needle("URI of billing") + "@mysql.example.com:3306/billing",
-		"rotating":  "http://:" + e.needle("first URI of rotating") + "@api.example.com",
+		"aws_default": map[string]any{"conn_type": "aws"},
+		"reporting":   "mysql://reader:" + e.needle("URI of reporting") + "@mysql.example.com:3306/reports",
+		"payroll":     "mysql://owner:" + e.needle("URI of payroll") + "@mysql.example.com:3306/payroll",
+		"billing":     "mysql://biller:" + e.needle("URI of billing") + "@mysql.example.com:3306/billing",
+		"rotating":    "http://:" + e.needle("first URI of rotating") + "@api.example.com",
 	}
 	for i := range parts {
 		id := partID(i)

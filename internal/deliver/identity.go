@@ -1,0 +1,132 @@
+package deliver
+
+import (
+	"errors"
+	"slices"
+
+	"github.com/leoflow/secrets-csi/internal/logkey"
+	"github.com/leoflow/secrets-csi/internal/seam"
+	"github.com/leoflow/secrets-csi/pkg/mount"
+	"github.com/leoflow/secrets-csi/pkg/mount/layout"
+)
+
+// identified are an answer's entries with no identity but what the volume wants and the pod has a token
+// for. The answer's own stay as they are: several volumes may have them.
+func identified(spec Volume, from seam.Answer) []seam.Entry {
+	entries, isOwn := from.Entries, false
+	for i := range from.Entries {
+		e, changed := spec.identify(&from.Entries[i], from.Identities)
+		if !changed {
+			continue
+		}
+		if !isOwn {
+			entries, isOwn = slices.Clone(from.Entries), true
+		}
+		entries[i] = e
+	}
+	return entries
+}
+
+// identify is the entry with the identity that it has in the volume. One that the volume lists under
+// "keyless" is nothing without.
+func (v Volume) identify(given *seam.Entry, identities []seam.Identity) (e seam.Entry, changed bool) {
+	wanted, isNeeded := v.keyless(given.Name())
+	if given.State != layout.Delivered || given.Identity == "" && !isNeeded {
+		return seam.Entry{}, false
+	}
+	e = *given
+	if !wanted {
+		e.Identity = ""
+		return e, true
+	}
+	why := v.whyWithout(e, identities)
+	switch {
+	case why == "":
+		return seam.Entry{}, false
+	case isNeeded:
+		return seam.Refused(e.Name(), layout.Invalid, `it is listed under "keyless": `+why), true
+	}
+	e.Identity = ""
+	e.Notices = append(slices.Clip(e.Notices), layout.Notice{Code: layout.NoticeNoIdentity, Message: why})
+	return e, true
+}
+
+// whyWithout is why the entry has no identity; empty if it has one.
+func (v Volume) whyWithout(e seam.Entry, identities []seam.Identity) string {
+	if e.Identity != "" {
+		at := slices.IndexFunc(identities, func(one seam.Identity) bool { return one.Cloud == e.Identity })
+		if at < 0 || v.token(identities[at].Audience) != nil {
+			return ""
+		}
+		return "kubelet sent no token for audience " + identities[at].Audience + ": list it under tokenRequests of the CSIDriver"
+	}
+	for _, notice := range e.Notices {
+		if notice.Code == layout.NoticeNoIdentity {
+			return notice.Message
+		}
+	}
+	if e.Grade != nil {
+		return "no identity stands for its credentials (" + e.Grade.Reason + ")"
+	}
+	return "its type is none of a cloud whose identities this node knows"
+}
+
+// keyless tells whether the volume wants the pod's identity for an entry that goes without credentials,
+// and whether it cannot do without.
+func (v Volume) keyless(name layout.Name) (wanted, isNeeded bool) {
+	if v.Keyless == nil || v.Keyless.All {
+		return true, false
+	}
+	at := slices.IndexFunc(v.Keyless.Names, func(listed WantedName) bool { return listed.ID == name.ID })
+	if at < 0 || name.Kind != layout.Connection {
+		return false, false
+	}
+	return true, !v.Keyless.Names[at].Optional
+}
+
+// token is the pod's for the audience; nil if kubelet sent none.
+func (v Volume) token(audience string) []byte {
+	if token := v.Pod.CloudTokens[audience]; token.Len() > 0 {
+		return []byte(token.Reveal())
+	}
+	return nil
+}
+
+// shownIdentities are those that the entries of a volume may speak of, with the newest tokens that are known.
+func (d *Deliverer) shownIdentities(t task, all []seam.Identity) (made []mount.Identity) {
+	if len(all) == 0 {
+		return nil
+	}
+	newest, _ := d.set.look(t.share)
+	for _, one := range all {
+		token := newest.token(one.Audience)
+		isTwice := slices.ContainsFunc(made, func(other mount.Identity) bool { return other.Cloud == one.Cloud })
+		if token == nil || isTwice {
+			continue
+		}
+		shown := mount.Identity{Identity: one.Identity, Token: token}
+		if one.Config != "" {
+			shown.Config = []byte(one.Text)
+		}
+		made = append(made, shown)
+	}
+	return made
+}
+
+// renew puts the tokens that kubelet has just handed over into the places of those that the volume shows.
+// It asks nobody. Kubelet makes new ones once four fifths of their life are over, whatever the node's clock
+// says, so the driver compares bytes and no times.
+func (d *Deliverer) renew(spec Volume) {
+	if len(spec.Pod.CloudTokens) == 0 {
+		return
+	}
+	defer d.targets.lock(spec.TargetPath)()
+	clouds, err := mount.Renew(spec.TargetPath, spec.token, spec.fileMode(), int(spec.Group))
+	log := d.Log.With(subject(spec).LogAttrs()...)
+	switch {
+	case err != nil && !errors.Is(err, mount.ErrNotMounted):
+		log.Warn("cannot renew the pod's tokens in its volume; it is tried again at the next publish", logkey.Error, err)
+	case len(clouds) > 0:
+		log.Debug("renewed the pod's tokens in its volume", logkey.Clouds, clouds)
+	}
+}

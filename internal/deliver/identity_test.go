@@ -1,0 +1,239 @@
+package deliver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/leoflow/secrets-csi/internal/report"
+	"github.com/leoflow/secrets-csi/pkg/airflow"
+	"github.com/leoflow/secrets-csi/pkg/mount"
+	"github.com/leoflow/secrets-csi/pkg/mount/layout"
+	"github.com/leoflow/secrets-csi/pkg/provider"
+	"github.com/leoflow/secrets-csi/pkg/secret"
+)
+
+// accounts are service accounts of which a role is known, unless err is set.
+type accounts struct {
+	mu   sync.Mutex
+	role string
+	err  error
+}
+
+func (*accounts) HasIdentity(cloud string) bool { return cloud == "aws" }
+
+func (a *accounts) Identity(context.Context, provider.Identity, string) (layout.Identity, string, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.err != nil {
+		return layout.Identity{}, "", a.err
+	}
+	made := layout.NewIdentity("aws", awsAudience, true)
+	made.Variables = []layout.IdentityVariable{{Name: layout.AWSRole, Value: a.role}, {Name: layout.AWSTokenFile, File: made.Token}}
+	return made, "role_arn = " + a.role + "\n", nil
+}
+
+func (a *accounts) set(role string, err error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.role, a.err = role, err
+}
+
+const awsAudience = "sts.amazonaws.com"
+
+// keyless is a volume of the rig whose connection to AWS has no credentials, of a pod with a token for it.
+func keyless(t *testing.T) (*rig, *accounts, Volume) {
+	r, known := newRig(t), &accounts{role: "first"}
+	r.asks.Identities = known
+	r.fake.SetConnection(airflow.Connection{ID: "aws_default", Type: "aws"})
+	v := r.volume(t, "a")
+	v.Connections = named("aws_default", "warehouse")
+	v.Pod.CloudTokens = map[string]secret.Text{awsAudience: secret.New("needle-one"), "other": secret.New("needle-other")}
+	return r, known, v
+}
+
+func lineOf(t *testing.T, v Volume, id string) layout.Entry {
+	t.Helper()
+	shown, err := mount.Current(v.TargetPath)
+	require.NoError(t, err)
+	for _, line := range shown.Manifest.Entries {
+		if line.ID == id {
+			return line
+		}
+	}
+	return layout.Entry{}
+}
+
+func TestAKeylessConnectionBringsThePodsIdentity(t *testing.T) {
+	r, known, v := keyless(t)
+	require.NoError(t, r.Publish(t.Context(), v))
+	assert.Equal(t, "needle-one", read(t, v, "identity/aws.token"))
+	assert.Equal(t, "role_arn = first\n", read(t, v, "identity/aws.config"))
+	assert.Equal(t, "aws", lineOf(t, v, "aws_default").Identity)
+	assert.Empty(t, lineOf(t, v, "warehouse").Identity)
+
+	known.set("second", nil)
+	r.look(t)
+	assert.Equal(t, "role_arn = second\n", read(t, v, "identity/aws.config"))
+	assert.Equal(t, uint64(2), must(r.Health(v.ID)).Generation)
+	assert.NotContains(t, r.log.String(), "needle")
+}
+
+// A republish brings a new token into a volume that is otherwise fresh. It asks nobody, makes no generation,
+// and reads no clock: kubelet has judged the token by its own.
+func TestARepublishRenewsTheToken(t *testing.T) {
+	r, _, v := keyless(t)
+	require.NoError(t, r.Publish(t.Context(), v))
+	for _, token := range []string{"needle-two", "needle-three"} {
+		v.Pod.CloudTokens = map[string]secret.Text{awsAudience: secret.New(token)}
+		require.NoError(t, r.Publish(t.Context(), v))
+		assert.Equal(t, token, read(t, v, "identity/aws.token"))
+	}
+	require.Len(t, r.fake.Calls(), 1)
+	assert.Equal(t, uint64(1), must(r.Health(v.ID)).Generation)
+
+	after := r.restarted()
+	v.Pod.CloudTokens = map[string]secret.Text{awsAudience: secret.New("needle-four")}
+	require.NoError(t, after.Publish(t.Context(), v))
+	assert.Equal(t, "needle-four", read(t, v, "identity/aws.token"))
+	v.Pod.CloudTokens = nil
+	require.NoError(t, after.Publish(t.Context(), v), "a kubelet that sends none")
+	assert.Equal(t, "needle-four", read(t, v, "identity/aws.token"))
+	assert.NotContains(t, r.log.String(), "needle")
+}
+
+// A delivery that began before a republish does not bring an older token back.
+func TestADeliveryTakesTheNewestToken(t *testing.T) {
+	r, known, v := keyless(t)
+	require.NoError(t, r.Publish(t.Context(), v))
+	begun, _ := r.set.beginIdle(r.set.find(v.ID).shares[0])
+	v.Pod.CloudTokens = map[string]secret.Text{awsAudience: secret.New("needle-two")}
+	require.NoError(t, r.Publish(t.Context(), v))
+	known.set("second", nil)
+	r.deliver(t.Context(), []task{begun})
+	assert.Equal(t, "role_arn = second\n", read(t, v, "identity/aws.config"))
+	assert.Equal(t, "needle-two", read(t, v, "identity/aws.token"))
+}
+
+func TestAWithdrawalTakesTheIdentityAlong(t *testing.T) {
+	r, _, v := keyless(t)
+	require.NoError(t, r.Publish(t.Context(), v))
+	r.fake.Deny("etl", layout.Name{Kind: layout.Connection, ID: "aws_default"})
+	r.look(t)
+	_, err := os.Lstat(filepath.Join(v.TargetPath, layout.IdentityDir))
+	require.ErrorIs(t, err, os.ErrNotExist)
+	assert.Equal(t, layout.Denied, lineOf(t, v, "aws_default").State)
+	assert.Equal(t, firstURI, read(t, v, "connections/warehouse"))
+
+	v.Pod.CloudTokens = map[string]secret.Text{awsAudience: secret.New("needle-two")}
+	require.NoError(t, r.Publish(t.Context(), v))
+	_, err = os.Lstat(filepath.Join(v.TargetPath, layout.DataLink, layout.IdentityDir))
+	require.ErrorIs(t, err, os.ErrNotExist, "a republish brings no token back")
+}
+
+func TestAnAccountThatCannotBeReadTakesNothingAway(t *testing.T) {
+	r, known, v := keyless(t)
+	known.set("", fmt.Errorf("%w: the API server does not answer", provider.ErrUnavailable))
+	err := r.Publish(t.Context(), v)
+	assert.Equal(t, report.Unavailable, reasonOf(t, err))
+	require.ErrorContains(t, err, "finding the pod's identity at aws")
+
+	known.set("first", nil)
+	require.NoError(t, r.Publish(t.Context(), v))
+	known.set("", fmt.Errorf("%w: the API server does not answer", provider.ErrUnavailable))
+	r.look(t)
+	assert.Equal(t, "needle-one", read(t, v, "identity/aws.token"))
+	require.NotNil(t, lineOf(t, v, "aws_default").Held)
+	v.Pod.CloudTokens = map[string]secret.Text{awsAudience: secret.New("needle-two")}
+	require.NoError(t, r.Publish(t.Context(), v))
+	assert.Equal(t, "needle-two", read(t, v, "identity/aws.token"), "what is held is renewed all the same")
+}
+
+func TestTheAttributeKeylessSaysWhichConnectionsGoByAnIdentity(t *testing.T) {
+	noRole := errors.New("no role to assume: annotate it")
+	optional := &Wanted{Names: []WantedName{{ID: "aws_default", Optional: true}}}
+	listed := func(ids ...string) *Wanted { wanted := named(ids...); return &wanted }
+	for name, row := range map[string]struct {
+		keyless *Wanted
+		tokens  bool
+		err     error
+		// fails is what the volume is refused for, notice what the connection has beside it.
+		fails, notice string
+		isShown       bool
+	}{
+		"not written":             {nil, true, nil, "", "", true},
+		"nothing":                 {&Wanted{}, true, nil, "", "", false},
+		"all":                     {&Wanted{All: true}, true, nil, "", "", true},
+		"listed":                  {listed("aws_default"), true, nil, "", "", true},
+		"another":                 {listed("warehouse"), true, nil, `"warehouse"`, "", false},
+		"no role":                 {nil, true, noRole, "", "no role to assume: annotate it", false},
+		"listed, no role":         {listed("aws_default"), true, noRole, `it is listed under "keyless": no role to assume: annotate it`, "", false},
+		"optional, no role":       {optional, true, noRole, "", "no role to assume: annotate it", false},
+		"no token":                {nil, false, nil, "", "kubelet sent no token for audience sts.amazonaws.com: list it under tokenRequests of the CSIDriver", false},
+		"listed, no token":        {listed("aws_default"), false, nil, "kubelet sent no token for audience sts.amazonaws.com", "", false},
+		"listed, with a password": {listed("warehouse", "aws_default"), true, nil, "its type is none of a cloud whose identities this node knows", "", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r, known, v := keyless(t)
+			v.Keyless = row.keyless
+			if !row.tokens {
+				v.Pod.CloudTokens = nil
+			}
+			known.set("first", row.err)
+			err := r.Publish(t.Context(), v)
+			if row.fails != "" {
+				require.ErrorContains(t, err, row.fails)
+				assert.Equal(t, report.Invalid, reasonOf(t, err))
+				return
+			}
+			require.NoError(t, err)
+			line := lineOf(t, v, "aws_default")
+			assert.Equal(t, row.notice != "", line.Has(layout.NoticeNoIdentity))
+			for _, notice := range line.Notices {
+				assert.Equal(t, row.notice, notice.Message)
+			}
+			_, err = os.Lstat(filepath.Join(v.TargetPath, layout.IdentityDir))
+			assert.Equal(t, row.isShown, err == nil)
+			assert.Equal(t, row.isShown, line.Identity != "")
+		})
+	}
+}
+
+// A connection that is listed and gets a key later is held, as one is that cannot be delivered.
+func TestAListedConnectionWithAKeyIsHeld(t *testing.T) {
+	r, _, v := keyless(t)
+	wanted := named("aws_default")
+	v.Keyless = &wanted
+	require.NoError(t, r.Publish(t.Context(), v))
+	r.fake.SetConnection(airflow.Connection{ID: "aws_default", Type: "aws", Login: new("AKIA"), Password: new(secret.New("needle-key"))})
+	r.look(t)
+	line := lineOf(t, v, "aws_default")
+	require.NotNil(t, line.Held)
+	assert.Equal(t, `it is listed under "keyless": no identity stands for its credentials (a stored key pair)`, line.Held.Why)
+	assert.NotContains(t, read(t, v, "connections/aws_default"), "needle")
+	assert.Equal(t, "needle-one", read(t, v, "identity/aws.token"))
+}
+
+// What of a volume several sources bring goes by one identity.
+func TestSharesOfAVolumeHaveOneIdentity(t *testing.T) {
+	r, known, v := keyless(t)
+	r.fake.SetConnection(airflow.Connection{ID: "aws_other", Type: "aws"})
+	r.asks.Providers["file"] = r.fake
+	v.Connections.Names = append(v.Connections.Names, WantedName{ID: "aws_other", Source: "file"})
+	require.NoError(t, r.Publish(t.Context(), v))
+	assert.Equal(t, "needle-one", read(t, v, "identity/aws.token"))
+	known.set("second", nil)
+	r.look(t)
+	assert.Equal(t, "role_arn = second\n", read(t, v, "identity/aws.config"))
+	r.fake.Deny("etl", layout.Name{Kind: layout.Connection, ID: "aws_default"})
+	r.look(t)
+	assert.Equal(t, "needle-one", read(t, v, "identity/aws.token"), "the other goes by it still")
+	assert.Equal(t, "aws", lineOf(t, v, "aws_other").Identity)
+}

@@ -1,0 +1,106 @@
+package fetch
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/leoflow/secrets-csi/internal/report"
+	"github.com/leoflow/secrets-csi/internal/seam"
+	"github.com/leoflow/secrets-csi/pkg/airflow"
+	"github.com/leoflow/secrets-csi/pkg/entry"
+	"github.com/leoflow/secrets-csi/pkg/mount/layout"
+	"github.com/leoflow/secrets-csi/pkg/provider"
+	"github.com/leoflow/secrets-csi/pkg/provider/call"
+)
+
+// accounts say of every pod the same, or fail, or panic.
+type accounts struct {
+	mu    sync.Mutex
+	asked int
+	err   error
+	text  string
+}
+
+func (*accounts) HasIdentity(cloud string) bool { return cloud == "aws" }
+
+func (a *accounts) Identity(context.Context, provider.Identity, string) (layout.Identity, string, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.asked++
+	if a.text == "panic" {
+		panic("no account")
+	}
+	return layout.NewIdentity("aws", "sts.amazonaws.com", true), a.text, a.err
+}
+
+func keyless(known *accounts) *rig {
+	r := newRig(func(c *Config) { c.Identities = known })
+	r.fake.SetConnection(airflow.Connection{ID: "aws_default", Type: "aws"})
+	r.fake.SetConnection(airflow.Connection{ID: "gcp_default", Type: "google_cloud_platform"})
+	return r
+}
+
+func keylessWork(volumes int) seam.Work {
+	made := work(volumes)
+	made.Request = call.Request{Connections: call.Selection{Names: []string{"aws_default", "gcp_default"}}, MaxBytes: 1 << 20}
+	return made
+}
+
+func TestAnAnswerHasTheIdentitiesOfWhichItsEntriesSpeak(t *testing.T) {
+	known := &accounts{text: "[default]\n"}
+	r, got := keyless(known), &basket{}
+	require.NoError(t, r.Fetch(t.Context(), keylessWork(3), got))
+	require.Len(t, got.answers, 3)
+	for _, answer := range got.answers {
+		require.NoError(t, answer.Err)
+		require.Len(t, answer.Identities, 1)
+		assert.Equal(t, "aws", answer.Entries[0].Identity)
+		assert.Empty(t, answer.Entries[1].Identity, "its cloud is not enabled")
+		assert.Empty(t, answer.Entries[1].Notices)
+	}
+	assert.Equal(t, 1, known.asked, "pods of one call are of one service account")
+}
+
+func TestAnIdentityThatCannotBeHadIsSaid(t *testing.T) {
+	for name, row := range map[string]struct {
+		*accounts
+		state  layout.State
+		reason string
+	}{
+		"away":   {&accounts{err: provider.ErrUnavailable, text: "x"}, entry.Unavailable, "finding the pod's identity at aws: " + provider.ErrUnavailable.Error()},
+		"none":   {&accounts{err: errors.New("no role to assume"), text: "x"}, entry.Delivered, "no role to assume"},
+		"a book": {&accounts{text: strings.Repeat("x", seam.MostIdentityText+1)}, entry.Delivered, "its configuration is too long"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := &basket{}
+			require.NoError(t, keyless(row.accounts).Fetch(t.Context(), keylessWork(2), got))
+			for _, answer := range got.answers {
+				require.NoError(t, answer.Err)
+				assert.Empty(t, answer.Identities)
+				line := answer.Entries[0]
+				assert.Empty(t, line.Identity)
+				assert.Equal(t, row.state, line.State)
+				require.Len(t, line.Notices, 1)
+				assert.Equal(t, row.reason, line.Notices[0].Message)
+			}
+		})
+	}
+}
+
+func TestAPanicOverAnIdentityEndsItsAnswerAlone(t *testing.T) {
+	r, got := keyless(&accounts{text: "panic"}), &basket{}
+	r.fake.Deny("etl", layout.Name{Kind: layout.Connection, ID: "gcp_default"})
+	require.NoError(t, r.Fetch(t.Context(), keylessWork(2), got))
+	require.Len(t, got.answers, 2)
+	for _, answer := range got.answers {
+		require.ErrorIs(t, answer.Err, report.ErrPanic)
+		require.Len(t, answer.Entries, 1, "what was taken away")
+		assert.Equal(t, layout.Denied, answer.Entries[0].State)
+	}
+}
