@@ -66,7 +66,7 @@ func (i *identities) known(subject secretmanager.Subject) (credentials aws.Crede
 	if !entry.IsAWSRegion(at) {
 		return nil, "", secretmanager.Unusable("the reference names no region and this node has none; set key_secret_region")
 	}
-	return aws.NewCredentialsCache(exchanging{credentials}), at, nil
+	return aws.NewCredentialsCache(credentials), at, nil
 }
 
 // credentials are of the role that the reference or the service account names; without one EKS may
@@ -78,10 +78,10 @@ func (i *identities) credentials(subject secretmanager.Subject, region string) (
 		if err != nil {
 			return nil, err
 		}
-		return endpointcreds.New(strings.TrimRight(i.config.Agent, "/")+"/v1/credentials", func(options *endpointcreds.Options) {
+		return exchanging{secretmanager.Presented{Audience: PodIdentityAudience, Token: token}, endpointcreds.New(strings.TrimRight(i.config.Agent, "/")+"/v1/credentials", func(options *endpointcreds.Options) {
 			options.HTTPClient, options.Retryer = i.agent, aws.NopRetryer{}
 			options.AuthorizationTokenProvider = endpointcreds.TokenProviderFunc(func() (string, error) { return token.Reveal(), nil })
-		}), nil
+		})}, nil
 	}
 	token, err := subject.Token(i.config.TokenAudience)
 	if err != nil {
@@ -94,9 +94,9 @@ func (i *identities) credentials(subject secretmanager.Subject, region string) (
 	exchange := sts.New(sts.Options{
 		Region: region, BaseEndpoint: endpoint(i.config.STSEndpoint), HTTPClient: i.http, Retryer: aws.NopRetryer{},
 	})
-	return stscreds.NewWebIdentityRoleProvider(exchange, roleARN, podToken{token}, func(options *stscreds.WebIdentityRoleOptions) {
+	return exchanging{secretmanager.Presented{Audience: i.config.TokenAudience, Token: token}, stscreds.NewWebIdentityRoleProvider(exchange, roleARN, podToken{token}, func(options *stscreds.WebIdentityRoleOptions) {
 		options.RoleSessionName = sessionName(subject.Pod)
-	}), nil
+	})}, nil
 }
 
 func roleOf(subject secretmanager.Subject) (string, error) {
