@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -91,4 +92,29 @@ func TestKilledAtEachSystemCallOfAWithdrawalOfAnIdentity(t *testing.T) {
 		assert.Empty(t, identityFiles(t, target))
 	})
 	assert.Len(t, shows, 2)
+}
+
+// What is granted for a volume with an identity is at least what it takes, both as it is guessed and as it is made
+// out, and as long as kubelet's longest token.
+func TestRoomIsAskedForTheFilesOfAnIdentity(t *testing.T) {
+	for name, token := range map[string]string{"a usual one": strings.Repeat("x", 1<<10), "the longest": strings.Repeat("x", 16<<10)} {
+		for _, exact := range []bool{false, true} {
+			target, asked := newVolume(t, megabyte), []int64{}
+			content := keyless(token)
+			content.Cap = megabyte
+			content.Room = func(need, _ int64) (int64, error) {
+				asked = append(asked, need)
+				if exact && len(asked) == 1 {
+					return 0, ErrFull
+				}
+				return need, nil
+			}
+			outcome, err := Write(target, content)
+			require.NoError(t, err, name)
+			assert.GreaterOrEqual(t, asked[len(asked)-1], outcome.Memory, "%s, exact: %t", name, exact)
+			without, err := Write(target, Content{Entries: newContent().Entries, Mode: content.Mode, GID: content.GID})
+			require.NoError(t, err)
+			assert.GreaterOrEqual(t, outcome.Memory-without.Memory, Footprint(content.Identities[0].files()), name)
+		}
+	}
 }
