@@ -59,9 +59,11 @@ func (s *doctorSettings) run(ctx context.Context, out io.Writer, flags *flag.Fla
 
 // node is what the flags say of the node.
 func (s *doctorSettings) node() doctor.Node {
+	endpoint := socketPath(s.endpoint)
 	return doctor.Node{
 		Kernel: kernelRelease(), Swap: hasSwap(),
-		Endpoint: socketPath(s.endpoint), RegistrationDir: s.registrationDir, PodsDir: s.pods(),
+		DriverName: csi.Name, Driver: &csi.Server{Endpoint: endpoint, RegistrationDir: s.registrationDir},
+		Endpoint: endpoint, RegistrationDir: s.registrationDir, PodsDir: s.pods(),
 	}
 }
 

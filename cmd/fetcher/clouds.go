@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -24,6 +25,8 @@ type cloudSettings struct {
 	gcp   gcp.Config
 	aws   aws.Config
 	azure azure.Config
+	// http is the client of all of them; nil until one is opened.
+	http *http.Client
 }
 
 func (c *cloudSettings) bind(flags *flag.FlagSet) {
@@ -119,8 +122,17 @@ func (s *settings) resolver(sources *sources) (provider.Resolver, error) {
 	return secretmanager.New(secretmanager.Config{Clouds: clouds, Annotations: annotations}), nil
 }
 
+// share has all clouds and their stores use the same connections and roots, which are those of --cloud-ca.
+func (c *cloudSettings) share(roots *x509.CertPool) {
+	if c.http == nil {
+		c.http = secretmanager.NewHTTPClient(roots, 0, nil)
+	}
+	c.aws.HTTP, c.azure.HTTP, c.gcp.HTTP = c.http, c.http, c.http
+	c.gcp.Roots = roots
+}
+
 func (c *cloudSettings) open(name string, roots *x509.CertPool) (secretmanager.Cloud, error) {
-	c.aws.Roots, c.azure.Roots, c.gcp.Roots = roots, roots, roots
+	c.share(roots)
 	switch name {
 	case "aws":
 		return aws.New(c.aws), nil

@@ -54,6 +54,7 @@ func (s *doctorSettings) run(ctx context.Context, out io.Writer, flags *flag.Fla
 // node is what the flags say of the node.
 func (s *doctorSettings) node() doctor.Node {
 	return doctor.Node{
+		DriverName:    seam.DriverName,
 		HealthAddress: s.healthAddress,
 		Core: doctor.Core{
 			Address: s.coreAddress, ServerName: s.coreServerName, CAFile: s.coreCA,

@@ -16,6 +16,7 @@ import (
 	"github.com/leoflow/secrets-csi/internal/source/core"
 	"github.com/leoflow/secrets-csi/internal/source/file"
 	"github.com/leoflow/secrets-csi/internal/source/kubernetes"
+	"github.com/leoflow/secrets-csi/internal/source/secretmanager"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 	"github.com/leoflow/secrets-csi/pkg/secret"
 )
@@ -28,6 +29,8 @@ type sources struct {
 	ends  []func() error
 	// recorder tells pods of their troubles; nil tells nobody.
 	recorder report.Recorder
+	// annotations reads service accounts; nil until a source needs that.
+	annotations secretmanager.Annotations
 	// api is the pace of all calls to the API server.
 	api kube.Pace
 }

@@ -61,29 +61,27 @@ func (s *settings) storeKinds() []storeKind {
 }
 
 func (s *settings) openAWSSecretsManager(roots *x509.CertPool, kwargs string) (store.Store, error) {
-	config := s.clouds.aws
-	config.Roots = roots
-	return aws.NewStore(config, kwargs)
+	s.clouds.share(roots)
+	return aws.NewStore(s.clouds.aws, kwargs)
 }
 
 func (s *settings) openAWSSSM(roots *x509.CertPool, kwargs string) (store.Store, error) {
-	config := s.clouds.aws
-	config.Roots = roots
-	return aws.NewParameterStore(config, kwargs)
+	s.clouds.share(roots)
+	return aws.NewParameterStore(s.clouds.aws, kwargs)
 }
 
 func (s *settings) openAzureKeyVault(roots *x509.CertPool, kwargs string) (store.Store, error) {
-	config := s.clouds.azure
-	config.Roots = roots
-	return azure.NewStore(config, kwargs)
+	s.clouds.share(roots)
+	return azure.NewStore(s.clouds.azure, kwargs)
 }
 
 func (s *settings) openGCPSecretManager(roots *x509.CertPool, kwargs string) (store.Store, error) {
 	if s.clouds.gcp.Audience == "" {
 		return nil, errors.New("it needs --gcp-audience, the workload identity provider that pods are known by")
 	}
+	s.clouds.share(roots)
 	config := s.clouds.gcp
-	config.Roots, config.Region = roots, s.stores.gcpSecretManagerRegion
+	config.Region = s.stores.gcpSecretManagerRegion
 	return gcp.NewStore(config, kwargs)
 }
 
@@ -171,8 +169,11 @@ func (s *settings) addStores(found *sources, metrics *metric.Metrics) error {
 	return nil
 }
 
-// annotations reads service accounts.
+// annotations reads service accounts, by one client for all sources.
 func (s *settings) annotations(found *sources) (secretmanager.Annotations, error) {
+	if found.annotations != nil {
+		return found.annotations, nil
+	}
 	config, err := kube.Config(s.kubeconfig)
 	if err != nil {
 		return nil, err
@@ -181,13 +182,14 @@ func (s *settings) annotations(found *sources) (secretmanager.Annotations, error
 	if err != nil {
 		return nil, err
 	}
-	return func(ctx context.Context, namespace, serviceAccount string) (map[string]string, error) {
-		found, err := accounts.Annotations(ctx, namespace, serviceAccount)
+	found.annotations = func(ctx context.Context, namespace, serviceAccount string) (map[string]string, error) {
+		read, err := accounts.Annotations(ctx, namespace, serviceAccount)
 		if errors.Is(err, kube.ErrNoServiceAccount) {
 			return nil, secretmanager.NoAccount(namespace, serviceAccount)
 		}
-		return found, err
-	}, nil
+		return read, err
+	}
+	return found.annotations, nil
 }
 
 // rootsOf are the certificates of a file; nil, which is the system's, for none.

@@ -49,7 +49,7 @@ func parseWanted(text string, sources []string, envName func(id string) (string,
 		// into events and logs too, and a comma in the connection splits it into several items.
 		return deliver.Wanted{}, fmt.Errorf("item %d: it looks like a connection; write its id, and change the password if there was one", i+1)
 	}
-	var wanted deliver.Wanted
+	wanted := deliver.Wanted{Names: make([]deliver.WantedName, 0, len(items))} // which stay as long as the volume
 	var mistakes []error
 	seen := ids{}
 	for i, item := range items {

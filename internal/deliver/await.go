@@ -111,7 +111,7 @@ func (s *set) beginAdmitted(v *volume, again, now time.Time) (tasks []task, wait
 		wait = max(wait, awaitFor) // or until there are news
 	}
 	for _, one := range v.shares {
-		wait = max(wait, s.schedule.UrgentWait(one.spec.Provider, one.spec.Pod.Namespace, now))
+		wait = max(wait, s.schedule.UrgentWait(one.source, one.of.spec.Pod.Namespace, now))
 	}
 	if wait > 0 {
 		if s.news == nil {
@@ -150,7 +150,7 @@ func (s *set) isAway(v *volume) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, one := range v.shares {
-		if s.schedule.WhyAway(one.spec.Provider, one.spec.Pod.Namespace, time.Now()) != nil {
+		if s.schedule.WhyAway(one.source, one.of.spec.Pod.Namespace, time.Now()) != nil {
 			return true
 		}
 	}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -38,16 +37,17 @@ func (d *Deliverer) place(tasks []task, c content, from answer) (placement, erro
 	case t.begun.Number < t.placed:
 		return placement{Outcome: mount.Outcome{Generation: health.Generation}, superseded: true}, nil
 	}
-	entries, confirmed, offline := c.entries, from.Fetched, from.Offline != nil
+	confirmed, offline := from.Fetched, from.Offline != nil
+	var carry func(layout.Name) bool
 	if c.rest {
 		confirmed, offline = health.Confirmed, health.Offline
 	} else if len(tasks) == 1 {
-		entries = slices.Concat(entries, t.carried())
+		carry = t.ofOthers()
 	}
 	held := d.Budget.Holds(t.spec.TargetPath)
 	defer func() { d.Budget.Hold(t.spec.TargetPath, held) }() // though it ends in a panic
 	written, err := write(t, mount.Content{
-		Entries: entries, Identities: d.shownIdentities(t, c.identities), Rest: c.rest,
+		Entries: c.entries, Identities: d.shownIdentities(t, c.identities), Rest: c.rest, Carry: carry,
 		Manifest: layout.Manifest{
 			Fetched: ofAll.UTC(), StaleAfter: int64(d.set.staleAfter(t.spec) / time.Second),
 			Offline: offline,

@@ -77,18 +77,21 @@ func (s *set) adopt(spec Volume, health report.Health) (*volume, error) {
 func (s *set) take(v *volume, spec Volume, health report.Health, differs bool) {
 	former := v.shares
 	v.spec, v.shares = spec, nil
-	for _, part := range spec.shares() {
-		at := slices.IndexFunc(former, func(one *share) bool { return one.spec.Provider == part.Provider })
-		one := &share{of: v, health: health, mayRefer: true}
+	for _, part := range spec.parts() {
+		at := slices.IndexFunc(former, func(one *share) bool { return one.source == part.source })
+		var one *share
 		if at >= 0 {
 			one = former[at]
-		}
-		one.spec, one.key = part, groupKey(part)
-		v.shares, s.shares[one.id()] = append(v.shares, one), one
-		if at >= 0 {
-			s.schedule.Update(one.scheduled(s.pollOf(part.Provider)), differs)
 		} else {
-			s.schedule.Add(one.scheduled(s.pollOf(part.Provider)), health.Generation > 0)
+			one = newShare(v, part.source, health)
+		}
+		one.part = part
+		one.key = groupKey(one.asked())
+		v.shares, s.shares[one.id] = append(v.shares, one), one
+		if at >= 0 {
+			s.schedule.Update(one.scheduled(s.pollOf(part.source)), differs)
+		} else {
+			s.schedule.Add(one.scheduled(s.pollOf(part.source)), health.Generation > 0)
 		}
 	}
 	for _, one := range former {
@@ -130,8 +133,8 @@ func (s *set) drop(v *volume) {
 }
 
 func (s *set) dropShare(one *share) {
-	s.schedule.Remove(one.id())
-	delete(s.shares, one.id())
+	s.schedule.Remove(one.id)
+	delete(s.shares, one.id)
 }
 
 // lose takes in that the volume shows nothing any more.
@@ -141,7 +144,7 @@ func (s *set) lose(v *volume) {
 	for _, one := range v.shares {
 		one.health.Generation, one.health.Held = 0, 0
 		if !v.gone {
-			s.schedule.LostFiles(one.id())
+			s.schedule.LostFiles(one.id)
 		}
 	}
 }
@@ -176,7 +179,7 @@ func (s *set) sharesOf(v *volume) []*share {
 func (s *set) look(one *share) (Volume, report.Health) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return one.spec, one.health
+	return one.asked(), one.health
 }
 
 // isLive reports whether the volume shows files.

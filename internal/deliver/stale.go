@@ -22,7 +22,7 @@ func (s *set) isStale(one *share) bool {
 
 // staleAt reports whether readers of the share's files should doubt them.
 func (s *set) staleAt(one *share, now time.Time) bool {
-	return one.health.Generation > 0 && now.Sub(one.health.Confirmed) > s.staleAfter(one.spec)
+	return one.health.Generation > 0 && now.Sub(one.health.Confirmed) > s.schedule.StaleAfter(one.of.spec.Refresh, one.ids())
 }
 
 // turnedStale are the shares that have become stale since it was last called.

@@ -60,7 +60,7 @@ func (d *Deliverer) Census() []report.State {
 			continue
 		}
 		states = append(states, report.State{
-			Source: one.spec.Provider, TargetPath: one.spec.TargetPath, Confirmed: one.health.Confirmed,
+			Source: one.source, TargetPath: one.of.spec.TargetPath, Confirmed: one.health.Confirmed,
 			Stale: d.set.staleAt(one, now), Offline: one.health.Offline, Held: one.health.Held > 0,
 		})
 	}

@@ -15,11 +15,11 @@ import (
 type task struct {
 	*share
 	begun schedule.Delivery
-	// spec and key are the share's as the delivery began, others the specs of the volume's
-	// other shares.
+	// spec and key are what the share asked for as the delivery began, others what the volume's other
+	// shares did.
 	spec   Volume
 	key    string
-	others []Volume
+	others []part
 	// live is set if the volume showed files then, podWaits if a pod that starts waits for it.
 	live, podWaits bool
 	// blank is what a new volume is made of, in the task of its first share.
@@ -34,10 +34,13 @@ type task struct {
 }
 
 func (s *share) task(begun schedule.Delivery) task {
-	made := task{share: s, begun: begun, spec: s.spec, key: s.key, live: begun.HasFiles, mayRefer: s.mayRefer}
+	made := task{share: s, begun: begun, spec: s.asked(), key: s.key, live: begun.HasFiles, mayRefer: s.mayRefer}
+	if len(s.of.shares) > 1 {
+		made.others = make([]part, 0, len(s.of.shares)-1)
+	}
 	for _, other := range s.of.shares {
 		if other != s {
-			made.others = append(made.others, other.spec)
+			made.others = append(made.others, other.part)
 		}
 	}
 	return made
@@ -52,7 +55,7 @@ func (s *set) begin(v *volume) []task {
 
 func (s *set) beginAll(v *volume) (tasks []task) {
 	for _, one := range v.shares {
-		id := one.id()
+		id := one.id
 		if v.gone { // and another may have its id
 			id = ""
 		}
@@ -67,10 +70,10 @@ func (s *set) beginAll(v *volume) (tasks []task) {
 func (s *set) beginIdle(one *share) (begun task, idle bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if one.of.gone || !s.schedule.IsIdle(one.id()) {
+	if one.of.gone || !s.schedule.IsIdle(one.id) {
 		return task{}, false
 	}
-	return one.task(s.schedule.Begin(one.id(), time.Now())), true
+	return one.task(s.schedule.Begin(one.id, time.Now())), true
 }
 
 // takeDue begins the deliveries that are due, in groups that can share one fetch, and tells
@@ -132,11 +135,11 @@ func (t task) shown() []layout.Entry {
 
 // own leaves out the lines of the other shares, which report them.
 func (t task) own(lines []layout.Entry) []layout.Entry {
-	if len(t.others) == 0 {
+	isOther := t.ofOthers()
+	if isOther == nil {
 		return lines
 	}
-	others := setOf(t.others...)
-	return selected(lines, func(line layout.Entry) bool { return !others.Has(line.Name()) })
+	return selected(lines, func(line layout.Entry) bool { return !isOther(line.Name()) })
 }
 
 // selected are those that are chosen.
@@ -144,17 +147,10 @@ func selected[T any](all []T, isChosen func(T) bool) []T {
 	return slices.DeleteFunc(slices.Clone(all), func(one T) bool { return !isChosen(one) })
 }
 
-// carried are the entries of the volume's other shares, which stay as they stand. The target
-// path is locked, so that no other share is being placed.
-func (t task) carried() (entries []mount.Entry) {
+// ofOthers tells the entries of the volume's other shares, which stay as they stand; nil if it has none.
+func (t task) ofOthers() func(layout.Name) bool {
 	if len(t.others) == 0 {
 		return nil
 	}
-	others := setOf(t.others...)
-	for _, line := range t.shown() {
-		if others.Has(line.Name()) {
-			entries = append(entries, mount.Entry{Entry: layout.Entry{Kind: line.Kind, ID: line.ID}, Hold: true})
-		}
-	}
-	return entries
+	return setOf(t.others...).Has
 }

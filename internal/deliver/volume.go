@@ -78,6 +78,10 @@ func (v Volume) wanted() [2]ofKind {
 	return [2]ofKind{{v.Connections, layout.Connection}, {v.Variables, layout.Variable}}
 }
 
+func (p part) wanted() [2]ofKind {
+	return [2]ofKind{{p.connections, layout.Connection}, {p.variables, layout.Variable}}
+}
+
 // required are the entries that the volume cannot do without.
 func (v Volume) required() map[layout.Name]bool {
 	required := map[layout.Name]bool{}
@@ -91,12 +95,16 @@ func (v Volume) required() map[layout.Name]bool {
 	return required
 }
 
-// setOf is what the volumes ask for, to look names up in.
-func setOf(volumes ...Volume) schedule.Set {
+// setOf is what the parts ask for, to look names up in.
+func setOf(parts ...part) schedule.Set {
+	count := 0
+	for _, one := range parts {
+		count += one.ids()
+	}
 	var kinds []layout.Kind
-	var names []layout.Name
-	for _, v := range volumes {
-		for _, wanted := range v.wanted() {
+	names := make([]layout.Name, 0, count)
+	for _, one := range parts {
+		for _, wanted := range one.wanted() {
 			if wanted.All {
 				kinds = append(kinds, wanted.kind)
 			}

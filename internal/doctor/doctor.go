@@ -32,7 +32,11 @@ type Node struct {
 	// Kernel is the release that uname tells; Swap whether any swap is on.
 	Kernel string
 	Swap   bool
-	// Endpoint is the CSI socket, RegistrationDir kubelet's plugins_registry.
+	// DriverName is the CSI driver's.
+	DriverName string
+	// Driver asks at Endpoint, the CSI socket, and in RegistrationDir, kubelet's plugins_registry. The
+	// fetcher, which sees neither, has none.
+	Driver          Driver
 	Endpoint        string
 	RegistrationDir string
 	// HealthAddress is where the driver answers probes; empty for nowhere.
@@ -40,6 +44,12 @@ type Node struct {
 	// PodsDir is kubelet's directory of pods.
 	PodsDir string
 	Core    Core
+}
+
+// Driver asks the driver's sockets as kubelet does. It is a csi.Server, which the fetcher must not link.
+type Driver interface {
+	Live(ctx context.Context) error
+	Registrable(ctx context.Context) error
 }
 
 // Core says how core is reached; an empty Address is no core.

@@ -21,7 +21,7 @@ import (
 func all() []Check { return append(OfDriver(), OfFetcher()...) }
 
 func TestASoundNodeIsWell(t *testing.T) {
-	findings := Examine(t.Context(), newRig(t).Node, all())
+	findings := newRig(t).examine(t)
 	assert.Empty(t, complaints(findings))
 	assert.Equal(t, OK, Worst(findings))
 	assert.Len(t, findings, 11)
@@ -96,7 +96,7 @@ func TestTheFaultAndTheRemedyAreNamed(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			r := newRig(t)
 			row.breakIt(t, r)
-			found := Examine(t.Context(), r.Node, all())
+			found := r.examine(t)
 			assert.NotContains(t, fmt.Sprint(found), " 0 well")
 			said := complaints(found)
 			assert.Equal(t, 1, strings.Count(said, "\n"), said)
@@ -111,7 +111,7 @@ func TestTheFaultAndTheRemedyAreNamed(t *testing.T) {
 func TestATokenThatIsNoneIsNotQuoted(t *testing.T) {
 	r := newRig(t)
 	require.NoError(t, os.WriteFile(r.Core.TokenFile, []byte("needle"), 0o600))
-	said := complaints(Examine(t.Context(), r.Node, all()))
+	said := complaints(r.examine(t))
 	assert.Contains(t, said, "holds no service-account token")
 	assert.NotContains(t, said, "needle")
 }

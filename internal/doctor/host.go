@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/leoflow/secrets-csi/internal/csi"
 	"github.com/leoflow/secrets-csi/pkg/mount"
 )
 
@@ -52,14 +51,10 @@ func propagation(_ context.Context, node Node) []Finding {
 
 func socket(ctx context.Context, node Node) []Finding {
 	const name = "driver"
-	if err := live(ctx, node); err != nil {
+	if err := node.Driver.Live(ctx); err != nil {
 		return failed(name, err.Error(), "look at the log of the driver's pod on this node, and whether there is such a pod")
 	}
 	return fine(name, node.Endpoint+" answers")
-}
-
-func live(ctx context.Context, node Node) error {
-	return (&csi.Server{Endpoint: node.Endpoint}).Live(ctx)
 }
 
 // registration looks whether kubelet could have found the driver.
@@ -68,16 +63,18 @@ func registration(ctx context.Context, node Node) []Finding {
 	if node.RegistrationDir == "" {
 		return skipped(name, "--registration-dir is not given; something else has to register the driver")
 	}
-	if live(ctx, node) != nil {
+	if node.Driver.Live(ctx) != nil {
 		return skipped(name, "kubelet cannot register a driver that does not answer")
 	}
-	if err := (&csi.Server{RegistrationDir: node.RegistrationDir}).Registrable(ctx); err != nil {
-		return failed(name, err.Error(), registrationRemedy)
+	if err := node.Driver.Registrable(ctx); err != nil {
+		return failed(name, err.Error(), node.registrationRemedy())
 	}
 	return fine(name, "the driver answers in "+node.RegistrationDir+"; what kubelet made of it, 'fetcher doctor' tells")
 }
 
-const registrationRemedy = "make the driver's --registration-dir kubelet's own plugins_registry (below its --root-dir), and read kubelet's log for " + csi.Name
+func (n Node) registrationRemedy() string {
+	return "make the driver's --registration-dir kubelet's own plugins_registry (below its --root-dir), and read kubelet's log for " + n.DriverName
+}
 
 // readiness asks the fetcher that runs, which asks the driver, which kubelet told.
 func readiness(ctx context.Context, node Node) []Finding {
@@ -86,7 +83,7 @@ func readiness(ctx context.Context, node Node) []Finding {
 		return skipped(name, "--health-address is not given")
 	}
 	if problem := notReady(ctx, node.HealthAddress); problem != "" {
-		return failed(name, problem, registrationRemedy)
+		return failed(name, problem, node.registrationRemedy())
 	}
 	return fine(name, "the driver serves pods, and kubelet has registered it")
 }

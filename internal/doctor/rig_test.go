@@ -48,7 +48,7 @@ func newRig(t *testing.T) *rig {
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, os.RemoveAll(dir)) })
 	r := &rig{dir: dir, ca: newAuthority(t)}
-	r.Kernel = "6.12.0-test"
+	r.Kernel, r.DriverName = "6.12.0-test", csi.Name
 	r.shareDirectory(t)
 	r.serveDriver(t)
 	r.serveCore(t, func(*x509.Certificate) {})
@@ -58,6 +58,13 @@ func newRig(t *testing.T) *rig {
 	r.showToken(t, csi.CoreAudience, time.Now(), time.Now().Add(time.Hour))
 	r.mountVolume(t, time.Now(), layout.Manifest{StaleAfter: 900})
 	return r
+}
+
+// examine makes all checks of the node as it is by now.
+func (r *rig) examine(t *testing.T) []Finding {
+	t.Helper()
+	r.Driver = &csi.Server{Endpoint: r.Endpoint, RegistrationDir: r.RegistrationDir}
+	return Examine(t.Context(), r.Node, all())
 }
 
 func (r *rig) file(t *testing.T, name string, content []byte) string {

@@ -82,7 +82,9 @@ func (e *Events) record(r Report, recorder Recorder) (news bool) {
 			recorder.Record(r.Volume, one.event, one.text)
 		}
 	}
-	e.last = lasting
+	if e.last = lasting; len(lasting) == 0 {
+		e.last = nil // which is how most are, for as long as the volume lasts
+	}
 	return news
 }
 

@@ -1,10 +1,11 @@
 package schedule
 
 import (
-	"maps"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/leoflow/secrets-csi/internal/outage"
 )
 
 // Work is deliveries that can share one call.
@@ -14,23 +15,32 @@ type Work []Delivery
 // until there are more. Volumes without files belong to their publish, those under way to
 // whoever ends them. A source that cannot be asked is left alone, but for one volume when it
 // is time to find out whether that is still so.
+//
+// It is called whenever a delivery ends, of a node's hundreds: what it allocates is in proportion to
+// what is due, not to what there is.
 func (s *Schedule) Due(now time.Time) (work []Work, wait time.Duration) {
-	candidates, wait := s.candidates(now)
-	slices.SortFunc(candidates, compare)
+	due, wait := s.candidates(now)
+	if len(due) == 0 {
+		return nil, wait
+	}
+	slices.SortFunc(due, compare)
 	keys := map[string]int{}
-	for _, v := range candidates {
-		if left := v.due.Sub(now); left > 0 {
-			wait = min(wait, left)
-		} else if _, known := keys[v.Key]; !known {
+	for _, v := range due {
+		if _, known := keys[v.Key]; !known {
 			keys[v.Key] = len(keys)
 		}
 	}
-	work = make([]Work, len(keys))
-	for _, id := range slices.Sorted(maps.Keys(s.volumes)) {
-		v := s.volumes[id]
-		if at, due := keys[v.Key]; due && v.isIdle() && !now.Before(v.earliest) {
-			work[at] = append(work[at], s.begin(v, now))
+	along := due[:0]
+	for _, v := range s.volumes {
+		if _, isDue := keys[v.Key]; isDue && v.isIdle() && !now.Before(v.earliest) {
+			along = append(along, v)
 		}
+	}
+	slices.SortFunc(along, func(a, b *volume) int { return strings.Compare(a.ID, b.ID) })
+	work = make([]Work, len(keys))
+	for _, v := range along {
+		at := keys[v.Key]
+		work[at] = append(work[at], s.begin(v, now))
 	}
 	return work, wait
 }
@@ -42,59 +52,87 @@ func compare(a, b *volume) int {
 	return strings.Compare(a.ID, b.ID)
 }
 
-// candidates are the idle volumes whose sources can be asked, and of each outage whose time
-// has come, one volume.
-func (s *Schedule) candidates(now time.Time) (all []*volume, wait time.Duration) {
-	bySource := map[string]map[string][]*volume{}
+// group is the idle volumes of one source and namespace.
+type group struct {
+	// first is the one that waits longest.
+	first *volume
+	// isOpen is set if all may be fetched, and isProbe if first alone, to find out whether an outage
+	// is over.
+	isOpen, isProbe bool
+}
+
+// candidates are the idle volumes that are due and whose sources can be asked, and of each outage
+// whose time has come, one volume.
+func (s *Schedule) candidates(now time.Time) (due []*volume, wait time.Duration) {
+	groups := s.groups()
+	wait = s.open(groups, now)
 	for _, v := range s.volumes {
 		if !v.isIdle() {
 			continue
 		}
-		if bySource[v.Source] == nil {
-			bySource[v.Source] = map[string][]*volume{}
+		in := groups[of(v.Source, v.Namespace)]
+		switch left := v.due.Sub(now); {
+		case !in.isOpen && (!in.isProbe || in.first != v):
+		case left > 0:
+			wait = min(wait, left)
+		default:
+			due = append(due, v)
 		}
-		bySource[v.Source][v.Namespace] = append(bySource[v.Source][v.Namespace], v)
 	}
+	return due, wait
+}
+
+func (s *Schedule) groups() map[outage.Scope]*group {
+	groups := map[outage.Scope]*group{}
+	for _, v := range s.volumes {
+		if !v.isIdle() {
+			continue
+		}
+		at := of(v.Source, v.Namespace)
+		if in := groups[at]; in == nil {
+			groups[at] = &group{first: v}
+		} else if compare(v, in.first) < 0 {
+			in.first = v
+		}
+	}
+	return groups
+}
+
+// open decides for each group whether it can be asked for, and tells how long until that of one may
+// change. The end of a probe wakes the caller.
+func (s *Schedule) open(groups map[outage.Scope]*group, now time.Time) (wait time.Duration) {
 	wait = maxIdle
-	for source, byNamespace := range bySource {
-		var those []*volume
-		for namespace, volumes := range byNamespace {
-			if left, away := s.outages.Wait(of(source, namespace), namespace, now); away {
-				volumes = admissible(volumes, left, &wait, now)
+	probes := map[string]*group{} // of the outages that are everybody's
+	for at, in := range groups {
+		left, away := s.outages.Wait(at, at.Caller, now)
+		// An outage of everybody's is for one of those to find out about who do not yet.
+		leftOfAll, allAway := s.outages.Wait(of(at.Place, ""), at.Caller, now)
+		switch {
+		case left > 0:
+			wait = min(wait, left)
+		case leftOfAll > 0:
+			wait = min(wait, leftOfAll)
+		case allAway:
+			if other := probes[at.Place]; other == nil || compare(in.first, other.first) < 0 {
+				probes[at.Place] = in
 			}
-			// An outage of everybody's is for one of those to find out about who do not yet.
-			if left, _ := s.outages.Wait(of(source, ""), namespace, now); left > 0 {
-				volumes = admissible(volumes, left, &wait, now)
-			}
-			those = append(those, volumes...)
+		case away:
+			in.probe(now)
+		default:
+			in.isOpen = true
 		}
-		if _, away := s.outages.Wait(of(source, ""), "", now); away {
-			those = admissible(those, 0, &wait, now)
-		}
-		all = append(all, those...)
 	}
-	return all, wait
+	for _, in := range probes {
+		in.probe(now)
+	}
+	return wait
 }
 
-// admissible is one of the volumes, to find out whether an outage is over, or none if it is not
-// time to: the end of a probe wakes the caller.
-func admissible(volumes []*volume, left time.Duration, wait *time.Duration, now time.Time) []*volume {
-	switch {
-	case len(volumes) == 0:
-		return nil
-	case left > 0:
-		*wait = min(*wait, left)
-		return nil
+// probe has the longest-waiting volume test whether the outage is over, and makes it due if none is:
+// an outage must not seem to last until one is.
+func (g *group) probe(now time.Time) {
+	g.isProbe = true
+	if g.first.due.After(now) {
+		g.first.due, g.first.earliest = now, now
 	}
-	return []*volume{prober(volumes, now)}
-}
-
-// prober picks the longest-waiting volume to test whether an outage is over, and makes it
-// due if none is: an outage must not seem to last until one is.
-func prober(volumes []*volume, now time.Time) *volume {
-	first := slices.MinFunc(volumes, compare)
-	if first.due.After(now) {
-		first.due, first.earliest = now, now
-	}
-	return first
 }

@@ -446,6 +446,15 @@ func BenchmarkChangeOfOneEntry(b *testing.B) {
 	}
 }
 
+// Due is called whenever a delivery ends: what it allocates must not grow with the node.
+func TestALookAtWhatIsDueAllocatesLittle(t *testing.T) {
+	n := newNode()
+	for i := range 880 { // 110 volumes of eight sources
+		n.live(func(v *Volume) { v.Key, v.Source = fmt.Sprint(i%88), fmt.Sprint("source", i%8) }, fmt.Sprint(i))
+	}
+	assert.LessOrEqual(t, testing.AllocsPerRun(100, func() { n.Due(n.now) }), 20.0)
+}
+
 func BenchmarkDue(b *testing.B) {
 	n, _ := largeNode()
 	for b.Loop() {

@@ -11,6 +11,7 @@ package seam
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"slices"
@@ -80,7 +81,7 @@ type Work struct {
 }
 
 // KeyOf is equal for what can share one call: the same source, the same identity, the same names in
-// whatever order.
+// whatever order. It is as long for a thousand names as for one, since it is kept with each volume.
 func KeyOf(source string, pod call.Identity, asked call.Request) string {
 	// No part can hold a NUL: attributes refuse it and Kubernetes names cannot.
 	const end = "\x00"
@@ -89,7 +90,8 @@ func KeyOf(source string, pod call.Identity, asked call.Request) string {
 		parts = append(parts, strconv.FormatBool(selection.All), strconv.Itoa(len(selection.Names)))
 		parts = append(parts, slices.Sorted(slices.Values(selection.Names))...)
 	}
-	return strings.Join(parts, end)
+	key := sha256.Sum256([]byte(strings.Join(parts, end)))
+	return string(key[:])
 }
 
 // Volume is one that work is for.

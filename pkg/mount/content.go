@@ -19,6 +19,9 @@ type Content struct {
 	// Rest keeps what the volume shows and Entries does not name, instead of taking it
 	// away. When the volume was last confirmed stays as well.
 	Rest bool
+	// Carry, if not nil, tells of what the volume shows and Entries does not name whether it is carried
+	// over as it stands, instead of being taken away.
+	Carry func(layout.Name) bool `json:"-"`
 	// Manifest says what is true of all entries. Write sets its Schema, Generation and
 	// Entries.
 	Manifest layout.Manifest
@@ -87,6 +90,9 @@ func (f File) MarshalText() ([]byte, error) { return []byte(f.String()), nil }
 
 // Format covers every verb, since %x or %#v would otherwise reach into the data.
 func (f File) Format(state fmt.State, _ rune) { _, _ = io.WriteString(state, f.String()) }
+
+// carries reports whether what Entries does not name stays.
+func (c Content) carries(name layout.Name) bool { return c.Rest || c.Carry != nil && c.Carry(name) }
 
 func (c Content) validate() error {
 	if c.Mode&^fs.ModePerm != 0 {

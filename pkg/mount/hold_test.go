@@ -157,6 +157,26 @@ func TestTheRestStays(t *testing.T) {
 	assert.Equal(t, layout.Denied, linesOf(t, target)["warehouse"].State)
 }
 
+func TestWhatIsCarriedStaysAsItStands(t *testing.T) {
+	target := newVolume(t, megabyte)
+	write(t, target, newContent().Entries...)
+	before := linesOf(t, target)
+	content := newContent()
+	content.Entries = []Entry{{Entry: layout.Entry{Kind: layout.Connection, ID: "warehouse", State: layout.Denied}}}
+	content.Carry = func(name layout.Name) bool { return name.ID == "region" }
+	outcome, err := Write(target, content)
+	require.NoError(t, err)
+	assert.Equal(t, []layout.Entry{newContent().Entries[0].Entry}, outcome.Withdrawn)
+	assert.Equal(t, "north", readIn(t, target, "variables/region"))
+	assert.Equal(t, before["region"], linesOf(t, target)["region"])
+
+	content.Carry = func(layout.Name) bool { return false }
+	outcome, err = Write(target, content)
+	require.NoError(t, err)
+	assert.Equal(t, []layout.Entry{newContent().Entries[1].Entry}, outcome.Withdrawn)
+	assert.NoFileExists(t, filepath.Join(target, "variables/region"))
+}
+
 func TestEqualBytesKeepTheirVersion(t *testing.T) {
 	target := newVolume(t, megabyte)
 	write(t, target, newContent().Entries...)

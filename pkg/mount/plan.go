@@ -29,18 +29,16 @@ type line struct {
 
 // newPlan settles content against what the volume shows.
 func newPlan(content Content, stands *standing) plan {
-	p := plan{lines: make([]line, 0, len(content.Entries))}
-	named := map[layout.Name]bool{}
+	p := plan{lines: make([]line, 0, len(content.Entries)+len(stands.entries))}
+	named := make(map[layout.Name]bool, len(content.Entries))
 	for _, entry := range content.Entries {
 		if made, ok := settle(entry, content.Manifest.Fetched, stands); ok {
 			p.lines = append(p.lines, made)
 		}
-		if content.Rest {
-			named[entry.Name()] = true
-		}
+		named[entry.Name()] = true
 	}
 	for key := range stands.at {
-		if content.Rest && !named[key] {
+		if !named[key] && content.carries(key) {
 			if made, ok := stands.line(key); ok {
 				p.lines = append(p.lines, made)
 			}

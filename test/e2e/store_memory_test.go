@@ -19,7 +19,7 @@ import (
 
 // anonymousBudget is what driver and fetcher may take of memory that is no file's, on a full node with every
 // source on.
-const anonymousBudget = 20 << 20
+const anonymousBudget = 16 << 20
 
 // everySource is asked for by each pod.
 const everySource = "gcs, s3, blob, warehouse, a@aws-secretsmanager, b@aws-ssm, c@gcp-secretmanager, d@azure-keyvault, e@vault, f@kubernetes, g@file"

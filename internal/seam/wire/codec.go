@@ -2,6 +2,7 @@ package wire
 
 import (
 	"encoding/binary"
+	"sync"
 	"time"
 )
 
@@ -38,7 +39,16 @@ func (w *writer) at(t time.Time) {
 }
 
 // mostKept is what a buffer keeps of its memory for the next message.
-const mostKept = 8 << 10
+const mostKept = 32 << 10
+
+// writers are those of the connections that send nothing now: a node has dozens that wait.
+var writers = sync.Pool{New: func() any { return new(writer) }}
+
+// chunkSize is an ordinary call's, of a pod with a few tokens.
+const chunkSize = 4 << 10
+
+// chunks are what is read into.
+var chunks = sync.Pool{New: func() any { return new([chunkSize]byte) }}
 
 // wipe leaves nothing of what was in a buffer, which holds values and tokens, and returns it empty.
 func wipe(b []byte) []byte {

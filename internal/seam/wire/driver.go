@@ -128,7 +128,9 @@ func (d *Driver) greet(ctx context.Context, conn *net.UnixConn) {
 	found, err := d.handshake(l)
 	stop()
 	if err == nil && !d.isThere(found.instance) {
-		err = d.newcomers.Wait(ctx, "")
+		if err = d.newcomers.Wait(ctx, ""); err == nil {
+			err = l.stands() // or one that has ended would end the connections of the next
+		}
 	}
 	if err != nil {
 		_ = conn.Close()

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"strings"
 	"syscall"
 	"time"
 
@@ -44,20 +45,21 @@ type line struct {
 	header [headerSize]byte
 	// have is how much of the next header was read.
 	have int
-	// out is what is written next, behind the room for its header.
-	out writer
-	// in is the memory of small frames that are read and done with before the next.
-	in []byte
+	// out is what is written next, behind the room for its header; nil between frames.
+	out *writer
 	// serial counts the calls on it: an answer has that of its own.
 	serial uint64
 	// instance tells the program at the other end from the one before it.
 	instance string
 }
 
-// start begins a frame in the line's buffer.
+// start begins a frame. What it returns is the line's until send.
 func (l *line) start(kind byte) *writer {
+	if l.out == nil {
+		l.out = writers.Get().(*writer)
+	}
 	l.out.b = append(l.out.b[:0], 0, 0, 0, 0, kind)
-	return &l.out
+	return l.out
 }
 
 // send writes the frame that was begun, in one call, and leaves nothing of it.
@@ -65,6 +67,8 @@ func (l *line) send() error {
 	binary.BigEndian.PutUint32(l.out.b, uint32(len(l.out.b)-headerSize))
 	_, err := l.conn.Write(l.out.b)
 	l.out.b = wipe(l.out.b)
+	writers.Put(l.out)
+	l.out = nil
 	return err
 }
 
@@ -116,19 +120,24 @@ func (l *line) read(most int64) ([]byte, error) {
 	return body, err
 }
 
-// readShort is read into the line's own memory, which the next readShort takes.
+// readShort is read as text: of a line that waits for the next frame, nothing stays.
 func (l *line) readShort(most int64) (string, error) {
 	if err := l.fits(most); err != nil {
 		return "", err
 	}
-	if int64(cap(l.in)) < l.size() {
-		l.in = make([]byte, l.size())
+	chunk := chunks.Get().(*[chunkSize]byte)
+	defer chunks.Put(chunk)
+	var text strings.Builder
+	text.Grow(int(l.size()))
+	for left := int(l.size()); left > 0; {
+		count, err := l.conn.Read(chunk[:min(left, chunkSize)])
+		text.Write(chunk[:count])
+		clear(chunk[:count])
+		if left -= count; err != nil && left > 0 {
+			return "", err
+		}
 	}
-	l.in = l.in[:l.size()]
-	_, err := io.ReadFull(l.conn, l.in)
-	text := string(l.in)
-	l.in = wipe(l.in)
-	return text, err
+	return text.String(), nil
 }
 
 // errLied is of what the other end must not send.
@@ -153,6 +162,23 @@ func peerOf(conn *net.UnixConn) (uid uint32, err error) {
 		return 0, fmt.Errorf("telling who calls: %w", err)
 	}
 	return credentials.Uid, nil
+}
+
+// stands fails if the other end has hung up, and has said all that it did.
+func (l *line) stands() error {
+	raw, err := l.conn.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var next [1]byte
+	count, failed := 0, error(nil)
+	control := raw.Control(func(fd uintptr) {
+		count, _, failed = unix.Recvfrom(int(fd), next[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
+	})
+	if control == nil && failed == nil && count == 0 {
+		return fmt.Errorf("it has hung up: %w", io.EOF)
+	}
+	return control
 }
 
 // isHangUp tells the end of a connection from what was said on it.

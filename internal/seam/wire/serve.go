@@ -97,7 +97,7 @@ func (s *serving) begin() *writer {
 		w.b = append(w.b, 0, 0, 0, 0) // the length of the lines
 		w.uint(s.line.serial)
 	}
-	return &s.line.out
+	return s.line.out
 }
 
 // send sends the frame, with the values of its answer. isLast says that no other comes.
@@ -106,9 +106,14 @@ func (s *serving) send(kind byte, values []seam.Entry, isLast bool) {
 		s.late.Stop()
 	}
 	s.isBegun, s.alike, s.isOver = false, 0, s.isOver || isLast
-	out := &s.line.out
+	out := s.line.out
 	out.b[headerSize-1] = kind
 	binary.BigEndian.PutUint32(out.b[headerSize:], uint32(len(out.b)-headerSize-4))
+	size := 0
+	for i := range values {
+		size += len(values[i].Value) + len(values[i].JSON)
+	}
+	out.b = slices.Grow(out.b, size)
 	for i := range values {
 		out.b = append(out.b, values[i].Value...)
 		out.b = append(out.b, values[i].JSON...)

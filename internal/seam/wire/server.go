@@ -192,8 +192,8 @@ func (s *Server) serve(ctx context.Context, l *line) {
 		}
 		isIdle = false
 		s.count(-1, 0)
-		if err := s.answer(ctx, l); err != nil {
-			if !isHangUp(err) {
+		if err := s.answerApart(ctx, l); err != nil {
+			if !isHangUp(err) && !errors.Is(err, report.ErrPanic) { // which is logged
 				s.Log.Warn("a call of the driver failed", logkey.Error, err)
 			}
 			return
@@ -201,6 +201,18 @@ func (s *Server) serve(ctx context.Context, l *line) {
 		isIdle = true
 		s.count(1, 0)
 	}
+}
+
+// answerApart has a call answered on a stack of its own. That of a store's client is deep, and the
+// goroutine that waits for the next call would keep it.
+func (s *Server) answerApart(ctx context.Context, l *line) (err error) {
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		err = s.guard.Run(report.Volume{}, func() error { return s.answer(ctx, l) })
+	}()
+	<-ended
+	return err
 }
 
 // answer answers the call whose header was read.

@@ -415,6 +415,9 @@ func TestManyCallsAtOnce(t *testing.T) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	assert.LessOrEqual(t, len(r.open), mostIdle+leastIdle)
+	for _, one := range r.idle {
+		assert.Nil(t, one.out, "who waits holds no buffer")
+	}
 }
 
 // failing is a listener that fails at first, as for want of file descriptors.

@@ -5,6 +5,7 @@ package aws
 
 import (
 	"crypto/x509"
+	"net/http"
 	"time"
 
 	"github.com/leoflow/secrets-csi/internal/source/secretmanager"
@@ -25,6 +26,8 @@ type Config struct {
 	Roots *x509.CertPool
 	// RequestTimeout bounds one request over HTTP; five seconds by default.
 	RequestTimeout time.Duration
+	// HTTP is a client of secretmanager.NewHTTPClient that several share; one of its own where nil.
+	HTTP *http.Client
 	// PodIdentity has pods whose service account names no role ask the agent of EKS Pod Identity
 	// on their node, which is at Agent; "http://169.254.170.23" by default.
 	PodIdentity bool

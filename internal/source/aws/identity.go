@@ -2,6 +2,7 @@ package aws
 
 import (
 	"cmp"
+	"context"
 	"net/http"
 	"strings"
 
@@ -25,14 +26,19 @@ type identities struct {
 	http   *http.Client
 	// agent speaks to the agent of EKS Pod Identity.
 	agent *http.Client
+	// exchange is one client for all: each takes as much memory as a pod's tokens.
+	exchange *sts.Client
 }
 
 func newIdentities(config Config) identities {
 	config.TokenAudience = cmp.Or(config.TokenAudience, "sts.amazonaws.com")
 	config.Agent = cmp.Or(config.Agent, "http://169.254.170.23")
+	if config.HTTP == nil {
+		config.HTTP = secretmanager.NewHTTPClient(config.Roots, config.RequestTimeout, nil)
+	}
 	return identities{
-		config, secretmanager.NewHTTPClient(config.Roots, config.RequestTimeout, nil),
-		secretmanager.NewNodeClient(config.RequestTimeout, ofAgent),
+		config, config.HTTP, secretmanager.NewNodeClient(config.RequestTimeout, ofAgent),
+		sts.New(sts.Options{BaseEndpoint: endpoint(config.STSEndpoint), HTTPClient: config.HTTP, Retryer: aws.NopRetryer{}}),
 	}
 }
 
@@ -78,7 +84,8 @@ func (i *identities) credentials(subject secretmanager.Subject, region string) (
 		if err != nil {
 			return nil, err
 		}
-		return exchanging{secretmanager.Presented{Audience: PodIdentityAudience, Token: token}, endpointcreds.New(strings.TrimRight(i.config.Agent, "/")+"/v1/credentials", func(options *endpointcreds.Options) {
+		shown := secretmanager.Presented{Audience: PodIdentityAudience, Token: token}
+		return exchanging{shown, endpointcreds.New(strings.TrimRight(i.config.Agent, "/")+"/v1/credentials", func(options *endpointcreds.Options) {
 			options.HTTPClient, options.Retryer = i.agent, aws.NopRetryer{}
 			options.AuthorizationTokenProvider = endpointcreds.TokenProviderFunc(func() (string, error) { return token.Reveal(), nil })
 		})}, nil
@@ -91,12 +98,21 @@ func (i *identities) credentials(subject secretmanager.Subject, region string) (
 	if err != nil {
 		return nil, err
 	}
-	exchange := sts.New(sts.Options{
-		Region: region, BaseEndpoint: endpoint(i.config.STSEndpoint), HTTPClient: i.http, Retryer: aws.NopRetryer{},
-	})
-	return exchanging{secretmanager.Presented{Audience: i.config.TokenAudience, Token: token}, stscreds.NewWebIdentityRoleProvider(exchange, roleARN, podToken{token}, func(options *stscreds.WebIdentityRoleOptions) {
+	shown := secretmanager.Presented{Audience: i.config.TokenAudience, Token: token}
+	return exchanging{shown, stscreds.NewWebIdentityRoleProvider(inRegion{i.exchange, region}, roleARN, podToken{token}, func(options *stscreds.WebIdentityRoleOptions) {
 		options.RoleSessionName = sessionName(subject.Pod)
 	})}, nil
+}
+
+// inRegion exchanges tokens at one region's service.
+type inRegion struct {
+	exchange *sts.Client
+	region   string
+}
+
+// AssumeRoleWithWebIdentity implements stscreds.AssumeRoleWithWebIdentityAPIClient.
+func (r inRegion) AssumeRoleWithWebIdentity(ctx context.Context, asked *sts.AssumeRoleWithWebIdentityInput, options ...func(*sts.Options)) (*sts.AssumeRoleWithWebIdentityOutput, error) {
+	return r.exchange.AssumeRoleWithWebIdentity(ctx, asked, append(options, func(o *sts.Options) { o.Region = r.region })...)
 }
 
 func roleOf(subject secretmanager.Subject) (string, error) {

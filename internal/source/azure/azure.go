@@ -43,6 +43,8 @@ type Config struct {
 	Roots *x509.CertPool
 	// RequestTimeout bounds one request over HTTP; five seconds by default.
 	RequestTimeout time.Duration
+	// HTTP is a client of secretmanager.NewHTTPClient that several share; one of its own where nil.
+	HTTP *http.Client
 }
 
 // Cloud implements secretmanager.Cloud.
@@ -61,7 +63,10 @@ func New(config Config) *Cloud {
 		config.TokenAudience = "api://AzureADTokenExchange"
 	}
 	silence()
-	return &Cloud{config, secretmanager.NewHTTPClient(config.Roots, config.RequestTimeout, nil)}
+	if config.HTTP == nil {
+		config.HTTP = secretmanager.NewHTTPClient(config.Roots, config.RequestTimeout, nil)
+	}
+	return &Cloud{config, config.HTTP}
 }
 
 // Close closes the connections that are idle.

@@ -20,6 +20,15 @@ import (
 // that there may be any number of those that do not exist.
 const maxEndpoints = 64
 
+const (
+	// ioBuffer is what a connection reads through, whose TLS has a buffer already. gRPC would take 32 KiB,
+	// for as long as there is the connection.
+	ioBuffer = 4 << 10
+	// window is what Google may send before it is taken in: a secret of the largest size. One of a fixed
+	// size spares each call the pings by which gRPC finds out how large it had best be.
+	window = 128 << 10
+)
+
 // endpoints are the connections to Secret Manager by region; "" is the global one. A regional
 // secret is served by its region alone. Each connection is shared by all pods, and each call
 // carries its own pod's token.
@@ -67,6 +76,9 @@ func (e *endpoints) open(region string) (*endpoint, error) {
 	}
 	conn, err := grpc.NewClient(address,
 		grpc.WithTransportCredentials(credentials.NewClientTLSFromCert(e.config.Roots, "")),
+		grpc.WithReadBufferSize(ioBuffer),
+		grpc.WithStaticStreamWindowSize(window),
+		grpc.WithStaticConnWindowSize(window),
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: pingEvery, Timeout: pingTimeout}),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessage)))
 	if err != nil {

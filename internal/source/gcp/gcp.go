@@ -53,6 +53,8 @@ type Config struct {
 	Roots *x509.CertPool
 	// RequestTimeout bounds one request over HTTP; five seconds by default.
 	RequestTimeout time.Duration
+	// HTTP is a client of secretmanager.NewHTTPClient that several share; one of its own where nil.
+	HTTP *http.Client
 }
 
 // Cloud implements secretmanager.Cloud.
@@ -72,7 +74,10 @@ func New(config Config) (*Cloud, error) {
 	if _, err := made.at(""); err != nil {
 		return nil, err
 	}
-	return &Cloud{config, made, secretmanager.NewHTTPClient(config.Roots, config.RequestTimeout, keepStatus)}, nil
+	if config.HTTP == nil {
+		config.HTTP = secretmanager.NewHTTPClient(config.Roots, config.RequestTimeout, nil)
+	}
+	return &Cloud{config, made, secretmanager.Checking(config.HTTP, keepStatus)}, nil
 }
 
 func silent() *slog.Logger { return slog.New(slog.DiscardHandler) }

@@ -52,6 +52,14 @@ func NewHTTPClient(roots *x509.CertPool, timeout time.Duration, check func(*http
 	}
 }
 
+// Checking is a client of NewHTTPClient with another check, by the same connections.
+func Checking(client *http.Client, check func(*http.Response) error) *http.Client {
+	made, transport := *client, client.Transport.(checked)
+	transport.check = check
+	made.Transport = transport
+	return &made
+}
+
 // NewNodeClient is for what a cloud has on the node itself, at a link-local address, where there
 // is no TLS to be had: it goes to no other address, and through no proxy.
 func NewNodeClient(timeout time.Duration, check func(*http.Response) error) *http.Client {
