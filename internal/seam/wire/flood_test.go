@@ -3,6 +3,7 @@ package wire
 import (
 	"context"
 	"fmt"
+	"net"
 	"os"
 	"sync/atomic"
 	"testing"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"github.com/leoflow/secrets-csi/internal/report"
 	"github.com/leoflow/secrets-csi/internal/seam"
@@ -127,16 +129,37 @@ func TestConnectionsArePaced(t *testing.T) {
 
 // A process that has ended while it waited to be let in does not take the place of the one after it.
 func TestWhoHasHungUpIsNotLetIn(t *testing.T) {
-	r := newRigFor(t, uint32(os.Geteuid()))
-	for range newcomersOfSecond * 4 / 5 { // which are all
-		require.NoError(t, r.newcomers.Wait(t.Context(), ""))
+	for name, begin := range map[string]func(s *Server, l *line) error{
+		"welcomed": (*Server).handshake,
+		"before it had read that it is welcome": func(s *Server, l *line) error {
+			l.start(frameHello).hello(hello{build: s.Build, instance: s.instance})
+			if err := l.send(); err != nil {
+				return err
+			}
+			raw, err := l.conn.SyscallConn()
+			if err != nil {
+				return err
+			}
+			return raw.Read(func(fd uintptr) bool { // until it has come
+				count, _, err := unix.Recvfrom(int(fd), make([]byte, 1), unix.MSG_PEEK|unix.MSG_DONTWAIT)
+				return err == nil && count > 0
+			})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRigFor(t, uint32(os.Geteuid()))
+			for range newcomersOfSecond * 4 / 5 { // which are all
+				require.NoError(t, r.newcomers.Wait(t.Context(), ""))
+			}
+			server := NewServer(ServerConfig{Socket: r.socket, Fetcher: r.half})
+			conn, err := net.Dial("unix", r.socket)
+			require.NoError(t, err)
+			require.NoError(t, begin(server, &line{conn: conn.(*net.UnixConn)}))
+			require.NoError(t, conn.Close())
+			r.log.Await(t, "it has hung up")
+			assert.False(t, r.isThere(server.instance))
+		})
 	}
-	server := NewServer(ServerConfig{Socket: r.socket, Fetcher: r.half})
-	l, err := server.dial(testwait.Context(t))
-	require.NoError(t, err)
-	require.NoError(t, l.conn.Close())
-	r.log.Await(t, "it has hung up")
-	assert.False(t, r.isThere(server.instance))
 }
 
 // What a fetcher was told and had not counted as it ended, the next is told.
