@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -201,4 +202,42 @@ func TestNothingIsCountedThatWasNotTold(t *testing.T) {
 	r.log.Await(t, "it has counted what it was not told")
 	cancel()
 	testwait.Closed(t, ended)
+}
+
+// However much the last one left uncounted, the next is told all of it, and says of each that it has counted it.
+func TestMuchThatWasNotCountedIsToldAgain(t *testing.T) {
+	const told = 3000
+	r := newRig(t)
+	reports := &Reports{}
+	for range told { // as to one that never says so
+		reports.Panicked()
+		reports.take()
+	}
+	run(t, func(ctx context.Context) error { r.Report(ctx, reports, func() []byte { return nil }); return nil })
+	began := time.Now()
+	require.Eventually(t, func() bool { return len(reports.uncounted()) == 0 }, testwait.Limit, time.Millisecond)
+	assert.Less(t, time.Since(began), silence)
+	assert.NotContains(t, r.log.String(), "the fetcher has gone")
+}
+
+// A fetcher that never says that it has counted anything takes of the driver's memory what there is for that.
+func TestWhatIsNotCountedIsBounded(t *testing.T) {
+	const told = uint64(mostUnreported / 8)
+	reports := &Reports{}
+	for range told {
+		reports.Panicked()
+		reports.take()
+	}
+	held, kept := 0, uint64(len(reports.uncounted()))
+	for _, one := range reports.uncounted() {
+		held += cap(one) + int(unsafe.Sizeof(one))
+	}
+	assert.Less(t, held, mostUnreported)
+	for len(reports.uncounted()) > 0 {
+		require.NoError(t, reports.counted())
+	}
+	r := reader{rest: string(reports.take())}
+	assert.Equal(t, recordLost, r.byte())
+	assert.Equal(t, told, r.uint()+kept)
+	assert.True(t, r.end())
 }
