@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -240,4 +241,23 @@ func TestWhatIsNotCountedIsBounded(t *testing.T) {
 	assert.Equal(t, recordLost, r.byte())
 	assert.Equal(t, told, r.uint()+kept)
 	assert.True(t, r.end())
+}
+
+// A fetcher that only says that it is at work, and that without pause, has a tenth of the driver's time, too.
+func TestAFloodOfSignsOfLifeIsPaced(t *testing.T) {
+	r := newRig(t)
+	alive := slices.Repeat([]byte{partAlive}, mostLines/2)
+	r.floods(t, answered("", func(w *writer) { w.b = append(w.b, alive...) }))
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	before := processorTime(t)
+	require.ErrorIs(t, r.Fetch(ctx, workOf(1), &basket{}), context.DeadlineExceeded)
+	assert.Less(t, processorTime(t)-before, time.Second/2)
+}
+
+func processorTime(t *testing.T) time.Duration {
+	t.Helper()
+	var usage unix.Rusage
+	require.NoError(t, unix.Getrusage(unix.RUSAGE_SELF, &usage))
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }
