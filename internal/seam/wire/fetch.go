@@ -58,7 +58,7 @@ func (d *Driver) Fetch(ctx context.Context, work seam.Work, taker seam.Taker) er
 			return unlessEnded(ctx, saying(err))
 		}
 	}
-	return errGone
+	return seam.ErrGone
 }
 
 // unlessEnded is err, or that nobody waits for the call any more.
