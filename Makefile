@@ -19,7 +19,7 @@ ATTACKTIME ?= 30s
 # A version whose volumes and agents are in running pods: `make fault` goes back to its driver.
 BEFORE ?= 5b5c203
 
-.PHONY: build demo test test-long airflow-test metastore-test store-test python-test bench wheels image release release-check image-test chart-test alert-test docs picture e2e-image kind-check kind-test published-test executor-test fuzz fault attack soak sim lint vuln verify generate all-lanes clean help
+.PHONY: build demo test test-long airflow-test metastore-test store-test python-test bench wheels image release release-check image-test chart-test alert-test docs picture e2e-image kind-check kind-test macos published-test executor-test fuzz fault attack soak sim lint vuln verify generate all-lanes clean help
 
 build: ## build the binaries into bin/
 	$(BUILD) -o bin/ ./cmd/...
@@ -117,6 +117,10 @@ published-test: kind-check ## install the release of dist/release on kind, from 
 # What is missing is said before the images are built.
 kind-check:
 	@test/kind/kind.sh --kubernetes '$(KUBERNETES)' --check
+
+macos: ## build fetcher and agent for macOS, and vet what they share with it
+	for arch in arm64 amd64; do GOOS=darwin GOARCH=$$arch go build -tags grpcnotrace -o /dev/null ./cmd/fetcher && GOOS=darwin GOARCH=$$arch go build -o /dev/null ./cmd/agent || exit 1; done
+	GOOS=darwin go vet ./internal/attribute ./internal/claim ./internal/cli ./internal/excerpt ./internal/fetch/... ./internal/filewatch ./internal/policy ./internal/schedule ./internal/source/file ./pkg/airflow/... ./pkg/entry ./pkg/mount/layout/...
 
 e2e-image:
 	release/programs.sh dist/e2e-programs test '$(COMMIT)' linux/$(ARCH)

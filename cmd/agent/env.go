@@ -119,7 +119,7 @@ func isTerminal(out io.Writer) bool {
 	if !ok {
 		return false
 	}
-	_, err := unix.IoctlGetTermios(int(file.Fd()), unix.TCGETS)
+	_, err := unix.IoctlGetTermios(int(file.Fd()), askTerminal)
 	return err == nil
 }
 
@@ -128,7 +128,7 @@ func checkInMemory(output string) error {
 	if err := unix.Statfs(filepath.Dir(output), &stat); err != nil {
 		return fmt.Errorf("looking at the directory of --output %s: %w", output, err)
 	}
-	if stat.Type != unix.TMPFS_MAGIC && stat.Type != unix.RAMFS_MAGIC {
+	if !isInMemory(stat) {
 		return cli.Usagef("--output %s is not on a tmpfs, so the values could reach a disk; choose another place, or add --allow-disk", output)
 	}
 	return nil

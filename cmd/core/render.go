@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"flag"
-	"io"
 	"strings"
 
 	"github.com/leoflow/secrets-csi/internal/cli"
@@ -20,13 +19,20 @@ may read. An entry that cannot be delivered is a notice and spoils no other.
 
 The table masks values unless --show-values is given. --json is for programs and holds
 them: {"connections": {id: value}, "variables": {key: value}, "notices": [...]}, each
-value byte for byte what the pod's environment would hold.`,
+value byte for byte what the pod's environment would hold.
+
+--format=secret writes a Secret that kubectl applies, its keys the names of the environment
+variables, for envFrom; --format=airflow-secrets one for each entry, as Airflow's own
+Kubernetes backend finds them. Both hold the values. It exits with 1 where an entry is not
+among them. What is given up for that: docs/render-secrets.md.`,
 		Examples: `# everything, values masked
 core render --connections connections.json --variables variables.json
 # what one service account would get
 core render --connections connections.json --rules rules.yaml --as team-a/airflow-worker
 # one value as a program reads it
-core render --connections connections.json --json | jq -r .connections.warehouse`,
+core render --connections connections.json --json | jq -r .connections.warehouse
+# a Secret, where a Secret is wanted
+core render --connections connections.json --rules rules.yaml --as team-a/airflow-worker --format secret --secret-name task-entries`,
 		Bind: bindRender,
 	}
 }
@@ -35,6 +41,8 @@ type renderFlags struct {
 	files              fileFlags
 	as, asTask, format string
 	showValues, json   bool
+	// secretName and secretNamespace are of the manifests.
+	secretName, secretNamespace string
 }
 
 func bindRender(flags *flag.FlagSet) cli.Run {
@@ -42,32 +50,44 @@ func bindRender(flags *flag.FlagSet) cli.Run {
 	raw.files.bind(flags)
 	flags.StringVar(&raw.as, "as", "", "the pod to render for, as `NAMESPACE/SERVICEACCOUNT`, by --rules")
 	flags.StringVar(&raw.asTask, "as-task", "", "the task instance to render for, as `TENANT/DAG`, by --rules")
-	flags.StringVar(&raw.format, "format", string(render.URI), "how connections are written: `uri` or json")
+	flags.StringVar(&raw.format, "format", string(render.URI), "how connections are written: `uri` or json; secret or airflow-secrets for manifests of Kubernetes")
+	flags.StringVar(&raw.secretName, "secret-name", "leoflow-entries", "the `name` of the Secret of --format=secret")
+	flags.StringVar(&raw.secretNamespace, "secret-namespace", "", "the `namespace` that manifests name; empty for none")
 	flags.BoolVar(&raw.showValues, "show-values", false, "show values in the table")
 	flags.BoolVar(&raw.json, "json", false, "print JSON, values included")
 	return func(ctx context.Context, streams cli.Streams, _ []string) error {
-		return renderFiles(ctx, streams.Out, raw)
+		return renderFiles(ctx, streams, raw)
 	}
 }
 
-func renderFiles(ctx context.Context, out io.Writer, raw renderFlags) error {
+func renderFiles(ctx context.Context, streams cli.Streams, raw renderFlags) error {
 	subject, err := raw.subject()
 	if err != nil {
 		return err
 	}
 	format := render.Format(raw.format)
-	if format != render.URI && format != render.JSON {
-		return cli.Usagef("--format=%s: want uri or json", raw.format)
+	isManifest := format == formatSecret || format == formatAirflowSecrets
+	switch {
+	case isManifest && (raw.json || raw.showValues):
+		return cli.Usagef("--format=%s writes manifests, and goes with neither --json nor --show-values", raw.format)
+	case isManifest:
+		format = render.URI
+	case format != render.URI && format != render.JSON:
+		return cli.Usagef("--format=%s: want uri, json, secret or airflow-secrets", raw.format)
 	}
 	files, err := raw.files.read(ctx)
 	if err != nil {
 		return err
 	}
 	shown := newPreview(files, format, subject)
-	if raw.json {
-		return shown.writeJSON(out)
+	switch {
+	case isManifest:
+		return shown.writeManifests(streams, raw)
+	case raw.json:
+		return shown.writeJSON(streams.Out)
+	default:
+		return shown.writeTable(streams.Out, raw.showValues)
 	}
-	return shown.writeTable(out, raw.showValues)
 }
 
 // subject is nil where everything is to be rendered: without rules nothing is denied.

@@ -39,6 +39,7 @@ type whyFlags struct {
 	files               fileFlags
 	jwtKeyFile, keyFile string
 	task, variable      bool
+	direct              bool
 }
 
 func bindWhy(flags *flag.FlagSet) cli.Run {
@@ -47,6 +48,7 @@ func bindWhy(flags *flag.FlagSet) cli.Run {
 	flags.StringVar(&raw.jwtKeyFile, "jwt-key-file", "", "the `file` with core's token key, if versions are derived from it")
 	flags.StringVar(&raw.keyFile, "key", "", "the `file` with version.key, or core's private key as PEM, if versions are derived from it")
 	flags.BoolVar(&raw.task, "task", false, "the caller is a task instance: TENANT/DAG")
+	flags.BoolVar(&raw.direct, "direct", false, "the caller asks itself, by 'fetcher --into', and no driver for it")
 	flags.BoolVar(&raw.variable, "variable", false, "the id is a variable's key; without it, a connection's")
 	return func(ctx context.Context, streams cli.Streams, args []string) error {
 		if len(args) != 2 {
@@ -68,6 +70,7 @@ func why(ctx context.Context, out io.Writer, raw whyFlags, caller string, name e
 	if err != nil {
 		return err
 	}
+	subject.Direct = raw.direct
 	if raw.files.rules == "" {
 		return cli.Usagef("no rules; give --rules, by which core decides")
 	}

@@ -14,9 +14,8 @@ import (
 // doctorSettings are the fetcher's own flags, and some of how to examine.
 type doctorSettings struct {
 	settings
-	coreAudience string
-	asJSON       bool
-	pid          int
+	asJSON bool
+	pid    int
 }
 
 func doctorCommand() cli.Command {
@@ -32,7 +31,6 @@ fetcher doctor --json`,
 		Bind: func(flags *flag.FlagSet) cli.Run {
 			var s doctorSettings
 			s.bind(flags)
-			flags.StringVar(&s.coreAudience, "core-audience", seam.CoreAudience, "the `audience` of the pods' tokens for core, as the driver's flag has it")
 			flags.BoolVar(&s.asJSON, "json", false, "print JSON")
 			flags.IntVar(&s.pid, "pid", 1, "the `process` whose flags to examine by, where none of the fetcher's is given")
 			return func(ctx context.Context, streams cli.Streams, _ []string) error {
@@ -59,7 +57,7 @@ func (s *doctorSettings) node() doctor.Node {
 		Core: doctor.Core{
 			Address: s.coreAddress, ServerName: s.coreServerName, CAFile: s.coreCA,
 			CertFile: s.coreCert, KeyFile: s.coreKey, TokenFile: s.coreTokenFile,
-			Audience: s.coreAudience, Plaintext: s.corePlaintextLoopback,
+			Audience: s.into.audience, Plaintext: s.corePlaintextLoopback,
 		},
 	}
 }

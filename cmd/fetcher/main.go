@@ -30,16 +30,24 @@ func program() cli.Program {
 	return cli.Program{
 		Name:     "fetcher",
 		Summary:  "fetcher asks for what driver mounts: Airflow connections and variables, for pods as files.",
-		Commands: []cli.Command{doctorCommand(), awaitRolloutCommand(), checkUnusedCommand()},
+		Commands: []cli.Command{completeCommand(), doctorCommand(), awaitRolloutCommand(), checkUnusedCommand()},
 		Main: &cli.Command{
 			Name:    "fetcher",
 			Summary: "fetcher asks for what driver mounts: Airflow connections and variables, for pods as files.",
 			Details: `It runs beside every driver, as a user without any right, and connects to it at
 --fetcher-socket until it gets SIGTERM. It has the sources, the policy and the network;
-it answers probes and Prometheus for both, and writes the events of pods.`,
+it answers probes and Prometheus for both, and writes the events of pods.
+
+Where no driver can run, it fills the directory of --into instead, as a volume is filled,
+with the pod's own token: once, or with --watch for as long as the pod lives. It exits with 3
+where that is refused, 4 where a source cannot be asked.`,
 			Examples: `# in a DaemonSet, beside a driver
 fetcher --node-id=$(NODE_NAME) --core-address=core.leoflow:9443 --core-ca=/etc/leoflow/ca.crt --health-address=:9808
-# on a developer's machine, without core
+# in a pod without a driver, as a sidecar
+fetcher --into=/secrets --watch --connections=warehouse --token-file=/var/run/leoflow/token --core-address=core.leoflow:9443 --core-ca=/etc/leoflow/ca.crt
+# on a developer's machine, once, from an export file
+fetcher --into=/dev/shm/leoflow --connections="*" --file-connections=connections.yaml
+# on a developer's machine, beside a driver and without core
 fetcher --fetcher-socket=/tmp/leoflow/fetcher.sock --file-connections=connections.yaml --log-format=text`,
 			Bind: func(flags *flag.FlagSet) cli.Run {
 				var s settings
@@ -74,7 +82,11 @@ func run(ctx context.Context, streams cli.Streams, s settings) error {
 	if err == nil {
 		err = s.openRecorder(&sources, log)
 	}
-	if err == nil {
+	switch {
+	case err != nil:
+	case s.into.directory != "":
+		err = runInto(ctx, s, sources, resolver, metrics, log)
+	default:
 		err = serve(ctx, s, sources, resolver, metrics, log)
 	}
 	return errors.Join(err, sources.close())
@@ -90,17 +102,7 @@ type sink struct {
 // fail at the start does before anything runs.
 func serve(ctx context.Context, s settings, sources sources, resolver provider.Resolver, metrics *metric.Metrics, log *slog.Logger) error {
 	readers := report.Complete(report.Readers{Log: log, Observer: metrics.Fetcher(), Recorder: sources.recorder})
-	identities, _ := resolver.(fetch.Identities)
-	fetcher := fetch.New(fetch.Config{
-		Providers:  sources.byName,
-		Names:      sources.names,
-		Resolver:   resolver,
-		Identities: identities,
-		// The provider gives up first, because it knows what it waited for.
-		FetchTimeout: s.fetchTimeout + time.Second,
-		OfflineGrace: s.offlineGrace,
-		Readers:      readers,
-	})
+	fetcher := s.fetcher(sources, resolver, readers)
 	seam := wire.NewServer(wire.ServerConfig{
 		Socket: s.fetcherSocket, Fetcher: bounded{fetcher, newBudget()}, Sink: sink{metrics, readers.Recorder}, Readers: readers,
 	})
@@ -131,6 +133,20 @@ func serve(ctx context.Context, s settings, sources sources, resolver provider.R
 	group.Go(func() error { removeTaint(ctx); return nil })
 	group.Go(func() error { return seam.Run(ctx) })
 	return daemon.WaitFor(ctx, group.Wait, daemon.Deadline)
+}
+
+func (s *settings) fetcher(sources sources, resolver provider.Resolver, readers report.Readers) *fetch.Fetcher {
+	identities, _ := resolver.(fetch.Identities)
+	return fetch.New(fetch.Config{
+		Providers:  sources.byName,
+		Names:      sources.names,
+		Resolver:   resolver,
+		Identities: identities,
+		// The provider gives up first, because it knows what it waited for.
+		FetchTimeout: s.fetchTimeout + time.Second,
+		OfflineGrace: s.offlineGrace,
+		Readers:      readers,
+	})
 }
 
 // nodeOf is how the driver says that the node is.

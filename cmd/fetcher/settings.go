@@ -37,6 +37,7 @@ type settings struct {
 	kubeconfig            string
 	events                bool
 	startupTaint          bool
+	into                  intoSettings
 	clouds                cloudSettings
 	stores                storeSettings
 
@@ -70,6 +71,7 @@ func (s *settings) bind(flags *flag.FlagSet) {
 	flags.StringVar(&s.kubeconfig, "kubeconfig", "", "`file` that says how to reach the API server; empty in a pod")
 	flags.BoolVar(&s.events, "events", false, "write events on the pods whose volumes are in trouble; takes the right to create and patch them")
 	flags.BoolVar(&s.startupTaint, "startup-taint", false, "take the taint secrets.csi.leoflow.io/driver-not-ready off the node once kubelet has registered the driver; takes the rights to get csinodes, and to get and patch nodes")
+	s.into.bind(flags)
 	s.clouds.bind(flags)
 	s.stores.bind(flags)
 
@@ -96,6 +98,7 @@ func (s *settings) check() error {
 	refuse(s.pprofAddress != "" && !daemon.IsSocket(s.pprofAddress) && !daemon.IsLoopback(s.pprofAddress), "--pprof-address %q is not a loopback address; profiles are for nobody else", s.pprofAddress)
 	refuse(s.coreAddress == "" && !s.usesFile() && !s.kubernetesSecrets && !s.usesStores(), "there is nowhere to fetch from: give --core-address, --kubernetes-secrets, the kwargs of a store, or --file-connections for development")
 	refuse(s.coreAddress == "" && s.usesCore(), "the --core-… flags need --core-address")
+	s.into.check(refuse, s.isForNode())
 	refuse(s.kubernetesWatch && !s.kubernetesSecrets, "--kubernetes-watch needs --kubernetes-secrets")
 	refuse(s.kubernetesRules != kubernetesRules{} && !s.kubernetesSecrets, "--source-kubernetes-kwargs, --kubernetes-connection-name and --kubernetes-variable-name need --kubernetes-secrets")
 	if _, err := s.kubernetesRules.read(); err != nil {
@@ -118,6 +121,9 @@ func (s *settings) check() error {
 	}
 	return &cli.ExitError{Code: cli.Misuse, Err: errors.Join(mistakes...)}
 }
+
+// isForNode tells the flags that only the fetcher of a node has a use for.
+func (s *settings) isForNode() bool { return s.events || s.startupTaint || s.offlineGrace != 0 }
 
 func (s *settings) usesCore() bool {
 	return s.corePlaintextLoopback ||

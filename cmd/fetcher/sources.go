@@ -110,8 +110,11 @@ func (s *settings) coreConfig(log *slog.Logger, observer core.Observer) core.Con
 		Observer:          observer,
 		Logger:            log,
 	}
-	if s.coreTokenFile != "" {
+	switch {
+	case s.coreTokenFile != "":
 		config.NodeToken = func(context.Context) (secret.Text, error) { return readToken(s.coreTokenFile) }
+	case s.into.directory != "": // the pod speaks for itself
+		config.NodeToken = func(context.Context) (secret.Text, error) { return s.into.tokens().Core() }
 	}
 	return config
 }

@@ -53,10 +53,7 @@ func KeepMemoryPrivate() error {
 	if err := unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}); err != nil {
 		return fmt.Errorf("forbidding core files: %w", err)
 	}
-	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
-		return fmt.Errorf("closing the process to debuggers: %w", err)
-	}
-	return nil
+	return forbidDebuggers()
 }
 
 // forgetHeaderLog begins the program again where GODEBUG asks for http2debug: packages have

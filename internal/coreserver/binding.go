@@ -36,6 +36,8 @@ type driver struct {
 	// which one may be its node's.
 	node, cluster string
 	names         []string
+	// direct is the pod or the task instance that speaks for itself, where there is no driver.
+	direct *auth.Caller
 }
 
 // driver tells who makes the call, or why it is refused: for what it shows, or where it
@@ -44,7 +46,7 @@ type driver struct {
 func (s *Server) driver(ctx context.Context) (shown driver, refused string, err error) {
 	shown = s.driverByCertificate(ctx)
 	token := bearer(ctx)
-	if token.Len() > 0 && len(s.config.NodeServiceAccounts) > 0 {
+	if token.Len() > 0 && (len(s.config.NodeServiceAccounts) > 0 || !shown.known && s.store.Current().Rules.HasDirect()) {
 		known, err := s.identify(ctx, token)
 		switch {
 		case err != nil:
@@ -52,16 +54,29 @@ func (s *Server) driver(ctx context.Context) (shown driver, refused string, err 
 		case known.refused == "" && s.isNode(known.who):
 			shown.known, shown.node, shown.cluster = true, known.who.Node, known.who.Cluster
 		case shown.known:
+		case known.refused == "" && s.store.Current().Rules.Direct(known.who.RuleSubject()):
+			shown.direct = &known.who
+		case len(s.config.NodeServiceAccounts) == 0: // it was never asked for
 		case known.refused != "":
 			return driver{}, "the driver's own " + known.refused, nil
 		default:
-			return driver{}, "the driver's own token is not of a node's service account; core knows those of --node-service-accounts", nil
+			return driver{}, "the driver's own token is not of a node's service account; core knows those of --node-service-accounts, and no rule has direct: true for this one", nil
 		}
 	}
-	if !shown.known && s.config.binds() {
+	if !shown.known && shown.direct == nil && s.config.binds() {
 		return driver{}, "a fetch takes the driver's own identity, too: " + s.config.waysToWatch() + "; upgrade the driver, or give it --core-token-file", nil
 	}
 	return shown, "", nil
+}
+
+// isDirect tells a call that a pod, or a task instance, makes for itself.
+func (d driver) isDirect(who auth.Caller) bool {
+	if d.direct == nil {
+		return false
+	}
+	own := *d.direct
+	own.TokenID, who.TokenID = "", "" // a renewed token is its as much as the one before
+	return own == who
 }
 
 func (s *Server) driverByCertificate(ctx context.Context) driver {
@@ -76,7 +91,12 @@ func (s *Server) driverByCertificate(ctx context.Context) driver {
 // is. A task instance's names no node.
 func (s *Server) unbound(from driver, who auth.Caller) string {
 	isPod := who.Namespace != ""
+	if from.isDirect(who) {
+		return unboundToPod(who)
+	}
 	switch {
+	case from.direct != nil && s.config.binds():
+		return "token refused: the call shows another identity, which is no node's driver; a pod without a driver asks for itself alone"
 	case !isPod || !s.config.binds() || s.isNode(who):
 		return ""
 	case who.Node == "" && (from.node != "" || s.config.NodeBinding == BindingRequired):
@@ -90,6 +110,14 @@ func (s *Server) unbound(from driver, who auth.Caller) string {
 	default:
 		return fmt.Sprintf("token refused: it is bound to node %q, and comes from nobody who shows to be that node's driver", who.Node)
 	}
+}
+
+// unboundToPod is why the token of one who asks without a driver is not taken.
+func unboundToPod(who auth.Caller) string {
+	if who.Namespace != "" && who.PodUID == "" {
+		return "token refused: it is bound to no pod; who asks without a driver shows the token that kubelet projected for its pod"
+	}
+	return ""
 }
 
 // unnamed serves where the cluster's tokens name no node, and tells that once.

@@ -167,7 +167,7 @@ func TestADriverThatIsNotKnownIsTold(t *testing.T) {
 	}
 	assert.Equal(t, "a fetch takes the driver's own identity, too: a client certificate of core's client CA or the token of a node's service account; upgrade the driver, or give it --core-token-file", fetch(within(t)))
 	assert.Equal(t, "the driver's own token refused: it is not a JWT", fetch(bearing(within(t), "n33dle")))
-	assert.Equal(t, "the driver's own token is not of a node's service account; core knows those of --node-service-accounts", fetch(bearing(within(t), c.pod("team-a", "worker", "p"))))
+	assert.Equal(t, "the driver's own token is not of a node's service account; core knows those of --node-service-accounts, and no rule has direct: true for this one", fetch(bearing(within(t), c.pod("team-a", "worker", "p"))))
 	for _, record := range c.records() {
 		assert.Equal(t, audit.Unauthenticated, record.Decision)
 		assert.NotEmpty(t, record.Detail)

@@ -122,7 +122,7 @@ func (f *fetching) weigh() int64 {
 
 // tickets are for whom the callers speak, one each, if their node could watch.
 func (f *fetching) tickets(from driver) (given []*secretsv1.Ticket, err error) {
-	if !from.known {
+	if !from.known && from.direct == nil {
 		return nil, nil
 	}
 	for subject := range f.views {

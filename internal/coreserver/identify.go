@@ -60,6 +60,7 @@ func (s *Server) identifyAll(ctx context.Context, from driver, callers []*secret
 		known[i], err = s.identify(ctx, secret.New(callers[i].GetToken()))
 		if err == nil && known[i].refused == "" {
 			known[i].refused = s.unbound(from, known[i].who)
+			known[i].who.Direct = known[i].refused == "" && from.isDirect(known[i].who)
 		}
 		return err
 	}

@@ -10,22 +10,32 @@ import (
 	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
 
+	secretsv1 "github.com/leoflow/secrets-csi/api/leoflow/secrets/v1"
 	"github.com/leoflow/secrets-csi/internal/coreserver/audit"
 	"github.com/leoflow/secrets-csi/internal/coreserver/auth"
 	"github.com/leoflow/secrets-csi/internal/coreserver/gate"
 	"github.com/leoflow/secrets-csi/pkg/entry"
 )
 
-// admitNode lets a node watch, and records who was let in and who was not. A core that
-// takes neither certificates nor service accounts of nodes has no Watch, and says so in
-// the way that makes drivers poll. Done is to be called at the end of the watch.
-func (s *Server) admitNode(ctx context.Context) (done func(), err error) {
-	if s.config.ClientCA == "" && len(s.config.NodeServiceAccounts) == 0 {
-		return nil, status.Error(codes.Unimplemented, "this core has no client CA and no service accounts of nodes, and could not tell a node from a stranger: poll instead")
-	}
-	decided, err := s.node(ctx)
+// admitWatcher lets a node watch, or who asks without a driver, and records who was let in and who was
+// not. A core that takes neither certificates nor service accounts of nodes has no Watch for them, and says so
+// in the way that makes drivers poll. Done is to be called at the end of the watch.
+func (s *Server) admitWatcher(ctx context.Context, request *secretsv1.WatchRequest) (done func(), err error) {
+	shown, _, err := s.driver(ctx)
 	if err != nil {
 		return nil, err
+	}
+	var decided admission
+	switch own := shown.direct; {
+	case own != nil && request.GetScoped(): // who is told of what the tickets say that it may read, and no more
+		decided = admission{who: *own, decision: audit.Allowed}
+		decided.who.Direct = true
+	case s.config.ClientCA == "" && len(s.config.NodeServiceAccounts) == 0:
+		return nil, status.Error(codes.Unimplemented, "this core has no client CA and no service accounts of nodes, and could not tell a node from a stranger: poll instead")
+	default:
+		if decided, err = s.node(ctx); err != nil {
+			return nil, err
+		}
 	}
 	done = func() {}
 	if over := gate.Of(ctx); over != nil && decided.decision == audit.Allowed {
@@ -105,6 +115,7 @@ func (s *Server) byServiceAccount(known identity) admission {
 
 // isNode tells a driver that comes with its own token.
 func (s *Server) isNode(who auth.Caller) bool {
+	who.Direct = false
 	return slices.Contains(s.config.NodeServiceAccounts, who.RuleSubject())
 }
 

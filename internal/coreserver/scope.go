@@ -66,13 +66,21 @@ func spell(subjects []rule.Subject) string {
 		for _, part := range []string{subject.Namespace, subject.ServiceAccount, subject.Tenant, subject.DAG} {
 			spelled = append(strconv.AppendQuote(spelled, part), ' ')
 		}
+		spelled = append(strconv.AppendBool(spelled, subject.Direct), ' ')
 	}
 	return string(spelled)
 }
 
 func compareSubjects(a, b rule.Subject) int {
 	return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.ServiceAccount, b.ServiceAccount),
-		cmp.Compare(a.Tenant, b.Tenant), cmp.Compare(a.DAG, b.DAG))
+		cmp.Compare(a.Tenant, b.Tenant), cmp.Compare(a.DAG, b.DAG), cmp.Compare(number(a.Direct), number(b.Direct)))
+}
+
+func number(is bool) int {
+	if is {
+		return 1
+	}
+	return 0
 }
 
 // names are those of an update that the scope is to be told.

@@ -39,6 +39,7 @@ type about struct {
 	ServiceAccount string `json:"sa,omitempty"`
 	Tenant         string `json:"tenant,omitempty"`
 	DAG            string `json:"dag,omitempty"`
+	Direct         bool   `json:"direct,omitempty"`
 }
 
 // give makes a ticket for the node that holder names.
@@ -75,11 +76,15 @@ func (t tickets) seal(text, at []byte, holder string) []byte {
 	return mac.Sum(nil)
 }
 
-// holder names the node that a ticket is good for: every part of what it shows of itself.
+// holder names the node that a ticket is good for: every part of what it shows of itself. Where there is no
+// driver, it is the pod or the task instance.
 func (d driver) holder() string {
 	name := ""
 	if len(d.names) > 0 {
 		name = d.names[0]
+	}
+	if own := d.direct; own != nil {
+		return fmt.Sprintf("direct %q %q %q %q %d", own.Cluster, own.PodUID, own.Subject, own.Run, own.Try)
 	}
 	return fmt.Sprintf("%q %q %q", d.cluster, d.node, name)
 }

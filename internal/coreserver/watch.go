@@ -70,7 +70,7 @@ func (s *Server) admitWatch(ctx context.Context, request *secretsv1.WatchRequest
 	if s.config.ScopedWatch && !request.GetScoped() {
 		return scope{}, nil, status.Error(codes.Unimplemented, "this core tells nobody all names, and this driver does not say which it is concerned with: upgrade it, until then it polls")
 	}
-	if done, err = s.admitNode(ctx); err != nil {
+	if done, err = s.admitWatcher(ctx, request); err != nil {
 		return scope{}, nil, err
 	}
 	defer func() {

@@ -9,6 +9,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/leoflow/secrets-csi/internal/attribute"
 )
 
 var update = flag.Bool("update", false, "write the chart's admission policy anew")
@@ -62,8 +64,6 @@ func admissionPolicy() string {
 
 type admissionVariable struct{ name, expression string }
 
-const attributesField = "volumes[].csi.volumeAttributes"
-
 func admissionVariables() []admissionVariable {
 	return []admissionVariable{
 		{"volumes", oursIn("object")},
@@ -84,9 +84,9 @@ func admissionVariables() []admissionVariable {
 			`a character is not allowed; Airflow allows letters, digits and _ # ! ( ) - . : / \`)},
 		{"unknown", fmt.Sprintf(`variables.attributes.map(a, a.filter(k, !k.startsWith(%s) && !(k in [%s])).map(k,
 			%s + (k.matches('^[!-~]+$') ? '.' + %s : '[' + %s + ']') + (k == 'provider' ? %s : %s)).join('; ')).filter(t, t != '')`,
-			cel(kubeletPrefix), celList(attributeNames()), cel(attributesField), shortened("k"), quoted("k"),
-			cel(fmt.Sprintf(`: is not an attribute; it is called %q now`, sourceAttribute)),
-			cel(": is not an attribute; there are "+strings.Join(attributeNames(), ", ")))},
+			cel(kubeletPrefix), celList(attribute.Names()), cel(attributesField), shortened("k"), quoted("k"),
+			cel(fmt.Sprintf(`: is not an attribute; it is called %q now`, attribute.Source)),
+			cel(": is not an attribute; there are "+strings.Join(attribute.Names(), ", ")))},
 		{"nothing", fmt.Sprintf(`variables.attributes.filter(a, !['connections', 'variables'].exists(k, k in a && a[k].trim() != '')).map(a, %s)`,
 			cel(attributesField+`: nothing is asked for; list ids under "connections" or "variables"`))},
 		{"mistakes", `variables.changed.filter(c, has(c.fsType) && !(c.fsType in ['', 'tmpfs']))

@@ -8,6 +8,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/leoflow/secrets-csi/internal/excerpt"
 	"github.com/leoflow/secrets-csi/internal/report"
 )
 
@@ -71,7 +72,7 @@ func statusAt(path string, err error) error {
 		return nil
 	}
 	said := status.Convert(err)
-	return status.Error(said.Code(), cutTo(maxMessage, strings.ReplaceAll(said.Message(), path, "the target path")))
+	return status.Error(said.Code(), excerpt.Cut(maxMessage, strings.ReplaceAll(said.Message(), path, "the target path")))
 }
 
 // invalidf is a request that must change before it can succeed.

@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/leoflow/secrets-csi/internal/excerpt"
 	"github.com/leoflow/secrets-csi/internal/report"
 )
 
@@ -19,7 +20,7 @@ func (n *node) NodeGetVolumeHealth(_ context.Context, request *csi.NodeGetVolume
 	}
 	health, known := n.Deliverer.Health(request.GetVolumeId())
 	if !known {
-		return nil, status.Errorf(codes.NotFound, "volume %q is not published on this node", shorten(request.GetVolumeId()))
+		return nil, status.Errorf(codes.NotFound, "volume %q is not published on this node", excerpt.Of(request.GetVolumeId()))
 	}
 	response := &csi.VolumeHealth{VolumeId: request.GetVolumeId()}
 	if health.Problem != "" {

@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/leoflow/secrets-csi/internal/excerpt"
 	"github.com/leoflow/secrets-csi/internal/logkey"
 	"github.com/leoflow/secrets-csi/internal/report"
 )
@@ -65,7 +66,7 @@ func (c callLog) intercept(ctx context.Context, request any, info *grpc.UnarySer
 	if err != nil {
 		attributes = append(attributes, slog.String(logkey.Error, status.Convert(err).Message()))
 		if at, ok := request.(interface{ GetTargetPath() string }); ok {
-			attributes = append(attributes, slog.String(logkey.Path, cutTo(maxPath, at.GetTargetPath())))
+			attributes = append(attributes, slog.String(logkey.Path, excerpt.Cut(maxPath, at.GetTargetPath())))
 		}
 	}
 	c.log.LogAttrs(ctx, levelOf(method, status.Code(err), note), "call", attributes...)
@@ -97,14 +98,14 @@ func (c callLog) recovering(ctx context.Context, request any, info *grpc.UnarySe
 func subject(request any) []slog.Attr {
 	var attributes []slog.Attr
 	if about, ok := request.(interface{ GetVolumeId() string }); ok {
-		attributes = append(attributes, slog.String(logkey.VolumeID, shorten(about.GetVolumeId())))
+		attributes = append(attributes, slog.String(logkey.VolumeID, excerpt.Of(about.GetVolumeId())))
 	}
 	if about, ok := request.(interface{ GetVolumeContext() map[string]string }); ok {
 		volumeContext := about.GetVolumeContext()
 		attributes = append(attributes,
-			slog.String(logkey.Namespace, shorten(volumeContext[podNamespaceKey])),
-			slog.String(logkey.Pod, shorten(volumeContext[podNameKey])),
-			slog.String(logkey.PodUID, shorten(volumeContext[podUIDKey])))
+			slog.String(logkey.Namespace, excerpt.Of(volumeContext[podNamespaceKey])),
+			slog.String(logkey.Pod, excerpt.Of(volumeContext[podNameKey])),
+			slog.String(logkey.PodUID, excerpt.Of(volumeContext[podUIDKey])))
 	}
 	return attributes
 }

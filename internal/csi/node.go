@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/leoflow/secrets-csi/internal/deliver"
+	"github.com/leoflow/secrets-csi/internal/excerpt"
 	"github.com/leoflow/secrets-csi/pkg/provider/call"
 )
 
@@ -107,7 +108,7 @@ func checkPublish(request *csi.NodePublishVolumeRequest) error {
 func checkWritten(fsType string, readOnly bool) error {
 	switch {
 	case fsType != "" && fsType != "tmpfs":
-		return invalidf("volumes[].csi.fsType: %q cannot be had, secrets live on tmpfs only; leave the field out", shorten(fsType))
+		return invalidf("volumes[].csi.fsType: %q cannot be had, secrets live on tmpfs only; leave the field out", excerpt.Of(fsType))
 	case !readOnly:
 		return invalidf("volumes[].csi.readOnly: must be true; a pod cannot write to its secrets")
 	}
@@ -189,7 +190,7 @@ func parseGroup(group string) (uint32, error) {
 	}
 	gid, err := strconv.ParseUint(group, 10, 32)
 	if err != nil || gid == math.MaxUint32 { // which chown(2) takes for "as it was"
-		return 0, invalidf("volume_mount_group %q is not a group id; it comes from spec.securityContext.fsGroup", shorten(group))
+		return 0, invalidf("volume_mount_group %q is not a group id; it comes from spec.securityContext.fsGroup", excerpt.Of(group))
 	}
 	return uint32(gid), nil
 }

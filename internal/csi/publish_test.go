@@ -16,6 +16,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/leoflow/secrets-csi/internal/attribute"
 	"github.com/leoflow/secrets-csi/internal/budget"
 	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/provider"
@@ -48,7 +49,7 @@ func runBreakages(t *testing.T, r *rig, rows []breakage) {
 	}
 }
 
-func attribute(name, text string) func(*csi.NodePublishVolumeRequest) {
+func written(name, text string) func(*csi.NodePublishVolumeRequest) {
 	return func(request *csi.NodePublishVolumeRequest) { request.VolumeContext[name] = text }
 }
 
@@ -87,7 +88,7 @@ func TestPublishRefusesBadRequests(t *testing.T) {
 			"volumes[].csi.readOnly: must be true; a pod cannot write to its secrets"},
 		{"no pod info", func(r *request) { delete(r.VolumeContext, podUIDKey) }, codes.InvalidArgument,
 			"kubelet did not say which pod this is for: set podInfoOnMount: true on CSIDriver secrets.csi.leoflow.io"},
-		{"persistent volume", attribute(ephemeralKey, "false"), codes.InvalidArgument,
+		{"persistent volume", written(ephemeralKey, "false"), codes.InvalidArgument,
 			"only inline volumes are served: write the volume under volumes[].csi of the pod, not as a PersistentVolume"},
 	})
 }
@@ -100,101 +101,101 @@ func TestPublishRefusesBadAttributes(t *testing.T) {
 	rows := []breakage{
 		invalid("nothing", func(r *csi.NodePublishVolumeRequest) { r.VolumeContext = volumeContext(nil) },
 			field+`: nothing is asked for; list ids under "connections" or "variables"`),
-		invalid("misspelt", attribute("conections", "a"),
+		invalid("misspelt", written("conections", "a"),
 			field+`.conections: is not an attribute; did you mean "connections"?`),
-		invalid("unknown", attribute("password", "hunter2"),
+		invalid("unknown", written("password", "hunter2"),
 			field+`.password: is not an attribute; there are connections, variables, source, format, mode, refresh, keyless`),
-		invalid("provider", attribute("provider", "core"),
+		invalid("provider", written("provider", "core"),
 			field+`.provider: is not an attribute; it is called "source" now`),
-		invalid("name that breaks lines", attribute("a\nb", ""),
+		invalid("name that breaks lines", written("a\nb", ""),
 			field+`["a\nb"]: is not an attribute; there are connections, variables, source, format, mode, refresh, keyless`),
-		invalid("very many mistakes", attribute("connections", strings.Repeat("*,", 98)+"a"),
+		invalid("very many mistakes", written("connections", strings.Repeat("*,", 98)+"a"),
 			field+".connections: "+manyStars(20)+"and 78 more"),
 		invalid("empty lists", func(r *csi.NodePublishVolumeRequest) {
 			r.VolumeContext["connections"], r.VolumeContext["variables"] = "", " "
 		},
 			`volumes[].csi.volumeAttributes: nothing is asked for; list ids under "connections" or "variables"`),
-		invalid("a comma alone", attribute("connections", ","),
+		invalid("a comma alone", written("connections", ","),
 			field+`.connections: item 1: it is empty; write ids with one comma between them; item 2: it is empty; write ids with one comma between them`),
-		invalid("stray commas", attribute("connections", "a,, b,"),
+		invalid("stray commas", written("connections", "a,, b,"),
 			field+`.connections: item 2: it is empty; write ids with one comma between them; item 4: it is empty; write ids with one comma between them`),
-		invalid("star among names", attribute("variables", "a, *"),
+		invalid("star among names", written("variables", "a, *"),
 			field+`.variables: item 2: "*" asks for everything and stands alone, without ids and without "?"`),
-		invalid("optional star", attribute("variables", "*?"),
+		invalid("optional star", written("variables", "*?"),
 			field+`.variables: item 1: "*" asks for everything and stands alone, without ids and without "?"`),
-		invalid("question mark inside", attribute("connections", "a??"),
+		invalid("question mark inside", written("connections", "a??"),
 			field+`.connections: item 1: "a?" has a "?" inside; one "?" at the end makes an id optional`),
-		invalid("duplicates", attribute("connections", "a, b, a, b?"),
+		invalid("duplicates", written("connections", "a, b, a, b?"),
 			field+`.connections: item 3: "a" is listed before; item 4: "b" is listed before`),
-		invalid("one id of two sources", attribute("connections", "a@core, b, a@file?"),
+		invalid("one id of two sources", written("connections", "a@core, b, a@file?"),
 			field+`.connections: item 3: "a@core" and "a@file" are the same id; a pod has it from one source`),
-		invalid("one id of the volume's source and of another", attribute("variables", "a, a@file"),
+		invalid("one id of the volume's source and of another", written("variables", "a, a@file"),
 			field+`.variables: item 2: "a" and "a@file" are the same id; a pod has it from one source`),
-		invalid("a source twice", attribute("connections", "a@file, a@file"),
+		invalid("a source twice", written("connections", "a@file, a@file"),
 			field+`.connections: item 2: "a@file" is listed before`),
-		invalid("source that is not there", attribute("connections", "a@vault"),
+		invalid("source that is not there", written("connections", "a@vault"),
 			field+`.connections: item 1: "a@vault": the source "vault" cannot be had here; there is core, file`),
-		invalid("no source after @", attribute("variables", "a@"),
+		invalid("no source after @", written("variables", "a@"),
 			field+`.variables: item 1: "a@": the source "" cannot be had here; there is core, file`),
-		invalid("no id before @", attribute("variables", "@file"),
+		invalid("no id before @", written("variables", "@file"),
 			field+`.variables: item 1: it is empty; write ids with one comma between them`),
-		invalid("question mark before the source", attribute("connections", "a?@file"),
+		invalid("question mark before the source", written("connections", "a?@file"),
 			field+`.connections: item 1: "a?@file" has the "?" before the source; write "a@file?"`),
-		invalid("star of a source", attribute("connections", "*@file"),
+		invalid("star of a source", written("connections", "*@file"),
 			field+`.connections: item 1: "*" asks for everything that the volume's source has, and names no other; write "*" with the attribute "source"`),
-		invalid("two sources", attribute("connections", "a@core@file"),
+		invalid("two sources", written("connections", "a@core@file"),
 			field+`.connections: item 1: checking conn_id "a@core": character '@' at byte 2 is not allowed; Airflow allows letters, digits and _ # ! ( ) - . : / \`),
-		invalid("differ in case", attribute("connections", "Db, db"),
+		invalid("differ in case", written("connections", "Db, db"),
 			field+`.connections: item 2: "Db" and "db" both become AIRFLOW_CONN_DB; a pod can have one of them`),
 		// So no two sources bring the same variable: delivery does not look for that.
-		invalid("differ in case, of two sources", attribute("variables", "Db, db@file"),
+		invalid("differ in case, of two sources", written("variables", "Db, db@file"),
 			field+`.variables: item 2: "Db" and "db@file" both become AIRFLOW_VAR_DB; a pod can have one of them`),
-		invalid("star beside another source's", attribute("variables", "*, db@file"),
+		invalid("star beside another source's", written("variables", "*, db@file"),
 			field+`.variables: item 1: "*" asks for everything and stands alone, without ids and without "?"`),
-		invalid("pasted connection", attribute("connections", "postgres://u:"+warehousePassword+"@h/d"),
+		invalid("pasted connection", written("connections", "postgres://u:"+warehousePassword+"@h/d"),
 			field+`.connections: item 1: it looks like a connection; write its id, and change the password if there was one`),
-		invalid("pasted connection with a comma in its password", attribute("connections", "a, postgres://u:x,"+warehousePassword+"@h/d"),
+		invalid("pasted connection with a comma in its password", written("connections", "a, postgres://u:x,"+warehousePassword+"@h/d"),
 			field+`.connections: item 2: it looks like a connection; write its id, and change the password if there was one`),
-		invalid("pasted connection without its scheme", attribute("connections", "a, u:"+warehousePassword+"@h"),
+		invalid("pasted connection without its scheme", written("connections", "a, u:"+warehousePassword+"@h"),
 			field+`.connections: item 2: it looks like a connection; write its id, and change the password if there was one`),
-		invalid("pasted DSN", attribute("connections", "host=h password="+warehousePassword),
+		invalid("pasted DSN", written("connections", "host=h password="+warehousePassword),
 			field+`.connections: item 1: it looks like a connection; write its id, and change the password if there was one`),
-		invalid("pasted connection in JSON", attribute("connections", `{"conn_type": "http", "password": "`+warehousePassword+`"}`),
+		invalid("pasted connection in JSON", written("connections", `{"conn_type": "http", "password": "`+warehousePassword+`"}`),
 			field+`.connections: item 1: it looks like a connection; write its id, and change the password if there was one`),
-		invalid("no name", attribute("", "a"), field+`[""]: is not an attribute; there are connections, variables, source, format, mode, refresh, keyless`),
-		invalid("white space inside", attribute("connections", "a b"),
+		invalid("no name", written("", "a"), field+`[""]: is not an attribute; there are connections, variables, source, format, mode, refresh, keyless`),
+		invalid("white space inside", written("connections", "a b"),
 			field+`.connections: item 1: checking conn_id "a b": character ' ' at byte 2 is not allowed; Airflow allows letters, digits and _ # ! ( ) - . : / \`),
-		invalid("NUL", attribute("connections", "a\x00b"),
+		invalid("NUL", written("connections", "a\x00b"),
 			field+`.connections: item 1: checking conn_id "a\x00b": character '\x00' at byte 2 is not allowed; Airflow allows letters, digits and _ # ! ( ) - . : / \`),
-		invalid("newline", attribute("variables", "a\nb"),
+		invalid("newline", written("variables", "a\nb"),
 			field+`.variables: item 1: checking variable key "a\nb": character '\n' at byte 2 cannot stand in the name of an environment variable`),
-		invalid("251 characters", attribute("variables", strings.Repeat("k", 251)),
+		invalid("251 characters", written("variables", strings.Repeat("k", 251)),
 			field+`.variables: item 1: checking variable key: "kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk"… has 251 characters; Airflow holds 250`),
-		invalid("1001 ids", attribute("variables", strings.Repeat("k,", 1000)+"k"),
+		invalid("1001 ids", written("variables", strings.Repeat("k,", 1000)+"k"),
 			field+`.variables: lists 1001 ids; 1000 is the most`),
-		invalid("ids too long together", attribute("variables", longIDs(1000, "𐐷")),
+		invalid("ids too long together", written("variables", longIDs(1000, "𐐷")),
 			field+`.variables: has 991999 bytes; 262144 is the most: ask for fewer entries, or give them shorter ids`),
-		invalid("source", attribute("source", "vault"),
+		invalid("source", written("source", "vault"),
 			field+`.source: "vault" cannot be had here; there is core, file`),
-		invalid("format", attribute("format", "yaml"),
+		invalid("format", written("format", "yaml"),
 			field+`.format: "yaml" cannot be had here; there is uri, json`),
-		invalid("mode that is no number", attribute("mode", "rw"),
+		invalid("mode that is no number", written("mode", "rw"),
 			field+`.mode: "rw" is not an octal mode; write it like "0440"`),
-		invalid("mode that is decimal", attribute("mode", "288"),
+		invalid("mode that is decimal", written("mode", "288"),
 			field+`.mode: "288" is not an octal mode; write it like "0440"`),
-		invalid("mode with more than permissions", attribute("mode", "4440"),
+		invalid("mode with more than permissions", written("mode", "4440"),
 			field+`.mode: "4440" has bits other than permissions; write it like "0440"`),
-		invalid("mode that lets nobody read", attribute("mode", "0222"),
+		invalid("mode that lets nobody read", written("mode", "0222"),
 			field+`.mode: "0222" lets nobody read; write it like "0440"`),
-		invalid("refresh that is no duration", attribute("refresh", "soon"),
+		invalid("refresh that is no duration", written("refresh", "soon"),
 			field+`.refresh: "soon" is not a duration; write it like "90s" or "5m"`),
-		invalid("refresh too short", attribute("refresh", "1s"),
+		invalid("refresh too short", written("refresh", "1s"),
 			field+`.refresh: "1s" is out of range; it may be 5s to 24h0m0s`),
-		invalid("keyless and not asked for", attribute("keyless", "warehouse, gcp_default"),
+		invalid("keyless and not asked for", written("keyless", "warehouse, gcp_default"),
 			field+`.keyless: item 2: "gcp_default" is not asked for; list it under "connections" too`),
-		invalid("keyless of a source", attribute("keyless", "warehouse@core"),
+		invalid("keyless of a source", written("keyless", "warehouse@core"),
 			field+`.keyless: item 1: "warehouse@core" names a source; write the id alone, as its source stands under "connections"`),
-		invalid("keyless twice", attribute("keyless", "warehouse, warehouse"),
+		invalid("keyless twice", written("keyless", "warehouse, warehouse"),
 			field+`.keyless: item 2: "warehouse" is listed before`),
 		invalid("several mistakes", func(r *csi.NodePublishVolumeRequest) {
 			r.VolumeContext["mode"], r.VolumeContext["format"] = "rw", "yaml"
@@ -259,7 +260,7 @@ func TestTheLargestRequestIsOneMessage(t *testing.T) {
 	require.NoError(t, err)
 	assert.Len(t, volume.Connections.Names, 1000)
 	const perID, mostMessage = 4, 1 << 20
-	assert.Less(t, 2*(maxWantedBytes+maxWanted*perID)+maxToken, mostMessage)
+	assert.Less(t, 2*(attribute.MaxBytes+attribute.MaxIDs*perID)+maxToken, mostMessage)
 }
 
 func manyStars(count int) string {
@@ -320,18 +321,18 @@ func TestPublishReportsTheProvider(t *testing.T) {
 			r.VolumeContext["connections"], r.VolumeContext["variables"] = "ghost, payroll, warehouse", "phantom, region, absent?"
 		}, codes.PermissionDenied,
 			`connection "ghost" does not exist in core; connection "payroll" is denied to service account airflow/worker by core; variable "phantom" does not exist in core (to start without an entry, write its id with a "?" after it)`},
-		{"missing", attribute("connections", "ghost"), codes.NotFound,
+		{"missing", written("connections", "ghost"), codes.NotFound,
 			`connection "ghost" does not exist in core (to start without an entry, write its id with a "?" after it)`},
-		{"very many missing", attribute("variables", strings.Join(missingIDs(500), ",")), codes.NotFound,
+		{"very many missing", written("variables", strings.Join(missingIDs(500), ",")), codes.NotFound,
 			`500 variables not in core: "missing000", "missing001", "` + strings.Join(missingIDs(54)[2:], `", "`) +
 				`" and 446 more (to start without an entry, write its id with a "?" after it)`},
-		{"keyless with a password", attribute("keyless", "warehouse"), codes.FailedPrecondition,
+		{"keyless with a password", written("keyless", "warehouse"), codes.FailedPrecondition,
 			`connection "warehouse" cannot be delivered: it is listed under "keyless": its type is none of a cloud whose identities this node knows`},
-		{"broken", attribute("variables", "broken"), codes.FailedPrecondition,
+		{"broken", written("variables", "broken"), codes.FailedPrecondition,
 			`variable "broken" cannot be delivered: its extra is not JSON`},
-		{"value with NUL", attribute("variables", "nul"), codes.FailedPrecondition,
+		{"value with NUL", written("variables", "nul"), codes.FailedPrecondition,
 			`variable "nul" cannot be delivered: the value holds a NUL byte, which no environment variable can carry`},
-		{"more than the volume holds", attribute("variables", "big"), codes.ResourceExhausted,
+		{"more than the volume holds", written("variables", "big"), codes.ResourceExhausted,
 			"filling the volume: volume is full: 5 files need 2113536 bytes, and 1048576 is the cap: ask for fewer entries or give volumes more room"},
 	})
 	r.provider.Fail(fmt.Errorf("%w: ask for fewer entries", provider.ErrTooLarge))

@@ -10,6 +10,8 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
 	registration "k8s.io/kubelet/pkg/apis/pluginregistration/v1"
+
+	"github.com/leoflow/secrets-csi/internal/excerpt"
 )
 
 // Live tells whether a call to the CSI socket is answered, by making one. What it
@@ -52,7 +54,7 @@ func (s *Server) Registrable(ctx context.Context) error {
 	case err != nil:
 		return fmt.Errorf("the registration socket %s does not answer: %s", path, status.Convert(err).Message())
 	case info.GetName() != Name:
-		return fmt.Errorf("the registration socket %s is that of %s", path, quote(info.GetName()))
+		return fmt.Errorf("the registration socket %s is that of %s", path, excerpt.Quote(info.GetName()))
 	}
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/leoflow/secrets-csi/internal/excerpt"
 	"github.com/leoflow/secrets-csi/pkg/secret"
 )
 
@@ -87,7 +88,7 @@ func requestedTokens(secrets, attributes map[string]string) (map[string]requeste
 	}
 	for _, audience := range slices.Sorted(maps.Keys(requested)) {
 		if size := len(requested[audience].Token); size > maxToken {
-			return nil, invalidf("%s: the token for audience %s has %d bytes; %d is the most", tokensKey, quote(audience), size, maxToken)
+			return nil, invalidf("%s: the token for audience %s has %d bytes; %d is the most", tokensKey, excerpt.Quote(audience), size, maxToken)
 		}
 	}
 	return requested, nil

@@ -6,9 +6,9 @@ import (
 
 // blank is the tmpfs of a new volume, which is made while its entries are fetched.
 type blank struct {
-	made chan struct{} // closed
-	*mount.Blank
-	err error
+	made  chan struct{} // closed
+	Blank               // nil where there was nothing to make
+	err   error
 }
 
 // newBlank begins to make it. It must be dropped.
@@ -17,18 +17,22 @@ func (d *Deliverer) newBlank(spec Volume) *blank {
 	go func() {
 		defer close(b.made)
 		b.err = d.guard.Run(subject(spec), func() (err error) {
-			b.Blank, err = d.mounter.Blank(mount.Options{SizeBytes: d.VolumeSize})
+			b.Blank, err = d.Place.Blank(d.VolumeSize)
 			return err
 		})
 	}()
 	return b
 }
 
-// mount fills it and mounts it at target, and reports whether it did: a volume may be there.
+// mount fills it and mounts it at target, and reports whether it did: a volume may be there, or it
+// stands in a directory that needs no mount.
 func (b *blank) mount(target string, content mount.Content) (made mount.Outcome, mounted bool, err error) {
 	<-b.made
 	if b.err != nil {
 		return mount.Outcome{}, false, failAt(target, "making the volume", b.err)
+	}
+	if b.Blank == nil {
+		return mount.Outcome{}, false, nil
 	}
 	if made, err = b.Fill(content); err != nil {
 		return mount.Outcome{}, false, failAt(target, "filling the volume", err)
@@ -41,7 +45,7 @@ func (b *blank) mount(target string, content mount.Content) (made mount.Outcome,
 
 // drop leaves nothing of what was not mounted.
 func (b *blank) drop() {
-	if <-b.made; b.err == nil {
+	if <-b.made; b.err == nil && b.Blank != nil {
 		b.Close()
 	}
 }

@@ -17,25 +17,37 @@ const volumesAtOnce = 4
 
 // The numbers are those of the package's comment.
 
-// deliver brings a group of live shares, alike in source, identity and request, up to date.
-func (d *Deliverer) deliver(ctx context.Context, group []task) {
+// deliver brings a group of live shares, alike in source, identity and request, up to date. Its error is why
+// one is not.
+func (d *Deliverer) deliver(ctx context.Context, group []task) (failure error) {
 	var mu sync.Mutex
 	var outgrown []task
 	d.caller.fetch(ctx, group, func(i int, from answer) { // 1
-		_ = d.guard.Run(subject(group[i].spec), func() error {
-			if err := d.fill(ctx, group[i:i+1], []answer{from}); errors.Is(err, seam.ErrOutgrown) {
+		fault := d.guard.Run(subject(group[i].spec), func() error {
+			err := d.fill(ctx, group[i:i+1], []answer{from}) // which has reported it
+			mu.Lock()
+			defer mu.Unlock()
+			if errors.Is(err, seam.ErrOutgrown) {
 				d.caller.sizes.next(group[i:i+1], from.reserved.size)
-				mu.Lock()
-				defer mu.Unlock()
 				outgrown = append(outgrown, group[i])
+			} else if err != nil {
+				failure = err
 			}
-			return nil // fill has reported it
+			return nil
 		})
+		if fault != nil {
+			mu.Lock()
+			defer mu.Unlock()
+			failure = fault
+		}
 	})
 	for i := range outgrown {
-		d.deliver(ctx, outgrown[i:i+1])
+		if err := d.deliver(ctx, outgrown[i:i+1]); err != nil {
+			failure = err
+		}
 	}
 	d.trigger()
+	return failure
 }
 
 // deliverNew makes a volume that a pod waits for, of all its shares in one swap.

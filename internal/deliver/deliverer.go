@@ -26,7 +26,6 @@ import (
 	"github.com/leoflow/secrets-csi/internal/report"
 	"github.com/leoflow/secrets-csi/internal/seam"
 	"github.com/leoflow/secrets-csi/internal/turn"
-	"github.com/leoflow/secrets-csi/pkg/mount"
 )
 
 // Config is what a Deliverer is made of.
@@ -38,6 +37,8 @@ type Config struct {
 	// Charged is what the kernel charges for pages of tmpfs, all volumes' and what they leave
 	// behind; false while it does not tell. It may be nil.
 	Charged func() (bytes int64, found bool)
+	// Place is where the volumes stand; nil for a tmpfs each, mounted at their target paths.
+	Place Place
 	// VolumeSize caps each volume's tmpfs, in bytes.
 	VolumeSize int64
 	// PollEvery is how often a volume without a refresh of its own is fetched again
@@ -61,7 +62,6 @@ type Deliverer struct {
 	// awaiting are the publishes that wait for a source.
 	awaiting *turn.Queue
 	targets  targets
-	mounter  mount.Mounter
 	// said are the notices that were passed on.
 	said report.Said
 	wake chan struct{}
@@ -72,6 +72,9 @@ func New(config Config) *Deliverer {
 	config.Readers = report.Complete(config.Readers)
 	if config.Budget == nil {
 		config.Budget = budget.New(0, nil)
+	}
+	if config.Place == nil {
+		config.Place = &Tmpfs{}
 	}
 	config.VolumeSize = config.Budget.VolumeSize(config.VolumeSize)
 	d := &Deliverer{
@@ -91,13 +94,13 @@ func New(config Config) *Deliverer {
 // recallAll has the budget reckon with the volumes that are there: of an earlier process, or of
 // another driver's pod, whose pages become this one's with each rotation.
 func (d *Deliverer) recallAll() {
-	mounted, err := mount.List()
+	targets, err := d.Place.Targets()
 	if err != nil {
 		d.Log.Warn("cannot tell what the volumes of this node hold", logkey.Error, err)
 	}
-	for _, info := range mounted {
-		if usage, err := mount.Stats(info.Target); err == nil {
-			d.Budget.Recall(info.Target, usage.Memory())
+	for _, target := range targets {
+		if usage, err := d.Place.Stats(target); err == nil {
+			d.Budget.Recall(target, usage.Memory())
 		}
 	}
 	d.measure()

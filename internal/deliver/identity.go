@@ -121,7 +121,7 @@ func (d *Deliverer) renew(spec Volume) {
 		return
 	}
 	defer d.targets.lock(spec.TargetPath)()
-	clouds, err := mount.Renew(spec.TargetPath, spec.token, spec.fileMode(), int(spec.Group))
+	clouds, err := d.Place.Renew(spec.TargetPath, spec.token, spec.fileMode(), int(spec.Group))
 	log := d.Log.With(subject(spec).LogAttrs()...)
 	switch {
 	case err != nil && !errors.Is(err, mount.ErrNotMounted):

@@ -88,7 +88,7 @@ func write(t task, content mount.Content) (mount.Outcome, error) {
 	} else if _, err := os.Lstat(filepath.Join(target, layout.DataLink)); err != nil {
 		return mount.Outcome{}, failAt(target, "making the volume", fmt.Errorf("%w: the next publish brings it back", mount.ErrNotMounted))
 	}
-	made, err := mount.Write(target, content)
+	made, err := t.of.place.Write(target, content)
 	if err != nil {
 		return mount.Outcome{}, failAt(target, "filling the volume", err)
 	}

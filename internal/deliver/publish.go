@@ -3,14 +3,10 @@ package deliver
 import (
 	"context"
 	"errors"
-	"io/fs"
-	"os"
-	"path/filepath"
 
 	"github.com/leoflow/secrets-csi/internal/logkey"
 	"github.com/leoflow/secrets-csi/internal/report"
 	"github.com/leoflow/secrets-csi/pkg/mount"
-	"github.com/leoflow/secrets-csi/pkg/mount/layout"
 )
 
 // Publish makes the volume hold what it asks for. It is a level trigger: called again
@@ -26,7 +22,7 @@ func (d *Deliverer) Publish(ctx context.Context, spec Volume) error {
 	switch {
 	case !d.set.isLive(v):
 		err = d.deliverAwaiting(ctx, v, spec.Pod.Namespace)
-	case !hasLostFiles(spec.TargetPath):
+	case !d.hasLostFiles(spec.TargetPath):
 		_ = d.guard.Run(subject(spec), func() error { d.renew(spec); return nil }) // it is logged
 		d.trigger()
 		return nil
@@ -36,6 +32,27 @@ func (d *Deliverer) Publish(ctx context.Context, spec Volume) error {
 	}
 	if err != nil {
 		d.set.forgetUnlessLive(v)
+	}
+	return err
+}
+
+// Refresh is Publish for who waits until the volume is as it is asked for now, though it shows files already,
+// and keeps nothing fresh afterwards.
+func (d *Deliverer) Refresh(ctx context.Context, spec Volume) error {
+	v, err := d.adopt(spec)
+	if err != nil {
+		return err
+	}
+	if !d.set.isLive(v) {
+		return d.Publish(ctx, spec)
+	}
+	for _, t := range d.set.begin(v) {
+		if failure := d.deliver(ctx, []task{t}); failure != nil {
+			err = failure
+		}
+	}
+	if health, _ := d.Health(spec.ID); err == nil && health.Problem != "" {
+		err = report.Failf(report.Invalid, nil, "%s", health.Problem)
 	}
 	return err
 }
@@ -53,7 +70,7 @@ func (d *Deliverer) recall(spec Volume) report.Health {
 	if d.set.find(spec.ID) != nil {
 		return report.Health{}
 	}
-	shown, err := mount.Current(spec.TargetPath)
+	shown, err := d.Place.Current(spec.TargetPath)
 	if err != nil {
 		return report.Health{}
 	}
@@ -68,7 +85,7 @@ func (d *Deliverer) Unpublish(_ context.Context, volumeID, targetPath string) er
 	if v := d.set.remove(targetPath); v != nil && v.spec.ID != volumeID {
 		d.Log.With(subject(v.spec).LogAttrs()...).Warn("unpublished under another id", logkey.Path, targetPath)
 	}
-	left, err := mount.End(targetPath)
+	left, err := d.Place.End(targetPath)
 	switch {
 	case errors.Is(err, mount.ErrNotEmpty), errors.Is(err, mount.ErrTarget):
 		// Nothing of ours is there. An error would have kubelet ask for ever, and keep the
@@ -84,31 +101,15 @@ func (d *Deliverer) Unpublish(_ context.Context, volumeID, targetPath string) er
 // IsPublished tells whether a complete generation of the volume is at path, also if it was the
 // process before this one that put it there.
 func (d *Deliverer) IsPublished(volumeID, path string) bool {
-	has, err := hasFiles(path)
+	has, err := d.Place.HasFiles(path)
 	return err == nil && has && d.set.isAt(volumeID, path)
 }
 
 // hasLostFiles reports whether the files that a volume is known to have had are gone. If it cannot
 // be told, for want of file descriptors say, they stand still.
-func hasLostFiles(path string) bool {
-	has, err := hasFiles(path)
+func (d *Deliverer) hasLostFiles(path string) bool {
+	has, err := d.Place.HasFiles(path)
 	return !has && err == nil
-}
-
-// hasFiles reports whether a complete generation is at path.
-func hasFiles(path string) (bool, error) {
-	mounted, err := mount.IsMounted(path)
-	if errors.Is(err, mount.ErrForeign) || errors.Is(err, mount.ErrTarget) {
-		return false, nil
-	}
-	if err != nil || !mounted {
-		return false, err
-	}
-	_, err = os.Lstat(filepath.Join(path, layout.DataLink))
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	return err == nil, err
 }
 
 func mountReason(err error) report.Reason {

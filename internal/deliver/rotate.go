@@ -33,7 +33,7 @@ func (d *Deliverer) Run(ctx context.Context) error {
 	for {
 		groups, wait := d.set.takeDue(time.Now())
 		for _, group := range groups {
-			owned.Go(func() { d.deliver(ctx, group) })
+			owned.Go(func() { _ = d.deliver(ctx, group) }) // which has reported it
 		}
 		_ = d.guard.Run(report.Volume{}, func() error { d.reportStale(ctx, &owned); return nil }) // it is logged
 		if !d.sleep(ctx, wait) {

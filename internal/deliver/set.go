@@ -30,6 +30,7 @@ type set struct {
 // volume is one that is published on this node.
 type volume struct {
 	spec   Volume
+	place  Place
 	shares []*share
 	// gone is set once it was unpublished.
 	gone bool
@@ -65,7 +66,7 @@ func (s *set) adopt(spec Volume, health report.Health) (*volume, error) {
 	case known:
 		differs, health = !sameRequest(v.spec, spec), v.shares[0].health
 	default:
-		v = &volume{}
+		v = &volume{place: s.config.Place}
 		s.byID[spec.ID], s.byTarget[spec.TargetPath] = v, v
 	}
 	s.take(v, spec, health, differs)

@@ -38,8 +38,8 @@ type Usage = mount.Usage
 
 // Stats measures the volume at path. The error's reason is Missing where no volume of
 // ours is mounted.
-func (*Deliverer) Stats(path string) (Usage, error) {
-	usage, err := mount.Stats(path)
+func (d *Deliverer) Stats(path string) (Usage, error) {
+	usage, err := d.Place.Stats(path)
 	if err != nil {
 		return Usage{}, report.Failf(mountReason(err), err, "measuring the volume: %v", err)
 	}
@@ -70,11 +70,11 @@ func (d *Deliverer) Census() []report.State {
 // Unclaimed counts the volumes on this node that kubelet has not published since this
 // process began. They were there before it, and it has no token to keep them fresh.
 func (d *Deliverer) Unclaimed() (count int, err error) {
-	mounted, err := mount.List()
+	targets, err := d.Place.Targets()
 	d.set.mu.Lock()
 	defer d.set.mu.Unlock()
-	for _, info := range mounted {
-		if d.set.byTarget[info.Target] == nil {
+	for _, target := range targets {
+		if d.set.byTarget[target] == nil {
 			count++
 		}
 	}

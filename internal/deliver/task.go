@@ -7,7 +7,6 @@ import (
 	"github.com/leoflow/secrets-csi/internal/outage"
 	"github.com/leoflow/secrets-csi/internal/report"
 	"github.com/leoflow/secrets-csi/internal/schedule"
-	"github.com/leoflow/secrets-csi/pkg/mount"
 	"github.com/leoflow/secrets-csi/pkg/mount/layout"
 )
 
@@ -126,7 +125,7 @@ func (s *set) known(t task, fetched time.Time) (health report.Health, gone bool,
 
 // shown are the lines of what the volume shows; none if nothing, or nothing that can be read.
 func (t task) shown() []layout.Entry {
-	current, err := mount.Current(t.spec.TargetPath)
+	current, err := t.of.place.Current(t.spec.TargetPath)
 	if err != nil {
 		return nil
 	}

@@ -71,10 +71,6 @@ const (
 // Check makes findings of one thing.
 type Check func(context.Context, Node) []Finding
 
-// OfDriver are the checks that take the driver's rights and no network, in the order in which things
-// depend on each other.
-func OfDriver() []Check { return []Check{kernel, propagation, socket, registration, volumes} }
-
 // OfFetcher are those of what only the fetcher sees.
 func OfFetcher() []Check { return []Check{readiness, clientCertificate, token, clock, core} }
 

@@ -1,17 +1,19 @@
+//go:build linux
+
 package doctor
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"net"
-	"net/http"
-	"strings"
 
 	"github.com/leoflow/secrets-csi/pkg/mount"
 )
+
+// OfDriver are the checks that take the driver's rights and no network, in the order in which things
+// depend on each other.
+func OfDriver() []Check { return []Check{kernel, propagation, socket, registration, volumes} }
 
 // kernel knows the releases that pkg/mount depends on: 5.8 tells mount points, 6.4
 // keeps a tmpfs out of swap.
@@ -70,42 +72,4 @@ func registration(ctx context.Context, node Node) []Finding {
 		return failed(name, err.Error(), node.registrationRemedy())
 	}
 	return fine(name, "the driver answers in "+node.RegistrationDir+"; what kubelet made of it, 'fetcher doctor' tells")
-}
-
-func (n Node) registrationRemedy() string {
-	return "make the driver's --registration-dir kubelet's own plugins_registry (below its --root-dir), and read kubelet's log for " + n.DriverName
-}
-
-// readiness asks the fetcher that runs, which asks the driver, which kubelet told.
-func readiness(ctx context.Context, node Node) []Finding {
-	const name = "readiness"
-	if node.HealthAddress == "" {
-		return skipped(name, "--health-address is not given")
-	}
-	if problem := notReady(ctx, node.HealthAddress); problem != "" {
-		return failed(name, problem, node.registrationRemedy())
-	}
-	return fine(name, "the driver serves pods, and kubelet has registered it")
-}
-
-// notReady is what /readyz complains of.
-func notReady(ctx context.Context, address string) string {
-	if host, port, err := net.SplitHostPort(address); err == nil && host == "" {
-		address = net.JoinHostPort("127.0.0.1", port)
-	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/readyz", nil)
-	if err != nil {
-		return err.Error()
-	}
-	transport := &http.Transport{DisableKeepAlives: true}
-	response, err := transport.RoundTrip(request)
-	if err != nil {
-		return err.Error()
-	}
-	defer func() { _ = response.Body.Close() }()
-	if response.StatusCode == http.StatusOK {
-		return ""
-	}
-	text, _ := io.ReadAll(io.LimitReader(response.Body, 1<<10))
-	return strings.TrimSpace(string(text))
 }

@@ -1,51 +1,25 @@
 package doctor
 
 import (
-	"bytes"
 	"context"
-	"encoding/base64"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/leoflow/secrets-csi/internal/claim"
 )
 
-// claims are of a token that is looked at and not verified: that is core's business.
-type claims struct {
-	Audience audiences `json:"aud"`
-	Issued   float64   `json:"iat"`
-	Expires  float64   `json:"exp"`
-}
-
-// audiences is one or several, as RFC 7519 allows.
-type audiences []string
-
-// UnmarshalJSON implements json.Unmarshaler.
-func (a *audiences) UnmarshalJSON(data []byte) error {
-	if bytes.HasPrefix(data, []byte(`"`)) {
-		*a = make(audiences, 1)
-		return json.Unmarshal(data, &(*a)[0])
-	}
-	return json.Unmarshal(data, (*[]string)(a))
-}
-
 // readClaims never quotes the token.
-func readClaims(path string) (claims, error) {
+func readClaims(path string) (claim.Claims, error) {
 	content, err := os.ReadFile(path)
 	if err != nil {
-		return claims{}, err
+		return claim.Claims{}, err
 	}
-	parts := strings.Split(strings.TrimSpace(string(content)), ".")
-	if len(parts) != 3 {
-		return claims{}, fmt.Errorf("%s holds no service-account token", path)
-	}
-	payload, err := base64.RawURLEncoding.DecodeString(parts[1])
-	var found claims
-	if err != nil || json.Unmarshal(payload, &found) != nil {
-		return claims{}, errors.New(path + " holds a token that cannot be decoded")
+	found, err := claim.Of(strings.TrimSpace(string(content)))
+	if err != nil {
+		return claim.Claims{}, fmt.Errorf("%s %w", path, err)
 	}
 	return found, nil
 }

@@ -40,7 +40,7 @@ func inodeOf(path string) (inode, error) {
 	if err := unix.Lstat(path, &stat); err != nil {
 		return inode{}, &os.PathError{Op: "lstat", Path: path, Err: err}
 	}
-	return inode{stat.Dev, stat.Ino}, nil
+	return inode{uint64(stat.Dev), stat.Ino}, nil //nolint:unconvert // its type is the system's
 }
 
 // Listen serves a socket at the path that the owner alone, besides root, may connect to. It takes the

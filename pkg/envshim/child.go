@@ -19,7 +19,7 @@ const exitSignalled = 128
 type child struct{ pid int }
 
 // startChild starts a program in a process group of its own, which makes a terminal's
-// Ctrl-C reach it once, and lets a restart clear away what it leaves behind. It dies
+// Ctrl-C reach it once, and lets a restart clear away what it leaves behind. On Linux it dies
 // with the supervisor's thread, whatever ends that.
 func startChild(program Program, foreground bool) (child, error) {
 	if err := program.check(); err != nil {
@@ -28,7 +28,7 @@ func startChild(program Program, foreground bool) (child, error) {
 	pid, err := syscall.ForkExec(program.Path, program.Args, &syscall.ProcAttr{ //nolint:gosec // running what the user names is the point
 		Env:   program.Environ,
 		Files: []uintptr{0, 1, 2},
-		Sys:   &syscall.SysProcAttr{Setpgid: true, Foreground: foreground, Ctty: 0, Pdeathsig: syscall.SIGKILL},
+		Sys:   ofSupervisor(syscall.SysProcAttr{Setpgid: true, Foreground: foreground, Ctty: 0}),
 	})
 	if err != nil {
 		return child{}, startError(program.Path, err)
@@ -68,11 +68,6 @@ func (c child) survives(number syscall.Signal) bool {
 	}
 	return false
 }
-
-// adoptOrphans makes this process inherit what its descendants leave behind, as a first
-// process does anyway: not every first process collects what has ended. It does not
-// pass to the child.
-func adoptOrphans() { _ = unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) }
 
 // reap collects every process that ended: the child and orphans. Nothing else in this program
 // waits for processes, so no exit code can get lost between two who wait.

@@ -20,14 +20,14 @@ type directory int
 
 // openVolume follows links, as all do that open a path.
 func openVolume(path string) (directory, error) {
-	fd, err := openat(unix.AT_FDCWD, path, unix.O_PATH|unix.O_DIRECTORY)
+	fd, err := openat(unix.AT_FDCWD, path, openOnly|unix.O_DIRECTORY)
 	return directory(fd), err
 }
 
 func (d directory) close() { _ = unix.Close(int(d)) }
 
 func (d directory) open(name string) (directory, error) {
-	fd, err := openat(int(d), name, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW)
+	fd, err := openat(int(d), name, openOnly|unix.O_DIRECTORY|unix.O_NOFOLLOW)
 	return directory(fd), err
 }
 

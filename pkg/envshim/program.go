@@ -136,7 +136,7 @@ func (p Program) check() error {
 //
 // It fails only on kernels that know no such thing, where nothing else could be done either.
 func ForbidCoreDump() {
-	_ = unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
+	forbidDump()
 	var limit unix.Rlimit
 	if unix.Getrlimit(unix.RLIMIT_CORE, &limit) == nil {
 		limit.Cur = min(1, limit.Max)

@@ -52,7 +52,7 @@ func (f *files) has(file File, mode fs.FileMode, gid int) bool {
 	if err := dir.stat(fd, name, &stat); err != nil {
 		return false
 	}
-	if stat.Mode != unix.S_IFREG|uint32(mode) || int(stat.Gid) != gid || stat.Size != int64(len(file.Data)) {
+	if uint64(stat.Mode) != uint64(unix.S_IFREG|uint32(mode)) || int(stat.Gid) != gid || stat.Size != int64(len(file.Data)) {
 		return false
 	}
 	data := make([]byte, len(file.Data))

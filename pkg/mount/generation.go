@@ -3,7 +3,6 @@ package mount
 import (
 	"crypto/rand"
 	"errors"
-	"fmt"
 	"io/fs"
 	"slices"
 	"strings"
@@ -19,22 +18,6 @@ type Generation struct {
 	Confirmed time.Time
 	// name is the directory's; empty if the volume shows nothing.
 	name string
-}
-
-// Current returns what the volume at target shows: ErrNoGeneration if nothing yet,
-// layout.ErrManifest if its manifest cannot be used.
-func Current(target string) (Generation, error) {
-	volume, err := openVolume(target)
-	if err != nil {
-		return Generation{}, err
-	}
-	defer volume.close()
-	current, top, err := volume.current()
-	top.close()
-	if err != nil {
-		return Generation{}, fmt.Errorf("reading %s: %w", target, err)
-	}
-	return current, nil
 }
 
 // current finds the generation that the data link names, and opens it. With an error about

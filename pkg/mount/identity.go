@@ -108,25 +108,20 @@ func (s *standing) identity(line layout.Identity) (read Identity, there bool) {
 	return read, err == nil && len(read.Token) > 0
 }
 
-// Renew puts newer tokens, by their audience, into the places of those that the volume at target shows,
-// and tells of which clouds. Each is replaced in one rename within the generation that is shown: whoever
+// renew puts newer tokens, by their audience, into the places of those that the volume shows, and tells of
+// which clouds. Each is replaced in one rename within the generation that is shown: whoever
 // watches the volume is not woken, since nothing but the token changes, and no SDK keeps one open. A volume
 // that shows no identity is left alone.
-func Renew(target string, tokens func(audience string) []byte, mode fs.FileMode, gid int) (clouds []string, err error) {
-	volume, err := openVolume(target)
-	if err != nil {
-		return nil, err
-	}
-	defer volume.close()
-	current, top, err := volume.current()
+func (v volume) renew(tokens func(audience string) []byte, mode fs.FileMode, gid int) (clouds []string, err error) {
+	current, top, err := v.current()
 	if err != nil {
 		top.close()
-		return nil, fmt.Errorf("reading %s: %w", target, err)
+		return nil, err
 	}
 	shown := filesIn(top)
 	defer shown.close()
 	if err := shown.sweepTokens(current.Manifest.Identities); err != nil {
-		return nil, fmt.Errorf("deleting leftovers in %s: %w", target, err)
+		return nil, fmt.Errorf("deleting leftovers: %w", err)
 	}
 	for _, one := range current.Manifest.Identities {
 		token := File{Path: one.Token, Data: tokens(one.Audience)}

@@ -14,13 +14,7 @@
 // than Current, IsMounted and Stats; the caller has a lock per volume anyway.
 package mount
 
-import (
-	"errors"
-	"fmt"
-	"sync"
-
-	"golang.org/x/sys/unix"
-)
+import "errors"
 
 // Source is the device name of every tmpfs that this package mounts. By it a restarted
 // driver knows its own.
@@ -49,38 +43,4 @@ type Options struct {
 	// SizeBytes is the most that the files of a generation may take. The tmpfs holds twice
 	// as much, so that a generation can always be replaced by another.
 	SizeBytes int64
-}
-
-// Mounter mounts volumes. The zero value is ready; it is safe for concurrent use.
-type Mounter struct {
-	// mounting makes "look, then mount" one step, so that two calls for one target
-	// cannot stack two file systems.
-	mounting sync.Mutex
-}
-
-// Mount mounts a volume that shows nothing at target, an absolute path whose parent
-// exists, and tells whether it is new: a volume that is already there is left as it is. It
-// can be entered by root alone until Write shows a generation.
-func (m *Mounter) Mount(target string, options Options) (created bool, err error) {
-	blank, err := m.blank(options)
-	if err != nil {
-		return false, err
-	}
-	defer blank.Close()
-	return blank.Mount(target)
-}
-
-// resize changes the bounds of the tmpfs whose root dir is. The kernel takes "noswap" if
-// and only if it was mounted so.
-func resize(dir directory, bytes, inodes int64) error {
-	const flags = unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC | unix.MS_REMOUNT
-	path, data := handlePath(dir), fmt.Sprintf("size=%d,nr_inodes=%d,huge=never", bytes, inodes)
-	err := unix.Mount(Source, path, "tmpfs", flags, data+",noswap")
-	if errors.Is(err, unix.EINVAL) {
-		err = unix.Mount(Source, path, "tmpfs", flags, data)
-	}
-	if err != nil {
-		return fmt.Errorf("making room: %w", err)
-	}
-	return nil
 }

@@ -39,7 +39,7 @@ func memoryOf(bytes int64, files int) int64 {
 func (u Usage) Memory() int64 { return u.Bytes.Used + u.Inodes.Used*inodeBytes }
 
 func (v volume) memory() (int64, error) {
-	usage, err := usageOf(v.directory)
+	usage, err := v.usage()
 	return usage.Memory(), err
 }
 
@@ -88,7 +88,7 @@ func (v volume) fit(p *plan, content Content, stands *standing) (held bool, err 
 	if !content.short && (content.Cap == 0 || p.mostBytes() <= content.Cap) {
 		return false, nil
 	}
-	usage, err := usageOf(v.directory)
+	usage, err := v.usage()
 	if err != nil {
 		return false, err
 	}
@@ -203,25 +203,16 @@ func tooLarge(l line, content Content, stands *standing) line {
 	}}
 }
 
-// makeRoom has the file system hold files beside what it holds. It does where Mount made
-// it for this cap; an older release or a smaller cap may have made it too small.
-func (v volume) makeRoom(files []File) error {
-	usage, err := usageOf(v.directory)
-	if err != nil {
-		return err
-	}
-	bytes := usage.Bytes.Used + Footprint(files)
-	inodes := usage.Inodes.Used + int64(len(files)+len(layout.ValueDirs())) + 8
-	return resize(v.directory, max(bytes, usage.Bytes.Total), max(inodes, usage.Inodes.Total))
-}
-
 // full puts figures to the system's "no space left", which it also says when the
 // kernel's own memory is short. Other errors stay as they are.
 func (v volume) full(err error, files []File) error {
 	if !errors.Is(err, unix.ENOSPC) {
 		return err
 	}
-	usage, measuring := usageOf(v.directory)
+	if v.isGuest {
+		return fmt.Errorf("%w: %d files need %d bytes beside those that they replace, and the file system has no more", ErrFull, len(files), Footprint(files))
+	}
+	usage, measuring := v.usage()
 	return errors.Join(usage.full(files), measuring)
 }
 

@@ -1,3 +1,5 @@
+//go:build linux
+
 package mount
 
 import (
@@ -66,7 +68,7 @@ func empty(dir directory) error {
 		return err
 	}
 	defer root.close()
-	return volume{root}.empty()
+	return volume{directory: root}.empty()
 }
 
 // detach unmounts lazily if the file system is in use: whoever has a file open keeps

@@ -1,48 +1,25 @@
 package mount
 
 import (
-	"errors"
-	"fmt"
-	"io/fs"
 	"strings"
 
 	"github.com/leoflow/secrets-csi/pkg/mount/layout"
 )
 
-// volume is the root of a mounted tmpfs, held open: all that is done to it is done through
-// the descriptor, whatever becomes of the path.
-type volume struct{ directory }
-
-// openVolume opens the volume at target. A directory on which nothing is mounted is
-// refused, so that no value is ever written to the disk beneath.
-func openVolume(target string) (volume, error) {
-	dir, err := openTarget(target)
-	if errors.Is(err, fs.ErrNotExist) {
-		return volume{}, fmt.Errorf("opening %s: %w", target, ErrNotMounted)
-	}
-	if err != nil {
-		return volume{}, err
-	}
-	defer dir.close()
-	root, err := openRoot(dir)
-	if err != nil {
-		return volume{}, fmt.Errorf("opening %s: %w", target, err)
-	}
-	return volume{root}, nil
+// volume is the root of a volume, held open: all that is done to it is done through the
+// descriptor, whatever becomes of the path.
+type volume struct {
+	directory
+	// isGuest is set where the file system is somebody else's; see Folder.
+	isGuest bool
 }
 
-func openRoot(dir directory) (directory, error) {
-	at, err := mountOf(dir)
-	if err != nil {
-		return closed, err
+// usage is what the volume takes, and what there is for it.
+func (v volume) usage() (Usage, error) {
+	if v.isGuest {
+		return v.guestUsage()
 	}
-	if !at.isRoot {
-		return closed, ErrNotMounted
-	}
-	if _, err := usageOf(dir); err != nil {
-		return closed, err
-	}
-	return dir.enter(".")
+	return usageOf(v.directory)
 }
 
 // empty deletes every value, the data link first, so that what remains for a moment does

@@ -25,7 +25,7 @@ type Outcome struct {
 	Memory int64
 }
 
-// Write makes the volume at target show content, all of it or nothing. Readers who
+// write makes the volume show content, all of it or nothing. Readers who
 // open "..data" once and read beneath it see one generation whole; they start again
 // when it goes away under them.
 //
@@ -47,23 +47,6 @@ type Outcome struct {
 // An error before 7 is done leaves the volume showing what it showed. An error after
 // it leaves the new generation shown; Outcome says which, and the next Write puts the
 // rest right. So does the next Write after a kill at any instant.
-func Write(target string, content Content) (Outcome, error) {
-	if err := content.validate(); err != nil {
-		return Outcome{}, fmt.Errorf("writing %s: %w", target, err)
-	}
-	volume, err := openVolume(target) // 1
-	if err != nil {
-		return Outcome{}, err
-	}
-	defer volume.close()
-	outcome, err := volume.write(content)
-	outcome.Memory, _ = volume.memory() // which was just asked for its usage, or is gone
-	if err != nil {
-		return outcome, fmt.Errorf("writing %s: %w", target, err)
-	}
-	return outcome, nil
-}
-
 func (v volume) write(content Content) (Outcome, error) {
 	current, top, err := v.current() // 2
 	if err != nil && !isRepairable(err) {
@@ -148,7 +131,7 @@ func (v volume) replace(content Content, files []File, number uint64) error {
 	}
 	files = append(files, File{Path: layout.ManifestFile, Data: manifest})
 	name, err := v.stage(content, files) // 6
-	if errors.Is(err, unix.ENOSPC) && content.Cap > 0 && v.makeRoom(files) == nil {
+	if errors.Is(err, unix.ENOSPC) && content.Cap > 0 && !v.isGuest && v.makeRoom(files) == nil {
 		name, err = v.stage(content, files)
 	}
 	if err == nil {
@@ -170,9 +153,11 @@ func (v volume) swap(name string) error {
 
 // finish makes the links that were not found.
 func (v volume) finish(content Content, found []member) error {
-	root := access{mode: content.dirMode(), gid: content.GID}
-	if err := root.give(v.directory, int(v.directory), "."); err != nil {
-		return err
+	if !v.isGuest {
+		root := access{mode: content.dirMode(), gid: content.GID}
+		if err := root.give(v.directory, int(v.directory), "."); err != nil {
+			return err
+		}
 	}
 	names := append(layout.ValueDirs(), layout.ManifestFile)
 	if len(content.Manifest.Identities) > 0 {

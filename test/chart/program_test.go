@@ -70,6 +70,11 @@ func TestFlagsOfTheFetcherAreRefusedForTheDriver(t *testing.T) {
 	}
 }
 
+func TestAFetcherBesideADriverFillsNoDirectory(t *testing.T) {
+	_, err := render(t, newest, readValues(t, "fetcher: {extraArgs: [--into=/secrets]}"))
+	assert.ErrorContains(t, err, "fetcher.extraArgs: --into is for a pod without a driver")
+}
+
 var helpFlag = regexp.MustCompile(`(?m)^  (--[a-z-]+)`)
 
 // flagsOf are the flags that the program's help lists.

@@ -47,7 +47,7 @@ func (s *Shell) command(ctx context.Context, text string) *exec.Cmd {
 
 // servers are the commands that do not end by themselves, and what they say once they serve.
 var servers = []struct{ command, says *regexp.Regexp }{
-	{regexp.MustCompile(`^(driver|fetcher) --`), regexp.MustCompile(`msg=serving|the driver is there|cannot reach the driver`)},
+	{regexp.MustCompile(`^(driver|fetcher) --(node-id|fetcher-socket)\b`), regexp.MustCompile(`msg=serving|the driver is there|cannot reach the driver`)},
 	{regexp.MustCompile(`^core serve\b`), regexp.MustCompile(`core is serving`)},
 	{regexp.MustCompile(`^kubectl .*\bport-forward\b`), regexp.MustCompile(`Forwarding from`)},
 }

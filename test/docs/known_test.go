@@ -15,9 +15,9 @@ import (
 // foreign are flags of others' programs.
 var foreign = map[string][]string{
 	"kubelet":           {"--root-dir", "--register-with-taints"},
-	"docker":            {"--env-file"},
+	"docker":            {"--env-file", "--tmpfs"},
 	"git":               {"--sign", "--annotate"},
-	"kubectl":           {"--from-file", "--from-literal"},
+	"kubectl":           {"--from-file", "--from-literal", "--server-side"},
 	"helm":              {"--set", "--values", "--namespace", "--logs", "--api-versions", "--reuse-values", "--reset-then-reuse-values", "--no-hooks", "--timeout"},
 	"a Dockerfile":      {"--from"},
 	"uv":                {"--override"},
@@ -122,7 +122,7 @@ func wordsOfCode(t *testing.T) map[string]bool {
 func attributeNames(t *testing.T) map[string]bool {
 	t.Helper()
 	names := map[string]bool{}
-	for _, name := range constants(t, "internal/csi/*.go", `\w+Attribute`) {
+	for _, name := range constants(t, "internal/attribute/attribute.go", `[A-Z]\w+`) {
 		names[name] = true
 	}
 	return names

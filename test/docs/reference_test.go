@@ -26,7 +26,7 @@ type reference struct {
 func references(t *testing.T) []reference {
 	t.Helper()
 	return []reference{
-		{what: "attribute of a volume", code: constants(t, "internal/csi/*.go", `\w+Attribute`),
+		{what: "attribute of a volume", code: constants(t, "internal/attribute/attribute.go", `[A-Z]\w+`),
 			document: "docs/volume.md", header: "| attribute | default | meaning |\n|---|---|---|"},
 		{what: "field of the manifest", code: manifestFields(),
 			document: "docs/volume.md", header: "| field | meaning |\n|---|---|"},

@@ -83,8 +83,13 @@ what to do; all that are wrong are told at once.
 {{- end -}}
 {{- end -}}
 {{- range .Values.driver.extraArgs -}}
-{{- if regexMatch "^--(aws|azure|gcp|cloud|core-(address|ca|cert|key|plaintext|server|token)|events|fetch-|file-|health-|kubeconfig|kubernetes-|offline-|source-|startup-)[a-z-]*(=|$)" . -}}
+{{- if regexMatch "^--(aws|azure|gcp|cloud|core-(address|ca|cert|key|plaintext|server|token)|events|fetch-|file-|health-|kubeconfig|kubernetes-|offline-|source-|startup-)[a-z-]*(=|$)|^--(allow-disk|connections|format|into|keyless|mode|refresh|source|task-token-file|token-file|variables|wait|watch)(=|$)" . -}}
 {{- $wrong = append $wrong (printf "driver.extraArgs: %s is a flag of the fetcher's, and the driver would not start with it; move it to fetcher.extraArgs" (splitList "=" . | first)) -}}
+{{- end -}}
+{{- end -}}
+{{- range .Values.fetcher.extraArgs -}}
+{{- if regexMatch "^--into(=|$)" . -}}
+{{- $wrong = append $wrong "fetcher.extraArgs: --into is for a pod without a driver, and this fetcher is beside one; leave it out" -}}
 {{- end -}}
 {{- end -}}
 {{- if eq (include "leoflow.fullVolumes" .) "0" -}}

@@ -39,7 +39,7 @@ type Record struct {
 	Request string `json:"request,omitempty"`
 	// Method is the RPC, such as "/leoflow.secrets.v1.SecretsService/Fetch".
 	Method string `json:"method,omitempty"`
-	// Peer is the address that the call came from: the node's, not the pod's.
+	// Peer is the address that the call came from: the node's, or the pod's where it asked itself.
 	Peer string `json:"peer,omitempty"`
 	// DriverNode is the node whose driver made the call, as the driver's token says; Node is
 	// that of the pod's.

@@ -23,8 +23,12 @@ func appendLine(line []byte, r *Record) []byte {
 		line = appendText(line, field.name, field.value)
 	}
 	line = appendNumber(line, "try", r.Try)
+	line = appendText(line, "certificate", r.Certificate)
+	if r.Direct {
+		line = append(line, `,"direct":true`...)
+	}
 	for _, field := range [...]struct{ name, value string }{
-		{"certificate", r.Certificate}, {"kind", string(r.Kind)}, {"entry", r.Entry}, {"team", r.Team}, {"version", r.Version},
+		{"kind", string(r.Kind)}, {"entry", r.Entry}, {"team", r.Team}, {"version", r.Version},
 		{"decision", string(r.Decision)}, {"outcome", string(r.Outcome)},
 	} {
 		line = appendText(line, field.name, field.value)

@@ -36,6 +36,8 @@ func set(t *testing.T, record reflect.Value, text string, after func()) {
 			field.SetString(text)
 		case field.Kind() == reflect.Int:
 			field.SetInt(7)
+		case field.Kind() == reflect.Bool:
+			field.SetBool(true)
 		default:
 			require.Fail(t, "unknown kind of field", record.Type().Field(i).Name)
 		}

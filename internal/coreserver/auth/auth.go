@@ -51,9 +51,12 @@ type Caller struct {
 	Try     int    `json:"try,omitempty"`
 
 	Certificate string `json:"certificate,omitempty"`
+
+	// Direct is set where the caller asked itself, and no driver for it.
+	Direct bool `json:"direct,omitempty"`
 }
 
 // RuleSubject is the part of a caller that rules decide by.
 func (c Caller) RuleSubject() rule.Subject {
-	return rule.Subject{Namespace: c.Namespace, ServiceAccount: c.ServiceAccount, Tenant: c.Tenant, DAG: c.DAG}
+	return rule.Subject{Namespace: c.Namespace, ServiceAccount: c.ServiceAccount, Tenant: c.Tenant, DAG: c.DAG, Direct: c.Direct}
 }

@@ -157,6 +157,8 @@ func (p *parser) rule(node *yaml.Node) Rule {
 			*field = p.patterns(key.Value, value)
 		case key.Value == "name":
 			rule.Name = p.name(key.Value, value)
+		case key.Value == "direct":
+			rule.Direct = p.isTrue(key.Value, value)
 		case key.Value == "team" && !p.ofTeam:
 			rule.Team = p.name(key.Value, value)
 		case key.Value == "team":
@@ -184,11 +186,33 @@ func (p *parser) checkRule(node *yaml.Node, rule Rule, denies bool) {
 		p.fault(node, `rule for task instances needs both tenants and dags; ["*"] means any`)
 	case !pod && !task && !denies:
 		p.fault(node, "rule is for nobody; want namespaces and serviceAccounts, or tenants and dags")
-	case denies && rule.Team != "":
-		p.fault(node, "team: what is denied is denied of all teams' entries; write no team")
+	case denies && p.hasFaultOfDenial(node, rule):
 	case len(rule.Connections) == 0 && len(rule.Variables) == 0:
 		p.fault(node, "rule allows nothing; want connections, variables or both")
 	}
+}
+
+// hasFaultOfDenial is about words that only a rule that lets read may have.
+func (p *parser) hasFaultOfDenial(node *yaml.Node, rule Rule) bool {
+	switch {
+	case rule.Direct:
+		p.fault(node, "direct: what is denied is denied however it is asked for; write no direct")
+	case rule.Team != "":
+		p.fault(node, "team: what is denied is denied of all teams' entries; write no team")
+	default:
+		return false
+	}
+	return true
+}
+
+func (p *parser) isTrue(field string, node *yaml.Node) bool {
+	if node.Tag != "!!bool" {
+		p.fault(node, "%s: want true or false", field)
+		return false
+	}
+	var value bool
+	_ = node.Decode(&value) // which the tag says that it is
+	return value
 }
 
 func (p *parser) patterns(field string, node *yaml.Node) Patterns {

@@ -10,6 +10,7 @@
 //	- namespaces: ["*"]                   # pods: by namespace
 //	  serviceAccounts: [airflow-worker]   #   and service account
 //	  connections: [warehouse, gcp_*]
+//	  direct: true                        #   also where they ask themselves, without a driver
 //	- tenants: [acme]                     # task instances: by the token's tenant
 //	  dags: [billing_*]                   #   and DAG
 //	  connections: [billing]
@@ -35,6 +36,8 @@ import (
 type Subject struct {
 	Namespace, ServiceAccount string
 	Tenant, DAG               string
+	// Direct is set for one who asks without a driver, which only rules that say so let read.
+	Direct bool
 }
 
 // Rule lets its subjects read its entries, or under deny keeps them from it.
@@ -45,6 +48,8 @@ type Rule struct {
 	Line int
 	// Team is whose entries the rule is about; empty for those of all.
 	Team string
+	// Direct lets its subjects read without a driver between, too.
+	Direct bool
 
 	Namespaces      Patterns
 	ServiceAccounts Patterns
@@ -53,6 +58,8 @@ type Rule struct {
 	Connections     Patterns
 	Variables       Patterns
 	wild            int // of the patterns of entries, those with a *
+	// apart is whom the rule is for, and nothing else of its file; set in a Set.
+	apart *Rule
 }
 
 // Label is what the rule is called where its file is no business of the reader's: its name, or
@@ -77,12 +84,17 @@ func (r Rule) String() string {
 type Pair struct {
 	Task          bool
 	First, Second Pattern
+	// Direct is set for those who ask without a driver.
+	Direct bool
 }
 
 func (p Pair) String() string {
 	text := string(p.First) + "/" + string(p.Second)
 	if p.Task {
-		return "task " + text
+		text = "task " + text
+	}
+	if p.Direct {
+		return text + " without a driver"
 	}
 	return text
 }
@@ -92,20 +104,28 @@ func (p Pair) Overlaps(other Pair) bool {
 	return p.Task == other.Task && p.First.overlaps(other.First) && p.Second.overlaps(other.Second)
 }
 
-// Pairs are the subjects of the rule one by one; those of everybody for a rule without any.
+// Pairs are the subjects of the rule one by one; those of everybody for a rule without any. Those who may
+// ask without a driver are pairs besides.
 func (r Rule) Pairs() []Pair {
 	if r.isForEverybody() {
 		return []Pair{{First: "*", Second: "*"}, {Task: true, First: "*", Second: "*"}}
 	}
 	pairs := pairsOf(false, r.Namespaces, r.ServiceAccounts)
-	return append(pairs, pairsOf(true, r.Tenants, r.DAGs)...)
+	pairs = append(pairs, pairsOf(true, r.Tenants, r.DAGs)...)
+	if r.Direct {
+		for _, pair := range pairs {
+			pair.Direct = true
+			pairs = append(pairs, pair)
+		}
+	}
+	return pairs
 }
 
 func pairsOf(task bool, first, second Patterns) []Pair {
 	var pairs []Pair
 	for _, one := range first {
 		for _, other := range second {
-			pairs = append(pairs, Pair{task, one, other})
+			pairs = append(pairs, Pair{Task: task, First: one, Second: other})
 		}
 	}
 	return pairs
@@ -122,11 +142,17 @@ func (r Rule) isFor(subject Subject) bool {
 	return subject.Namespace != "" && r.Namespaces.Match(subject.Namespace) && r.ServiceAccounts.Match(subject.ServiceAccount)
 }
 
+// allows is isFor of a rule that lets read: what is denied is denied to all ways of asking.
+func (r Rule) allows(subject Subject) bool { return r.isFor(subject) && (r.Direct || !subject.Direct) }
+
 // subject is a spelling of the rule's subject by which two rules can be compared.
 func (r Rule) subject() string {
 	var spelling []byte
 	for _, patterns := range []Patterns{r.Namespaces, r.ServiceAccounts, r.Tenants, r.DAGs} {
 		spelling = append(patterns.spell(spelling), ';')
+	}
+	if r.Direct {
+		spelling = append(spelling, "direct"...)
 	}
 	return string(spelling)
 }

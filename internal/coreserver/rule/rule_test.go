@@ -192,3 +192,39 @@ func matchesSlowly(pattern, text string) bool {
 	}
 	return reached[len(text)]
 }
+
+// Without a driver only a rule that says so lets read, and a denial counts in any case.
+func TestDirect(t *testing.T) {
+	const rules = `rules:
+- {namespaces: [a, b], serviceAccounts: [s], variables: [shown], direct: true}
+- {namespaces: [a], serviceAccounts: [s], variables: [hidden], direct: false}
+deny: [{namespaces: [b], serviceAccounts: [s], variables: [shown]}]
+`
+	parsed, err := Parse("rules.yaml", []byte(rules))
+	require.NoError(t, err)
+	set := NewSet(parsed, nil)
+	pod := Subject{Namespace: "a", ServiceAccount: "s"}
+	self := pod
+	self.Direct = true
+	assert.True(t, canRead(set, pod, variable("shown")))
+	assert.True(t, canRead(set, pod, variable("hidden")))
+	assert.True(t, canRead(set, self, variable("shown")))
+	assert.False(t, canRead(set, self, variable("hidden")))
+	assert.True(t, set.Direct(pod))
+	assert.False(t, set.Direct(Subject{Namespace: "c", ServiceAccount: "s"}))
+	access := set.Access("", variable("shown"), "")
+	assert.True(t, access.Lets(self))
+	assert.False(t, set.Access("", variable("hidden"), "").Lets(self))
+	denied := Subject{Namespace: "b", ServiceAccount: "s", Direct: true}
+	assert.False(t, access.Lets(denied))
+	assert.NotNil(t, set.For(denied).Denied(variable("shown")))
+	without, err := Parse("rules.yaml", []byte(strings.Replace(rules, ", direct: true", "", 1)))
+	require.NoError(t, err)
+	assert.NotEqual(t, set.Readers("", variable("shown")), NewSet(without, nil).Readers("", variable("shown")), "a watch tells of it")
+	assert.Equal(t, "a/s without a driver", parsed.Rules[0].Pairs()[2].String())
+
+	_, err = Parse("rules.yaml", []byte(strings.Replace(rules, "direct: true", "direct: yes-please", 1)))
+	assert.ErrorContains(t, err, "rules.yaml:2: direct: want true or false")
+	_, err = Parse("rules.yaml", []byte("rules: []\ndeny: [{connections: [a], direct: true}]"))
+	assert.ErrorContains(t, err, "direct: what is denied is denied however it is asked for; write no direct")
+}

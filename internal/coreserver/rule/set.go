@@ -9,10 +9,12 @@ import (
 // Set is all rules that are in force. The zero value denies everything. It never changes.
 type Set struct {
 	teams  []Team
+	apart  []*Team         // the same one by one
 	exact  map[Pattern]int // of teams, by the namespaces that they name in full
 	shared []Rule
 	deny   []Rule // for all subjects, of all teams' entries
 	groups map[string]group
+	direct bool // any rule is
 }
 
 // group is what is said about one team.
@@ -32,17 +34,18 @@ type TeamFile struct {
 // NewSet puts the admin's file and those of teams, by their names, together. A rule of the
 // admin's that names a team stands as if it were in that team's file.
 func NewSet(admin File, files map[string]TeamFile) Set {
-	s := Set{teams: admin.Teams, deny: admin.Deny, exact: map[Pattern]int{}, groups: map[string]group{}}
+	s := Set{teams: admin.Teams, deny: apart(admin.Deny), exact: map[Pattern]int{}, groups: map[string]group{}}
 	for i, team := range admin.Teams {
+		s.apart = append(s.apart, &Team{Name: team.Name, Namespaces: team.Namespaces, Tenants: team.Tenants})
 		for _, pattern := range team.Namespaces {
 			if pattern.isExact() {
 				s.exact[pattern] = i
 			}
 		}
 		own := files[team.Name]
-		s.groups[team.Name] = group{slices.Clone(own.Rules), own.Deny, own.Unknown, team.domain()}
+		s.groups[team.Name] = group{apart(own.Rules), apart(own.Deny), own.Unknown, team.domain()}
 	}
-	for _, rule := range admin.Rules {
+	for _, rule := range apart(admin.Rules) {
 		if rule.Team == "" {
 			s.shared = append(s.shared, rule)
 			continue
@@ -51,7 +54,25 @@ func NewSet(admin File, files map[string]TeamFile) Set {
 		group.rules = append(group.rules, rule)
 		s.groups[rule.Team] = group
 	}
+	s.direct = slices.ContainsFunc(s.shared, isDirect)
+	for _, group := range s.groups {
+		s.direct = s.direct || group.unknown != "" || slices.ContainsFunc(group.rules, isDirect)
+	}
 	return s
+}
+
+func isDirect(rule Rule) bool { return rule.Direct }
+
+// HasDirect tells whether any rule lets anybody read without a driver between, as far as all are known.
+func (s Set) HasDirect() bool { return s.direct }
+
+// apart copies rules, each with whom it is for, and whether without a driver between.
+func apart(rules []Rule) []Rule {
+	rules = slices.Clone(rules)
+	for i, each := range rules {
+		rules[i].apart = &Rule{Namespaces: each.Namespaces, ServiceAccounts: each.ServiceAccounts, Tenants: each.Tenants, DAGs: each.DAGs, Direct: each.Direct}
+	}
+	return rules
 }
 
 // Len counts the rules, those under deny among them.
@@ -83,6 +104,8 @@ func (s Set) TeamOf(subject Subject) string {
 type View struct {
 	// Team is the subject's; empty for none.
 	Team string
+	// Direct is the subject's.
+	Direct bool
 	// Unknown says why the team's own rules are not known; empty where they are.
 	Unknown           string
 	shared, own, deny []Rule
@@ -91,7 +114,7 @@ type View struct {
 // For collects what the rules say about subject, so that a question about a name costs no
 // more than the rules that are about that subject.
 func (s Set) For(subject Subject) View {
-	v := View{Team: s.TeamOf(subject)}
+	v := View{Team: s.TeamOf(subject), Direct: subject.Direct}
 	v.shared, v.deny = about(subject, s.shared), denying(subject, s.deny)
 	if v.Team != "" {
 		group := s.groups[v.Team]
@@ -101,10 +124,17 @@ func (s Set) For(subject Subject) View {
 	return v
 }
 
+// Direct tells whether any rule lets subject read without a driver between, as far as its team's are known.
+func (s Set) Direct(subject Subject) bool {
+	subject.Direct = true
+	view := s.For(subject)
+	return len(view.shared)+len(view.own) > 0 || view.Unknown != ""
+}
+
 func about(subject Subject, rules []Rule) []Rule {
 	var found []Rule
 	for _, rule := range rules {
-		if rule.isFor(subject) {
+		if rule.allows(subject) {
 			found = append(found, rule)
 		}
 	}

@@ -53,7 +53,7 @@ func (t Team) Within(pair Pair) []Pair {
 	for _, pattern := range own {
 		switch {
 		case pair.First == "*" || pattern.isExact() && pair.First.Matches(string(pattern)):
-			parts = append(parts, Pair{pair.Task, pattern, pair.Second})
+			parts = append(parts, Pair{pair.Task, pattern, pair.Second, pair.Direct})
 		case pattern.overlaps(pair.First):
 			parts = append(parts, pair)
 		}

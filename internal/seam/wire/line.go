@@ -148,22 +148,6 @@ func (l *line) endWith(ctx context.Context) (stop func() bool) {
 	return context.AfterFunc(ctx, func() { _ = l.conn.Close() })
 }
 
-// peerOf is the user whose process is at the other end.
-func peerOf(conn *net.UnixConn) (uid uint32, err error) {
-	raw, err := conn.SyscallConn()
-	if err != nil {
-		return 0, err
-	}
-	var credentials *unix.Ucred
-	control := raw.Control(func(fd uintptr) {
-		credentials, err = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
-	})
-	if err = errors.Join(control, err); err != nil {
-		return 0, fmt.Errorf("telling who calls: %w", err)
-	}
-	return credentials.Uid, nil
-}
-
 // stands fails if the other end has hung up, and has said all that it did.
 func (l *line) stands() error {
 	raw, err := l.conn.SyscallConn()

@@ -15,18 +15,18 @@ import (
 )
 
 // rules are core's. Tasks have an account for each kind of them, and so does the triggerer.
-var rules = []map[string][]string{
+var rules = []map[string]any{
 	{
-		"namespaces": {"leoflow-airflow-*"}, "serviceAccounts": {"airflow-worker"},
-		"connections": {"warehouse", "reporting"}, "variables": {"region", "batch.size"},
+		"namespaces": []string{"leoflow-airflow-*"}, "serviceAccounts": []string{"airflow-worker"},
+		"connections": []string{"warehouse", "reporting"}, "variables": []string{"region", "batch.size"},
 	},
 	{
-		"namespaces": {"leoflow-airflow-*"}, "serviceAccounts": {"airflow-triggerer"},
-		"connections": {"warehouse", "reporting"}, "variables": {"region", "batch.size"},
+		"namespaces": []string{"leoflow-airflow-*"}, "serviceAccounts": []string{"airflow-triggerer"},
+		"connections": []string{"warehouse", "reporting"}, "variables": []string{"region", "batch.size"},
 	},
-	{"namespaces": {"leoflow-airflow-*"}, "serviceAccounts": {"billing"}, "connections": {"billing"}},
+	{"namespaces": []string{"leoflow-airflow-*"}, "serviceAccounts": []string{"billing"}, "connections": []string{"billing"}},
 	// The chart is not installed with values by which its own 'helm test' would be refused.
-	{"namespaces": {chart.Namespace}, "serviceAccounts": {"default"}, "connections": {"warehouse"}, "variables": {"region"}},
+	{"namespaces": []string{chart.Namespace}, "serviceAccounts": []string{"default"}, "connections": []string{"warehouse"}, "variables": []string{"region"}},
 }
 
 // entries are what core has, and the needles of their secrets.

@@ -41,13 +41,13 @@ const (
 type Release struct {
 	Client  kubernetes.Interface
 	JWTKey  string // of task instances' tokens
-	rules   []map[string][]string
+	rules   []map[string]any
 	sealKey string
 	stored  atomic.Int64
 }
 
 // Install is an upgrade where the chart is there already, from an earlier run.
-func Install(entries Entries, rules []map[string][]string) (*Release, error) {
+func Install(entries Entries, rules []map[string]any) (*Release, error) {
 	config, err := clustertest.Config()
 	if err != nil {
 		return nil, err
@@ -83,6 +83,9 @@ func tag() string { return cmp.Or(os.Getenv("LEOFLOW_IMAGE_TAG"), "test") }
 
 // Agent is the agent's image.
 func Agent() string { return repository() + "/agent:" + tag() }
+
+// Driver is the image with driver and fetcher.
+func Driver() string { return repository() + "/driver:" + tag() }
 
 // createNamespace makes one that admits pods of that level.
 func (r *Release) createNamespace(ctx context.Context, name, level string) error {

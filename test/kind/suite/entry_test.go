@@ -15,18 +15,22 @@ const parts = 7
 
 // rules are core's. No rule allows the connection "payroll"; "ghost" is allowed and does
 // not exist.
-var rules = []map[string][]string{
+var rules = []map[string]any{
 	{
-		"namespaces": {"leoflow-suite-*"}, "serviceAccounts": {"default"},
-		"connections": {"warehouse", "rotating", "ghost", "part_*"}, "variables": {"region", "batch.size", "rotating", "odd"},
+		"namespaces": []string{"leoflow-suite-*"}, "serviceAccounts": []string{"default"},
+		"connections": []string{"warehouse", "rotating", "ghost", "part_*"}, "variables": []string{"region", "batch.size", "rotating", "odd"},
 	},
 	{
-		"namespaces": {"leoflow-suite-*"}, "serviceAccounts": {"reporter"},
-		"connections": {"reporting"}, "variables": {"region"},
+		"namespaces": []string{"leoflow-suite-*"}, "serviceAccounts": []string{"reporter"},
+		"connections": []string{"reporting"}, "variables": []string{"region"},
 	},
-	{"namespaces": {"leoflow-suite-*"}, "serviceAccounts": {"keyless"}, "connections": {"aws_default"}},
-	{"tenants": {"acme"}, "dags": {"billing"}, "connections": {"billing"}},
-	{"namespaces": {chart.Namespace}, "serviceAccounts": {"default"}, "connections": {"warehouse"}, "variables": {"region"}},
+	{"tenants": []string{"acme"}, "dags": []string{"billing"}, "connections": []string{"billing"}},
+	{"namespaces": []string{chart.Namespace}, "serviceAccounts": []string{"default"}, "connections": []string{"warehouse"}, "variables": []string{"region"}},
+	{
+		"namespaces": []string{"leoflow-suite-*"}, "serviceAccounts": []string{direct},
+		"connections": []string{"warehouse"}, "variables": []string{"region", "rotating"}, "direct": true,
+	},
+	{"namespaces": []string{"leoflow-suite-*"}, "serviceAccounts": []string{"keyless"}, "connections": []string{"aws_default"}},
 }
 
 // entries are what core keeps. Every value has a needle in it: a text that is found

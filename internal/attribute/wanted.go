@@ -1,22 +1,22 @@
-package csi
+package attribute
 
 import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/leoflow/secrets-csi/internal/deliver"
+	"github.com/leoflow/secrets-csi/internal/excerpt"
 )
 
-// maxWanted bounds the entries of one kind in one volume. It is far above what a task
+// MaxIDs bounds the entries of one kind in one volume. It is far above what a task
 // needs and keeps a volume's files, pages and requests within reason.
-const maxWanted = 1000
+const MaxIDs = 1000
 
-// maxWantedBytes bounds the text of one attribute, so that what both ask for, with the
+// MaxBytes bounds the text of one attribute, so that what both ask for, with the
 // pod's token, is one message to core: 1000 ids of 250 letters fit.
-const maxWantedBytes = 256 << 10
+const MaxBytes = 256 << 10
 
 // wantAll is the item that asks for everything.
 const wantAll = "*"
@@ -37,12 +37,12 @@ func parseWanted(text string, sources []string, envName func(id string) (string,
 	case wantAll:
 		return deliver.Wanted{All: true}, nil
 	}
-	if len(text) > maxWantedBytes {
-		return deliver.Wanted{}, fmt.Errorf("has %d bytes; %d is the most: ask for fewer entries, or give them shorter ids", len(text), maxWantedBytes)
+	if len(text) > MaxBytes {
+		return deliver.Wanted{}, fmt.Errorf("has %d bytes; %d is the most: ask for fewer entries, or give them shorter ids", len(text), MaxBytes)
 	}
 	items := strings.Split(text, ",")
-	if len(items) > maxWanted {
-		return deliver.Wanted{}, fmt.Errorf("lists %d ids; %d is the most", len(items), maxWanted)
+	if len(items) > MaxIDs {
+		return deliver.Wanted{}, fmt.Errorf("lists %d ids; %d is the most", len(items), MaxIDs)
 	}
 	if i := slices.IndexFunc(items, func(item string) bool { return looksLikeConnection(item, sources) }); i >= 0 {
 		// A pasted connection has put its password into the pod spec. Quoting the item would put it
@@ -95,13 +95,13 @@ func parseItem(item string, sources []string, envName func(id string) (string, e
 	if name.ID, name.Source, hasSource = cutSource(item); hasSource {
 		written := name.ID + "@" + name.Source
 		if id, misplaced := strings.CutSuffix(name.ID, "?"); misplaced {
-			return name, "", fmt.Errorf(`%s has the "?" before the source; write %s`, quote(written), quote(id+"@"+name.Source+"?"))
+			return name, "", fmt.Errorf(`%s has the "?" before the source; write %s`, excerpt.Quote(written), excerpt.Quote(id+"@"+name.Source+"?"))
 		}
 		if name.ID == wantAll {
-			return name, "", fmt.Errorf(`"*" asks for everything that the volume's source has, and names no other; write "*" with the attribute %q`, sourceAttribute)
+			return name, "", fmt.Errorf(`"*" asks for everything that the volume's source has, and names no other; write "*" with the attribute %q`, Source)
 		}
 		if !slices.Contains(sources, name.Source) {
-			return name, "", fmt.Errorf("%s: the source %s cannot be had here; there is %s", quote(written), quote(name.Source), strings.Join(sources, ", "))
+			return name, "", fmt.Errorf("%s: the source %s cannot be had here; there is %s", excerpt.Quote(written), excerpt.Quote(name.Source), strings.Join(sources, ", "))
 		}
 	}
 	switch {
@@ -110,7 +110,7 @@ func parseItem(item string, sources []string, envName func(id string) (string, e
 	case name.ID == wantAll:
 		return name, "", errors.New(`"*" asks for everything and stands alone, without ids and without "?"`)
 	case strings.ContainsRune(name.ID, '?'):
-		return name, "", fmt.Errorf(`%s has a "?" inside; one "?" at the end makes an id optional`, quote(name.ID))
+		return name, "", fmt.Errorf(`%s has a "?" inside; one "?" at the end makes an id optional`, excerpt.Quote(name.ID))
 	}
 	env, err = envName(name.ID)
 	if err != nil {
@@ -126,11 +126,11 @@ func (seen ids) add(name deliver.WantedName, env string) error {
 	earlier, clash := seen[env]
 	switch {
 	case clash && earlier.ID == name.ID && earlier.Source == name.Source:
-		return fmt.Errorf("%s is listed before", quote(asWritten(name)))
+		return fmt.Errorf("%s is listed before", excerpt.Quote(asWritten(name)))
 	case clash && earlier.ID == name.ID:
-		return fmt.Errorf("%s and %s are the same id; a pod has it from one source", quote(asWritten(earlier)), quote(asWritten(name)))
+		return fmt.Errorf("%s and %s are the same id; a pod has it from one source", excerpt.Quote(asWritten(earlier)), excerpt.Quote(asWritten(name)))
 	case clash:
-		return fmt.Errorf("%s and %s both become %s; a pod can have one of them", quote(asWritten(earlier)), quote(asWritten(name)), env)
+		return fmt.Errorf("%s and %s both become %s; a pod can have one of them", excerpt.Quote(asWritten(earlier)), excerpt.Quote(asWritten(name)), env)
 	}
 	seen[env] = name
 	return nil
@@ -143,6 +143,3 @@ func asWritten(name deliver.WantedName) string {
 	}
 	return name.ID + "@" + name.Source
 }
-
-// quote shows an id with whatever is odd about it made visible.
-func quote(id string) string { return strconv.QuoteToASCII(shorten(id)) }

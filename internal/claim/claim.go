@@ -1,0 +1,72 @@
+// Package claim reads what a token says of itself. Nobody has verified that: it tells a person what is
+// wrong, and logs whose it is; who decides is whoever verifies it.
+package claim
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"strings"
+	"time"
+)
+
+// Claims are those of a service account's token, as Kubernetes makes it.
+type Claims struct {
+	Audience Audiences `json:"aud"`
+	Subject  string    `json:"sub"`
+	Issued   float64   `json:"iat"`
+	Expires  float64   `json:"exp"`
+	// Bound is to what the token is bound.
+	Bound struct {
+		Namespace      string `json:"namespace"`
+		Pod            Named  `json:"pod"`
+		ServiceAccount Named  `json:"serviceaccount"`
+	} `json:"kubernetes.io"`
+}
+
+// Named is an object of Kubernetes.
+type Named struct {
+	Name string `json:"name"`
+	UID  string `json:"uid"`
+}
+
+// Audiences is one or several, as RFC 7519 allows.
+type Audiences []string
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (a *Audiences) UnmarshalJSON(data []byte) error {
+	if bytes.HasPrefix(data, []byte(`"`)) {
+		*a = make(Audiences, 1)
+		return json.Unmarshal(data, &(*a)[0])
+	}
+	return json.Unmarshal(data, (*[]string)(a))
+}
+
+// What is wrong with a text that is no token. The errors never quote it.
+var (
+	ErrNoToken = errors.New("holds no service-account token")
+	ErrDecode  = errors.New("holds a token that cannot be decoded")
+)
+
+// Of reads the claims of a JSON web token.
+func Of(token string) (Claims, error) {
+	parts := strings.Split(token, ".")
+	if len(parts) != 3 {
+		return Claims{}, ErrNoToken
+	}
+	payload, err := base64.RawURLEncoding.DecodeString(parts[1])
+	var found Claims
+	if err != nil || json.Unmarshal(payload, &found) != nil {
+		return Claims{}, ErrDecode
+	}
+	return found, nil
+}
+
+// ExpiresAt is when the token ends; zero if it does not say.
+func (c Claims) ExpiresAt() time.Time {
+	if c.Expires == 0 {
+		return time.Time{}
+	}
+	return time.Unix(int64(c.Expires), 0).UTC()
+}
