@@ -11,6 +11,7 @@ import (
 	"io"
 	"maps"
 	"os"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -190,10 +191,7 @@ func writeCSV(out io.Writer, rows [][]string) error {
 	for _, row := range rows {
 		safe := make([]string, len(row))
 		for i, cell := range row {
-			if cell != "" && strings.ContainsRune("=+-@\t\r", rune(cell[0])) {
-				cell = "'" + cell
-			}
-			safe[i] = cell
+			safe[i] = formula.ReplaceAllString(cell, "$1'$2")
 		}
 		if err := writer.Write(safe); err != nil {
 			return err
@@ -202,3 +200,7 @@ func writeCSV(out io.Writer, rows [][]string) error {
 	writer.Flush()
 	return writer.Error()
 }
+
+// formula is what begins one, also in a cell of its own: where a comma is for decimals, a spreadsheet takes
+// a semicolon for the end of a cell, and some take a tab for it.
+var formula = regexp.MustCompile(`(^|[;\t\r\n])(\s*[=+\-@\t\r\x{FF1D}\x{FF0B}\x{FF0D}\x{FF20}])`)

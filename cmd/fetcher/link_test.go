@@ -11,8 +11,8 @@ import (
 	"github.com/leoflow/secrets-csi/internal/testwait"
 )
 
-// What is the driver's alone. Its CSI messages would cost every node memory for nothing. Delivery itself, which
-// fills the directory of --into, registers nothing and is not touched beside a driver.
+// What is the driver's alone. Its CSI messages would cost every node memory for nothing. What delivers, --into
+// has too.
 var ofTheDriver = regexp.MustCompile(`^(github\.com/leoflow/secrets-csi/(cmd/driver|internal/csi)|` +
 	`github\.com/container-storage-interface/.*|k8s\.io/kubelet/.*)$`)
 

@@ -6,6 +6,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/leoflow/secrets-csi/internal/coreserver/gate"
 	"github.com/leoflow/secrets-csi/internal/coreserver/rule"
 	"github.com/leoflow/secrets-csi/pkg/entry"
 )
@@ -21,12 +22,19 @@ const (
 
 // admit waits until there is memory for a call that takes so much besides its request, which it has
 // until its end. Until then the request counts as on its way in, where calls that wait have no more
-// than the door allows.
+// than the door allows: one that is too many is told so at once.
 func (s *Server) admit(ctx context.Context, weight int64) error {
-	call := callOf(ctx)
-	release, err := s.weight.Acquire(ctx, peerHost(ctx), weight+int64(call.waits))
-	if err != nil {
-		return status.Error(codes.ResourceExhausted, err.Error())
+	call, peer := callOf(ctx), peerHost(ctx)
+	weight += int64(call.waits)
+	release := s.weight.Try(peer, weight)
+	if release == nil {
+		if call.over != nil && !call.over.MayWait() {
+			return status.Error(codes.ResourceExhausted, gate.ErrCrowd.Error())
+		}
+		var err error
+		if release, err = s.weight.Acquire(ctx, peer, weight); err != nil {
+			return status.Error(codes.ResourceExhausted, err.Error())
+		}
 	}
 	call.release = release
 	call.arrived()

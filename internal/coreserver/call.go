@@ -123,6 +123,7 @@ func (c calls) HandleRPC(ctx context.Context, event stats.RPCStats) {
 	case *stats.InPayload:
 		if counted {
 			call.waits += event.WireLength
+			call.over.Arrived(event.WireLength)
 		}
 	case *stats.End:
 		if counted {

@@ -187,7 +187,8 @@ func (d *decisions) commit(ctx context.Context, records iter.Seq[audit.Record], 
 		return status.Error(codes.Unavailable, "core cannot write its audit log")
 	}
 	if handsOut {
-		callOf(ctx).intent = &d.common
+		intent := d.common // and not with it all that is decided on, which the call may outlive by far
+		callOf(ctx).intent = &intent
 	}
 	return nil
 }

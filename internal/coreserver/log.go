@@ -114,7 +114,7 @@ func brief(message string) string {
 }
 
 const (
-	// span is how long lines are counted, and of one peer and in all so many written within it.
+	// span is how long lines are counted, and of one peer, or of one file, and in all so many written within it.
 	span              = 10 * time.Second
 	ofOnePeer, ofThem = 50, 200
 )
@@ -128,7 +128,7 @@ type few struct {
 	untold int
 }
 
-// take tells whether one more line of peer is to be written, and how many were not since the last one
+// take tells whether one more line of peer, or of a file, is to be written, and how many were not since the last one
 // that was.
 func (f *few) take(peer string, now time.Time) (untold int, ok bool) {
 	f.mu.Lock()

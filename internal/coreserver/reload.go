@@ -2,6 +2,7 @@ package coreserver
 
 import (
 	"context"
+	"log/slog"
 	"time"
 
 	"github.com/leoflow/secrets-csi/internal/coreserver/store"
@@ -36,20 +37,32 @@ func (s *Server) reload() {
 	}
 }
 
-// logInvalid tells core's operator of the entries that nobody will get, once for each
-// version, or for each place where there is no name.
+// logInvalid tells core's operator of the entries that nobody will get, once for each version, or for
+// each place where there is no name. A team may write thousands of them a second, so of a file a few are told
+// and the others counted.
 func (s *Server) logInvalid(snapshot, before *store.Snapshot) {
 	for e := range snapshot.All() {
 		if e.Invalid != "" && !before.Has(e) {
-			s.config.Log.Warn("serving an entry as invalid", logkey.Entry, e.Name.String(), logkey.Path, e.Origin.String(), logkey.Cause, e.Invalid)
+			s.logEntry("serving an entry as invalid", e, slog.String(logkey.Entry, brief(e.Name.String())))
 		}
 	}
 	for _, e := range snapshot.Nameless {
-		if before.HasNameless(e) {
-			continue
+		if !before.HasNameless(e) {
+			s.logEntry("ignoring an entry without a name", e)
 		}
-		s.config.Log.Warn("ignoring an entry without a name", logkey.Path, e.Origin.String(), logkey.Cause, e.Invalid)
 	}
+}
+
+func (s *Server) logEntry(message string, e store.Entry, attributes ...slog.Attr) {
+	untold, isFew := s.invalid.take(e.Origin.File, time.Now())
+	if !isFew {
+		return
+	}
+	if untold > 0 {
+		attributes = append(attributes, slog.Int(logkey.Untold, untold))
+	}
+	attributes = append(attributes, slog.String(logkey.Path, e.Origin.String()), slog.String(logkey.Cause, brief(e.Invalid)))
+	s.config.Log.LogAttrs(context.Background(), slog.LevelWarn, message, attributes...)
 }
 
 func (s *Server) reloadCertificates() {

@@ -69,6 +69,7 @@ type Server struct {
 	telling      telling
 	toldUnnamed  sync.Once
 	failures     few // of calls, that are logged
+	invalid      few // entries, that are
 }
 
 // New reads all files and fails where core could not serve from them.

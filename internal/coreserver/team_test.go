@@ -112,3 +112,30 @@ func TestATeamThatChangesItsFilesWithoutPauseStopsNoOther(t *testing.T) {
 func (c *core) remove(name string) {
 	require.NoError(c.t, os.Remove(filepath.Join(c.directory, name)))
 }
+
+// A team that wrote 2,000 broken entries a second, or one long one, had core log as many lines a second, beside the audit
+// log in the same place.
+func TestWhatIsWrongWithATeamsFilesIsFewLines(t *testing.T) {
+	c := startTeams(t)
+	size := func() int { return len(c.log.String()) }
+	before := size()
+	for turn := range 5 {
+		var broken strings.Builder
+		for i := range 2000 {
+			fmt.Fprintf(&broken, "e_%d_%d: 1\n", turn, i)
+		}
+		c.write("entries/t1.connections.yaml", broken.String()+"own: http://t1\n")
+		c.server.Reload()
+	}
+	assert.Contains(t, c.log.String(), "serving an entry as invalid")
+	assert.Less(t, size()-before, 64<<10)
+	c.write("entries/t2.connections.yaml", "e: 1\nown: http://t2\n")
+	c.server.Reload()
+	assert.Contains(t, c.log.String(), "t2.connections.yaml:1", "another team's is told, too")
+
+	before = size()
+	c.write("rules/t1.yaml", fmt.Sprintf("rules: [{tenants: [%s], dags: ['*'], connections: ['*']}]\n", strings.Repeat("x", 900<<10)))
+	c.server.Reload()
+	assert.Contains(t, c.log.String(), "keeping what was last read in good order")
+	assert.Less(t, size()-before, 64<<10)
+}

@@ -258,6 +258,10 @@ func TestANodeThatWatchesOverAndOverIsHungUpOn(t *testing.T) {
 		if err == nil {
 			_, err = stream.Recv()
 		}
+		if strings.Contains(status.Convert(err).Message(), "stand on this connection") {
+			cancel() // the former ones are about to end
+			continue
+		}
 		if code := status.Code(err); err != nil {
 			require.Contains(t, []codes.Code{codes.ResourceExhausted, codes.Unavailable}, code, err)
 			refused++

@@ -73,12 +73,15 @@ func admissionVariables() []admissionVariable {
 		{"attributes", `variables.changed.map(c, has(c.volumeAttributes) ? c.volumeAttributes : {})`},
 		{"connections", listsOf("connections")},
 		{"keys", listsOf("variables")},
-		{"pasted", fmt.Sprintf(`(variables.connections + variables.keys).filter(t, t.contains('://') || t.lowerAscii().contains('password=')
+		{"keyless", listsOf("keyless")},
+		{"pasted", fmt.Sprintf(`(variables.connections + variables.keys + variables.keyless).filter(t, t.contains('://') || t.lowerAscii().contains('password=')
 			|| t.split(',').exists(i, i.contains('{') && i.contains('"'))).map(t, %s)`,
 			cel(attributesField+": it looks like a connection; write its id, and change the password if there was one"))},
 		{"badIds", badIDs("connections", `!id.matches(r'^[\p{L}\p{N}_#!().:/\\-]+$')`, "conn_id",
 			`a character is not allowed; Airflow allows letters, digits and _ # ! ( ) - . : / \`)},
 		{"badKeys", badIDs("keys", `id.matches(r'[=?\p{Cc}]')`, "variable key", "a character cannot stand in the name of an environment variable")},
+		{"badKeyless", badIDs("keyless", `!id.matches(r'^[\p{L}\p{N}_#!().:/\\-]+$')`, "conn_id",
+			`a character is not allowed; Airflow allows letters, digits and _ # ! ( ) - . : / \`)},
 		{"unknown", fmt.Sprintf(`variables.attributes.map(a, a.filter(k, !k.startsWith(%s) && !(k in [%s])).map(k,
 			%s + (k.matches('^[!-~]+$') ? '.' + %s : '[' + %s + ']') + (k == 'provider' ? %s : %s)).join('; ')).filter(t, t != '')`,
 			cel(kubeletPrefix), celList(attribute.Names()), cel(attributesField), shortened("k"), quoted("k"),
@@ -89,7 +92,7 @@ func admissionVariables() []admissionVariable {
 		{"mistakes", `variables.changed.filter(c, has(c.fsType) && !(c.fsType in ['', 'tmpfs']))
 			.map(c, 'volumes[].csi.fsType: ' + ` + quoted("c.fsType") + ` + ' cannot be had, secrets live on tmpfs only; leave the field out')
 			+ variables.changed.filter(c, !has(c.readOnly) || !c.readOnly).map(c, 'volumes[].csi.readOnly: must be true; a pod cannot write to its secrets')
-			+ (variables.pasted.size() > 0 ? variables.pasted : variables.badIds + variables.badKeys) + variables.unknown + variables.nothing`},
+			+ (variables.pasted.size() > 0 ? variables.pasted : variables.badIds + variables.badKeys + variables.badKeyless) + variables.unknown + variables.nothing`},
 	}
 }
 

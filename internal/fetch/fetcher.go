@@ -179,7 +179,12 @@ func (f *Fetcher) answer(ctx context.Context, work seam.Work, i int, from known,
 	}
 	if lines, found := shared.linesOf(v, from.Entries); found {
 		made.Entries = lines
-		made.Err = guarded(func() error { f.identify(ctx, v, &made, &shared.identities); return nil })
+		made.Err = guarded(func() error {
+			limited, done := waiting(ctx, v, from.Entries)
+			defer done()
+			f.identify(limited, v, &made, &shared.identities)
+			return nil
+		})
 		if made.Err != nil {
 			made.Entries, made.Identities = linesOf(takenFrom(from.Entries)), nil
 		}
@@ -188,9 +193,11 @@ func (f *Fetcher) answer(ctx context.Context, work seam.Work, i int, from known,
 	var entries []entry.Entry
 	made.Err = guarded(func() (err error) {
 		entries, made.Refers, err = f.decider.decide(ctx, work, v, from.Entries, each)
+		limited, done := waiting(ctx, v, from.Entries)
+		defer done()
 		for _, e := range entries {
 			if e.Identity != "" { // asked for now, since nobody is asked while there is a turn to give back
-				shared.identities.of(ctx, f.Identities, v, e.Identity)
+				shared.identities.of(limited, f.Identities, v, e.Identity)
 			}
 		}
 		return err

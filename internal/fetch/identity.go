@@ -36,16 +36,20 @@ type shown struct {
 	err error
 }
 
+// waiting bounds what a live volume waits for its identities, all together. One that is to lose something
+// waits little: the withdrawal goes with the same answer.
+func waiting(ctx context.Context, v seam.Volume, given []entry.Entry) (context.Context, context.CancelFunc) {
+	if !v.IsLive {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, patienceOf(v, given))
+}
+
 func (i *identities) of(ctx context.Context, from Identities, v seam.Volume, cloud string) shown {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if one, known := i.known[cloud]; known {
 		return one
-	}
-	if v.IsLive {
-		limited, cancel := context.WithTimeout(ctx, patience)
-		defer cancel()
-		ctx = limited
 	}
 	var one shown
 	one.Identity.Identity, one.Text, one.err = from.Identity(ctx, v.Pod, cloud)

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -19,20 +21,26 @@ import (
 	"github.com/leoflow/secrets-csi/pkg/provider/call"
 )
 
-// accounts say of every pod the same, or fail, or panic.
+// accounts say of every pod the same, or fail, or panic, or do not answer.
 type accounts struct {
 	mu    sync.Mutex
 	asked int
 	err   error
 	text  string
+	// isAway is of an API server that does not answer, whichever cloud it is asked for.
+	isAway bool
 }
 
-func (*accounts) HasIdentity(cloud string) bool { return cloud == "aws" }
+func (a *accounts) HasIdentity(cloud string) bool { return cloud == "aws" || a.isAway }
 
-func (a *accounts) Identity(context.Context, provider.Identity, string) (layout.Identity, string, error) {
+func (a *accounts) Identity(ctx context.Context, _ provider.Identity, _ string) (layout.Identity, string, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.asked++
+	if a.isAway {
+		<-ctx.Done()
+		return layout.Identity{}, "", provider.ErrUnavailable
+	}
 	if a.text == "panic" {
 		panic("no account")
 	}
@@ -102,5 +110,40 @@ func TestAPanicOverAnIdentityEndsItsAnswerAlone(t *testing.T) {
 		require.ErrorIs(t, answer.Err, report.ErrPanic)
 		require.Len(t, answer.Entries, 1, "what was taken away")
 		assert.Equal(t, layout.Denied, answer.Entries[0].State)
+	}
+}
+
+// What is taken away leaves at once, also while the API server does not say how the pod shows itself to the
+// clouds of the other connections; and these do not add up.
+func TestIdentitiesKeepNoWithdrawal(t *testing.T) {
+	for name, row := range map[string]struct {
+		denied bool
+		shown  []seam.Shown
+		want   time.Duration
+	}{
+		"something leaves, as listed":                 {true, nil, haste},
+		"something leaves, of which the volume tells": {true, []seam.Shown{{Name: connectionName("warehouse")}}, haste},
+		"nothing leaves":                              {false, nil, patience},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r, got := keyless(&accounts{isAway: true}), &basket{}
+				work := keylessWork(1)
+				work.Request.Connections.Names = append(work.Request.Connections.Names, "warehouse")
+				work.Volumes[0].Shown = row.shown
+				if row.denied {
+					r.fake.Deny("etl", connectionName("warehouse"))
+				}
+				begun := time.Now()
+				require.NoError(t, r.Fetch(t.Context(), work, got))
+				assert.Equal(t, row.want, time.Since(begun))
+				states := map[string]layout.State{}
+				for _, e := range got.answers[0].Entries {
+					states[e.ID] = e.State
+				}
+				assert.Equal(t, entry.Unavailable, states["aws_default"])
+				assert.Equal(t, row.denied, states["warehouse"] == layout.Denied)
+			})
+		})
 	}
 }

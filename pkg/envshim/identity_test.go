@@ -105,10 +105,26 @@ func TestAContainersOwnIdentityStays(t *testing.T) {
 	require.NoError(t, err)
 	for environ, want := range map[string][]string{
 		"AWS_ROLE_ARN=other": {"aws"}, "AWS_CONTAINER_CREDENTIALS_FULL_URI=x": {"aws"}, "GOOGLE_APPLICATION_CREDENTIALS=": {"gcp"}, "HOME=/": nil,
+		"AWS_ACCESS_KEY_ID=AKIA": {"aws"}, "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI=/v2": {"aws"},
 		"GOOGLE_APPLICATION_CREDENTIALS=" + filepath.Join(dir, "identity/gcp.json"): nil,
 	} {
 		_, clouds := snapshot.Beside([]string{environ})
 		assert.Equal(t, want, clouds, environ)
+	}
+}
+
+// Azure's SDKs would take a secret of the container's for that of the client whom the volume names.
+func TestAContainersOwnSecretLeavesNoHalfOfAnIdentity(t *testing.T) {
+	azure := layout.NewIdentity("azure", "api://AzureADTokenExchange", false)
+	azure.Variables = []layout.IdentityVariable{{Name: layout.AzureClient, Value: "client"}, {Name: layout.AzureTokenFile, File: azure.Token}}
+	s := Snapshot{Manifest: layout.Manifest{Identities: []layout.Identity{azure}}}
+	var err error
+	s.Entries, err = s.identified("/volume")
+	require.NoError(t, err)
+	for _, name := range []string{"AZURE_CLIENT_SECRET", "AZURE_CLIENT_CERTIFICATE_PATH", "AZURE_PASSWORD"} {
+		left, clouds := s.Beside([]string{name + "=x"})
+		assert.Empty(t, left.Entries, name)
+		assert.Equal(t, []string{"azure"}, clouds, name)
 	}
 }
 

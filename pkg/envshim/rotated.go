@@ -8,7 +8,10 @@ import (
 	"hash/maphash"
 	"io/fs"
 	"os"
+	"slices"
 	"time"
+
+	"github.com/leoflow/secrets-csi/pkg/secret"
 )
 
 // Rotated waits for a volume to hold other values than somebody has.
@@ -86,7 +89,8 @@ func fromEntries(entries []Entry) func(Snapshot) (bool, error) {
 // fromFile compares with what was handed out, so that a rotation between the writing of the file
 // and the start of this process is seen, and one while it was being restarted.
 func (r Rotated) fromFile(s Snapshot) (bool, error) {
-	entries := s.Entries
+	known, unread := os.ReadFile(r.EnvFile)
+	entries := s.placedAs(known)
 	if r.OmitEmpty {
 		entries = WithoutEmpty(entries)
 	}
@@ -94,9 +98,33 @@ func (r Rotated) fromFile(s Snapshot) (bool, error) {
 	if err := Kubelet.Write(&now, entries); err != nil {
 		return false, fmt.Errorf("generation %d: %w", s.Manifest.Generation, err)
 	}
-	known, err := os.ReadFile(r.EnvFile)
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, fmt.Errorf("%w: is it what 'agent env --format kubelet --output' wrote?", err)
+	if errors.Is(unread, fs.ErrNotExist) {
+		return false, fmt.Errorf("%w: is it what 'agent env --format kubelet --output' wrote?", unread)
 	}
-	return err == nil && !bytes.Equal(known, now.Bytes()), err
+	return unread == nil && !bytes.Equal(known, now.Bytes()), unread
+}
+
+// placedAs are the entries with the paths of identities' files as text, of Kubelet's format, has them: who wrote it may
+// have the volume elsewhere, and to write it again would change nothing.
+func (s Snapshot) placedAs(text []byte) []Entry {
+	paths := map[string]string{}
+	for _, one := range s.Manifest.Identities {
+		for _, v := range one.Variables {
+			if v.File != "" {
+				paths[v.Name] = "/" + v.File
+			}
+		}
+	}
+	entries := slices.Clone(s.Entries)
+	for i, e := range entries {
+		path, isPath := paths[e.Env]
+		if e.Kind != kindIdentity || !isPath {
+			continue
+		}
+		_, after, _ := bytes.Cut(append([]byte("\n"), text...), []byte("\n"+e.Env+"='")) // no value has a quote
+		if value, _, _ := bytes.Cut(after, []byte("'")); bytes.HasSuffix(value, []byte(path)) {
+			entries[i].Value = secret.New(string(value))
+		}
+	}
+	return entries
 }

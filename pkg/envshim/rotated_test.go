@@ -95,6 +95,36 @@ func TestRotatedComparesWithWhatWasHandedOut(t *testing.T) {
 	assert.Equal(t, outcome{2, nil}, testwait.Receive(t, ended))
 }
 
+// The init container that wrote the file may have the volume elsewhere than the sidecar, and a restart would not
+// change that.
+func TestRotatedRestartsNothingForWhereTheVolumeIs(t *testing.T) {
+	volume := keyless(t, jwt(`{}`))
+	elsewhere := filepath.Join(t.TempDir(), "elsewhere")
+	require.NoError(t, os.Symlink(volume, elsewhere))
+	file := envFile(t, elsewhere)
+	text, err := os.ReadFile(file)
+	require.NoError(t, err)
+	require.Contains(t, string(text), elsewhere)
+	for name, row := range map[string]struct {
+		from, to string
+		differs  bool
+	}{
+		"as it was written":    {"region", "region", false},
+		"another role":         {"role/a", "role/identity/aws.token", true},
+		"another file":         {"gcp.json", "gcp.token", true},
+		"another cloud's only": {"GOOGLE_APPLICATION_CREDENTIALS", "GOOGLE_APPLICATION_CREDENTIAL", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			require.NoError(t, os.WriteFile(file, bytes.ReplaceAll(text, []byte(row.from), []byte(row.to)), 0o600))
+			snapshot, err := Read(volume)
+			require.NoError(t, err)
+			differs, err := Rotated{Dir: volume, EnvFile: file}.fromFile(snapshot)
+			require.NoError(t, err)
+			assert.Equal(t, row.differs, differs)
+		})
+	}
+}
+
 // A restart for what no file can carry would only stop a program that runs.
 func TestRotatedRestartsNothingForWhatCannotBeWritten(t *testing.T) {
 	volume := newVolume(t)

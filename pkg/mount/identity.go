@@ -120,6 +120,9 @@ func (v volume) renew(tokens func(audience string) []byte, mode fs.FileMode, gid
 	}
 	shown := filesIn(top)
 	defer shown.close()
+	if err := shown.sweepTokens(current.Manifest.Identities); err != nil {
+		return nil, fmt.Errorf("deleting leftovers: %w", err)
+	}
 	for _, one := range current.Manifest.Identities {
 		token := File{Path: one.Token, Data: tokens(one.Audience)}
 		if one.Check() != nil || len(token.Data) == 0 || shown.has(token, mode, gid) {
@@ -133,13 +136,25 @@ func (v volume) renew(tokens func(audience string) []byte, mode fs.FileMode, gid
 	return clouds, nil
 }
 
+// nextSuffix ends the name of a token that does not stand yet.
+const nextSuffix = ".next"
+
+// sweepTokens deletes what a renewal that was killed has left.
+func (f *files) sweepTokens(of []layout.Identity) error {
+	for _, one := range of {
+		if dir, name := f.locate(one.Token); dir != closed {
+			if err := dir.remove(name + nextSuffix); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 // exchange puts a file into the place of one that is there, in one rename.
 func (f *files) exchange(file File, to access) error {
 	dir, name := f.locate(file.Path)
-	next := name + ".next"
-	if err := dir.remove(next); err != nil { // a killed writer's
-		return err
-	}
+	next := name + nextSuffix
 	err := dir.create(next, file.Data, &to)
 	if err == nil {
 		err = dir.rename(next, name)

@@ -31,7 +31,7 @@ const (
 // some point of the next five. That is reckoned in the process's own CPU time, so that it is
 // hit at work however busy the machine is.
 func workUntilKilled(target string) (exitCode int) {
-	work := map[string]func(string, int) error{"rotate": rotate, "cycle": cycle, "hold": holdAndWithdraw, "publish": publish, "unpublish": unpublish, "folder": rotateFolder}[os.Getenv(victimWork)]
+	work := map[string]func(string, int) error{"rotate": rotate, "cycle": cycle, "renew": renew, "withdraw": withdraw, "hold": holdAndWithdraw, "publish": publish, "unpublish": unpublish, "folder": rotateFolder}[os.Getenv(victimWork)]
 	if os.Getenv(victimOnce) != "" {
 		return exitCodeOf(workOnce(work, target))
 	}

@@ -57,6 +57,9 @@ func (v volume) write(content Content) (Outcome, error) {
 	defer stands.close()
 	outcome := Outcome{Generation: current.Manifest.Generation}
 	found, err := v.sweep(current.name) // 3
+	if err == nil && stands.files != nil {
+		err = stands.files.sweepTokens(stands.identities)
+	}
 	if err != nil {
 		return outcome, fmt.Errorf("deleting leftovers: %w", err)
 	}

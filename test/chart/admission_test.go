@@ -145,6 +145,9 @@ func TestAdmissionTellsMistakes(t *testing.T) {
 		"mark":        {asked(map[string]string{"variables": "a?b"}), field + `.variables: "a?b" has a "?" inside; one "?" at the end makes an id optional`},
 		"mark before": {asked(map[string]string{"connections": "a?@vault"}), field + `.connections: "a?" has a "?" inside`},
 		"too long":    {asked(map[string]string{"connections": long}), field + `.connections: checking conn_id: "` + long[:64] + `…" has 251 characters; Airflow holds 250`},
+		"keyless":     {asked(map[string]string{"connections": "a", "keyless": "a, b c"}), field + `.keyless: checking conn_id: "b c": a character is not allowed`},
+		"keyless all": {asked(map[string]string{"connections": "a", "keyless": "a, *"}), field + `.keyless: "*" asks for everything and stands alone, without ids and without "?"`},
+		"key, pasted": {asked(map[string]string{"connections": "a", "keyless": "aws://u:needle@"}), field + ": it looks like a connection"},
 		"pasted":      {asked(map[string]string{"connections": "postgres://u:needle@h/db"}), field + ": it looks like a connection; write its id, and change the password if there was one"},
 		"pasted JSON": {asked(map[string]string{"variables": `a, {"password": "needle"}`}), field + ": it looks like a connection"},
 	} {
@@ -225,8 +228,8 @@ func TestAdmissionHasRoomForTheLongestLists(t *testing.T) {
 		return strings.Join(all, ",")
 	}
 	for _, attributes := range []map[string]string{
-		{"connections": ids(1000, 20), "variables": ids(1000, 20)},
-		{"connections": ids(1000, 250), "variables": ids(1000, 250)},
+		{"connections": ids(1000, 20), "variables": ids(1000, 20), "keyless": ids(1000, 20)},
+		{"connections": ids(1000, 250), "variables": ids(1000, 250), "keyless": ids(1000, 250)},
 	} {
 		w := asked(attributes)
 		require.NoError(t, w.Check())

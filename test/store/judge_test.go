@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -82,10 +83,20 @@ func cacheDir(t *testing.T) string {
 // difference is where we give something else than Airflow's class on purpose.
 type difference struct{ airflow, ours, why string }
 
+// leastIDs is how many different ids each store's class is asked for.
+const leastIDs = 60
+
 // judge holds what we give against what the classes of all ages give. A difference that is not listed fails, and
 // so does one that is listed and never seen.
 func judge(t *testing.T, questions []question, listed map[string]difference) {
 	t.Helper()
+	ids := map[string]bool{}
+	for _, q := range questions {
+		for _, id := range slices.Concat(q.Connections, q.Variables) {
+			ids[id] = true
+		}
+	}
+	require.GreaterOrEqual(t, len(ids), leastIDs)
 	judgeBy(t, ages, questions, listed)
 }
 

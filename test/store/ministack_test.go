@@ -198,7 +198,7 @@ func TestPoliciesOfAWSDecide(t *testing.T) {
 			Connections: []string{"a", "b", "missing", "private"}, Variables: []string{"v"}, name: account, ours: asked.served, pod: subject("team", account),
 		})
 	}
-	judge(t, questions, nil)
+	judgeBy(t, ages, questions, nil)
 
 	_, err = ofSecrets.Fetch(t.Context(), subject("team", "airs"), providertest.Everything())
 	require.ErrorIs(t, err, provider.ErrDenied)

@@ -12,8 +12,8 @@ import (
 const (
 	// readWithin is how long an answer may take to leave: whoever asked has given up by then.
 	readWithin = 30 * time.Second
-	// fewBytes is what a connection may have on its way in, whatever others do.
-	fewBytes = 64 << 10
+	// fewBytes is what a connection may have on its way in, whatever others do: a pod's call.
+	fewBytes = 8 << 10
 	// mostWatches stand on a connection, of which a driver needs one.
 	mostWatches = 4
 	// watchesEach is how many an address may begin in a second, of as many as it may have connections,
@@ -40,10 +40,12 @@ type Conn struct {
 	received          int
 	calls             int
 	gone              bool
+	turn              chan struct{} // closed when it may send on; nil where it may
+	whole             int64         // bytes on their way in of messages that are there
+	kept              int64         // bytes that there is room for though they have not come in
 
-	mu       sync.Mutex
-	incoming int64 // bytes on their way in
-	running  int   // calls that have not ended
+	mu       sync.Mutex // taken before the door's
+	running  int        // calls that have not ended
 	watches  int
 	written  int64
 	promised int64
@@ -67,38 +69,58 @@ func (c *Conn) Read(into []byte) (int, error) {
 	return n, err
 }
 
-// take tells whether the connection may send on.
+// take tells whether the connection may send on, once it may.
 func (c *Conn) take(n int) bool {
-	c.mu.Lock()
-	bytes := int64(0)
-	if c.running > 0 {
-		bytes = int64(n)
-	}
-	c.incoming += bytes
-	own := c.incoming
-	c.mu.Unlock()
-	c.door.mu.Lock()
-	defer c.door.mu.Unlock()
-	c.door.incoming += bytes
-	if c.among != nil {
-		c.received += n
-		return c.received <= strangerBytes
-	}
-	return c.door.incoming <= c.door.receive || own <= fewBytes
+	turn, ok := c.reckon(n)
+	return ok && (turn == nil || c.door.await(c, turn))
 }
 
-// Received tells that a message of so many bytes has come in whole, and is reckoned with
-// elsewhere.
-func (c *Conn) Received(bytes int) { c.arrived(int64(bytes)) }
-
-func (c *Conn) arrived(bytes int64) {
+func (c *Conn) reckon(n int) (turn <-chan struct{}, ok bool) {
 	c.mu.Lock()
-	bytes = min(bytes, c.incoming)
-	c.incoming -= bytes
-	c.mu.Unlock()
+	defer c.mu.Unlock()
 	c.door.mu.Lock()
-	c.door.incoming -= bytes
-	c.door.mu.Unlock()
+	defer c.door.mu.Unlock()
+	if c.running > 0 {
+		c.door.come(c, int64(n))
+	}
+	if c.among != nil {
+		c.received += n
+		return nil, c.received <= strangerBytes
+	}
+	ok = c.door.hears(c)
+	return c.turn, ok
+}
+
+// Arrived tells that a message of so many bytes has come in whole. It is on its way in until it is
+// reckoned with elsewhere. Much of it was read before its call had begun, and not counted.
+func (c *Conn) Arrived(bytes int) {
+	c.door.mu.Lock()
+	defer c.door.mu.Unlock()
+	c.whole += int64(bytes)
+	c.door.come(c, max(0, c.whole-c.door.coming[c]))
+}
+
+// MayWait tells whether a message that has come in whole may stay until it is reckoned with elsewhere.
+func (c *Conn) MayWait() bool {
+	c.door.mu.Lock()
+	defer c.door.mu.Unlock()
+	return c.door.bears(c)
+}
+
+// Received tells that a message of so many bytes is reckoned with elsewhere.
+func (c *Conn) Received(bytes int) {
+	c.door.mu.Lock()
+	defer c.door.mu.Unlock()
+	c.whole = max(0, c.whole-int64(bytes))
+	c.door.come(c, -int64(bytes))
+}
+
+// nothingComes gives back what is reckoned with as on its way in.
+func (c *Conn) nothingComes() {
+	c.door.mu.Lock()
+	defer c.door.mu.Unlock()
+	c.whole = 0
+	c.door.come(c, -c.door.coming[c])
 }
 
 // Call tells whether another call may begin. A stranger may not call for ever.
@@ -119,14 +141,9 @@ func (c *Conn) Begin() {
 // End is called once for each Begin.
 func (c *Conn) End() {
 	c.mu.Lock()
-	c.running--
-	rest := int64(0)
-	if c.running == 0 {
-		rest = c.incoming
-	}
-	c.mu.Unlock()
-	if rest > 0 {
-		c.arrived(rest)
+	defer c.mu.Unlock()
+	if c.running--; c.running == 0 {
+		c.nothingComes()
 	}
 }
 
@@ -236,15 +253,15 @@ func (c *Conn) Close() error {
 	if first {
 		c.door.known(c)
 		c.door.leave(c)
+		c.door.goOn(c)
 	}
 	c.door.mu.Unlock()
 	err := c.Conn.Close()
 	if first {
 		c.mu.Lock()
-		rest := c.incoming
+		defer c.mu.Unlock()
 		c.settle(false)
-		c.mu.Unlock()
-		c.arrived(rest)
+		c.nothingComes()
 	}
 	return err
 }

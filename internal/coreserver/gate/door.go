@@ -61,9 +61,12 @@ type Door struct {
 	mu        sync.Mutex
 	open      int
 	peers     map[string]*address
-	strangers *list.List // of *Conn, the one that waits longest first
-	incoming  int64
-	collected int // how many stood at the last collection
+	strangers *list.List      // of *Conn, the one that waits longest first
+	incoming  int64           // bytes on their way in,
+	held      int64           // those of connections that wait until they may send on,
+	coming    map[*Conn]int64 // and all of them by connection; never 0
+	waiting   []*Conn         // the one that waits longest first
+	collected int             // how many stood at the last collection
 }
 
 // address is a host that connections come from, or a network of them.
@@ -111,7 +114,7 @@ func NewDoor(limits Limits) *Door {
 	if limits.Memory > 0 {
 		receive = max(limits.Memory/16, least/2)
 	}
-	return &Door{limits: limits, receive: receive, peers: map[string]*address{}, strangers: list.New()}
+	return &Door{limits: limits, receive: receive, peers: map[string]*address{}, strangers: list.New(), coming: map[*Conn]int64{}}
 }
 
 // Open tells how many connections there are.

@@ -23,6 +23,9 @@ const (
 // ErrBusy says that others' calls take all that core has.
 var ErrBusy = errors.New("core is answering as much as it has memory for; ask again")
 
+// ErrCrowd says that others' calls, which wait for core, take all that it has for such.
+var ErrCrowd = errors.New("more wait for core than it has memory for; ask again")
+
 // Weight bounds the bytes that calls take at once. A peer has half of them at most.
 type Weight struct {
 	size  int64
@@ -56,6 +59,22 @@ func (w *Weight) Acquire(ctx context.Context, peer string, bytes int64) (release
 	return w.Await(ctx, peer, bytes)
 }
 
+// Try is Acquire for one who does not wait; nil where others take what there is.
+func (w *Weight) Try(peer string, bytes int64) (release func()) {
+	bytes = min(bytes, w.size/2)
+	own := w.enter(peer)
+	if !own.TryAcquire(bytes) {
+		w.leave(peer)
+		return nil
+	}
+	if !w.total.TryAcquire(bytes) {
+		own.Release(bytes)
+		w.leave(peer)
+		return nil
+	}
+	return w.releaser(own, peer, bytes)
+}
+
 // Await is Acquire for one who waits as long as ctx.
 func (w *Weight) Await(ctx context.Context, peer string, bytes int64) (release func(), err error) {
 	bytes = min(bytes, w.size/2)
@@ -69,11 +88,15 @@ func (w *Weight) Await(ctx context.Context, peer string, bytes int64) (release f
 		w.leave(peer)
 		return nil, context.Cause(ctx)
 	}
+	return w.releaser(own, peer, bytes), nil
+}
+
+func (w *Weight) releaser(own *share, peer string, bytes int64) func() {
 	return sync.OnceFunc(func() {
 		w.total.Release(bytes)
 		own.Release(bytes)
 		w.leave(peer)
-	}), nil
+	})
 }
 
 func (w *Weight) enter(peer string) *share {

@@ -6,7 +6,8 @@ import (
 	"github.com/leoflow/secrets-csi/pkg/entry"
 )
 
-// Access is who may read one entry, without the rest of the rules. It never changes.
+// Access is who may read one entry, without the rest of the rules, which it keeps from being forgotten
+// with no pointer: others may remember it for long. It never changes.
 type Access struct {
 	spelled     string
 	team        *Team // whose entry it is; nil for all
@@ -60,13 +61,13 @@ func (s Set) Access(team string, name entry.Name, spelled string) *Access {
 	access := &Access{spelled: spelled, deny: naming(nil, s.deny, name)}
 	if team == "" {
 		access.allow = naming(nil, s.shared, name)
-		for i := range s.teams {
-			access.deny = append(access.deny, naming(&s.teams[i], s.groups[s.teams[i].Name].deny, name)...)
+		for _, each := range s.apart {
+			access.deny = append(access.deny, naming(each, s.groups[each.Name].deny, name)...)
 		}
 		return access
 	}
-	for i := range s.teams {
-		if own := &s.teams[i]; own.Name == team {
+	for _, own := range s.apart {
+		if own.Name == team {
 			group := s.groups[team]
 			access.team = own
 			access.allow = naming(own, group.rules, name)
@@ -79,10 +80,46 @@ func (s Set) Access(team string, name entry.Name, spelled string) *Access {
 	return access
 }
 
+// Size is about how many bytes it takes.
+func (a *Access) Size() int {
+	size := len(a.spelled) + a.team.size()
+	for _, each := range append(a.allow[:len(a.allow):len(a.allow)], a.deny...) {
+		size += each.rule.size()
+		if each.team != a.team {
+			size += each.team.size()
+		}
+	}
+	return size
+}
+
+// size is that of whom the rule is for; 0 for nil.
+func (r *Rule) size() int {
+	if r == nil {
+		return 0
+	}
+	return r.Namespaces.size() + r.ServiceAccounts.size() + r.Tenants.size() + r.DAGs.size()
+}
+
+// size is 0 for nil.
+func (t *Team) size() int {
+	if t == nil {
+		return 0
+	}
+	return t.Namespaces.size() + t.Tenants.size()
+}
+
+func (p Patterns) size() (size int) {
+	const each = 16 // a string besides its bytes
+	for _, pattern := range p {
+		size += each + len(pattern)
+	}
+	return size
+}
+
 func naming(team *Team, rules []Rule, name entry.Name) (found []limited) {
 	for i := range rules {
 		if rules[i].names(name) {
-			found = append(found, limited{team, &rules[i]})
+			found = append(found, limited{team, rules[i].apart})
 		}
 	}
 	return found

@@ -58,6 +58,8 @@ type Rule struct {
 	Connections     Patterns
 	Variables       Patterns
 	wild            int // of the patterns of entries, those with a *
+	// apart is whom the rule is for, and nothing else of its file; set in a Set.
+	apart *Rule
 }
 
 // Label is what the rule is called where its file is no business of the reader's: its name, or

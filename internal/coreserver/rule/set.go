@@ -9,6 +9,7 @@ import (
 // Set is all rules that are in force. The zero value denies everything. It never changes.
 type Set struct {
 	teams  []Team
+	apart  []*Team         // the same one by one
 	exact  map[Pattern]int // of teams, by the namespaces that they name in full
 	shared []Rule
 	deny   []Rule // for all subjects, of all teams' entries
@@ -33,17 +34,18 @@ type TeamFile struct {
 // NewSet puts the admin's file and those of teams, by their names, together. A rule of the
 // admin's that names a team stands as if it were in that team's file.
 func NewSet(admin File, files map[string]TeamFile) Set {
-	s := Set{teams: admin.Teams, deny: admin.Deny, exact: map[Pattern]int{}, groups: map[string]group{}}
+	s := Set{teams: admin.Teams, deny: apart(admin.Deny), exact: map[Pattern]int{}, groups: map[string]group{}}
 	for i, team := range admin.Teams {
+		s.apart = append(s.apart, &Team{Name: team.Name, Namespaces: team.Namespaces, Tenants: team.Tenants})
 		for _, pattern := range team.Namespaces {
 			if pattern.isExact() {
 				s.exact[pattern] = i
 			}
 		}
 		own := files[team.Name]
-		s.groups[team.Name] = group{slices.Clone(own.Rules), own.Deny, own.Unknown, team.domain()}
+		s.groups[team.Name] = group{apart(own.Rules), apart(own.Deny), own.Unknown, team.domain()}
 	}
-	for _, rule := range admin.Rules {
+	for _, rule := range apart(admin.Rules) {
 		if rule.Team == "" {
 			s.shared = append(s.shared, rule)
 			continue
@@ -63,6 +65,15 @@ func isDirect(rule Rule) bool { return rule.Direct }
 
 // HasDirect tells whether any rule lets anybody read without a driver between, as far as all are known.
 func (s Set) HasDirect() bool { return s.direct }
+
+// apart copies rules, each with whom it is for, and whether without a driver between.
+func apart(rules []Rule) []Rule {
+	rules = slices.Clone(rules)
+	for i, each := range rules {
+		rules[i].apart = &Rule{Namespaces: each.Namespaces, ServiceAccounts: each.ServiceAccounts, Tenants: each.Tenants, DAGs: each.DAGs, Direct: each.Direct}
+	}
+	return rules
+}
 
 // Len counts the rules, those under deny among them.
 func (s Set) Len() int {

@@ -3,6 +3,7 @@ package store
 import (
 	"fmt"
 	"path"
+	"slices"
 	"time"
 
 	"github.com/leoflow/secrets-csi/pkg/airflow/export"
@@ -47,7 +48,7 @@ func newEntries(config Config, versioner Versioner, rules *rules) *entries {
 	}
 	folder := entriesFolder(path.Clean(config.Entries))
 	e.tree = &tree[[]Entry]{
-		folder: folder, teamOf: e.teamOf,
+		folder: folder, teamOf: e.teamOf, move: e.move,
 		about: Status{File: config.Entries, vital: true},
 		files: map[string]*slot[[]Entry]{}, strays: map[string]*Status{},
 		begin: func(one found) *file[[]Entry] {
@@ -84,11 +85,24 @@ func (e *entries) file(shown, kind string) *file[[]Entry] {
 	return f
 }
 
+// move gives what was read of a file to another team. It makes other entries, since snapshots have those.
+func (e *entries) move(parsed []Entry, team string) []Entry {
+	moved := slices.Clone(parsed)
+	for i := range moved {
+		if !moved[i].named {
+			moved[i].Team = ""
+		}
+		moved[i].belongTo(team)
+		moved[i].Version = e.versioner.version(moved[i])
+	}
+	return moved
+}
+
 // forAll makes f one of the files whose entries are for all, which core cannot start without.
 func (e *entries) forAll(f *file[[]Entry]) {
 	f.about.vital = true
-	if f.limit = e.room.limit(f.limit); e.room.memory > 0 {
-		f.tooLong = ", which is what core reads with " + e.room.String()
+	if f.limit = e.room.limit(f.limit); f.limit < export.MaxSize {
+		f.tooLong = ", which is what core reads with " + e.room.String() + "; raise the memory limit of core's container"
 	}
 	f.fits = e.room.fits
 	f.admit = func(before, after weight) error {
@@ -170,7 +184,8 @@ func (e *entries) admitterFor(f *file[[]Entry]) func(before, after weight) error
 		case more.cost() <= 0 && more.entries <= 0:
 			return nil
 		case own.cost() > e.room.mostOfTeam():
-			return fmt.Errorf("the entries of team %q take more than the %d KiB that a team has; an entry counts for %d bytes besides its own", team, e.room.mostOfTeam()>>10, entryCost)
+			return fmt.Errorf("the entries of team %q take more than the %d KiB that a team has; an entry counts for %d bytes besides its own%s",
+				team, e.room.mostOfTeam()>>10, entryCost, e.room.teamWants(own))
 		case patterns*own.entries > maxTeamMatches:
 			return tooManyMatches(team, patterns, own.entries)
 		case all.cost() > maxTeams:

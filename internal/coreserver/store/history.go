@@ -3,12 +3,15 @@ package store
 import (
 	"slices"
 	"sync"
+
+	"github.com/leoflow/secrets-csi/internal/coreserver/rule"
 )
 
 // What a History remembers at most. Whoever fell further behind is told everything.
 const (
 	maxSteps = 256
 	maxNames = 1 << 16
+	maxBytes = 4 << 20 // of the names, and of who may read them
 )
 
 // History holds the newest snapshot and what lately changed. Watchers keep nothing in
@@ -20,6 +23,7 @@ type History struct {
 	position Position
 	recent   []step // oldest first; the last led to current
 	names    int    // in recent, together
+	bytes    int    // that they take
 	moved    chan struct{}
 
 	maxSteps, maxNames int
@@ -32,6 +36,7 @@ type step struct {
 	to       Position
 	revision string
 	changed  []Change
+	bytes    int
 }
 
 // NewHistory begins with first.
@@ -61,8 +66,9 @@ func (h *History) Publish(next *Snapshot) bool {
 	}
 	changed := next.changedSince(before)
 	h.position++
-	h.recent = append(h.recent, step{h.position, next.Revision, changed})
+	h.recent = append(h.recent, step{h.position, next.Revision, changed, sizeOf(changed)})
 	h.names += len(changed)
+	h.bytes += h.recent[len(h.recent)-1].bytes
 	h.forget()
 	close(h.moved)
 	h.moved = make(chan struct{})
@@ -72,11 +78,27 @@ func (h *History) Publish(next *Snapshot) bool {
 // forget drops the oldest steps beyond the bounds, but never the last.
 func (h *History) forget() {
 	drop := 0
-	for rest := len(h.recent); rest > 1 && (rest > h.maxSteps || h.names > h.maxNames); rest-- {
+	for rest := len(h.recent); rest > 1 && (rest > h.maxSteps || h.names > h.maxNames || h.bytes > maxBytes); rest-- {
 		h.names -= len(h.recent[drop].changed)
+		h.bytes -= h.recent[drop].bytes
 		drop++
 	}
 	h.recent = slices.Delete(h.recent, 0, drop)
+}
+
+// sizeOf is about what changes keep in memory: many are for readers who are the same.
+func sizeOf(changes []Change) (bytes int) {
+	seen := map[*rule.Access]bool{nil: true}
+	for _, change := range changes {
+		bytes += len(change.Name.ID)
+		for _, readers := range []*rule.Access{change.before, change.after, change.shared} {
+			if !seen[readers] {
+				seen[readers] = true
+				bytes += readers.Size()
+			}
+		}
+	}
+	return bytes
 }
 
 // Locate finds where a watcher that knows revision stands; 0 where nobody remembers.

@@ -20,6 +20,7 @@ func parseConnections(file string, content []byte) ([]Entry, error) {
 			Origin:     Origin{file, c.Line},
 			Losses:     c.Losses,
 			Team:       c.Team,
+			named:      c.Team != "",
 			connection: c.Connection,
 		}
 		if c.Sealed != nil {

@@ -23,6 +23,7 @@ const (
 	bytesOfEntry  = 5 << 10          // are there for each entry of a file: 26,214
 	bytesOfValue  = 640              // and for each value in an entry of JSON: 209,715
 	bytesOfInYAML = 2 * bytesOfValue // or of YAML, whose reader keeps more of it
+	partsOfTeams  = 6                // of what teams may have, one team may have one
 )
 
 // limit is how long a file may be.
@@ -45,9 +46,9 @@ func (r room) fits(name string, content []byte) error {
 	}
 	switch {
 	case int64(entries) > r.memory/bytesOfEntry:
-		return fmt.Errorf("%s: has more than %d entries, which is what core has room for with %s", name, r.memory/bytesOfEntry, r)
+		return fmt.Errorf("%s: has more than %d entries, which is what core has room for with %s%s", name, r.memory/bytesOfEntry, r, wants(float64(entries)*bytesOfEntry))
 	case int64(values) > r.memory/each:
-		return fmt.Errorf("%s: has more than %d fields and values, which is what core has room for with %s", name, r.memory/each, r)
+		return fmt.Errorf("%s: has more than %d fields and values, which is what core has room for with %s%s", name, r.memory/each, r, wants(float64(values)*float64(each)))
 	default:
 		return nil
 	}
@@ -61,7 +62,15 @@ func (r room) mostOfTeam() int {
 	if r.memory == 0 {
 		return maxTeam
 	}
-	return min(maxTeam, int(r.most()/2/6))
+	return min(maxTeam, int(r.most()/2/partsOfTeams))
+}
+
+// teamWants is what to do about a team that has more; empty where no memory helps.
+func (r room) teamWants(own weight) string {
+	if own.cost() > maxTeam {
+		return ""
+	}
+	return wants(partOfCost * 2 * partsOfTeams * float64(own.cost()))
 }
 
 // admits fails where what is for all would take too much beside what teams have.
@@ -70,8 +79,8 @@ func (r room) admits(forAll, teams weight) error {
 	if r.memory == 0 || int64(forAll.cost()) <= most {
 		return nil
 	}
-	return fmt.Errorf("its entries, with the others that are for all, take more than the %d KiB that core has for them beside those of teams, with %s; an entry counts for %d bytes besides its own",
-		most>>10, r, entryCost)
+	return fmt.Errorf("its entries, with the others that are for all, take more than the %d KiB that core has for them beside those of teams, with %s; an entry counts for %d bytes besides its own%s",
+		most>>10, r, entryCost, wants(partOfCost*float64(forAll.cost()+min(forAll.cost(), teams.cost()))))
 }
 
 // admitsTeams fails where what teams have would take too much beside what is for all.
@@ -80,8 +89,14 @@ func (r room) admitsTeams(teams, forAll weight) error {
 	if r.memory == 0 || int64(teams.cost()) <= most {
 		return nil
 	}
-	return fmt.Errorf("the entries of all teams take more than the %d KiB that core has for them beside those that are for all, with %s; an entry counts for %d bytes besides its own",
-		most>>10, r, entryCost)
+	return fmt.Errorf("the entries of all teams take more than the %d KiB that core has for them beside those that are for all, with %s; an entry counts for %d bytes besides its own%s",
+		most>>10, r, entryCost, wants(partOfCost*float64(teams.cost()+max(teams.cost(), forAll.cost()))))
+}
+
+// wants is what to do about what would fit into so many bytes of memory.
+func wants(memory float64) string {
+	const step = 16 << 20
+	return fmt.Sprintf("; raise the memory limit of core's container to %d MiB or more", (int64(memory)/step+1)*step>>20)
 }
 
 func (r room) String() string { return fmt.Sprintf("%d MiB of memory", r.memory>>20) }

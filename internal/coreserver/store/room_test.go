@@ -2,6 +2,8 @@ package store
 
 import (
 	"fmt"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -49,6 +51,7 @@ func TestAFileForAllIsWithinCoresMemory(t *testing.T) {
 			inMemory := func(config *Config) { config.Memory = 16 << 20 }
 			require.NoError(t, s.start(inMemory))
 			err, want := s.reload("entries/"+row.file, row.content), "new"
+			fault := err
 			if row.fault == "" {
 				require.NoError(t, err)
 			} else {
@@ -61,6 +64,13 @@ func TestAFileForAllIsWithinCoresMemory(t *testing.T) {
 			assert.Equal(t, want, *value.Connection.Host)
 			if row.fault != "" {
 				require.ErrorContains(t, s.start(inMemory), row.fault, "nor does it start")
+				require.ErrorContains(t, fault, "; raise the memory limit of core's container")
+				if wants := regexp.MustCompile(`to (\d+) MiB`).FindStringSubmatch(fault.Error()); wants != nil {
+					enough, err := strconv.Atoi(wants[1])
+					require.NoError(t, err)
+					require.NoError(t, s.start(func(config *Config) { config.Memory = int64(enough) << 20 }), "which is enough")
+					require.LessOrEqual(t, enough, 48, "and not much more")
+				}
 			}
 			require.NoError(t, s.start(nil), "there is enough memory")
 		})

@@ -31,7 +31,9 @@ type Entry struct {
 	value secret.Text
 	whole bool
 	// asIs is set where nothing is sealed, whatever it looks like.
-	asIs       bool
+	asIs bool
+	// named is set where the entry names its team itself.
+	named      bool
 	connection airflow.Connection
 }
 

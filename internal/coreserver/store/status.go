@@ -1,6 +1,13 @@
 package store
 
-import "time"
+import (
+	"errors"
+	"strings"
+	"time"
+)
+
+// longestFault is how much is told of what is wrong with a file, which may quote what a team wrote.
+const longestFault = 8 << 10
 
 // Status is how one file stands, for core's operator.
 type Status struct {
@@ -27,6 +34,9 @@ type Status struct {
 func (s *Status) blame(now time.Time, err error) {
 	if s.Fault == "" {
 		s.Since = now
+	}
+	if text := err.Error(); len(text) > longestFault {
+		err = errors.New(strings.ToValidUTF8(text[:longestFault], "") + "…")
 	}
 	if s.Fault != err.Error() {
 		s.Fault, s.err, s.untold = err.Error(), err, true

@@ -306,6 +306,29 @@ func TestNamespacesAndSourcesFollowTheAdminsFile(t *testing.T) {
 	assert.Equal(t, "missing", s.gets("vault", "own"))
 }
 
+// The team that had the source before could read what was last read of its file, whatever the admin's file
+// said, as long as the file was broken; and the team itself lost everything by another name.
+func TestASourceFollowsTheAdminsFileAlsoWhileItIsBroken(t *testing.T) {
+	const file = "entries/ledger/connections.json"
+	for name, content := range map[string]string{"broken": `{"own": n33dle`, "gone": "", "empty": "{}", "whole": `{"own": "http://ledger"}`} {
+		s := newTeams(t, file, `{"own": "http://ledger"}`, "entries/payments/connections.json", `{"aws_default": "aws://payments"}`)
+		before := s.Current()
+		assert.Equal(t, "ledger", s.gets("bank", "own"))
+		assert.Equal(t, "missing", s.gets("payments", "own"))
+		moved := strings.NewReplacer("[bank, ledger]", "[bank]", "[payments]}", "[payments], sources: [payments, ledger]}").Replace(adminRules)
+		err := s.reload(file, content, "rules/admin.yaml", moved)
+		assert.Equal(t, name == "whole", err == nil, name)
+		assert.Equal(t, "missing", s.gets("bank", "own"), name)
+		assert.Equal(t, "ledger", s.gets("payments", "own"), name)
+		_, still := before.Lookup("bank", connection("own"))
+		assert.True(t, still, "a snapshot never changes")
+
+		renamed := strings.ReplaceAll(moved, "name: payments", "name: finance")
+		require.NoError(t, s.reload("rules/admin.yaml", renamed, "rules/payments.yaml", "", "rules/finance.yaml", teamRules("own")))
+		assert.Equal(t, "ledger", s.gets("payments", "own"), name)
+	}
+}
+
 func TestAnEntryMayNameItsTeam(t *testing.T) {
 	s := newTeams(t, "entries/connections.json", `{"aws_default": "aws://shared",
 "team": {"conn_type": "http", "host": "named", "team_name": "payments"},

@@ -17,6 +17,8 @@ type tree[T any] struct {
 	begin func(found) *file[T]
 	// teamOf says whose an owner's files are, and why they are nobody's.
 	teamOf func(owner string) (team string, err error)
+	// move makes what was last read of a file another team's.
+	move func(value T, team string) T
 	// drops tells whether what a file said ends with the file. Where not, it stays in force as
 	// long as nothing took its place.
 	drops bool
@@ -48,7 +50,7 @@ func (t *tree[T]) look(now time.Time, must func(listing) error) (changed bool) {
 	}
 	t.about.mend(now)
 	t.folders, t.unlisted = list.folders, list.unlisted
-	standing := t.sort(now, list)
+	standing, changed := t.sort(now, list)
 	for _, each := range t.ownersLast() {
 		if standing[each.path] {
 			before := each.weight
@@ -58,8 +60,8 @@ func (t *tree[T]) look(now time.Time, must func(listing) error) (changed bool) {
 	}
 	for _, each := range t.sorted() {
 		if !standing[each.path] {
-			isGone := t.lose(now, each)
-			t.hasRoom, changed = t.hasRoom || isGone, changed || isGone
+			isGone, isMoved := t.lose(now, each)
+			t.hasRoom, changed = t.hasRoom || isGone, changed || isGone || isMoved
 		}
 	}
 	return t.hasRoom && t.lookAtCrowded(now) || changed
@@ -89,8 +91,9 @@ func (t *tree[T]) weightOf(team string) (sum weight) {
 	return sum
 }
 
-// sort makes a slot for each file that is somebody's, and tells which stand there now.
-func (t *tree[T]) sort(now time.Time, list listing) (standing map[string]bool) {
+// sort makes a slot for each file that is somebody's, and tells which stand there now, and whether one is
+// another team's than before.
+func (t *tree[T]) sort(now time.Time, list listing) (standing map[string]bool, moved bool) {
 	standing = make(map[string]bool, len(list.files))
 	strays := maps.Clone(list.strays)
 	maps.Copy(strays, list.unlisted)
@@ -104,13 +107,24 @@ func (t *tree[T]) sort(now time.Time, list listing) (standing map[string]bool) {
 		if _, known := t.files[one.path]; !known {
 			t.files[one.path] = &slot[T]{one, t.begin(one)}
 		}
-		if about := &t.files[one.path].about; about.Team != team {
-			about.Team = team
-			t.files[one.path].again()
-		}
+		moved = t.follow(t.files[one.path], team) || moved
 	}
 	t.note(now, strays)
-	return standing
+	return standing, moved
+}
+
+// follow makes the file the team's that the admin's file gives it to, with what was last read of it: while
+// it cannot be read that stays in force, and whoever had it before has it no longer.
+func (t *tree[T]) follow(each *slot[T], team string) (moved bool) {
+	if each.about.Team == team {
+		return false
+	}
+	each.about.Team = team
+	each.again()
+	if each.known && t.move != nil {
+		each.value = t.move(each.value, team)
+	}
+	return each.known
 }
 
 // unread says of each team without a file that was ever read in good order, and of each that
@@ -152,14 +166,14 @@ func (t *tree[T]) note(now time.Time, strays map[string]error) {
 }
 
 // lose is about a file that no longer stands there.
-func (t *tree[T]) lose(now time.Time, gone *slot[T]) (changed bool) {
-	if _, err := t.teamOf(gone.owner); err == nil && (t.unlisted[gone.owner] != nil || !t.drops && !t.replaced(gone)) {
+func (t *tree[T]) lose(now time.Time, gone *slot[T]) (isGone, isMoved bool) {
+	if team, err := t.teamOf(gone.owner); err == nil && (t.unlisted[gone.owner] != nil || !t.drops && !t.replaced(gone)) {
 		gone.about.blame(now, fmt.Errorf("%s: is gone; what it held stays in force. To take it away, name it under deny in the rules", gone.about.File))
 		gone.again()
-		return false
+		return false, t.follow(gone, team)
 	}
 	delete(t.files, gone.path)
-	return gone.known
+	return gone.known, false
 }
 
 // replaced tells whether another file of the owner is for the same and can be read.

@@ -55,6 +55,10 @@ func Fuzzed(r *rand.Rand) Volume {
 			w.Attributes[name] = list()
 		}
 	}
+	if r.IntN(4) == 0 { // as it may be, mostly: of what is asked for
+		sources := strings.NewReplacer("@vault", "", "@core", "", "@nosuch", "")
+		w.Attributes["keyless"] = pick(sources.Replace(w.Attributes["connections"]), sources.Replace(w.Attributes["connections"]), "*", "", list())
+	}
 	if r.IntN(6) == 0 {
 		w.Attributes[pick("source", "format", "mode", "refresh", "Mode", "provider", "", "csi.storage.k8s.io/pod.name", "csi.storage.k8s.io", "conections", "é")] = pick("vault", "json", "0440", "5m", "", "x")
 	}

@@ -2,7 +2,6 @@ package wire
 
 import (
 	"fmt"
-	"unicode/utf8"
 
 	"github.com/leoflow/secrets-csi/internal/seam"
 	"github.com/leoflow/secrets-csi/pkg/mount/layout"
@@ -63,8 +62,8 @@ func checkIdentities(answer *seam.Answer) error {
 		switch {
 		case clouds[one.Cloud]:
 			return fmt.Errorf("%w: two identities at %s", errLied, one.Cloud)
-		case len(one.Text) > seam.MostIdentityText, !utf8.ValidString(one.Text), (one.Text == "") != (one.Config == ""):
-			return fmt.Errorf("%w: the configuration at %s has %d bytes, or is no text", errLied, one.Cloud, len(one.Text))
+		case len(one.Text) > seam.MostIdentityText, !isConfig(one):
+			return fmt.Errorf("%w: the configuration at %s has %d bytes, or more in it than a cloud needs", errLied, one.Cloud, len(one.Text))
 		}
 		clouds[one.Cloud] = true
 	}

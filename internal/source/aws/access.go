@@ -63,12 +63,15 @@ func textOf(text *string, binary []byte) (secret.Text, error) {
 
 // exchanging gives the failures of an exchange their own text and kind, before the SDK
 // wraps them into those of the call that needed the credentials.
-type exchanging struct{ aws.CredentialsProvider }
+type exchanging struct {
+	presented secretmanager.Presented
+	aws.CredentialsProvider
+}
 
 func (e exchanging) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	credentials, err := e.CredentialsProvider.Retrieve(ctx)
 	if err != nil {
-		return aws.Credentials{}, secretmanager.OfPod(failure(exchangingToken, err))
+		return aws.Credentials{}, secretmanager.OfPod(e.presented.Refused(failure(exchangingToken, err)))
 	}
 	return credentials, nil
 }

@@ -72,7 +72,7 @@ func (i *identities) known(subject secretmanager.Subject) (credentials aws.Crede
 	if !entry.IsAWSRegion(at) {
 		return nil, "", secretmanager.Unusable("the reference names no region and this node has none; set key_secret_region")
 	}
-	return aws.NewCredentialsCache(exchanging{credentials}), at, nil
+	return aws.NewCredentialsCache(credentials), at, nil
 }
 
 // credentials are of the role that the reference or the service account names; without one EKS may
@@ -84,10 +84,11 @@ func (i *identities) credentials(subject secretmanager.Subject, region string) (
 		if err != nil {
 			return nil, err
 		}
-		return endpointcreds.New(strings.TrimRight(i.config.Agent, "/")+"/v1/credentials", func(options *endpointcreds.Options) {
+		shown := secretmanager.Presented{Audience: PodIdentityAudience, Token: token}
+		return exchanging{shown, endpointcreds.New(strings.TrimRight(i.config.Agent, "/")+"/v1/credentials", func(options *endpointcreds.Options) {
 			options.HTTPClient, options.Retryer = i.agent, aws.NopRetryer{}
 			options.AuthorizationTokenProvider = endpointcreds.TokenProviderFunc(func() (string, error) { return token.Reveal(), nil })
-		}), nil
+		})}, nil
 	}
 	token, err := subject.Token(i.config.TokenAudience)
 	if err != nil {
@@ -97,9 +98,10 @@ func (i *identities) credentials(subject secretmanager.Subject, region string) (
 	if err != nil {
 		return nil, err
 	}
-	return stscreds.NewWebIdentityRoleProvider(inRegion{i.exchange, region}, roleARN, podToken{token}, func(options *stscreds.WebIdentityRoleOptions) {
+	shown := secretmanager.Presented{Audience: i.config.TokenAudience, Token: token}
+	return exchanging{shown, stscreds.NewWebIdentityRoleProvider(inRegion{i.exchange, region}, roleARN, podToken{token}, func(options *stscreds.WebIdentityRoleOptions) {
 		options.RoleSessionName = sessionName(subject.Pod)
-	}), nil
+	})}, nil
 }
 
 // inRegion exchanges tokens at one region's service.

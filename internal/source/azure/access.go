@@ -44,7 +44,8 @@ func (s *session) Access(ctx context.Context, ref entry.Reference) (secret.Text,
 // wants tokens of; one of another tenant takes none from this one.
 type inTenant struct {
 	azcore.TokenCredential
-	tenant string
+	tenant    string
+	presented secretmanager.Presented
 }
 
 // GetToken implements azcore.TokenCredential.
@@ -54,7 +55,12 @@ func (i inTenant) GetToken(ctx context.Context, options policy.TokenRequestOptio
 			TenantAnnotation + " of its service account")
 	}
 	options.TenantID = ""
-	return i.TokenCredential.GetToken(ctx, options)
+	token, err := i.TokenCredential.GetToken(ctx, options)
+	var refused *azidentity.AuthenticationFailedError
+	if errors.As(err, &refused) {
+		return azcore.AccessToken{}, i.presented.Refused(failure(err))
+	}
+	return token, err
 }
 
 // innerCode is why Key Vault forbids something: its own code is "Forbidden" whatever the reason.

@@ -113,7 +113,7 @@ func (c *Cloud) open(subject secretmanager.Subject) (*session, error) {
 	if err != nil {
 		return nil, secretmanager.Unusable("the driver's authority for Azure cannot be used; correct it")
 	}
-	api, err := c.vault(subject.Location, inTenant{made, tenant})
+	api, err := c.vault(subject.Location, inTenant{made, tenant, secretmanager.Presented{Audience: c.config.TokenAudience, Token: token}})
 	if err != nil {
 		return nil, secretmanager.Unusable("the vault cannot be used; correct key_vault_url")
 	}

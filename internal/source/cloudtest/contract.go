@@ -14,6 +14,7 @@ import (
 	"github.com/leoflow/secrets-csi/internal/source/secretmanager"
 	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/provider"
+	"github.com/leoflow/secrets-csi/pkg/provider/providertest"
 )
 
 // Case is one cloud with the server that it talks to.
@@ -94,6 +95,12 @@ func expiredToken(t *testing.T, c Case) {
 	c.Server.Tokens.Expire(subject.Pod)
 	_, err := access(t, c, subject)
 	requireFailure(t, err, provider.ErrUnauthenticated)
+	var audiences []string
+	for audience := range subject.Pod.CloudTokens {
+		audiences = append(audiences, audience)
+	}
+	require.Len(t, audiences, 1)
+	assert.Contains(t, err.Error(), "with a token for audience "+audiences[0]+" of issuer "+providertest.Issuer)
 }
 
 func noToken(t *testing.T, c Case) {

@@ -33,7 +33,7 @@ const (
 func (s *session) Access(ctx context.Context, ref entry.Reference) (secret.Text, error) {
 	token, err := s.credentials.Token(ctx)
 	if err != nil {
-		return secret.Text{}, exchangeFailure(err)
+		return secret.Text{}, s.exchangeFailure(err)
 	}
 	at, err := s.endpoints.at(ref.Region)
 	if err != nil {
@@ -78,10 +78,10 @@ func keepStatus(response *http.Response) error {
 	return secretmanager.ExchangeFailed(exchanging, response.StatusCode, response.Header)
 }
 
-func exchangeFailure(err error) error {
+func (s *session) exchangeFailure(err error) error {
 	var failure *secretmanager.Failure
 	if errors.As(err, &failure) {
-		return failure
+		return s.presented.Refused(failure)
 	}
 	return secretmanager.Unreachable(exchanging)
 }

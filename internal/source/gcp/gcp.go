@@ -148,7 +148,7 @@ func (c *Cloud) open(subject secretmanager.Subject) (*session, error) {
 	if err != nil {
 		return nil, secretmanager.Unusable("the workload identity provider cannot be used; correct the driver's audience for Google Cloud")
 	}
-	return &session{c.endpoints, made}, nil
+	return &session{c.endpoints, made, secretmanager.Presented{Audience: c.config.TokenAudience, Token: token}}, nil
 }
 
 // jwtType is what the exchange calls a pod's token.
@@ -171,4 +171,5 @@ func (p podToken) SubjectToken(context.Context, *externalaccount.RequestOptions)
 type session struct {
 	endpoints   *endpoints
 	credentials *auth.Credentials
+	presented   secretmanager.Presented
 }

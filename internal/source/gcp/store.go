@@ -119,7 +119,7 @@ func (s *storeSession) List(ctx context.Context, kind entry.Kind) ([]string, err
 	}
 	token, err := s.credentials.Token(ctx)
 	if err != nil {
-		return nil, secretmanager.OfPod(exchangeFailure(err))
+		return nil, secretmanager.OfPod(s.exchangeFailure(err))
 	}
 	at, err := s.endpoints.at(s.store.region)
 	if err != nil {

@@ -117,7 +117,7 @@ func (v *Vault) Open(subject secretmanager.Subject) (store.Session, error) {
 	case !annotated:
 		role = v.role
 	}
-	return &session{v.client.Open(role, token), v}, nil
+	return &session{v.client.Open(role, secretmanager.Presented{Audience: v.audience, Token: token}), v}, nil
 }
 
 // isRole tells what a role may be called. A regular expression that counts so far takes 200 KB of

@@ -28,6 +28,8 @@ func splitEnv(name string, content []byte) (entries, error) {
 
 func envEntry(line string, number int) member {
 	key, value, found := strings.Cut(line, "=")
+	// Copies, since who keeps an id or a value would keep all of the file with it.
+	key, value = strings.Clone(key), strings.Clone(value)
 	entry := member{key: key, line: number, value: node{kind: text, text: value, line: number}}
 	switch {
 	case !found:

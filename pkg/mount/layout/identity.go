@@ -53,6 +53,8 @@ type identityForm struct {
 	cloud, token, config string
 	// values are variables with a text, files those with a path.
 	values, files []string
+	// stored are those by which the cloud's SDKs find other credentials, before an identity or for a part of one.
+	stored []string
 }
 
 // identityForms has one for each cloud. It is a function, since nobody may change it.
@@ -60,9 +62,11 @@ func identityForms() [3]identityForm {
 	return [...]identityForm{
 		{cloud: "gcp", token: IdentityDir + "/gcp.token", config: IdentityDir + "/gcp.json", files: []string{GoogleCredentials}},
 		{cloud: "aws", token: IdentityDir + "/aws.token", config: IdentityDir + "/aws.config",
-			values: []string{AWSRole, AWSAgent}, files: []string{AWSTokenFile, AWSAgentTokenFile}},
+			values: []string{AWSRole, AWSAgent}, files: []string{AWSTokenFile, AWSAgentTokenFile},
+			stored: []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"}},
 		{cloud: "azure", token: IdentityDir + "/azure.token",
-			values: []string{AzureClient, AzureTenant, AzureAuthority}, files: []string{AzureTokenFile}},
+			values: []string{AzureClient, AzureTenant, AzureAuthority}, files: []string{AzureTokenFile},
+			stored: []string{"AZURE_CLIENT_SECRET", "AZURE_CLIENT_CERTIFICATE_PATH", "AZURE_PASSWORD"}},
 	}
 }
 
@@ -154,11 +158,12 @@ func (m Manifest) validateIdentities() error {
 	return nil
 }
 
-// IdentityVariables are all that an identity at the cloud may set.
+// IdentityVariables are all that say who a program is at the cloud: those that an identity may set, and those of
+// stored credentials.
 func IdentityVariables(cloud string) []string {
 	for _, form := range identityForms() {
 		if form.cloud == cloud {
-			return slices.Concat(form.values, form.files)
+			return slices.Concat(form.values, form.files, form.stored)
 		}
 	}
 	return nil

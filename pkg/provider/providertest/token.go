@@ -6,9 +6,12 @@ import (
 	"github.com/leoflow/secrets-csi/pkg/secret"
 )
 
+// Issuer is that of Token.
+const Issuer = "https://issuer.example"
+
 // Token has the form of a service account's token from kubelet. It ends with signature,
 // which nobody verifies.
 func Token(namespace, serviceAccount, signature string) secret.Text {
-	payload := `{"sub":"system:serviceaccount:` + namespace + ":" + serviceAccount + `"}`
+	payload := `{"iss":"` + Issuer + `","sub":"system:serviceaccount:` + namespace + ":" + serviceAccount + `"}`
 	return secret.New("e30." + base64.RawURLEncoding.EncodeToString([]byte(payload)) + "." + signature)
 }

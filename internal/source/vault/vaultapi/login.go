@@ -18,7 +18,7 @@ const loggingIn = "logging in to Vault by the pod's token"
 type Session struct {
 	client *Client
 	role   string
-	jwt    secret.Text
+	shown  secretmanager.Presented
 
 	mu    sync.Mutex
 	token secret.Text
@@ -28,8 +28,8 @@ type Session struct {
 }
 
 // Open begins a session of a role, by the pod's token. It asks nobody yet.
-func (c *Client) Open(role string, jwt secret.Text) *Session {
-	return &Session{client: c, role: role, jwt: jwt}
+func (c *Client) Open(role string, shown secretmanager.Presented) *Session {
+	return &Session{client: c, role: role, shown: shown}
 }
 
 // ask makes a request of what the pod may do. Vault says 403 of an expired token too: one that is not good
@@ -91,7 +91,7 @@ func (s *Session) take(got answer) {
 func (s *Session) login(ctx context.Context) error {
 	s.token = secret.Text{}
 	got, err := s.client.call(ctx, loggingIn, http.MethodPost, "auth/"+s.client.AuthMount+"/login", secret.Text{},
-		map[string]string{"role": s.role, "jwt": s.jwt.Reveal()})
+		map[string]string{"role": s.role, "jwt": s.shown.Token.Reveal()})
 	if err != nil {
 		return secretmanager.OfPod(err)
 	}
@@ -112,7 +112,7 @@ func (s *Session) loginFailure(got answer) error {
 	case http.StatusBadRequest, http.StatusForbidden: // which methods do not tell apart
 		failure.Kind = provider.ErrUnauthenticated
 		failure.Text = loggingIn + ": role " + s.role + " of the auth method at " + at +
-			" does not take it; check that there is the role, and its service accounts, namespaces and audience"
+			" does not take it, " + s.shown.String() + "; check that there is the role, and its service accounts, namespaces and audience"
 	case http.StatusNotFound:
 		failure.Kind = provider.ErrUnauthenticated
 		failure.Text = loggingIn + ": there is no auth method at " + at + "; correct auth_mount_point or namespace in backend_kwargs"

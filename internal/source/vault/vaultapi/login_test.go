@@ -56,7 +56,7 @@ func TestATokenIsRenewedBeforeItEnds(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			fake := &scripted{renewable: row.renewable, renewal: row.renewal, counts: map[string]int{}}
 			at := &Client{Address: "https://v", AuthMount: "jwt", KVVersion: 2, HTTP: &http.Client{Transport: fake}}
-			tested := at.Open("r", secret.New("n33dle"))
+			tested := at.Open("r", secretmanager.Presented{Token: secret.New("n33dle")})
 			for range 4 {
 				for range 3 {
 					_, err := tested.Read(t.Context(), "secret", "variables/x")
@@ -74,7 +74,7 @@ func TestATokenIsRenewedBeforeItEnds(t *testing.T) {
 // TestNothingOfTheServersIsRepeated has an error quote what was sent.
 func TestNothingOfTheServersIsRepeated(t *testing.T) {
 	at := &Client{Address: "https://v", AuthMount: "jwt", KVVersion: 2}
-	tested := at.Open("r", secret.New("n33dle"))
+	tested := at.Open("r", secretmanager.Presented{Token: secret.New("n33dle")})
 	for status, kind := range map[int]error{
 		400: provider.ErrUnauthenticated, 403: provider.ErrUnauthenticated, 404: provider.ErrUnauthenticated,
 		429: provider.ErrUnavailable, 500: provider.ErrUnavailable, 503: provider.ErrUnavailable,
@@ -112,7 +112,7 @@ func (e *endless) RoundTrip(request *http.Request) (*http.Response, error) {
 func TestAListingHasAnEnd(t *testing.T) {
 	fake := &endless{}
 	at := &Client{Address: "https://v", AuthMount: "jwt", KVVersion: 2, HTTP: &http.Client{Transport: fake}}
-	_, err := at.Open("r", secret.New("j")).List(t.Context(), "secret", "connections")
+	_, err := at.Open("r", secretmanager.Presented{Token: secret.New("j")}).List(t.Context(), "secret", "connections")
 	var failure *secretmanager.Failure
 	require.ErrorAs(t, err, &failure)
 	assert.True(t, failure.TooLarge)
