@@ -154,7 +154,7 @@ func TestWhoHasHungUpIsNotLetIn(t *testing.T) {
 				require.NoError(t, r.newcomers.Wait(t.Context(), ""))
 			}
 			server := NewServer(ServerConfig{Socket: r.socket, Fetcher: r.half})
-			conn, err := net.Dial("unix", r.socket)
+			conn, err := new(net.Dialer).DialContext(t.Context(), "unix", r.socket)
 			require.NoError(t, err)
 			require.NoError(t, begin(server, &line{conn: conn.(*net.UnixConn)}))
 			require.NoError(t, conn.Close())

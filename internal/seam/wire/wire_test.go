@@ -240,7 +240,7 @@ func TestAValueThatIsWrittenLongerIsTaken(t *testing.T) {
 	work.Room = work.MaxBytes
 	long := delivered("conn_0", strings.Repeat("%E7", 60_000))
 	long.JSON = []byte(`"` + strings.Repeat("x", 60_000) + `"`)
-	r.half.fetch = func(_ context.Context, work seam.Work, taker seam.Taker) error {
+	r.half.fetch = func(_ context.Context, _ seam.Work, taker seam.Taker) error {
 		taker.Told(seam.Told{Errs: []error{nil}, Each: 60_000})
 		taker.Place()
 		taker.Take(0, answerOf(long))
