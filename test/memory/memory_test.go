@@ -17,6 +17,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/leoflow/secrets-csi/internal/testlong"
 	"github.com/leoflow/secrets-csi/internal/testwait"
 	"github.com/leoflow/secrets-csi/test/stack"
 )
@@ -27,6 +28,8 @@ const (
 	patience = 2 * time.Second
 	// attackLasts is how long a crowd may take to be served and refused.
 	attackLasts = 2 * time.Minute
+	// afterLastKill is how long a start may take after the last fetcher was killed, and an end at any time.
+	afterLastKill = 5 * time.Second
 )
 
 // node has a driver in a control group, and a fetcher in another.
@@ -205,6 +208,82 @@ func TestAFetcherOfLittleMemoryServesWhoWantsLittle(t *testing.T) {
 	assert.Zero(t, n.group.kills(t)+n.fetcher.kills(t), "processes killed for the limit")
 	assert.False(t, n.Driver.HasEnded() || n.Fetcher.HasEnded())
 	assert.Equal(t, []int{driver, fetcher}, []int{n.Driver.PID(), n.Fetcher.PID()})
+	require.NoError(t, n.Kubelet.UnpublishAll(t.Context()))
+}
+
+// startUntil starts the pod as kubelet does, again and again, until its files are there or, of one that may be
+// refused, there is no memory for it.
+func (n *node) startUntil(t *testing.T, pod stack.Pod, mayBeRefused bool) (started bool) {
+	t.Helper()
+	for {
+		err := n.Kubelet.Publish(context.Background(), pod)
+		switch code := status.Code(err); {
+		case code == codes.OK:
+			return true
+		case code == codes.ResourceExhausted && mayBeRefused:
+			return false
+		case !assert.Equal(t, codes.Unavailable, code, "%s: %v", pod.Name, err):
+			return false
+		}
+	}
+}
+
+// A fetcher of little memory is killed every second, under small pods and a tenant's of much more, which start and
+// end, or are refused where even an idle one has no room: no end fails, no byte is wrong, and whoever starts does so
+// soon after the last kill.
+func TestAFetcherOfLittleMemoryIsKilledEverySecond(t *testing.T) {
+	n := newNodeOf(t, 64<<20)
+	ended := make(chan struct{})
+	var starting sync.WaitGroup
+	var mu sync.Mutex
+	starts, latest := map[string]int{}, time.Time{}
+	start := func(namespace, variable, want string, worker int) {
+		for round := 0; ; round++ {
+			pod := n.pod(namespace, fmt.Sprintf("%s-%d-%d", strings.ToLower(variable), worker, round), variable)
+			started := n.startUntil(t, pod, namespace == evil)
+			if started {
+				content, err := os.ReadFile(filepath.Join(n.Kubelet.Target(pod), "variables", variable))
+				assert.True(t, err == nil && string(content) == want, "%s shows %d bytes: %v", pod.Name, len(content), err)
+			}
+			mu.Lock()
+			if started {
+				starts[variable]++
+			}
+			if namespace == bank {
+				latest = time.Now()
+			}
+			mu.Unlock()
+			began := time.Now()
+			assert.NoError(t, n.Kubelet.Unpublish(context.Background(), pod))
+			assert.Less(t, time.Since(began), afterLastKill)
+			select {
+			case <-ended:
+				return
+			default:
+			}
+		}
+	}
+	for i := range 2 {
+		starting.Go(func() { start(bank, "small", "n33dle", i) })
+	}
+	starting.Go(func() { start(evil, "7M", strings.Repeat("x", 7<<20), 0) })
+	starting.Go(func() { start(evil, "400K", strings.Repeat("x", 400<<10), 0) })
+	ticks := time.NewTicker(time.Second)
+	defer ticks.Stop()
+	seconds := testlong.Count(8, 300)
+	for range seconds {
+		<-ticks.C
+		n.Fetcher.Kill()
+		require.NoError(t, n.StartFetcher(t.Context()))
+	}
+	last := time.Now()
+	close(ended)
+	starting.Wait()
+	t.Logf("starts %v, the last of the small ones %v after the last kill", starts, latest.Sub(last))
+	assert.Less(t, latest.Sub(last), afterLastKill)
+	assert.Greater(t, starts["small"], seconds)
+	assert.Positive(t, starts["400K"])
+	assert.Zero(t, n.group.kills(t)+n.fetcher.kills(t), "processes killed for the limit")
 	require.NoError(t, n.Kubelet.UnpublishAll(t.Context()))
 }
 
