@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -25,8 +26,9 @@ import (
 // twoEnds are those of the seam, as driver and fetcher have them.
 type twoEnds struct {
 	driver *wire.Driver
-	// Fetcher is the one that is asked at the far end.
+	// Fetcher says what there is at the far end, and asked is what is asked there.
 	seam.Fetcher
+	asked atomic.Pointer[Fetcher]
 }
 
 func newTwoEnds(t testing.TB) *twoEnds {
@@ -49,7 +51,7 @@ func newTwoEnds(t testing.TB) *twoEnds {
 
 // Fetch implements seam.Fetcher by the one of this moment.
 func (h *twoEnds) Fetch(ctx context.Context, work seam.Work, taker seam.Taker) error {
-	return h.Fetcher.Fetch(ctx, work, taker)
+	return h.asked.Load().Fetch(ctx, work, taker)
 }
 
 // FuzzWhatIsHandedOnCrossesTheSeamUnchanged has the driver take what the fetcher makes of any connection and
@@ -93,7 +95,7 @@ func FuzzWhatIsHandedOnCrossesTheSeamUnchanged(f *testing.F) {
 			r.fake.SetConnection(connection)
 		}
 		r.fake.SetVariable(key, value)
-		h.Fetcher = r.Fetcher
+		h.asked.Store(r.Fetcher)
 		asked := work(1)
 		asked.Request = call.Request{Connections: call.Selection{Names: []string{id}}, Variables: call.Selection{Names: []string{key}}, MaxBytes: 8 << 20}
 		asked.Room, asked.Volumes[0].Shown = asked.MaxBytes, nil

@@ -129,7 +129,7 @@ func TestIdentitiesKeepNoWithdrawal(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				r, got := keyless(&accounts{isAway: true}), &basket{}
 				work := keylessWork(1)
-				work.Request.Connections.Names = append(work.Request.Connections.Names, "warehouse")
+				work.Connections.Names = append(work.Connections.Names, "warehouse")
 				work.Volumes[0].Shown = row.shown
 				if row.denied {
 					r.fake.Deny("etl", connectionName("warehouse"))

@@ -189,12 +189,13 @@ func TestTwoFetchersDoNotFillOneDirectory(t *testing.T) {
 func (r *rig) watching() (ended <-chan error, stop func()) {
 	r.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	delivery, done := r.into(), make(chan error, 1)
+	delivery, done, gone := r.into(), make(chan error, 1), make(chan struct{})
 	go func() {
+		defer close(gone)
 		defer delivery.Folder.Close()
 		done <- delivery.Watch(ctx)
 	}()
-	r.Cleanup(cancel)
+	r.Cleanup(func() { cancel(); testwait.Closed(r, gone) })
 	return done, cancel
 }
 

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"slices"
+	"sync"
 
 	"golang.org/x/sys/unix"
 
@@ -18,8 +19,9 @@ import (
 type Folder struct {
 	path string
 	// root is open, and locked, for as long as the Folder is in use.
-	root  directory
-	group int
+	root    directory
+	group   int
+	closing sync.Once
 }
 
 // FolderOptions say which directory may be a Folder.
@@ -160,10 +162,12 @@ func (f *Folder) learnGroup() error {
 	return errors.Join(err, f.root.remove(probe))
 }
 
-// Close gives the directory up to others. What it shows stays.
+// Close gives the directory up to others. What it shows stays. A second Close does nothing.
 func (f *Folder) Close() {
-	f.root.close()
-	f.root = closed
+	f.closing.Do(func() {
+		f.root.close()
+		f.root = closed
+	})
 }
 
 // LookInto tells what the directory at path shows, whoever fills it.

@@ -33,6 +33,7 @@ var exampleElsewhere = map[string]string{
 	"driver --node-id=$(NODE_NAME) --registration-dir=/registration --kubelet-endpoint=/var/lib/kubelet/plugins/secrets.csi.leoflow.io/csi.sock":                 asInChart,
 	"fetcher --node-id=$(NODE_NAME) --core-address=core.leoflow:9443 --core-ca=/etc/leoflow/ca.crt --health-address=:9808":                                       asInChart,
 	"fetcher --into=/secrets --watch --connections=warehouse --token-file=/var/run/leoflow/token --core-address=core.leoflow:9443 --core-ca=/etc/leoflow/ca.crt": "it is for a pod; test/kind/suite runs it in one",
+	`fetcher --into=/dev/shm/leoflow --connections="*" --file-connections=connections.yaml`:                                                                      "it leaves files in memory; docs/without-driver.md has it, and takes them away",
 	"fetcher complete --into /secrets": "it is for that pod's probe; test/kind/suite runs it in one",
 	"core serve --connections connections.json --rules rules.yaml --cert tls.crt --key tls.key --auth tokenreview --node-service-accounts leoflow/leoflow-driver": asInChart,
 }

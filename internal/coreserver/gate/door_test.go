@@ -366,12 +366,14 @@ func TestAMessageThatWaitsIsCounted(t *testing.T) {
 	for i := range 65 {
 		nodes = append(nodes, visit(d, fmt.Sprintf("10.0.1.%d", i)))
 		defer nodes[i].leave()
+		nodes[i].conn.Known()
 		nodes[i].conn.Begin()
 		nodes[i].conn.Arrived(ofNode)
 		assert.Equal(t, i < 64, nodes[i].conn.MayWait(), i)
 	}
 	greedy := visit(d, "10.0.0.1")
 	defer greedy.leave()
+	greedy.conn.Known()
 	greedy.conn.Begin()
 	greedy.conn.Arrived(1 << 20)
 	assert.False(t, greedy.conn.MayWait())
