@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -26,8 +27,9 @@ const maxSecret = 1 << 20
 var (
 	secretKey  = regexp.MustCompile(`^[-._a-zA-Z0-9]{1,253}$`)
 	labelValue = regexp.MustCompile(`^[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$`)
-	objectName = regexp.MustCompile(`^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$`)
-	notInName  = regexp.MustCompile(`[^a-z0-9.-]+`)
+	objectName = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$`)
+	namespace  = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
+	notInName  = regexp.MustCompile(`[^a-z0-9]{2,}|[^a-z0-9.-]`)
 )
 
 // manifest is a Secret as kubectl applies it. Its data are secrets.
@@ -39,8 +41,11 @@ type manifest struct {
 
 // writeManifests writes Secrets, and to errs what is not in them. It fails where something is to be mended.
 func (p preview) writeManifests(streams cli.Streams, raw renderFlags) error {
-	if !objectName.MatchString(raw.secretName) || raw.secretNamespace != "" && !objectName.MatchString(raw.secretNamespace) {
-		return cli.Usagef("--secret-name and --secret-namespace are names of Kubernetes objects: lower-case letters, digits, - and .")
+	if !isObjectName(raw.secretName) {
+		return cli.Usagef("--secret-name is the name of a Kubernetes object: lower-case letters, digits, and between them - and single dots")
+	}
+	if raw.secretNamespace != "" && !namespace.MatchString(raw.secretNamespace) {
+		return cli.Usagef("--secret-namespace is the name of a namespace: up to 63 lower-case letters, digits, and between them -")
 	}
 	manifests, faults := p.secret(raw.secretName)
 	if render.Format(raw.format) == formatAirflowSecrets {
@@ -59,6 +64,9 @@ func (p preview) writeManifests(streams cli.Streams, raw renderFlags) error {
 	}
 	return errors.Join(faults...)
 }
+
+// isObjectName tells what Kubernetes takes for the name of a Secret.
+func isObjectName(name string) bool { return len(name) <= 253 && objectName.MatchString(name) }
 
 // secret is one of all entries, by the names of their environment variables.
 func (p preview) secret(name string) (made []manifest, faults []error) {
@@ -113,12 +121,12 @@ func (p preview) airflowSecrets() (made []manifest, faults []error) {
 	return made, faults
 }
 
-// write writes values as base64, so that any is well-formed YAML.
+// write writes values as base64, so that any is well-formed YAML, and quotes names that YAML takes for no text.
 func (m manifest) write(out io.Writer, namespace string) error {
 	var text strings.Builder
-	text.WriteString("---\napiVersion: v1\nkind: Secret\ntype: Opaque\nmetadata:\n  name: " + m.name + "\n")
+	text.WriteString("---\napiVersion: v1\nkind: Secret\ntype: Opaque\nmetadata:\n  name: " + plain(m.name) + "\n")
 	if namespace != "" {
-		text.WriteString("  namespace: " + namespace + "\n")
+		text.WriteString("  namespace: " + plain(namespace) + "\n")
 	}
 	if m.label != "" {
 		text.WriteString("  labels: {" + m.label + ": " + strconv.Quote(m.id) + "}\n")
@@ -129,4 +137,15 @@ func (m manifest) write(out io.Writer, namespace string) error {
 	}
 	_, err := io.WriteString(out, text.String())
 	return err
+}
+
+// yamlWords are the names that YAML 1.1 takes for something else than a text, besides those that begin with a digit.
+var yamlWords = []string{"y", "n", "yes", "no", "on", "off", "true", "false", "null"}
+
+// plain is a name as YAML reads it as a text.
+func plain(name string) string {
+	if name[0] <= '9' || slices.Contains(yamlWords, name) {
+		return strconv.Quote(name)
+	}
+	return name
 }

@@ -149,6 +149,8 @@ func remedyOf(err error) string {
 	switch {
 	case errors.Is(err, mount.ErrDisk):
 		return ": give an emptyDir of medium Memory, or a directory below /dev/shm, or --allow-disk if values may be on a disk"
+	case errors.Is(err, mount.ErrOwner):
+		return ", who could read or change what is in it: give a directory of this user's own, such as one of mktemp -d"
 	case errors.Is(err, mount.ErrTarget):
 		return ": give the directory itself"
 	default:

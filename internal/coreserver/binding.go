@@ -38,15 +38,21 @@ type driver struct {
 	names         []string
 	// direct is the pod or the task instance that speaks for itself, where there is no driver.
 	direct *auth.Caller
+	// ruleless is set where no rule lets direct ask for itself, any more perhaps: then each entry is denied
+	// to it, so that what it was given before is taken away.
+	ruleless bool
 }
+
+// notADriver is why a call is refused that shows a good token and is for others than its own.
+const notADriver = "the driver's own token is not of a node's service account; core knows those of --node-service-accounts, and no rule has direct: true for this one"
 
 // driver tells who makes the call, or why it is refused: for what it shows, or where it
 // shows nothing and has to. What is refused there is this node's, and none of its pods'. It
 // fails, with a status, where core cannot tell.
 func (s *Server) driver(ctx context.Context) (shown driver, refused string, err error) {
 	shown = s.driverByCertificate(ctx)
-	token := bearer(ctx)
-	if token.Len() > 0 && (len(s.config.NodeServiceAccounts) > 0 || !shown.known && s.store.Current().Rules.HasDirect()) {
+	token, rules := bearer(ctx), s.store.Current().Rules
+	if token.Len() > 0 && (len(s.config.NodeServiceAccounts) > 0 || !shown.known && (s.config.binds() || rules.HasDirect())) {
 		known, err := s.identify(ctx, token)
 		switch {
 		case err != nil:
@@ -54,13 +60,15 @@ func (s *Server) driver(ctx context.Context) (shown driver, refused string, err 
 		case known.refused == "" && s.isNode(known.who):
 			shown.known, shown.node, shown.cluster = true, known.who.Node, known.who.Cluster
 		case shown.known:
-		case known.refused == "" && s.store.Current().Rules.Direct(known.who.RuleSubject()):
+		case known.refused == "" && rules.Direct(known.who.RuleSubject()):
 			shown.direct = &known.who
+		case known.refused == "" && s.config.binds():
+			shown.direct, shown.ruleless = &known.who, true
 		case len(s.config.NodeServiceAccounts) == 0: // it was never asked for
 		case known.refused != "":
 			return driver{}, "the driver's own " + known.refused, nil
 		default:
-			return driver{}, "the driver's own token is not of a node's service account; core knows those of --node-service-accounts, and no rule has direct: true for this one", nil
+			return driver{}, notADriver, nil
 		}
 	}
 	if !shown.known && shown.direct == nil && s.config.binds() {

@@ -79,11 +79,11 @@ func TestWhoIsNotServedWithoutADriver(t *testing.T) {
 	c := startDirect(t, nil)
 	pod := c.bound("team-a", "worker", "p", "node-1")
 	for name, row := range map[string]struct{ own, shown, says string }{
-		"another pod's token":    {c.bound("team-a", "worker", "q", "node-1"), pod, "token refused: the call shows another identity, which is no node's driver; a pod without a driver asks for itself alone"},
-		"a token of no pod":      {c.bound("team-a", "worker", "", ""), c.bound("team-a", "worker", "", ""), "token refused: it is bound to no pod; who asks without a driver shows the token that kubelet projected for its pod"},
-		"a pod that has no rule": {c.bound("team-a", "other", "p", "node-1"), c.bound("team-a", "other", "p", "node-1"), "and no rule has direct: true for this one"},
-		"a task that has none":   {c.token("audit"), c.token("audit"), "and no rule has direct: true for this one"},
-		"no identity":            {pod, "", "a fetch takes the driver's own identity, too"},
+		"another pod's token":                  {c.bound("team-a", "worker", "q", "node-1"), pod, "token refused: the call shows another identity, which is no node's driver; a pod without a driver asks for itself alone"},
+		"a token of no pod":                    {c.bound("team-a", "worker", "", ""), c.bound("team-a", "worker", "", ""), "token refused: it is bound to no pod; who asks without a driver shows the token that kubelet projected for its pod"},
+		"who has no rule, and another's token": {pod, c.bound("team-a", "other", "p", "node-1"), "and no rule has direct: true for this one"},
+		"a task that has none, and another's":  {pod, c.token("audit"), "and no rule has direct: true for this one"},
+		"no identity":                          {pod, "", "a fetch takes the driver's own identity, too"},
 	} {
 		response, err := c.ask(row.own, row.shown)
 		said := status.Convert(err).Message()
@@ -97,6 +97,41 @@ func TestWhoIsNotServedWithoutADriver(t *testing.T) {
 	response, err := c.ask(denied, denied)
 	require.NoError(t, err)
 	assert.Empty(t, response.Variables, "what is denied is denied to every way of asking")
+}
+
+// A pod that lost its rule is told so of each entry, for a fetcher keeps the files of a pod whose token alone is refused.
+func TestAPodThatNoRuleServesAnyMoreIsDeniedEachEntry(t *testing.T) {
+	for name, change := range map[string]func(*coreserver.Config){
+		"by tokens": func(*coreserver.Config) {},
+		"by certificates": func(config *coreserver.Config) {
+			config.NodeServiceAccounts, config.NodeBinding = nil, coreserver.BindingRequired
+		},
+	} {
+		for _, rules := range []string{
+			"rules: []\n", "rules: [{namespaces: ['*'], serviceAccounts: ['*'], variables: ['*']}, {tenants: ['*'], dags: ['*'], variables: ['*']}]\n",
+			"rules: [{namespaces: [team-b], serviceAccounts: ['*'], variables: ['*'], direct: true}]\n",
+		} {
+			c := startDirect(t, change)
+			for _, token := range []string{c.bound("team-a", "worker", "p", "node-1"), c.token("billing_1")} {
+				c.write("rules.yaml", direct)
+				c.server.Reload()
+				response, err := c.ask(token, token)
+				require.NoError(t, err, name)
+				require.Len(t, response.Variables, 1, name)
+				c.write("rules.yaml", rules)
+				c.server.Reload()
+				response, err = c.ask(token, token)
+				require.NoError(t, err, name)
+				require.Empty(t, response.Results[0].Unauthenticated, name)
+				assert.Empty(t, response.Variables, name)
+				require.Len(t, response.Results[0].Refusals, 2, name)
+				for _, refusal := range response.Results[0].Refusals {
+					assert.Equal(t, secretsv1.Refusal_REASON_DENIED, refusal.Reason, name)
+				}
+				assert.True(t, c.records()[len(c.records())-1].Direct, name)
+			}
+		}
+	}
 }
 
 // A driver's own service account is no pod's, whatever the rules say.

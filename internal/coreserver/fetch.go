@@ -41,6 +41,8 @@ func (s *secretsService) Fetch(ctx context.Context, request *secretsv1.FetchRequ
 		return nil, err
 	case refused != "":
 		return nil, answer.refuse(ctx, refused)
+	case from.ruleless && len(request.Callers) != 1:
+		return nil, answer.refuse(ctx, notADriver)
 	}
 	answer.common.DriverNode = from.node
 	if err := checkFetch(request); err != nil {
@@ -53,6 +55,9 @@ func (s *secretsService) Fetch(ctx context.Context, request *secretsv1.FetchRequ
 	callers, err := s.identifyAll(ctx, from, request.Callers)
 	if err != nil {
 		return nil, err
+	}
+	if from.ruleless && !callers[0].who.Direct {
+		return nil, answer.refuse(ctx, notADriver)
 	}
 	if err := answer.afford(callers, answer.count()); err != nil {
 		return nil, err

@@ -27,7 +27,7 @@ func (s *Server) admitWatcher(ctx context.Context, request *secretsv1.WatchReque
 	}
 	var decided admission
 	switch own := shown.direct; {
-	case own != nil && request.GetScoped(): // who is told of what the tickets say that it may read, and no more
+	case own != nil && !shown.ruleless && request.GetScoped(): // who is told of what the tickets say that it may read, and no more
 		decided = admission{who: *own, decision: audit.Allowed}
 		decided.who.Direct = true
 	case s.config.ClientCA == "" && len(s.config.NodeServiceAccounts) == 0:

@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/leoflow/secrets-csi/internal/claim"
@@ -109,11 +110,17 @@ func (t Tokens) read(path string) (text string, found claim.Claims, err error) {
 
 // readToken never quotes what it read.
 func readToken(path string) (string, error) {
-	file, err := os.Open(path)
+	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a pipe is not waited for
 	if err != nil {
 		return "", err
 	}
 	defer func() { _ = file.Close() }()
+	switch info, err := file.Stat(); {
+	case err != nil:
+		return "", err
+	case !info.Mode().IsRegular():
+		return "", fmt.Errorf("%s is no regular file", path)
+	}
 	content, err := io.ReadAll(io.LimitReader(file, maxToken+1))
 	// Files that people make tend to end in a newline; tokens do not.
 	text := strings.TrimSpace(string(content))

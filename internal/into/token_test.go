@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -77,7 +78,11 @@ func TestATokenIsRefused(t *testing.T) {
 			assert.NotContains(t, err.Error(), "n33dle", name)
 		}
 	}
-	_, err := Tokens{Files: []string{"/nowhere/token"}}.Core()
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	require.NoError(t, syscall.Mkfifo(pipe, 0o600))
+	_, err := Tokens{Files: []string{pipe}}.Core()
+	require.ErrorContains(t, err, "is no regular file", "nobody waits for who writes to a pipe: SIGTERM would not end that")
+	_, err = Tokens{Files: []string{"/nowhere/token"}}.Core()
 	require.ErrorIs(t, err, os.ErrNotExist)
 	_, err = Tokens{TaskFile: "/nowhere/token"}.Core()
 	require.ErrorContains(t, err, "--task-token-file: open /nowhere/token")

@@ -4,8 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"slices"
-	"strings"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -34,6 +34,8 @@ type FolderOptions struct {
 var (
 	// ErrDisk: values would be written to a disk.
 	ErrDisk = errors.New("it is not in memory")
+	// ErrOwner: neither this user nor root has the directory.
+	ErrOwner = errors.New("it is another user's")
 	// ErrInUse: another program fills the directory.
 	ErrInUse = errors.New("another fetcher fills it")
 )
@@ -44,7 +46,8 @@ const probe = "..probe"
 // OpenFolder opens the directory at path, an absolute one, and makes it where only its last element is
 // missing:
 //
-//  1. refuse a link, a file, and what is not in memory;
+//  1. refuse a link, a file, what is not in memory, and what is another user's: its owner chooses the group
+//     of all files, and may put others in their places;
 //  2. lock it: two writers would delete each other's generations;
 //  3. refuse one with anything in it that no volume has;
 //  4. write a file, whose group is that of all that follow, and delete it.
@@ -87,6 +90,9 @@ func (f *Folder) admit(options FolderOptions) error {
 	case !inMemory && !options.AllowDisk:
 		return ErrDisk
 	}
+	if err = f.checkOwner(); err != nil {
+		return err
+	}
 	err = call("flock", f.path, func() error { return unix.Flock(int(f.root), unix.LOCK_EX|unix.LOCK_NB) }) // 2
 	if errors.Is(err, unix.EWOULDBLOCK) {
 		return ErrInUse
@@ -99,24 +105,46 @@ func (f *Folder) admit(options FolderOptions) error {
 		return err
 	}
 	for _, one := range members {
-		if !isOfVolume(one) {
+		isOurs, err := f.isOfVolume(one)
+		if err != nil {
+			return err
+		}
+		if !isOurs {
 			return fmt.Errorf("%w: %q is not of a volume; give an empty directory", ErrNotEmpty, one.name)
 		}
 	}
 	return f.learnGroup() // 4
 }
 
-// isOfVolume tells what Write leaves in the root of a volume, a killed one too.
-func isOfVolume(one member) bool {
-	switch {
-	case one.name == layout.DataLink, one.name == layout.DataLinkTemp, one.name == layout.ManifestFile:
-		return one.isLink
-	case one.name == probe:
-		return !one.isDir
-	case slices.Contains(layout.ValueDirs(), one.name), one.name == layout.IdentityDir:
-		return one.isLink
+// checkOwner takes root's, since that is whose an emptyDir is.
+func (f *Folder) checkOwner() error {
+	var stat unix.Stat_t
+	if err := f.root.stat(int(f.root), ".", &stat); err != nil {
+		return err
 	}
-	return one.isDir && strings.HasPrefix(one.name, "..2")
+	if own := os.Geteuid(); stat.Uid != 0 && int(stat.Uid) != own {
+		return fmt.Errorf("%w: user %d has it, and this is user %d", ErrOwner, stat.Uid, own)
+	}
+	return nil
+}
+
+// isOfVolume tells what Write leaves in the root of a volume, a killed one too.
+func (f *Folder) isOfVolume(one member) (bool, error) {
+	if one.name == probe {
+		return !one.isDir, nil
+	}
+	if !one.isLink {
+		return one.isDir && isGeneration(one.name), nil
+	}
+	to, err := f.root.readlink(one.name)
+	switch {
+	case one.name == layout.DataLink, one.name == layout.DataLinkTemp:
+		return isGeneration(to), err
+	case one.name == layout.ManifestFile, one.name == layout.IdentityDir, slices.Contains(layout.ValueDirs(), one.name):
+		return to == layout.DataLink+"/"+one.name, err
+	default:
+		return false, nil
+	}
 }
 
 func (f *Folder) learnGroup() error {

@@ -114,6 +114,13 @@ func TestAFolderIsRefused(t *testing.T) {
 	readOnly := newTmpfs(t, "")
 	require.NoError(t, unix.Mount("", readOnly, "", unix.MS_REMOUNT|unix.MS_RDONLY, ""))
 	full := newTmpfs(t, "nr_inodes=1")
+	linked := func(name, to string) string {
+		path := newTmpfs(t, "")
+		require.NoError(t, os.Symlink(to, filepath.Join(path, name)))
+		return path
+	}
+	kept := newTmpfs(t, "")
+	require.NoError(t, os.Mkdir(filepath.Join(kept, "..2theirs"), 0o700))
 	for name, row := range map[string]struct {
 		path string
 		err  error
@@ -127,6 +134,10 @@ func TestAFolderIsRefused(t *testing.T) {
 		"in use":       {taken, ErrInUse, "another fetcher fills it"},
 		"others' file": {file, ErrNotEmpty, `directory is not empty: "theirs" is not of a volume; give an empty directory`},
 		"a ConfigMap":  {with("connections", ""), ErrNotEmpty, `"connections" is not of a volume`},
+		"others' link": {linked("connections", "/etc"), ErrNotEmpty, `"connections" is not of a volume`},
+		"data outside": {linked(layout.DataLink, "../theirs"), ErrNotEmpty, `"..data" is not of a volume`},
+		"others' dir":  {kept, ErrNotEmpty, `"..2theirs" is not of a volume`},
+		"another's":    {newTmpfs(t, "uid=4000,gid=4000,mode=2777"), ErrOwner, "it is another user's: user 4000 has it, and this is user 0"},
 		"read-only":    {readOnly, unix.EROFS, "read-only file system"},
 		"full":         {full, unix.ENOSPC, "no space left on device"},
 	} {
@@ -137,6 +148,7 @@ func TestAFolderIsRefused(t *testing.T) {
 	entries, err := os.ReadDir(file)
 	require.NoError(t, err)
 	assert.Len(t, entries, 1, "nothing was left")
+	assert.DirExists(t, filepath.Join(kept, "..2theirs"))
 }
 
 // A directory that OpenFolder makes is not left where it may not be used.

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"io/fs"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -130,6 +131,11 @@ func (f *files) confirm(at time.Time) error { return f.top.touch(layout.Manifest
 func newGeneration() string {
 	return time.Now().UTC().Format("..2006_01_02_15_04_05.") + strings.ToLower(rand.Text()[:10])
 }
+
+// isGeneration tells the names that newGeneration gives, in any build.
+func isGeneration(name string) bool { return generationName.MatchString(name) }
+
+var generationName = regexp.MustCompile(`^\.\.\d{4}(_\d\d){5}\.[a-z0-9]+$`)
 
 // stage writes a generation that nothing names yet. If that fails, nothing of it
 // stays.
