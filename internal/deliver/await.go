@@ -27,29 +27,47 @@ const (
 // a failure. Nothing but the call itself is kept meanwhile. Of all that wait for a source, one at a time
 // finds out, twice a second.
 func (d *Deliverer) deliverAwaiting(ctx context.Context, v *volume, namespace string) error {
+	if !d.Fetcher.IsThere() { // a call would wait for it, too, and reserve memory that those have to do without who come next
+		return d.awaitAnswer(ctx, v, namespace, nil)
+	}
 	known := d.set.isAway(v)
 	err := d.deliverNew(ctx, d.set.begin(v)) // which reports the outage, and may make do with what is remembered
 	if !isAway(err) || !known && !errors.Is(err, seam.ErrAway) {
 		return err
 	}
+	return d.awaitAnswer(ctx, v, namespace, err)
+}
+
+// awaitAnswer waits until the volume's sources can be asked, and makes it then. err is why they could not; nil
+// if nobody has tried.
+func (d *Deliverer) awaitAnswer(ctx context.Context, v *volume, namespace string, err error) error {
 	leave, entered := d.enterWaiting(ctx, namespace)
 	if !entered {
-		return err
+		return d.giveUp(ctx, v, err)
 	}
 	defer leave()
 	until := d.awaitUntil(ctx)
-	for first := true; isAway(err) && (first || errors.Is(err, seam.ErrAway) || d.set.isAway(v)); first = false { // or what a reference leads to is away
+	for first := true; first || isAway(err) && (errors.Is(err, seam.ErrAway) || d.set.isAway(v)); first = false { // or what a reference leads to is away
 		again := time.Now()
 		if errors.Is(err, seam.ErrAway) { // who hangs up on every call is not called without pause
 			again = again.Add(schedule.UrgentPause)
 		}
 		tasks := d.waitToAsk(ctx, v, again, until)
 		if tasks == nil {
-			return orGivenUp(ctx, err)
+			return d.giveUp(ctx, v, err)
 		}
 		err = d.deliverNew(ctx, tasks)
 	}
 	return err
+}
+
+// giveUp returns why the volume is not made for now, which is reported; err is what was before, if anything.
+func (d *Deliverer) giveUp(ctx context.Context, v *volume, err error) error {
+	if err == nil {
+		tasks := d.set.begin(v)
+		err = d.fill(ctx, tasks, failedAnswers(tasks, seam.ErrGone))
+	}
+	return orGivenUp(ctx, err)
 }
 
 // isAway reports whether a delivery failed for want of an answer.

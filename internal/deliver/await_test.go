@@ -13,6 +13,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/leoflow/secrets-csi/internal/budget"
+	"github.com/leoflow/secrets-csi/internal/pause"
 	"github.com/leoflow/secrets-csi/internal/report"
 	"github.com/leoflow/secrets-csi/internal/schedule"
 	"github.com/leoflow/secrets-csi/internal/seam"
@@ -78,12 +80,17 @@ func TestPodsStartAsSoonAsTheirSourceIsBack(t *testing.T) {
 	}
 }
 
-func TestAWaitingPublishEndsAtOnce(t *testing.T) {
-	for name, end := range map[string]func(r *rig, v Volume, cancel func()){
+// ends are what a publish does not wait any longer for.
+func ends() map[string]func(r *rig, v Volume, cancel func()) {
+	return map[string]func(r *rig, v Volume, cancel func()){
 		"is cancelled":    func(_ *rig, _ Volume, cancel func()) { cancel() },
 		"is unpublished":  func(r *rig, v Volume, _ func()) { _ = r.Unpublish(context.Background(), v.ID, v.TargetPath) },
 		"the driver ends": func(r *rig, _ Volume, _ func()) { r.set.endAll() },
-	} {
+	}
+}
+
+func TestAWaitingPublishEndsAtOnce(t *testing.T) {
+	for name, end := range ends() {
 		t.Run(name, func(t *testing.T) {
 			away(t, func(*rig) {}, func(t *testing.T, r *rig) {
 				v, ended := r.volume(t, "late"), make(chan error)
@@ -263,6 +270,68 @@ func TestPodsStartAsSoonAsTheFetcherIsBack(t *testing.T) {
 			for range pods {
 				assert.WithinDuration(t, back, <-starts, time.Second, "after %s", pause)
 			}
+		})
+	}
+}
+
+// waits has who asks an absent Fetcher wait for it as long as the seam does, with the memory of the call.
+type waits struct{ *absent }
+
+func (w waits) Fetch(ctx context.Context, work seam.Work, taker seam.Taker) error {
+	if !w.isBack.Load() {
+		pause.Wait(ctx, 3*time.Second)
+	}
+	return w.absent.Fetch(ctx, work, taker)
+}
+
+// With little memory pods do not wait for each other's calls, which nobody answers: each waits for the fetcher,
+// and none is told that memory is short.
+func TestWhoWaitsForTheFetcherReservesNothing(t *testing.T) {
+	const pods = 60
+	fetcher := &absent{}
+	arrange := func(r *rig) {
+		r.Budget, r.asks.FetchTimeout = budget.New(small, nil), 10*time.Second
+		fetcher.Fetcher, r.Fetcher = r.Fetcher, waits{fetcher}
+	}
+	rotated(t, arrange, func(t *testing.T, r *rig) {
+		ended := make(chan error, pods)
+		for i := range pods {
+			v := r.inNamespace(t, fmt.Sprint("tenant-", i%6), i)
+			go func() { ended <- r.Publish(t.Context(), v) }()
+		}
+		time.Sleep(time.Second)
+		synctest.Wait()
+		assert.Zero(t, r.Memory().HeldWork)
+		time.Sleep(15 * time.Second)
+		synctest.Wait()
+		assert.Empty(t, ended)
+		back := time.Now()
+		fetcher.isBack.Store(true)
+		r.FetcherReturned()
+		for range pods {
+			require.NoError(t, <-ended)
+		}
+		assert.Less(t, time.Since(back), time.Second)
+	})
+}
+
+func TestWhoWaitsForTheFetcherEndsAtOnce(t *testing.T) {
+	for name, end := range ends() {
+		t.Run(name, func(t *testing.T) {
+			rotated(t, func(r *rig) { r.Fetcher = waits{&absent{Fetcher: r.Fetcher}} }, func(t *testing.T, r *rig) {
+				v, ended := r.volume(t, "late"), make(chan error)
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				go func() { ended <- r.Publish(ctx, v) }()
+				time.Sleep(time.Second)
+				synctest.Wait()
+				require.Empty(t, ended)
+				began := time.Now()
+				end(r, v, cancel)
+				require.ErrorContains(t, <-ended, "the node's fetcher is not there")
+				assert.Zero(t, time.Since(began))
+				assert.Nil(t, r.set.find(v.ID))
+			})
 		})
 	}
 }

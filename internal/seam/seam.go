@@ -190,6 +190,9 @@ var ErrOutgrown = errors.New("more memory is needed than was reserved")
 // ErrAway is that the half that asks is not there, or does not answer. It says nothing of any source.
 var ErrAway = fmt.Errorf("%w: nobody can ask now", call.ErrUnavailable)
 
+// ErrGone is that the half that asks is not there.
+var ErrGone = fmt.Errorf("%w: the node's fetcher is not there; kubelet starts it again, and its log says why it ended", ErrAway)
+
 // Change names what may have changed. It carries no values.
 type Change struct {
 	// All is set if it is not known what did.

@@ -301,8 +301,10 @@ func TestBothOutliveCore(t *testing.T) {
 		require.NoError(s, s.Core.Stop())
 		begun := make(chan error, 1)
 		go func() { begun <- s.begin(map[string]string{"connections": "warehouse"}) }()
-		time.AfterFunc(time.Second, func() { assert.NoError(s, s.StartCore(context.Background())) })
+		back := make(chan error, 1)
+		time.AfterFunc(time.Second, func() { back <- s.StartCore(context.Background()) })
 		require.NoError(s, testwait.Receive(s, begun), "who starts waits for core")
+		require.NoError(s, testwait.Receive(s, back))
 		assert.Equal(s, "mysql://u:needle-first@h/s", s.value("warehouse"))
 
 		require.NoError(s, s.Core.Stop())

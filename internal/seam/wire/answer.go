@@ -22,8 +22,9 @@ const (
 )
 
 const (
-	// mostLines and linesOfEntry bound the lines of a frame, besides what its entries are reckoned at.
-	mostLines, linesOfEntry = 64 << 10, 2 << 10
+	// mostLines, linesOfEntry and linesOfVolume bound the lines of a frame, besides what its entries are reckoned
+	// at. Of a volume it may be told why it has no answer.
+	mostLines, linesOfEntry, linesOfVolume = 64 << 10, 2 << 10, 4 << 10
 	// mostEntries bounds the entries of "*", of which the request does not say how many there are.
 	mostEntries = 100_000
 	// writtenLonger is how many times as long a value may be as the source has it: a URI has three
@@ -177,9 +178,18 @@ func (r *reader) entry(e *seam.Entry, source string, values []byte, mostNotices 
 	return values[value+asJSON:]
 }
 
-// mostOf is what a frame of the work's answer may have: about what is reckoned for one volume of it.
-func mostOf(work seam.Work) int64 {
-	return mostLines + linesOfEntry*int64(namesOf(work)) + writtenLonger*work.MaxBytes
+// mostOf is what a frame of the work's answer may have, before it is known how much a volume takes: about what
+// is reckoned for one of them.
+func mostOf(work seam.Work) int64 { return mostLinesOf(work) + writtenLonger*work.MaxBytes }
+
+// mostOfEach is the same where it is known: so much of the memory is kept, and the rest is given back. A value
+// that is written as long as can be, as a URI and as JSON, is reckoned with here.
+func mostOfEach(work seam.Work, each int64) int64 {
+	return min(mostOf(work), mostLinesOf(work)+(3+6)*min(each, work.MaxBytes))
+}
+
+func mostLinesOf(work seam.Work) int64 {
+	return mostLines + linesOfEntry*int64(namesOf(work)) + linesOfVolume*int64(len(work.Volumes))
 }
 
 func namesOf(work seam.Work) int { return len(work.Connections.Names) + len(work.Variables.Names) }

@@ -278,9 +278,6 @@ func (d *Driver) hangUp(instance string) {
 	}
 }
 
-// errGone is why nobody is asked.
-var errGone = fmt.Errorf("%w: the node's fetcher is not there; kubelet starts it again, and its log says why it ended", seam.ErrAway)
-
 // take is a connection for a call, which waits for one so long at most.
 func (d *Driver) take(ctx context.Context, until time.Time) (*line, error) {
 	d.mu.Lock()
@@ -299,7 +296,7 @@ func (d *Driver) take(ctx context.Context, until time.Time) (*line, error) {
 	case l := <-next:
 		return l, nil
 	case <-timer.C:
-		return nil, d.leave(next, errGone)
+		return nil, d.leave(next, seam.ErrGone)
 	case <-ctx.Done():
 		return nil, d.leave(next, ctx.Err())
 	}

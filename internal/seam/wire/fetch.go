@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/leoflow/secrets-csi/internal/pause"
 	"github.com/leoflow/secrets-csi/internal/seam"
 	"github.com/leoflow/secrets-csi/pkg/provider/call"
 )
@@ -42,7 +43,7 @@ func (d *Driver) Fetch(ctx context.Context, work seam.Work, taker seam.Taker) er
 		if err != nil {
 			return unlessEnded(ctx, err)
 		}
-		one := &fetching{driver: d, line: l, work: work, taker: taker, left: len(work.Volumes), told: work.IsAway}
+		one := &fetching{driver: d, line: l, work: work, taker: taker, left: len(work.Volumes), told: work.IsAway, most: mostOf(work)}
 		err = one.run(ctx)
 		switch {
 		case err == nil && ctx.Err() == nil:
@@ -57,7 +58,7 @@ func (d *Driver) Fetch(ctx context.Context, work seam.Work, taker seam.Taker) er
 			return unlessEnded(ctx, saying(err))
 		}
 	}
-	return errGone
+	return seam.ErrGone
 }
 
 // unlessEnded is err, or that nobody waits for the call any more.
@@ -93,6 +94,8 @@ type fetching struct {
 	taken []bool
 	// heard is set once anything came, told once the call's end was.
 	heard, told bool
+	// most bounds a frame.
+	most int64
 	// isPlaced is set where the place of the next answer was waited for.
 	isPlaced bool
 	// ends is when the fetcher has to be done.
@@ -123,9 +126,13 @@ func (f *fetching) run(ctx context.Context) error {
 		if err := f.await(ctx); err != nil {
 			return err
 		}
+		began, left, told := time.Now(), f.left, f.told
 		isOver, err := f.take(ctx)
 		if err != nil || isOver {
 			return err
+		}
+		if f.left == left && f.told == told { // it is at work, which it may say without end
+			pause.After(ctx, began)
 		}
 	}
 	return nil
@@ -169,7 +176,7 @@ func (f *fetching) take(ctx context.Context) (isOver bool, err error) {
 			return false, err
 		}
 	}
-	body, err := f.line.read(mostOf(f.work))
+	body, err := f.line.read(f.most)
 	if err != nil {
 		return false, err
 	}
@@ -233,9 +240,12 @@ func (f *fetching) partTold(r *reader) (isOver bool, err error) {
 	if err := f.checkSize(how.Errs...); err != nil {
 		return false, err
 	}
-	f.told = true
+	f.told, f.most = true, mostOfEach(f.work, how.Each)
 	f.taker.Told(how)
-	return how.Outgrown, nil
+	if how.Outgrown {
+		return true, nil
+	}
+	return false, f.line.fits(f.most) // for an answer in the same frame, too
 }
 
 func (f *fetching) partAnswer(r *reader, isSame bool, values []byte) error {

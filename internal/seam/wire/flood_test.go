@@ -3,13 +3,17 @@ package wire
 import (
 	"context"
 	"fmt"
+	"net"
 	"os"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"github.com/leoflow/secrets-csi/internal/report"
 	"github.com/leoflow/secrets-csi/internal/seam"
@@ -127,16 +131,37 @@ func TestConnectionsArePaced(t *testing.T) {
 
 // A process that has ended while it waited to be let in does not take the place of the one after it.
 func TestWhoHasHungUpIsNotLetIn(t *testing.T) {
-	r := newRigFor(t, uint32(os.Geteuid()))
-	for range newcomersOfSecond * 4 / 5 { // which are all
-		require.NoError(t, r.newcomers.Wait(t.Context(), ""))
+	for name, begin := range map[string]func(s *Server, l *line) error{
+		"welcomed": (*Server).handshake,
+		"before it had read that it is welcome": func(s *Server, l *line) error {
+			l.start(frameHello).hello(hello{build: s.Build, instance: s.instance})
+			if err := l.send(); err != nil {
+				return err
+			}
+			raw, err := l.conn.SyscallConn()
+			if err != nil {
+				return err
+			}
+			return raw.Read(func(fd uintptr) bool { // until it has come
+				count, _, err := unix.Recvfrom(int(fd), make([]byte, 1), unix.MSG_PEEK|unix.MSG_DONTWAIT)
+				return err == nil && count > 0
+			})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRigFor(t, uint32(os.Geteuid()))
+			for range newcomersOfSecond * 4 / 5 { // which are all
+				require.NoError(t, r.newcomers.Wait(t.Context(), ""))
+			}
+			server := NewServer(ServerConfig{Socket: r.socket, Fetcher: r.half})
+			conn, err := new(net.Dialer).DialContext(t.Context(), "unix", r.socket)
+			require.NoError(t, err)
+			require.NoError(t, begin(server, &line{conn: conn.(*net.UnixConn)}))
+			require.NoError(t, conn.Close())
+			r.log.Await(t, "it has hung up")
+			assert.False(t, r.isThere(server.instance))
+		})
 	}
-	server := NewServer(ServerConfig{Socket: r.socket, Fetcher: r.half})
-	l, err := server.dial(testwait.Context(t))
-	require.NoError(t, err)
-	require.NoError(t, l.conn.Close())
-	r.log.Await(t, "it has hung up")
-	assert.False(t, r.isThere(server.instance))
 }
 
 // What a fetcher was told and had not counted as it ended, the next is told.
@@ -178,4 +203,61 @@ func TestNothingIsCountedThatWasNotTold(t *testing.T) {
 	r.log.Await(t, "it has counted what it was not told")
 	cancel()
 	testwait.Closed(t, ended)
+}
+
+// However much the last one left uncounted, the next is told all of it, and says of each that it has counted it.
+func TestMuchThatWasNotCountedIsToldAgain(t *testing.T) {
+	const told = 3000
+	r := newRig(t)
+	reports := &Reports{}
+	for range told { // as to one that never says so
+		reports.Panicked()
+		reports.take()
+	}
+	run(t, func(ctx context.Context) error { r.Report(ctx, reports, func() []byte { return nil }); return nil })
+	began := time.Now()
+	require.Eventually(t, func() bool { return len(reports.uncounted()) == 0 }, testwait.Limit, time.Millisecond)
+	assert.Less(t, time.Since(began), silence)
+	assert.NotContains(t, r.log.String(), "the fetcher has gone")
+}
+
+// A fetcher that never says that it has counted anything takes of the driver's memory what there is for that.
+func TestWhatIsNotCountedIsBounded(t *testing.T) {
+	const told = uint64(mostUnreported / 8)
+	reports := &Reports{}
+	for range told {
+		reports.Panicked()
+		reports.take()
+	}
+	held, kept := 0, uint64(len(reports.uncounted()))
+	for _, one := range reports.uncounted() {
+		held += cap(one) + int(unsafe.Sizeof(one))
+	}
+	assert.Less(t, held, mostUnreported)
+	for len(reports.uncounted()) > 0 {
+		require.NoError(t, reports.counted())
+	}
+	r := reader{rest: string(reports.take())}
+	assert.Equal(t, recordLost, r.byte())
+	assert.Equal(t, told, r.uint()+kept)
+	assert.True(t, r.end())
+}
+
+// A fetcher that only says that it is at work, and that without pause, has a tenth of the driver's time, too.
+func TestAFloodOfSignsOfLifeIsPaced(t *testing.T) {
+	r := newRig(t)
+	alive := slices.Repeat([]byte{partAlive}, mostLines/2)
+	r.floods(t, answered("", func(w *writer) { w.b = append(w.b, alive...) }))
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	before := processorTime(t)
+	require.ErrorIs(t, r.Fetch(ctx, workOf(1), &basket{}), context.DeadlineExceeded)
+	assert.Less(t, processorTime(t)-before, time.Second/2)
+}
+
+func processorTime(t *testing.T) time.Duration {
+	t.Helper()
+	var usage unix.Rusage
+	require.NoError(t, unix.Getrusage(unix.RUSAGE_SELF, &usage))
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }

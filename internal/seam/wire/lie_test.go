@@ -414,3 +414,28 @@ func TestAPodThatStartsWaitsForTheNextFetcher(t *testing.T) {
 	require.NoError(t, testwait.Receive(t, ended))
 	assert.Len(t, got.answers, 1)
 }
+
+// What a volume takes of the memory the fetcher says first, and the rest is given back: an answer that takes more
+// is not read.
+func TestAnAnswerTakesNoMoreThanWasSaid(t *testing.T) {
+	const most = 1 << 20
+	big := delivered("conn_0", strings.Repeat("v", 2*most))
+	told := answered("", func(w *writer) { toldFine(w, 1) })
+	told[headerSize-1] = frameTold
+	for name, lie := range map[string][]byte{
+		"at once": answered(values(big), func(w *writer) { toldFine(w, 1); one(w, 0, big) }),
+		"apart":   append(told, answered(values(big), func(w *writer) { one(w, 0, big) })...),
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t)
+			r.endServer()
+			(&liar{r.socket, func(l *line) { _, _ = l.conn.Write(lie) }}).begin(t)
+			work, got := workOf(1), &basket{}
+			work.MaxBytes, work.Room = most, most
+			err := r.Fetch(testwait.Context(t), work, got)
+			require.ErrorIs(t, err, call.ErrProtocol)
+			require.ErrorContains(t, err, "are the most")
+			assert.Empty(t, got.answers)
+		})
+	}
+}

@@ -157,12 +157,19 @@ func (l *line) stands() error {
 	var next [1]byte
 	count, failed := 0, error(nil)
 	control := raw.Control(func(fd uintptr) {
-		count, _, failed = unix.Recvfrom(int(fd), next[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
+		for failed = unix.EINTR; errors.Is(failed, unix.EINTR); {
+			count, _, failed = unix.Recvfrom(int(fd), next[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
+		}
 	})
-	if control == nil && failed == nil && count == 0 {
+	switch {
+	case control != nil:
+		return control
+	case failed == nil && count == 0:
 		return fmt.Errorf("it has hung up: %w", io.EOF)
+	case failed != nil && !errors.Is(failed, unix.EAGAIN): // such as of one that has not read that it is welcome
+		return fmt.Errorf("it has hung up: %w", failed)
 	}
-	return control
+	return nil
 }
 
 // isHangUp tells the end of a connection from what was said on it.

@@ -65,16 +65,19 @@ func (d *Driver) Report(ctx context.Context, reports *Reports, state func() []by
 // reportOn reports on one connection for as long as it stands.
 func reportOn(ctx context.Context, l *line, reports *Reports, state func() []byte) error {
 	_ = l.conn.SetDeadline(time.Time{})
-	if err := l.sendReports(append([][]byte{nil}, reports.uncounted()...)); err != nil {
-		return err
-	}
 	ctx, cancel := context.WithCancel(ctx)
-	asks, ended := make(chan struct{}), make(chan error, 1)
+	// asks has room for the question that there is at a time: what was counted has to be read while this end
+	// still sends, or with enough of it neither end would read.
+	asks, ended := make(chan struct{}, 1), make(chan error, 1)
+	again := append([][]byte{nil}, reports.uncounted()...)
 	var reading sync.WaitGroup
 	reading.Go(func() { ended <- readAsks(ctx, l, reports, asks) })
 	defer reading.Wait()
 	defer func() { _ = l.conn.Close() }()
 	defer cancel()
+	if err := l.sendReports(again); err != nil {
+		return err
+	}
 	for {
 		isAsked, err := awaitReason(reports, asks, ended)
 		if err != nil {

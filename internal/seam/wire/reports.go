@@ -18,8 +18,12 @@ const (
 	recordLost // so many there was no room for
 )
 
-// mostUnreported bounds what the driver did and no fetcher has counted, in bytes.
-const mostUnreported = 1 << 20
+const (
+	// mostUnreported bounds what the driver did and no fetcher has counted, in bytes.
+	mostUnreported = 1 << 20
+	// ofReport is what a report is reckoned at besides its records, and ofLost bounds a recordLost.
+	ofReport, ofLost = 64, 16
+)
 
 // Reports is the driver's report.Observer and report.Recorder: it keeps what happens until a fetcher says
 // that it has counted it, and of more than there is room for how much it was. It never waits. Its zero
@@ -40,15 +44,29 @@ func (r *Reports) add(write func(w *writer)) {
 	defer r.mu.Unlock()
 	before := len(r.unsent.b)
 	write(&r.unsent)
-	if r.ofSent+len(r.unsent.b) > mostUnreported {
+	if !r.hasRoom() {
 		r.unsent.b = r.unsent.b[:before]
 		r.lost++
 	}
-	if r.more != nil {
+	r.wake()
+}
+
+// hasRoom reports whether there is room for what was not sent, and to say how much was lost.
+func (r *Reports) hasRoom() bool {
+	return r.ofSent+len(r.unsent.b)+ofReport+ofLost <= mostUnreported
+}
+
+// hasSome reports whether there is anything to send. A fetcher that counts nothing is told of no loss.
+func (r *Reports) hasSome() bool { return len(r.unsent.b) > 0 || r.lost > 0 && r.hasRoom() }
+
+func (r *Reports) wake() {
+	if r.more != nil && r.hasSome() {
 		close(r.more)
 		r.more = nil
 	}
 }
+
+func sizeOf(sent []byte) int { return cap(sent) + ofReport }
 
 // Called tells of a call of kubelet's.
 func (r *Reports) Called(one report.Call) {
@@ -101,10 +119,7 @@ func (r *Reports) look() <-chan struct{} {
 		r.more = make(chan struct{})
 	}
 	more := r.more
-	if len(r.unsent.b) > 0 || r.lost > 0 {
-		close(r.more)
-		r.more = nil
-	}
+	r.wake()
 	return more
 }
 
@@ -112,7 +127,7 @@ func (r *Reports) look() <-chan struct{} {
 func (r *Reports) take() []byte {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.lost > 0 {
+	if r.lost > 0 && r.hasRoom() {
 		r.unsent.byte(recordLost)
 		r.unsent.uint(r.lost)
 		r.lost = 0
@@ -120,7 +135,7 @@ func (r *Reports) take() []byte {
 	taken := r.unsent.b
 	if len(taken) > 0 {
 		r.unsent.b = nil
-		r.sent, r.ofSent = append(r.sent, taken), r.ofSent+len(taken)
+		r.sent, r.ofSent = append(r.sent, taken), r.ofSent+sizeOf(taken)
 	}
 	return taken
 }
@@ -132,8 +147,10 @@ func (r *Reports) counted() error {
 	if len(r.sent) == 0 {
 		return fmt.Errorf("%w: it has counted what it was not told", errLied)
 	}
-	r.ofSent -= len(r.sent[0])
-	r.sent = slices.Delete(r.sent, 0, 1)
+	r.ofSent -= sizeOf(r.sent[0])
+	r.sent[0] = nil
+	r.sent = r.sent[1:]
+	r.wake()
 	return nil
 }
 

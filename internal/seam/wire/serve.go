@@ -292,13 +292,24 @@ func (c *changes) add(change seam.Change) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.names += 1 + len(change.Entries)
-	if c.unsent = append(c.unsent, change); c.names > mostUnsent {
+	if c.join(change); c.names > mostUnsent {
 		c.unsent, c.names = []seam.Change{{All: true}}, 1
 	}
 	select {
 	case c.more <- struct{}{}:
 	default:
 	}
+}
+
+// join puts a change beside the last one, if both can be told as one: a source may tell of thousands, one by one,
+// and the driver takes its time between two.
+func (c *changes) join(change seam.Change) {
+	if last := len(c.unsent) - 1; last >= 0 && !change.All && !c.unsent[last].All && change.Namespace == c.unsent[last].Namespace {
+		c.unsent[last].Entries = append(c.unsent[last].Entries, change.Entries...)
+		return
+	}
+	change.Entries = slices.Clip(change.Entries) // which are the source's
+	c.unsent = append(c.unsent, change)
 }
 
 func (c *changes) take() (unsent []seam.Change) {

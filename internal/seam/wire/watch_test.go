@@ -146,8 +146,28 @@ func TestReportsAreBounded(t *testing.T) {
 	assert.Equal(t, recordLost, taken[len(taken)-3])
 	assert.Empty(t, reports.take())
 	record()
-	assert.Equal(t, []byte{recordLost, 1}, reports.take(), "what is sent takes room until it is counted")
+	assert.Empty(t, reports.take(), "what is sent takes room until it is counted, and so would a loss")
 	require.NoError(t, reports.counted())
+	assert.Equal(t, []byte{recordLost, 1}, reports.take())
 	record()
 	assert.Greater(t, len(reports.take()), 1000)
+}
+
+// What the driver was not told of yet it is told of together: it takes its time between two changes.
+func TestChangesThatWaitAreToldTogether(t *testing.T) {
+	news := changes{more: make(chan struct{}, 1)}
+	one := make([]layout.Name, 1, 9)
+	one[0] = name("a")
+	own := one[:2]
+	for _, change := range []seam.Change{
+		{Entries: one}, {Entries: []layout.Name{name("b")}}, {Entries: []layout.Name{name("c")}, Namespace: "etl"},
+		{All: true}, {All: true}, {Entries: []layout.Name{name("d")}}, {Entries: []layout.Name{name("e")}},
+	} {
+		news.add(change)
+	}
+	assert.Equal(t, []seam.Change{
+		{Entries: []layout.Name{name("a"), name("b")}}, {Entries: []layout.Name{name("c")}, Namespace: "etl"},
+		{All: true}, {All: true}, {Entries: []layout.Name{name("d"), name("e")}},
+	}, news.take())
+	assert.Empty(t, own[1], "the source's own stays as it is")
 }

@@ -240,7 +240,12 @@ func TestAValueThatIsWrittenLongerIsTaken(t *testing.T) {
 	work.Room = work.MaxBytes
 	long := delivered("conn_0", strings.Repeat("%E7", 60_000))
 	long.JSON = []byte(`"` + strings.Repeat("x", 60_000) + `"`)
-	r.half.fetch = answering(func(int) seam.Answer { return answerOf(long) })
+	r.half.fetch = func(_ context.Context, _ seam.Work, taker seam.Taker) error {
+		taker.Told(seam.Told{Errs: []error{nil}, Each: 60_000})
+		taker.Place()
+		taker.Take(0, answerOf(long))
+		return nil
+	}
 	got := &basket{}
 	require.NoError(t, r.Fetch(t.Context(), work, got))
 	assert.Len(t, got.answers[0].Entries[0].Value, 3*60_000)
