@@ -43,7 +43,7 @@ func (f *files) count() int {
 
 func (f *files) has(file File, mode fs.FileMode, gid int) bool {
 	dir, name := f.locate(file.Path)
-	fd, err := dir.open(name, unix.O_RDONLY, 0)
+	fd, err := dir.open(name, unix.O_RDONLY|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return false
 	}

@@ -240,3 +240,19 @@ func TestKilledAtEachSystemCallOnAFolder(t *testing.T) {
 	assert.Greater(t, calls, 50)
 	assert.Equal(t, map[string]bool{"0": true, "7": true}, seen, "one or the other, and nothing between")
 }
+
+// A container that may write there cannot keep the next delivery from coming.
+func TestAFolderIsTakenBackFromPipes(t *testing.T) {
+	for _, name := range []string{layout.ManifestFile, layout.ConnectionsDir + "/warehouse"} {
+		path := newTmpfs(t, "")
+		folder := openedFolder(t, path)
+		_, err := folder.Write(uniform(1))
+		require.NoError(t, err)
+		pipe := filepath.Join(path, layout.DataLink, name)
+		require.NoError(t, os.Remove(pipe))
+		require.NoError(t, unix.Mkfifo(pipe, 0o600))
+		_, err = folder.Write(uniform(1))
+		require.NoError(t, err, name)
+		assert.Equal(t, "1", snapshot(t, path), name)
+	}
+}

@@ -107,7 +107,7 @@ func TestWithoutADriverAndARule(t *testing.T) {
 	s.Create(pod)
 	require.NoError(t, await.Until(s.Ctx, func() bool {
 		log, err := s.Client.CoreV1().Pods(s.Namespace).GetLogs("task", &corev1.PodLogOptions{Container: "fetcher"}).DoRaw(s.Ctx)
-		return err == nil && strings.Contains(string(log), "no rule has direct: true for this one")
+		return err == nil && strings.Contains(string(log), "no rule lets this caller read it without a driver between")
 	}))
 	found := s.Await("task", func(*corev1.Pod) bool { return true })
 	assert.Equal(t, corev1.PodPending, found.Status.Phase)
