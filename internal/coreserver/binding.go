@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/leoflow/secrets-csi/internal/coreserver/auth"
+	"github.com/leoflow/secrets-csi/internal/coreserver/rule"
 	"github.com/leoflow/secrets-csi/internal/logkey"
 )
 
@@ -54,27 +55,37 @@ func (s *Server) driver(ctx context.Context) (shown driver, refused string, err 
 	token, rules := bearer(ctx), s.store.Current().Rules
 	if token.Len() > 0 && (len(s.config.NodeServiceAccounts) > 0 || !shown.known && (s.config.binds() || rules.HasDirect())) {
 		known, err := s.identify(ctx, token)
-		switch {
-		case err != nil:
+		if err != nil {
 			return driver{}, "", err
-		case known.refused == "" && s.isNode(known.who):
-			shown.known, shown.node, shown.cluster = true, known.who.Node, known.who.Cluster
-		case shown.known:
-		case known.refused == "" && rules.Direct(known.who.RuleSubject()):
-			shown.direct = &known.who
-		case known.refused == "" && s.config.binds():
-			shown.direct, shown.ruleless = &known.who, true
-		case len(s.config.NodeServiceAccounts) == 0: // it was never asked for
-		case known.refused != "":
-			return driver{}, "the driver's own " + known.refused, nil
-		default:
-			return driver{}, notADriver, nil
+		}
+		if shown, refused = s.driverByToken(shown, known, rules); refused != "" {
+			return driver{}, refused, nil
 		}
 	}
 	if !shown.known && shown.direct == nil && s.config.binds() {
 		return driver{}, "a fetch takes the driver's own identity, too: " + s.config.waysToWatch() + "; upgrade the driver, or give it --core-token-file", nil
 	}
 	return shown, "", nil
+}
+
+// driverByToken is who makes a call by what its token says and its certificate has shown, or why the call is
+// refused.
+func (s *Server) driverByToken(shown driver, known identity, rules rule.Set) (from driver, refused string) {
+	switch {
+	case known.refused == "" && s.isNode(known.who):
+		shown.known, shown.node, shown.cluster = true, known.who.Node, known.who.Cluster
+	case shown.known:
+	case known.refused == "" && rules.Direct(known.who.RuleSubject()):
+		shown.direct = &known.who
+	case known.refused == "" && s.config.binds():
+		shown.direct, shown.ruleless = &known.who, true
+	case len(s.config.NodeServiceAccounts) == 0: // it was never asked for
+	case known.refused != "":
+		return driver{}, "the driver's own " + known.refused
+	default:
+		return driver{}, notADriver
+	}
+	return shown, ""
 }
 
 // isDirect tells a call that a pod, or a task instance, makes for itself.

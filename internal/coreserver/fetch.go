@@ -75,15 +75,8 @@ func (s *secretsService) Fetch(ctx context.Context, request *secretsv1.FetchRequ
 	if answer.response.Tickets, err = answer.tickets(from); err != nil {
 		return nil, err
 	}
-	most := MaxResponse
-	if asked := request.GetMaxBytes(); asked > 0 {
-		most = int(min(asked, MaxResponse))
-	}
-	if weight > min(small, int64(most)) { // which is above what the answer can be
-		callOf(ctx).size = proto.Size(answer.response)
-	}
-	if size := callOf(ctx).size; size > most {
-		return nil, status.Errorf(codes.ResourceExhausted, "core's answer is larger than max (%d vs. %d bytes): ask for less at once", size, most)
+	if err := answer.measure(ctx, weight); err != nil {
+		return nil, err
 	}
 	handsOut := len(answer.response.Connections)+len(answer.response.Variables) > 0
 	if err := answer.commit(ctx, answer.records(callers), handsOut); err != nil {
@@ -109,6 +102,22 @@ type fetching struct {
 type sharing struct {
 	subject  rule.Subject
 	withheld bool
+}
+
+// measure sets the size of the call's answer where that may be large, and fails where it is larger than it
+// may be.
+func (f *fetching) measure(ctx context.Context, weight int64) error {
+	most := MaxResponse
+	if asked := f.request.GetMaxBytes(); asked > 0 {
+		most = int(min(asked, MaxResponse))
+	}
+	if weight > min(small, int64(most)) { // which is above what the answer can be
+		callOf(ctx).size = proto.Size(f.response)
+	}
+	if size := callOf(ctx).size; size > most {
+		return status.Errorf(codes.ResourceExhausted, "core's answer is larger than max (%d vs. %d bytes): ask for less at once", size, most)
+	}
+	return nil
 }
 
 // weigh is about what the call takes at most.
