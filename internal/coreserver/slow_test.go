@@ -42,6 +42,29 @@ func (d *deaf) Read(into []byte) (int, error) {
 	return n, err
 }
 
+// deafly makes connections of a node that reads no answer before the test ends.
+func (c *core) deafly() (dial func() *grpc.ClientConn) {
+	ended := make(chan struct{})
+	var conns []*grpc.ClientConn
+	c.t.Cleanup(func() {
+		close(ended)
+		for _, conn := range conns {
+			_ = conn.Close()
+		}
+	})
+	return func() *grpc.ClientConn {
+		conn, err := grpc.NewClient(c.address, grpc.WithTransportCredentials(credentials.NewTLS(&tls.Config{
+			RootCAs: c.authority.Pool(), Certificates: []tls.Certificate{c.authority.pair("node-1")},
+		})), grpc.WithContextDialer(func(ctx context.Context, address string) (net.Conn, error) {
+			raw, err := new(net.Dialer).DialContext(ctx, "tcp", address)
+			return &deaf{Conn: raw, ended: ended}, err
+		}), grpc.WithStaticStreamWindowSize(64<<10), grpc.WithStaticConnWindowSize(64<<10))
+		require.NoError(c.t, err)
+		conns = append(conns, conn)
+		return conn
+	}
+}
+
 // One node opened 132 watches and read none of them: each was a list of 20,000 names, and core was killed.
 func TestWatchesThatNobodyReadTakeTheirShare(t *testing.T) {
 	const entries, connections, each = 20_000, 12, 4
@@ -52,24 +75,10 @@ func TestWatchesThatNobodyReadTakeTheirShare(t *testing.T) {
 	}
 	c.write("variables.yaml", text.String())
 	c.server.Reload()
-	ended := make(chan struct{})
-	var conns []*grpc.ClientConn
-	t.Cleanup(func() {
-		close(ended)
-		for _, conn := range conns {
-			_ = conn.Close()
-		}
-	})
+	dial := c.deafly()
 	before := heap()
 	for range connections {
-		conn, err := grpc.NewClient(c.address, grpc.WithTransportCredentials(credentials.NewTLS(&tls.Config{
-			RootCAs: c.authority.Pool(), Certificates: []tls.Certificate{c.authority.pair("node-1")},
-		})), grpc.WithContextDialer(func(ctx context.Context, address string) (net.Conn, error) {
-			raw, err := new(net.Dialer).DialContext(ctx, "tcp", address)
-			return &deaf{Conn: raw, ended: ended}, err
-		}), grpc.WithStaticStreamWindowSize(64<<10), grpc.WithStaticConnWindowSize(64<<10))
-		require.NoError(t, err)
-		conns = append(conns, conn)
+		conn := dial()
 		for range each {
 			_, err := secretsv1.NewSecretsServiceClient(conn).Watch(within(t), &secretsv1.WatchRequest{})
 			require.NoError(t, err)
@@ -88,14 +97,7 @@ func TestWatchesThatNobodyReadTakeTheirShare(t *testing.T) {
 func TestAnAnswerThatNobodyReadsKeepsNothingElse(t *testing.T) {
 	const answers = 12
 	c := startCore(t, func(config *coreserver.Config) { config.Memory = 256 << 20 })
-	ended := make(chan struct{})
-	var conns []*grpc.ClientConn
-	t.Cleanup(func() {
-		close(ended)
-		for _, conn := range conns {
-			_ = conn.Close()
-		}
-	})
+	dial := c.deafly()
 	write := func(i int) {
 		var text strings.Builder
 		fmt.Fprintf(&text, "env: %s\n", strings.Repeat("x", 256<<10))
@@ -109,14 +111,7 @@ func TestAnAnswerThatNobodyReadsKeepsNothingElse(t *testing.T) {
 	before := heap()
 	for i := range answers {
 		write(1 + i)
-		conn, err := grpc.NewClient(c.address, grpc.WithTransportCredentials(credentials.NewTLS(&tls.Config{
-			RootCAs: c.authority.Pool(), Certificates: []tls.Certificate{c.authority.pair("node-1")},
-		})), grpc.WithContextDialer(func(ctx context.Context, address string) (net.Conn, error) {
-			raw, err := new(net.Dialer).DialContext(ctx, "tcp", address)
-			return &deaf{Conn: raw, ended: ended}, err
-		}), grpc.WithStaticStreamWindowSize(64<<10), grpc.WithStaticConnWindowSize(64<<10))
-		require.NoError(t, err)
-		conns = append(conns, conn)
+		conn := dial()
 		request := &secretsv1.FetchRequest{Callers: callers(c.token("audit")), Variables: &secretsv1.Selection{Names: []string{"env"}}}
 		go func() { _, _ = secretsv1.NewSecretsServiceClient(conn).Fetch(within(t), request) }()
 		require.Eventually(t, func() bool { return strings.Count(c.audit.String(), `"decision":"allowed"`) > i }, testwait.Limit, time.Millisecond)

@@ -90,9 +90,15 @@ func ends() map[string]func(r *rig, v Volume, cancel func()) {
 }
 
 func TestAWaitingPublishEndsAtOnce(t *testing.T) {
+	endsAtOnce(t, "core cannot be asked now", func(t *testing.T, body func(*testing.T, *rig)) { away(t, func(*rig) {}, body) })
+}
+
+// endsAtOnce has a publish wait on a node that begin makes, and ends it in each way there is.
+func endsAtOnce(t *testing.T, says string, begin func(t *testing.T, body func(*testing.T, *rig))) {
+	t.Helper()
 	for name, end := range ends() {
 		t.Run(name, func(t *testing.T) {
-			away(t, func(*rig) {}, func(t *testing.T, r *rig) {
+			begin(t, func(t *testing.T, r *rig) {
 				v, ended := r.volume(t, "late"), make(chan error)
 				ctx, cancel := context.WithCancel(t.Context())
 				defer cancel()
@@ -102,7 +108,7 @@ func TestAWaitingPublishEndsAtOnce(t *testing.T) {
 				require.Empty(t, ended)
 				began := time.Now()
 				end(r, v, cancel)
-				require.ErrorContains(t, <-ended, "core cannot be asked now")
+				require.ErrorContains(t, <-ended, says)
 				assert.Zero(t, time.Since(began))
 				assert.Nil(t, r.set.find(v.ID))
 			})
@@ -316,24 +322,9 @@ func TestWhoWaitsForTheFetcherReservesNothing(t *testing.T) {
 }
 
 func TestWhoWaitsForTheFetcherEndsAtOnce(t *testing.T) {
-	for name, end := range ends() {
-		t.Run(name, func(t *testing.T) {
-			rotated(t, func(r *rig) { r.Fetcher = waits{&absent{Fetcher: r.Fetcher}} }, func(t *testing.T, r *rig) {
-				v, ended := r.volume(t, "late"), make(chan error)
-				ctx, cancel := context.WithCancel(t.Context())
-				defer cancel()
-				go func() { ended <- r.Publish(ctx, v) }()
-				time.Sleep(time.Second)
-				synctest.Wait()
-				require.Empty(t, ended)
-				began := time.Now()
-				end(r, v, cancel)
-				require.ErrorContains(t, <-ended, "the node's fetcher is not there")
-				assert.Zero(t, time.Since(began))
-				assert.Nil(t, r.set.find(v.ID))
-			})
-		})
-	}
+	endsAtOnce(t, "the node's fetcher is not there", func(t *testing.T, body func(*testing.T, *rig)) {
+		rotated(t, func(r *rig) { r.Fetcher = waits{&absent{Fetcher: r.Fetcher}} }, body)
+	})
 }
 
 // One that hangs up on every call is not called without pause.
