@@ -31,8 +31,8 @@ func TestGoogleSecretManager(t *testing.T) {
 	judgeCloud(t, cloud{
 		class:  "airflow.providers.google.cloud.secrets.secret_manager.CloudSecretManagerBackend",
 		server: server.Server, audience: cloudtest.GCPTokenAudience, always: map[string]any{"project_id": "project"}, within: "projects/project/secrets/",
-		prefixes: []string{"airflow-connections-", "airflow-variables-", "-", "c_-", "v_-", "c__", "v_"},
-		open:     func(kwargs string) (store.Store, error) { return gcp.NewStore(config, kwargs) },
+		prefixes: []string{"airflow-connections-", "airflow-variables-", "-", "c_-", "v_-", "c__", "v_"}, spelt: []string{"_"},
+		open: func(kwargs string) (store.Store, error) { return gcp.NewStore(config, kwargs) },
 		variants: map[string]map[string]any{
 			"no prefix":        {"connections_prefix": "", "variables_prefix": ""},
 			"a separator left": {"connections_prefix": "c_", "variables_prefix": "v_"},
@@ -47,8 +47,8 @@ func TestAzureKeyVault(t *testing.T) {
 	judgeCloud(t, cloud{
 		class:  "airflow.providers.microsoft.azure.secrets.key_vault.AzureKeyVaultBackend",
 		server: server.Server, audience: cloudtest.AzureTokenAudience, always: map[string]any{"vault_url": "https://v.vault.azure.net"},
-		prefixes: []string{"airflow-connections-", "airflow-variables-", "", "airflow-conn-", "c--", "v--"},
-		hyphens:  true,
+		prefixes: []string{"airflow-connections-", "airflow-variables-", "", "airflow-conn-", "c--", "v--", "airflow-connections", "airflow-variables"},
+		spelt:    []string{"-", "--", ""},
 		open:     func(kwargs string) (store.Store, error) { return azure.NewStore(config, kwargs) },
 		variants: map[string]map[string]any{
 			"no prefix":         {"connections_prefix": "", "variables_prefix": ""},
@@ -68,8 +68,8 @@ type cloud struct {
 	audience, within string
 	always           map[string]any
 	prefixes         []string
-	// hyphens: the store's names have no underscore.
-	hyphens  bool
+	// spelt is what a name may have in the place of an underscore, where the store's have none.
+	spelt    []string
 	open     func(kwargs string) (store.Store, error)
 	variants map[string]map[string]any
 }
@@ -88,15 +88,14 @@ func judgeCloud(t *testing.T, c cloud) {
 	for _, prefix := range c.prefixes {
 		for _, table := range []map[string]string{data, values} {
 			for id, value := range table {
-				name := prefix + id
-				if c.hyphens {
-					name = strings.ReplaceAll(name, "_", "-")
+				for _, underscore := range c.spelt {
+					name := strings.ReplaceAll(prefix+id, "_", underscore)
+					if name == "" || cannotBe.MatchString(name) || underscore != "_" && len(name) > 127 {
+						continue // as the clouds have it
+					}
+					held.Set(c.within+name, value)
+					theirs[name] = value
 				}
-				if cannotBe.MatchString(name) || c.hyphens && len(name) > 127 {
-					continue // as the clouds have it
-				}
-				held.Set(c.within+name, value)
-				theirs[name] = value
 			}
 		}
 	}
