@@ -28,7 +28,7 @@ func TestGoogleSecretManager(t *testing.T) {
 		Audience: cloudtest.GCPAudience, Endpoint: server.Address, RegionalEndpoint: server.RegionalAddress,
 		STSURL: server.URL() + "/token", IAMURL: server.URL(), Roots: server.Roots(),
 	}
-	judgeCloud(t, cloud{
+	asked := judgeCloud(t, cloud{
 		class:  "airflow.providers.google.cloud.secrets.secret_manager.CloudSecretManagerBackend",
 		server: server.Server, audience: cloudtest.GCPTokenAudience, always: map[string]any{"project_id": "project"}, within: "projects/project/secrets/",
 		prefixes: []string{"airflow-connections-", "airflow-variables-", "-", "c_-", "v_-", "c__", "v_"}, spelt: []string{"_"},
@@ -39,6 +39,11 @@ func TestGoogleSecretManager(t *testing.T) {
 			"a separator":      {"connections_prefix": "c_", "variables_prefix": "v", "sep": "_"},
 		},
 	})
+	for _, one := range asked {
+		if one.name == "as it comes" {
+			judgeServer(t, one, and(ofConnections, ofJSON))
+		}
+	}
 }
 
 func TestAzureKeyVault(t *testing.T) {
@@ -74,7 +79,7 @@ type cloud struct {
 	variants map[string]map[string]any
 }
 
-func judgeCloud(t *testing.T, c cloud) {
+func judgeCloud(t *testing.T, c cloud) []question {
 	t.Helper()
 	c.variants["as it comes"] = map[string]any{}
 	c.variants["switched off"] = map[string]any{"connections_prefix": nil, "variables_prefix": nil}
@@ -116,6 +121,7 @@ func judgeCloud(t *testing.T, c cloud) {
 		})
 	}
 	judge(t, questions, and(ofConnections, ofOldConnections, ofJSON))
+	return questions
 }
 
 // ofJSON are those of the classes that read Airflow's own JSON: Secrets Manager's words are no fields there.

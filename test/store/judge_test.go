@@ -33,6 +33,8 @@ type question struct {
 	Team *string `json:"team"`
 	// API is where Kubernetes is, for the class that asks it.
 	API map[string]string `json:"api"`
+	// Server has it give what Airflow's server makes of a connection, in place of what a task does.
+	Server bool `json:"server"`
 
 	name string
 	ours provider.Provider
@@ -98,6 +100,13 @@ var findNothing = []string{"switched off", "an impossible one"}
 func judge(t *testing.T, questions []question, listed map[string]difference) {
 	t.Helper()
 	judgeBy(t, ages, questions, listed)
+}
+
+// judgeServer does so of the class of connections that Airflow's server uses, which the oldest has for tasks, too.
+func judgeServer(t *testing.T, one question, listed map[string]difference) {
+	t.Helper()
+	one.Server = true
+	judgeBy(t, ages[:1], []question{one}, listed)
 }
 
 // hold makes sure that a variant is asked for enough, and that enough of it is there to compare.
