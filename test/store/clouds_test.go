@@ -41,7 +41,7 @@ func TestGoogleSecretManager(t *testing.T) {
 	})
 	for _, one := range asked {
 		if one.name == "as it comes" {
-			judgeServer(t, one, and(ofConnections, ofJSON))
+			judgeServer(t, one, ofServer())
 		}
 	}
 }
