@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/leoflow/secrets-csi/internal/source/aws"
 	"github.com/leoflow/secrets-csi/internal/source/cloudtest"
 	"github.com/leoflow/secrets-csi/internal/testwait"
 	"github.com/leoflow/secrets-csi/pkg/mount/layout"
@@ -93,6 +94,13 @@ func TestKeylessBadInput(t *testing.T) {
 	require.ErrorContains(t, err, `connection "ghost" does not exist in core`)
 	_, err = publish("unannotated", "aws_default", "aws_default", func(p *stack.Pod) { p.ServiceAccount = "plain"; c.api.Annotate("airflow", "plain", nil) })
 	require.ErrorContains(t, err, `no role to assume: annotate service account airflow/plain with eks.amazonaws.com/role-arn`)
+	_, err = publish("misannotated", "aws_default", "*", func(p *stack.Pod) {
+		p.ServiceAccount = "wrong"
+		c.api.Annotate("airflow", "wrong", map[string]string{aws.RoleAnnotation: "etl"})
+	})
+	require.ErrorContains(t, err, `connection "aws_default" cannot be delivered: finding the pod's identity: annotation eks.amazonaws.com/role-arn of service account airflow/wrong is not the ARN of a role; correct or remove it`)
+	_, err = publish("unbrought", "*", "aws_default, ghost", as)
+	require.ErrorContains(t, err, `connection "ghost" does not exist in core: it is listed under "keyless", and "*" brought none of this id`)
 	_, err = publish("no token", "aws_default", "aws_default", func(p *stack.Pod) { p.CloudTokens = nil })
 	require.ErrorContains(t, err, `kubelet sent no token for audience sts.amazonaws.com: list it under tokenRequests of the CSIDriver`)
 
