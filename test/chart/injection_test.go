@@ -232,15 +232,23 @@ func TestInjectionBringsAnIdentity(t *testing.T) {
 
 func TestInjectionHasRoomForManyIDs(t *testing.T) {
 	m := newMutator(t)
+	for _, count := range []int{500, 1000} {
+		injectMany(t, m, count)
+	}
+	_, refusal := m.inject(annotated("connections", "same", "variables", "same"))
+	assert.Empty(t, refusal, "a connection and a variable are two")
+}
+
+func injectMany(t *testing.T, m mutator, count int) {
 	var ids []string
-	for i := range 500 {
+	for i := range count {
 		ids = append(ids, fmt.Sprintf("connection_%d", i))
 	}
 	pod := annotated("connections", strings.Join(ids, ", "), "keyless", strings.Join(ids, ", "))
 	pod.Spec.Containers = append(pod.Spec.Containers, corev1.Container{Name: "second"}, corev1.Container{Name: "third"})
 	pod, refusal := m.inject(pod)
 	assert.Empty(t, refusal)
-	assert.Len(t, fileVariables(pod.Spec.Containers[2]), 500+9)
+	assert.Len(t, fileVariables(pod.Spec.Containers[2]), count+9)
 }
 
 func TestWhatCannotBeInjectedIsRefused(t *testing.T) {
@@ -254,6 +262,8 @@ func TestWhatCannotBeInjectedIsRefused(t *testing.T) {
 		`[secrets.csi.leoflow.io/variables]: is no list of ids`:                                                                                             {"variables", "région", "connections", "a"},
 		`metadata.annotations[secrets.csi.leoflow.io/keyless]: is neither "*" nor a list of ids`:                                                            {"connections", "a", "keyless", "a, *"},
 		`nothing is asked for; list ids under secrets.csi.leoflow.io/connections`:                                                                           {"keyless", "a"},
+		`metadata.annotations: an id stands twice, or two ids become one variable, as Airflow writes them in capitals; list one`:                            {"connections", "a, b?,a@vault"},
+		`an id stands twice, or two ids become one variable`:                                                                                                {"variables", "Region, region?", "connections", "region"},
 		`nothing is asked for`:           {"connections", " "},
 		`nothing is asked for; list ids`: {"on-rotate", "restart"},
 		`metadata.annotations[secrets.csi.leoflow.io/on-rotate]: can be restart, or be left out`:                        {"connections", "a", "on-rotate", "reload"},

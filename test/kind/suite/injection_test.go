@@ -47,6 +47,7 @@ func TestAnnotationsBecomeAnEnvironment(t *testing.T) {
 		`"*" cannot be injected: a variable of an environment file is named in the pod; list ids`: {"connections", "*"},
 		"is no list of ids that can be injected":                                                  {"variables", "a b"},
 		"can be restart, or be left out":                                                          {"connections", "a", "on-rotate", "reload"},
+		"an id stands twice, or two ids become one variable":                                      {"connections", "a, A"},
 	} {
 		assert.ErrorContains(t, s.admit(annotated("probe", annotations...)), message)
 	}
@@ -68,6 +69,8 @@ func TestAnnotationsBecomeAnEnvironment(t *testing.T) {
 	}, s.environment("busybox"))
 	assert.Contains(t, s.on(s.Await("distroless", await.IsReady)).environ(s.Await("distroless", await.IsReady), "agent"),
 		"AIRFLOW_CONN_WAREHOUSE="+s.product.entries.warehouse())
+	s.Create(annotated("unknown", "connections", "ghost"))
+	s.event("unknown", `connection "ghost" does not exist in core`)
 	s.Await("keyless", await.IsReady)
 	assert.Equal(t, "AWS_ROLE_ARN="+awsRole+"\nAWS_WEB_IDENTITY_TOKEN_FILE="+mountPath+"/identity/aws.token\n",
 		s.Exec("keyless", "sh", "-c", "env | grep -E '^(AWS|AZURE|GOOGLE)_' | sort"))

@@ -63,7 +63,10 @@ func (s *scenario) assertUntainted(pod, node string) {
 	s.Await(pod, await.IsReady)
 	events, err := s.Client.CoreV1().Events(s.Namespace).List(s.Ctx, metav1.ListOptions{FieldSelector: "reason=FailedMount,involvedObject.name=" + pod})
 	require.NoError(s, err)
-	assert.Empty(s, events.Items, "the pod came when the driver was ready")
+	for _, event := range events.Items { // such as that the network of a node that boots does not reach core yet
+		s.Logf("%s: %s", event.InvolvedObject.Name, event.Message)
+		assert.NotContains(s, event.Message, "not found in the list of registered CSI drivers", "the pod came when the driver was ready")
+	}
 }
 
 // kubeletFlags is where kubeadm keeps kubelet's.
