@@ -320,6 +320,10 @@ func TestPublishReportsTheProvider(t *testing.T) {
 				`" and 446 more (to start without an entry, write its id with a "?" after it)`},
 		{"keyless with a password", written("keyless", "warehouse"), codes.FailedPrecondition,
 			`connection "warehouse" cannot be delivered: it is listed under "keyless": its type is none of a cloud whose identities this node knows`},
+		{"keyless and not there", func(r *csi.NodePublishVolumeRequest) {
+			r.VolumeContext["connections"], r.VolumeContext["keyless"] = "*", "ghost"
+		}, codes.NotFound,
+			`connection "ghost" does not exist in core: it is listed under "keyless", and "*" brought none of this id (to start without an entry, write its id with a "?" after it)`},
 		{"broken", written("variables", "broken"), codes.FailedPrecondition,
 			`variable "broken" cannot be delivered: its extra is not JSON`},
 		{"value with NUL", written("variables", "nul"), codes.FailedPrecondition,
