@@ -40,7 +40,9 @@ func identified(t task, from seam.Answer) []seam.Entry {
 // volume shows an identity for an entry.
 func (v Volume) identify(given *seam.Entry, identities []seam.Identity, isShown func(layout.Name) bool) (e seam.Entry, changed bool) {
 	wanted, isNeeded := v.keyless(given.Name())
-	if given.State != layout.Delivered {
+	isBad := given.Has(layout.NoticeBadIdentity)
+	hasNone := given.Identity == "" && !isBad && !given.Has(layout.NoticeNoIdentity)
+	if given.State != layout.Delivered || hasNone && !isNeeded {
 		return seam.Entry{}, false
 	}
 	e = *given
@@ -48,21 +50,20 @@ func (v Volume) identify(given *seam.Entry, identities []seam.Identity, isShown 
 		e.Identity = ""
 		return e, given.Identity != ""
 	}
-	why := v.whyWithout(e, identities)
-	isLost := e.Identity != "" || e.Has(layout.NoticeNoIdentity) || e.Has(layout.NoticeBadIdentity)
-	switch {
-	case why == "", !isLost && !isNeeded:
+	switch why := v.whyWithout(e, identities); {
+	case why == "":
 		return seam.Entry{}, false
 	case isNeeded:
 		return seam.Refused(e.Name(), layout.Invalid, `it is listed under "keyless": `+why), true
-	case e.Has(layout.NoticeBadIdentity) && !v.mayGoWithout(e.Name()), isShown(e.Name()):
+	case isBad && !v.mayGoWithout(e.Name()), isShown(e.Name()):
 		return seam.Refused(e.Name(), layout.Invalid, "finding the pod's identity: "+why), true
 	case e.Identity == "": // which its notice says already
 		return seam.Entry{}, false
+	default:
+		e.Identity = ""
+		e.Notices = append(slices.Clip(e.Notices), layout.Notice{Code: layout.NoticeNoIdentity, Message: why})
+		return e, true
 	}
-	e.Identity = ""
-	e.Notices = append(slices.Clip(e.Notices), layout.Notice{Code: layout.NoticeNoIdentity, Message: why})
-	return e, true
 }
 
 // unbrought are the ids that the volume lists under "keyless" and "*" did not bring.
