@@ -51,9 +51,10 @@ func TestEverythingAtOnce(t *testing.T) {
 		}, convergeTimeout, 10*time.Millisecond)
 	}
 	assert.Less(t, highWater(t, r), 64<<20, "the driver's most memory")
-	descriptors, err := os.ReadDir(filepath.Join("/proc", r.Driver.ID(), "fd"))
-	require.NoError(t, err)
-	assert.Less(t, len(descriptors), 40)
+	require.Eventually(t, func() bool { // the lines to the fetcher have 30, and a volume that is being filled has some
+		descriptors, err := os.ReadDir(filepath.Join("/proc", r.Driver.ID(), "fd"))
+		return err == nil && len(descriptors) < 64
+	}, convergeTimeout, 10*time.Millisecond)
 	require.Eventually(t, func() bool { count, err := r.Goroutines(t.Context()); return err == nil && count < 40 }, convergeTimeout, 100*time.Millisecond)
 	require.Zero(t, each(crowd, r.Kubelet.Unpublish)())
 	assert.Equal(t, len(r.pods), r.mounts(t))
