@@ -1,8 +1,6 @@
 package main
 
 import (
-	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -29,18 +27,4 @@ func TestTheDriverLinksNothingThatAsks(t *testing.T) {
 	for _, name := range packages {
 		assert.Regexp(t, linked, name)
 	}
-}
-
-// mostBytes is what the program takes on disk, without symbols.
-const mostBytes = 14_000_000
-
-func TestTheDriverIsSmall(t *testing.T) {
-	program := filepath.Join(t.TempDir(), "driver")
-	build := testwait.Command(t, "go", "build", "-tags", "grpcnotrace", "-trimpath", "-ldflags", "-s -w", "-o", program, ".")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	out, err := build.CombinedOutput()
-	require.NoError(t, err, string(out))
-	info, err := os.Stat(program)
-	require.NoError(t, err)
-	assert.LessOrEqual(t, info.Size(), int64(mostBytes))
 }
