@@ -176,8 +176,8 @@ func TestTheAttributeKeylessSaysWhichConnectionsGoByAnIdentity(t *testing.T) {
 		"no role":                 {nil, true, noRole, "", "no role to assume: annotate it", false},
 		"listed, no role":         {listed("aws_default"), true, noRole, `it is listed under "keyless": no role to assume: annotate it`, "", false},
 		"optional, no role":       {optional, true, noRole, "", "no role to assume: annotate it", false},
-		"no token":                {nil, false, nil, "", "kubelet sent no token for audience sts.amazonaws.com: list it under tokenRequests of the CSIDriver", false},
-		"listed, no token":        {listed("aws_default"), false, nil, "kubelet sent no token for audience sts.amazonaws.com", "", false},
+		"no token":                {nil, false, nil, "", `kubelet sent no token with audience "sts.amazonaws.com": list it under tokenRequests of the CSIDriver`, false},
+		"listed, no token":        {listed("aws_default"), false, nil, `kubelet sent no token with audience "sts.amazonaws.com"`, "", false},
 		"listed, with a password": {listed("warehouse", "aws_default"), true, nil, "its type is none of a cloud whose identities this node knows", "", false},
 	} {
 		t.Run(name, func(t *testing.T) {

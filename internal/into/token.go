@@ -8,10 +8,10 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/leoflow/secrets-csi/internal/claim"
+	"github.com/leoflow/secrets-csi/internal/regular"
 	"github.com/leoflow/secrets-csi/pkg/provider/call"
 	"github.com/leoflow/secrets-csi/pkg/secret"
 )
@@ -60,7 +60,7 @@ func (t Tokens) Core() (secret.Text, error) {
 // their own. It fails for a token that no source would take.
 func (t Tokens) Identity() (call.Identity, error) {
 	host, _ := os.Hostname() // logs have it
-	who := call.Identity{Namespace: "local", ServiceAccount: "local", PodName: host, CloudTokens: map[string]secret.Text{}}
+	who := call.Identity{Namespace: "local", ServiceAccount: "local", PodName: host, CloudTokens: map[string]secret.Text{}, Direct: true}
 	for _, path := range t.Files {
 		text, found, err := t.read(path)
 		if err != nil {
@@ -110,17 +110,11 @@ func (t Tokens) read(path string) (text string, found claim.Claims, err error) {
 
 // readToken never quotes what it read.
 func readToken(path string) (string, error) {
-	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a pipe is not waited for
+	file, err := regular.Open(path)
 	if err != nil {
 		return "", err
 	}
 	defer func() { _ = file.Close() }()
-	switch info, err := file.Stat(); {
-	case err != nil:
-		return "", err
-	case !info.Mode().IsRegular():
-		return "", fmt.Errorf("%s is no regular file", path)
-	}
 	content, err := io.ReadAll(io.LimitReader(file, maxToken+1))
 	// Files that people make tend to end in a newline; tokens do not.
 	text := strings.TrimSpace(string(content))

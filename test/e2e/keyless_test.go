@@ -94,7 +94,7 @@ func TestKeylessBadInput(t *testing.T) {
 	_, err = publish("unannotated", "aws_default", "aws_default", func(p *stack.Pod) { p.ServiceAccount = "plain"; c.api.Annotate("airflow", "plain", nil) })
 	require.ErrorContains(t, err, `no role to assume: annotate service account airflow/plain with eks.amazonaws.com/role-arn`)
 	_, err = publish("no token", "aws_default", "aws_default", func(p *stack.Pod) { p.CloudTokens = nil })
-	require.ErrorContains(t, err, `kubelet sent no token for audience sts.amazonaws.com: list it under tokenRequests of the CSIDriver`)
+	require.ErrorContains(t, err, `kubelet sent no token with audience "sts.amazonaws.com": list it under tokenRequests of the CSIDriver`)
 
 	// Of who does not insist the connection arrives, and says why it has no identity.
 	p, err := publish("optional", "aws_default", "aws_default?", func(p *stack.Pod) { p.CloudTokens = nil })

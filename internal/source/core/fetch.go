@@ -54,7 +54,7 @@ func (c *Client) FetchGroup(ctx context.Context, pods []provider.Identity, reque
 // checkToken refuses what no server could accept, before it is sent anywhere.
 func checkToken(token secret.Text) error {
 	if token.Len() == 0 {
-		return fmt.Errorf("%w: the pod has no token for core: list core's audience in the CSIDriver's tokenRequests, or set nodePublishSecretRef", provider.ErrUnauthenticated)
+		return fmt.Errorf("%w: the pod has no token for core: list core's audience in the CSIDriver's tokenRequests, or set nodePublishSecretRef; without a driver give --token-file or --task-token-file", provider.ErrUnauthenticated)
 	}
 	if at := strangeCharacter(token); at >= 0 {
 		return fmt.Errorf("%w: the pod's token for core holds a character that no token has (position %d)", provider.ErrUnauthenticated, at)
