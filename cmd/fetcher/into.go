@@ -127,7 +127,7 @@ func runInto(ctx context.Context, s settings, sources sources, resolver provider
 	delivery := into.New(into.Config{
 		Folder:  folder,
 		Fetcher: bounded{s.fetcher(sources, resolver, report.Readers{Log: log, Observer: metrics.Fetcher()}), newBudget()},
-		Wanted:  wanted, Tokens: s.into.tokens(), Waiting: s.into.lastWords.say,
+		Wanted:  wanted, Tokens: s.into.tokens(), Waiting: s.into.waiting,
 		VolumeSize: int64(s.into.volumeSize), PollEvery: s.pollEvery,
 		Readers: report.Readers{Log: log, Observer: deliveries{metrics.Fetcher(), metrics}},
 	})
@@ -159,6 +159,14 @@ func remedyOf(err error) string {
 		return ": give the directory itself"
 	default:
 		return ""
+	}
+}
+
+// waiting says what a delivery waits for, and nothing once there is nothing.
+func (s *intoSettings) waiting(why error) {
+	s.lastWords.say(why)
+	if why == nil && s.watch {
+		daemon.Settle()
 	}
 }
 
