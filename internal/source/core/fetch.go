@@ -181,10 +181,14 @@ func selection(asked provider.Selection) *secretsv1.Selection {
 }
 
 // nodeRefused says that core refuses this node, and none of its pods: those are refused in
-// the answer, each for itself. Waiting helps once somebody has mended it.
+// the answer, each for itself. Waiting helps once somebody has mended it. A pod that asks for itself is
+// refused for good.
 func (c *Client) nodeRefused(err error, pods []provider.Identity) error {
 	own := c.forgetNodeToken()
 	said := scrubberFor(append(pods[:len(pods):len(pods)], provider.Identity{Token: own})).quote(statusOf(err).Message())
+	if pods[0].Direct && pods[0].Token.Reveal() == own.Reveal() {
+		return fmt.Errorf("%w: core says %s", provider.ErrUnauthenticated, said)
+	}
 	return fmt.Errorf("%w: core refused this node: check --core-token-file, or --core-cert and --core-key: %s", provider.ErrUnavailable, said)
 }
 
