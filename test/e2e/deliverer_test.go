@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/leoflow/secrets-csi/internal/source/cloudtest"
+	"github.com/leoflow/secrets-csi/internal/testneed"
 	"github.com/leoflow/secrets-csi/internal/testwait"
 	"github.com/leoflow/secrets-csi/pkg/mount"
 	"github.com/leoflow/secrets-csi/pkg/mount/layout"
@@ -295,13 +296,25 @@ func TestBothDeliverTheSame(t *testing.T) {
 		agent := testwait.Command(s, filepath.Join(binaries(s.T), "agent"), "exec", "--dir", s.dir(), "--", "sh", "-c", "env | grep AIRFLOW | sort")
 		out, err := agent.Output()
 		require.NoError(s, err)
-		environments = append(environments, string(out))
+		testneed.Program(s, "python3")
+		task := testwait.Command(s, "python3", "-c", `
+from leoflow_runtime import get_connection, get_variable
+print(get_connection("warehouse").get_uri(), get_variable("region"))
+for other in ("payroll", "none"):
+    try: print(get_connection(other).get_uri())
+    except Exception as e: print(type(e).__name__, e)
+`)
+		task.Env = append(os.Environ(), "LEOFLOW_DIR="+s.dir(), "PYTHONPATH="+filepath.Join("..", "..", "python"), "PYTHONDONTWRITEBYTECODE=1")
+		seen, err := task.CombinedOutput()
+		require.NoError(t, err, string(seen))
+		environments = append(environments, string(out)+strings.ReplaceAll(string(seen), s.dir(), "DIR"))
 	})
 	require.Len(t, shapes, 2)
 	assert.Equal(t, shapes[0], shapes[1])
 	assert.Equal(t, lines[0], lines[1])
 	assert.Equal(t, environments[0], environments[1])
 	assert.Contains(t, environments[1], "AIRFLOW_CONN_WAREHOUSE=mysql://u:needle-first@h/s\n")
+	assert.Contains(t, environments[1], "mysql://u:needle-first@h/s north\n", "of leoflow_runtime")
 }
 
 func TestBothRotateAndRevoke(t *testing.T) {

@@ -474,6 +474,7 @@ func (c *contract) end() {
 		require.Contains(c, open, "opened")
 		return "the same"
 	})
+	stolen := c.node.shell("cat " + rootOfNode + "/var/lib/kubelet/pods/" + string(c.of(c.both[1], "second").UID) + "/volumes/kubernetes.io~projected/core/token")
 	for _, d := range c.both {
 		require.NoError(c, c.Client.CoreV1().Pods(c.Namespace).Delete(c.Ctx, c.of(d, "second").Name, metav1.DeleteOptions{}))
 	}
@@ -487,6 +488,34 @@ func (c *contract) end() {
 		}
 		return "the emptyDir goes with the pod"
 	})
+	c.steal(strings.TrimSpace(stolen))
+}
+
+// steal shows core the token of a pod that has ended, from another pod. For seconds it is what Kubernetes said of it before.
+func (c *contract) steal(token string) {
+	c.Helper()
+	ca, err := c.Client.CoreV1().ConfigMaps(c.Namespace).Get(c.Ctx, chart.CoreName+"-ca", metav1.GetOptions{})
+	require.NoError(c, err)
+	_, err = c.Client.CoreV1().Secrets(c.Namespace).Create(c.Ctx, &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Name: "stolen"}, StringData: map[string]string{"token": token, "ca.crt": ca.Data["ca.crt"]},
+	}, metav1.CreateOptions{})
+	require.NoError(c, err)
+	refused := false
+	for i := 0; !refused; i++ {
+		pod := intoDirectory{c.place}.pod(fmt.Sprint("thief-", i), attributes{"variables": "region"}, stays)
+		for j := range pod.Spec.Volumes {
+			if pod.Spec.Volumes[j].Name == "core" {
+				pod.Spec.Volumes[j].VolumeSource = corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{SecretName: "stolen"}}
+			}
+		}
+		is := c.Run(pod, func(pod *corev1.Pod) bool {
+			return await.IsReady(pod) || sidecarOf(pod).State.Terminated != nil || sidecarOf(pod).LastTerminationState.Terminated != nil
+		})
+		refused = !await.IsReady(is)
+		if refused {
+			c.Logf("thief %d: %s", i, intoDirectory{c.place}.why(pod.Name, "core refused the token of service account "+c.Namespace+"/direct"))
+		}
+	}
 }
 
 // uidOf matches the pod's, as cgroupfs and as systemd write it.
