@@ -15,14 +15,13 @@ import (
 
 	"github.com/leoflow/secrets-csi/internal/cli"
 	"github.com/leoflow/secrets-csi/internal/testwait"
+	"github.com/leoflow/secrets-csi/pkg/mount/mounttest"
 )
 
 // directory is one on a tmpfs that is somebody else's, and exported a file of connections.
 func directory(t *testing.T) (path, exported string) {
 	t.Helper()
-	path, exported = t.TempDir(), filepath.Join(t.TempDir(), "connections.json")
-	require.NoError(t, unix.Mount("theirs", path, "tmpfs", 0, ""))
-	t.Cleanup(func() { require.NoError(t, unix.Unmount(path, unix.MNT_DETACH)) })
+	path, exported = mounttest.Tmpfs(t, ""), filepath.Join(t.TempDir(), "connections.json")
 	require.NoError(t, os.WriteFile(exported, []byte(`{"warehouse": "postgres://u:needle-password@h/d"}`), 0o600))
 	return path, exported
 }
