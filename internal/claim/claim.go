@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 )
@@ -14,6 +15,7 @@ import (
 // Claims are those of a service account's token, as Kubernetes makes it.
 type Claims struct {
 	Audience Audiences `json:"aud"`
+	Issuer   string    `json:"iss"`
 	Subject  string    `json:"sub"`
 	Issued   float64   `json:"iat"`
 	Expires  float64   `json:"exp"`
@@ -61,6 +63,14 @@ func Of(token string) (Claims, error) {
 		return Claims{}, ErrDecode
 	}
 	return found, nil
+}
+
+// IsForAPIServer tells a token for the API server itself: the audience of such is the issuer, unless the cluster names
+// another, which is then this one.
+func (c Claims) IsForAPIServer() bool {
+	return slices.ContainsFunc(c.Audience, func(audience string) bool {
+		return audience == c.Issuer || strings.HasPrefix(audience, "https://kubernetes.default.svc")
+	})
 }
 
 // ExpiresAt is when the token ends; zero if it does not say.

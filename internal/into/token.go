@@ -49,6 +49,7 @@ func (t Tokens) Core() (secret.Text, error) {
 	case who.Token.Len() > 0:
 		return who.Token, nil
 	case len(who.CloudTokens) > 0:
+		delete(who.CloudTokens, "") // which is one of the others
 		return secret.Text{}, fmt.Errorf("--token-file: no token is for audience %q, which core wants, but for %q: write it as the audience of the projected serviceAccountToken",
 			t.Audience, slices.Sorted(maps.Keys(who.CloudTokens)))
 	default:
@@ -70,6 +71,9 @@ func (t Tokens) Identity() (call.Identity, error) {
 		who.PodUID = found.Bound.Pod.UID
 		if found.Bound.Pod.Name != "" {
 			who.PodName = found.Bound.Pod.Name
+		}
+		if found.IsForAPIServer() {
+			who.CloudTokens[""] = secret.New(text) // as tokenRequests have it
 		}
 		for _, audience := range found.Audience {
 			if audience == t.Audience {

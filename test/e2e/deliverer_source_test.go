@@ -87,7 +87,7 @@ func (s scenario) lines() []layout.Entry {
 	return shown.Manifest.Entries
 }
 
-// The stores of the clouds, and references of core's connections into them, each by the pod's own identity there.
+// The stores of the clouds, Secrets of the namespace, and references of core's connections into them, each by the pod's own identity there.
 func TestBothReadTheClouds(t *testing.T) {
 	c := newClouds(t)
 	var isSecond atomic.Bool
@@ -101,18 +101,25 @@ func TestBothReadTheClouds(t *testing.T) {
 		return kept(), nil
 	})
 	flags := append(c.ofPod(), "--source-aws-secretsmanager-kwargs={}", `--source-aws-ssm-kwargs={"endpoint_url": "`+c.servers["s3"].URL()+`"}`)
-	wanted := map[string]string{"connections": "warehouse@aws-secretsmanager, other@aws-ssm, s3, gcs, blob", "format": "json", "refresh": "5s"}
+	c.store("etl", "stored", map[string]string{"uri": "postgres://etl:" + cloudNeedle + "kept@h/s"})
+	identityOf := func() identity { // with a token for the API server besides
+		who := c.identity("etl")
+		who.tokens[""] = c.secretsPod(t, "a", "etl", "", time.Now().Add(time.Hour)).CloudTokens[""]
+		return who
+	}
+	wanted := map[string]string{"connections": "warehouse@aws-secretsmanager, other@aws-ssm, stored@kubernetes, s3, gcs, blob", "format": "json", "refresh": "5s"}
 	var lines [][]layout.Entry
 	overBothOf(t, stack.Options{Connections: asJSON(t, references), Variables: "{}", Rules: direct}, flags, func(s scenario) {
 		isSecond.Store(false)
-		*s.identity = c.identity("etl")
+		*s.identity = identityOf()
 		require.NoError(s, s.begin(wanted))
 		lines = append(lines, s.lines())
 		for id, principal := range principals("etl") {
 			assert.Contains(s, s.value(id), principal, "what the cloud gave to %s", id)
 		}
 		assert.Contains(s, s.value("warehouse"), cloudNeedle+"first")
-		*s.identity = c.identity("etl")
+		assert.Contains(s, s.value("stored"), cloudNeedle+"kept")
+		*s.identity = identityOf()
 		require.NoError(s, s.renew())
 		isSecond.Store(true)
 		s.within(testwait.Limit, "a rotation, at the next look", func() bool {

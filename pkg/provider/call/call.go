@@ -30,7 +30,10 @@ type Identity struct {
 
 // Lacks says that there is no token with that audience, and what the pod's author does about it.
 func (i Identity) Lacks(audience string) string {
-	if i.Direct {
+	switch {
+	case i.Direct && audience == "":
+		return "no file of --token-file has a token for the API server: list /var/run/secrets/kubernetes.io/serviceaccount/token, which Kubernetes mounts"
+	case i.Direct:
 		return fmt.Sprintf("no file of --token-file has a token with audience %q: project a serviceAccountToken with that audience into the pod, and list its file", audience)
 	}
 	return fmt.Sprintf("kubelet sent no token with audience %q: list it under tokenRequests of the CSIDriver", audience)
