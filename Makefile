@@ -45,8 +45,9 @@ endef
 test: build ## run every test, with the race detector where there is a C compiler
 	$(call RUN_TESTS,./...)
 
-test-long: export LEOFLOW_TEST_LONG = 1
-test-long: build ## run those tests at length that find more the longer they run
+LONGTIME ?= 300
+test-long: export LEOFLOW_TEST_LONG = $(LONGTIME)
+test-long: build ## run those tests at length that find more the longer they run, LONGTIME (300) seconds those by time
 	$(call RUN_TESTS,$$(go list -f '{{.ImportPath}} {{.TestImports}} {{.XTestImports}}' ./... | grep -F internal/testlong | cut -d ' ' -f 1))
 
 airflow-test: ## let real Airflow judge what is delivered: 3.3, or with ALL=1 six versions from 2.10 on; needs root

@@ -14,8 +14,8 @@ import (
 
 // Claims are those of a service account's token, as Kubernetes makes it.
 type Claims struct {
-	Audience Audiences `json:"aud"`
 	Issuer   string    `json:"iss"`
+	Audience Audiences `json:"aud"`
 	Subject  string    `json:"sub"`
 	Issued   float64   `json:"iat"`
 	Expires  float64   `json:"exp"`
@@ -79,4 +79,45 @@ func (c Claims) ExpiresAt() time.Time {
 		return time.Time{}
 	}
 	return time.Unix(int64(c.Expires), 0).UTC()
+}
+
+// mostShown is the length of a claim that a message repeats.
+const mostShown = 256
+
+// Issuer is who made the token, as it says itself; empty for a text that is none, and where that does not belong
+// into a message.
+func Issuer(token string) string {
+	found, err := Of(token)
+	if err != nil {
+		return ""
+	}
+	return inMessage(found.Issuer)
+}
+
+// Shown says of a token by what it is trusted or not, to stand behind why it was refused: for which audience
+// it is, and of which issuer. It is empty for a text that is no token, and holds nothing else of it.
+func Shown(token string) (text string) {
+	found, err := Of(token)
+	if err != nil {
+		return ""
+	}
+	if audience := inMessage(strings.Join(found.Audience, ",")); audience != "" {
+		text = " for audience " + audience
+	}
+	if issuer := inMessage(found.Issuer); issuer != "" {
+		text += " of issuer " + issuer
+	}
+	if text != "" {
+		text = ", a token" + text
+	}
+	return text
+}
+
+// inMessage is a claim if it is one printable word, and not long.
+func inMessage(claim string) string {
+	isOdd := func(char rune) bool { return char <= ' ' || char > '~' || char == ';' }
+	if len(claim) > mostShown || strings.ContainsFunc(claim, isOdd) {
+		return ""
+	}
+	return claim
 }

@@ -5,7 +5,6 @@ package csi
 import (
 	"context"
 	"log/slog"
-	"time"
 
 	"github.com/leoflow/secrets-csi/internal/deliver"
 	"github.com/leoflow/secrets-csi/internal/report"
@@ -68,8 +67,6 @@ type Config struct {
 	Logger   *slog.Logger
 	// Observer is told of every call; optional.
 	Observer Observer
-	// Now is the clock that token expiry is judged by; optional.
-	Now func() time.Time
 }
 
 func (c Config) withDefaults() Config {
@@ -78,9 +75,6 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Observer == nil {
 		c.Observer = silent{}
-	}
-	if c.Now == nil {
-		c.Now = time.Now
 	}
 	return c
 }

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/container-storage-interface/spec/lib/go/csi"
 	"github.com/stretchr/testify/assert"
@@ -144,9 +143,6 @@ func TestRepublishNeverFailsALiveVolume(t *testing.T) {
 		breaks func(r *rig, request *request)
 		note   string
 	}{
-		{"token expired", func(_ *rig, request *request) {
-			request.Secrets[tokensKey] = tokensJSON(time.Now().Add(-time.Minute))
-		}, "kept the live volume as it is: the pod's token"},
 		{"token gone", func(_ *rig, request *request) { request.Secrets = nil }, "kept the live volume as it is: kubelet sent no token"},
 		{"attribute that a newer driver refuses", func(_ *rig, request *request) {
 			request.VolumeContext["legacy"] = "yes"

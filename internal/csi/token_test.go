@@ -26,6 +26,9 @@ func TestTokensReachTheProvider(t *testing.T) {
 		{"in both, where kubelet alone writes the secrets", func(r *request) {
 			r.VolumeContext[tokensKey] = `{"leoflow-core": {"token": "forged"}}`
 		}, podToken, map[string]string{"sts.amazonaws.com": cloudToken}},
+		{"ten minutes that are over by the node's clock, which is that much ahead", func(r *request) {
+			r.Secrets[tokensKey] = tokensJSON(time.Now())
+		}, podToken, map[string]string{"sts.amazonaws.com": cloudToken}},
 		{"a Secret of the user's wins for core", func(r *request) { r.Secrets["token"] = taskToken + "\n" },
 			taskToken, map[string]string{"sts.amazonaws.com": cloudToken}},
 		{"a Secret of the user's alone", func(r *request) { r.Secrets = map[string]string{"token": taskToken} },
@@ -61,7 +64,7 @@ func TestAudienceIsConfigurable(t *testing.T) {
 
 // The development provider reads a file and asks for no token.
 func TestOtherProvidersNeedNoToken(t *testing.T) {
-	n := &node{Config: Config{Audience: CoreAudience, Now: time.Now}}
+	n := &node{Config: Config{Audience: CoreAudience}}
 	found, err := n.readTokens(nil, nil, false)
 	require.NoError(t, err)
 	assert.Zero(t, found.core.Len())

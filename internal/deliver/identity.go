@@ -11,11 +11,18 @@ import (
 )
 
 // identified are an answer's entries with no identity but what the volume wants and the pod has a token
-// for. The answer's own stay as they are: several volumes may have them.
-func identified(spec Volume, from seam.Answer) []seam.Entry {
+// for, and with those that it lists under "keyless" and "*" did not bring. The answer's own stay as they are:
+// several volumes may have them.
+func identified(t task, from seam.Answer) []seam.Entry {
 	entries, isOwn := from.Entries, false
+	var shown []layout.Entry
 	for i := range from.Entries {
-		e, changed := spec.identify(&from.Entries[i], from.Identities)
+		e, changed := t.spec.identify(&from.Entries[i], from.Identities, func(name layout.Name) bool {
+			if shown == nil && t.live {
+				shown = t.shown()
+			}
+			return slices.ContainsFunc(shown, func(line layout.Entry) bool { return line.Name() == name && line.Identity != "" })
+		})
 		if !changed {
 			continue
 		}
@@ -24,31 +31,53 @@ func identified(spec Volume, from seam.Answer) []seam.Entry {
 		}
 		entries[i] = e
 	}
-	return entries
+	return append(slices.Clip(entries), t.spec.unbrought(from.Entries)...)
 }
 
 // identify is the entry with the identity that it has in the volume. One that the volume lists under
-// "keyless" is nothing without.
-func (v Volume) identify(given *seam.Entry, identities []seam.Identity) (e seam.Entry, changed bool) {
+// "keyless" is nothing without. Nor is one whose service account says who the pod is in a way that cannot be
+// read, or says it no more: then it would run under an identity that nobody meant. isShown tells whether the
+// volume shows an identity for an entry.
+func (v Volume) identify(given *seam.Entry, identities []seam.Identity, isShown func(layout.Name) bool) (e seam.Entry, changed bool) {
 	wanted, isNeeded := v.keyless(given.Name())
-	if given.State != layout.Delivered || given.Identity == "" && !isNeeded {
+	isBad := given.Has(layout.NoticeBadIdentity)
+	hasNone := given.Identity == "" && !isBad && !given.Has(layout.NoticeNoIdentity)
+	if given.State != layout.Delivered || hasNone && !isNeeded {
 		return seam.Entry{}, false
 	}
 	e = *given
 	if !wanted {
 		e.Identity = ""
-		return e, true
+		return e, given.Identity != ""
 	}
-	why := v.whyWithout(e, identities)
-	switch {
+	switch why := v.whyWithout(e, identities); {
 	case why == "":
 		return seam.Entry{}, false
 	case isNeeded:
 		return seam.Refused(e.Name(), layout.Invalid, `it is listed under "keyless": `+why), true
+	case isBad && !v.mayGoWithout(e.Name()), isShown(e.Name()):
+		return seam.Refused(e.Name(), layout.Invalid, "finding the pod's identity: "+why), true
+	case e.Identity == "": // which its notice says already
+		return seam.Entry{}, false
+	default:
+		e.Identity = ""
+		e.Notices = append(slices.Clip(e.Notices), layout.Notice{Code: layout.NoticeNoIdentity, Message: why})
+		return e, true
 	}
-	e.Identity = ""
-	e.Notices = append(slices.Clip(e.Notices), layout.Notice{Code: layout.NoticeNoIdentity, Message: why})
-	return e, true
+}
+
+// unbrought are the ids that the volume lists under "keyless" and "*" did not bring.
+func (v Volume) unbrought(entries []seam.Entry) (missing []seam.Entry) {
+	if v.Keyless == nil || !v.Connections.All {
+		return nil
+	}
+	for _, listed := range v.Keyless.Names {
+		name := layout.Name{Kind: layout.Connection, ID: listed.ID}
+		if !slices.ContainsFunc(entries, func(e seam.Entry) bool { return e.Name() == name }) {
+			missing = append(missing, seam.Refused(name, layout.Missing, `it is listed under "keyless", and "*" brought none of this id`))
+		}
+	}
+	return missing
 }
 
 // whyWithout is why the entry has no identity; empty if it has one.
@@ -61,7 +90,7 @@ func (v Volume) whyWithout(e seam.Entry, identities []seam.Identity) string {
 		return v.Pod.Lacks(identities[at].Audience)
 	}
 	for _, notice := range e.Notices {
-		if notice.Code == layout.NoticeNoIdentity {
+		if notice.Code == layout.NoticeNoIdentity || notice.Code == layout.NoticeBadIdentity {
 			return notice.Message
 		}
 	}
@@ -82,6 +111,11 @@ func (v Volume) keyless(name layout.Name) (wanted, isNeeded bool) {
 		return false, false
 	}
 	return true, !v.Keyless.Names[at].Optional
+}
+
+// mayGoWithout tells whether the volume lists the id under "keyless" with a "?".
+func (v Volume) mayGoWithout(name layout.Name) bool {
+	return v.Keyless != nil && slices.Contains(v.Keyless.Names, WantedName{ID: name.ID, Optional: true})
 }
 
 // token is the pod's for the audience; nil if kubelet sent none.

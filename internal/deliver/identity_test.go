@@ -2,7 +2,6 @@ package deliver
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -45,6 +44,18 @@ func (a *accounts) set(role string, err error) {
 	defer a.mu.Unlock()
 	a.role, a.err = role, err
 }
+
+// unnamed is of a service account that does not say who the pod is.
+type unnamed struct{}
+
+func (unnamed) Error() string { return "no role to assume: annotate it" }
+
+func (unnamed) Is(target error) bool { return target == provider.ErrNoIdentity }
+
+// misnamed is of one that says so in a way that cannot be read.
+type misnamed struct{}
+
+func (misnamed) Error() string { return "annotation a is not the ARN of a role; correct or remove it" }
 
 const awsAudience = "sts.amazonaws.com"
 
@@ -156,8 +167,105 @@ func TestAnAccountThatCannotBeReadTakesNothingAway(t *testing.T) {
 	assert.Equal(t, "needle-two", read(t, v, "identity/aws.token"), "what is held is renewed all the same")
 }
 
+// Whatever becomes of the service account's annotation, or of what kubelet sends, a running pod keeps the identity that
+// it has, is told, and has the newest token; what takes the connection away takes the identity along.
+func TestALostIdentityIsHeld(t *testing.T) {
+	optional := &Wanted{Names: []WantedName{{ID: "aws_default", Optional: true}}}
+	for name, row := range map[string]struct {
+		keyless *Wanted
+		err     error
+		why     string
+	}{
+		"removed":           {nil, unnamed{}, "finding the pod's identity: no role to assume: annotate it"},
+		"removed, optional": {optional, unnamed{}, "finding the pod's identity: no role to assume: annotate it"},
+		"malformed":         {nil, misnamed{}, "finding the pod's identity: annotation a is not the ARN of a role; correct or remove it"},
+		"no token":          {nil, nil, "finding the pod's identity: kubelet sent no token for audience sts.amazonaws.com: list it under tokenRequests of the CSIDriver"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r, known, v := keyless(t)
+			v.Keyless = row.keyless
+			require.NoError(t, r.Publish(t.Context(), v))
+			known.set("first", row.err)
+			if row.err == nil {
+				v.Pod.CloudTokens = nil
+				require.NoError(t, r.Publish(t.Context(), v))
+			}
+			for range 2 {
+				r.look(t)
+				line := lineOf(t, v, "aws_default")
+				require.NotNil(t, line.Held)
+				assert.Equal(t, row.why, line.Held.Why)
+				assert.Equal(t, "aws", line.Identity)
+				assert.Equal(t, layout.Delivered, line.State)
+				assert.Equal(t, "role_arn = first\n", read(t, v, "identity/aws.config"))
+				assert.Equal(t, firstURI, read(t, v, "connections/warehouse"))
+				assert.Nil(t, lineOf(t, v, "warehouse").Held)
+			}
+			v.Pod.CloudTokens = tokens("needle-two")
+			require.NoError(t, r.Publish(t.Context(), v))
+			assert.Equal(t, "needle-two", read(t, v, "identity/aws.token"))
+			assert.Equal(t, uint64(1), must(r.Health(v.ID)).Generation)
+
+			known.set("second", nil)
+			r.look(t)
+			assert.Nil(t, lineOf(t, v, "aws_default").Held)
+			assert.Equal(t, "role_arn = second\n", read(t, v, "identity/aws.config"))
+
+			known.set("second", row.err)
+			r.fake.Deny("etl", layout.Name{Kind: layout.Connection, ID: "aws_default"})
+			r.look(t)
+			assert.False(t, hasToken(t, v), "what is denied leaves")
+			assert.Equal(t, layout.Denied, lineOf(t, v, "aws_default").State)
+			assert.NotContains(t, r.log.String(), "needle")
+		})
+	}
+}
+
+// A driver that starts anew holds what the one before it showed.
+func TestALostIdentityIsHeldByTheNextDriver(t *testing.T) {
+	r, known, v := keyless(t)
+	require.NoError(t, r.Publish(t.Context(), v))
+	known.set("", unnamed{})
+	after := r.restarted()
+	v.Pod.CloudTokens = tokens("needle-two")
+	require.NoError(t, after.Publish(t.Context(), v))
+	after.look(t)
+	assert.Equal(t, "needle-two", read(t, v, "identity/aws.token"))
+	require.NotNil(t, lineOf(t, v, "aws_default").Held)
+}
+
+// Of an id under "keyless" that "*" does not bring the pod is told as of any other that is not there.
+func TestAnIDUnderKeylessThatIsNotThereIsMissing(t *testing.T) {
+	with := func(optional bool) (*rig, Volume) {
+		r, _, v := keyless(t)
+		v.Connections = Wanted{All: true}
+		v.Keyless = &Wanted{Names: []WantedName{{ID: "aws_default"}, {ID: "ghost", Optional: optional}}}
+		return r, v
+	}
+	r, v := with(false)
+	err := r.Publish(t.Context(), v)
+	assert.Equal(t, report.Missing, reasonOf(t, err))
+	require.ErrorContains(t, err, `connection "ghost" does not exist in core: it is listed under "keyless", and "*" brought none of this id`)
+
+	r.fake.SetConnection(airflow.Connection{ID: "ghost", Type: "aws"})
+	require.NoError(t, r.Publish(t.Context(), v))
+	r.fake.Remove(layout.Name{Kind: layout.Connection, ID: "ghost"})
+	r.look(t)
+	line := lineOf(t, v, "ghost")
+	assert.Equal(t, layout.Missing, line.State)
+	assert.True(t, line.Required)
+	assert.NoFileExists(t, filepath.Join(v.TargetPath, "connections/ghost"))
+	assert.Equal(t, "needle-one", read(t, v, "identity/aws.token"), "the other goes by it still")
+
+	r, v = with(true)
+	require.NoError(t, r.Publish(t.Context(), v))
+	line = lineOf(t, v, "ghost")
+	assert.Equal(t, layout.Missing, line.State)
+	assert.Equal(t, `it is listed under "keyless", and "*" brought none of this id`, line.Reason())
+}
+
 func TestTheAttributeKeylessSaysWhichConnectionsGoByAnIdentity(t *testing.T) {
-	noRole := errors.New("no role to assume: annotate it")
+	noRole, badRole := unnamed{}, misnamed{}
 	optional := &Wanted{Names: []WantedName{{ID: "aws_default", Optional: true}}}
 	listed := func(ids ...string) *Wanted { wanted := named(ids...); return &wanted }
 	for name, row := range map[string]struct {
@@ -176,6 +284,10 @@ func TestTheAttributeKeylessSaysWhichConnectionsGoByAnIdentity(t *testing.T) {
 		"no role":                 {nil, true, noRole, "", "no role to assume: annotate it", false},
 		"listed, no role":         {listed("aws_default"), true, noRole, `it is listed under "keyless": no role to assume: annotate it`, "", false},
 		"optional, no role":       {optional, true, noRole, "", "no role to assume: annotate it", false},
+		"a bad role":              {nil, true, badRole, `connection "aws_default" cannot be delivered: finding the pod's identity: annotation a is not the ARN of a role`, "", false},
+		"listed, a bad role":      {listed("aws_default"), true, badRole, `it is listed under "keyless": annotation a is not the ARN of a role`, "", false},
+		"optional, a bad role":    {optional, true, badRole, "", "annotation a is not the ARN of a role; correct or remove it", false},
+		"nothing, a bad role":     {&Wanted{}, true, badRole, "", "annotation a is not the ARN of a role; correct or remove it", false},
 		"no token":                {nil, false, nil, "", `kubelet sent no token with audience "sts.amazonaws.com": list it under tokenRequests of the CSIDriver`, false},
 		"listed, no token":        {listed("aws_default"), false, nil, `kubelet sent no token with audience "sts.amazonaws.com"`, "", false},
 		"listed, with a password": {listed("warehouse", "aws_default"), true, nil, "its type is none of a cloud whose identities this node knows", "", false},
@@ -195,7 +307,7 @@ func TestTheAttributeKeylessSaysWhichConnectionsGoByAnIdentity(t *testing.T) {
 			}
 			require.NoError(t, err)
 			line := lineOf(t, v, "aws_default")
-			assert.Equal(t, row.notice != "", line.Has(layout.NoticeNoIdentity))
+			assert.Equal(t, row.notice != "", line.Has(layout.NoticeNoIdentity) || line.Has(layout.NoticeBadIdentity))
 			for _, notice := range line.Notices {
 				assert.Equal(t, row.notice, notice.Message)
 			}

@@ -92,6 +92,11 @@ func (v Volume) required() map[layout.Name]bool {
 			}
 		}
 	}
+	if v.Keyless != nil && v.Connections.All {
+		for _, name := range v.Keyless.Names {
+			required[layout.Name{Kind: layout.Connection, ID: name.ID}] = !name.Optional
+		}
+	}
 	return required
 }
 

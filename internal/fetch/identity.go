@@ -16,7 +16,8 @@ type Identities interface {
 	// HasIdentity tells whether they can, to the cloud.
 	HasIdentity(cloud string) bool
 	// Identity is how the pod does, and the text of the configuration. Its error says why it cannot, and
-	// holds no secret; it wraps provider.ErrUnavailable where that may be over soon.
+	// holds no secret; it wraps provider.ErrUnavailable where that may be over soon, and provider.ErrNoIdentity
+	// where nobody said who the pod is there.
 	Identity(ctx context.Context, pod provider.Identity, cloud string) (identity entry.Identity, config string, err error)
 }
 
@@ -85,7 +86,11 @@ func (f *Fetcher) identify(ctx context.Context, v seam.Volume, made *seam.Answer
 		case errors.Is(one.err, provider.ErrUnavailable):
 			e = seam.Refused(e.Name(), entry.Unavailable, "finding the pod's identity at "+e.Identity+": "+one.err.Error())
 		default:
-			e.Notices = append(slices.Clip(e.Notices), entry.Notice{Code: entry.NoIdentity, Message: one.err.Error()})
+			notice := entry.Notice{Code: entry.BadIdentity, Message: one.err.Error()}
+			if errors.Is(one.err, provider.ErrNoIdentity) {
+				notice.Code = entry.NoIdentity
+			}
+			e.Notices = append(slices.Clip(e.Notices), notice)
 			e.Identity = ""
 		}
 		if &entries[0] == &made.Entries[0] { // which several volumes may have

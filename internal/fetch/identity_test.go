@@ -79,11 +79,13 @@ func TestAnIdentityThatCannotBeHadIsSaid(t *testing.T) {
 	for name, row := range map[string]struct {
 		*accounts
 		state  layout.State
+		code   string
 		reason string
 	}{
-		"away":   {&accounts{err: provider.ErrUnavailable, text: "x"}, entry.Unavailable, "finding the pod's identity at aws: " + provider.ErrUnavailable.Error()},
-		"none":   {&accounts{err: errors.New("no role to assume"), text: "x"}, entry.Delivered, "no role to assume"},
-		"a book": {&accounts{text: strings.Repeat("x", seam.MostIdentityText+1)}, entry.Delivered, "its configuration is too long"},
+		"away":   {&accounts{err: provider.ErrUnavailable, text: "x"}, entry.Unavailable, "unavailable", "finding the pod's identity at aws: " + provider.ErrUnavailable.Error()},
+		"none":   {&accounts{err: provider.ErrNoIdentity, text: "x"}, entry.Delivered, "no-identity", provider.ErrNoIdentity.Error()},
+		"bad":    {&accounts{err: errors.New("no ARN"), text: "x"}, entry.Delivered, "bad-identity", "no ARN"},
+		"a book": {&accounts{text: strings.Repeat("x", seam.MostIdentityText+1)}, entry.Delivered, "bad-identity", "its configuration is too long"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := &basket{}
@@ -95,7 +97,7 @@ func TestAnIdentityThatCannotBeHadIsSaid(t *testing.T) {
 				assert.Empty(t, line.Identity)
 				assert.Equal(t, row.state, line.State)
 				require.Len(t, line.Notices, 1)
-				assert.Equal(t, row.reason, line.Notices[0].Message)
+				assert.Equal(t, layout.Notice{Code: row.code, Message: row.reason}, line.Notices[0])
 			}
 		})
 	}

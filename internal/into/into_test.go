@@ -127,7 +127,7 @@ func TestOnceSaysWhyNot(t *testing.T) {
 		"away":          {func(r *rig) { r.fake.Fail(provider.ErrUnavailable) }, report.Unavailable, "core cannot be asked now"},
 		"token refused": {func(r *rig) { r.fake.Fail(provider.ErrUnauthenticated) }, report.Unauthenticated, "core refused the token of service account airflow/etl"},
 		"no token":      {func(r *rig) { require.NoError(r, os.Remove(r.token)) }, report.Unauthenticated, "no such file or directory"},
-		"expired":       {func(r *rig) { r.renew("old", -time.Second) }, report.Unauthenticated, "expired at"},
+		"expired":       {func(r *rig) { r.renew("old", -time.Hour) }, report.Unauthenticated, "expired at"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t)

@@ -93,6 +93,9 @@ func (t Tokens) Identity() (call.Identity, error) {
 	return who, nil
 }
 
+// leeway is how far the clock here may be ahead: who verifies the token says whether it has ended.
+const leeway = 15 * time.Minute
+
 // read takes a service account's token that has not expired.
 func (t Tokens) read(path string) (text string, found claim.Claims, err error) {
 	if text, err = readToken(path); err != nil {
@@ -105,7 +108,7 @@ func (t Tokens) read(path string) (text string, found claim.Claims, err error) {
 	if t.Now != nil {
 		now = t.Now
 	}
-	if until := found.ExpiresAt(); !until.IsZero() && !now().Before(until) {
+	if until := found.ExpiresAt(); !until.IsZero() && !now().Before(until.Add(leeway)) {
 		return "", found, fmt.Errorf("%s expired at %s, and this clock says %s: kubelet renews a token that it projects; "+
 			"if this one is projected, compare the clocks of node and API server", path, until.Format(time.RFC3339), now().UTC().Format(time.RFC3339))
 	}

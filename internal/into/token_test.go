@@ -72,7 +72,7 @@ func TestATokenTellsWhoseItIs(t *testing.T) {
 func TestATokenIsRefused(t *testing.T) {
 	good := minted(t, "leoflow-core", now.Add(time.Hour), "n33dle")
 	for name, row := range map[string]struct{ content, says string }{
-		"expired":        {minted(t, "leoflow-core", now, "n33dle"), "expired at 2026-11-27T12:00:00Z, and this clock says 2026-11-27T12:00:00Z: kubelet renews a token that it projects"},
+		"expired":        {minted(t, "leoflow-core", now.Add(-leeway), "n33dle"), "expired at 2026-11-27T11:45:00Z, and this clock says 2026-11-27T12:00:00Z: kubelet renews a token that it projects"},
 		"wrong audience": {minted(t, "n33dle-aud", now.Add(time.Hour), "s"), `--token-file: no token is for audience "leoflow-core", which core wants, but for ["n33dle-aud"]: write it as the audience of the projected serviceAccountToken`},
 		"empty":          {" \n", "is empty"},
 		"two lines":      {good + "\n" + good, "has characters that no token has"},
@@ -86,9 +86,12 @@ func TestATokenIsRefused(t *testing.T) {
 			assert.NotContains(t, err.Error(), "n33dle", name)
 		}
 	}
+	ahead := Tokens{Files: []string{file(t, minted(t, "leoflow-core", now.Add(-10*time.Minute), "n33dle"))}, Audience: "leoflow-core", Now: func() time.Time { return now }}
+	_, err := ahead.Core()
+	require.NoError(t, err, "a clock that is ten minutes ahead")
 	pipe := filepath.Join(t.TempDir(), "pipe")
 	require.NoError(t, syscall.Mkfifo(pipe, 0o600))
-	_, err := Tokens{Files: []string{pipe}}.Core()
+	_, err = Tokens{Files: []string{pipe}}.Core()
 	require.ErrorContains(t, err, "is no regular file", "nobody waits for who writes to a pipe: SIGTERM would not end that")
 	_, err = Tokens{Files: []string{"/nowhere/token"}}.Core()
 	require.ErrorIs(t, err, os.ErrNotExist)

@@ -17,7 +17,8 @@ func NewIdentity(cloud, audience string, hasConfig bool) Identity {
 
 // Names of layout's.
 const (
-	NoIdentity = layout.NoticeNoIdentity
+	NoIdentity  = layout.NoticeNoIdentity
+	BadIdentity = layout.NoticeBadIdentity
 
 	VolumeDir = layout.DefaultDir
 

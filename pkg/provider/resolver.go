@@ -2,6 +2,7 @@ package provider
 
 import (
 	"context"
+	"errors"
 
 	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/provider/call"
@@ -19,3 +20,6 @@ type Resolver interface {
 
 // ErrMissing is returned by Resolve alone.
 var ErrMissing = call.ErrMissing
+
+// ErrNoIdentity is of a pod whose service account does not say who the pod is at a cloud.
+var ErrNoIdentity = errors.New("no identity is named")

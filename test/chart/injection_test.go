@@ -24,6 +24,7 @@ import (
 	"k8s.io/client-go/kubernetes/scheme"
 
 	"github.com/leoflow/secrets-csi/internal/csi"
+	"github.com/leoflow/secrets-csi/pkg/mount/layout"
 )
 
 // mutator is the chart's injection as the API server evaluates it.
@@ -169,17 +170,85 @@ func TestInjectionLeavesWhatThePodSets(t *testing.T) {
 	assert.Equal(t, plain.Spec, untouched.Spec)
 }
 
+// Of connections without credentials the containers get the variables by which SDKs find the pod's identity, and the
+// files where these say; of a cloud of which a container sets anything itself, none.
+func TestInjectionBringsAnIdentity(t *testing.T) {
+	m := newMutator(t)
+	pod := annotated("connections", "lake", "keyless", "lake?")
+	pod.Spec.Containers = append(pod.Spec.Containers,
+		corev1.Container{Name: "keyed", Env: []corev1.EnvVar{{Name: "AWS_SECRET_ACCESS_KEY", Value: "mine"}, {Name: "AZURE_TENANT_ID", Value: "mine"}}},
+		corev1.Container{Name: "mounted", VolumeMounts: []corev1.VolumeMount{{Name: "own", MountPath: layout.DefaultDir}}})
+	pod, refusal := m.inject(pod)
+	require.Empty(t, refusal)
+	all := []string{"AIRFLOW_CONN_LAKE"}
+	for _, cloud := range []string{"gcp", "aws", "azure"} {
+		stored := 0
+		if cloud != "gcp" {
+			stored = 3
+		}
+		names := layout.IdentityVariables(cloud)
+		for _, name := range names[:len(names)-stored] {
+			all = append(all, name+"?")
+		}
+	}
+	assert.Equal(t, all, fileVariables(pod.Spec.Containers[0]))
+	assert.Equal(t, []string{"AIRFLOW_CONN_LAKE", "GOOGLE_APPLICATION_CREDENTIALS?"}, fileVariables(pod.Spec.Containers[1]))
+	assert.Equal(t, all, fileVariables(pod.Spec.Containers[2]))
+	for i, want := range []string{"leoflow-injected", "leoflow-injected", "own"} {
+		mounts := pod.Spec.Containers[i].VolumeMounts
+		require.Len(t, mounts, 1)
+		assert.Equal(t, want, mounts[0].Name)
+		assert.Equal(t, layout.DefaultDir, mounts[0].MountPath)
+	}
+	assert.True(t, pod.Spec.Containers[0].VolumeMounts[0].ReadOnly)
+	inline := pod.Spec.Volumes[1].CSI
+	assert.Equal(t, map[string]string{"connections": "lake", "keyless": "lake?", "mode": "0444"}, inline.VolumeAttributes)
+	require.NoError(t, csi.Check("", true, inline.VolumeAttributes, []string{"core"}))
+	again, refusal := m.inject(pod)
+	assert.Empty(t, refusal)
+	assert.Equal(t, pod.Spec, again.Spec, "once is enough")
+
+	for _, cloud := range []string{"gcp", "aws", "azure"} {
+		for _, name := range layout.IdentityVariables(cloud) {
+			pod := annotated("connections", "lake", "keyless", "*")
+			pod.Spec.Containers[0].Env = []corev1.EnvVar{{Name: name, Value: "mine"}}
+			pod, refusal := m.inject(pod)
+			require.Empty(t, refusal)
+			for _, other := range layout.IdentityVariables(cloud) {
+				assert.NotContains(t, fileVariables(pod.Spec.Containers[0]), other+"?", "beside %s", name)
+			}
+		}
+	}
+	pod, refusal = m.inject(annotated("connections", "lake", "keyless", "*"))
+	require.Empty(t, refusal)
+	assert.Equal(t, all, fileVariables(pod.Spec.Containers[0]))
+	for _, none := range [][]string{{"connections", "lake"}, {"connections", "lake", "keyless", " "}} {
+		pod, refusal = m.inject(annotated(none...))
+		require.Empty(t, refusal)
+		assert.Equal(t, []string{"AIRFLOW_CONN_LAKE"}, fileVariables(pod.Spec.Containers[0]))
+		assert.Empty(t, pod.Spec.Containers[0].VolumeMounts)
+	}
+}
+
 func TestInjectionHasRoomForManyIDs(t *testing.T) {
 	m := newMutator(t)
+	for _, count := range []int{500, 1000} {
+		injectMany(t, m, count)
+	}
+	_, refusal := m.inject(annotated("connections", "same", "variables", "same"))
+	assert.Empty(t, refusal, "a connection and a variable are two")
+}
+
+func injectMany(t *testing.T, m mutator, count int) {
 	var ids []string
-	for i := range 500 {
+	for i := range count {
 		ids = append(ids, fmt.Sprintf("connection_%d", i))
 	}
-	pod := annotated("connections", strings.Join(ids, ", "))
+	pod := annotated("connections", strings.Join(ids, ", "), "keyless", strings.Join(ids, ", "))
 	pod.Spec.Containers = append(pod.Spec.Containers, corev1.Container{Name: "second"}, corev1.Container{Name: "third"})
 	pod, refusal := m.inject(pod)
 	assert.Empty(t, refusal)
-	assert.Len(t, fileVariables(pod.Spec.Containers[2]), 500)
+	assert.Len(t, fileVariables(pod.Spec.Containers[2]), count+9)
 }
 
 func TestWhatCannotBeInjectedIsRefused(t *testing.T) {
@@ -191,6 +260,10 @@ func TestWhatCannotBeInjectedIsRefused(t *testing.T) {
 		`metadata.annotations[secrets.csi.leoflow.io/connections]: is no list of ids that can be injected`:                                                  {"connections", "a b"},
 		`[secrets.csi.leoflow.io/connections]: is no list of ids`:                                                                                           {"connections", "a,,b"},
 		`[secrets.csi.leoflow.io/variables]: is no list of ids`:                                                                                             {"variables", "région", "connections", "a"},
+		`metadata.annotations[secrets.csi.leoflow.io/keyless]: is neither "*" nor a list of ids`:                                                            {"connections", "a", "keyless", "a, *"},
+		`nothing is asked for; list ids under secrets.csi.leoflow.io/connections`:                                                                           {"keyless", "a"},
+		`metadata.annotations: an id stands twice, or two ids become one variable, as Airflow writes them in capitals; list one`:                            {"connections", "a, b?,a@vault"},
+		`an id stands twice, or two ids become one variable`:                                                                                                {"variables", "Region, region?", "connections", "region"},
 		`nothing is asked for`:           {"connections", " "},
 		`nothing is asked for; list ids`: {"on-rotate", "restart"},
 		`metadata.annotations[secrets.csi.leoflow.io/on-rotate]: can be restart, or be left out`:                        {"connections", "a", "on-rotate", "reload"},

@@ -137,7 +137,7 @@ func TestAFetcherThatIsKilledEverySecondFailsNoEndAndNoStart(t *testing.T) {
 	}
 	ticks := time.NewTicker(time.Second)
 	defer ticks.Stop()
-	seconds := testlong.Count(8, 300)
+	seconds := testlong.Seconds(t, 8)
 	for i := 1; i <= seconds; i++ {
 		<-ticks.C
 		s.Fetcher.Kill()

@@ -4,11 +4,14 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/leoflow/secrets-csi/internal/source/aws"
 	"github.com/leoflow/secrets-csi/internal/source/cloudtest"
 	"github.com/leoflow/secrets-csi/internal/testwait"
 	"github.com/leoflow/secrets-csi/pkg/mount/layout"
@@ -93,6 +96,13 @@ func TestKeylessBadInput(t *testing.T) {
 	require.ErrorContains(t, err, `connection "ghost" does not exist in core`)
 	_, err = publish("unannotated", "aws_default", "aws_default", func(p *stack.Pod) { p.ServiceAccount = "plain"; c.api.Annotate("airflow", "plain", nil) })
 	require.ErrorContains(t, err, `no role to assume: annotate service account airflow/plain with eks.amazonaws.com/role-arn`)
+	_, err = publish("misannotated", "aws_default", "*", func(p *stack.Pod) {
+		p.ServiceAccount = "wrong"
+		c.api.Annotate("airflow", "wrong", map[string]string{aws.RoleAnnotation: "etl"})
+	})
+	require.ErrorContains(t, err, `connection "aws_default" cannot be delivered: finding the pod's identity: annotation eks.amazonaws.com/role-arn of service account airflow/wrong is not the ARN of a role; correct or remove it`)
+	_, err = publish("unbrought", "*", "aws_default, ghost", as)
+	require.ErrorContains(t, err, `connection "ghost" does not exist in core: it is listed under "keyless", and "*" brought none of this id`)
 	_, err = publish("no token", "aws_default", "aws_default", func(p *stack.Pod) { p.CloudTokens = nil })
 	require.ErrorContains(t, err, `kubelet sent no token with audience "sts.amazonaws.com": list it under tokenRequests of the CSIDriver`)
 
@@ -111,5 +121,47 @@ func TestKeylessBadInput(t *testing.T) {
 	_, err = publish("waits", "aws_default", "*", away)
 	require.ErrorContains(t, err, `code = Unavailable`)
 	require.ErrorContains(t, err, "finding the pod's identity at aws: reading service account airflow/away")
+	c.noNeedle(t)
+}
+
+// A pod that runs keeps its identity while its service account's annotation is written wrongly or gone, and hears of
+// it; a new one does not start. What takes the connection away takes the token too.
+func TestAnIdentityThatIsLostByAMistakeIsHeld(t *testing.T) {
+	c := startKeyless(t)
+	p := c.pod("runs", "etl", "aws_default, warehouse")
+	p.Attributes["refresh"] = "5s"
+	require.NoError(t, c.Kubelet.Publish(t.Context(), p))
+	for name, row := range map[string]struct {
+		annotations map[string]string
+		says        string
+	}{
+		"wrong": {map[string]string{aws.RoleAnnotation: "etl"}, "annotation eks.amazonaws.com/role-arn of service account airflow/etl is not the ARN of a role"},
+		"gone":  {nil, "no role to assume: annotate service account airflow/etl with eks.amazonaws.com/role-arn"},
+	} {
+		c.api.Annotate("airflow", "etl", row.annotations)
+		c.Fetcher.Kill() // the next one has read no service account yet
+		require.NoError(t, c.StartFetcher(t.Context()))
+		require.Eventually(t, func() bool {
+			held := c.entries(t, p)["aws_default"].Held
+			return held != nil && strings.Contains(held.Why, row.says)
+		}, testwait.Limit, 20*time.Millisecond, name)
+		p = c.renewed(p)
+		require.NoError(t, c.Kubelet.Publish(t.Context(), p))
+		shown, err := os.ReadFile(c.at(p, "identity/aws.token"))
+		require.NoError(t, err)
+		assert.Equal(t, p.CloudTokens[cloudtest.AWSTokenAudience], string(shown), "with the newest token")
+		assert.Equal(t, "aws", c.entries(t, p)["aws_default"].Identity)
+		assert.Nil(t, c.entries(t, p)["warehouse"].Held)
+
+		fresh := c.pod(name, "etl", "aws_default")
+		fresh.Attributes["keyless"] = "aws_default"
+		c.api.Annotate("airflow", "etl", row.annotations) // which making a pod has set
+		require.ErrorContains(t, c.Kubelet.Publish(t.Context(), fresh), row.says)
+	}
+	assert.Eventually(t, func() bool { return c.hasEvent("runs", "EntryInvalid", "held as delivered before") }, testwait.Limit, 20*time.Millisecond, asJSON(t, c.api.Events()))
+
+	require.NoError(t, c.WriteConnections(`{"warehouse": "postgres://etl@db/main"}`))
+	require.Eventually(t, func() bool { return c.entries(t, p)["aws_default"].State == layout.Missing }, testwait.Limit, 20*time.Millisecond)
+	assert.NoFileExists(t, c.at(p, "identity/aws.token"))
 	c.noNeedle(t)
 }

@@ -177,6 +177,7 @@ func TestWhatVaultRefusesIsToldByTheRightWord(t *testing.T) {
 	throttled := func(*http.Request) *cloudtest.Fault { return &cloudtest.Fault{Status: http.StatusTooManyRequests} }
 	for _, row := range []struct {
 		name, entry, code, reason, says string
+		audience                        string
 		lasting                         time.Duration
 		isGone                          bool // the service account
 		begin, end                      func()
@@ -186,6 +187,8 @@ func TestWhatVaultRefusesIsToldByTheRightWord(t *testing.T) {
 		{name: "denied", entry: "forbidden", code: "PermissionDenied", reason: "EntryDenied", says: `add path "secret/data/connections/forbidden"`, state: layout.Denied},
 		{name: "invalid", entry: "text", code: "FailedPrecondition", reason: "EntryInvalid", says: "type", state: layout.Invalid},
 		{name: "token-expired", entry: "sound", lasting: -10 * time.Minute, code: "Unauthenticated", reason: "TokenRefused", says: "role reader of the auth method at jwt does not take it"},
+		{name: "token-for-another", entry: "sound", audience: "elsewhere", code: "Unauthenticated", reason: "TokenRefused",
+			says: "a token for audience " + cloudtest.BaoAudience + " of issuer https://kubernetes.default.svc"},
 		{name: "no-account", entry: "sound", isGone: true, code: "Unauthenticated", reason: "TokenRefused", says: "there is no service account no-account/reader any more"},
 		{name: "standby", entry: "sound", code: "Unavailable", reason: "SourceUnavailable", says: "Vault sends the driver to another address",
 			begin: func() { n.bao.Break(standby) }, end: n.bao.Mend},
@@ -207,12 +210,17 @@ func TestWhatVaultRefusesIsToldByTheRightWord(t *testing.T) {
 				defer row.end()
 			}
 			lasting := cmp.Or(row.lasting, time.Hour)
-			err := n.Kubelet.Publish(t.Context(), n.podOf(row.name, row.name, "reader", row.entry, lasting))
+			p := n.podOf(row.name, row.name, "reader", row.entry, lasting)
+			if row.audience != "" {
+				p.CloudTokens[cloudtest.BaoAudience] = n.bao.Token(row.name, "reader", row.audience, lasting).Reveal()
+			}
+			err := n.Kubelet.Publish(t.Context(), p)
 			require.ErrorContains(t, err, "code = "+row.code)
 			require.ErrorContains(t, err, row.says)
 			n.hears(t, row.name, row.reason, row.says)
 
 			optional := n.podOf(row.name, "may-be-"+row.name, "reader", row.entry+"?", lasting)
+			optional.CloudTokens = p.CloudTokens
 			err = n.Kubelet.Publish(t.Context(), optional)
 			if row.state == "" {
 				require.ErrorContains(t, err, "code = "+row.code, "what is not known is not left out")

@@ -270,7 +270,7 @@ func TestAFetcherOfLittleMemoryIsKilledEverySecond(t *testing.T) {
 	starting.Go(func() { start(evil, "400K", strings.Repeat("x", 400<<10), 0) })
 	ticks := time.NewTicker(time.Second)
 	defer ticks.Stop()
-	seconds := testlong.Count(8, 300)
+	seconds := testlong.Seconds(t, 8)
 	for range seconds {
 		<-ticks.C
 		n.Fetcher.Kill()

@@ -209,7 +209,8 @@ func (p *Pods) ask(ctx context.Context, question question) (Caller, error) {
 func (p *Pods) verdict(status authenticationv1.TokenReviewStatus, claimed shape) (Caller, error) {
 	switch {
 	case !status.Authenticated && claimed.isExpired():
-		return Caller{}, refused("Kubernetes does not accept it: it expired at " + claimed.expires().UTC().Format(time.RFC3339))
+		return Caller{}, refused("Kubernetes does not accept it: it expired at " + claimed.expires().UTC().Format(time.RFC3339) + ", and core's clock says " +
+			time.Now().UTC().Format(time.RFC3339) + "; compare the clocks of the pod's node, of core and of the API server")
 	case !status.Authenticated:
 		return Caller{}, refused("Kubernetes does not accept it: it is another cluster's, or its pod or service account is gone")
 	case !slices.Contains(status.Audiences, p.audience):

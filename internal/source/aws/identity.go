@@ -121,7 +121,7 @@ func roleOf(subject secretmanager.Subject) (string, error) {
 	}
 	annotated, set, err := subject.Annotated(RoleAnnotation, entry.IsAWSRole, "not the ARN of a role")
 	if err == nil && !set {
-		err = secretmanager.Unusable("no role to assume: annotate " + subject.Account() + " with " + RoleAnnotation + ", or set key_secret_role_arn")
+		err = secretmanager.Unnamed("no role to assume: annotate " + subject.Account() + " with " + RoleAnnotation + ", or set key_secret_role_arn")
 	}
 	return annotated, err
 }

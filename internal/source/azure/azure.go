@@ -134,7 +134,7 @@ func annotated(subject secretmanager.Subject, annotation, otherwise string) (str
 	case err != nil || set:
 		return value, err
 	case otherwise == "":
-		return "", secretmanager.Unusable(subject.Account() + " lacks the annotation " + annotation + "; add it")
+		return "", secretmanager.Unnamed(subject.Account() + " lacks the annotation " + annotation + "; add it")
 	}
 	return otherwise, nil
 }

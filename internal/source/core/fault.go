@@ -13,7 +13,9 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/leoflow/secrets-csi/internal/claim"
 	"github.com/leoflow/secrets-csi/pkg/provider"
+	"github.com/leoflow/secrets-csi/pkg/secret"
 )
 
 var errClosed = fmt.Errorf("%w: this client is closed", provider.ErrUnavailable)
@@ -45,7 +47,7 @@ func (c *Client) explain(ctx context.Context, err error, request provider.Reques
 	}
 	switch answer.Code() {
 	case codes.Unauthenticated:
-		return fmt.Errorf("%w: core refused the token: %s", provider.ErrUnauthenticated, said)
+		return tokenRefused(scrub.only, said)
 	case codes.PermissionDenied:
 		return fmt.Errorf("%w: core refused the caller: %s", provider.ErrDenied, said)
 	case codes.Unavailable:
@@ -63,6 +65,11 @@ func (c *Client) explain(ctx context.Context, err error, request provider.Reques
 	default:
 		return fmt.Errorf("%w: core answered what it must not: %s (%s)", provider.ErrProtocol, said, answer.Code())
 	}
+}
+
+// tokenRefused says which token it was, since core says no more of one than it has proved.
+func tokenRefused(token secret.Text, said string) error {
+	return fmt.Errorf("%w: core refused the token: %s%s", provider.ErrUnauthenticated, said, claim.Shown(token.Reveal()))
 }
 
 // exhausted tells a core that wants fewer calls of this pod, which says when to ask again, from one

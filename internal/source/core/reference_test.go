@@ -144,6 +144,6 @@ func TestFetchSaysThatTheTokenExpired(t *testing.T) {
 		stale.Token = expired
 		_, err := newClient(t, core.Config{Address: address, CAFile: authority.file}).Fetch(t.Context(), stale, oneVariable)
 		require.ErrorIs(t, err, provider.ErrUnauthenticated)
-		assert.Regexp(t, "unauthenticated: core refused the token: \".*expired 59m", err.Error())
+		assert.Regexp(t, "unauthenticated: core refused the token: \".*expired 59m.*\", a token for audience leoflow-agent of issuer leoflow$", err.Error())
 	}
 }

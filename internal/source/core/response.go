@@ -32,7 +32,7 @@ func (c *Client) readResponse(response *secretsv1.FetchResponse, pods []provider
 			continue
 		}
 		before = own
-		entries, err := answer{response, own, newLedger(request), scrub}.read()
+		entries, err := answer{response, own, newLedger(request), scrub, pods[i].Token}.read()
 		if err != nil {
 			outcomes[i].Err = c.asking(err)
 			continue
@@ -48,6 +48,7 @@ type answer struct {
 	own      *secretsv1.CallerResult
 	ledger   *ledger
 	scrub    scrubber
+	token    secret.Text
 }
 
 func (a answer) read() ([]entry.Entry, error) {
@@ -58,7 +59,7 @@ func (a answer) read() ([]entry.Entry, error) {
 		if len(a.own.GetConnections())+len(a.own.GetVariables())+len(a.own.GetRefusals()) > 0 {
 			return nil, fmt.Errorf("%w: a caller is both refused and served", provider.ErrProtocol)
 		}
-		return nil, fmt.Errorf("%w: core refused the token: %s", provider.ErrUnauthenticated, a.scrub.quote(reason))
+		return nil, tokenRefused(a.token, a.scrub.quote(reason))
 	}
 	if a.own.GetWithheld() != "" && len(a.own.GetConnections())+len(a.own.GetVariables()) > 0 {
 		return nil, fmt.Errorf("%w: a caller is both put off and served", provider.ErrProtocol)

@@ -32,11 +32,17 @@ type scrubber struct {
 	// hidden is what it looks for, longest first. Most calls end without a word from the
 	// server, so that nobody asks.
 	hidden func() []string
+	// only is the one token that it was sent, if it was one.
+	only secret.Text
 }
 
 // newScrubber hides the tokens, and the parts of those that are JWTs.
 func newScrubber(tokens ...secret.Text) scrubber {
-	return scrubber{sync.OnceValue(func() []string { return partsOf(tokens) })}
+	made := scrubber{hidden: sync.OnceValue(func() []string { return partsOf(tokens) })}
+	if len(tokens) == 1 {
+		made.only = tokens[0]
+	}
+	return made
 }
 
 func partsOf(tokens []secret.Text) []string {

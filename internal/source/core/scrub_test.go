@@ -36,7 +36,7 @@ func worked(t *testing.T) time.Duration {
 }
 
 func TestNoTokenIsTakenApartForNothing(t *testing.T) {
-	idle := scrubber{func() []string {
+	idle := scrubber{hidden: func() []string {
 		assert.Fail(t, "nobody said a word")
 		return nil
 	}}

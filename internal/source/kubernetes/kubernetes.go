@@ -16,6 +16,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/rest"
 
+	"github.com/leoflow/secrets-csi/internal/claim"
 	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 	"github.com/leoflow/secrets-csi/pkg/secret"
@@ -269,7 +270,7 @@ func (c caller) wholeError(ctx context.Context, err error) error {
 	case errors.Is(err, errUnreachable):
 		return fmt.Errorf("reading Secrets: %w: %w", provider.ErrUnavailable, err)
 	case isStatus(err, http.StatusUnauthorized):
-		return of(provider.ErrUnauthenticated, err)
+		return fmt.Errorf("%w%s", of(provider.ErrUnauthenticated, err), claim.Shown(c.token.Reveal()))
 	case isStatus(err, http.StatusForbidden):
 		return of(provider.ErrDenied, err)
 	}

@@ -31,6 +31,8 @@ type Failure struct {
 	NoHost bool
 	// TooLarge is set where the answer has more bytes than one may have.
 	TooLarge bool
+	// NoIdentity is set where the service account does not say who the pod is.
+	NoIdentity bool
 }
 
 func (f *Failure) Error() string {
@@ -63,9 +65,15 @@ func (f *Failure) remedy() string {
 
 func (f *Failure) Unwrap() error { return f.Kind }
 
+// Is tells what no Kind does.
+func (f *Failure) Is(target error) bool { return f.NoIdentity && target == provider.ErrNoIdentity }
+
 // Unusable is the Failure of a secret, or of a reference, that no retry and no right
 // will mend.
 func Unusable(text string) error { return &Failure{Text: text} }
+
+// Unnamed is the Failure of a pod whose service account does not say who the pod is.
+func Unnamed(text string) error { return &Failure{Text: text, NoIdentity: true} }
 
 // Unreachable is the Failure of a call that brought no answer.
 func Unreachable(doing string) error {

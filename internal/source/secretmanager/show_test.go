@@ -92,6 +92,7 @@ func TestWhatAPodShowsToEachCloud(t *testing.T) {
 			if row.fails != "" {
 				require.ErrorContains(t, err, row.fails)
 				require.NotErrorIs(t, err, provider.ErrUnavailable)
+				assert.Equal(t, row.annotations == nil && row.of != "oci", errors.Is(err, provider.ErrNoIdentity), "nobody said who the pod is")
 				return
 			}
 			require.NoError(t, err)

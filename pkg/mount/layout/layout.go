@@ -118,6 +118,8 @@ const (
 	// NoticeNoIdentity: of a connection that goes without credentials, why the pod's own identity does
 	// not stand for them.
 	NoticeNoIdentity = "no-identity"
+	// NoticeBadIdentity: the same, where somebody said in vain which identity it is.
+	NoticeBadIdentity = "bad-identity"
 )
 
 // Name names the entry.

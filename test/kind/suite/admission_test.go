@@ -31,11 +31,16 @@ func (s *scenario) carrying(volume csitest.Volume) *corev1.Pod {
 	return pod
 }
 
+func misspeltVolume() csitest.Volume {
+	readOnly := true
+	return csitest.Volume{ReadOnly: &readOnly, Attributes: attributes{"conections": "warehouse"}}
+}
+
 // What a person reads who applies what the driver would refuse, whatever makes the pod.
 func TestMistakesAreToldAtApply(t *testing.T) {
 	s := begin(t)
 	readOnly, extended := true, "ext4"
-	bad := csitest.Volume{ReadOnly: &readOnly, Attributes: attributes{"conections": "warehouse"}}
+	bad := misspeltVolume()
 	// The policy is in force a moment after it was installed.
 	require.NoError(t, await.Until(s.Ctx, func() bool { return s.admit(s.carrying(bad)) != nil }))
 	for name, row := range map[string]struct {

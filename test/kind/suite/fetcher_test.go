@@ -13,15 +13,17 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/leoflow/secrets-csi/internal/testlong"
 	"github.com/leoflow/secrets-csi/test/kind/await"
 	"github.com/leoflow/secrets-csi/test/kind/chart"
 	"github.com/leoflow/secrets-csi/test/kind/clustertest"
 )
 
+// kills is how often the fetcher is killed. Kubelet starts it again at once, and then after a pause
+// that doubles: after five kills the test has waited for two minutes and a half.
+var kills = testlong.Count(3, 5)
+
 const (
-	// kills is how often the fetcher is killed. Kubelet starts it again at once, and then after a pause
-	// that doubles.
-	kills = 5
 	// startsOfRound is how many pods begin to start just before the fetcher is killed, and as many after
 	// it; all of them end at the next kill.
 	startsOfRound = 2

@@ -26,27 +26,28 @@ func annotated(name string, annotations ...string) *corev1.Pod {
 	return pod
 }
 
+// injecting are the chart's values by which the API server injects.
+func injecting() map[string]any {
+	return map[string]any{"injection": map[string]any{"enabled": true}, "clouds": map[string]any{"aws": map[string]any{"enabled": true}}}
+}
+
 // Images that nobody changed: a busybox, and one with nothing but a program.
 func TestAnnotationsBecomeAnEnvironment(t *testing.T) {
-	s := beginIn(t, clustertest.Space{Patience: 2 * patience})
+	s := beginIn(t, clustertest.Space{Patience: 3 * patience})
 	if !s.isFrom(36) {
 		return
 	}
-	require.NoError(t, s.product.Upgrade(s.Ctx, map[string]any{"injection": map[string]any{"enabled": true}}))
-	removed := false
-	remove := func() {
-		if !removed { // the test's own context may be done
-			assert.NoError(t, s.product.Upgrade(context.Background(), nil))
-		}
-		removed = true
-	}
-	defer remove()
+	require.NoError(t, s.product.Upgrade(s.Ctx, injecting()))
+	defer func() { // the test's own context may be done
+		assert.NoError(t, s.product.Upgrade(context.Background(), nil))
+	}()
 	// The policies are in force a moment after they were installed.
 	require.NoError(t, await.Until(s.Ctx, func() bool { return s.admit(annotated("probe", "connections", "a")) == nil }))
 	for message, annotations := range map[string][]string{
 		`"*" cannot be injected: a variable of an environment file is named in the pod; list ids`: {"connections", "*"},
 		"is no list of ids that can be injected":                                                  {"variables", "a b"},
 		"can be restart, or be left out":                                                          {"connections", "a", "on-rotate", "reload"},
+		"an id stands twice, or two ids become one variable":                                      {"connections", "a, A"},
 	} {
 		assert.ErrorContains(t, s.admit(annotated("probe", annotations...)), message)
 	}
@@ -57,6 +58,10 @@ func TestAnnotationsBecomeAnEnvironment(t *testing.T) {
 	s.Create(distroless)
 	s.Create(annotated("busybox", "connections", " warehouse , payroll?", "variables", "region, rotating", "on-rotate", "restart"))
 	s.Create(task("witness", attributes{"variables": "rotating"}, stays))
+	s.annotatedAccount("keyless")
+	keyless := annotated("keyless", "connections", "aws_default", "keyless", "aws_default")
+	keyless.Spec.ServiceAccountName = "keyless"
+	s.Create(keyless)
 	pod := s.Await("busybox", await.IsReady)
 	variables := s.product.entries.variables
 	assert.Equal(t, map[string]string{
@@ -64,24 +69,60 @@ func TestAnnotationsBecomeAnEnvironment(t *testing.T) {
 	}, s.environment("busybox"))
 	assert.Contains(t, s.on(s.Await("distroless", await.IsReady)).environ(s.Await("distroless", await.IsReady), "agent"),
 		"AIRFLOW_CONN_WAREHOUSE="+s.product.entries.warehouse())
+	s.Create(annotated("unknown", "connections", "ghost"))
+	s.event("unknown", `connection "ghost" does not exist in core`)
+	s.Await("keyless", await.IsReady)
+	assert.Equal(t, "AWS_ROLE_ARN="+awsRole+"\nAWS_WEB_IDENTITY_TOKEN_FILE="+mountPath+"/identity/aws.token\n",
+		s.Exec("keyless", "sh", "-c", "env | grep -E '^(AWS|AZURE|GOOGLE)_' | sort"))
+	assert.True(t, s.reviewFor(s.Exec("keyless", "sh", "-c", `cat "$AWS_WEB_IDENTITY_TOKEN_FILE"`), awsAudience).Authenticated)
 
 	s.Await("witness", await.IsReady)
-	for _, last := range []bool{false, true} {
-		if last {
-			remove() // what is gone from the API is not gone from a pod that runs
-		}
-		variable, _ := s.rotate()
-		s.awaitVariable("witness", variable)
-		began := time.Now()
-		s.awaitEnvironment("busybox", "AIRFLOW_VAR_ROTATING="+variable)
-		took := time.Since(began)
-		t.Logf("a rotation was in the restarted container after %v", took.Round(time.Millisecond))
-		assert.Less(t, took, 10*time.Second)
+	s.assertRotates(pod)
+	s.assertWithoutPolicies(pod)
+	require.NoError(t, s.product.Upgrade(s.Ctx, injecting()), "who applies the chart again has the policies again")
+	require.NoError(t, await.Until(s.Ctx, func() bool { return s.admit(annotated("probe", "connections", "*")) != nil }))
+	s.Run(annotated("again", "connections", "warehouse"), await.IsReady)
+	assert.Equal(t, map[string]string{"AIRFLOW_CONN_WAREHOUSE": s.product.entries.warehouse()}, s.environment("again"))
+	assert.Error(t, s.admit(s.carrying(misspeltVolume())), "the other policy too")
+	s.assertRotates(pod)
+}
+
+// assertRotates says that a rotation is in the pod's restarted container soon, and nothing else of the pod new.
+func (s *scenario) assertRotates(pod *corev1.Pod) {
+	s.Helper()
+	variable, _ := s.rotate()
+	s.awaitVariable("witness", variable)
+	began := time.Now()
+	s.awaitEnvironment(pod.Name, "AIRFLOW_VAR_ROTATING="+variable)
+	took := time.Since(began)
+	s.Logf("a rotation was in the restarted container after %v", took.Round(time.Millisecond))
+	assert.Less(s, took, 10*time.Second)
+	assert.Equal(s, pod.Status.PodIP, s.Await(pod.Name, await.IsReady).Status.PodIP)
+}
+
+// assertWithoutPolicies deletes the policies under a running pod that was injected: first the one that injects, so that
+// annotated pods are refused, and then what refuses. What runs goes on; what comes has the driver's word.
+func (s *scenario) assertWithoutPolicies(pod *corev1.Pod) {
+	s.Helper()
+	remove := func(kinds string) {
+		s.kubectl("delete", kinds, "--selector=app.kubernetes.io/instance="+chart.Name)
 	}
-	assert.Equal(t, pod.Status.PodIP, s.Await("busybox", await.IsReady).Status.PodIP)
+	remove("mutatingadmissionpolicybindings,mutatingadmissionpolicies")
+	require.NoError(s, await.Until(s.Ctx, func() bool {
+		err := s.admit(annotated("plain", "connections", "a"))
+		return err != nil && strings.Contains(err.Error(), "this pod is annotated and was not injected")
+	}))
+	remove("validatingadmissionpolicybindings,validatingadmissionpolicies")
+	require.NoError(s, await.Until(s.Ctx, func() bool { return s.admit(annotated("plain", "connections", "a")) == nil }))
 	created, err := s.Client.CoreV1().Pods(s.Namespace).Create(s.Ctx, annotated("plain", "connections", "a"), metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
-	require.NoError(t, err)
-	assert.NotContains(t, volumeNames(created), "leoflow-env", "without the policy the annotations do nothing")
+	require.NoError(s, err)
+	assert.NotContains(s, volumeNames(created), "leoflow-env", "without the policy the annotations do nothing")
+	s.assertRotates(pod)
+	bad := s.carrying(misspeltVolume())
+	s.Create(bad)
+	s.event(bad.Name, "volumeAttributes.conections: is not an attribute")
+	s.gone(bad.Name)
+	s.Run(task("after", all(), stays), await.IsReady)
 }
 
 func volumeNames(pod *corev1.Pod) (names []string) {

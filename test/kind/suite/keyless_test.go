@@ -28,10 +28,7 @@ func TestAKeylessPodHasATokenOfItsOwn(t *testing.T) {
 	s := beginIn(t, clustertest.Space{Patience: 2 * patience})
 	require.NoError(t, s.product.Upgrade(s.Ctx, map[string]any{"clouds": map[string]any{"aws": map[string]any{"enabled": true}}}))
 	defer func() { assert.NoError(t, s.product.Upgrade(context.Background(), nil)) }() // the test's own context may be done
-	s.account("keyless")
-	patch := []byte(`{"metadata": {"annotations": {"eks.amazonaws.com/role-arn": "` + awsRole + `"}}}`)
-	_, err := s.Client.CoreV1().ServiceAccounts(s.Namespace).Patch(s.Ctx, "keyless", types.MergePatchType, patch, metav1.PatchOptions{})
-	require.NoError(t, err)
+	s.annotatedAccount("keyless")
 
 	pod := withAgent(task("keyless", attributes{"connections": "aws_default", "keyless": "aws_default"}, "exec "+agentPath+" exec -- sleep 3600"))
 	pod.Spec.ServiceAccountName = "keyless"
@@ -60,6 +57,20 @@ func TestAKeylessPodHasATokenOfItsOwn(t *testing.T) {
 	assert.NotContains(t, s.logOfPods(*n.driver()), first)
 	s.gone("keyless")
 	n.awaitNothing([]string{string(pod.UID)})
+}
+
+// annotatedAccount is a service account with a role at AWS.
+func (s *scenario) annotatedAccount(name string) {
+	s.Helper()
+	s.account(name)
+	s.annotateRole(name, awsRole)
+}
+
+func (s *scenario) annotateRole(account, role string) {
+	s.Helper()
+	patch := []byte(`{"metadata": {"annotations": {"eks.amazonaws.com/role-arn": "` + role + `"}}}`)
+	_, err := s.Client.CoreV1().ServiceAccounts(s.Namespace).Patch(s.Ctx, account, types.MergePatchType, patch, metav1.PatchOptions{})
+	require.NoError(s, err)
 }
 
 func (s *scenario) reviewFor(token, audience string) authenticationv1.TokenReviewStatus {

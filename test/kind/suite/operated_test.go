@@ -42,9 +42,7 @@ func (s *scenario) operated() operated {
 
 // in has what fails be the failure of one subtest.
 func (o operated) in(t *testing.T) operated {
-	cluster, scenario := *o.Cluster, *o.scenario
-	cluster.TB, scenario.Cluster = t, &cluster
-	o.scenario = &scenario
+	o.scenario = o.scenario.in(t)
 	return o
 }
 

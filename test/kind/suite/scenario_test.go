@@ -45,6 +45,13 @@ func beginIn(t testing.TB, space clustertest.Space) *scenario {
 	return s
 }
 
+// in has what fails be the failure of one subtest.
+func (s *scenario) in(t *testing.T) *scenario {
+	cluster, made := *s.Cluster, *s
+	cluster.TB, made.Cluster = t, &cluster
+	return &made
+}
+
 // explain says what the product and the cluster said, if the test failed.
 func (s *scenario) explain() {
 	if !s.Failed() {

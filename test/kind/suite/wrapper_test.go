@@ -57,7 +57,11 @@ func TestEnvironmentWithoutAWrapper(t *testing.T) {
 	}
 	main := &pod.Spec.Containers[0]
 	main.Env = append(main.Env, fromFile("AIRFLOW_VAR_ODD", "AIRFLOW_VAR_ODD"), fromFile("AIRFLOW_VAR_BATCH.SIZE", "AIRFLOW_VAR_BATCH.SIZE"))
+	absent := unwrapped(t, documented(t)["unchanged.yaml"])
+	absent.Name, absent.Spec.Containers[0].Env = "absent", []corev1.EnvVar{fromFile("VALUE", "AIRFLOW_VAR_NOWHERE")}
+	s.Create(absent)
 	s.Run(pod, await.IsReady)
+	t.Log("kubelet of a key that is not there:", s.event("absent", "AIRFLOW_VAR_NOWHERE"))
 	variables := s.product.entries.variables
 	seen := strings.Split(s.Exec(pod.Name, "cat", "/proc/1/environ"), "\x00")
 	assert.Contains(t, seen, "REGION="+variables["region"])
@@ -106,6 +110,35 @@ func TestRotationRestartsContainersInPlace(t *testing.T) {
 	assert.Equal(t, before.Status.PodIP, after.Status.PodIP)
 	assert.Equal(t, marker, s.Exec(pod.Name, "readlink", "/proc/1/ns/net"), "its network is the same")
 	assert.GreaterOrEqual(t, after.Status.ContainerStatuses[0].RestartCount, int32(rotations))
+	s.assertOutlivesItsSidecar(after)
+}
+
+// assertOutlivesItsSidecar kills the sidecar, and has something rotate while it is away. Kubelet starts it again by
+// itself, and leaves the program alone; then it finds that the environment is an older one.
+func (s *scenario) assertOutlivesItsSidecar(pod *corev1.Pod) {
+	s.Helper()
+	before := pod.Status.ContainerStatuses[0].RestartCount
+	s.on(pod).signal("KILL", pod, "agent")
+	_, err := await.Pod(s.Ctx, s.Client, s.Namespace, pod.Name, func(pod *corev1.Pod) bool { return isKilled(pod, "rotation") })
+	require.NoError(s, err)
+	assert.Equal(s, before, s.Await(pod.Name, await.IsReady).Status.ContainerStatuses[0].RestartCount, "the program goes on")
+	variable, _ := s.rotate()
+	s.awaitVariable("witness", variable)
+	began := time.Now()
+	s.awaitEnvironment(pod.Name, "VALUE="+variable)
+	s.Logf("a rotation behind a killed sidecar was in the restarted container after %v", time.Since(began).Round(time.Millisecond))
+}
+
+// isKilled holds once kubelet knows that the container was killed.
+func isKilled(pod *corev1.Pod, container string) bool {
+	return slices.ContainsFunc(pod.Status.InitContainerStatuses, func(status corev1.ContainerStatus) bool {
+		for _, state := range []*corev1.ContainerStateTerminated{status.State.Terminated, status.LastTerminationState.Terminated} {
+			if status.Name == container && state != nil && state.ExitCode == 137 {
+				return true
+			}
+		}
+		return false
+	})
 }
 
 // awaitEnvironment returns once the pod's first process was started with the variable.
