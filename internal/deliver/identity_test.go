@@ -179,7 +179,7 @@ func TestALostIdentityIsHeld(t *testing.T) {
 		"removed":           {nil, unnamed{}, "finding the pod's identity: no role to assume: annotate it"},
 		"removed, optional": {optional, unnamed{}, "finding the pod's identity: no role to assume: annotate it"},
 		"malformed":         {nil, misnamed{}, "finding the pod's identity: annotation a is not the ARN of a role; correct or remove it"},
-		"no token":          {nil, nil, "finding the pod's identity: kubelet sent no token for audience sts.amazonaws.com: list it under tokenRequests of the CSIDriver"},
+		"no token":          {nil, nil, "finding the pod's identity: kubelet sent no token with audience \"sts.amazonaws.com\": list it under tokenRequests of the CSIDriver"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r, known, v := keyless(t)
