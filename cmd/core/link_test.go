@@ -1,11 +1,14 @@
 package main
 
 import (
+	"context"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -38,7 +41,9 @@ func TestWhatTheProgramsLink(t *testing.T) {
 func TestTheProgramsAreSmall(t *testing.T) {
 	testneed.Program(t, "go")
 	into := t.TempDir()
-	build := testwait.Command(t, "go", "build", "-tags", "grpcnotrace", "-trimpath", "-ldflags", "-s -w", "-o", into, "../driver", "../fetcher", "../agent")
+	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute) // where nothing is compiled yet
+	defer cancel()
+	build := exec.CommandContext(ctx, "go", "build", "-tags", "grpcnotrace", "-trimpath", "-ldflags", "-s -w", "-o", into, "../driver", "../fetcher", "../agent")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	out, err := build.CombinedOutput()
 	require.NoError(t, err, string(out))
