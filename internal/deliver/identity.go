@@ -14,10 +14,11 @@ import (
 // identified are an answer's entries with no identity but what the volume wants and the pod has a token
 // for, and with those that it lists under "keyless" and "*" did not bring; and the identities that these may
 // speak of. The answer's own stay as they are: several volumes may have them.
-func identified(t task, from seam.Answer) ([]seam.Entry, []seam.Identity) {
-	entries, isOwn := from.Entries, false
+func identified(t task, from seam.Answer) (made withIdentities) {
+	isOwn := false
+	made.entries, made.identities = from.Entries, from.Identities
 	var before layout.Manifest
-	if t.live && (len(from.Identities) > 0 || haveNoIdentity(entries)) {
+	if t.live && (len(from.Identities) > 0 || haveNoIdentity(from.Entries)) {
 		before = t.manifest()
 	}
 	changed := unnamedNow(before, from.Identities)
@@ -29,15 +30,24 @@ func identified(t task, from seam.Answer) ([]seam.Entry, []seam.Identity) {
 			continue
 		}
 		if !isOwn {
-			entries, isOwn = slices.Clone(from.Entries), true
+			made.entries, isOwn = slices.Clone(from.Entries), true
 		}
-		entries[i] = e
+		// No source tells of a service account that was mended.
+		made.late = made.late || t.live && e.State == layout.Invalid && (from.Entries[i].Identity != "" || hasNoIdentity(&from.Entries[i]))
+		made.entries[i] = e
 	}
-	identities := from.Identities
 	if len(changed) > 0 {
-		identities = selected(identities, func(one seam.Identity) bool { return changed[one.Cloud] == "" })
+		made.identities = selected(made.identities, func(one seam.Identity) bool { return changed[one.Cloud] == "" })
 	}
-	return append(slices.Clip(entries), t.spec.unbrought(from.Entries)...), identities
+	made.entries = append(slices.Clip(made.entries), t.spec.unbrought(from.Entries)...)
+	return made
+}
+
+// withIdentities are an answer's entries, and the identities that they may speak of. late is set if any waits for one.
+type withIdentities struct {
+	entries    []seam.Entry
+	identities []seam.Identity
+	late       bool
 }
 
 // hasNoIdentity tells an entry that would have one if its service account said rightly who the pod is.

@@ -7,11 +7,13 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/leoflow/secrets-csi/internal/report"
+	"github.com/leoflow/secrets-csi/internal/schedule"
 	"github.com/leoflow/secrets-csi/pkg/airflow"
 	"github.com/leoflow/secrets-csi/pkg/mount"
 	"github.com/leoflow/secrets-csi/pkg/mount/layout"
@@ -226,6 +228,31 @@ func TestALostIdentityIsHeld(t *testing.T) {
 			assert.NotContains(t, r.log.String(), "needle")
 		})
 	}
+}
+
+// A source that tells of changes tells of none of a service account: what is held for that is looked at again within a
+// minute, also where kubelet sends no token.
+func TestALostIdentityIsLookedForSoon(t *testing.T) {
+	r, known, v := keyless(t)
+	require.NoError(t, r.Publish(t.Context(), v))
+	after := func() time.Duration {
+		r.set.plan(func(plan *schedule.Schedule) { plan.WatchBegan(v.Provider) })
+		r.look(t)
+		groups, wait := r.set.takeDue(time.Now())
+		require.Empty(t, groups)
+		return wait
+	}
+	soon := 2 * schedule.MaxBackoff
+	assert.Greater(t, after(), soon)
+	known.set("", misnamed{})
+	for range 10 {
+		assert.Less(t, after(), soon)
+	}
+	known.set("first", nil)
+	assert.Greater(t, after(), soon)
+	v.Pod.CloudTokens = nil
+	require.NoError(t, r.Publish(t.Context(), v))
+	assert.Less(t, after(), soon)
 }
 
 // Where the cloud knows pods without an annotation too, one that is lost makes another identity of the first, in the
