@@ -119,9 +119,12 @@ published-test: kind-check ## install the release of dist/release on kind, from 
 kind-check:
 	@test/kind/kind.sh --kubernetes '$(KUBERNETES)' --check
 
-macos: ## build fetcher and agent for macOS, and vet what they share with it
+# What the tests of these are about only Linux has: mounts, namespaces, capabilities, threads' ends.
+TESTED_ON_LINUX := cmd/agent|cmd/fetcher|internal/deliver|internal/doctor|internal/source/core|internal/unixsocket|pkg/envshim|pkg/mount
+
+macos: ## build fetcher and agent for macOS, and vet all that they are made of, with its tests where those are for macOS too
 	for arch in arm64 amd64; do GOOS=darwin GOARCH=$$arch go build -tags grpcnotrace -o /dev/null ./cmd/fetcher && GOOS=darwin GOARCH=$$arch go build -o /dev/null ./cmd/agent || exit 1; done
-	GOOS=darwin go vet ./internal/attribute ./internal/claim ./internal/cli ./internal/excerpt ./internal/fetch/... ./internal/filewatch ./internal/policy ./internal/schedule ./internal/source/file ./pkg/airflow/... ./pkg/entry ./pkg/mount/layout/...
+	GOOS=darwin go vet $$(GOOS=darwin go list -deps -tags grpcnotrace ./cmd/fetcher ./cmd/agent | grep ^github.com/leoflow/ | grep -vxE 'github.com/leoflow/secrets-csi/($(TESTED_ON_LINUX))')
 
 e2e-image:
 	release/programs.sh dist/e2e-programs test '$(COMMIT)' linux/$(ARCH)
@@ -165,7 +168,7 @@ generate: ## regenerate code and documents
 	$(call TOOL,docs) helm-docs --chart-search-root charts --sort-values-order file --log-level error
 	go test -count=1 ./test/docs ./internal/csi ./internal/policy ./internal/metric ./internal/coreserver/metric ./internal/source/store -run Document -update
 
-verify: generate ## check that what is generated is committed, and that documents name what is there
+verify: generate macos ## check that what is generated is committed, and that documents name what is there
 	go mod tidy -diff
 	git diff --exit-code -- api docs charts
 	go test -count=1 ./test/docs -skip Runs

@@ -5,15 +5,18 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/leoflow/secrets-csi/internal/cli"
 	"github.com/leoflow/secrets-csi/internal/coreserver/seal"
 	"github.com/leoflow/secrets-csi/internal/coreserver/sealfile"
+	"github.com/leoflow/secrets-csi/internal/regular"
 	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/secret"
 )
+
+// mostSealed is what a file may have that is to be sealed; core reads none that is larger.
+const mostSealed = 16 << 20
 
 func sealCommand() cli.Command {
 	return cli.Command{
@@ -109,7 +112,7 @@ func sealOne(streams cli.Streams, raw sealFlags) error {
 }
 
 func sealFile(out io.Writer, key *seal.Key, file string, seals func(*seal.Key, string, []byte) ([]byte, error)) error {
-	content, err := os.ReadFile(file)
+	content, err := regular.Read(file, mostSealed)
 	if err != nil {
 		return fmt.Errorf("reading file: %w", err)
 	}
@@ -123,7 +126,7 @@ func sealFile(out io.Writer, key *seal.Key, file string, seals func(*seal.Key, s
 
 // sealField binds a field to the connection as the file has it.
 func sealField(streams cli.Streams, key *seal.Key, raw sealFlags) error {
-	content, err := os.ReadFile(raw.connections)
+	content, err := regular.Read(raw.connections, mostSealed)
 	if err != nil {
 		return fmt.Errorf("reading file: %w", err)
 	}

@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"os"
 	"regexp"
 	"slices"
 	"strconv"
@@ -22,6 +21,7 @@ import (
 	"github.com/leoflow/secrets-csi/internal/coreserver/audit"
 	"github.com/leoflow/secrets-csi/internal/coreserver/rule"
 	"github.com/leoflow/secrets-csi/internal/coreserver/store"
+	"github.com/leoflow/secrets-csi/internal/regular"
 	"github.com/leoflow/secrets-csi/pkg/entry"
 )
 
@@ -125,7 +125,7 @@ type use struct {
 // readGiven sums up whom the log says name was given to. A line that is no record is counted: a full
 // disk leaves half of one.
 func readGiven(path string, name entry.Name) (rows [][]string, unread int, err error) {
-	file, err := os.Open(path)
+	file, err := regular.Open(path)
 	if err != nil {
 		return nil, 0, fmt.Errorf("--audit-log: %w", err)
 	}

@@ -60,6 +60,7 @@ func run(ctx context.Context, streams cli.Streams, s settings) error {
 		return err
 	}
 	daemon.SpareMemory(s.pprofAddress != "")
+	daemon.UseOneProcessor()
 	log, level, err := cli.NewLogger(streams.Err, s.logFormat, s.logLevel)
 	if err != nil {
 		return err

@@ -6,8 +6,10 @@ import (
 	"flag"
 	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -27,6 +29,7 @@ import (
 const (
 	exitRefused     = 3
 	exitUnavailable = 4
+	exitSignalled   = 128 // and the signal's number
 )
 
 // minVolumeSize holds the files of an empty delivery and one small entry.
@@ -44,6 +47,7 @@ type intoSettings struct {
 	taskToken  string
 	audience   string
 	volumeSize cli.Size
+	lastWords  lastWords
 }
 
 func (s *intoSettings) bind(flags *flag.FlagSet) {
@@ -123,14 +127,14 @@ func runInto(ctx context.Context, s settings, sources sources, resolver provider
 	delivery := into.New(into.Config{
 		Folder:  folder,
 		Fetcher: bounded{s.fetcher(sources, resolver, report.Readers{Log: log, Observer: metrics.Fetcher()}), newBudget()},
-		Wanted:  wanted, Tokens: s.into.tokens(),
+		Wanted:  wanted, Tokens: s.into.tokens(), Waiting: s.into.waiting,
 		VolumeSize: int64(s.into.volumeSize), PollEvery: s.pollEvery,
 		Readers: report.Readers{Log: log, Observer: deliveries{metrics.Fetcher(), metrics}},
 	})
 	if !s.into.watch {
-		ctx, cancel := context.WithTimeout(ctx, s.into.wait)
+		limited, cancel := context.WithTimeout(ctx, s.into.wait)
 		defer cancel()
-		return withCode(delivery.Once(ctx))
+		return orEnded(ctx, withCode(delivery.Once(limited)))
 	}
 	sites, err := s.listenHTTP(ctx, func(context.Context) error { return delivery.Problem() }, metrics, log)
 	if err != nil {
@@ -158,6 +162,26 @@ func remedyOf(err error) string {
 	}
 }
 
+// waiting says what a delivery waits for, and nothing once there is nothing.
+func (s *intoSettings) waiting(why error) {
+	s.lastWords.say(why)
+	if why == nil && s.watch {
+		daemon.Settle()
+	}
+}
+
+// orEnded tells a run that somebody ended from one that failed, by the exit code that shells have for it.
+func orEnded(ctx context.Context, err error) error {
+	if err == nil || ctx.Err() == nil {
+		return err
+	}
+	code := exitSignalled + int(syscall.SIGTERM)
+	if strings.HasPrefix(context.Cause(ctx).Error(), os.Interrupt.String()) {
+		code = exitSignalled + int(syscall.SIGINT)
+	}
+	return &cli.ExitError{Code: code, Err: fmt.Errorf("ended by a signal before the directory was complete: %w", err)}
+}
+
 // withCode tells by the exit code whose turn it is.
 func withCode(err error) error {
 	var failure *report.Error
@@ -174,12 +198,13 @@ func withCode(err error) error {
 	}
 }
 
-func completeCommand() cli.Command {
+func completeCommand(words lastWords) cli.Command {
 	return cli.Command{
 		Name:    "complete",
 		Summary: "tell by the exit code whether the directory of --into shows a complete delivery",
 		Details: `It is for the startup probe of a sidecar that runs 'fetcher --into DIR --watch': 0 once all
-files are there, 1 before. It asks nobody and reads no value.`,
+files are there, 1 before. It asks nobody and reads no value. What the sidecar waits for it
+says too, so that kubelet's event of the failed probe has it.`,
 		Examples: `fetcher complete --into /secrets`,
 		Bind: func(flags *flag.FlagSet) cli.Run {
 			directory := flags.String("into", "", "the `directory`")
@@ -188,6 +213,9 @@ files are there, 1 before. It asks nobody and reads no value.`,
 					return cli.Usagef("--into is needed")
 				}
 				found, err := mount.LookInto(*directory)
+				if why := words.said(); err != nil && why != "" {
+					err = fmt.Errorf("%w: %s", err, why)
+				}
 				if err != nil {
 					return err
 				}

@@ -5,7 +5,9 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -13,14 +15,13 @@ import (
 
 	"github.com/leoflow/secrets-csi/internal/cli"
 	"github.com/leoflow/secrets-csi/internal/testwait"
+	"github.com/leoflow/secrets-csi/pkg/mount/mounttest"
 )
 
 // directory is one on a tmpfs that is somebody else's, and exported a file of connections.
 func directory(t *testing.T) (path, exported string) {
 	t.Helper()
-	path, exported = t.TempDir(), filepath.Join(t.TempDir(), "connections.json")
-	require.NoError(t, unix.Mount("theirs", path, "tmpfs", 0, ""))
-	t.Cleanup(func() { require.NoError(t, unix.Unmount(path, unix.MNT_DETACH)) })
+	path, exported = mounttest.Tmpfs(t, ""), filepath.Join(t.TempDir(), "connections.json")
 	require.NoError(t, os.WriteFile(exported, []byte(`{"warehouse": "postgres://u:needle-password@h/d"}`), 0o600))
 	return path, exported
 }
@@ -28,7 +29,7 @@ func directory(t *testing.T) (path, exported string) {
 func executed(t *testing.T, args ...string) (code int, out string) {
 	t.Helper()
 	var text bytes.Buffer
-	code = program().Execute(t.Context(), args, cli.Streams{Out: &text, Err: &text})
+	code = programOf("").Execute(t.Context(), args, cli.Streams{Out: &text, Err: &text})
 	assert.NotContains(t, text.String(), "needle")
 	return code, text.String()
 }
@@ -56,7 +57,7 @@ func TestASidecarEndsAtSIGTERM(t *testing.T) {
 	out, code := new(testwait.Output), make(chan int, 1)
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() {
-		code <- program().Execute(ctx, []string{"--into=" + path, "--watch", "--file-connections=" + exported, "--connections=warehouse", "--health-address=127.0.0.1:0"}, cli.Streams{Out: out, Err: out})
+		code <- programOf("").Execute(ctx, []string{"--into=" + path, "--watch", "--file-connections=" + exported, "--connections=warehouse", "--health-address=127.0.0.1:0"}, cli.Streams{Out: out, Err: out})
 	}()
 	out.Await(t, "the directory is complete")
 	second, text := executed(t, "--into="+path, "--file-connections="+exported, "--connections=warehouse")
@@ -99,4 +100,74 @@ func TestTheExitCodeTellsWhoseTurnItIs(t *testing.T) {
 	code, out := executed(t, "complete")
 	assert.Equal(t, cli.Misuse, code)
 	assert.Equal(t, "fetcher: --into is needed\n", out)
+}
+
+// A pod may write no events: its status has what kubelet finds in the file, and the event of a failed startup probe
+// what the probe prints.
+func TestAPodShowsWhyItsDirectoryIsNotComplete(t *testing.T) {
+	path, exported := directory(t)
+	words := filepath.Join(t.TempDir(), "termination-log")
+	run := func(ctx context.Context, out *testwait.Output, args ...string) int {
+		return programOf(lastWords(words)).Execute(ctx, append(args, "--into="+path), cli.Streams{Out: out, Err: out})
+	}
+	fromFile := []string{"--file-connections=" + exported, "--watch"}
+	assert.Equal(t, exitRefused, run(t.Context(), new(testwait.Output), append(fromFile, "--connections=none")...))
+	assert.NoFileExists(t, words, "outside a container there is none")
+
+	require.NoError(t, os.WriteFile(words, nil, 0o600))
+	assert.Equal(t, exitRefused, run(t.Context(), new(testwait.Output), append(fromFile, "--connections=none")...))
+	assert.Contains(t, readText(t, words), `connection "none" does not exist in file`)
+	assert.Equal(t, cli.Misuse, run(t.Context(), new(testwait.Output), append(fromFile, "--connections=a b")...))
+	assert.Contains(t, readText(t, words), "--connections: item 1")
+
+	ctx, cancel := context.WithCancel(t.Context())
+	out, code := new(testwait.Output), make(chan int, 1)
+	token := filepath.Join(t.TempDir(), "token")
+	require.NoError(t, os.WriteFile(token, []byte("needle-token"), 0o600))
+	go func() {
+		code <- run(ctx, out, "--watch", "--core-address=127.0.0.1:1", "--core-plaintext-loopback", "--connections=a", "--task-token-file="+token)
+	}()
+	out.Await(t, "waiting for a source")
+	require.Eventually(t, func() bool { return strings.HasPrefix(readText(t, words), "core cannot be asked now") }, testwait.Limit, time.Millisecond)
+	probe := new(testwait.Output)
+	assert.Equal(t, cli.Failure, run(t.Context(), probe, "complete"))
+	assert.Contains(t, probe.String(), "volume shows no generation yet: core cannot be asked now")
+	cancel()
+	assert.Equal(t, cli.OK, testwait.Receive(t, code))
+
+	ctx, cancel = context.WithCancel(t.Context())
+	out = new(testwait.Output)
+	go func() { code <- run(ctx, out, append(fromFile, "--connections=warehouse")...) }()
+	out.Await(t, "the directory is complete")
+	cancel()
+	assert.Equal(t, cli.OK, testwait.Receive(t, code))
+	assert.Empty(t, readText(t, words), "what goes well is not spoken of")
+
+	require.NoError(t, os.Remove(words))
+	require.NoError(t, unix.Mkfifo(words, 0o600))
+	assert.Equal(t, cli.Misuse, run(t.Context(), new(testwait.Output), append(fromFile, "--connections=a b")...), "nobody waits for who reads a pipe")
+}
+
+func readText(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	require.NoError(t, err)
+	return string(text)
+}
+
+// Whoever ends a run before it is done finds that in its exit code, as of any program.
+func TestARunThatIsEndedSaysSo(t *testing.T) {
+	path, _ := directory(t)
+	token := filepath.Join(t.TempDir(), "token")
+	require.NoError(t, os.WriteFile(token, []byte("needle-token"), 0o600))
+	ctx, cancel := context.WithCancel(t.Context())
+	out, code := new(testwait.Output), make(chan int, 1)
+	go func() {
+		code <- programOf("").Execute(ctx, []string{"--into=" + path, "--core-address=127.0.0.1:1", "--core-plaintext-loopback", "--connections=a", "--task-token-file=" + token},
+			cli.Streams{Out: out, Err: out})
+	}()
+	out.Await(t, "waiting for a source")
+	cancel()
+	assert.Equal(t, 143, testwait.Receive(t, code))
+	assert.Contains(t, out.String(), "fetcher: ended by a signal before the directory was complete: core cannot be asked now")
 }

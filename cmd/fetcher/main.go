@@ -26,11 +26,14 @@ import (
 
 func main() { os.Exit(program().Run(func() error { return nil })) }
 
-func program() cli.Program {
+func program() cli.Program { return programOf(terminationLog) }
+
+// programOf leaves its last words there.
+func programOf(words lastWords) cli.Program {
 	return cli.Program{
 		Name:     "fetcher",
 		Summary:  "fetcher asks for what driver mounts: Airflow connections and variables, for pods as files.",
-		Commands: []cli.Command{completeCommand(), doctorCommand(), awaitRolloutCommand(), checkUnusedCommand()},
+		Commands: []cli.Command{completeCommand(words), doctorCommand(), awaitRolloutCommand(), checkUnusedCommand()},
 		Main: &cli.Command{
 			Name:    "fetcher",
 			Summary: "fetcher asks for what driver mounts: Airflow connections and variables, for pods as files.",
@@ -50,10 +53,14 @@ fetcher --into=/dev/shm/leoflow --connections="*" --file-connections=connections
 # on a developer's machine, beside a driver and without core
 fetcher --fetcher-socket=/tmp/leoflow/fetcher.sock --file-connections=connections.yaml --log-format=text`,
 			Bind: func(flags *flag.FlagSet) cli.Run {
-				var s settings
+				s := settings{into: intoSettings{lastWords: words}}
 				s.bind(flags)
 				return func(ctx context.Context, streams cli.Streams, _ []string) error {
-					return run(ctx, streams, s)
+					err := run(ctx, streams, s)
+					if err != nil && s.into.directory != "" {
+						words.say(err)
+					}
+					return err
 				}
 			},
 		},
@@ -68,6 +75,7 @@ func run(ctx context.Context, streams cli.Streams, s settings) error {
 		return err
 	}
 	daemon.SpareMemory(s.pprofAddress != "")
+	daemon.UseOneProcessor()
 	log, level, err := cli.NewLogger(streams.Err, s.logFormat, s.logLevel)
 	if err != nil {
 		return err

@@ -5,12 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"slices"
 	"strings"
 
 	"github.com/leoflow/secrets-csi/internal/kube"
 	"github.com/leoflow/secrets-csi/internal/metric"
+	"github.com/leoflow/secrets-csi/internal/regular"
 	"github.com/leoflow/secrets-csi/internal/report"
 	"github.com/leoflow/secrets-csi/internal/seam"
 	"github.com/leoflow/secrets-csi/internal/source/core"
@@ -120,7 +120,7 @@ func (s *settings) coreConfig(log *slog.Logger, observer core.Observer) core.Con
 }
 
 func readToken(path string) (secret.Text, error) {
-	content, err := os.ReadFile(path)
+	content, err := regular.Read(path, regular.Most)
 	if err != nil {
 		return secret.Text{}, fmt.Errorf("reading --core-token-file: %w", err)
 	}

@@ -6,11 +6,11 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"os"
 	"strings"
 
 	"github.com/leoflow/secrets-csi/internal/kube"
 	"github.com/leoflow/secrets-csi/internal/metric"
+	"github.com/leoflow/secrets-csi/internal/regular"
 	"github.com/leoflow/secrets-csi/internal/source/aws"
 	"github.com/leoflow/secrets-csi/internal/source/azure"
 	"github.com/leoflow/secrets-csi/internal/source/gcp"
@@ -138,7 +138,7 @@ func textOrFile(flagName, value string) (string, error) {
 	if !isFile {
 		return value, nil
 	}
-	content, err := os.ReadFile(path)
+	content, err := regular.Read(path, regular.Most)
 	if err != nil {
 		return "", fmt.Errorf("reading --%s: %w", flagName, err)
 	}
@@ -197,7 +197,7 @@ func rootsOf(flagName, path string) (*x509.CertPool, error) {
 	if path == "" {
 		return nil, nil
 	}
-	pem, err := os.ReadFile(path)
+	pem, err := regular.Read(path, regular.Most)
 	if err != nil {
 		return nil, fmt.Errorf("reading --%s: %w", flagName, err)
 	}

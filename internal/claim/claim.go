@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 )
@@ -62,6 +63,14 @@ func Of(token string) (Claims, error) {
 		return Claims{}, ErrDecode
 	}
 	return found, nil
+}
+
+// IsForAPIServer tells a token for the API server itself: the audience of such is the issuer, unless the cluster names
+// another, which is then this one.
+func (c Claims) IsForAPIServer() bool {
+	return slices.ContainsFunc(c.Audience, func(audience string) bool {
+		return audience == c.Issuer || strings.HasPrefix(audience, "https://kubernetes.default.svc")
+	})
 }
 
 // ExpiresAt is when the token ends; zero if it does not say.

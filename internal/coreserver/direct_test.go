@@ -32,7 +32,7 @@ func startDirect(t *testing.T, change func(*coreserver.Config)) cluster {
 
 // ask is what a pod asks that shows one token for itself and one as its own identity.
 func (c cluster) ask(own, shown string) (*secretsv1.FetchResponse, error) {
-	return c.core.secrets().Fetch(bearing(within(c.t), shown), &secretsv1.FetchRequest{Callers: callers(own), Variables: named("env", "region")})
+	return c.core.secrets().Fetch(bearing(within(c.t), shown), &secretsv1.FetchRequest{Callers: callers(own), Variables: named("env", "region", "locked")})
 }
 
 func TestAPodIsServedWithoutADriverWhereARuleSaysSo(t *testing.T) {
@@ -45,8 +45,9 @@ func TestAPodIsServedWithoutADriverWhereARuleSaysSo(t *testing.T) {
 		require.Empty(t, response.Results[0].Unauthenticated)
 		require.Len(t, response.Variables, 1)
 		assert.Equal(t, "env", response.Variables[0].Key)
-		require.Len(t, response.Results[0].Refusals, 1)
+		require.Len(t, response.Results[0].Refusals, 2)
 		assert.Equal(t, "no rule lets this caller read it without a driver between; one that may has direct: true", response.Results[0].Refusals[0].Detail)
+		assert.Equal(t, "no rule lets this caller read it", response.Results[0].Refusals[1].Detail, "with a driver neither")
 		for _, record := range c.records()[known:] {
 			assert.True(t, record.Direct, record)
 			assert.Equal(t, "uid of p", record.PodUID)

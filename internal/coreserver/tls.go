@@ -6,11 +6,11 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"os"
 	"sync"
 	"sync/atomic"
 
 	"github.com/leoflow/secrets-csi/internal/coreserver/keyfile"
+	"github.com/leoflow/secrets-csi/internal/regular"
 	"github.com/leoflow/secrets-csi/pkg/secret"
 )
 
@@ -59,7 +59,7 @@ func (c *certificates) read() (changed bool, err error) {
 	}
 	var caPEM []byte
 	if c.clientCA != "" {
-		if caPEM, err = os.ReadFile(c.clientCA); err != nil {
+		if caPEM, err = regular.Read(c.clientCA, regular.Most); err != nil {
 			return false, fmt.Errorf("reading client CA: %w", err)
 		}
 	}
@@ -83,7 +83,7 @@ func (c *certificates) readPair() (certPEM, keyPEM []byte, err error) {
 		certificate, key := c.pair()
 		return certificate, []byte(key.Reveal()), nil
 	}
-	if certPEM, err = os.ReadFile(c.cert); err != nil {
+	if certPEM, err = regular.Read(c.cert, regular.Most); err != nil {
 		return nil, nil, fmt.Errorf("reading certificate: %w", err)
 	}
 	key, err := keyfile.Read("--key", c.key)

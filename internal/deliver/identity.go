@@ -136,7 +136,7 @@ func (v Volume) whyWithout(e seam.Entry, identities []seam.Identity) string {
 		if at < 0 || v.token(identities[at].Audience) != nil {
 			return ""
 		}
-		return "kubelet sent no token for audience " + identities[at].Audience + ": list it under tokenRequests of the CSIDriver"
+		return v.Pod.Lacks(identities[at].Audience)
 	}
 	for _, notice := range e.Notices {
 		if notice.Code == layout.NoticeNoIdentity || notice.Code == layout.NoticeBadIdentity {

@@ -188,7 +188,7 @@ func TestALostIdentityIsHeld(t *testing.T) {
 		"removed":           {nil, unnamed{}, "finding the pod's identity: no role to assume: annotate it"},
 		"removed, optional": {optional, unnamed{}, "finding the pod's identity: no role to assume: annotate it"},
 		"malformed":         {nil, misnamed{}, "finding the pod's identity: annotation a is not the ARN of a role; correct or remove it"},
-		"no token":          {nil, nil, "finding the pod's identity: kubelet sent no token for audience sts.amazonaws.com: list it under tokenRequests of the CSIDriver"},
+		"no token":          {nil, nil, "finding the pod's identity: kubelet sent no token with audience \"sts.amazonaws.com\": list it under tokenRequests of the CSIDriver"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r, known, v := keyless(t)
@@ -366,8 +366,8 @@ func TestTheAttributeKeylessSaysWhichConnectionsGoByAnIdentity(t *testing.T) {
 		"listed, a bad role":      {listed("aws_default"), true, badRole, `it is listed under "keyless": annotation a is not the ARN of a role`, "", false},
 		"optional, a bad role":    {optional, true, badRole, "", "annotation a is not the ARN of a role; correct or remove it", false},
 		"nothing, a bad role":     {&Wanted{}, true, badRole, "", "annotation a is not the ARN of a role; correct or remove it", false},
-		"no token":                {nil, false, nil, "", "kubelet sent no token for audience sts.amazonaws.com: list it under tokenRequests of the CSIDriver", false},
-		"listed, no token":        {listed("aws_default"), false, nil, "kubelet sent no token for audience sts.amazonaws.com", "", false},
+		"no token":                {nil, false, nil, "", `kubelet sent no token with audience "sts.amazonaws.com": list it under tokenRequests of the CSIDriver`, false},
+		"listed, no token":        {listed("aws_default"), false, nil, `kubelet sent no token with audience "sts.amazonaws.com"`, "", false},
 		"listed, with a password": {listed("warehouse", "aws_default"), true, nil, "its type is none of a cloud whose identities this node knows", "", false},
 	} {
 		t.Run(name, func(t *testing.T) {

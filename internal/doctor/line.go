@@ -7,8 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"time"
+
+	"github.com/leoflow/secrets-csi/internal/regular"
+	"github.com/leoflow/secrets-csi/internal/regular/pair"
 )
 
 // clientCertificate looks at what the driver shows to core.
@@ -22,11 +24,11 @@ func clientCertificate(_ context.Context, node Node) []Finding {
 	case node.Core.CertFile == "":
 		return skipped(name, "--core-cert is not given; the driver's token watches for changes instead")
 	}
-	pair, err := tls.LoadX509KeyPair(node.Core.CertFile, node.Core.KeyFile)
+	certificate, err := pair.Read(node.Core.CertFile, node.Core.KeyFile)
 	if err != nil {
 		return failed(name, err.Error(), "mount a Secret with the PEM certificate and the key that belongs to it")
 	}
-	return dates(name, pair.Leaf, "issue a new one; the driver reads the file again by itself")
+	return dates(name, certificate.Leaf, "issue a new one; the driver reads the file again by itself")
 }
 
 // dates judges how long a certificate is good for, by this node's clock.
@@ -85,7 +87,7 @@ func (c Core) settings() (*tls.Config, error) {
 	}
 	settings := &tls.Config{ServerName: host, NextProtos: []string{"h2"}, MinVersion: tls.VersionTLS12}
 	if c.CAFile != "" {
-		pem, err := os.ReadFile(c.CAFile)
+		pem, err := regular.Read(c.CAFile, regular.Most)
 		if err != nil {
 			return nil, err
 		}
@@ -95,8 +97,8 @@ func (c Core) settings() (*tls.Config, error) {
 		}
 	}
 	// What is wrong with the client certificate is a finding of its own.
-	if pair, err := tls.LoadX509KeyPair(c.CertFile, c.KeyFile); err == nil {
-		settings.Certificates = []tls.Certificate{pair}
+	if certificate, err := pair.Read(c.CertFile, c.KeyFile); err == nil {
+		settings.Certificates = []tls.Certificate{certificate}
 	}
 	return settings, nil
 }

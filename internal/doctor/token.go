@@ -9,11 +9,12 @@ import (
 	"time"
 
 	"github.com/leoflow/secrets-csi/internal/claim"
+	"github.com/leoflow/secrets-csi/internal/regular"
 )
 
 // readClaims never quotes the token.
 func readClaims(path string) (claim.Claims, error) {
-	content, err := os.ReadFile(path)
+	content, err := regular.Read(path, regular.Most)
 	if err != nil {
 		return claim.Claims{}, err
 	}

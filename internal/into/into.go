@@ -32,6 +32,9 @@ type Config struct {
 	VolumeSize int64
 	// PollEvery is how often to fetch again where a source does not tell of changes.
 	PollEvery time.Duration
+	// Waiting is told what a delivery waits for, whenever that is something else, and nil once it is made.
+	// The field may be nil.
+	Waiting func(why error)
 	// Readers are told what happens.
 	report.Readers
 }
@@ -56,6 +59,9 @@ type Into struct {
 // New asks nobody yet.
 func New(config Config) *Into {
 	config.Readers = report.Complete(config.Readers)
+	if config.Waiting == nil {
+		config.Waiting = func(error) {}
+	}
 	return &Into{config, deliver.New(deliver.Config{
 		Fetcher: config.Fetcher, Place: deliver.Folder{Folder: config.Folder},
 		VolumeSize: config.VolumeSize, PollEvery: config.PollEvery, MinRefresh: minRefresh, Readers: config.Readers,
@@ -112,6 +118,7 @@ func (i *Into) until(ctx context.Context, do func(context.Context, deliver.Volum
 		var failure *report.Error
 		switch {
 		case err == nil:
+			i.Waiting(nil)
 			return nil
 		case ctx.Err() != nil && waiting != nil:
 			return waiting
@@ -120,6 +127,7 @@ func (i *Into) until(ctx context.Context, do func(context.Context, deliver.Volum
 		}
 		if waiting == nil || waiting.Error() != failure.Error() {
 			i.Log.WarnContext(ctx, "waiting for a source", logkey.Error, err)
+			i.Waiting(failure)
 		}
 		waiting = failure
 		if !pause.Wait(ctx, retryEvery) {

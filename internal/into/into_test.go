@@ -13,7 +13,6 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
-	"golang.org/x/sys/unix"
 
 	"github.com/leoflow/secrets-csi/internal/deliver"
 	"github.com/leoflow/secrets-csi/internal/fetch"
@@ -42,9 +41,7 @@ type rig struct {
 
 func newRig(t *testing.T) *rig {
 	t.Helper()
-	r := &rig{T: t, fake: providertest.NewFake(), log: new(testwait.Output), path: t.TempDir(), token: file(t, minted(t, "leoflow-core", time.Now().Add(time.Hour), "first"))}
-	require.NoError(t, unix.Mount("theirs", r.path, "tmpfs", 0, ""))
-	t.Cleanup(func() { require.NoError(t, unix.Unmount(r.path, unix.MNT_DETACH)) })
+	r := &rig{T: t, fake: providertest.NewFake(), log: new(testwait.Output), path: mounttest.Tmpfs(t, ""), token: file(t, minted(t, "leoflow-core", time.Now().Add(time.Hour), "first"))}
 	r.set("first")
 	r.fake.SetVariable("region", "north")
 	return r

@@ -8,10 +8,10 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/leoflow/secrets-csi/internal/claim"
+	"github.com/leoflow/secrets-csi/internal/regular"
 	"github.com/leoflow/secrets-csi/pkg/provider/call"
 	"github.com/leoflow/secrets-csi/pkg/secret"
 )
@@ -49,6 +49,7 @@ func (t Tokens) Core() (secret.Text, error) {
 	case who.Token.Len() > 0:
 		return who.Token, nil
 	case len(who.CloudTokens) > 0:
+		delete(who.CloudTokens, "") // which is one of the others
 		return secret.Text{}, fmt.Errorf("--token-file: no token is for audience %q, which core wants, but for %q: write it as the audience of the projected serviceAccountToken",
 			t.Audience, slices.Sorted(maps.Keys(who.CloudTokens)))
 	default:
@@ -60,7 +61,7 @@ func (t Tokens) Core() (secret.Text, error) {
 // their own. It fails for a token that no source would take.
 func (t Tokens) Identity() (call.Identity, error) {
 	host, _ := os.Hostname() // logs have it
-	who := call.Identity{Namespace: "local", ServiceAccount: "local", PodName: host, CloudTokens: map[string]secret.Text{}}
+	who := call.Identity{Namespace: "local", ServiceAccount: "local", PodName: host, CloudTokens: map[string]secret.Text{}, Direct: true}
 	for _, path := range t.Files {
 		text, found, err := t.read(path)
 		if err != nil {
@@ -70,6 +71,9 @@ func (t Tokens) Identity() (call.Identity, error) {
 		who.PodUID = found.Bound.Pod.UID
 		if found.Bound.Pod.Name != "" {
 			who.PodName = found.Bound.Pod.Name
+		}
+		if found.IsForAPIServer() {
+			who.CloudTokens[""] = secret.New(text) // as tokenRequests have it
 		}
 		for _, audience := range found.Audience {
 			if audience == t.Audience {
@@ -113,17 +117,11 @@ func (t Tokens) read(path string) (text string, found claim.Claims, err error) {
 
 // readToken never quotes what it read.
 func readToken(path string) (string, error) {
-	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a pipe is not waited for
+	file, err := regular.Open(path)
 	if err != nil {
 		return "", err
 	}
 	defer func() { _ = file.Close() }()
-	switch info, err := file.Stat(); {
-	case err != nil:
-		return "", err
-	case !info.Mode().IsRegular():
-		return "", fmt.Errorf("%s is no regular file", path)
-	}
 	content, err := io.ReadAll(io.LimitReader(file, maxToken+1))
 	// Files that people make tend to end in a newline; tokens do not.
 	text := strings.TrimSpace(string(content))

@@ -50,6 +50,14 @@ func TestATokenTellsWhoseItIs(t *testing.T) {
 	assert.True(t, strings.HasSuffix(who.CloudTokens["vault"].Reveal(), "n33dle-vault"))
 	assert.True(t, who.IsAttested())
 
+	mounted := Tokens{Files: []string{file(t, minted(t, "https://kubernetes.default.svc.cluster.local", later, "n33dle-mounted"))}, Now: tokens.Now}
+	who, err = mounted.Identity()
+	require.NoError(t, err)
+	assert.True(t, strings.HasSuffix(who.CloudTokens[""].Reveal(), "n33dle-mounted"), "for the API server")
+	mounted.Audience = "leoflow-core"
+	_, err = mounted.Core()
+	require.ErrorContains(t, err, `but for ["https://kubernetes.default.svc.cluster.local"]`)
+
 	tokens.TaskFile = file(t, "n33dle-task")
 	who, err = tokens.Identity()
 	require.NoError(t, err)

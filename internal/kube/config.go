@@ -12,6 +12,7 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 
+	"github.com/leoflow/secrets-csi/internal/regular"
 	"github.com/leoflow/secrets-csi/internal/version"
 )
 
@@ -46,6 +47,11 @@ func load(kubeconfig string) (*rest.Config, error) {
 		}
 		return config, nil
 	}
+	file, err := regular.Open(kubeconfig)
+	if err != nil {
+		return nil, fmt.Errorf("reading kubeconfig file: %w", err)
+	}
+	_ = file.Close()
 	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
 	if err != nil {
 		return nil, fmt.Errorf("reading kubeconfig file: %w", err)

@@ -88,6 +88,11 @@ func TestAnnotations(t *testing.T) {
 	_, err = accounts.Annotations(t.Context(), "team-b", "worker")
 	require.ErrorIs(t, err, kube.ErrNoServiceAccount)
 	assert.EqualError(t, err, "reading service account team-b/worker: there is no such service account")
+	for _, text := range []string{`{}`, `{"metadata": {"name": "other"}}`, `{"metadata": {"name": "worker", "annotations": {"a": 1}}}`, `[]`, ``} {
+		server.Answer(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(text)) })
+		_, err = accounts.Annotations(t.Context(), "team-a", "worker")
+		assert.EqualError(t, err, "reading service account team-a/worker: what the API server answers makes no sense", text)
+	}
 	server.Answer(func(w http.ResponseWriter, _ *http.Request) {
 		kubetest.Refuse(w, http.StatusForbidden, metav1.StatusReasonForbidden)
 	})

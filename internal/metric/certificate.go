@@ -3,10 +3,11 @@ package metric
 import (
 	"crypto/x509"
 	"encoding/pem"
-	"os"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/leoflow/secrets-csi/internal/regular"
 )
 
 // Certificate has the end of the certificate in a file told. The file is read at every scrape,
@@ -18,7 +19,7 @@ func (m *Metrics) Certificate(file string) {
 }
 
 func expiry(file string) float64 {
-	content, err := os.ReadFile(file)
+	content, err := regular.Read(file, regular.Most)
 	if err != nil {
 		return 0
 	}

@@ -14,6 +14,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// Child are the attributes of a process that ends with this one.
+func Child() *syscall.SysProcAttr { return &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} }
+
 // Namespaces are the attributes of a process in namespaces of its own, by the kernel's
 // CLONE_NEW flags. Whoever may not make them becomes root of a user namespace first; who
 // may stays as he is, since a user namespace would only take abilities away.

@@ -7,12 +7,15 @@ import (
 	"fmt"
 	"hash/maphash"
 	"io/fs"
-	"os"
 	"slices"
 	"time"
 
+	"github.com/leoflow/secrets-csi/internal/regular"
 	"github.com/leoflow/secrets-csi/pkg/secret"
 )
+
+// mostOfFile is far above what a volume's environment has.
+const mostOfFile = 64 << 20
 
 // Rotated waits for a volume to hold other values than somebody has.
 type Rotated struct {
@@ -89,7 +92,7 @@ func fromEntries(entries []Entry) func(Snapshot) (bool, error) {
 // fromFile compares with what was handed out, so that a rotation between the writing of the file
 // and the start of this process is seen, and one while it was being restarted.
 func (r Rotated) fromFile(s Snapshot) (bool, error) {
-	known, unread := os.ReadFile(r.EnvFile)
+	known, unread := regular.Read(r.EnvFile, mostOfFile)
 	entries := s.placedAs(known)
 	if r.OmitEmpty {
 		entries = WithoutEmpty(entries)

@@ -15,17 +15,8 @@ import (
 
 	"github.com/leoflow/secrets-csi/internal/testneed"
 	"github.com/leoflow/secrets-csi/pkg/mount/layout"
+	"github.com/leoflow/secrets-csi/pkg/mount/mounttest"
 )
-
-// newTmpfs is an empty directory in memory that is somebody else's.
-func newTmpfs(t testing.TB, options string) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "folder")
-	require.NoError(t, os.Mkdir(path, 0o777))
-	require.NoError(t, unix.Mount("theirs", path, "tmpfs", 0, options))
-	t.Cleanup(func() { require.NoError(t, unix.Unmount(path, unix.MNT_DETACH)) })
-	return path
-}
 
 func openedFolder(t testing.TB, path string) *Folder {
 	t.Helper()
@@ -69,7 +60,7 @@ func treeOf(t *testing.T, root string) map[string]string {
 
 // Whoever reads cannot tell by whom the files were written.
 func TestAFolderShowsWhatAVolumeShows(t *testing.T) {
-	target, path := newVolume(t, megabyte), newTmpfs(t, "")
+	target, path := newVolume(t, megabyte), mounttest.Tmpfs(t, "")
 	folder := openedFolder(t, path)
 	long := newContent()
 	long.Entries[0] = newEntry(layout.Connection, "warehouse", strings.Repeat("x", 2*megabyte))
@@ -115,24 +106,24 @@ func TestAnotherUsersFolderIsRefused(t *testing.T) {
 
 func TestAFolderIsRefused(t *testing.T) {
 	link := filepath.Join(t.TempDir(), "link")
-	require.NoError(t, os.Symlink(newTmpfs(t, ""), link))
-	taken := newTmpfs(t, "")
+	require.NoError(t, os.Symlink(mounttest.Tmpfs(t, ""), link))
+	taken := mounttest.Tmpfs(t, "")
 	openedFolder(t, taken)
 	with := func(name, content string) string {
-		path := newTmpfs(t, "")
+		path := mounttest.Tmpfs(t, "")
 		require.NoError(t, os.WriteFile(filepath.Join(path, name), []byte(content), 0o600))
 		return path
 	}
 	file := with("theirs", "")
-	readOnly := newTmpfs(t, "")
+	readOnly := mounttest.Tmpfs(t, "")
 	require.NoError(t, unix.Mount("", readOnly, "", unix.MS_REMOUNT|unix.MS_RDONLY, ""))
-	full := newTmpfs(t, "nr_inodes=1")
+	full := mounttest.Tmpfs(t, "nr_inodes=1")
 	linked := func(name, to string) string {
-		path := newTmpfs(t, "")
+		path := mounttest.Tmpfs(t, "")
 		require.NoError(t, os.Symlink(to, filepath.Join(path, name)))
 		return path
 	}
-	kept := newTmpfs(t, "")
+	kept := mounttest.Tmpfs(t, "")
 	require.NoError(t, os.Mkdir(filepath.Join(kept, "..2theirs"), 0o700))
 	for name, row := range map[string]struct {
 		path string
@@ -203,7 +194,7 @@ func openedDirectory(t *testing.T, path string) directory {
 
 // What does not fit leaves what is there, and nothing is mounted anew.
 func TestAFullFolderKeepsWhatItShows(t *testing.T) {
-	path := newTmpfs(t, fmt.Sprintf("size=%d", 16*pageSize))
+	path := mounttest.Tmpfs(t, fmt.Sprintf("size=%d", 16*pageSize))
 	folder := openedFolder(t, path)
 	_, err := folder.Write(uniform(1))
 	require.NoError(t, err)
@@ -230,7 +221,7 @@ func rotateFolder(path string, number int) error {
 }
 
 func TestKilledAtEachSystemCallOnAFolder(t *testing.T) {
-	parent := newTmpfs(t, "")
+	parent := mounttest.Tmpfs(t, "")
 	seen := map[string]bool{}
 	calls := 0
 	for ended := false; !ended; calls++ {
@@ -256,7 +247,7 @@ func TestKilledAtEachSystemCallOnAFolder(t *testing.T) {
 // A container that may write there cannot keep the next delivery from coming.
 func TestAFolderIsTakenBackFromPipes(t *testing.T) {
 	for _, name := range []string{layout.ManifestFile, layout.ConnectionsDir + "/warehouse"} {
-		path := newTmpfs(t, "")
+		path := mounttest.Tmpfs(t, "")
 		folder := openedFolder(t, path)
 		_, err := folder.Write(uniform(1))
 		require.NoError(t, err)

@@ -20,7 +20,7 @@ func run(ctx context.Context) (err error) {
 	bin := flag.String("bin", "bin", "the `directory` of the built binaries")
 	strict := flag.Bool("strict", false, "fail if a budget is exceeded")
 	runs := flag.Int("runs", 5, "how often to measure each `part`; the run with the median is printed")
-	only := flag.String("only", "", "a `pattern` of the parts to measure: agent, publish, sustained, node, outage, airflow")
+	only := flag.String("only", "", "a `pattern` of the parts to measure: agent, into, publish, sustained, node, outage, airflow")
 	bare := flag.String("bare", "", "serve as a bare `program`, core or driver, in the directory of --bin; bench does so by itself")
 	flag.Parse()
 	if *bare != "" {
@@ -49,7 +49,7 @@ func run(ctx context.Context) (err error) {
 		runs    int
 		measure func(context.Context) error
 	}{
-		{"agent", *runs, b.agent}, {"publish", *runs, b.publish}, {"sustained", *runs, b.sustained},
+		{"agent", *runs, b.agent}, {"into", *runs, b.into}, {"publish", *runs, b.publish}, {"sustained", *runs, b.sustained},
 		{"node", *runs, b.node}, {"outage", 1, b.outage}, {"airflow", *runs, b.airflow},
 	} {
 		if !wanted.MatchString(part.name) {

@@ -12,7 +12,7 @@ import (
 // TestEveryMessageOfAReferenceIsTheCodes looks up what docs/connections.md says that the
 // failure of a reference reads like.
 func TestEveryMessageOfAReferenceIsTheCodes(t *testing.T) {
-	code := codeOf(t, "pkg/provider/*.go", "internal/source/*/*.go", "internal/policy/*.go", "internal/kube/*.go")
+	code := codeOf(t, "pkg/provider/*.go", "pkg/provider/call/*.go", "internal/source/*/*.go", "internal/policy/*.go", "internal/kube/*.go")
 	_, section, found := strings.Cut(documents(t)[filepath.Join(root, "docs/connections.md")], "### When a reference fails")
 	require.True(t, found)
 	table, _, _ := strings.Cut(section, "\n## ")

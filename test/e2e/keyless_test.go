@@ -104,7 +104,7 @@ func TestKeylessBadInput(t *testing.T) {
 	_, err = publish("unbrought", "*", "aws_default, ghost", as)
 	require.ErrorContains(t, err, `connection "ghost" does not exist in core: it is listed under "keyless", and "*" brought none of this id`)
 	_, err = publish("no token", "aws_default", "aws_default", func(p *stack.Pod) { p.CloudTokens = nil })
-	require.ErrorContains(t, err, `kubelet sent no token for audience sts.amazonaws.com: list it under tokenRequests of the CSIDriver`)
+	require.ErrorContains(t, err, `kubelet sent no token with audience "sts.amazonaws.com": list it under tokenRequests of the CSIDriver`)
 
 	// Of who does not insist the connection arrives, and says why it has no identity.
 	p, err := publish("optional", "aws_default", "aws_default?", func(p *stack.Pod) { p.CloudTokens = nil })

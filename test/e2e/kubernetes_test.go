@@ -79,7 +79,7 @@ func TestKubernetesSecretsAreReadWithThePodsOwnToken(t *testing.T) {
 	}{
 		"another's":        {c.secretsPod(t, "other", "b", "whole", later), `connection "whole" is denied to service account airflow/b by kubernetes`},
 		"expired":          {c.secretsPod(t, "late", "a", "whole", time.Now().Add(-time.Hour)), "kubernetes refused the token of service account airflow/a"},
-		"without any":      {withoutTokens(c.secretsPod(t, "bare", "a", "whole", later)), `kubelet sent no token with audience ""; add it to the tokenRequests of the CSIDriver`},
+		"without any":      {withoutTokens(c.secretsPod(t, "bare", "a", "whole", later)), `kubelet sent no token with audience "": list it under tokenRequests of the CSIDriver`},
 		"that is odd":      {c.secretsPod(t, "odd", "a", "odd", later), `key "pasword" of Secret connection-odd is unknown`},
 		"of a missing one": {c.secretsPod(t, "missing", "a", "absent", later), `connection "absent"`},
 	} {

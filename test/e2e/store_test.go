@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"cmp"
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -162,6 +163,32 @@ func TestWhatChangesInVaultReachesPods(t *testing.T) {
 	put("rotated", "third")
 	assert.Eventually(t, func() bool { return strings.Contains(n.read(t, p, "rotated"), "third") }, testwait.Limit, 20*time.Millisecond)
 	n.noNeedle(t, p.Token)
+}
+
+// TestAChangeIsOneCallForAllPodsOfANode has as many pods as a node runs be alike.
+func TestAChangeIsOneCallForAllPodsOfANode(t *testing.T) {
+	const nodePods, path = 110, "GET secret/data/connections/warehouse"
+	n := startVault(t)
+	put := func(word string) {
+		n.bao.Put("connections/warehouse", map[string]any{"conn_uri": "postgres://u:" + cloudNeedle + word + "@h"})
+	}
+	put("first")
+	began, pods := time.Now(), make([]stack.Pod, nodePods)
+	for i := range pods {
+		pods[i] = n.pod(fmt.Sprint("alike-", i), "reader", "warehouse")
+		require.NoError(t, n.Kubelet.Publish(t.Context(), pods[i]))
+	}
+	shared := 1 + int(time.Since(began)/(5*time.Second)) // for which an answer is another pod's, too
+	assert.LessOrEqual(t, len(n.bao.Asked(path)), shared)
+	require.Len(t, n.bao.Asked("POST auth/jwt/login"), 1)
+
+	asked := len(n.bao.Asked(path))
+	put("second")
+	for _, p := range pods {
+		require.Eventually(t, func() bool { return strings.Contains(n.read(t, p, "warehouse"), "second") }, testwait.Limit, 10*time.Millisecond)
+	}
+	assert.LessOrEqual(t, len(n.bao.Asked(path))-asked, 2, "the look that found it, and one that may have begun before it")
+	n.noNeedle(t)
 }
 
 // TestWhatVaultRefusesIsToldByTheRightWord has each way to fail stop a pod that requires the entry, and by what

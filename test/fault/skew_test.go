@@ -1,6 +1,7 @@
 package fault
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -67,6 +68,36 @@ func TestOneVersionApart(t *testing.T) {
 				assert.ErrorContains(t, r.Kubelet.Publish(t.Context(), stolen), `node \"elsewhere`)
 			}
 		})
+	}
+}
+
+// TestFetchersOfTwoVersionsFillOneDirectory has each go on where the other has left off, as a sidecar does whose image is
+// changed, or changed back, and the agent of either read that.
+func TestFetchersOfTwoVersionsFillOneDirectory(t *testing.T) {
+	if *before == "" {
+		*before = lastCommit(t)
+		t.Cleanup(func() { *before = "" })
+	}
+	bins := map[string]string{"old": older(t), "new": binaries(t)}
+	help, err := testwait.Command(t, filepath.Join(bins["old"], "fetcher"), "--help").CombinedOutput()
+	if err != nil || !strings.Contains(string(help), "--into") {
+		t.Logf("%s has no 'fetcher --into' yet", *before)
+		return
+	}
+	dir, exported := filepath.Join(t.TempDir(), "secrets"), filepath.Join(t.TempDir(), "connections.json")
+	for i, version := range []string{"new", "old", "new", "new", "old"} {
+		value := fmt.Sprintf("postgres://u:value-%d@h/d", i/2) // some find what is right, and some change it
+		require.NoError(t, os.WriteFile(exported, []byte(`{"warehouse": "`+value+`"}`), 0o600))
+		said, err := testwait.Command(t, filepath.Join(bins[version], "fetcher"), "--into="+dir, "--allow-disk", "--file-connections="+exported, "--connections=*").CombinedOutput()
+		require.NoError(t, err, "%s: %s", version, said)
+		for _, reader := range bins {
+			seen, err := testwait.Command(t, filepath.Join(reader, "agent"), "env", "--dir="+dir, "--format=json").Output()
+			require.NoError(t, err, version)
+			assert.JSONEq(t, `{"AIRFLOW_CONN_WAREHOUSE": "`+value+`"}`, string(seen), version)
+		}
+		left, err := filepath.Glob(filepath.Join(dir, "..2*"))
+		require.NoError(t, err)
+		assert.Len(t, left, 1, version)
 	}
 }
 

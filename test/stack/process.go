@@ -14,6 +14,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/leoflow/secrets-csi/internal/testneed"
 )
 
 // Process is a program of ours that runs in the background. What it prints is kept.
@@ -33,7 +35,8 @@ func Run(program string, args ...string) (*Process, error) {
 		return strings.HasPrefix(variable, "LEOFLOW_")
 	})
 	command.WaitDelay = endTimeout // where something else holds its output open
-	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	command.SysProcAttr = testneed.Child()
+	command.SysProcAttr.Setpgid = true
 	p := &Process{command: command, output: newOutput(), done: make(chan struct{})}
 	command.Stdout, command.Stderr = &lines{to: p.output}, &lines{to: p.output}
 	if err := command.Start(); err != nil {

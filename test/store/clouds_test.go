@@ -28,17 +28,22 @@ func TestGoogleSecretManager(t *testing.T) {
 		Audience: cloudtest.GCPAudience, Endpoint: server.Address, RegionalEndpoint: server.RegionalAddress,
 		STSURL: server.URL() + "/token", IAMURL: server.URL(), Roots: server.Roots(),
 	}
-	judgeCloud(t, cloud{
+	asked := judgeCloud(t, cloud{
 		class:  "airflow.providers.google.cloud.secrets.secret_manager.CloudSecretManagerBackend",
 		server: server.Server, audience: cloudtest.GCPTokenAudience, always: map[string]any{"project_id": "project"}, within: "projects/project/secrets/",
-		prefixes: []string{"airflow-connections-", "airflow-variables-", "-", "c_-", "v_-", "c__", "v_"},
-		open:     func(kwargs string) (store.Store, error) { return gcp.NewStore(config, kwargs) },
+		prefixes: []string{"airflow-connections-", "airflow-variables-", "-", "c_-", "v_-", "c__", "v_"}, spelt: []string{"_"},
+		open: func(kwargs string) (store.Store, error) { return gcp.NewStore(config, kwargs) },
 		variants: map[string]map[string]any{
 			"no prefix":        {"connections_prefix": "", "variables_prefix": ""},
 			"a separator left": {"connections_prefix": "c_", "variables_prefix": "v_"},
 			"a separator":      {"connections_prefix": "c_", "variables_prefix": "v", "sep": "_"},
 		},
 	})
+	for _, one := range asked {
+		if one.name == "as it comes" {
+			judgeServer(t, one, ofServer())
+		}
+	}
 }
 
 func TestAzureKeyVault(t *testing.T) {
@@ -47,8 +52,8 @@ func TestAzureKeyVault(t *testing.T) {
 	judgeCloud(t, cloud{
 		class:  "airflow.providers.microsoft.azure.secrets.key_vault.AzureKeyVaultBackend",
 		server: server.Server, audience: cloudtest.AzureTokenAudience, always: map[string]any{"vault_url": "https://v.vault.azure.net"},
-		prefixes: []string{"airflow-connections-", "airflow-variables-", "", "airflow-conn-", "c--", "v--"},
-		hyphens:  true,
+		prefixes: []string{"airflow-connections-", "airflow-variables-", "", "airflow-conn-", "c--", "v--", "airflow-connections", "airflow-variables"},
+		spelt:    []string{"-", "--", ""},
 		open:     func(kwargs string) (store.Store, error) { return azure.NewStore(config, kwargs) },
 		variants: map[string]map[string]any{
 			"no prefix":         {"connections_prefix": "", "variables_prefix": ""},
@@ -68,13 +73,13 @@ type cloud struct {
 	audience, within string
 	always           map[string]any
 	prefixes         []string
-	// hyphens: the store's names have no underscore.
-	hyphens  bool
+	// spelt is what a name may have in the place of an underscore, where the store's have none.
+	spelt    []string
 	open     func(kwargs string) (store.Store, error)
 	variants map[string]map[string]any
 }
 
-func judgeCloud(t *testing.T, c cloud) {
+func judgeCloud(t *testing.T, c cloud) []question {
 	t.Helper()
 	c.variants["as it comes"] = map[string]any{}
 	c.variants["switched off"] = map[string]any{"connections_prefix": nil, "variables_prefix": nil}
@@ -88,15 +93,14 @@ func judgeCloud(t *testing.T, c cloud) {
 	for _, prefix := range c.prefixes {
 		for _, table := range []map[string]string{data, values} {
 			for id, value := range table {
-				name := prefix + id
-				if c.hyphens {
-					name = strings.ReplaceAll(name, "_", "-")
+				for _, underscore := range c.spelt {
+					name := strings.ReplaceAll(prefix+id, "_", underscore)
+					if name == "" || cannotBe.MatchString(name) || underscore != "_" && len(name) > 127 {
+						continue // as the clouds have it
+					}
+					held.Set(c.within+name, value)
+					theirs[name] = value
 				}
-				if cannotBe.MatchString(name) || c.hyphens && len(name) > 127 {
-					continue // as the clouds have it
-				}
-				held.Set(c.within+name, value)
-				theirs[name] = value
 			}
 		}
 	}
@@ -117,6 +121,7 @@ func judgeCloud(t *testing.T, c cloud) {
 		})
 	}
 	judge(t, questions, and(ofConnections, ofOldConnections, ofJSON))
+	return questions
 }
 
 // ofJSON are those of the classes that read Airflow's own JSON: Secrets Manager's words are no fields there.

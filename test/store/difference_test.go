@@ -42,3 +42,17 @@ func and(tables ...map[string]difference) map[string]difference {
 	}
 	return all
 }
+
+// ofServer are those of Airflow's server, which is no task: a pod is given what the task SDK gives.
+func ofServer() map[string]difference {
+	const asTasks = "a task is given it so"
+	all := and(ofConnections, ofJSON, map[string]difference{
+		"uri_query":       {`connection {"conn_type":"mysql","description":null,"extra":{"charset":"utf8","flag":true,"n":1}`, `connection {"conn_type":"mysql"`, asTasks},
+		"uri_query_twice": {`connection {"conn_type":"mysql","description":null,"extra":{"a":2}`, `connection {"conn_type":"mysql"`, asTasks},
+		"extra_plain":     {"refused", `connection {"conn_type":"aws","description":null,"extra":"no JSON"`, asTasks},
+		"blanks":          {`connection {"conn_type":"http"`, `connection {"conn_type":"http"`, asTasks + ": the server has no empty password"},
+		"uri_no_password": {`connection {"conn_type":"ssh"`, `connection {"conn_type":"ssh"`, asTasks + ": the server has no empty password"},
+	})
+	delete(all, "extra_list") // which the server refuses, too
+	return all
+}

@@ -33,10 +33,14 @@ type question struct {
 	Team *string `json:"team"`
 	// API is where Kubernetes is, for the class that asks it.
 	API map[string]string `json:"api"`
+	// Server has it give what Airflow's server makes of a connection, in place of what a task does.
+	Server bool `json:"server"`
 
 	name string
-	ours provider.Provider
-	pod  provider.Identity
+	// ofRights has it be about who may read, for which a few ids do.
+	ofRights bool
+	ours     provider.Provider
+	pod      provider.Identity
 }
 
 // said is what Airflow's class made of one id.
@@ -83,21 +87,45 @@ func cacheDir(t *testing.T) string {
 // difference is where we give something else than Airflow's class on purpose.
 type difference struct{ airflow, ours, why string }
 
-// leastIDs is how many different ids each store's class is asked for.
-const leastIDs = 60
+const (
+	// leastIDs is how many different ids each store's class is asked for by each variant of its options.
+	leastIDs = 60
+	// leastFound is how many of them it has at least, where the variant is not there to find nothing.
+	leastFound = 12
+)
+
+// findNothing are the variants by which a class asks for nothing, or for what is not there.
+var findNothing = []string{"switched off", "an impossible one"}
 
 // judge holds what we give against what the classes of all ages give. A difference that is not listed fails, and
 // so does one that is listed and never seen.
 func judge(t *testing.T, questions []question, listed map[string]difference) {
 	t.Helper()
-	ids := map[string]bool{}
-	for _, q := range questions {
-		for _, id := range slices.Concat(q.Connections, q.Variables) {
-			ids[id] = true
-		}
-	}
-	require.GreaterOrEqual(t, len(ids), leastIDs)
 	judgeBy(t, ages, questions, listed)
+}
+
+// judgeServer does so of the class of connections that Airflow's server uses, which the oldest has for tasks, too.
+func judgeServer(t *testing.T, one question, listed map[string]difference) {
+	t.Helper()
+	one.Server = true
+	judgeBy(t, ages[:1], []question{one}, listed)
+}
+
+// hold makes sure that a variant is asked for enough, and that enough of it is there to compare.
+func (q question) hold(t *testing.T, found int) {
+	t.Helper()
+	if q.ofRights {
+		return
+	}
+	ids := map[string]bool{}
+	for _, id := range slices.Concat(q.Connections, q.Variables) {
+		ids[id] = true
+	}
+	t.Logf("%s: %d ids, of which Airflow's class has %d", q.name, len(ids), found)
+	assert.GreaterOrEqual(t, len(ids), leastIDs, q.name)
+	if q.Team == nil && !slices.Contains(findNothing, q.name) { // and a team has few of its own
+		assert.GreaterOrEqual(t, found, leastFound, q.name)
+	}
 }
 
 // judgeTeams does so where teams are kept apart, which the newest alone can.
@@ -115,6 +143,7 @@ func judgeBy(t *testing.T, ages []age, questions []question, listed map[string]d
 			q := questions[i]
 			entries, err := q.ours.Fetch(t.Context(), q.pod, providertest.Names(q.Connections, q.Variables))
 			require.NoError(t, err, q.name)
+			found := 0
 			for _, one := range entries {
 				theirs := answered.Connections[one.ID]
 				if one.Kind == entry.Variable {
@@ -122,6 +151,9 @@ func judgeBy(t *testing.T, ages []age, questions []question, listed map[string]d
 				}
 				compared++
 				want, got := theirs.short(), short(one)
+				if !theirs.None && theirs.Error == "" {
+					found++
+				}
 				if want == got {
 					continue
 				}
@@ -137,6 +169,7 @@ func judgeBy(t *testing.T, ages []age, questions []question, listed map[string]d
 					assert.Fail(t, "a difference that is not listed", "%s, %s, %s\n  Airflow %.300s\n  ours    %.300s", each.name, q.name, one.Name(), want, got)
 				}
 			}
+			q.hold(t, found)
 		}
 		t.Logf("age %s: %d answers of %d variants compared, %d differ as listed", each.name, compared, len(questions), differed)
 	}

@@ -62,16 +62,12 @@ func TestKubernetes(t *testing.T) {
 	require.NoError(t, os.WriteFile(caFile, ca, 0o600))
 
 	var questions []question
-	for _, row := range []struct {
-		name, kwargs           string
-		connections, variables []string
-	}{
-		{"as it comes", `{}`, connections, variables},
-		{"with namespace", `{"namespace": "team"}`, connections, variables},
-		{"other key", `{"connections_data_key": "second", "variables_data_key": "second"}`, []string{"both", "other_key", "absent"}, []string{"both", "own", "other_key", "absent"}},
-		{"other label", `{"connections_label": "example.com/c"}`, []string{"own", "both", "absent", "a/b"}, variables},
+	for name, kwargs := range map[string]string{
+		"as it comes":    `{}`,
+		"with namespace": `{"namespace": "team"}`,
+		"other keys":     `{"connections_data_key": "second", "variables_data_key": "second"}`,
+		"other label":    `{"connections_label": "example.com/c"}`,
 	} {
-		name, kwargs := row.name, row.kwargs
 		rules, err := kubernetes.NewRules(kwargs, "", "")
 		require.NoError(t, err)
 		ours, err := kubernetes.New(kubernetes.Config{API: &rest.Config{Host: api.URL, QPS: -1, TLSClientConfig: rest.TLSClientConfig{CAData: ca}}, Rules: rules})
@@ -80,7 +76,7 @@ func TestKubernetes(t *testing.T) {
 		require.NoError(t, json.Unmarshal([]byte(kwargs), &theirs))
 		theirs["namespace"] = "team" // which Airflow finds in its pod
 		questions = append(questions, question{
-			Class: kubernetesClass, Kwargs: theirs, Connections: row.connections, Variables: row.variables, name: name, ours: ours, pod: pod,
+			Class: kubernetesClass, Kwargs: theirs, Connections: connections, Variables: variables, name: name, ours: ours, pod: pod,
 			API: map[string]string{"host": api.URL, "token": token.Reveal(), "ca": caFile},
 		})
 	}
@@ -113,16 +109,20 @@ func fillKubernetes(api *kubetest.Server) (connections, variables []string) {
 	next := 0
 	for _, id := range keysOf(values) {
 		next++
-		put(next, "C="+id, map[string]string{"value": values[id]})
+		put(next, "C="+id+" example.com/c="+id, map[string]string{"value": values[id], "second": values[id]})
 	}
 	for _, id := range keysOf(texts) {
 		next++
-		put(next, "V="+id, map[string]string{"value": texts[id]})
+		put(next, "V="+id, map[string]string{"value": texts[id], "second": "another " + texts[id]})
 	}
 	more := map[string]bool{}
 	for _, one := range labelled {
 		next++
-		put(next, one.labels, one.data)
+		data := maps.Clone(one.data)
+		if value, held := data["value"]; held && data["second"] == "" {
+			data["second"] = value
+		}
+		put(next, one.labels, data)
 		for label := range strings.FieldsSeq(one.labels) {
 			if _, id, _ := strings.Cut(label, "="); id != "a" {
 				more[id] = true

@@ -195,7 +195,7 @@ func TestPoliciesOfAWSDecide(t *testing.T) {
 	} {
 		questions = append(questions, question{
 			Class: "airflow.providers.amazon.aws.secrets." + asked.class, Kwargs: emulator.assume(t, roles["team/"+account], subject("team", account)),
-			Connections: []string{"a", "b", "missing", "private"}, Variables: []string{"v"}, name: account, ours: asked.served, pod: subject("team", account),
+			Connections: []string{"a", "b", "missing", "private"}, Variables: []string{"v"}, name: account, ofRights: true, ours: asked.served, pod: subject("team", account),
 		})
 	}
 	judgeBy(t, ages, questions, nil)

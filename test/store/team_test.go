@@ -21,8 +21,16 @@ import (
 	"github.com/leoflow/secrets-csi/pkg/provider"
 )
 
-// teamIDs are asked for by pods of each team. Which of them there are, teamNames says.
-var teamIDs = []string{"both", "shared", "own", "green--own", "blue--own", "absent", "a_b", "a__own", "green/own", "x"}
+// teamIDs are asked for by pods of each team: whatever may be thought of to reach another team's. Which of them there
+// are, teamNames says.
+func teamIDs() (ids []string) {
+	for _, before := range []string{"", "green--", "blue--", "blue_two--", "green/", "blue/", "green_", "_green___", "Green--"} {
+		for _, id := range []string{"both", "shared", "own", "absent", "a_b", "a__own", "x"} {
+			ids = append(ids, before+id)
+		}
+	}
+	return ids
+}
 
 // teamNames are ids of everybody's secrets, and of teams' own.
 var teamNames = []string{"both", "shared", "a_b", "blue--both", "blue--own", "blue--a_b", "green--own", "green--a__own", "blue_two--both"}
@@ -52,7 +60,7 @@ func TestTeamsAreKeptApart(t *testing.T) {
 				return annotations, nil
 			}})
 			t.Cleanup(func() { require.NoError(t, served.Close()) })
-			questions = append(questions, question{Class: place.class, Kwargs: place.kwargs, Held: place.held, Team: &team, Variables: teamIDs, Connections: []string{},
+			questions = append(questions, question{Class: place.class, Kwargs: place.kwargs, Held: place.held, Team: &team, Variables: teamIDs(), Connections: []string{},
 				name: place.class + " for team " + team, ours: served, pod: place.pod(team)})
 		}
 	}

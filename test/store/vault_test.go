@@ -5,6 +5,7 @@ package store
 import (
 	"encoding/json"
 	"maps"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -49,6 +50,10 @@ path "secret/data/deep/er/denied" { capabilities = ["deny"] }`)
 		"another path":          {"connections_path": "nothing", "config_path": "x"},
 		"as it came in Airflow": {"connections_path": "connections", "variables_path": "variables", "mount_point": "secret", "kv_engine_version": 2},
 	} {
+		connections, variables := connections, variables
+		if name == "no mount" { // where ids begin with one
+			connections, variables = append(within("secret/", connections), connections...), append(within("secret/", variables), variables...)
+		}
 		theirs := map[string]any{"url": bao.Plain(), "auth_type": "token", "token": token}
 		maps.Copy(theirs, kwargs)
 		made, err := vault.New(vault.Config{Kwargs: bao.Kwargs("all", kwargs), Roots: bao.Roots()})
@@ -57,7 +62,24 @@ path "secret/data/deep/er/denied" { capabilities = ["deny"] }`)
 		t.Cleanup(func() { require.NoError(t, served.Close()) })
 		questions = append(questions, question{Class: vaultClass, Kwargs: theirs, Connections: connections, Variables: variables, name: name, ours: served, pod: bao.Pod("team", "etl")})
 	}
-	judge(t, questions, vaultDifferences)
+	listed := maps.Clone(vaultDifferences)
+	for id, one := range vaultDifferences {
+		if rest, isOld := strings.CutPrefix(id, "old: "); isOld {
+			listed["old: secret/"+rest] = one
+		} else {
+			listed["secret/"+id] = one
+		}
+	}
+	judge(t, questions, listed)
+}
+
+func within(mount string, ids []string) (made []string) {
+	for _, id := range ids {
+		if !strings.HasPrefix(id, mount) {
+			made = append(made, mount+id)
+		}
+	}
+	return made
 }
 
 // fillVault writes every value wherever a variant looks for it, and returns the ids.

@@ -3,6 +3,7 @@ package audit
 import (
 	"fmt"
 	"os"
+	"syscall"
 )
 
 // File is a file to append records to, wherever its path leads: after somebody renamed or deleted
@@ -13,9 +14,9 @@ type File struct {
 	isRegular bool
 }
 
-// OpenFile opens the file, or makes it; nobody but its owner may read who reads what.
+// OpenFile opens the file, or makes it; nobody but its owner may read who reads what. A pipe that nobody reads is an error.
 func OpenFile(path string) (*File, error) {
-	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND|syscall.O_NONBLOCK, 0o600)
 	if err != nil {
 		return nil, err
 	}

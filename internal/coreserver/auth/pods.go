@@ -120,7 +120,7 @@ func (p *Pods) Authenticate(ctx context.Context, token secret.Text) (Caller, err
 	case claimed.isTask():
 		return Caller{}, refused("it is a task instance's, and this core takes those of service accounts alone")
 	case !slices.Contains(claimed.Audience, p.audience):
-		return Caller{}, refused("its aud is not " + p.audience + "; name that in the tokenRequests of the CSIDriver")
+		return Caller{}, refused("its aud is not " + p.audience + "; name that in the tokenRequests of the CSIDriver, or without a driver as the audience of the projected token")
 	}
 	own, err := p.clusterOf(ctx, claimed)
 	if err != nil {

@@ -45,7 +45,7 @@ func TestEitherRefuses(t *testing.T) {
 		"not a JWT":                 {secret.New("n33dle"), 0, "it is not a JWT"},
 		"a pod's by HMAC":           {sign(t, jwt.SigningMethodHS256, asPod, []byte(key)), 0, "its aud is not leoflow-agent"},
 		"a task's by HS512":         {sign(t, jwt.SigningMethodHS512, goodClaims(), []byte(key)), 0, "it is not signed with core's key by HS256"},
-		"a task's by nobody":        {sign(t, jwt.SigningMethodNone, goodClaims(), jwt.UnsafeAllowNoneSignatureType), 0, "its aud is not leoflow-core; name that in the tokenRequests of the CSIDriver"},
+		"a task's by nobody":        {sign(t, jwt.SigningMethodNone, goodClaims(), jwt.UnsafeAllowNoneSignatureType), 0, "its aud is not leoflow-core; name that in the tokenRequests of the CSIDriver, or without a driver as the audience of the projected token"},
 		"a pod's by nobody":         {sign(t, jwt.SigningMethodNone, asPod, jwt.UnsafeAllowNoneSignatureType), 1, "Kubernetes does not accept it: it is another cluster's, or its pod or service account is gone"},
 		"a task's with a pod's aud": {sign(t, jwt.SigningMethodHS256, jwt.MapClaims{"iss": "leoflow", "aud": PodAudience, "sub": "s", "tenant_id": "t", "exp": noon.Add(time.Hour).Unix()}, []byte(key)), 0, "its aud is not leoflow-agent"},
 		"a task's that is not good": {sign(t, jwt.SigningMethodHS256, jwt.MapClaims{"exp": "n33dle"}, []byte(key)), 0, "its exp is not a number of seconds since 1970, up to the year 9999"},

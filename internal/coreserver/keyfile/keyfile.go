@@ -7,8 +7,8 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 
+	"github.com/leoflow/secrets-csi/internal/regular"
 	"github.com/leoflow/secrets-csi/pkg/secret"
 )
 
@@ -24,7 +24,7 @@ func Read(flag, name string) (secret.Text, error) {
 }
 
 func read(name string) ([]byte, error) {
-	file, err := os.Open(name)
+	file, err := regular.Open(name)
 	if err != nil {
 		return nil, fmt.Errorf("opening the file that it names: %w", cause(err))
 	}

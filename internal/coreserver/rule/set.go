@@ -104,20 +104,25 @@ func (s Set) TeamOf(subject Subject) string {
 type View struct {
 	// Team is the subject's; empty for none.
 	Team string
-	// Direct is the subject's.
-	Direct bool
 	// Unknown says why the team's own rules are not known; empty where they are.
 	Unknown           string
 	shared, own, deny []Rule
+	// driven are those that let the subject read with a driver between, if it has none.
+	driven []Rule
 }
 
 // For collects what the rules say about subject, so that a question about a name costs no
 // more than the rules that are about that subject.
 func (s Set) For(subject Subject) View {
-	v := View{Team: s.TeamOf(subject), Direct: subject.Direct}
+	v := View{Team: s.TeamOf(subject)}
+	group := s.groups[v.Team] // of none for no team
 	v.shared, v.deny = about(subject, s.shared), denying(subject, s.deny)
+	if subject.Direct {
+		driven := subject
+		driven.Direct = false
+		v.driven = append(about(driven, s.shared), about(driven, group.rules)...)
+	}
 	if v.Team != "" {
-		group := s.groups[v.Team]
 		v.own, v.Unknown = about(subject, group.rules), group.unknown
 		v.deny = append(v.deny, denying(subject, group.deny)...)
 	}
@@ -153,7 +158,7 @@ func denying(subject Subject, rules []Rule) []Rule {
 
 // Wild counts the patterns with a * that a question about a name may have to go through.
 func (v View) Wild() (count int) {
-	for _, rules := range [][]Rule{v.shared, v.own, v.deny} {
+	for _, rules := range [][]Rule{v.shared, v.own, v.deny, v.driven} {
 		for _, rule := range rules {
 			count += rule.wild
 		}
@@ -166,6 +171,9 @@ func (v View) Shared(name entry.Name) *Rule { return find(v.shared, name) }
 
 // Own is the rule that lets the subject read an entry of its team.
 func (v View) Own(name entry.Name) *Rule { return find(v.own, name) }
+
+// WithDriver tells that a driver between would let the subject, who has none, read name.
+func (v View) WithDriver(name entry.Name) bool { return find(v.driven, name) != nil }
 
 // Denied is the rule that keeps the subject from name, whoever's that is.
 func (v View) Denied(name entry.Name) *Rule { return find(v.deny, name) }

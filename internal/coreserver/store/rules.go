@@ -5,10 +5,10 @@ import (
 	"os"
 	"path"
 	"slices"
-	"syscall"
 	"time"
 
 	"github.com/leoflow/secrets-csi/internal/coreserver/rule"
+	"github.com/leoflow/secrets-csi/internal/regular"
 )
 
 // rules are the admin's file and, where they are a folder, those of teams.
@@ -100,7 +100,7 @@ func tooManyMatches(team string, patterns, entries int) error {
 
 // openPath opens a file wherever it is. It waits for nobody, as opening a FIFO would.
 func openPath(where string) func() (*os.File, error) {
-	return func() (*os.File, error) { return os.OpenFile(where, os.O_RDONLY|syscall.O_NONBLOCK, 0) }
+	return func() (*os.File, error) { return regular.Open(where) }
 }
 
 func (r *rules) teams() []rule.Team { return r.admin.value.Teams }

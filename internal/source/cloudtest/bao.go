@@ -20,7 +20,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -81,7 +80,7 @@ func (b *Bao) run(address string) {
 	log, err := os.Create(filepath.Join(b.t.TempDir(), "bao.log"))
 	require.NoError(b.t, err)
 	b.log = log.Name()
-	command.Stdout, command.Stderr, command.SysProcAttr = log, log, &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	command.Stdout, command.Stderr, command.SysProcAttr = log, log, testneed.Child()
 	require.NoError(b.t, command.Start())
 	b.t.Cleanup(func() {
 		_ = command.Process.Kill()

@@ -39,7 +39,7 @@ func (t *Tokens) Pod(namespace, serviceAccount string, audiences ...string) prov
 func (t *Tokens) issue(namespace, serviceAccount, audience string) string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	made := providertest.Token(namespace, serviceAccount, "n33dle-token-"+rand.Text()).Reveal()
+	made := providertest.Projected(namespace, serviceAccount, audience, "n33dle-token-"+rand.Text()).Reveal()
 	t.issued[made] = token{subject: namespace + "/" + serviceAccount, audience: audience}
 	return made
 }

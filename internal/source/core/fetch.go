@@ -54,7 +54,7 @@ func (c *Client) FetchGroup(ctx context.Context, pods []provider.Identity, reque
 // checkToken refuses what no server could accept, before it is sent anywhere.
 func checkToken(token secret.Text) error {
 	if token.Len() == 0 {
-		return fmt.Errorf("%w: the pod has no token for core: list core's audience in the CSIDriver's tokenRequests, or set nodePublishSecretRef", provider.ErrUnauthenticated)
+		return fmt.Errorf("%w: the pod has no token for core: list core's audience in the CSIDriver's tokenRequests, or set nodePublishSecretRef; without a driver give --token-file or --task-token-file", provider.ErrUnauthenticated)
 	}
 	if at := strangeCharacter(token); at >= 0 {
 		return fmt.Errorf("%w: the pod's token for core holds a character that no token has (position %d)", provider.ErrUnauthenticated, at)
@@ -181,10 +181,14 @@ func selection(asked provider.Selection) *secretsv1.Selection {
 }
 
 // nodeRefused says that core refuses this node, and none of its pods: those are refused in
-// the answer, each for itself. Waiting helps once somebody has mended it.
+// the answer, each for itself. Waiting helps once somebody has mended it. A pod that asks for itself is
+// refused for good.
 func (c *Client) nodeRefused(err error, pods []provider.Identity) error {
 	own := c.forgetNodeToken()
 	said := scrubberFor(append(pods[:len(pods):len(pods)], provider.Identity{Token: own})).quote(statusOf(err).Message())
+	if pods[0].Direct && pods[0].Token.Reveal() == own.Reveal() {
+		return fmt.Errorf("%w: core says %s", provider.ErrUnauthenticated, said)
+	}
 	return fmt.Errorf("%w: core refused this node: check --core-token-file, or --core-cert and --core-key: %s", provider.ErrUnavailable, said)
 }
 

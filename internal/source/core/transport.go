@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,6 +15,8 @@ import (
 	"google.golang.org/grpc/credentials"
 
 	"github.com/leoflow/secrets-csi/internal/logkey"
+	"github.com/leoflow/secrets-csi/internal/regular"
+	"github.com/leoflow/secrets-csi/internal/regular/pair"
 )
 
 // lastWord is how long to listen to a core that has hung up: what it said is here.
@@ -150,7 +151,7 @@ func (t *transport) settings() *tls.Config {
 func readTLS(config Config) (*tls.Config, error) {
 	settings := &tls.Config{MinVersion: tls.VersionTLS13}
 	if config.CAFile != "" {
-		pem, err := os.ReadFile(config.CAFile)
+		pem, err := regular.Read(config.CAFile, regular.Most)
 		if err != nil {
 			return nil, fmt.Errorf("reading core's CA: %w", err)
 		}
@@ -160,11 +161,11 @@ func readTLS(config Config) (*tls.Config, error) {
 		}
 	}
 	if config.CertFile != "" {
-		pair, err := tls.LoadX509KeyPair(config.CertFile, config.KeyFile)
+		certificate, err := pair.Read(config.CertFile, config.KeyFile)
 		if err != nil {
 			return nil, fmt.Errorf("reading the client certificate: %w", err)
 		}
-		settings.Certificates = []tls.Certificate{pair}
+		settings.Certificates = []tls.Certificate{certificate}
 	}
 	return settings, nil
 }

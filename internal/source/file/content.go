@@ -1,13 +1,11 @@
 package file
 
 import (
-	"fmt"
-	"io"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
+	"github.com/leoflow/secrets-csi/internal/regular"
 	"github.com/leoflow/secrets-csi/pkg/airflow/export"
 	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/provider"
@@ -73,16 +71,7 @@ func (c content) add(kind entry.Kind, faults []*export.EntryError) {
 
 // readFile reads no more than an export may hold, whatever the path leads to.
 func readFile(path string) ([]byte, error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer file.Close()
-	text, err := io.ReadAll(io.LimitReader(file, export.MaxSize+1))
-	if err == nil && len(text) > export.MaxSize {
-		err = fmt.Errorf("%s is larger than %d bytes", path, export.MaxSize)
-	}
-	return text, err
+	return regular.Read(path, export.MaxSize)
 }
 
 // asked hands the content over, since it is read anew for each: in the order asked, or

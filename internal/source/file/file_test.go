@@ -101,5 +101,5 @@ func TestNewSaysWhichFileCannotBeRead(t *testing.T) {
 	_, err = file.New(file.Config{Connections: "/absent.json"})
 	require.EqualError(t, err, "configuring the file source: open /absent.json: no such file or directory")
 	_, err = file.New(file.Config{Variables: "/dev/zero"})
-	require.EqualError(t, err, "configuring the file source: /dev/zero is larger than 16777216 bytes")
+	require.EqualError(t, err, "configuring the file source: open /dev/zero: is no regular file: a pipe, a socket or a device cannot be read in its place")
 }

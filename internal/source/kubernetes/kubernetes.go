@@ -112,8 +112,7 @@ func (*Provider) FetchFor() time.Duration { return fetchFor }
 func (p *Provider) Fetch(ctx context.Context, pod provider.Identity, request provider.Request) ([]entry.Entry, error) {
 	token := pod.CloudTokens[p.config.Audience]
 	if token.Len() == 0 {
-		return nil, fmt.Errorf("reading Secrets: %w: kubelet sent no token with audience %q; add it to the tokenRequests of the CSIDriver",
-			provider.ErrUnauthenticated, p.config.Audience)
+		return nil, fmt.Errorf("reading Secrets: %w: %s", provider.ErrUnauthenticated, pod.Lacks(p.config.Audience))
 	}
 	as := caller{p, pod.Namespace, p.config.Rules.namespace(pod.Namespace), token, newRoom(request.MaxBytes), request.Partial}
 	connections, err := as.names(ctx, entry.Connection, request.Connections)

@@ -41,10 +41,7 @@ type Annotations func(ctx context.Context, namespace, serviceAccount string) (ma
 func (s Subject) Token(audience string) (secret.Text, error) {
 	token := s.Pod.CloudTokens[audience]
 	if token.Len() == 0 {
-		return secret.Text{}, &Failure{
-			Kind: provider.ErrUnauthenticated,
-			Text: "kubelet sent no token with audience " + audience + "; add it to the tokenRequests of the CSIDriver",
-		}
+		return secret.Text{}, &Failure{Kind: provider.ErrUnauthenticated, Text: s.Pod.Lacks(audience)}
 	}
 	return token, nil
 }

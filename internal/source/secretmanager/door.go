@@ -68,8 +68,12 @@ type Caller struct {
 // location where those are not empty.
 func (d *Door[S]) Admit(ctx context.Context, pod provider.Identity, role, location string) (Caller, error) {
 	if !pod.IsAttested() {
-		return Caller{}, &Failure{Kind: provider.ErrUnauthenticated, Text: "no token from kubelet is of service account " +
-			pod.Namespace + "/" + pod.ServiceAccount + "; list the audience in the CSIDriver's tokenRequests, and set podInfoOnMount there"}
+		text := "no token from kubelet is of service account " + pod.Namespace + "/" + pod.ServiceAccount +
+			"; list the audience in the CSIDriver's tokenRequests, and set podInfoOnMount there"
+		if pod.Direct {
+			text = "no file of --token-file has a service account's token: project a serviceAccountToken with the audience that is wanted here into the pod, and list its file"
+		}
+		return Caller{}, &Failure{Kind: provider.ErrUnauthenticated, Text: text}
 	}
 	subject := Subject{Pod: pod, Role: role, Location: location}
 	var err error

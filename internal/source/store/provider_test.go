@@ -150,6 +150,12 @@ func TestCallsAtOnceAreOne(t *testing.T) {
 	})
 }
 
+// The documents promise a change within thirty seconds. The schedule looks a tenth later than it is told at most
+// (schedule.TestJitterLiesAroundThePause), and may then be given what another pod was a moment before.
+func TestAChangeIsSeenWithinThirtySeconds(t *testing.T) {
+	assert.LessOrEqual(t, serve(t, newFakeStore(1)).PollEvery()*11/10+keptFor, 30*time.Second)
+}
+
 func TestAGroupIsOneFetchForEachServiceAccount(t *testing.T) {
 	held := newFakeStore(1)
 	held.hold("x")

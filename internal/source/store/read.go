@@ -125,20 +125,30 @@ func (r *reader) call(ctx context.Context, caller secretmanager.Caller, claimed 
 		names[i] = one.name
 	}
 	told := r.batch(ctx, caller, names)
-	var alone sync.WaitGroup
+	var left []*reading
 	for _, one := range claimed {
 		if result, found := told[one.name]; found {
 			r.settle(one, result)
-			continue
+		} else {
+			left = append(left, one)
 		}
-		alone.Go(func() {
-			kept, err := secretmanager.Call(ctx, r.door, caller, "", func(ctx context.Context, session Session) (secret.Text, error) {
-				return session.Read(ctx, one.name)
-			})
-			r.settle(one, Result{kept, err})
-		})
+	}
+	var alone sync.WaitGroup
+	for i, one := range left {
+		if i == len(left)-1 { // mostly the only one, for which a goroutine is there already
+			r.readAlone(ctx, caller, one)
+		} else {
+			alone.Go(func() { r.readAlone(ctx, caller, one) })
+		}
 	}
 	alone.Wait()
+}
+
+func (r *reader) readAlone(ctx context.Context, caller secretmanager.Caller, one *reading) {
+	kept, err := secretmanager.Call(ctx, r.door, caller, "", func(ctx context.Context, session Session) (secret.Text, error) {
+		return session.Read(ctx, one.name)
+	})
+	r.settle(one, Result{kept, err})
 }
 
 // batch reads several names by one call, if store and identity have that. An answer that is too

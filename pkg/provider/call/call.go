@@ -5,6 +5,7 @@ package call
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/leoflow/secrets-csi/pkg/secret"
 )
@@ -23,6 +24,19 @@ type Identity struct {
 	TaskToken bool
 	// CloudTokens are the service-account tokens for other audiences, by audience.
 	CloudTokens map[string]secret.Text
+	// Direct says that no kubelet was asked for the tokens: they are from files of the pod's own.
+	Direct bool
+}
+
+// Lacks says that there is no token with that audience, and what the pod's author does about it.
+func (i Identity) Lacks(audience string) string {
+	switch {
+	case i.Direct && audience == "":
+		return "no file of --token-file has a token for the API server: list /var/run/secrets/kubernetes.io/serviceaccount/token, which Kubernetes mounts"
+	case i.Direct:
+		return fmt.Sprintf("no file of --token-file has a token with audience %q: project a serviceAccountToken with that audience into the pod, and list its file", audience)
+	}
+	return fmt.Sprintf("kubelet sent no token with audience %q: list it under tokenRequests of the CSIDriver", audience)
 }
 
 // Request names entries, each at most once.

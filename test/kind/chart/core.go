@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
+	"slices"
 	"strconv"
 	"time"
 
@@ -17,6 +18,7 @@ import (
 	"github.com/leoflow/secrets-csi/internal/coreserver/seal"
 	"github.com/leoflow/secrets-csi/internal/coreserver/sealfile"
 	"github.com/leoflow/secrets-csi/pkg/secret"
+	"github.com/leoflow/secrets-csi/test/kind/await"
 )
 
 // Entries are what core has, as its files say it.
@@ -85,6 +87,27 @@ func (r *Release) Store(ctx context.Context, entries Entries) error {
 	if err := r.store(ctx, Namespace, entries); err != nil {
 		return err
 	}
+	return r.haveCoreLook(ctx)
+}
+
+// StoreRules gives core these rules in place of the chart's. Helm brings those back.
+func (r *Release) StoreRules(ctx context.Context, rules []map[string]any) error {
+	text, err := json.Marshal(map[string]any{"rules": rules}) // which is YAML
+	if err != nil {
+		return err
+	}
+	patch, err := json.Marshal(map[string]any{"data": map[string]string{"rules.yaml": string(text)}})
+	if err != nil {
+		return err
+	}
+	_, err = r.Client.CoreV1().ConfigMaps(Namespace).Patch(ctx, CoreName+"-rules", types.MergePatchType, patch, metav1.PatchOptions{})
+	if err != nil {
+		return err
+	}
+	return r.haveCoreLook(ctx)
+}
+
+func (r *Release) haveCoreLook(ctx context.Context) error {
 	pods, err := r.Pods(ctx, "core")
 	if err != nil {
 		return err
@@ -99,14 +122,27 @@ func (r *Release) Store(ctx context.Context, entries Entries) error {
 	return nil
 }
 
-// RestartCore makes core begin with what is stored now.
+// RestartCore makes core begin with what is stored now, and waits until no other answers: one that ends goes on
+// for a moment.
 func (r *Release) RestartCore(ctx context.Context) error {
-	patch := Annotation(true, "restarted", time.Now().Format(time.RFC3339Nano))
-	_, err := r.Client.AppsV1().Deployments(Namespace).Patch(ctx, CoreName, types.StrategicMergePatchType, patch, metav1.PatchOptions{})
+	before, err := r.Pods(ctx, "core")
 	if err != nil {
 		return err
 	}
-	return r.AwaitCore(ctx)
+	patch := Annotation(true, "restarted", time.Now().Format(time.RFC3339Nano))
+	_, err = r.Client.AppsV1().Deployments(Namespace).Patch(ctx, CoreName, types.StrategicMergePatchType, patch, metav1.PatchOptions{})
+	if err == nil {
+		err = r.AwaitCore(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	return await.Until(ctx, func() bool {
+		now, err := r.Pods(ctx, "core")
+		return err == nil && !slices.ContainsFunc(now, func(pod corev1.Pod) bool {
+			return slices.ContainsFunc(before, func(old corev1.Pod) bool { return old.UID == pod.UID })
+		})
+	})
 }
 
 // ScaleCore takes core away, or brings it back.

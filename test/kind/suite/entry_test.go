@@ -28,7 +28,7 @@ var rules = []map[string]any{
 	{"namespaces": []string{chart.Namespace}, "serviceAccounts": []string{"default"}, "connections": []string{"warehouse"}, "variables": []string{"region"}},
 	{
 		"namespaces": []string{"leoflow-suite-*"}, "serviceAccounts": []string{direct},
-		"connections": []string{"warehouse"}, "variables": []string{"region", "rotating"}, "direct": true,
+		"connections": []string{"warehouse", "rotating", "ghost", "reporting"}, "variables": []string{"region", "rotating"}, "direct": true,
 	},
 	{"namespaces": []string{"leoflow-suite-*"}, "serviceAccounts": []string{"keyless"}, "connections": []string{"aws_default"}},
 }

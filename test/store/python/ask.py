@@ -70,7 +70,7 @@ def opened(case):
 def answers(case):
     backend = opened(case)
     sdk = connection_class()
-    if sdk is not None:  # as a worker's: what the server's class reads otherwise is an option of the server
+    if sdk is not None and not case.get("server"):  # as a worker's
         backend._set_connection_class(sdk)
     team = {"team_name": case["team"] or None} if case.get("team") is not None else {}
     return {
