@@ -260,7 +260,7 @@ func TestALostIdentityIsLookedForSoon(t *testing.T) {
 func TestAnIdentityThatWouldBecomeAnotherIsHeld(t *testing.T) {
 	const why = "the pod's service account has lost the annotation a/role-arn, by which the pod goes at aws; " +
 		"add it again, or start the pod anew to have it go without"
-	both := func(v Volume) map[string]secret.Text {
+	both := func() map[string]secret.Text {
 		return map[string]secret.Text{awsAudience: secret.New("needle-two"), agentAudience: secret.New("needle-agent")}
 	}
 	listed := named("aws_default")
@@ -268,7 +268,7 @@ func TestAnIdentityThatWouldBecomeAnotherIsHeld(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r, known, v := keyless(t)
 			v.Keyless = keylessIDs
-			v.Pod.CloudTokens = both(v)
+			v.Pod.CloudTokens = both()
 			require.NoError(t, r.Publish(t.Context(), v))
 			known.set("", nil)
 			r.fake.SetConnection(airflow.Connection{ID: "aws_default", Type: "aws", Host: new("changed")})
@@ -283,7 +283,7 @@ func TestAnIdentityThatWouldBecomeAnotherIsHeld(t *testing.T) {
 			}
 
 			another := r.volume(t, "b")
-			another.Connections, another.Pod.CloudTokens = v.Connections, both(v)
+			another.Connections, another.Pod.CloudTokens = v.Connections, both()
 			require.NoError(t, r.Publish(t.Context(), another))
 			assert.Equal(t, "needle-agent", read(t, another, "identity/aws.token"), "a new pod")
 			known.set("second", nil)

@@ -101,13 +101,13 @@ func (i Identity) Check() error {
 	}
 	form := forms[at]
 	switch {
-	case !isLine(i.Audience) || i.Audience == "":
+	case i.Audience == "", !isLine(i.Audience):
 		return fmt.Errorf("%w: the audience of %s", ErrIdentity, i.Cloud)
 	case i.Token != form.token, i.Config != "" && i.Config != form.config:
 		return fmt.Errorf("%w: a file of %s", ErrIdentity, i.Cloud)
 	case len(i.Variables) > mostIdentityVariables:
 		return fmt.Errorf("%w: %d variables of %s", ErrIdentity, len(i.Variables), i.Cloud)
-	case len(i.Annotations) > MostIdentityAnnotations, slices.ContainsFunc(i.Annotations, func(name string) bool { return name == "" || !isLine(name) }):
+	case !areNames(i.Annotations):
 		return fmt.Errorf("%w: the annotations of %s", ErrIdentity, i.Cloud)
 	}
 	seen := map[string]bool{}
@@ -120,6 +120,12 @@ func (i Identity) Check() error {
 		seen[v.Name] = true
 	}
 	return nil
+}
+
+// areNames tells whether there are few annotations, and each may be one.
+func areNames(annotations []string) bool {
+	isOdd := func(name string) bool { return name == "" || !isLine(name) }
+	return len(annotations) <= MostIdentityAnnotations && !slices.ContainsFunc(annotations, isOdd)
 }
 
 // isLine tells whether a text is of printable ASCII, and not long.
