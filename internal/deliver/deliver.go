@@ -164,8 +164,9 @@ func (d *Deliverer) make(ctx context.Context, tasks []task, answers []answer) []
 			if answers[i].Err != nil {
 				return providerError(t.spec, answers[i].Err)
 			}
-			ends[i].content, err = contentOf(t, identified(t, answers[i].Answer))
-			ends[i].identities = answers[i].Identities
+			shown := identified(t, answers[i].Answer)
+			ends[i].content, err = contentOf(t, shown.entries)
+			ends[i].identities, ends[i].late = shown.identities, ends[i].late || shown.late
 			return err
 		})
 	}

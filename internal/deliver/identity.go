@@ -1,6 +1,7 @@
 package deliver
 
 import (
+	"cmp"
 	"errors"
 	"slices"
 
@@ -11,38 +12,86 @@ import (
 )
 
 // identified are an answer's entries with no identity but what the volume wants and the pod has a token
-// for, and with those that it lists under "keyless" and "*" did not bring. The answer's own stay as they are:
-// several volumes may have them.
-func identified(t task, from seam.Answer) []seam.Entry {
-	entries, isOwn := from.Entries, false
-	var shown []layout.Entry
+// for, and with those that it lists under "keyless" and "*" did not bring; and the identities that these may
+// speak of. The answer's own stay as they are: several volumes may have them.
+func identified(t task, from seam.Answer) (made withIdentities) {
+	isOwn := false
+	made.entries, made.identities = from.Entries, from.Identities
+	var before layout.Manifest
+	if t.live && (len(from.Identities) > 0 || haveNoIdentity(from.Entries)) {
+		before = t.manifest()
+	}
+	changed := unnamedNow(before, from.Identities)
 	for i := range from.Entries {
-		e, changed := t.spec.identify(&from.Entries[i], from.Identities, func(name layout.Name) bool {
-			if shown == nil && t.live {
-				shown = t.shown()
-			}
-			return slices.ContainsFunc(shown, func(line layout.Entry) bool { return line.Name() == name && line.Identity != "" })
+		e, isOther := t.spec.identify(&from.Entries[i], from.Identities, changed, func(name layout.Name) bool {
+			return slices.ContainsFunc(before.Entries, func(line layout.Entry) bool { return line.Name() == name && line.Identity != "" })
 		})
-		if !changed {
+		if !isOther {
 			continue
 		}
 		if !isOwn {
-			entries, isOwn = slices.Clone(from.Entries), true
+			made.entries, isOwn = slices.Clone(from.Entries), true
 		}
-		entries[i] = e
+		// No source tells of a service account that was mended.
+		made.late = made.late || t.live && e.State == layout.Invalid && (from.Entries[i].Identity != "" || hasNoIdentity(&from.Entries[i]))
+		made.entries[i] = e
 	}
-	return append(slices.Clip(entries), t.spec.unbrought(from.Entries)...)
+	if len(changed) > 0 {
+		made.identities = selected(made.identities, func(one seam.Identity) bool { return changed[one.Cloud] == "" })
+	}
+	made.entries = append(slices.Clip(made.entries), t.spec.unbrought(from.Entries)...)
+	return made
+}
+
+// withIdentities are an answer's entries, and the identities that they may speak of. late is set if any waits for one.
+type withIdentities struct {
+	entries    []seam.Entry
+	identities []seam.Identity
+	late       bool
+}
+
+// hasNoIdentity tells an entry that would have one if its service account said rightly who the pod is.
+func hasNoIdentity(e *seam.Entry) bool {
+	return e.Has(layout.NoticeNoIdentity) || e.Has(layout.NoticeBadIdentity)
+}
+
+// haveNoIdentity tells whether any of them is such an entry.
+func haveNoIdentity(entries []seam.Entry) bool {
+	for i := range entries {
+		if hasNoIdentity(&entries[i]) {
+			return true
+		}
+	}
+	return false
+}
+
+// unnamedNow are the clouds at which a pod would be somebody else, as its service account has lost an annotation that
+// said who it is, and why that is not followed. Where a cloud knows pods without one too, nothing else tells it.
+func unnamedNow(before layout.Manifest, now []seam.Identity) map[string]string {
+	var changed map[string]string
+	for _, one := range now {
+		shown, _ := before.Identity(one.Cloud)
+		for _, annotation := range shown.Annotations {
+			if slices.Contains(one.Annotations, annotation) {
+				continue
+			}
+			if changed == nil {
+				changed = map[string]string{}
+			}
+			changed[one.Cloud] = "the pod's service account has lost the annotation " + annotation + ", by which the pod goes at " + one.Cloud +
+				"; add it again, or start the pod anew to have it go without"
+		}
+	}
+	return changed
 }
 
 // identify is the entry with the identity that it has in the volume. One that the volume lists under
 // "keyless" is nothing without. Nor is one whose service account says who the pod is in a way that cannot be
-// read, or says it no more: then it would run under an identity that nobody meant. isShown tells whether the
-// volume shows an identity for an entry.
-func (v Volume) identify(given *seam.Entry, identities []seam.Identity, isShown func(layout.Name) bool) (e seam.Entry, changed bool) {
+// read, or says it no more: then it would run under an identity that nobody meant. changed are the clouds at which
+// that is so, and isShown tells whether the volume shows an identity for an entry.
+func (v Volume) identify(given *seam.Entry, identities []seam.Identity, changed map[string]string, isShown func(layout.Name) bool) (e seam.Entry, isOther bool) {
 	wanted, isNeeded := v.keyless(given.Name())
-	isBad := given.Has(layout.NoticeBadIdentity)
-	hasNone := given.Identity == "" && !isBad && !given.Has(layout.NoticeNoIdentity)
-	if given.State != layout.Delivered || hasNone && !isNeeded {
+	if given.State != layout.Delivered || given.Identity == "" && !hasNoIdentity(given) && !isNeeded {
 		return seam.Entry{}, false
 	}
 	e = *given
@@ -50,12 +99,12 @@ func (v Volume) identify(given *seam.Entry, identities []seam.Identity, isShown 
 		e.Identity = ""
 		return e, given.Identity != ""
 	}
-	switch why := v.whyWithout(e, identities); {
+	switch why := cmp.Or(changed[e.Identity], v.whyWithout(e, identities)); {
 	case why == "":
 		return seam.Entry{}, false
 	case isNeeded:
 		return seam.Refused(e.Name(), layout.Invalid, `it is listed under "keyless": `+why), true
-	case isBad && !v.mayGoWithout(e.Name()), isShown(e.Name()):
+	case e.Has(layout.NoticeBadIdentity) && !v.mayGoWithout(e.Name()), isShown(e.Name()):
 		return seam.Refused(e.Name(), layout.Invalid, "finding the pod's identity: "+why), true
 	case e.Identity == "": // which its notice says already
 		return seam.Entry{}, false

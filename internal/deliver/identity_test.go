@@ -7,11 +7,13 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/leoflow/secrets-csi/internal/report"
+	"github.com/leoflow/secrets-csi/internal/schedule"
 	"github.com/leoflow/secrets-csi/pkg/airflow"
 	"github.com/leoflow/secrets-csi/pkg/mount"
 	"github.com/leoflow/secrets-csi/pkg/mount/layout"
@@ -19,7 +21,8 @@ import (
 	"github.com/leoflow/secrets-csi/pkg/secret"
 )
 
-// accounts are service accounts of which a role is known, unless err is set.
+// accounts are service accounts that are annotated with a role, unless err is set. Without a role the cloud knows their
+// pods by itself.
 type accounts struct {
 	mu   sync.Mutex
 	role string
@@ -34,7 +37,13 @@ func (a *accounts) Identity(context.Context, provider.Identity, string) (layout.
 	if a.err != nil {
 		return layout.Identity{}, "", a.err
 	}
+	if a.role == "" {
+		made := layout.NewIdentity("aws", agentAudience, false)
+		made.Variables = []layout.IdentityVariable{{Name: layout.AWSAgentTokenFile, File: made.Token}, {Name: layout.AWSAgent, Value: "http://169.254.170.23/v1/credentials"}}
+		return made, "", nil
+	}
 	made := layout.NewIdentity("aws", awsAudience, true)
+	made.Annotations = []string{"a/role-arn"}
 	made.Variables = []layout.IdentityVariable{{Name: layout.AWSRole, Value: a.role}, {Name: layout.AWSTokenFile, File: made.Token}}
 	return made, "role_arn = " + a.role + "\n", nil
 }
@@ -57,7 +66,7 @@ type misnamed struct{}
 
 func (misnamed) Error() string { return "annotation a is not the ARN of a role; correct or remove it" }
 
-const awsAudience = "sts.amazonaws.com"
+const awsAudience, agentAudience = "sts.amazonaws.com", "pods.eks.amazonaws.com"
 
 // keyless is a volume of the rig whose connection to AWS has no credentials, of a pod with a token for it.
 func keyless(t *testing.T) (*rig, *accounts, Volume) {
@@ -216,6 +225,75 @@ func TestALostIdentityIsHeld(t *testing.T) {
 			r.look(t)
 			assert.False(t, hasToken(t, v), "what is denied leaves")
 			assert.Equal(t, layout.Denied, lineOf(t, v, "aws_default").State)
+			assert.NotContains(t, r.log.String(), "needle")
+		})
+	}
+}
+
+// A source that tells of changes tells of none of a service account: what is held for that is looked at again within a
+// minute, also where kubelet sends no token.
+func TestALostIdentityIsLookedForSoon(t *testing.T) {
+	r, known, v := keyless(t)
+	require.NoError(t, r.Publish(t.Context(), v))
+	after := func() time.Duration {
+		r.set.plan(func(plan *schedule.Schedule) { plan.WatchBegan(v.Provider) })
+		r.look(t)
+		groups, wait := r.set.takeDue(time.Now())
+		require.Empty(t, groups)
+		return wait
+	}
+	soon := 2 * schedule.MaxBackoff
+	assert.Greater(t, after(), soon)
+	known.set("", misnamed{})
+	for range 10 {
+		assert.Less(t, after(), soon)
+	}
+	known.set("first", nil)
+	assert.Greater(t, after(), soon)
+	v.Pod.CloudTokens = nil
+	require.NoError(t, r.Publish(t.Context(), v))
+	assert.Less(t, after(), soon)
+}
+
+// Where the cloud knows pods without an annotation too, one that is lost makes another identity of the first, in the
+// files that running programs read. It is held all the same; new pods have the other.
+func TestAnIdentityThatWouldBecomeAnotherIsHeld(t *testing.T) {
+	const why = "the pod's service account has lost the annotation a/role-arn, by which the pod goes at aws; " +
+		"add it again, or start the pod anew to have it go without"
+	both := func() map[string]secret.Text {
+		return map[string]secret.Text{awsAudience: secret.New("needle-two"), agentAudience: secret.New("needle-agent")}
+	}
+	listed := named("aws_default")
+	for name, keylessIDs := range map[string]*Wanted{"not written": nil, "listed": &listed} {
+		t.Run(name, func(t *testing.T) {
+			r, known, v := keyless(t)
+			v.Keyless = keylessIDs
+			v.Pod.CloudTokens = both()
+			require.NoError(t, r.Publish(t.Context(), v))
+			known.set("", nil)
+			r.fake.SetConnection(airflow.Connection{ID: "aws_default", Type: "aws", Host: new("changed")})
+			for _, driver := range []*rig{r, r.restarted()} {
+				require.NoError(t, driver.Publish(t.Context(), v))
+				driver.look(t)
+				line := lineOf(t, v, "aws_default")
+				require.NotNil(t, line.Held)
+				assert.Contains(t, line.Held.Why, why)
+				assert.Equal(t, "role_arn = first\n", read(t, v, "identity/aws.config"))
+				assert.Equal(t, "needle-two", read(t, v, "identity/aws.token"))
+			}
+
+			another := r.volume(t, "b")
+			another.Connections, another.Pod.CloudTokens = v.Connections, both()
+			require.NoError(t, r.Publish(t.Context(), another))
+			assert.Equal(t, "needle-agent", read(t, another, "identity/aws.token"), "a new pod")
+			known.set("second", nil)
+			r.look(t)
+			assert.Nil(t, lineOf(t, v, "aws_default").Held)
+			assert.Equal(t, "role_arn = second\n", read(t, v, "identity/aws.config"))
+			r.fake.Deny("etl", layout.Name{Kind: layout.Connection, ID: "aws_default"})
+			known.set("", nil)
+			r.look(t)
+			assert.False(t, hasToken(t, v), "what is denied leaves")
 			assert.NotContains(t, r.log.String(), "needle")
 		})
 	}

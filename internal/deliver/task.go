@@ -124,12 +124,15 @@ func (s *set) known(t task, fetched time.Time) (health report.Health, gone bool,
 }
 
 // shown are the lines of what the volume shows; none if nothing, or nothing that can be read.
-func (t task) shown() []layout.Entry {
+func (t task) shown() []layout.Entry { return t.manifest().Entries }
+
+// manifest is that of what the volume shows; empty if nothing, or nothing that can be read.
+func (t task) manifest() layout.Manifest {
 	current, err := t.of.place.Current(t.spec.TargetPath)
 	if err != nil {
-		return nil
+		return layout.Manifest{}
 	}
-	return current.Manifest.Entries
+	return current.Manifest
 }
 
 // own leaves out the lines of the other shares, which report them.

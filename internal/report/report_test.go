@@ -203,12 +203,22 @@ func TestAPodIsToldWhatIsNew(t *testing.T) {
 	}
 	failed := good()
 	failed.Failure = Failf(NoSpace, nil, "why")
+	refused := func(why string) Report {
+		r := good()
+		r.Failure = Failf(Unauthenticated, nil, "core refused the token: %s", why)
+		return r
+	}
 	events := new(Events)
 	for i, step := range []struct {
 		report Report
 		level  string
 		told   int
 	}{
+		{refused("it expired 59m ago, and core's clock says 2026-11-27T17:59:00Z"), "WARN", 1},
+		{refused("it expired 1h0m ago, and core's clock says 2026-11-27T18:00:00Z"), "WARN", 0},
+		{good(), "INFO", 0},
+		{refused("it expired 1h1m ago, and core's clock says 2026-11-27T18:01:00Z"), "WARN", 1},
+		{good(), "INFO", 0},
 		{broken("one reason"), "WARN", 1},
 		{broken("in other words"), "DEBUG", 0},
 		{failed, "WARN", 1},

@@ -119,12 +119,15 @@ func (r *Report) failureEvent() EventReason {
 	}
 }
 
-// failureKey leaves out a message that names files which are new each time.
+// failureKey leaves out a message that is new each time: of files, or of how long ago a token ended and what the clock
+// says.
 func (r *Report) failureKey() string {
-	if r.failureEvent() == EventVolumeFailed {
+	switch r.failureEvent() {
+	case EventVolumeFailed, EventTokenRefused:
 		return r.Failure.Reason.String()
+	default:
+		return r.Failure.Message
 	}
-	return r.Failure.Message
 }
 
 // paths name entries as logs do.

@@ -170,6 +170,39 @@ func TestInjectionLeavesWhatThePodSets(t *testing.T) {
 	assert.Equal(t, plain.Spec, untouched.Spec)
 }
 
+// Init containers of ours are nobody's root, also in a pod of root's; otherwise the pod's user stays, which a cluster may
+// prescribe.
+func TestInjectionGoesIntoPodsOfRoot(t *testing.T) {
+	m := newMutator(t)
+	for user, want := range map[int64]*int64{0: new(int64(65532)), 1000: nil} {
+		pod := annotated("connections", "a", "on-rotate", "restart")
+		pod.Spec.SecurityContext = &corev1.PodSecurityContext{RunAsUser: &user}
+		pod, refusal := m.inject(pod)
+		require.Empty(t, refusal)
+		require.Len(t, pod.Spec.InitContainers, 2)
+		for _, container := range pod.Spec.InitContainers {
+			assert.True(t, *container.SecurityContext.RunAsNonRoot, "kubelet starts no such container as root")
+			assert.Equal(t, want, container.SecurityContext.RunAsUser, container.Name)
+		}
+	}
+}
+
+// A pod that has of its own what is called as ours is not taken for one that was injected.
+func TestAnotherVolumeOfTheNameIsNoInjection(t *testing.T) {
+	m := newMutator(t)
+	for name, own := range map[string]corev1.PodSpec{
+		"a volume":          {Volumes: []corev1.Volume{{Name: "leoflow-env"}}},
+		"both volumes":      {Volumes: []corev1.Volume{{Name: "leoflow-env"}, {Name: "leoflow-injected"}}},
+		"an init container": {Volumes: []corev1.Volume{{Name: "leoflow-env"}}, InitContainers: []corev1.Container{{Name: "leoflow-env"}}},
+	} {
+		pod := annotated("connections", "a")
+		pod.Spec.Volumes, pod.Spec.InitContainers = own.Volumes, own.InitContainers
+		pod, refusal := m.inject(pod)
+		assert.Empty(t, fileVariables(pod.Spec.Containers[0]), name)
+		assert.Contains(t, refusal, "this pod is annotated and was not injected", name)
+	}
+}
+
 // Of connections without credentials the containers get the variables by which SDKs find the pod's identity, and the
 // files where these say; of a cloud of which a container sets anything itself, none.
 func TestInjectionBringsAnIdentity(t *testing.T) {
@@ -177,7 +210,8 @@ func TestInjectionBringsAnIdentity(t *testing.T) {
 	pod := annotated("connections", "lake", "keyless", "lake?")
 	pod.Spec.Containers = append(pod.Spec.Containers,
 		corev1.Container{Name: "keyed", Env: []corev1.EnvVar{{Name: "AWS_SECRET_ACCESS_KEY", Value: "mine"}, {Name: "AZURE_TENANT_ID", Value: "mine"}}},
-		corev1.Container{Name: "mounted", VolumeMounts: []corev1.VolumeMount{{Name: "own", MountPath: layout.DefaultDir}}})
+		corev1.Container{Name: "mounted", VolumeMounts: []corev1.VolumeMount{{Name: "own", MountPath: layout.DefaultDir}}},
+		corev1.Container{Name: "slashed", VolumeMounts: []corev1.VolumeMount{{Name: "own", MountPath: layout.DefaultDir + "/"}}})
 	pod, refusal := m.inject(pod)
 	require.Empty(t, refusal)
 	all := []string{"AIRFLOW_CONN_LAKE"}
@@ -194,11 +228,11 @@ func TestInjectionBringsAnIdentity(t *testing.T) {
 	assert.Equal(t, all, fileVariables(pod.Spec.Containers[0]))
 	assert.Equal(t, []string{"AIRFLOW_CONN_LAKE", "GOOGLE_APPLICATION_CREDENTIALS?"}, fileVariables(pod.Spec.Containers[1]))
 	assert.Equal(t, all, fileVariables(pod.Spec.Containers[2]))
-	for i, want := range []string{"leoflow-injected", "leoflow-injected", "own"} {
+	for i, want := range []string{"leoflow-injected", "leoflow-injected", "own", "own"} {
 		mounts := pod.Spec.Containers[i].VolumeMounts
 		require.Len(t, mounts, 1)
 		assert.Equal(t, want, mounts[0].Name)
-		assert.Equal(t, layout.DefaultDir, mounts[0].MountPath)
+		assert.Equal(t, layout.DefaultDir, strings.TrimSuffix(mounts[0].MountPath, "/"))
 	}
 	assert.True(t, pod.Spec.Containers[0].VolumeMounts[0].ReadOnly)
 	inline := pod.Spec.Volumes[1].CSI
@@ -264,13 +298,15 @@ func TestWhatCannotBeInjectedIsRefused(t *testing.T) {
 		`nothing is asked for; list ids under secrets.csi.leoflow.io/connections`:                                                                           {"keyless", "a"},
 		`metadata.annotations: an id stands twice, or two ids become one variable, as Airflow writes them in capitals; list one`:                            {"connections", "a, b?,a@vault"},
 		`an id stands twice, or two ids become one variable`:                                                                                                {"variables", "Region, region?", "connections", "region"},
+		`metadata.annotations[secrets.csi.leoflow.io/connection]: is not an annotation of a pod; there are connections, variables, keyless, on-rotate`:      {"connection", "a"},
+		`[secrets.csi.leoflow.io/on-rotation]: is not an annotation of a pod`:                                                                               {"connections", "a", "on-rotation", "restart"},
 		`nothing is asked for`:           {"connections", " "},
 		`nothing is asked for; list ids`: {"on-rotate", "restart"},
 		`metadata.annotations[secrets.csi.leoflow.io/on-rotate]: can be restart, or be left out`:                        {"connections", "a", "on-rotate", "reload"},
-		`metadata.annotations[secrets.csi.leoflow.io/on-rotate]: a restart would run the task of this pod again; leave`: {"connections", "a", "on-rotate", "restart", "label", ""},
+		`metadata.annotations[secrets.csi.leoflow.io/on-rotate]: a restart would run the task of this pod again; leave`: {"connections", "a", "on-rotate", "restart"},
 	} {
 		pod := annotated(annotations...)
-		if _, isTask := pod.Annotations[csi.Name+"/label"]; isTask {
+		if strings.Contains(message, "a restart would run the task") {
 			pod.Labels = map[string]string{"kubernetes_executor": "True"}
 		}
 		_, refusal := m.inject(pod)

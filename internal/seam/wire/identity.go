@@ -22,6 +22,10 @@ func (w *writer) identity(one seam.Identity) {
 		w.text(v.Value)
 		w.text(v.File)
 	}
+	w.uint(uint64(len(one.Annotations)))
+	for _, name := range one.Annotations {
+		w.text(name)
+	}
 }
 
 // identities reads those of an answer. Their files follow from the cloud.
@@ -42,6 +46,14 @@ func (r *reader) identities() (all []seam.Identity) {
 		}
 		for range variables {
 			one.Variables = append(one.Variables, layout.IdentityVariable{Name: r.text(), Value: r.text(), File: r.text()})
+		}
+		annotations := r.count()
+		if annotations > layout.MostIdentityAnnotations {
+			r.fail()
+			return nil
+		}
+		for range annotations {
+			one.Annotations = append(one.Annotations, r.text())
 		}
 		all = append(all, one)
 	}

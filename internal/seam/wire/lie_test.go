@@ -119,6 +119,7 @@ func answeredBy(answer seam.Answer) []byte {
 func identityAtAWS() seam.Identity {
 	one := seam.Identity{Identity: layout.NewIdentity("aws", "sts.amazonaws.com", true), Text: "[default]\n"}
 	one.Variables = []layout.IdentityVariable{{Name: layout.AWSRole, Value: "arn:aws:iam::1:role/a"}, {Name: layout.AWSTokenFile, File: one.Token}}
+	one.Annotations = []string{"eks.amazonaws.com/role-arn"}
 	return one
 }
 
@@ -180,6 +181,8 @@ func TestALieIsAnErrorOfItsCall(t *testing.T) {
 		"a configuration without a file": keyless(func(_ *seam.Entry, one *seam.Identity) { one.Config = "" }),
 		"a configuration without text":   keyless(func(_ *seam.Entry, one *seam.Identity) { one.Text = "" }),
 		"many variables":                 keyless(func(_ *seam.Entry, one *seam.Identity) { one.Variables = make([]layout.IdentityVariable, 20) }),
+		"many annotations":               keyless(func(_ *seam.Entry, one *seam.Identity) { one.Annotations = slices.Repeat([]string{"a"}, 10) }),
+		"an annotation of two lines":     keyless(func(_ *seam.Entry, one *seam.Identity) { one.Annotations = []string{"a\nb"} }),
 		"many identities":                answeredBy(many),
 		"two identities at a cloud":      answeredBy(twins),
 		"a gibibyte":                     frame(frameAnswer, 1<<30, nil),

@@ -26,5 +26,6 @@ func (c *Cloud) Show(subject secretmanager.Subject) (identity entry.Identity, co
 	identity.Variables = []entry.IdentityVariable{
 		{Name: entry.AWSRole, Value: role}, {Name: entry.AWSTokenFile, File: identity.Token},
 	}
+	identity.Annotations = []string{RoleAnnotation}
 	return identity, "[default]\nrole_arn = " + role + "\nweb_identity_token_file = " + entry.VolumeDir + "/" + identity.Token + "\n", nil
 }

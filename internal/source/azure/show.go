@@ -19,6 +19,10 @@ func (c *Cloud) Show(subject secretmanager.Subject) (identity entry.Identity, co
 	identity.Variables = []entry.IdentityVariable{
 		{Name: entry.AzureClient, Value: client}, {Name: entry.AzureTokenFile, File: identity.Token}, {Name: entry.AzureTenant, Value: tenant},
 	}
+	identity.Annotations = []string{ClientAnnotation}
+	if _, annotated := subject.Annotations[TenantAnnotation]; annotated {
+		identity.Annotations = append(identity.Annotations, TenantAnnotation)
+	}
 	if c.config.AuthorityHost != "" {
 		identity.Variables = append(identity.Variables, entry.IdentityVariable{Name: entry.AzureAuthority, Value: c.config.AuthorityHost})
 	}

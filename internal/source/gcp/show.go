@@ -30,7 +30,7 @@ func (c *Cloud) Show(subject secretmanager.Subject) (identity entry.Identity, co
 	file := externalAccount{Type: "external_account", Audience: c.config.Audience, SubjectTokenType: jwtType, TokenURL: c.config.STSURL}
 	file.Source.File = entry.VolumeDir + "/" + identity.Token
 	if annotated {
-		file.Impersonation = c.impersonating(account)
+		file.Impersonation, identity.Annotations = c.impersonating(account), []string{ServiceAccountAnnotation}
 	}
 	text, err := json.MarshalIndent(file, "", "  ")
 	return identity, string(text) + "\n", err

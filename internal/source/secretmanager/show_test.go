@@ -57,7 +57,8 @@ func TestWhatAPodShowsToEachCloud(t *testing.T) {
 		"no e-mail": {google, "gcp", map[string]string{gcp.ServiceAccountAnnotation: "a/b"}, layout.Identity{}, "", "is not an account's e-mail address"},
 		"a role": {aws.New(aws.Config{PodIdentity: true}), "aws", map[string]string{aws.RoleAnnotation: shownRole}, layout.Identity{
 			Cloud: "aws", Audience: "sts.amazonaws.com", Token: "identity/aws.token", Config: "identity/aws.config",
-			Variables: []layout.IdentityVariable{variable("AWS_ROLE_ARN", shownRole), file("AWS_WEB_IDENTITY_TOKEN_FILE", "identity/aws.token")},
+			Variables:   []layout.IdentityVariable{variable("AWS_ROLE_ARN", shownRole), file("AWS_WEB_IDENTITY_TOKEN_FILE", "identity/aws.token")},
+			Annotations: []string{aws.RoleAnnotation},
 		}, "[default]\nrole_arn = " + shownRole + "\nweb_identity_token_file = /var/run/leoflow/secrets/identity/aws.token\n", ""},
 		"a role that is none": {aws.New(aws.Config{}), "aws", map[string]string{aws.RoleAnnotation: "x\naws_access_key_id = y"}, layout.Identity{}, "", "is not the ARN of a role"},
 		"no role":             {aws.New(aws.Config{}), "aws", nil, layout.Identity{}, "", "no role to assume: annotate service account ns/sa with eks.amazonaws.com/role-arn"},
@@ -74,6 +75,7 @@ func TestWhatAPodShowsToEachCloud(t *testing.T) {
 				variable("AZURE_CLIENT_ID", "client"), file("AZURE_FEDERATED_TOKEN_FILE", "identity/azure.token"),
 				variable("AZURE_TENANT_ID", "tenant"), variable("AZURE_AUTHORITY_HOST", "https://login.example"),
 			},
+			Annotations: []string{azure.ClientAnnotation, azure.TenantAnnotation},
 		}, "", ""},
 		"no client":   {inAzure, "azure", nil, layout.Identity{}, "", "service account ns/sa lacks the annotation azure.workload.identity/client-id; add it"},
 		"not enabled": {inAzure, "oci", nil, layout.Identity{}, "", "identities at oci are not enabled on this node"},

@@ -40,6 +40,9 @@ func (o object) identity() Identity {
 		v := asObject(o.fault, "one of variables", each)
 		made.Variables = append(made.Variables, IdentityVariable{v.text("name"), v.text("value"), v.text("file")})
 	}
+	for _, each := range o.list("annotations") {
+		made.Annotations = append(made.Annotations, o.word("one of annotations", each))
+	}
 	return made
 }
 
@@ -99,14 +102,17 @@ func (o object) value(name string) (value jsontext.Item, isThere bool) {
 	return value, false
 }
 
-func (o object) text(name string) (text string) {
+func (o object) text(name string) string {
 	value, isThere := o.value(name)
 	if !isThere {
 		return ""
 	}
+	return o.word(name, value)
+}
+
+func (o object) word(name string, value jsontext.Item) string {
 	if value.Value[0] == '"' {
-		var err error
-		if text, err = value.Text(); err == nil {
+		if text, err := value.Text(); err == nil {
 			return text
 		}
 	}

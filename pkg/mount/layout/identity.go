@@ -24,6 +24,8 @@ type Identity struct {
 	Config string `json:"config,omitempty"`
 	// Variables are what the cloud's SDKs read.
 	Variables []IdentityVariable `json:"variables"`
+	// Annotations name those of the service account that say who the pod is; none where the cloud's default does.
+	Annotations []string `json:"annotations,omitempty"`
 }
 
 // IdentityVariable is an environment variable: a text, or the path of a file below the volume.
@@ -46,6 +48,8 @@ const (
 	AzureTokenFile        = "AZURE_FEDERATED_TOKEN_FILE"
 	mostOfIdentityText    = 2 << 10
 	mostIdentityVariables = 8
+	// MostIdentityAnnotations bounds an Identity's Annotations.
+	MostIdentityAnnotations = 4
 )
 
 // identityForm is all that an identity at a cloud may consist of.
@@ -97,12 +101,14 @@ func (i Identity) Check() error {
 	}
 	form := forms[at]
 	switch {
-	case !isLine(i.Audience) || i.Audience == "":
+	case i.Audience == "", !isLine(i.Audience):
 		return fmt.Errorf("%w: the audience of %s", ErrIdentity, i.Cloud)
 	case i.Token != form.token, i.Config != "" && i.Config != form.config:
 		return fmt.Errorf("%w: a file of %s", ErrIdentity, i.Cloud)
 	case len(i.Variables) > mostIdentityVariables:
 		return fmt.Errorf("%w: %d variables of %s", ErrIdentity, len(i.Variables), i.Cloud)
+	case !areNames(i.Annotations):
+		return fmt.Errorf("%w: the annotations of %s", ErrIdentity, i.Cloud)
 	}
 	seen := map[string]bool{}
 	for _, v := range i.Variables {
@@ -114,6 +120,12 @@ func (i Identity) Check() error {
 		seen[v.Name] = true
 	}
 	return nil
+}
+
+// areNames tells whether there are few annotations, and each may be one.
+func areNames(annotations []string) bool {
+	isOdd := func(name string) bool { return name == "" || !isLine(name) }
+	return len(annotations) <= MostIdentityAnnotations && !slices.ContainsFunc(annotations, isOdd)
 }
 
 // isLine tells whether a text is of printable ASCII, and not long.

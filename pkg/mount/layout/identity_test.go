@@ -11,6 +11,7 @@ import (
 func newIdentity() Identity {
 	made := NewIdentity("azure", "api://AzureADTokenExchange", false)
 	made.Variables = []IdentityVariable{{AzureClient, "client", ""}, {AzureTokenFile, "", made.Token}}
+	made.Annotations = []string{"azure.workload.identity/client-id"}
 	return made
 }
 
@@ -47,6 +48,9 @@ func TestAnIdentityIsOfAClosedTable(t *testing.T) {
 		"a variable twice":     func(i *Identity) { i.Variables = append(i.Variables, i.Variables[0]) },
 		"many variables":       func(i *Identity) { i.Variables = make([]IdentityVariable, 9) },
 		"a file of no cloud":   func(i *Identity) { i.Variables[1].File = "manifest.json" },
+		"an empty annotation":  func(i *Identity) { i.Annotations = []string{""} },
+		"an odd annotation":    func(i *Identity) { i.Annotations[0] += "\n" },
+		"many annotations":     func(i *Identity) { i.Annotations = make([]string, MostIdentityAnnotations+1) },
 		"no configuration":     func(i *Identity) { i.Variables[1].File = "" },
 		"a file beside a text": func(i *Identity) { i.Variables[1].Value = "x" },
 	} {
@@ -67,7 +71,7 @@ func TestAReaderTakesIdentitiesOfLaterReleases(t *testing.T) {
 	for _, bad := range []string{
 		`{"cloud": "aws"}`, `{"cloud": "aws", "token": "identity/.."}`, `{"cloud": "aws", "token": "connections/a"}`,
 		`{"cloud": "aws", "token": "identity/a/b"}`, `{"cloud": "aws", "token": "identity/aws.token", "config": "../x"}`,
-		`{"cloud": "aws", "token": "identity/"}`, `{"cloud": 1}`, `1`, `{"variables": 1}`,
+		`{"cloud": "aws", "token": "identity/"}`, `{"cloud": 1}`, `{"cloud": "aws", "token": "identity/aws.token", "annotations": [1]}`, `1`, `{"variables": 1}`,
 	} {
 		_, err := parse(bad)
 		require.ErrorIs(t, err, ErrManifest, bad)

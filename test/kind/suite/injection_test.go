@@ -47,6 +47,7 @@ func TestAnnotationsBecomeAnEnvironment(t *testing.T) {
 		`"*" cannot be injected: a variable of an environment file is named in the pod; list ids`: {"connections", "*"},
 		"is no list of ids that can be injected":                                                  {"variables", "a b"},
 		"can be restart, or be left out":                                                          {"connections", "a", "on-rotate", "reload"},
+		"connection]: is not an annotation of a pod":                                              {"connection", "a"},
 		"an id stands twice, or two ids become one variable":                                      {"connections", "a, A"},
 	} {
 		assert.ErrorContains(t, s.admit(annotated("probe", annotations...)), message)
@@ -56,7 +57,9 @@ func TestAnnotationsBecomeAnEnvironment(t *testing.T) {
 	distroless.Spec.Containers[0].Image, distroless.Spec.Containers[0].Command = chart.Agent(), nil
 	distroless.Spec.Containers[0].Args = []string{"wait", "--dir=/nowhere", "--timeout=1h"}
 	s.Create(distroless)
-	s.Create(annotated("busybox", "connections", " warehouse , payroll?", "variables", "region, rotating", "on-rotate", "restart"))
+	busybox := annotated("busybox", "connections", " warehouse , payroll?", "variables", "region, rotating", "on-rotate", "restart")
+	busybox.Spec.SecurityContext = &corev1.PodSecurityContext{RunAsUser: new(int64)} // root's, which the init containers are not
+	s.Create(busybox)
 	s.Create(task("witness", attributes{"variables": "rotating"}, stays))
 	s.annotatedAccount("keyless")
 	keyless := annotated("keyless", "connections", "aws_default", "keyless", "aws_default")
