@@ -16,7 +16,10 @@ import (
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 
 	"github.com/leoflow/secrets-csi/internal/source/secretmanager"
+	"github.com/leoflow/secrets-csi/internal/source/store"
 )
+
+const batchOfSecrets = "BatchGetSecretValue"
 
 // service is one of AWS's that speak its protocol of JSON.
 type service struct {
@@ -107,16 +110,26 @@ type page struct {
 	NextToken              *string
 }
 
+// isList is also true of a batch, of which what is not told is read alone.
+func (p page) isList(operation string) bool {
+	return p.SecretList != nil || p.Parameters != nil || operation == batchOfSecrets
+}
+
 // pages are those of an answer, up to the first error.
 func (a *api) pages(ctx context.Context, doing, operation string, input map[string]any) iter.Seq2[page, error] {
 	return func(yield func(page, error) bool) {
+		var pages store.Pages
 		for {
 			var one page
 			err := a.call(ctx, doing, operation, input, &one)
-			if !yield(one, err) || err != nil || one.NextToken == nil {
+			next := aws.ToString(one.NextToken)
+			if err == nil {
+				err = pages.Turn(doing, one.isList(operation), next)
+			}
+			if !yield(one, err) || err != nil || next == "" {
 				return
 			}
-			input["NextToken"] = *one.NextToken
+			input["NextToken"] = next
 		}
 	}
 }
