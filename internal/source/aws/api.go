@@ -16,7 +16,6 @@ import (
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 
 	"github.com/leoflow/secrets-csi/internal/source/secretmanager"
-	"github.com/leoflow/secrets-csi/internal/source/store"
 )
 
 const batchOfSecrets = "BatchGetSecretValue"
@@ -118,7 +117,7 @@ func (p page) isList(operation string) bool {
 // pages are those of an answer, up to the first error.
 func (a *api) pages(ctx context.Context, doing, operation string, input map[string]any) iter.Seq2[page, error] {
 	return func(yield func(page, error) bool) {
-		var pages store.Pages
+		var pages secretmanager.Pages
 		for {
 			var one page
 			err := a.call(ctx, doing, operation, input, &one)

@@ -112,7 +112,7 @@ func (s *storeSession) List(ctx context.Context, kind entry.Kind) ([]string, err
 	}
 	var (
 		names []string
-		pages store.Pages
+		pages secretmanager.Pages
 	)
 	for pager := s.api.NewListSecretPropertiesPager(nil); pager.More(); {
 		page, err := pager.NextPage(ctx)

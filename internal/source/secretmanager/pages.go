@@ -1,8 +1,7 @@
-package store
+package secretmanager
 
-import (
-	"github.com/leoflow/secrets-csi/internal/source/secretmanager"
-)
+// mostPages is more than any list has that is kept.
+const mostPages = 10_000
 
 // Pages are those of one list. The zero value is of one that begins.
 type Pages struct {
@@ -14,8 +13,8 @@ type Pages struct {
 // last. It fails where they do not come to an end, or none was of a list: that nothing is held takes all of it from pods.
 func (p *Pages) Turn(doing string, isList bool, next string) error {
 	p.told = p.told || isList
-	if p.seen[next] || next == "" && !p.told || len(p.seen) > mostListed {
-		return secretmanager.Unreachable(doing)
+	if p.seen[next] || next == "" && !p.told || len(p.seen) == mostPages {
+		return Unreachable(doing)
 	}
 	if p.seen == nil {
 		p.seen = map[string]bool{}
