@@ -4,6 +4,7 @@ package kube
 
 import (
 	"fmt"
+	"net/http"
 	"time"
 
 	"k8s.io/apimachinery/pkg/runtime"
@@ -61,6 +62,10 @@ func load(kubeconfig string) (*rest.Config, error) {
 
 // client speaks one group and version of the API, as JSON.
 func client(config *rest.Config, version schema.GroupVersion, register func(*runtime.Scheme) error) (*rest.RESTClient, error) {
+	return clientWithin(mostAnswer, config, version, register)
+}
+
+func clientWithin(most int64, config *rest.Config, version schema.GroupVersion, register func(*runtime.Scheme) error) (*rest.RESTClient, error) {
 	scheme := runtime.NewScheme()
 	if err := register(scheme); err != nil {
 		return nil, fmt.Errorf("knowing the types of %s: %w", version, err)
@@ -72,6 +77,7 @@ func client(config *rest.Config, version schema.GroupVersion, register func(*run
 		config.APIPath = "/api"
 	}
 	config.ContentType = runtime.ContentTypeJSON
+	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return bounded{next, most} })
 	config.NegotiatedSerializer = serializer.NewCodecFactory(scheme).WithoutConversion()
 	made, err := rest.RESTClientFor(config)
 	if err != nil {

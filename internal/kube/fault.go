@@ -23,6 +23,8 @@ func fault(err error, right string) error {
 	switch {
 	case errors.Is(err, context.Canceled):
 		return fmt.Errorf("asking the API server: %w", context.Canceled)
+	case isInItsPlace(err):
+		return errors.New("what answers is not the API server; see what does in its place, such as a proxy, and have that let this program through")
 	case errors.As(err, &answer):
 		return refusal(int(answer.Status().Code), right)
 	case errors.As(err, &certificate):
@@ -54,5 +56,12 @@ func refusal(code int, right string) error {
 // isStatus tells whether the API server answered with that status of HTTP.
 func isStatus(err error, code int32) bool {
 	var answer apierrors.APIStatus
-	return errors.As(err, &answer) && answer.Status().Code == code
+	return errors.As(err, &answer) && answer.Status().Code == code && !isInItsPlace(err)
+}
+
+// isInItsPlace tells what a proxy or a load balancer before the API server refuses: that one refuses by a Status.
+func isInItsPlace(err error) bool {
+	var answer apierrors.APIStatus
+	return errors.As(err, &answer) && answer.Status().Code < http.StatusInternalServerError &&
+		apierrors.IsUnexpectedServerError(err) && !apierrors.IsTooManyRequests(err)
 }

@@ -26,7 +26,7 @@ func NewIssuerKeys(config *rest.Config) (*IssuerKeys, error) {
 
 // Keys is the set as the server publishes it, a JWKS.
 func (k *IssuerKeys) Keys(ctx context.Context) ([]byte, error) {
-	text, err := k.client.Get().AbsPath("/openid/v1/jwks").MaxRetries(retries).DoRaw(ctx)
+	text, err := raw(ctx, k.client.Get().AbsPath("/openid/v1/jwks"))
 	switch {
 	case err != nil:
 		const right = "read the keys of its tokens: bind its service account to the ClusterRole system:service-account-issuer-discovery"

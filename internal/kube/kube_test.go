@@ -94,6 +94,17 @@ func TestAnnotations(t *testing.T) {
 		assert.EqualError(t, err, "reading service account team-a/worker: what the API server answers makes no sense", text)
 	}
 	server.Answer(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write([]byte(`{"metadata": {"name": "worker", "annotations": {"a": "` + strings.Repeat("x", 5<<20) + `"}}}`))
+	})
+	_, err = accounts.Annotations(t.Context(), "team-a", "worker")
+	require.EqualError(t, err, "reading service account team-a/worker: what the API server answers makes no sense", "it goes on for too long")
+	for _, status := range []int{401, 403, 404} {
+		server.Answer(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, `{"kind": "n33dle"}`, status) })
+		_, err = accounts.Annotations(t.Context(), "team-b", "worker")
+		require.NotErrorIs(t, err, kube.ErrNoServiceAccount, "which only the API server can tell")
+		assert.EqualError(t, err, "reading service account team-b/worker: what answers is not the API server; see what does in its place, such as a proxy, and have that let this program through")
+	}
+	server.Answer(func(w http.ResponseWriter, _ *http.Request) {
 		kubetest.Refuse(w, http.StatusForbidden, metav1.StatusReasonForbidden)
 	})
 	_, err = accounts.Annotations(t.Context(), "team-a", "worker")
@@ -119,7 +130,7 @@ func TestFaults(t *testing.T) {
 		"401": {refusing(401, metav1.StatusReasonUnauthorized), "the API server refuses this program's own credentials (401)"},
 		"403": {refusing(403, metav1.StatusReasonForbidden),
 			"the API server does not let this program create tokenreviews: bind its service account to the ClusterRole system:auth-delegator (403)"},
-		"404":            {saying(404, "text/plain", "n33dle"), "the API server answers with status 404"},
+		"404":            {saying(404, "text/plain", "n33dle"), "what answers is not the API server; see what does in its place, such as a proxy, and have that let this program through"},
 		"429":            {refusing(429, metav1.StatusReasonTooManyRequests), "the API server asks for fewer calls (429)"},
 		"500":            {refusing(500, metav1.StatusReasonInternalError), "the API server answers with status 500"},
 		"503 of a proxy": {saying(503, "text/html", "<html>n33dle"), "the API server answers with status 503"},

@@ -32,7 +32,7 @@ func (n *Nodes) HasDriver(ctx context.Context, node, driver string) (bool, error
 	var object struct {
 		Spec struct{ Drivers []struct{ Name string } }
 	}
-	content, err := n.client.Get().AbsPath("/apis/storage.k8s.io/v1/csinodes/" + url.PathEscape(node)).MaxRetries(retries).DoRaw(ctx)
+	content, err := raw(ctx, n.client.Get().AbsPath("/apis/storage.k8s.io/v1/csinodes/"+url.PathEscape(node)))
 	switch {
 	case isStatus(err, http.StatusNotFound): // kubelet has yet to make it
 		return false, nil
@@ -67,7 +67,7 @@ func (n *Nodes) RemoveTaint(ctx context.Context, node, key string) (removed bool
 
 func (n *Nodes) removeTaint(ctx context.Context, node, key string) (removed bool, err error) {
 	path := "/api/v1/nodes/" + url.PathEscape(node)
-	content, err := n.client.Get().AbsPath(path).MaxRetries(retries).DoRaw(ctx)
+	content, err := raw(ctx, n.client.Get().AbsPath(path))
 	if err != nil {
 		return false, err
 	}
@@ -97,6 +97,6 @@ func (n *Nodes) removeTaint(ctx context.Context, node, key string) (removed bool
 	if err != nil {
 		return false, fmt.Errorf("writing a patch: %w", err)
 	}
-	_, err = n.client.Patch(types.MergePatchType).AbsPath(path).MaxRetries(retries).Body(patch).DoRaw(ctx)
+	_, err = raw(ctx, n.client.Patch(types.MergePatchType).AbsPath(path).Body(patch))
 	return err == nil, err
 }

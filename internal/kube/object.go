@@ -38,7 +38,7 @@ func NewObjects(config *rest.Config) (*Objects, error) {
 // Get returns the version and the data of an object of the resource "secrets" or "configmaps", and
 // what time it is to the API server. It fails with fs.ErrNotExist where there is no such object.
 func (o *Objects) Get(ctx context.Context, resource, namespace, name string) (version string, data map[string][]byte, at time.Time, err error) {
-	content, err := o.client.Get().AbsPath(objectPath(resource, namespace, name)).MaxRetries(retries).DoRaw(ctx)
+	content, err := raw(ctx, o.client.Get().AbsPath(objectPath(resource, namespace, name)))
 	if err != nil {
 		return "", nil, time.Time{}, objectFault(err, "get "+resource)
 	}
@@ -71,7 +71,7 @@ func (o *Objects) Put(ctx context.Context, resource, namespace, name, version st
 	if err != nil {
 		return false, fmt.Errorf("writing a patch: %w", err)
 	}
-	_, err = o.client.Patch(types.MergePatchType).AbsPath(objectPath(resource, namespace, name)).MaxRetries(retries).Body(patch).DoRaw(ctx)
+	_, err = raw(ctx, o.client.Patch(types.MergePatchType).AbsPath(objectPath(resource, namespace, name)).Body(patch))
 	switch {
 	case err == nil:
 		return true, nil

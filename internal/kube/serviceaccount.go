@@ -5,8 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/rest"
@@ -34,8 +34,7 @@ var ErrNoServiceAccount = errors.New("there is no such service account")
 // Annotations are those of a service account; without any it has an empty map. Any error but
 // ErrNoServiceAccount means that they cannot be read now.
 func (s *ServiceAccounts) Annotations(ctx context.Context, namespace, serviceAccount string) (map[string]string, error) {
-	content, err := s.client.Get().Namespace(namespace).Resource("serviceaccounts").Name(serviceAccount).
-		MaxRetries(retries).DoRaw(on(ctx, namespace))
+	content, err := raw(on(ctx, namespace), s.client.Get().Namespace(namespace).Resource("serviceaccounts").Name(serviceAccount))
 	// A pod waits for this, and Kubernetes' own decoder takes as long as the way there.
 	var answer struct {
 		Metadata struct {
@@ -50,7 +49,7 @@ func (s *ServiceAccounts) Annotations(ctx context.Context, namespace, serviceAcc
 		err = errors.New("the answer is of something else")
 	}
 	switch {
-	case apierrors.IsNotFound(err):
+	case isStatus(err, http.StatusNotFound):
 		return nil, fmt.Errorf("reading service account %s/%s: %w", namespace, serviceAccount, ErrNoServiceAccount)
 	case err != nil:
 		return nil, fmt.Errorf("reading service account %s/%s: %w", namespace, serviceAccount, fault(err, "get serviceaccounts: grant that to its own"))

@@ -14,12 +14,15 @@ import (
 // podsOfAnAnswer is how many pods the API server is asked for at a time.
 const podsOfAnAnswer = "500"
 
+// mostOfPods is more than so many large ones take.
+const mostOfPods = 64 << 20
+
 // Workloads reads pods and DaemonSets, and of those no more than it tells.
 type Workloads struct{ client *rest.RESTClient }
 
 // NewWorkloads does not connect yet.
 func NewWorkloads(config *rest.Config) (*Workloads, error) {
-	made, err := client(config, schema.GroupVersion{Version: "v1"}, func(*runtime.Scheme) error { return nil })
+	made, err := clientWithin(mostOfPods, config, schema.GroupVersion{Version: "v1"}, func(*runtime.Scheme) error { return nil })
 	if err != nil {
 		return nil, err
 	}
@@ -108,11 +111,11 @@ func (w *Workloads) Rollout(ctx context.Context, namespace, name string) (Rollou
 // get decodes only the fields that into has: the API's own types would come with all of
 // their kind.
 func (w *Workloads) get(ctx context.Context, path string, query url.Values, right string, into any) error {
-	request := w.client.Get().AbsPath(path).MaxRetries(retries)
+	request := w.client.Get().AbsPath(path)
 	for key := range query {
 		request = request.Param(key, query.Get(key))
 	}
-	content, err := request.DoRaw(ctx)
+	content, err := raw(ctx, request)
 	if err != nil {
 		return fault(err, right+": its service account has a role for that")
 	}

@@ -78,6 +78,7 @@ func (s *Server) secretList(w http.ResponseWriter, r *http.Request) {
 	whole, partial := corev1.SecretList{Items: []corev1.Secret{}}, metav1.PartialObjectMetadataList{}
 	whole.Kind, whole.APIVersion = "SecretList", "v1"
 	partial.Kind, partial.APIVersion = "PartialObjectMetadataList", "meta.k8s.io/v1"
+	whole.ResourceVersion, partial.ResourceVersion = "1", "1"
 	s.mu.Lock()
 	allowed := s.listers[namespace+"/"+account] && namespace == r.PathValue("namespace")
 	for _, key := range slices.Sorted(maps.Keys(s.secrets)) {

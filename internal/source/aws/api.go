@@ -18,6 +18,8 @@ import (
 	"github.com/leoflow/secrets-csi/internal/source/secretmanager"
 )
 
+const batchOfSecrets = "BatchGetSecretValue"
+
 // service is one of AWS's that speak its protocol of JSON.
 type service struct {
 	// name is that of its host, and by which calls are signed; target is before an operation's.
@@ -107,16 +109,26 @@ type page struct {
 	NextToken              *string
 }
 
+// isList is also true of a batch, of which what is not told is read alone.
+func (p page) isList(operation string) bool {
+	return p.SecretList != nil || p.Parameters != nil || operation == batchOfSecrets
+}
+
 // pages are those of an answer, up to the first error.
 func (a *api) pages(ctx context.Context, doing, operation string, input map[string]any) iter.Seq2[page, error] {
 	return func(yield func(page, error) bool) {
+		var pages secretmanager.Pages
 		for {
 			var one page
 			err := a.call(ctx, doing, operation, input, &one)
-			if !yield(one, err) || err != nil || one.NextToken == nil {
+			next := aws.ToString(one.NextToken)
+			if err == nil {
+				err = pages.Turn(doing, one.isList(operation), next)
+			}
+			if !yield(one, err) || err != nil || next == "" {
 				return
 			}
-			input["NextToken"] = *one.NextToken
+			input["NextToken"] = next
 		}
 	}
 }

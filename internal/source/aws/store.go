@@ -91,7 +91,7 @@ func explained(name string, err error) error {
 // ReadBatch implements store.Batcher.
 func (s *storeSession) ReadBatch(ctx context.Context, names []string) (map[string]store.Result, error) {
 	told := map[string]store.Result{}
-	for page, err := range s.pages(ctx, reading, "BatchGetSecretValue", map[string]any{"SecretIdList": names}) {
+	for page, err := range s.pages(ctx, reading, batchOfSecrets, map[string]any{"SecretIdList": names}) {
 		if err != nil {
 			return nil, err
 		}

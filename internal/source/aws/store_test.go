@@ -198,3 +198,21 @@ func TestWhatKwargsMaySay(t *testing.T) {
 		assert.NotContains(t, err.Error(), "n33dle")
 	}
 }
+
+// An AWS that lies about its list takes nothing from pods. An empty token is none.
+func TestAListThatLies(t *testing.T) {
+	for body, want := range map[string]error{
+		`{}`:   provider.ErrUnavailable,
+		`null`: provider.ErrUnavailable,
+		`{"SecretList": [], "NextToken": "again"}`: provider.ErrUnavailable,
+		`{"SecretList": [], "NextToken": ""}`:      nil,
+	} {
+		t.Run(body, func(t *testing.T) {
+			t.Parallel()
+			served, server := startStore(t, "{}")
+			server.Break(cloudtest.At(cloudtest.List, cloudtest.Fault{Status: 200, Body: body}))
+			_, err := served.Fetch(t.Context(), podOf(server, "a"), providertest.Everything())
+			require.ErrorIs(t, err, want)
+		})
+	}
+}

@@ -1,7 +1,9 @@
 package azure
 
 import (
+	"cmp"
 	"context"
+	"net/url"
 	"regexp"
 	"strings"
 
@@ -94,16 +96,38 @@ func explained(name string, err error) error {
 		"there is no "+name+" in the vault, or it is disabled")
 }
 
+const listing = "listing what Key Vault holds"
+
+// isOfVault tells whether a URL leads to the vault, whatever its port.
+func (s *Store) isOfVault(to string) bool {
+	vault, err := url.Parse(cmp.Or(s.config.VaultEndpoint, s.vaultURL))
+	next, wrong := url.Parse(to)
+	return err == nil && wrong == nil && strings.EqualFold(next.Hostname(), vault.Hostname())
+}
+
 // List implements store.Lister. Key Vault has no filter: all names of the vault come.
 func (s *storeSession) List(ctx context.Context, kind entry.Kind) ([]string, error) {
 	if _, err := s.store.Begins(kind); err != nil {
 		return nil, err
 	}
-	var names []string
+	var (
+		names []string
+		pages secretmanager.Pages
+	)
 	for pager := s.api.NewListSecretPropertiesPager(nil); pager.More(); {
 		page, err := pager.NextPage(ctx)
 		if err != nil {
-			return nil, store.ListFailed("listing what Key Vault holds", failure(err), "the right to list the whole vault")
+			return nil, store.ListFailed(listing, failure(err), "the right to list the whole vault")
+		}
+		next := ""
+		if page.NextLink != nil {
+			next = *page.NextLink
+		}
+		if next != "" && !s.store.isOfVault(next) {
+			return nil, secretmanager.Unreachable(listing) // the token would go there
+		}
+		if err := pages.Turn(listing, page.Value != nil, next); err != nil {
+			return nil, err
 		}
 		for _, one := range page.Value {
 			if one.ID != nil {

@@ -2,7 +2,13 @@ package azure_test
 
 import (
 	"context"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -97,5 +103,31 @@ func TestWhatKwargsMaySay(t *testing.T) {
 		}
 		require.ErrorContains(t, err, message)
 		assert.NotContains(t, err.Error(), "n33dle")
+	}
+}
+
+// A vault that lies about its list takes nothing from pods, and has no token sent elsewhere.
+func TestAListThatLies(t *testing.T) {
+	for name, body := range map[string]string{
+		"no list":             `{}`,
+		"the same page again": `{"value": [], "nextLink": "VAULT/secrets?api-version=1"}`,
+		"a page of another's": `{"value": [], "nextLink": "ELSEWHERE/secrets"}`,
+		"a page of nobody's":  `{"value": [], "nextLink": "/secrets"}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			served, server := startStore(t, ofVault)
+			var asked atomic.Bool
+			elsewhere := httptest.NewUnstartedServer(nil)
+			elsewhere.Config.ErrorLog = log.New(io.Discard, "", 0)
+			elsewhere.Config.ConnState = func(net.Conn, http.ConnState) { asked.Store(true) }
+			elsewhere.StartTLS()
+			t.Cleanup(elsewhere.Close)
+			host := strings.Replace(elsewhere.URL, "127.0.0.1", "localhost", 1)
+			server.Break(cloudtest.At(cloudtest.List, cloudtest.Fault{Status: 200, Body: strings.NewReplacer("VAULT", server.URL(), "ELSEWHERE", host).Replace(body)}))
+			_, err := served.Fetch(t.Context(), server.Tokens.Pod("team", "a", cloudtest.AzureTokenAudience), providertest.Everything())
+			require.ErrorIs(t, err, provider.ErrUnavailable)
+			assert.False(t, asked.Load())
+		})
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"path"
 	"regexp"
+	"time"
 
 	"cloud.google.com/go/secretmanager/apiv1/secretmanagerpb"
 	"github.com/googleapis/gax-go/v2"
@@ -17,6 +18,9 @@ import (
 	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/secret"
 )
+
+// listFor bounds a list, of which a page has a thousand names.
+const listFor = 5 * time.Second
 
 // Store implements store.Store over Secret Manager, as Airflow's CloudSecretManagerBackend reads it.
 type Store struct {
@@ -121,6 +125,8 @@ func (s *storeSession) List(ctx context.Context, kind entry.Kind) ([]string, err
 	if err != nil {
 		return nil, secretmanager.OfPod(s.exchangeFailure(err))
 	}
+	ctx, cancel := context.WithTimeout(ctx, listFor) // of gRPC nothing else bounds a request
+	defer cancel()
 	at, err := s.endpoints.at(s.store.region)
 	if err != nil {
 		return nil, secretmanager.Unreachable(listing)

@@ -79,6 +79,8 @@ var (
 	errNoAnswer    = errors.New("the API server gives no answer, or none that makes sense")
 	// errSlow: there is an API server, which takes too long over this call.
 	errSlow = errors.New("the API server does not answer in time")
+	// errInItsPlace: the answer is of a proxy or a load balancer before the API server.
+	errInItsPlace = errors.New("what answers is not the API server; see what does in its place, such as a proxy, and have that let the driver through")
 )
 
 func faultOf(err error) error {
@@ -94,6 +96,9 @@ func faultOf(err error) error {
 	case errors.Is(err, errNoRoom):
 		return errNoRoom
 	case errors.As(err, &answer) && answer.Status().Code >= 400:
+		if isRefusal := answer.Status().Code < 500 && !apierrors.IsTooManyRequests(err); isRefusal && apierrors.IsUnexpectedServerError(err) {
+			return errInItsPlace // whatever the API server refuses, it does by a Status
+		}
 		return &answerError{int(answer.Status().Code)}
 	case errors.As(err, &dialled) && dialled.Op == "dial", errors.As(err, &untrue):
 		return errUnreachable
@@ -121,18 +126,42 @@ func (c caller) secrets(client *rest.RESTClient) *rest.Request {
 func (c caller) get(ctx context.Context, name entry.Name) (*corev1.Secret, error) {
 	var found corev1.Secret
 	err := c.secrets(c.whole).Name(c.config.Rules.secretName(name)).Do(on(ctx, c.pods)).Into(&found)
-	return &found, faultOf(err)
+	return &found, c.faultOfOne(name, found.Name, err)
+}
+
+// faultOfOne is faultOf an answer that should be a Secret of the name.
+func (c caller) faultOfOne(name entry.Name, found string, err error) error {
+	wanted := c.config.Rules.secretName(name)
+	switch {
+	case slices.Contains([]string{"", ".", ".."}, wanted): // which lead elsewhere, and client-go asks nobody for
+		return &answerError{http.StatusNotFound}
+	case err == nil && found != wanted:
+		return errNoAnswer
+	}
+	return faultOf(err)
+}
+
+// faultOfList is faultOf an answer that should be a list, which has a version even where it is empty.
+func faultOfList(version string, err error) error {
+	if err == nil && version == "" {
+		return errNoAnswer
+	}
+	return faultOf(err)
 }
 
 // exists asks whether there is a Secret that the caller may get.
 func (c caller) exists(ctx context.Context, name entry.Name) (found metav1.PartialObjectMetadata, err error) {
 	ctx, reading := c.room.begin(ctx)
 	defer reading.end(0)
-	return found, faultOf(c.secrets(c.metadata).Name(c.config.Rules.secretName(name)).Do(on(ctx, c.pods)).Into(&found))
+	err = c.secrets(c.metadata).Name(c.config.Rules.secretName(name)).Do(on(ctx, c.pods)).Into(&found)
+	return found, c.faultOfOne(name, found.Name, err)
 }
 
-// pageSize is how many Secrets are listed at once.
-const pageSize = "100"
+// pageSize is how many Secrets are listed at once, and mostListed of how many "*" is read.
+const (
+	pageSize   = "100"
+	mostListed = 10_000
+)
 
 // list is one page of the metadata of the Secrets that the selector selects.
 func (c caller) list(ctx context.Context, selector, page string) (list metav1.PartialObjectMetadataList, err error) {
@@ -142,13 +171,15 @@ func (c caller) list(ctx context.Context, selector, page string) (list metav1.Pa
 	if page != "" {
 		request = request.Param("continue", page)
 	}
-	return list, faultOf(request.Do(on(ctx, c.pods)).Into(&list))
+	err = request.Do(on(ctx, c.pods)).Into(&list)
+	return list, faultOfList(list.ResourceVersion, err)
 }
 
 // listWhole is what the selector selects, and no more than two: one is wanted.
 func (c caller) listWhole(ctx context.Context, selector string) (list corev1.SecretList, err error) {
 	request := c.secrets(c.whole).Param("labelSelector", selector).Param("limit", "2")
-	return list, faultOf(request.Do(on(ctx, c.pods)).Into(&list))
+	err = request.Do(on(ctx, c.pods)).Into(&list)
+	return list, faultOfList(list.ResourceVersion, err)
 }
 
 // names are those asked for; for all of them the API server is asked for the Secrets'
@@ -168,10 +199,16 @@ func (c caller) names(ctx context.Context, kind entry.Kind, selection provider.S
 			if err != nil {
 				return nil, c.wholeError(ctx, fmt.Errorf("listing what is labelled %s: %w", selector, err))
 			}
+			if list.Continue == page && page != "" {
+				return nil, c.wholeError(ctx, errNoAnswer)
+			}
 			for _, item := range list.Items {
 				if name, reached := c.config.Rules.reached(kind, item.ObjectMeta); reached {
 					found[name] = struct{}{}
 				}
+			}
+			if len(found) > mostListed {
+				return nil, c.wholeError(ctx, fmt.Errorf("there are more than %d entries; name those that are needed: %w", mostListed, errNoRoom))
 			}
 			if page = list.Continue; page == "" {
 				break

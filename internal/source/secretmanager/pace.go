@@ -19,7 +19,22 @@ const (
 	maxPause     = 30 * time.Second
 	// deadlineGrace is how long a call whose time is over may take to say so.
 	deadlineGrace = 100 * time.Millisecond
+	// pagesFor is how many times as long as others an attempt may take that asks for page after page.
+	pagesFor = 8
 )
+
+type pagesKey struct{}
+
+// InPages has attempts in the context last as long as many requests do. It is for calls of which something else
+// bounds each request.
+func InPages(ctx context.Context) context.Context { return context.WithValue(ctx, pagesKey{}, true) }
+
+func (p *pace) timeout(ctx context.Context) time.Duration {
+	if ctx.Value(pagesKey{}) != nil {
+		return pagesFor * p.callTimeout
+	}
+	return p.callTimeout
+}
 
 const (
 	// callsOfOne bounds the calls of one identity that are under way at a place: a place that
@@ -136,7 +151,7 @@ func (p *pace) leave(at outage.Scope, entered *turns) {
 
 // makeAttempt leaves a call that does not heed its deadline, as where an SDK waits for a lock.
 func makeAttempt[T any](ctx context.Context, p *pace, call func(context.Context) (T, error)) (outage.Verdict, T, error) {
-	ctx, cancel := context.WithTimeout(ctx, p.callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, p.timeout(ctx))
 	defer cancel()
 	type result struct {
 		value T

@@ -72,3 +72,20 @@ func TestWhatTheOptionsRuleOut(t *testing.T) {
 	}, states(entries))
 	assert.Len(t, held.counted(), 2)
 }
+
+// A pattern means what it means in Python.
+func TestPatternsArePythons(t *testing.T) {
+	for _, row := range []struct {
+		pattern, id string
+		matches     bool
+	}{
+		{`a{,2}$`, "aa", true}, {`a{,2}$`, "aaa", false}, {`a{,2}$`, "a{,2}", false},
+		{`a\\{,2}$`, "a{,2}", true}, {`a\\\\{,2}$`, `a\\`, true}, {`ab\\Z`, "ab", true}, {`ab\\Z`, "abc", false},
+	} {
+		kwargs, err := ParseKwargs(`{"connections_lookup_pattern": "` + row.pattern + `"}`)
+		require.NoError(t, err)
+		prefix := kwargs.Prefix("connections", "c", true)
+		require.NoError(t, kwargs.Err())
+		assert.Equal(t, row.matches, prefix.Admits(row.id) == "", "%s of %s", row.pattern, row.id)
+	}
+}

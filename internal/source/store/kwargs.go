@@ -112,10 +112,23 @@ func (k *Kwargs) Prefix(kind, otherwise string, hasPattern bool) Prefix {
 		return made
 	}
 	var err error
-	if made.Pattern, err = regexp.Compile(`(?i)^(?:` + pattern + `)`); err != nil {
+	if made.Pattern, err = regexp.Compile(`(?i)^(?:` + asGos(pattern) + `)`); err != nil {
 		k.mistake(option, "is no pattern that this driver has; of Python's it lacks those that look around and refer back")
 	}
 	return made
+}
+
+// spelled are what Go's patterns spell otherwise than Python's: the end of the text, and a repetition without a least number,
+// which Go takes for those very characters.
+var spelled = regexp.MustCompile(`\\(?s:.)|\{,[0-9]+\}`)
+
+func asGos(pattern string) string {
+	return spelled.ReplaceAllStringFunc(pattern, func(part string) string {
+		if most, isRepetition := strings.CutPrefix(part, "{,"); isRepetition {
+			return "{0," + most
+		}
+		return strings.Replace(part, `\Z`, `\z`, 1)
+	})
 }
 
 // Ignore passes over options that change nothing here.

@@ -151,7 +151,7 @@ func (f *fetch) ask(ctx context.Context, kind entry.Kind) error {
 
 // list is what the pod may list, in order.
 func (f *fetch) list(ctx context.Context, kind entry.Kind) ([]string, error) {
-	ids, err := secretmanager.Call(ctx, f.door, f.caller, "", func(ctx context.Context, session Session) ([]string, error) {
+	ids, err := secretmanager.Call(secretmanager.InPages(ctx), f.door, f.caller, "", func(ctx context.Context, session Session) ([]string, error) {
 		lister, can := session.(Lister)
 		if !can {
 			return nil, &secretmanager.Failure{Kind: provider.ErrDenied, Text: `"*" cannot be asked of this store; name the entries`}

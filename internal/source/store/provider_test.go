@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/leoflow/secrets-csi/internal/pause"
 	"github.com/leoflow/secrets-csi/internal/source/secretmanager"
 	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/provider"
@@ -368,4 +369,27 @@ func TestAllIsWhatTheStoreLists(t *testing.T) {
 	require.Len(t, entries, 4)
 	assert.Equal(t, []string{`connection "a"`, `connection "b"`, `variable "a"`, `variable "b"`},
 		[]string{entries[0].Name().String(), entries[1].Name().String(), entries[2].Name().String(), entries[3].Name().String()})
+}
+
+// A store tells of ten thousand names in hundreds of pages, one after the other: that takes longer than one request, and
+// is no outage.
+func TestAListOfManyPagesIsNoOutage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		held := newFakeStore(1)
+		calls := 0
+		held.lists = func(ctx context.Context) ([]string, error) {
+			calls++
+			for range 400 {
+				if !pause.Wait(ctx, 50*time.Millisecond) {
+					return nil, secretmanager.Unreachable("listing")
+				}
+			}
+			return nil, nil
+		}
+		served := New("shelf", held, secretmanager.Config{})
+		_, err := served.Fetch(t.Context(), pod("team", "reader"), providertest.Everything())
+		require.NoError(t, err)
+		assert.Equal(t, 2, calls, "of connections and of variables")
+		require.NoError(t, served.Close())
+	})
 }

@@ -32,6 +32,8 @@ func (v *Vault) Names(team store.Team, name entry.Name) (names []string, reason 
 	switch {
 	case paths == nil:
 		return nil, "the driver does not ask this store: " + option + " is null in its backend_kwargs"
+	case len(paths) == 0:
+		return nil, "the driver does not ask this store: " + option + " is an empty list in its backend_kwargs"
 	case team.Apart && v.teamPaths && team.Name == "" && strings.Contains(rest, "/"):
 		return nil, "the driver does not ask this store: the id has a slash, which may lead to a team's own where teams are kept apart"
 	case rest == "":

@@ -6,7 +6,9 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/leoflow/secrets-csi/internal/source/store"
 	"github.com/leoflow/secrets-csi/internal/source/vault"
+	"github.com/leoflow/secrets-csi/pkg/entry"
 )
 
 func TestWhatKwargsMaySay(t *testing.T) {
@@ -35,5 +37,27 @@ func TestWhatKwargsMaySay(t *testing.T) {
 		}
 		require.ErrorContains(t, err, row.says, name)
 		assert.NotContains(t, err.Error(), "n33dle", name)
+	}
+}
+
+// Paths are asked in the order of Airflow's class, an empty one at the mount's root; and of none it is said why.
+func TestPathsOfKwargs(t *testing.T) {
+	for _, row := range []struct {
+		kwargs string
+		names  []string
+		reason string
+	}{
+		{`"connections_path": ["a/", ""]`, []string{"secret\x00a/db", "secret\x00db"}, ""},
+		{`"connections_path": "a", "global_secrets_path": ""`, []string{"secret\x00a/db", "secret\x00db"}, ""},
+		{`"connections_path": null, "global_secrets_path": "g/"`, []string{"secret\x00g/db"}, ""},
+		{`"connections_path": null, "global_secrets_path": null`, nil, "connections_path is null"},
+		{`"connections_path": []`, nil, "connections_path is an empty list"},
+	} {
+		made, err := vault.New(vault.Config{Kwargs: `{"url": "https://v:8200", "auth_type": "kubernetes", "kubernetes_role": "r", ` + row.kwargs + `}`})
+		require.NoError(t, err, row.kwargs)
+		names, reason := made.Names(store.Team{}, entry.Name{Kind: entry.Connection, ID: "db"})
+		assert.Equal(t, row.names, names, row.kwargs)
+		assert.Contains(t, reason, row.reason, row.kwargs)
+		assert.Equal(t, row.names == nil, reason != "", row.kwargs)
 	}
 }

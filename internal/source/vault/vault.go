@@ -65,7 +65,8 @@ func New(config Config) (*Vault, error) {
 		variables:   kwargs.Texts("variables_path", "variables"),
 		teamPaths:   kwargs.Bool("use_team_secrets_path", true),
 	}
-	if more := kwargs.Text("global_secrets_path", ""); more != "" {
+	const absent = "\x00" // for an empty one leads to the root of the mount
+	if more, null := kwargs.TextOrNull("global_secrets_path", absent); !null && more != absent {
 		made.connections, made.variables = append(made.connections, more), append(made.variables, more)
 	}
 	if at, err := url.Parse(client.Address); err != nil || at.Scheme != "https" || at.Host == "" || at.User != nil || at.RawQuery != "" || at.Fragment != "" {

@@ -269,3 +269,21 @@ func TestAPodWhoseTokenExpired(t *testing.T) {
 	require.ErrorIs(t, err, provider.ErrUnauthenticated)
 	assert.NotContains(t, err.Error(), pod.CloudTokens[cloudtest.BaoAudience].Reveal())
 }
+
+// An answer without a list takes nothing from pods, whoever gives it.
+func TestAListThatLies(t *testing.T) {
+	for _, body := range []string{`{}`, `{"data": null}`, `{"data": {}}`, `{"request_id": "r", "data": {"keys": null}}`} {
+		t.Run(body, func(t *testing.T) {
+			t.Parallel()
+			served, bao := start(t, nil)
+			bao.Break(func(r *http.Request) *cloudtest.Fault {
+				if !strings.HasPrefix(r.URL.Path, "/v1/secret/metadata/") {
+					return nil
+				}
+				return &cloudtest.Fault{Status: http.StatusOK, Body: body}
+			})
+			_, err := served.Fetch(t.Context(), bao.Pod("team", "reader"), providertest.Everything())
+			require.ErrorIs(t, err, provider.ErrUnavailable)
+		})
+	}
+}

@@ -83,7 +83,7 @@ func (s *Session) keys(ctx context.Context, mount, path string) ([]string, error
 	var folder struct {
 		Keys []string `json:"keys"`
 	}
-	if json.Unmarshal(got.Data, &folder) != nil {
+	if json.Unmarshal(got.Data, &folder) != nil || folder.Keys == nil { // of an empty folder Vault says 404
 		return nil, secretmanager.Unreachable(Listing)
 	}
 	return folder.Keys, nil
