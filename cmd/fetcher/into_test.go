@@ -119,6 +119,12 @@ func TestAPodShowsWhyItsDirectoryIsNotComplete(t *testing.T) {
 	assert.Contains(t, readText(t, words), `connection "none" does not exist in file`)
 	assert.Equal(t, cli.Misuse, run(t.Context(), new(testwait.Output), append(fromFile, "--connections=a b")...))
 	assert.Contains(t, readText(t, words), "--connections: item 1")
+	assert.Equal(t, cli.Misuse, run(t.Context(), new(testwait.Output), "--conections=a"))
+	assert.Contains(t, readText(t, words), "flag provided but not defined: -conections")
+	t.Setenv("LEOFLOW_WAIT", "soon")
+	assert.Equal(t, cli.Misuse, run(t.Context(), new(testwait.Output), append(fromFile, "--connections=warehouse")...))
+	assert.Contains(t, readText(t, words), "environment variable LEOFLOW_WAIT")
+	require.NoError(t, os.Unsetenv("LEOFLOW_WAIT"))
 
 	ctx, cancel := context.WithCancel(t.Context())
 	out, code := new(testwait.Output), make(chan int, 1)
