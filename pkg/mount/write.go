@@ -49,7 +49,11 @@ type Outcome struct {
 // rest right. So does the next Write after a kill at any instant.
 func (v volume) write(content Content) (Outcome, error) {
 	current, top, err := v.current() // 2
-	if err != nil && !isRepairable(err) {
+	switch isTheirs := current.name != "" && !isGeneration(current.name); {
+	case v.isGuest && (isTheirs || isMislaid(err)):
+		top.close()
+		current, top = Generation{}, closed
+	case err != nil && !isRepairable(err):
 		top.close()
 		return Outcome{}, err
 	}
@@ -82,7 +86,9 @@ func (v volume) write(content Content) (Outcome, error) {
 	outcome.Entries, outcome.Withdrawn = planned.entries(), stands.missingFrom(planned.lines)
 	planned.describe(&content.Manifest)
 	if same { // 5
-		return outcome, errors.Join(keep(current, stands, content), v.finish(content, found))
+		if err := keep(current, stands, content); !v.isKept(err) {
+			return outcome, errors.Join(err, v.finish(content, found))
+		}
 	}
 	if err := v.replace(content, files, outcome.Generation+1); err != nil { // 6, 7
 		return outcome, err
@@ -108,6 +114,12 @@ func (v volume) admit(p *plan, content Content, stands *standing) (held bool, er
 // again.
 func isRepairable(err error) bool {
 	return errors.Is(err, ErrNoGeneration) || errors.Is(err, fs.ErrNotExist) || errors.Is(err, layout.ErrManifest)
+}
+
+// isMislaid tells that somebody else put something in the place of what a guest shows, which is then a leftover.
+func isMislaid(err error) bool {
+	isOdd := func(odd error) bool { return errors.Is(err, odd) }
+	return slices.ContainsFunc([]error{fs.ErrPermission, unix.EINVAL, unix.ENOTDIR, unix.ELOOP}, isOdd)
 }
 
 // keep confirms the generation, whose files are right. Its manifest says when it was made.
@@ -188,5 +200,5 @@ func (v volume) retire(name string, stands *standing) error {
 	if stands.files != nil && stands.removeFiles() == nil && v.unlink(name, unix.AT_REMOVEDIR) == nil {
 		return nil
 	}
-	return v.removeMember(member{name: name, isDir: true})
+	return v.discard(member{name: name, isDir: true})
 }
