@@ -5,6 +5,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -138,6 +139,14 @@ func TestRotatedRestartsNothingForWhatCannotBeWritten(t *testing.T) {
 	deliver(t, volume, map[string]string{"a": "3"})
 	assert.Equal(t, outcome{4, nil}, testwait.Receive(t, ended))
 	assert.Empty(t, told, "told once")
+}
+
+func TestRotatedWaitsForNoPipe(t *testing.T) {
+	volume, pipe := newVolume(t), filepath.Join(t.TempDir(), "pipe")
+	require.NoError(t, syscall.Mkfifo(pipe, 0o600))
+	deliver(t, volume, numbered(1))
+	_, told := waitForRotation(t, Rotated{Dir: volume, EnvFile: pipe})
+	assert.Contains(t, testwait.Receive(t, told), "pipe: is no regular file")
 }
 
 func TestRotatedSaysWhatIsNotThere(t *testing.T) {
