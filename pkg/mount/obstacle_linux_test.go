@@ -1,7 +1,9 @@
 package mount
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -54,6 +56,10 @@ func TestAFolderIsTakenBackFromAnotherUser(t *testing.T) {
 			relinked(t, path, leftover, ".")
 			relinked(t, path, layout.DataLink, leftover)
 		},
+		"a copy": func(t *testing.T, path string) {
+			copied(t, path, leftover)
+			relinked(t, path, layout.DataLink, leftover)
+		},
 		"a link of their own": func(t *testing.T, path string) { relinked(t, path, layout.ConnectionsDir, leftover) },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -71,6 +77,9 @@ func TestAFolderIsTakenBackFromAnotherUser(t *testing.T) {
 			if err := write(1); err != nil {
 				testneed.Missing(t, fmt.Sprintf("this user may not write as another (%v)", err))
 			}
+			obstacle(t, path)
+			require.NoError(t, write(1), "which is there already")
+			assert.Equal(t, "1", snapshot(t, path))
 			obstacle(t, path)
 			require.NoError(t, write(2))
 			assert.Equal(t, "2", snapshot(t, path))
@@ -92,9 +101,24 @@ func theirs(t *testing.T, path, name string) {
 	require.NoError(t, os.Lchown(dir, 2000, 2000))
 }
 
+// copied is what the folder shows, as another user's.
+func copied(t *testing.T, path, name string) {
+	t.Helper()
+	dir := filepath.Join(path, name)
+	require.NoError(t, os.RemoveAll(dir))
+	require.NoError(t, os.CopyFS(dir, os.DirFS(filepath.Join(path, layout.DataLink))))
+	require.NoError(t, filepath.WalkDir(dir, func(path string, one fs.DirEntry, err error) error {
+		mode := fs.FileMode(0o444)
+		if one.IsDir() {
+			mode = 0o755
+		}
+		return errors.Join(err, os.Lchown(path, 2000, 1000), os.Chmod(path, mode))
+	}))
+}
+
 func replaced(t *testing.T, path, name string) {
 	t.Helper()
-	require.NoError(t, os.Remove(filepath.Join(path, name)))
+	require.NoError(t, os.RemoveAll(filepath.Join(path, name)))
 	theirs(t, path, name)
 }
 
