@@ -64,7 +64,7 @@ func TestAFolderIsTakenBackFromAnotherUser(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := mounttest.Tmpfs(t, "")
-			require.NoError(t, os.Chmod(path, 0o777)) //nolint:gosec // as an emptyDir is
+			require.NoError(t, os.Chmod(path, 0o777), "as an emptyDir is")
 			folder := openedFolder(t, path)
 			write := func(number int) error {
 				return asOrdinaryUser(t, func() error {

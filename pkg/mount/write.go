@@ -48,16 +48,10 @@ type Outcome struct {
 // it leaves the new generation shown; Outcome says which, and the next Write puts the
 // rest right. So does the next Write after a kill at any instant.
 func (v volume) write(content Content) (Outcome, error) {
-	current, top, err := v.current() // 2
-	switch isTheirs := current.name != "" && !isGeneration(current.name); {
-	case v.isGuest && (isTheirs || isMislaid(err)):
-		top.close()
-		current, top = Generation{}, closed
-	case err != nil && !isRepairable(err):
-		top.close()
+	current, stands, err := v.shown() // 2
+	if err != nil {
 		return Outcome{}, err
 	}
-	stands := newStanding(current, top)
 	defer stands.close()
 	outcome := Outcome{Generation: current.Manifest.Generation}
 	found, err := v.sweep(current.name) // 3
@@ -98,6 +92,20 @@ func (v volume) write(content Content) (Outcome, error) {
 		return outcome, err
 	}
 	return outcome, v.retire(current.name, stands) // 9
+}
+
+// shown finds what a new generation follows. What somebody else put in its place, in a guest, is a leftover.
+func (v volume) shown() (Generation, *standing, error) {
+	current, top, err := v.current()
+	switch isTheirs := current.name != "" && !isGeneration(current.name); {
+	case v.isGuest && (isTheirs || isMislaid(err)):
+		top.close()
+		current, top = Generation{}, closed
+	case err != nil && !isRepairable(err):
+		top.close()
+		return Generation{}, nil, err
+	}
+	return current, newStanding(current, top), nil
 }
 
 // admit makes the plan fit into the volume and into the memory that there is.
