@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -94,6 +95,7 @@ func TestTheFirstPublishAddsLittleToTheStoresAnswer(t *testing.T) {
 		TLSClientConfig: &tls.Config{RootCAs: n.bao.Roots(), MinVersion: tls.VersionTLS12}, ForceAttemptHTTP2: true, MaxIdleConnsPerHost: 10,
 	}}, n.bao.URL()}
 	t.Cleanup(bare.http.CloseIdleConnections)
+	known := n.bao.Token("airflow", "cold-known", cloudtest.BaoAudience, time.Hour).Reveal()
 	// A node asks the API server 40 times a second at most, and a new service account is such a question.
 	turn := time.NewTicker(time.Second / 30)
 	defer turn.Stop()
@@ -116,9 +118,12 @@ func TestTheFirstPublishAddsLittleToTheStoresAnswer(t *testing.T) {
 				return time.Since(began)
 			}
 			require.NoError(t, os.MkdirAll(filepath.Dir(n.Kubelet.Target(p)), 0o750)) // which kubelet does
+			for range rand.N(6) {                                                     // or the store's collector would be at work at the same place of each round
+				require.NoError(t, bare.read(t.Context(), known, ids))
+			}
 			<-turn.C
 			var published, answered time.Duration
-			if round%2 == 0 { // the first wakes a processor and the store
+			if round%2 == 0 { // the first wakes a processor and the store, which may take it twice as long as the other
 				published = publish()
 				answered = read()
 			} else {
@@ -130,13 +135,12 @@ func TestTheFirstPublishAddsLittleToTheStoresAnswer(t *testing.T) {
 			}
 			require.NoError(t, n.Kubelet.Unpublish(t.Context(), p))
 		}
-		slices.Sort(ours)
-		slices.Sort(theirs)
+		ours, theirs = inBothOrders(ours), inBothOrders(theirs)
 		entries := map[int]string{1: "1 entry", 10: "10 entries"}[count]
 		for _, one := range []struct {
 			what string
 			at   int
-		}{{"p50", rounds / 2}, {"the quickest", 0}} {
+		}{{"p50", rounds / 4}, {"the quickest", 0}} {
 			beyond := ours[one.at] - theirs[one.at]
 			measured{
 				"first publish of a new service account, " + entries + ", " + one.what, "+" + milliseconds(beyond), milliseconds(theirs[one.at]),
@@ -146,4 +150,13 @@ func TestTheFirstPublishAddsLittleToTheStoresAnswer(t *testing.T) {
 		// A machine with much else to do keeps each of the four programs waiting that a publish goes through.
 		assert.LessOrEqual(t, ours[0]-theirs[0], 5*coldBudget)
 	}
+}
+
+// inBothOrders are the means of each two rounds, in order: one in which that was first and one in which it was not.
+func inBothOrders(rounds []time.Duration) (means []time.Duration) {
+	for two := range slices.Chunk(rounds, 2) {
+		means = append(means, (two[0]+two[1])/2)
+	}
+	slices.Sort(means)
+	return means
 }

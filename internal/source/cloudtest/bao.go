@@ -65,6 +65,9 @@ func StartBao(t testing.TB) *Bao {
 	b.run(address)
 	target, _ := url.Parse(b.plain)
 	proxy := httputil.NewSingleHostReverseProxy(target)
+	behind := &http.Transport{MaxIdleConnsPerHost: 64} // or most of what is asked at once would wait for a connection
+	t.Cleanup(behind.CloseIdleConnections)
+	proxy.Transport = behind
 	b.front = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { b.serve(w, r, proxy) }))
 	b.front.EnableHTTP2 = true // as Vault does
 	b.front.StartTLS()
