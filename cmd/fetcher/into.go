@@ -115,6 +115,9 @@ func runInto(ctx context.Context, s settings, sources sources, resolver provider
 	if err != nil {
 		return &cli.ExitError{Code: cli.Misuse, Err: err}
 	}
+	if wanted.Mode&0o400 == 0 { // which root needs not, and a sidecar does
+		return cli.Usagef("--mode: %#o does not let the fetcher's own user read, as its startup probe has to; write it like 0440", wanted.Mode)
+	}
 	path, err := filepath.Abs(s.into.directory)
 	if err != nil {
 		return fmt.Errorf("--into: %w", err)

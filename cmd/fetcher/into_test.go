@@ -86,6 +86,7 @@ func TestTheExitCodeTellsWhoseTurnItIs(t *testing.T) {
 		"a bad id":       {[]string{file, "--connections=a b"}, cli.Misuse, `fetcher: --connections: item 1: checking conn_id "a b": character ' ' at byte 2 is not allowed`},
 		"nothing":        {[]string{file}, cli.Misuse, `fetcher: --into: nothing is asked for; list ids under "connections" or "variables"`},
 		"no such source": {[]string{file, "--connections=a", "--source=core"}, cli.Misuse, `--source: "core" cannot be had here; there is file`},
+		"not its own":    {[]string{file, "--connections=a", "--mode=0044"}, cli.Misuse, "--mode: 044 does not let the fetcher's own user read, as its startup probe has to"},
 		"no size":        {[]string{file, "--connections=a", "--volume-size=1"}, cli.Misuse, "--volume-size 1 is too small; 64Ki is the least"},
 		"no time":        {[]string{file, "--connections=a", "--wait=0s"}, cli.Misuse, "--wait must be above 0"},
 		"for a node":     {[]string{file, "--connections=a", "--offline-grace=1m"}, cli.Misuse, "--events, --startup-taint and --offline-grace are for the pods of a node, and go not with --into"},
@@ -119,6 +120,12 @@ func TestAPodShowsWhyItsDirectoryIsNotComplete(t *testing.T) {
 	assert.Contains(t, readText(t, words), `connection "none" does not exist in file`)
 	assert.Equal(t, cli.Misuse, run(t.Context(), new(testwait.Output), append(fromFile, "--connections=a b")...))
 	assert.Contains(t, readText(t, words), "--connections: item 1")
+	assert.Equal(t, cli.Misuse, run(t.Context(), new(testwait.Output), "--conections=a"))
+	assert.Contains(t, readText(t, words), "flag provided but not defined: -conections")
+	t.Setenv("LEOFLOW_WAIT", "soon")
+	assert.Equal(t, cli.Misuse, run(t.Context(), new(testwait.Output), append(fromFile, "--connections=warehouse")...))
+	assert.Contains(t, readText(t, words), "environment variable LEOFLOW_WAIT")
+	require.NoError(t, os.Unsetenv("LEOFLOW_WAIT"))
 
 	ctx, cancel := context.WithCancel(t.Context())
 	out, code := new(testwait.Output), make(chan int, 1)

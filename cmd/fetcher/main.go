@@ -52,16 +52,11 @@ fetcher --into=/secrets --watch --connections=warehouse --token-file=/var/run/le
 fetcher --into=/dev/shm/leoflow --connections="*" --file-connections=connections.yaml
 # on a developer's machine, beside a driver and without core
 fetcher --fetcher-socket=/tmp/leoflow/fetcher.sock --file-connections=connections.yaml --log-format=text`,
+			Failed: words.say,
 			Bind: func(flags *flag.FlagSet) cli.Run {
 				s := settings{into: intoSettings{lastWords: words}}
 				s.bind(flags)
-				return func(ctx context.Context, streams cli.Streams, _ []string) error {
-					err := run(ctx, streams, s)
-					if err != nil && s.into.directory != "" {
-						words.say(err)
-					}
-					return err
-				}
+				return func(ctx context.Context, streams cli.Streams, _ []string) error { return run(ctx, streams, s) }
 			},
 		},
 	}

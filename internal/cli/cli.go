@@ -44,6 +44,8 @@ type Command struct {
 	Examples string
 	// Bind declares the flags and returns what runs once they are parsed.
 	Bind func(flags *flag.FlagSet) Run
+	// Failed is told why the command failed, and be it that its flags were wrong. The field may be nil.
+	Failed func(why error)
 }
 
 // Program is a binary: one command, or several verbs.
@@ -119,7 +121,14 @@ func (p Program) dispatch(ctx context.Context, args []string, streams Streams) e
 	return Usagef("unknown command %q; '%s --help' lists them", args[0], p.Name)
 }
 
-func (p Program) run(ctx context.Context, command Command, args []string, streams Streams) error {
+func (p Program) run(ctx context.Context, command Command, args []string, streams Streams) (err error) {
+	if command.Failed != nil {
+		defer func() {
+			if err != nil {
+				command.Failed(err)
+			}
+		}()
+	}
 	flags := flag.NewFlagSet(command.Name, flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
 	run := command.Bind(flags)

@@ -1,11 +1,13 @@
 package into
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -15,6 +17,10 @@ import (
 	"github.com/leoflow/secrets-csi/pkg/provider/call"
 	"github.com/leoflow/secrets-csi/pkg/secret"
 )
+
+// mountedToken is where Kubernetes mounts the token for the API server. Clusters that name an audience of their own for
+// that, by --api-audiences, are told by this alone.
+const mountedToken = "/var/run/secrets/kubernetes.io/serviceaccount/token"
 
 // maxToken is far above what an issuer makes.
 const maxToken = 16 << 10
@@ -28,6 +34,8 @@ type Tokens struct {
 	TaskFile string
 	// Audience is that of the service account's token for core.
 	Audience string
+	// Mounted is the file of the token for the API server, where its audience does not say so; empty for Kubernetes' own.
+	Mounted string
 	// Now is the clock that expiry is judged by; nil for the machine's.
 	Now func() time.Time
 }
@@ -72,7 +80,7 @@ func (t Tokens) Identity() (call.Identity, error) {
 		if found.Bound.Pod.Name != "" {
 			who.PodName = found.Bound.Pod.Name
 		}
-		if found.IsForAPIServer() {
+		if found.IsForAPIServer() || filepath.Clean(path) == cmp.Or(t.Mounted, mountedToken) {
 			who.CloudTokens[""] = secret.New(text) // as tokenRequests have it
 		}
 		for _, audience := range found.Audience {

@@ -58,6 +58,13 @@ func TestATokenTellsWhoseItIs(t *testing.T) {
 	_, err = mounted.Core()
 	require.ErrorContains(t, err, `but for ["https://kubernetes.default.svc.cluster.local"]`)
 
+	// Some clusters name an audience of their own, which is neither the issuer nor the API server's name.
+	named := Tokens{Files: []string{file(t, minted(t, "kubernetes.svc.default", later, "n33dle-mounted"))}, Now: tokens.Now}
+	named.Mounted = named.Files[0]
+	who, err = named.Identity()
+	require.NoError(t, err)
+	assert.True(t, strings.HasSuffix(who.CloudTokens[""].Reveal(), "n33dle-mounted"), "by where Kubernetes mounts it")
+
 	tokens.TaskFile = file(t, "n33dle-task")
 	who, err = tokens.Identity()
 	require.NoError(t, err)

@@ -289,7 +289,7 @@ func (d directory) measure() (bytes, files int64, err error) {
 		case one.isLink:
 		case one.isDir:
 			inner, err := d.enter(one.name)
-			if errors.Is(err, fs.ErrNotExist) { // a generation that goes
+			if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) { // a generation that goes, or another user's
 				continue
 			}
 			if err != nil {

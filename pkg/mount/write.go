@@ -48,12 +48,10 @@ type Outcome struct {
 // it leaves the new generation shown; Outcome says which, and the next Write puts the
 // rest right. So does the next Write after a kill at any instant.
 func (v volume) write(content Content) (Outcome, error) {
-	current, top, err := v.current() // 2
-	if err != nil && !isRepairable(err) {
-		top.close()
+	current, stands, err := v.shown() // 2
+	if err != nil {
 		return Outcome{}, err
 	}
-	stands := newStanding(current, top)
 	defer stands.close()
 	outcome := Outcome{Generation: current.Manifest.Generation}
 	found, err := v.sweep(current.name) // 3
@@ -82,7 +80,9 @@ func (v volume) write(content Content) (Outcome, error) {
 	outcome.Entries, outcome.Withdrawn = planned.entries(), stands.missingFrom(planned.lines)
 	planned.describe(&content.Manifest)
 	if same { // 5
-		return outcome, errors.Join(keep(current, stands, content), v.finish(content, found))
+		if err := keep(current, stands, content); !v.isKept(err) {
+			return outcome, errors.Join(err, v.finish(content, found))
+		}
 	}
 	if err := v.replace(content, files, outcome.Generation+1); err != nil { // 6, 7
 		return outcome, err
@@ -92,6 +92,20 @@ func (v volume) write(content Content) (Outcome, error) {
 		return outcome, err
 	}
 	return outcome, v.retire(current.name, stands) // 9
+}
+
+// shown finds what a new generation follows. What somebody else put in its place, in a guest, is a leftover.
+func (v volume) shown() (Generation, *standing, error) {
+	current, top, err := v.current()
+	switch isTheirs := current.name != "" && !isGeneration(current.name); {
+	case v.isGuest && (isTheirs || isMislaid(err)):
+		top.close()
+		current, top = Generation{}, closed
+	case err != nil && !isRepairable(err):
+		top.close()
+		return Generation{}, nil, err
+	}
+	return current, newStanding(current, top), nil
 }
 
 // admit makes the plan fit into the volume and into the memory that there is.
@@ -108,6 +122,12 @@ func (v volume) admit(p *plan, content Content, stands *standing) (held bool, er
 // again.
 func isRepairable(err error) bool {
 	return errors.Is(err, ErrNoGeneration) || errors.Is(err, fs.ErrNotExist) || errors.Is(err, layout.ErrManifest)
+}
+
+// isMislaid tells that somebody else put something in the place of what a guest shows, which is then a leftover.
+func isMislaid(err error) bool {
+	isOdd := func(odd error) bool { return errors.Is(err, odd) }
+	return slices.ContainsFunc([]error{fs.ErrPermission, unix.EINVAL, unix.ENOTDIR, unix.ELOOP}, isOdd)
 }
 
 // keep confirms the generation, whose files are right. Its manifest says when it was made.
@@ -188,5 +208,5 @@ func (v volume) retire(name string, stands *standing) error {
 	if stands.files != nil && stands.removeFiles() == nil && v.unlink(name, unix.AT_REMOVEDIR) == nil {
 		return nil
 	}
-	return v.removeMember(member{name: name, isDir: true})
+	return v.discard(member{name: name, isDir: true})
 }

@@ -107,8 +107,8 @@ type View struct {
 	// Unknown says why the team's own rules are not known; empty where they are.
 	Unknown           string
 	shared, own, deny []Rule
-	// driven are those that let the subject read with a driver between, if it has none.
-	driven []Rule
+	// driven are those that let the subject read with a driver between, if it has none; drivenOwn those of its team.
+	driven, drivenOwn []Rule
 }
 
 // For collects what the rules say about subject, so that a question about a name costs no
@@ -120,7 +120,7 @@ func (s Set) For(subject Subject) View {
 	if subject.Direct {
 		driven := subject
 		driven.Direct = false
-		v.driven = append(about(driven, s.shared), about(driven, group.rules)...)
+		v.driven, v.drivenOwn = about(driven, s.shared), about(driven, group.rules)
 	}
 	if v.Team != "" {
 		v.own, v.Unknown = about(subject, group.rules), group.unknown
@@ -158,7 +158,7 @@ func denying(subject Subject, rules []Rule) []Rule {
 
 // Wild counts the patterns with a * that a question about a name may have to go through.
 func (v View) Wild() (count int) {
-	for _, rules := range [][]Rule{v.shared, v.own, v.deny, v.driven} {
+	for _, rules := range [][]Rule{v.shared, v.own, v.deny, v.driven, v.drivenOwn} {
 		for _, rule := range rules {
 			count += rule.wild
 		}
@@ -173,7 +173,12 @@ func (v View) Shared(name entry.Name) *Rule { return find(v.shared, name) }
 func (v View) Own(name entry.Name) *Rule { return find(v.own, name) }
 
 // WithDriver tells that a driver between would let the subject, who has none, read name.
-func (v View) WithDriver(name entry.Name) bool { return find(v.driven, name) != nil }
+func (v View) WithDriver(name entry.Name) bool {
+	return find(v.driven, name) != nil || v.OwnWithDriver(name)
+}
+
+// OwnWithDriver tells it of an entry of the subject's team, which no rule about those of all lets read.
+func (v View) OwnWithDriver(name entry.Name) bool { return find(v.drivenOwn, name) != nil }
 
 // Denied is the rule that keeps the subject from name, whoever's that is.
 func (v View) Denied(name entry.Name) *Rule { return find(v.deny, name) }

@@ -47,7 +47,7 @@ func (s *Snapshot) Decide(view rule.View, name entry.Name) Ruling {
 	isUnknown := view.Team != "" && s.unknown[view.Team] != ""
 	switch {
 	case shared == nil && own == nil && (!isUnknown || view.Unknown == ""):
-		return Ruling{Detail: "no rule lets this caller read it" + byItself(view, name)}
+		return Ruling{Detail: "no rule lets this caller read it" + byItself(view.WithDriver(name))}
 	case isUnknown:
 		return Ruling{Answer: Undecided, Detail: undecided("the entries of team %q are not known", view.Team)}
 	case shared == nil:
@@ -73,13 +73,13 @@ func (s *Snapshot) own(view rule.View, name entry.Name, e Entry) Ruling {
 	case view.Unknown != "":
 		return Ruling{Answer: Undecided, Detail: undecided("the rules of team %q are not known", view.Team)}
 	default:
-		return Ruling{Detail: "no rule of the team lets this caller read it" + byItself(view, name)}
+		return Ruling{Detail: "no rule of the team lets this caller read it" + byItself(view.OwnWithDriver(name))}
 	}
 }
 
 // byItself tells a caller without a driver that with one it could.
-func byItself(view rule.View, name entry.Name) string {
-	if view.WithDriver(name) {
+func byItself(couldWithDriver bool) string {
+	if couldWithDriver {
 		return " without a driver between; one that may has direct: true"
 	}
 	return ""

@@ -122,6 +122,22 @@ func TestANamespaceChoosesItsTeamsEntryThenThatOfAll(t *testing.T) {
 	assert.Equal(t, "denied", s.gets("payments", "aws_default"), "and that of all is another")
 }
 
+// Who asks without a driver is told of one only where it would help: no rule about the entries of all lets a team's own
+// be read.
+func TestADriverIsNamedOnlyWhereItWouldHelp(t *testing.T) {
+	s := newTeams(t, "rules/payments.yaml", teamRules("own"))
+	detail := func(id string) string {
+		snapshot := s.Current()
+		self := rule.Subject{Namespace: "payments", ServiceAccount: "worker", Direct: true}
+		return snapshot.Decide(snapshot.Rules.For(self), connection(id)).Detail
+	}
+	const withDriver = " without a driver between; one that may has direct: true"
+	assert.Equal(t, "no rule of the team lets this caller read it", detail("aws_default"), "which is payments' own")
+	assert.Equal(t, "no rule of the team lets this caller read it"+withDriver, detail("own"))
+	assert.Equal(t, "no rule lets this caller read it"+withDriver, detail("shared"))
+	assert.Equal(t, "no rule lets this caller read it", detail("none"))
+}
+
 func TestABrokenFileStopsOnlyItself(t *testing.T) {
 	s := newTeams(t)
 	s.now = s.now.Add(time.Hour)
