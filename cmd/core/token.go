@@ -20,7 +20,7 @@ file or from the environment variable LEOFLOW_JWT_KEY; it has at least 32 bytes.
 head -c 32 /dev/urandom | base64 > jwt.key
 core token --jwt-key-file jwt.key --tenant acme --dag billing --run manual_1 --task load
 # for a pod's nodePublishSecretRef
-kubectl create secret generic task-token --from-literal=token="$(core token --jwt-key-file jwt.key --tenant acme --dag billing)"`,
+core token --jwt-key-file jwt.key --tenant acme --dag billing | kubectl create secret generic task-token --from-file=token=/dev/stdin`,
 		Bind: bindToken,
 	}
 }

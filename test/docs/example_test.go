@@ -29,7 +29,7 @@ var exampleElsewhere = map[string]string{
 	"fetcher check-unused --kubeconfig=$HOME/.kube/config":                                                                                    "it needs a cluster; test/kind/manual uninstalls the chart, which runs it",
 	"driver doctor --json":  "it is for the driver's own container; test/e2e and test/kind/suite run it",
 	"fetcher doctor --json": "it is for the fetcher's own container; test/e2e and test/kind/suite run it",
-	`kubectl create secret generic task-token --from-literal=token="$(core token --jwt-key-file jwt.key --tenant acme --dag billing)"`:                           "it needs a cluster; test/kind/suite makes such a Secret",
+	`core token --jwt-key-file jwt.key --tenant acme --dag billing | kubectl create secret generic task-token --from-file=token=/dev/stdin`:                      "it needs a cluster; test/kind/suite makes such a Secret",
 	"driver --node-id=$(NODE_NAME) --registration-dir=/registration --kubelet-endpoint=/var/lib/kubelet/plugins/secrets.csi.leoflow.io/csi.sock":                 asInChart,
 	"fetcher --node-id=$(NODE_NAME) --core-address=core.leoflow:9443 --core-ca=/etc/leoflow/ca.crt --health-address=:9808":                                       asInChart,
 	"fetcher --into=/secrets --watch --connections=warehouse --token-file=/var/run/leoflow/token --core-address=core.leoflow:9443 --core-ca=/etc/leoflow/ca.crt": "it is for a pod; test/kind/suite runs it in one",

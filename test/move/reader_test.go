@@ -105,12 +105,13 @@ func (r *reader) kubectl(c typed) (string, error) {
 		r.api.Annotate(namespace, account, maps.Clone(r.annotations))
 	case is(words, "create secret generic"):
 		data := map[string]string{}
-		for _, literal := range options["from-literal"] {
-			key, value, _ := strings.Cut(literal, "=")
-			data[key] = value
-		}
-		for _, name := range options["from-file"] {
-			content, err := os.ReadFile(filepath.Join(c.Dir, name))
+		for _, file := range options["from-file"] {
+			name, path, isNamed := strings.Cut(file, "=")
+			if isNamed && path == "/dev/stdin" {
+				data[name] = c.Stdin
+				continue
+			}
+			content, err := os.ReadFile(filepath.Join(c.Dir, file))
 			if err != nil {
 				return "", err
 			}
