@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/leoflow/secrets-csi/internal/testlong"
 	"github.com/leoflow/secrets-csi/test/kind/await"
 	"github.com/leoflow/secrets-csi/test/kind/clustertest"
 )
@@ -72,8 +73,9 @@ func TestEnvironmentWithoutAWrapper(t *testing.T) {
 	}, s.environment(pod.Name), "and the optional one that is denied is not set")
 }
 
-// rotations is how many of them a pod takes one after another.
-const rotations = 20
+// rotations is how many of them a pod takes one after another. The second restart would be late already, if kubelet
+// held it back.
+var rotations = testlong.Count(6, 20)
 
 // Every container starts again in place, as often as something changes.
 func TestRotationRestartsContainersInPlace(t *testing.T) {
