@@ -125,7 +125,7 @@ func TestAPodThatNoRuleServesAnyMoreIsDeniedEachEntry(t *testing.T) {
 				require.NoError(t, err, name)
 				require.Empty(t, response.Results[0].Unauthenticated, name)
 				assert.Empty(t, response.Variables, name)
-				require.Len(t, response.Results[0].Refusals, 2, name)
+				require.Len(t, response.Results[0].Refusals, 3, name)
 				for _, refusal := range response.Results[0].Refusals {
 					assert.Equal(t, secretsv1.Refusal_REASON_DENIED, refusal.Reason, name)
 				}
