@@ -28,6 +28,18 @@ type Opener[S any] interface {
 	Close() error
 }
 
+// Prompt is implemented by an Opener that may have sessions of which each call ends with its context at the latest.
+type Prompt interface {
+	// IsPrompt tells whether it has.
+	IsPrompt() bool
+}
+
+// IsPrompt tells whether what may be a Prompt is one.
+func IsPrompt(opener any) bool {
+	prompt, ok := opener.(Prompt)
+	return ok && prompt.IsPrompt()
+}
+
 // Door lets the pods of a node into one store of secrets, each under its own identity: it keeps
 // a session for each identity, and limits and repeats the calls that are made in it.
 type Door[S any] struct {
@@ -51,9 +63,11 @@ func NewDoor[S any](kind string, opener Opener[S], config Config) *Door[S] {
 }
 
 func newDoor[S any](kind string, opener Opener[S], config Config, known *accounts) *Door[S] {
+	pace := paceOf(config)
+	pace.prompt = IsPrompt(opener)
 	return &Door[S]{
 		config: config, kind: kind, opener: opener, accounts: known, keyer: known.keyer,
-		pace:     paceOf(config),
+		pace:     pace,
 		sessions: cache.New[Key, S](maxSessions, nil), trials: map[Key]*trial[S]{},
 	}
 }

@@ -52,6 +52,8 @@ type pace struct {
 	calls *turn.Queue
 	// callTimeout is for one attempt.
 	callTimeout time.Duration
+	// prompt is set where a call ends with its context at the latest.
+	prompt bool
 	// called is told how each attempt ended.
 	called  func(code string)
 	outages *outages
@@ -149,10 +151,15 @@ func (p *pace) leave(at outage.Scope, entered *turns) {
 	}
 }
 
-// makeAttempt leaves a call that does not heed its deadline, as where an SDK waits for a lock.
+// makeAttempt leaves a call that does not heed its deadline, as where an SDK waits for a lock. For others a goroutine
+// that could be left would only cost.
 func makeAttempt[T any](ctx context.Context, p *pace, call func(context.Context) (T, error)) (outage.Verdict, T, error) {
 	ctx, cancel := context.WithTimeout(ctx, p.timeout(ctx))
 	defer cancel()
+	if p.prompt {
+		value, err := call(ctx)
+		return verdictOf(ctx, err), value, err
+	}
 	type result struct {
 		value T
 		err   error

@@ -23,6 +23,9 @@ type Team struct {
 // apart is a store whose pods' teams are known by the annotation.
 type apart struct{ Store }
 
+// IsPrompt implements secretmanager.Prompt.
+func (a apart) IsPrompt() bool { return secretmanager.IsPrompt(a.Store) }
+
 // Annotations implements Store.
 func (a apart) Annotations() []string { return append(a.Store.Annotations(), TeamAnnotation) }
 

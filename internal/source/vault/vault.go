@@ -103,6 +103,9 @@ func (*Vault) Annotations() []string { return []string{RoleAnnotation} }
 // Batch implements store.Store.
 func (*Vault) Batch() int { return 1 }
 
+// IsPrompt implements secretmanager.Prompt.
+func (*Vault) IsPrompt() bool { return true }
+
 // Open implements secretmanager.Opener.
 func (v *Vault) Open(subject secretmanager.Subject) (store.Session, error) {
 	token, err := subject.Token(v.audience)

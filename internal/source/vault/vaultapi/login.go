@@ -3,7 +3,6 @@ package vaultapi
 import (
 	"context"
 	"net/http"
-	"sync"
 	"time"
 
 	"github.com/leoflow/secrets-csi/internal/source/secretmanager"
@@ -20,7 +19,8 @@ type Session struct {
 	role   string
 	shown  secretmanager.Presented
 
-	mu    sync.Mutex
+	// turn is whose it is to log in; what is below belongs to whoever has it.
+	turn  chan struct{}
 	token secret.Text
 	// renewAt is when the token is to be renewed; zero if it does not end.
 	renewAt   time.Time
@@ -29,7 +29,7 @@ type Session struct {
 
 // Open begins a session of a role, by the pod's token. It asks nobody yet.
 func (c *Client) Open(role string, shown secretmanager.Presented) *Session {
-	return &Session{client: c, role: role, shown: shown}
+	return &Session{client: c, role: role, shown: shown, turn: make(chan struct{}, 1)}
 }
 
 // ask makes a request of what the pod may do. Vault says 403 of an expired token too: one that is not good
@@ -58,8 +58,12 @@ func (s *Session) ask(ctx context.Context, doing, method, path string) (answer, 
 
 // current is a token of Vault other than refused, which Vault took no more.
 func (s *Session) current(ctx context.Context, refused secret.Text) (secret.Text, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	select {
+	case s.turn <- struct{}{}:
+		defer func() { <-s.turn }()
+	case <-ctx.Done():
+		return secret.Text{}, secretmanager.OfPod(secretmanager.Unreachable(loggingIn))
+	}
 	isGood := s.token.Len() > 0 && s.token.Reveal() != refused.Reveal()
 	if isGood && (s.renewAt.IsZero() || time.Now().Before(s.renewAt)) {
 		return s.token, nil

@@ -119,3 +119,34 @@ func TestAListingHasAnEnd(t *testing.T) {
 	assert.ErrorContains(t, err, "there are too many folders; name the entries")
 	assert.Equal(t, maxFolders, fake.calls)
 }
+
+// silent answers no login, and is told when one ends.
+type silent struct{ logins chan struct{} }
+
+func (s silent) RoundTrip(request *http.Request) (*http.Response, error) {
+	defer func() { s.logins <- struct{}{} }()
+	<-request.Context().Done()
+	return nil, request.Context().Err()
+}
+
+// A pod's entries log in once; each waits for that as long as it may itself, and no longer.
+func TestWhoWaitsForALoginWaitsAsLongAsItMay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fake := silent{make(chan struct{}, 2)}
+		at := &Client{Address: "https://v", AuthMount: "jwt", KVVersion: 2, HTTP: &http.Client{Transport: fake}}
+		tested := at.Open("r", secretmanager.Presented{Token: secret.New("n33dle")})
+		patient, giveUp := context.WithCancel(t.Context())
+		defer giveUp()
+		go func() { _, _ = tested.Read(patient, "secret", "variables/x") }()
+		synctest.Wait()
+		began := time.Now()
+		hasty, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_, err := tested.Read(hasty, "secret", "variables/y")
+		require.ErrorIs(t, err, provider.ErrUnavailable)
+		assert.Equal(t, time.Second, time.Since(began))
+		assert.Empty(t, fake.logins, "the other one's goes on")
+		giveUp()
+		<-fake.logins
+	})
+}
