@@ -61,3 +61,14 @@ func TestTeamsAreAsFarApartAsIsSet(t *testing.T) {
 	t.Cleanup(func() { assert.NoError(t, served.Close()) })
 	assert.Equal(t, "green", variables(t, served, pod("ns", "a"), "green--own")[0].Text.Reveal())
 }
+
+// prompt is a store whose calls end with their context.
+type prompt struct{ Store }
+
+func (prompt) IsPrompt() bool { return true }
+
+func TestTeamsKeptApartChangeNothingOfHowAStoreIsCalled(t *testing.T) {
+	held := newFakeStore(1)
+	assert.False(t, secretmanager.IsPrompt(apart{held}))
+	assert.True(t, secretmanager.IsPrompt(apart{prompt{held}}))
+}
