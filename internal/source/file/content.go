@@ -26,7 +26,7 @@ func (p *Provider) readConnections(held content) error {
 	if p.config.Connections == "" {
 		return nil
 	}
-	text, err := readFile(p.config.Connections)
+	text, err := regular.Read(p.config.Connections, export.MaxSize)
 	if err != nil {
 		return err
 	}
@@ -46,7 +46,7 @@ func (p *Provider) readVariables(held content) error {
 	if p.config.Variables == "" {
 		return nil
 	}
-	text, err := readFile(p.config.Variables)
+	text, err := regular.Read(p.config.Variables, export.MaxSize)
 	if err != nil {
 		return err
 	}
@@ -67,11 +67,6 @@ func (c content) add(kind entry.Kind, faults []*export.EntryError) {
 		name := entry.Name{Kind: kind, ID: fault.ID}
 		c[name] = entry.Refused(name, entry.Invalid, fault.Error())
 	}
-}
-
-// readFile reads no more than an export may hold, whatever the path leads to.
-func readFile(path string) ([]byte, error) {
-	return regular.Read(path, export.MaxSize)
 }
 
 // asked hands the content over, since it is read anew for each: in the order asked, or
