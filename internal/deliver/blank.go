@@ -17,7 +17,7 @@ func (d *Deliverer) newBlank(spec Volume) *blank {
 	go func() {
 		defer close(b.made)
 		b.err = d.guard.Run(subject(spec), func() (err error) {
-			b.Blank, err = d.Place.Blank(d.VolumeSize)
+			b.Blank, err = d.Place.Blank(spec.TargetPath, d.VolumeSize)
 			return err
 		})
 	}()
@@ -37,7 +37,7 @@ func (b *blank) mount(target string, content mount.Content) (made mount.Outcome,
 	if made, err = b.Fill(content); err != nil {
 		return mount.Outcome{}, false, failAt(target, "filling the volume", err)
 	}
-	if mounted, err = b.Mount(target); err != nil {
+	if mounted, err = b.Mount(); err != nil {
 		return mount.Outcome{}, false, failAt(target, "making the volume", err)
 	}
 	return made, mounted, nil

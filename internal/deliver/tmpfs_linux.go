@@ -47,8 +47,8 @@ func (*Tmpfs) Current(target string) (mount.Generation, error) { return mount.Cu
 func (*Tmpfs) Stats(target string) (Usage, error) { return mount.Stats(target) }
 
 // Blank implements Place.
-func (t *Tmpfs) Blank(size int64) (Blank, error) {
-	made, err := t.mounter.Blank(mount.Options{SizeBytes: size})
+func (t *Tmpfs) Blank(target string, size int64) (Blank, error) {
+	made, err := t.mounter.Blank(target, mount.Options{SizeBytes: size})
 	if err != nil {
 		return nil, err
 	}

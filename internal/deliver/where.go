@@ -18,8 +18,9 @@ type Place interface {
 	Current(target string) (mount.Generation, error)
 	// Stats measures the volume.
 	Stats(target string) (Usage, error)
-	// Blank begins a new volume that nobody sees yet; nil where there is nothing to make before it is written.
-	Blank(size int64) (Blank, error)
+	// Blank begins a new volume at the path, which nobody sees yet; nil where there is nothing to make before it
+	// is written.
+	Blank(target string, size int64) (Blank, error)
 	// Write makes the volume show the content.
 	Write(target string, content mount.Content) (mount.Outcome, error)
 	// Renew puts newer tokens of the pod, by audience, into the places of those that the volume shows.
@@ -30,9 +31,9 @@ type Place interface {
 
 // Blank is a new volume that nobody sees yet.
 type Blank interface {
-	// Fill makes its first generation, and Mount shows it at the path; false if a volume is there.
+	// Fill makes its first generation, and Mount shows it; false if a volume is there.
 	Fill(content mount.Content) (mount.Outcome, error)
-	Mount(target string) (created bool, err error)
+	Mount() (created bool, err error)
 	// Close ends one that was not mounted.
 	Close()
 }
@@ -62,7 +63,7 @@ func (f Folder) Current(string) (mount.Generation, error) { return f.Folder.Curr
 func (f Folder) Stats(string) (Usage, error) { return f.Folder.Stats() }
 
 // Blank implements Place.
-func (Folder) Blank(int64) (Blank, error) { return nil, nil }
+func (Folder) Blank(string, int64) (Blank, error) { return nil, nil }
 
 // Write implements Place.
 func (f Folder) Write(_ string, content mount.Content) (mount.Outcome, error) {

@@ -15,9 +15,13 @@ import (
 // Blank is a volume that shows nothing and is mounted nowhere yet: a "detached mount" of
 // the kernel's. Until it is mounted no path leads to it, and it ends with its descriptors.
 // So it can be made before it is known whether it will be needed: whatever becomes of the
-// call or of the process, nothing of it stays.
+// call or of the process, nothing of it stays, but of a process that is killed an empty directory.
 type Blank struct {
 	mounter *Mounter
+	// target is where it is to be mounted, a directory that the Blank made if isMade is set and
+	// deletes again unless it is mounted.
+	target string
+	isMade bool
 	// detached is the mount, root the file system's root.
 	detached directory
 	root     volume
@@ -26,13 +30,16 @@ type Blank struct {
 	first      *files
 }
 
-// Blank makes a volume that is to be filled and mounted. It must be closed, at the latest
-// when it is mounted.
-func (m *Mounter) Blank(options Options) (*Blank, error) {
+// Blank makes a volume that is to be filled and mounted at target, an absolute path whose parent exists. The
+// directory is made here too, where that can be: on a disk it takes as long as the tmpfs. It must be closed, at
+// the latest when it is mounted.
+func (m *Mounter) Blank(target string, options Options) (*Blank, error) {
 	made, err := m.blank(options)
 	if err != nil {
 		return nil, err
 	}
+	made.target = target
+	made.isMade, _ = makeTarget(target) // Mount tells why not
 	made.generation = newGeneration()
 	if made.first, err = made.root.mkdirs(made.generation); err != nil {
 		made.Close()
@@ -97,6 +104,10 @@ func tmpfsOptions(options Options) []tmpfsOption {
 
 // Close ends a volume that is mounted nowhere. One that is mounted it leaves alone.
 func (b *Blank) Close() {
+	if b.isMade {
+		_ = unix.Rmdir(b.target) // unless somebody uses it by now
+	}
+	b.isMade = false
 	b.first.close()
 	b.root.close()
 	b.detached.close()
@@ -134,37 +145,39 @@ func (b *Blank) Fill(content Content) (Outcome, error) {
 	return outcome, b.root.full(err, all)
 }
 
-// Mount mounts the volume at target, an absolute path whose parent exists, and tells
-// whether it did: a volume of ours that is there already is left as it is, and so is the
-// blank. Whoever finds the volume finds it whole.
+// Mount mounts the volume at its target, and tells whether it did: a volume of ours that is
+// there already is left as it is, and so is the blank. Whoever finds the volume finds it whole.
 //
 // The target is opened once without following a link, and mounted on through that
 // handle: a path that is swapped meanwhile redirects nothing.
-func (b *Blank) Mount(target string) (created bool, err error) {
+func (b *Blank) Mount() (created bool, err error) {
 	b.mounter.mounting.Lock()
 	defer b.mounter.mounting.Unlock()
 
-	dir, made, err := makeOrOpenTarget(target)
+	isMade, err := makeTarget(b.target) // what the blank made may be gone, or in use
+	if err != nil {
+		return false, err
+	}
+	b.isMade = b.isMade || isMade
+	dir, err := openTarget(b.target)
 	if err != nil {
 		return false, err
 	}
 	defer dir.close()
-	if !made {
-		if mounted, err := isVolume(dir, target); err != nil || mounted {
+	if !isMade {
+		if mounted, err := isVolume(dir, b.target); err != nil || mounted {
 			return false, err
 		}
-		if err := checkEmpty(dir, target); err != nil {
+		if err := checkEmpty(dir, b.target); err != nil {
 			return false, err
 		}
 	}
-	err = call("move_mount", target, func() error {
+	err = call("move_mount", b.target, func() error {
 		return unix.MoveMount(int(b.detached), "", int(dir), "", unix.MOVE_MOUNT_F_EMPTY_PATH|unix.MOVE_MOUNT_T_EMPTY_PATH)
 	})
-	if err == nil {
-		return true, nil
+	if err != nil {
+		return false, fmt.Errorf("mounting a tmpfs: %w", err)
 	}
-	if made {
-		err = errors.Join(err, unix.Rmdir(target))
-	}
-	return false, fmt.Errorf("mounting a tmpfs: %w", err)
+	b.isMade = false
+	return true, nil
 }

@@ -1,19 +1,22 @@
 package mount
 
 import (
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"github.com/leoflow/secrets-csi/pkg/mount/layout"
 )
 
 // publish makes a volume as the driver does.
 func publish(target string, number int) error {
-	blank, err := new(Mounter).Blank(Options{SizeBytes: megabyte})
+	blank, err := new(Mounter).Blank(target, Options{SizeBytes: megabyte})
 	if err != nil {
 		return err
 	}
@@ -21,7 +24,7 @@ func publish(target string, number int) error {
 	if _, err := blank.Fill(uniform(number)); err != nil {
 		return err
 	}
-	created, err := blank.Mount(target)
+	created, err := blank.Mount()
 	if err == nil && !created {
 		_, err = Write(target, uniform(number))
 	}
@@ -30,8 +33,8 @@ func publish(target string, number int) error {
 
 // With its descriptors the kernel ends it.
 func TestABlankThatIsClosedLeavesNothing(t *testing.T) {
-	before := descriptors(t)
-	blank, err := new(Mounter).Blank(Options{SizeBytes: megabyte})
+	before, target := descriptors(t), filepath.Join(t.TempDir(), "mount")
+	blank, err := new(Mounter).Blank(target, Options{SizeBytes: megabyte})
 	require.NoError(t, err)
 	_, err = blank.Fill(newContent())
 	require.NoError(t, err)
@@ -39,6 +42,70 @@ func TestABlankThatIsClosedLeavesNothing(t *testing.T) {
 	blank.Close()
 	blank.Close()
 	assert.Equal(t, before, descriptors(t))
+	assert.NoDirExists(t, target)
+}
+
+// The directory is made long before it is mounted on.
+func TestABlankLooksAgainAtItsDirectory(t *testing.T) {
+	for name, row := range map[string]struct {
+		meanwhile func(t *testing.T, target string)
+		mounts    bool
+		err       error
+	}{
+		"it is gone": {func(t *testing.T, target string) { require.NoError(t, os.Remove(target)) }, true, nil},
+		"a volume stands there": {func(t *testing.T, target string) {
+			require.NoError(t, publish(target, 1))
+			t.Cleanup(func() { assert.NoError(t, Unmount(target)) })
+		}, false, nil},
+		"somebody mounted there": {func(t *testing.T, target string) {
+			require.NoError(t, unix.Mount("other", target, "tmpfs", 0, "size=64k"))
+			t.Cleanup(func() { assert.NoError(t, unix.Unmount(target, 0)) })
+		}, false, ErrForeign},
+		"it holds a file": {func(t *testing.T, target string) {
+			require.NoError(t, os.WriteFile(filepath.Join(target, "theirs"), nil, 0o600))
+		}, false, ErrNotEmpty},
+		"it is a link": {func(t *testing.T, target string) {
+			require.NoError(t, os.Remove(target))
+			require.NoError(t, os.Symlink(t.TempDir(), target))
+		}, false, ErrTarget},
+		"its parent is gone": {func(t *testing.T, target string) { require.NoError(t, os.RemoveAll(filepath.Dir(target))) }, false, fs.ErrNotExist},
+	} {
+		t.Run(name, func(t *testing.T) {
+			target := filepath.Join(t.TempDir(), "volume", "mount")
+			require.NoError(t, os.Mkdir(filepath.Dir(target), 0o700))
+			blank, err := new(Mounter).Blank(target, Options{SizeBytes: megabyte})
+			require.NoError(t, err)
+			defer blank.Close()
+			assert.DirExists(t, target)
+			_, err = blank.Fill(uniform(2))
+			require.NoError(t, err)
+			row.meanwhile(t, target)
+			before := snapshotOf(t, target)
+			created, err := blank.Mount()
+			require.ErrorIs(t, err, row.err)
+			assert.Equal(t, row.mounts, created)
+			blank.Close()
+			if row.mounts {
+				assert.Equal(t, "2", snapshot(t, target))
+				require.NoError(t, Unmount(target))
+			} else {
+				assert.Equal(t, before, snapshotOf(t, target), "what is somebody else's stays")
+			}
+		})
+	}
+}
+
+// snapshotOf are the names at a path, whoever's they are.
+func snapshotOf(t *testing.T, path string) (names []string) {
+	t.Helper()
+	found, err := os.ReadDir(path)
+	if !errors.Is(err, fs.ErrNotExist) {
+		require.NoError(t, err)
+	}
+	for _, one := range found {
+		names = append(names, one.Name())
+	}
+	return names
 }
 
 func TestABlankIsMountedWhole(t *testing.T) {
@@ -49,14 +116,14 @@ func TestABlankIsMountedWhole(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			target := filepath.Join(t.TempDir(), "mount")
 			prepare(t, target)
-			blank, err := new(Mounter).Blank(Options{SizeBytes: megabyte})
+			blank, err := new(Mounter).Blank(target, Options{SizeBytes: megabyte})
 			require.NoError(t, err)
 			defer blank.Close()
 			outcome, err := blank.Fill(newContent())
 			require.NoError(t, err)
 			assertOutcome(t, Outcome{Generation: 1, Changed: true}, outcome)
 			assert.Len(t, outcome.Entries, 2)
-			created, err := blank.Mount(target)
+			created, err := blank.Mount()
 			require.NoError(t, err)
 			assert.True(t, created)
 			blank.Close()
@@ -73,12 +140,12 @@ func TestABlankLeavesAVolumeThatIsThere(t *testing.T) {
 	target := newVolume(t, megabyte)
 	_, err := Write(target, uniform(1))
 	require.NoError(t, err)
-	blank, err := new(Mounter).Blank(Options{SizeBytes: megabyte})
+	blank, err := new(Mounter).Blank(target, Options{SizeBytes: megabyte})
 	require.NoError(t, err)
 	defer blank.Close()
 	_, err = blank.Fill(uniform(2))
 	require.NoError(t, err)
-	created, err := blank.Mount(target)
+	created, err := blank.Mount()
 	require.NoError(t, err)
 	assert.False(t, created)
 	assert.Equal(t, "1", snapshot(t, target))
@@ -91,7 +158,7 @@ func TestABlankIsFilledWholeOrNotAtAll(t *testing.T) {
 		"beyond the tmpfs": {Entries: []Entry{sized("big", 300<<10)}, Manifest: layout.Manifest{Fetched: fetched}, Mode: 0o440},
 	} {
 		t.Run(name, func(t *testing.T) {
-			blank, err := new(Mounter).Blank(Options{SizeBytes: 64 << 10})
+			blank, err := new(Mounter).Blank(filepath.Join(t.TempDir(), "mount"), Options{SizeBytes: 64 << 10})
 			require.NoError(t, err)
 			defer blank.Close()
 			_, err = blank.Fill(content)

@@ -30,7 +30,8 @@ func (m *Mounter) Mount(target string, options Options) (created bool, err error
 		return false, err
 	}
 	defer blank.Close()
-	return blank.Mount(target)
+	blank.target = target
+	return blank.Mount()
 }
 
 // resize changes the bounds of the tmpfs whose root dir is. The kernel takes "noswap" if
@@ -60,20 +61,17 @@ func (v volume) makeRoom(files []File) error {
 	return resize(v.directory, max(bytes, usage.Bytes.Total), max(inodes, usage.Inodes.Total))
 }
 
-// makeOrOpenTarget makes the directory where there is none, as CSI asks of a plug-in,
+// makeTarget makes the directory where there is none, as CSI asks of a plug-in,
 // but not its parent, which is the caller's.
-func makeOrOpenTarget(path string) (dir directory, made bool, err error) {
+func makeTarget(path string) (isMade bool, err error) {
 	if err := checkTarget(path); err != nil {
-		return closed, false, err
+		return false, err
 	}
-	switch err := unix.Mkdir(path, 0o750); {
-	case err == nil:
-		made = true
-	case !errors.Is(err, fs.ErrExist):
-		return closed, false, fmt.Errorf("making target path: %w", &fs.PathError{Op: "mkdir", Path: path, Err: err})
+	err = unix.Mkdir(path, 0o750)
+	if err != nil && !errors.Is(err, fs.ErrExist) {
+		return false, fmt.Errorf("making target path: %w", &fs.PathError{Op: "mkdir", Path: path, Err: err})
 	}
-	dir, err = openTarget(path)
-	return dir, made, err
+	return err == nil, nil
 }
 
 // checkEmpty refuses to hide files: they would be in the way of removing the directory
