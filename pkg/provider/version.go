@@ -5,7 +5,8 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
-	"fmt"
+	"io"
+	"strconv"
 
 	"github.com/leoflow/secrets-csi/pkg/entry"
 )
@@ -27,8 +28,10 @@ func NewVersions() Versions {
 // Of is the version of name while it holds content.
 func (v Versions) Of(name entry.Name, content string) string {
 	hash := hmac.New(sha256.New, v.key[:])
+	var text [sha256.Size]byte
 	for _, part := range []string{string(name.Kind), name.ID, content} {
-		_, _ = fmt.Fprintf(hash, "%d:%s", len(part), part)
+		_, _ = hash.Write(append(strconv.AppendInt(text[:0], int64(len(part)), 10), ':'))
+		_, _ = io.WriteString(hash, part)
 	}
-	return hex.EncodeToString(hash.Sum(nil)[:16])
+	return hex.EncodeToString(hash.Sum(text[:0])[:16])
 }

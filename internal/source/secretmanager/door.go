@@ -76,6 +76,8 @@ func newDoor[S any](kind string, opener Opener[S], config Config, known *account
 type Caller struct {
 	Subject  Subject
 	identity Key
+	// name is identity as text.
+	name string
 }
 
 // Admit finds out which identity a pod has: that of its service account, under a role and at a
@@ -94,19 +96,20 @@ func (d *Door[S]) Admit(ctx context.Context, pod provider.Identity, role, locati
 	if subject.Annotations, err = d.accounts.annotations(ctx, d.opener.Annotations(), pod); err != nil {
 		return Caller{}, err
 	}
-	return Caller{subject, d.keyer.identity(d.kind, subject)}, nil
+	identity := d.keyer.identity(d.kind, subject)
+	return Caller{subject, identity, string(identity[:])}, nil
 }
 
 // Key stands for the caller's identity and these parts. What is remembered under it is for no
 // other identity.
 func (d *Door[S]) Key(c Caller, parts ...string) Key {
-	return d.keyer.key(append([]string{"of", string(c.identity[:])}, parts...)...)
+	return d.keyer.key(append([]string{"of", c.name}, parts...)...)
 }
 
 // Call makes a call in the caller's session until it succeeds, fails in a way that asking again
 // does not mend, or has failed often enough. place tells apart what may be away by itself.
 func Call[S, T any](ctx context.Context, d *Door[S], caller Caller, place string, call func(context.Context, S) (T, error)) (T, error) {
-	at := outage.Scope{Place: place, Caller: string(caller.identity[:])}
+	at := outage.Scope{Place: place, Caller: caller.name}
 	return repeat(turn.For(ctx, caller.Subject.Pod.Namespace), d.pace, at, func(ctx context.Context) (T, error) {
 		return access(ctx, d, caller, call)
 	})

@@ -46,9 +46,12 @@ func (k keyer) value(identity Key, ref entry.Reference) Key {
 // key puts each part's length before it, so that no two lists of parts look alike.
 func (k keyer) key(parts ...string) Key {
 	digest := hmac.New(sha256.New, k.salt[:])
+	var text [256]byte // which takes most
+	all := text[:0]
 	for _, part := range parts {
-		_ = binary.Write(digest, binary.BigEndian, uint64(len(part)))
-		digest.Write([]byte(part))
+		all = binary.BigEndian.AppendUint64(all, uint64(len(part)))
+		all = append(all, part...)
 	}
-	return Key(digest.Sum(nil))
+	digest.Write(all)
+	return Key(digest.Sum(text[:0]))
 }

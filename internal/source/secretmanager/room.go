@@ -31,11 +31,17 @@ func Take(ctx context.Context, bytes int64) error {
 	return &Failure{Kind: provider.ErrTooLarge, Text: "the store answers more than there is memory for at present; wait, it is asked again"}
 }
 
-// metered reads the body of an answer into the room of its call.
+// metered reads the body of an answer into the room of its call, and ends that with it.
 type metered struct {
 	io.ReadCloser
-	ctx   context.Context
-	taken int64
+	ctx    context.Context
+	cancel func()
+	taken  int64
+}
+
+func (m *metered) Close() error {
+	defer m.cancel()
+	return m.ReadCloser.Close()
 }
 
 func (m *metered) Read(into []byte) (int, error) {

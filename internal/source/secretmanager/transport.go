@@ -2,6 +2,7 @@ package secretmanager
 
 import (
 	"cmp"
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -46,8 +47,7 @@ func NewHTTPClient(roots *x509.CertPool, timeout time.Duration, check func(*http
 		HTTP2:                  &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout},
 	}
 	return &http.Client{
-		Transport:     checked{transport, check, false},
-		Timeout:       cmp.Or(timeout, requestTimeout),
+		Transport:     checked{transport, cmp.Or(timeout, requestTimeout), check, false},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 }
@@ -66,7 +66,7 @@ func NewNodeClient(timeout time.Duration, check func(*http.Response) error) *htt
 	client := NewHTTPClient(nil, timeout, nil)
 	transport := client.Transport.(checked).Transport
 	transport.Proxy = nil
-	client.Transport = checked{transport, check, true}
+	client.Transport = checked{transport, cmp.Or(timeout, requestTimeout), check, true}
 	return client
 }
 
@@ -81,7 +81,9 @@ func isOfNode(host string) bool {
 // too long.
 type checked struct {
 	*http.Transport
-	check func(*http.Response) error
+	// timeout bounds a request with its answer. http.Client's own would take a goroutine for each.
+	timeout time.Duration
+	check   func(*http.Response) error
 	// onNode has it go to the node's own addresses alone, in the clear.
 	onNode bool
 }
@@ -91,9 +93,12 @@ func (c checked) RoundTrip(request *http.Request) (*http.Response, error) {
 	if !isSafe {
 		return nil, Unusable("reaching " + request.URL.Host + ": over plain HTTP a token would go in the clear; give the driver an https URL")
 	}
-	response, err := c.Transport.RoundTrip(request)
+	ctx, cancel := within(request.Context(), c.timeout)
+	response, err := c.Transport.RoundTrip(request.WithContext(ctx))
 	if err != nil {
-		if request.Context().Err() != nil {
+		isOver := ctx.Err() != nil
+		cancel()
+		if isOver {
 			return nil, err
 		}
 		return nil, connectFailure(request.URL.Host, err)
@@ -101,11 +106,20 @@ func (c checked) RoundTrip(request *http.Request) (*http.Response, error) {
 	if c.check != nil {
 		if err := c.check(response); err != nil {
 			_ = response.Body.Close()
+			cancel()
 			return nil, err
 		}
 	}
-	response.Body = &metered{http.MaxBytesReader(nil, response.Body, maxAnswer), request.Context(), 0}
+	response.Body = &metered{http.MaxBytesReader(nil, response.Body, maxAnswer), ctx, cancel, 0}
 	return response, nil
+}
+
+// within is a context that ends after the timeout, or sooner. cancel is to be called.
+func within(ctx context.Context, timeout time.Duration) (limited context.Context, cancel func()) {
+	if end, ends := ctx.Deadline(); ends && time.Until(end) <= timeout {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, timeout)
 }
 
 // connectFailure recognizes the errors of a connection that could not be made, of a request

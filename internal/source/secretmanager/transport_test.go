@@ -1,6 +1,7 @@
 package secretmanager
 
 import (
+	"context"
 	"crypto/x509"
 	"fmt"
 	"io"
@@ -12,6 +13,7 @@ import (
 	"strconv"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -71,6 +73,27 @@ func TestAnswersAreBounded(t *testing.T) {
 
 	require.Error(t, err)
 	assert.EqualValues(t, maxAnswer, read)
+}
+
+// An SDK may make a client of its own around the transport, and http.Client's own timeout would be lost there.
+func TestARequestIsBoundedWithItsAnswer(t *testing.T) {
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(http.StatusOK)
+		_ = http.NewResponseController(w).Flush()
+		<-r.Context().Done()
+	}))
+	defer server.Close()
+	roots := x509.NewCertPool()
+	roots.AddCert(server.Certificate())
+	client := NewHTTPClient(roots, 100*time.Millisecond, nil)
+	defer client.CloseIdleConnections()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL, nil)
+	require.NoError(t, err)
+	response, err := (&http.Client{Transport: client.Transport}).Do(request)
+	require.NoError(t, err)
+	_, err = io.ReadAll(response.Body)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	require.NoError(t, response.Body.Close())
 }
 
 func TestWhoIsNotReached(t *testing.T) {
