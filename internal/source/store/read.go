@@ -76,8 +76,8 @@ func (r *reader) read(ctx context.Context, caller secretmanager.Caller, names []
 func (r *reader) readOnce(ctx context.Context, caller secretmanager.Caller, names []string) (results map[string]Result, refused []string, err error) {
 	results = map[string]Result{}
 	own, all := r.claim(caller, names, results)
-	for part := range slices.Chunk(own, r.store.Batch()) {
-		r.calls.Go(func() { r.call(context.WithoutCancel(ctx), caller, part) })
+	if len(own) > 0 {
+		r.calls.Go(func() { r.readAll(context.WithoutCancel(ctx), caller, own) })
 	}
 	for _, one := range all {
 		select {
@@ -116,10 +116,20 @@ func (r *reader) claim(caller secretmanager.Caller, names []string, results map[
 	return own, all
 }
 
-// call reads what was claimed, and tells everybody who waits for it.
-func (r *reader) call(ctx context.Context, caller secretmanager.Caller, claimed []*reading) {
+// readAll reads what was claimed, in as few calls as may be, at once.
+func (r *reader) readAll(ctx context.Context, caller secretmanager.Caller, claimed []*reading) {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
+	if r.store.Batch() < 2 {
+		atOnceEach(claimed, func(one *reading) { r.readAlone(ctx, caller, one) })
+		return
+	}
+	parts := slices.Collect(slices.Chunk(claimed, r.store.Batch()))
+	atOnceEach(parts, func(part []*reading) { r.readPart(ctx, caller, part) })
+}
+
+// readPart reads what one call may bring, and what that did not bring by calls of its own.
+func (r *reader) readPart(ctx context.Context, caller secretmanager.Caller, claimed []*reading) {
 	names := make([]string, len(claimed))
 	for i, one := range claimed {
 		names[i] = one.name
@@ -133,15 +143,20 @@ func (r *reader) call(ctx context.Context, caller secretmanager.Caller, claimed 
 			left = append(left, one)
 		}
 	}
-	var alone sync.WaitGroup
-	for i, one := range left {
-		if i == len(left)-1 { // mostly the only one, for which a goroutine is there already
-			r.readAlone(ctx, caller, one)
+	atOnceEach(left, func(one *reading) { r.readAlone(ctx, caller, one) })
+}
+
+// atOnceEach does it with each of them, the last in the goroutine that is there already, and waits for all.
+func atOnceEach[T any](all []T, do func(T)) {
+	var others sync.WaitGroup
+	for i, one := range all {
+		if i == len(all)-1 {
+			do(one)
 		} else {
-			alone.Go(func() { r.readAlone(ctx, caller, one) })
+			others.Go(func() { do(one) })
 		}
 	}
-	alone.Wait()
+	others.Wait()
 }
 
 func (r *reader) readAlone(ctx context.Context, caller secretmanager.Caller, one *reading) {
@@ -154,7 +169,7 @@ func (r *reader) readAlone(ctx context.Context, caller secretmanager.Caller, one
 // batch reads several names by one call, if store and identity have that. An answer that is too
 // large is asked for in halves.
 func (r *reader) batch(ctx context.Context, caller secretmanager.Caller, names []string) map[string]Result {
-	if len(names) < 2 || r.store.Batch() < 2 {
+	if len(names) < 2 {
 		return nil
 	}
 	key := r.door.Key(caller, "singly")
