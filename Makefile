@@ -65,7 +65,7 @@ python-test: ## judge the Python packages by type checkers, every Python and hoo
 
 bench: build ## measure against the budgets of the design, each beside its floor; RECORD=1 writes those of the stores into docs/measured.md
 	$(RUN) ./test/bench --bin bin
-	@go test -count=1 -v ./test/e2e -run 'TheFirstPublish|AFullNode' $(if $(RECORD),-update) | grep -E 'budget|SKIP|FAIL' # of the stores
+	@LEOFLOW_TEST_LONG=60 go test -count=1 -v ./test/e2e -run 'TheFirstPublish|AFullNode' $(if $(RECORD),-update) | grep -E 'budget|SKIP|FAIL' # of the stores
 
 wheels: ## build the Python packages into dist/wheels
 	$(RUN) ./python/build --version '$(VERSION)'

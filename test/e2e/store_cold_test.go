@@ -21,6 +21,7 @@ import (
 
 	"github.com/leoflow/secrets-csi/internal/source/cloudtest"
 	"github.com/leoflow/secrets-csi/internal/testlong"
+	"github.com/leoflow/secrets-csi/test/stack"
 )
 
 // coldBudget is what a pod's first publish may take beyond what the store itself takes to answer, at the median
@@ -84,7 +85,14 @@ func (b bareVault) read(ctx context.Context, jwt string, ids []string) error {
 // and reads, in turn with a bare client that does the same as another new one: of a stranger the store makes an
 // entity at its login, which takes it longer than to know one again.
 func TestTheFirstPublishAddsLittleToTheStoresAnswer(t *testing.T) {
-	n := startVault(t)
+	n := &vaultNode{clouds: &clouds{metrics: unused(t)}, bao: cloudtest.StartBao(t)}
+	n.startAPI(t)
+	n.bao.Policy("reads", readsVault)
+	url, ca := n.bao.Own()
+	n.Stack = start(t, stack.Options{Connections: "{}", Variables: "{}", Rules: allowAll, DriverArgs: []string{
+		"--source-vault-kwargs=" + n.bao.Kwargs("cold", map[string]any{"url": url}), "--source-vault-ca=" + file(t, "vault.crt", ca.PEM()),
+		"--kubeconfig=" + file(t, "kubeconfig", n.api.Kubeconfig()),
+	}})
 	n.bao.Role("cold", "reads", map[string]any{"bound_claims_type": "glob", "token_type": "batch"}, "airflow:cold-*")
 	var ids []string
 	for i := range 10 {
@@ -92,8 +100,8 @@ func TestTheFirstPublishAddsLittleToTheStoresAnswer(t *testing.T) {
 		n.bao.Put("connections/"+ids[i], map[string]any{"conn_uri": "postgres://u:p@h/s"})
 	}
 	bare := bareVault{&http.Client{Transport: &http.Transport{
-		TLSClientConfig: &tls.Config{RootCAs: n.bao.Roots(), MinVersion: tls.VersionTLS12}, ForceAttemptHTTP2: true, MaxIdleConnsPerHost: 10,
-	}}, n.bao.URL()}
+		TLSClientConfig: &tls.Config{RootCAs: ca.Pool(), MinVersion: tls.VersionTLS12}, ForceAttemptHTTP2: true, MaxIdleConnsPerHost: 10,
+	}}, url}
 	t.Cleanup(bare.http.CloseIdleConnections)
 	known := n.bao.Token("airflow", "cold-known", cloudtest.BaoAudience, time.Hour).Reveal()
 	// A node asks the API server 40 times a second at most, and a new service account is such a question.

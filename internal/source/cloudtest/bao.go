@@ -26,6 +26,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/stretchr/testify/require"
 
+	"github.com/leoflow/secrets-csi/internal/testca"
 	"github.com/leoflow/secrets-csi/internal/testneed"
 	"github.com/leoflow/secrets-csi/internal/testport"
 	"github.com/leoflow/secrets-csi/internal/testwait"
@@ -43,6 +44,9 @@ const (
 type Bao struct {
 	t     testing.TB
 	plain string
+	// own is OpenBao's own listener with TLS, and ca has signed its certificate.
+	own   string
+	ca    *testca.Authority
 	front *httptest.Server
 	key   *ecdsa.PrivateKey
 	// log is what OpenBao writes, its unseal key among it.
@@ -62,7 +66,7 @@ func StartBao(t testing.TB) *Bao {
 	b := &Bao{t: t, plain: "http://" + address, fault: func(*http.Request) *Fault { return nil }}
 	b.key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(t, err)
-	b.run(address)
+	b.run(address, b.listener())
 	target, _ := url.Parse(b.plain)
 	proxy := httputil.NewSingleHostReverseProxy(target)
 	behind := &http.Transport{MaxIdleConnsPerHost: 64} // or most of what is asked at once would wait for a connection
@@ -78,8 +82,30 @@ func StartBao(t testing.TB) *Bao {
 	return b
 }
 
-func (b *Bao) run(address string) {
-	command := exec.Command("bao", "server", "-dev", "-dev-no-store-token", "-dev-root-token-id="+baoRoot, "-dev-listen-address="+address) //nolint:noctx // it lives as long as the test
+// listener writes the configuration of a listener with TLS, which a server for development has beside its own.
+func (b *Bao) listener() (file string) {
+	address, err := testport.Free()
+	require.NoError(b.t, err)
+	b.own = "https://" + address
+	b.ca, err = testca.New("the store's CA")
+	require.NoError(b.t, err)
+	pair, err := b.ca.Issue("openbao")
+	require.NoError(b.t, err)
+	dir := b.t.TempDir()
+	certificate, key := filepath.Join(dir, "tls.crt"), filepath.Join(dir, "tls.key")
+	require.NoError(b.t, os.WriteFile(certificate, pair.Certificate, 0o600))
+	require.NoError(b.t, os.WriteFile(key, pair.Key, 0o600))
+	text, err := json.Marshal(map[string]any{"listener": []any{map[string]any{"tcp": map[string]string{
+		"address": address, "tls_cert_file": certificate, "tls_key_file": key,
+	}}}})
+	require.NoError(b.t, err)
+	file = filepath.Join(dir, "listener.json")
+	require.NoError(b.t, os.WriteFile(file, text, 0o600))
+	return file
+}
+
+func (b *Bao) run(address, config string) {
+	command := exec.Command("bao", "server", "-dev", "-dev-no-store-token", "-dev-root-token-id="+baoRoot, "-dev-listen-address="+address, "-config="+config) //nolint:noctx,gosec // it lives as long as the test
 	log, err := os.Create(filepath.Join(b.t.TempDir(), "bao.log"))
 	require.NoError(b.t, err)
 	b.log = log.Name()
@@ -247,6 +273,9 @@ func (b *Bao) URL() string { return b.front.URL }
 
 // Plain is OpenBao's own, without TLS.
 func (b *Bao) Plain() string { return b.plain }
+
+// Own is where OpenBao itself listens with TLS, and who has signed its certificate: nobody counts or spoils there.
+func (b *Bao) Own() (url string, ca *testca.Authority) { return b.own, b.ca }
 
 // Roots verify the front.
 func (b *Bao) Roots() *x509.CertPool {
