@@ -105,7 +105,7 @@ func (b *Bao) listener() (file string) {
 }
 
 func (b *Bao) run(address, config string) {
-	command := exec.Command("bao", "server", "-dev", "-dev-no-store-token", "-dev-root-token-id="+baoRoot, "-dev-listen-address="+address, "-config="+config) //nolint:noctx,gosec // it lives as long as the test
+	command := exec.Command("bao", "server", "-dev", "-dev-no-store-token", "-dev-root-token-id="+baoRoot, "-dev-listen-address="+address, "-config="+config) //nolint:noctx // it lives as long as the test
 	log, err := os.Create(filepath.Join(b.t.TempDir(), "bao.log"))
 	require.NoError(b.t, err)
 	b.log = log.Name()
