@@ -20,6 +20,7 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/klog/v2"
 
+	"github.com/leoflow/secrets-csi/internal/source/secretmanager"
 	"github.com/leoflow/secrets-csi/internal/turn"
 	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/provider"
@@ -123,9 +124,21 @@ func (c caller) secrets(client *rest.RESTClient) *rest.Request {
 	return c.authorize(client.Get()).Namespace(c.namespace).Resource("secrets")
 }
 
+// read reads an answer into what is given. A Status of another code than the answer's own is not the API server's, and
+// says nothing of a Secret.
+func read(answer rest.Result, into runtime.Object) error {
+	var code int
+	err := answer.StatusCode(&code).Into(into)
+	var told apierrors.APIStatus
+	if errors.As(err, &told) && code != 0 && int(told.Status().Code) != code { // 0 of one that client-go does not read
+		return errNoAnswer
+	}
+	return err
+}
+
 func (c caller) get(ctx context.Context, name entry.Name) (*corev1.Secret, error) {
 	var found corev1.Secret
-	err := c.secrets(c.whole).Name(c.config.Rules.secretName(name)).Do(on(ctx, c.pods)).Into(&found)
+	err := read(c.secrets(c.whole).Name(c.config.Rules.secretName(name)).Do(on(ctx, c.pods)), &found)
 	return &found, c.faultOfOne(name, found.Name, err)
 }
 
@@ -153,7 +166,7 @@ func faultOfList(version string, err error) error {
 func (c caller) exists(ctx context.Context, name entry.Name) (found metav1.PartialObjectMetadata, err error) {
 	ctx, reading := c.room.begin(ctx)
 	defer reading.end(0)
-	err = c.secrets(c.metadata).Name(c.config.Rules.secretName(name)).Do(on(ctx, c.pods)).Into(&found)
+	err = read(c.secrets(c.metadata).Name(c.config.Rules.secretName(name)).Do(on(ctx, c.pods)), &found)
 	return found, c.faultOfOne(name, found.Name, err)
 }
 
@@ -171,14 +184,14 @@ func (c caller) list(ctx context.Context, selector, page string) (list metav1.Pa
 	if page != "" {
 		request = request.Param("continue", page)
 	}
-	err = request.Do(on(ctx, c.pods)).Into(&list)
+	err = read(request.Do(on(ctx, c.pods)), &list)
 	return list, faultOfList(list.ResourceVersion, err)
 }
 
 // listWhole is what the selector selects, and no more than two: one is wanted.
 func (c caller) listWhole(ctx context.Context, selector string) (list corev1.SecretList, err error) {
 	request := c.secrets(c.whole).Param("labelSelector", selector).Param("limit", "2")
-	err = request.Do(on(ctx, c.pods)).Into(&list)
+	err = read(request.Do(on(ctx, c.pods)), &list)
 	return list, faultOfList(list.ResourceVersion, err)
 }
 
@@ -194,12 +207,13 @@ func (c caller) names(ctx context.Context, kind entry.Kind, selection provider.S
 	}
 	found := map[entry.Name]struct{}{}
 	for _, selector := range c.config.Rules.selectors(kind) {
+		var pages secretmanager.Pages
 		for page := ""; ; {
 			list, err := c.list(ctx, selector, page)
 			if err != nil {
 				return nil, c.wholeError(ctx, fmt.Errorf("listing what is labelled %s: %w", selector, err))
 			}
-			if list.Continue == page && page != "" {
+			if pages.Turn("", true, list.Continue) != nil {
 				return nil, c.wholeError(ctx, errNoAnswer)
 			}
 			for _, item := range list.Items {
