@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+
 	"github.com/leoflow/secrets-csi/internal/source/secretmanager"
 	"github.com/leoflow/secrets-csi/internal/source/store"
 	"github.com/leoflow/secrets-csi/pkg/airflow"
@@ -108,7 +110,7 @@ func (s *storeSession) ReadBatch(ctx context.Context, names []string) (map[strin
 			if refused.SecretId == nil || refused.ErrorCode == nil {
 				continue
 			}
-			err := ofErrorCode(reading, *refused.ErrorCode)
+			err := ofErrorCode(reading, *refused.ErrorCode, aws.ToString(refused.Message))
 			if err != nil && !errors.Is(err, provider.ErrUnavailable) && !errors.Is(err, provider.ErrUnauthenticated) {
 				told[*refused.SecretId] = store.Result{Err: explained(*refused.SecretId, err)}
 			}
