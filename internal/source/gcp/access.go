@@ -1,6 +1,7 @@
 package gcp
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"hash/crc32"
@@ -117,6 +118,9 @@ func (e *endpoint) failure(ctx context.Context, err error) error {
 	if answer.Code() == codes.FailedPrecondition {
 		return ofPrecondition(answer.Message())
 	}
+	if why := refusedToProject(answer); why != "" {
+		return &secretmanager.Failure{Kind: provider.ErrUnavailable, Whole: true, Text: reading + ": PermissionDenied, and not by IAM: " + why}
+	}
 	return &secretmanager.Failure{
 		Kind: kinds[answer.Code()], Text: reading + ": " + answer.Code().String(),
 		Throttled:  answer.Code() == codes.ResourceExhausted,
@@ -141,6 +145,26 @@ func ofPrecondition(message string) error {
 		return secretmanager.Unusable(doing + ", of its key in Cloud KMS; enable the key, and let Secret Manager's service agent use it")
 	}
 	return secretmanager.Unusable(doing + "; look at the state of the secret's latest version and of its key")
+}
+
+// ofProjects are the reasons for which Google denies whatever is asked of a project, whoever asks, or from a network.
+var ofProjects = map[string]string{
+	"SERVICE_DISABLED":         "its API is not enabled in the project; enable secretmanager.googleapis.com",
+	"BILLING_DISABLED":         "the project has no billing; enable it",
+	"CONSUMER_SUSPENDED":       "the project is suspended; see why in Google Cloud's console",
+	"CONSUMER_INVALID":         "the project is suspended or deleted; restore it, or correct its name",
+	"SECURITY_POLICY_VIOLATED": "a perimeter of VPC Service Controls does not admit this node; have it admitted",
+}
+
+// refusedToProject is empty for what is denied to the pod: by IAM, whose domain is another, or without a reason.
+func refusedToProject(answer *status.Status) string {
+	for _, detail := range answer.Details() {
+		info, is := detail.(*errdetails.ErrorInfo)
+		if is && answer.Code() == codes.PermissionDenied && info.GetDomain() == "googleapis.com" && info.GetReason() != "IAM_PERMISSION_DENIED" {
+			return cmp.Or(ofProjects[info.GetReason()], "the project or the network is refused; look at its state")
+		}
+	}
+	return ""
 }
 
 // isHost is false where the DNS says that it has no such host, which gRPC does not tell from

@@ -75,6 +75,30 @@ func TestRegionalSecrets(t *testing.T) {
 	require.ErrorContains(t, err, "no region of Google Cloud is called s3")
 }
 
+// What Google says of a project, or of the network that a node is in, is no decision about a secret, and takes no file from a pod.
+func TestWhatIsRefusedToAProject(t *testing.T) {
+	served, server := startStore(t, ofProject)
+	for reason, row := range map[string]struct {
+		state string
+		says  string
+	}{
+		"googleapis.com/SERVICE_DISABLED":          {"", "its API is not enabled in the project"},
+		"googleapis.com/BILLING_DISABLED":          {"", "the project has no billing"},
+		"googleapis.com/CONSUMER_SUSPENDED":        {"", "the project is suspended"},
+		"googleapis.com/CONSUMER_INVALID":          {"", "the project is suspended or deleted"},
+		"googleapis.com/SECURITY_POLICY_VIOLATED":  {"", "a perimeter of VPC Service Controls does not admit this node"},
+		"googleapis.com/SOMETHING_NEW":             {"", "look at its state"},
+		"iam.googleapis.com/IAM_PERMISSION_DENIED": {"denied", "grant roles/secretmanager.secretAccessor on"},
+		"googleapis.com/IAM_PERMISSION_DENIED":     {"denied", "grant roles/secretmanager.secretAccessor on"},
+	} {
+		t.Run(reason, func(t *testing.T) {
+			server.Break(cloudtest.At(cloudtest.Access, cloudtest.Fault{Status: http.StatusForbidden, Code: reason}))
+			pod := server.Tokens.Pod("team", strings.ReplaceAll(reason, "/", "."), cloudtest.GCPTokenAudience)
+			cloudtest.Tells(t, served, pod, row.state, provider.ErrUnavailable, row.says)
+		})
+	}
+}
+
 // A gateway or a proxy before the store denies and does not find, too, and takes no file from a pod by that. gRPC has codes
 // for what it says over HTTP.
 func TestWhatIsNotOfSecretManager(t *testing.T) {
