@@ -86,7 +86,7 @@ func (s *storeSession) Read(ctx context.Context, name string) (secret.Text, erro
 // denied.
 func explained(name string, err error) error {
 	return store.Explain(err, "allow secretsmanager:GetSecretValue on arn:aws:secretsmanager:REGION:ACCOUNT:secret:"+name+
-		"*, without which AWS says so of a secret that does not exist, too; of one that is encrypted by a key of yours, allow kms:Decrypt",
+		"-?????? and on the same without -??????, without which AWS says so of a secret that does not exist, too; of one that is encrypted by a key of yours, allow kms:Decrypt",
 		"there is no "+name+", or it is marked for deletion")
 }
 
