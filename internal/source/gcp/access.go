@@ -7,11 +7,13 @@ import (
 	"hash/crc32"
 	"net"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
 	"cloud.google.com/go/secretmanager/apiv1/secretmanagerpb"
 	"github.com/googleapis/gax-go/v2"
+	"golang.org/x/net/http/httpproxy"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -168,9 +170,13 @@ func refusedToProject(answer *status.Status) string {
 }
 
 // isHost is false where the DNS says that it has no such host, which gRPC does not tell from
-// one that does not answer.
+// one that does not answer. Where calls go through a proxy, that one looks names up.
 func (e *endpoint) isHost(ctx context.Context) bool {
-	_, err := net.DefaultResolver.LookupHost(ctx, e.host)
+	proxy, err := httpproxy.FromEnvironment().ProxyFunc()(&url.URL{Scheme: "https", Host: e.host})
+	if proxy != nil || err != nil {
+		return true
+	}
+	_, err = net.DefaultResolver.LookupHost(ctx, e.host)
 	var name *net.DNSError
 	return !errors.As(err, &name) || !name.IsNotFound
 }
