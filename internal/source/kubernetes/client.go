@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -84,7 +85,25 @@ var (
 	errInItsPlace = errors.New("what answers is not the API server; see what does in its place, such as a proxy, and have that let the driver through")
 )
 
-func faultOf(err error) error {
+// settling is how long after it was away the API server may deny what it allows: it answers before it has read the rules of
+// RBAC (kubernetes issue 121635).
+const settling = 30 * time.Second
+
+var errSettling = errors.New("the API server was away, and may not have read the rules of RBAC yet: it denies")
+
+// faultOf is what an error says of the API server, in this project's own words.
+func (p *Provider) faultOf(err error) error {
+	fault, now := describe(err), p.config.Now()
+	if errors.Is(fault, errUnreachable) {
+		p.away.Store(&now)
+	}
+	if away := p.away.Load(); isStatus(fault, http.StatusForbidden) && away != nil && now.Sub(*away) < settling {
+		return errSettling
+	}
+	return fault
+}
+
+func describe(err error) error {
 	var (
 		answer  apierrors.APIStatus
 		network net.Error
@@ -151,15 +170,15 @@ func (c caller) faultOfOne(name entry.Name, found string, err error) error {
 	case err == nil && found != wanted:
 		return errNoAnswer
 	}
-	return faultOf(err)
+	return c.faultOf(err)
 }
 
 // faultOfList is faultOf an answer that should be a list, which has a version even where it is empty.
-func faultOfList(version string, err error) error {
+func (p *Provider) faultOfList(version string, err error) error {
 	if err == nil && version == "" {
 		return errNoAnswer
 	}
-	return faultOf(err)
+	return p.faultOf(err)
 }
 
 // exists asks whether there is a Secret that the caller may get.
@@ -185,14 +204,14 @@ func (c caller) list(ctx context.Context, selector, page string) (list metav1.Pa
 		request = request.Param("continue", page)
 	}
 	err = read(request.Do(on(ctx, c.pods)), &list)
-	return list, faultOfList(list.ResourceVersion, err)
+	return list, c.faultOfList(list.ResourceVersion, err)
 }
 
 // listWhole is what the selector selects, and no more than two: one is wanted.
 func (c caller) listWhole(ctx context.Context, selector string) (list corev1.SecretList, err error) {
 	request := c.secrets(c.whole).Param("labelSelector", selector).Param("limit", "2")
 	err = read(request.Do(on(ctx, c.pods)), &list)
-	return list, faultOfList(list.ResourceVersion, err)
+	return list, c.faultOfList(list.ResourceVersion, err)
 }
 
 // names are those asked for; for all of them the API server is asked for the Secrets'

@@ -69,14 +69,14 @@ func (p *Provider) watchOnce(ctx context.Context, selector string, notify func(p
 	var list metav1.PartialObjectMetadataList
 	err := p.watching.Get().Resource("secrets").Param("labelSelector", selector).Param("limit", "1").Do(ctx).Into(&list)
 	if err != nil {
-		return faultOf(err)
+		return p.faultOf(err)
 	}
 	length := watchFor + rand.N(watchFor)
 	events, err := p.watching.Get().Resource("secrets").Param("labelSelector", selector).Param("watch", "true").
 		Param("resourceVersion", list.ResourceVersion).
 		Param("timeoutSeconds", fmt.Sprint(int(length.Seconds()))).Watch(ctx)
 	if err != nil {
-		return faultOf(err)
+		return p.faultOf(err)
 	}
 	defer events.Stop()
 	p.config.Observer.WatchHeard()
