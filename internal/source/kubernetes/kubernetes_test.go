@@ -304,11 +304,17 @@ func TestWatchIsOffWhereItMayNot(t *testing.T) {
 	world := providertest.NewWorld()
 	served, api := start(t, world)
 	api.answerAll(func(w http.ResponseWriter, _ *http.Request) { refuse(w, 403, "") })
-	require.ErrorIs(t, served.Watch(t.Context(), nil), provider.ErrWatchUnsupported)
+	err := served.Watch(t.Context(), nil)
+	require.ErrorIs(t, err, provider.ErrWatchUnsupported)
+	require.ErrorIs(t, err, provider.ErrDenied, "so that it is tried again: somebody may grant it")
+	api.answerAll(func(w http.ResponseWriter, _ *http.Request) { refuse(w, 401, "") })
+	require.ErrorIs(t, served.Watch(t.Context(), nil), provider.ErrUnauthenticated)
 
 	off, err := kubernetes.New(kubernetes.Config{API: api.config()})
 	require.NoError(t, err)
-	require.ErrorIs(t, off.Watch(t.Context(), nil), provider.ErrWatchUnsupported)
+	err = off.Watch(t.Context(), nil)
+	require.ErrorIs(t, err, provider.ErrWatchUnsupported)
+	require.NotErrorIs(t, err, provider.ErrDenied)
 }
 
 // largeSecrets are 300 of 64 KiB, with some that cannot be had between them.

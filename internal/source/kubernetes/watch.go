@@ -51,8 +51,10 @@ func (p *Provider) watchSelected(ctx context.Context, selector string, notify fu
 		switch {
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
-		case isStatus(err, http.StatusForbidden), isStatus(err, http.StatusUnauthorized):
-			return fmt.Errorf("watching Secrets: %w: RBAC does not let the driver list and watch them", provider.ErrWatchUnsupported)
+		case isStatus(err, http.StatusForbidden):
+			return fmt.Errorf("watching Secrets: %w: %w: RBAC does not let the driver list and watch them", provider.ErrWatchUnsupported, provider.ErrDenied)
+		case isStatus(err, http.StatusUnauthorized):
+			return fmt.Errorf("watching Secrets: %w: %w: the API server does not take the driver's own token", provider.ErrWatchUnsupported, provider.ErrUnauthenticated)
 		case err != nil:
 			p.config.Logger.Warn("watch ended", slog.String(logkey.Source, "kubernetes"), slog.Any(logkey.Error, err))
 		}
