@@ -86,7 +86,7 @@ var codes = map[error][]string{
 		"ExpiredToken", "ExpiredTokenException", "InvalidIdentityToken", "InvalidIdentityTokenException", "IDPRejectedClaim",
 		"UnrecognizedClientException", "InvalidClientTokenId", "InvalidSignatureException", "IncompleteSignature", "SignatureDoesNotMatch", "RequestExpired",
 	},
-	nil: {"DecryptionFailure", "InvalidKeyId", "InvalidParameterException", "ValidationException", "ValidationError", "RegionDisabledException", "OptInRequired"},
+	nil: {"DecryptionFailure", "InvalidKeyId", "InvalidParameterException", "ValidationException", "ValidationError", "RegionDisabledException", "OptInRequired", "UnknownOperationException"},
 	provider.ErrUnavailable: append([]string{
 		"InternalServiceError", "InternalServiceErrorException", "InternalFailure", "ServiceUnavailable", "IDPCommunicationError",
 	}, throttling...),

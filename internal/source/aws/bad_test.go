@@ -37,7 +37,7 @@ func TestWhatSecretsManagerAnswers(t *testing.T) {
 		"InvalidRequestException-of-another-account": {keyOfAnother, 400, "invalid", nil, "InvalidRequestException; look at the state of the secret"},
 		"ForbiddenException":                         {"", 403, "", provider.ErrUnavailable, "HTTP 403, and not from the store"}, // of a gateway of AWS's
 		"MissingAuthenticationTokenException":        {"", 403, "", provider.ErrUnavailable, "HTTP 403, and not from the store"}, // of a proxy that drops headers
-		"UnknownOperationException":                  {"", 404, "", provider.ErrUnavailable, "HTTP 404, and not from the store"}, // of another service
+		"UnknownOperationException":                  {"", 404, "invalid", nil, "UnknownOperationException"},                     // of another service
 		"SomethingNewException":                      {"", 400, "invalid", nil, "HTTP 400"},
 		"AccessDeniedException":                      {"", 400, "denied", nil, "of one that is encrypted by a key of yours, allow kms:Decrypt"},
 		"DecryptionFailure":                          {"", 400, "invalid", nil, "DecryptionFailure"},
@@ -72,6 +72,18 @@ func TestWhatABatchAnswers(t *testing.T) {
 	for i, state := range []entry.State{entry.Delivered, entry.Missing, entry.Invalid} {
 		assert.Equal(t, state, entries[i].State, entries[i].Reason())
 		assert.NotContains(t, entries[i].Reason(), "n33dle")
+	}
+}
+
+// Not every region, partition and emulator has batches.
+func TestAServiceWithoutBatchesIsReadSingly(t *testing.T) {
+	served, server := startStore(t, "")
+	server.Hold(func(_, _, _ string) (string, error) { return "http://h", nil })
+	for _, status := range []int{400, 404} {
+		server.Break(cloudtest.At(cloudtest.Batch, cloudtest.Fault{Status: status, Code: "UnknownOperationException"}))
+		entries, err := served.Fetch(t.Context(), podOf(server, strconv.Itoa(status)), providertest.Names([]string{"x", "y"}, nil))
+		require.NoError(t, err)
+		assert.Equal(t, []entry.State{entry.Delivered, entry.Delivered}, []entry.State{entries[0].State, entries[1].State})
 	}
 }
 
