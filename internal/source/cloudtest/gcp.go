@@ -209,7 +209,7 @@ func spoilRPC(ctx context.Context, fault Fault) error {
 		http.StatusBadRequest: codes.InvalidArgument, http.StatusUnauthorized: codes.Unauthenticated,
 		http.StatusForbidden: codes.PermissionDenied, http.StatusNotFound: codes.NotFound,
 		http.StatusTooManyRequests: codes.ResourceExhausted, http.StatusInternalServerError: codes.Internal,
-		http.StatusServiceUnavailable: codes.Unavailable, http.StatusPreconditionFailed: codes.FailedPrecondition,
+		http.StatusServiceUnavailable: codes.Unavailable, http.StatusNotImplemented: codes.Unimplemented, http.StatusPreconditionFailed: codes.FailedPrecondition,
 	}[fault.Status], Needle+fault.Body)
 	if domain, reason, has := strings.Cut(fault.Code, "/"); has {
 		said, _ = said.WithDetails(&errdetails.ErrorInfo{Domain: domain, Reason: reason, Metadata: map[string]string{"consumer": Needle}})

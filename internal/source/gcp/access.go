@@ -113,9 +113,9 @@ func (e *endpoint) failure(ctx context.Context, err error) error {
 	if isUnreached && !e.isHost(ctx) {
 		return secretmanager.NoSuchHost(e.host)
 	}
-	if strings.HasPrefix(answer.Message(), notOfRPC) {
+	if isOfAnother(answer) {
 		return &secretmanager.Failure{Kind: provider.ErrUnavailable,
-			Text: reading + ": an answer that is no gRPC, and not from the store; see what answers in its place, such as a proxy, and have that let the driver through"}
+			Text: reading + ": " + answer.Code().String() + ", and not from the store; see what answers in its place, such as a proxy, and have that let the driver through"}
 	}
 	if answer.Code() == codes.FailedPrecondition {
 		return ofPrecondition(answer.Message())
@@ -131,8 +131,12 @@ func (e *endpoint) failure(ctx context.Context, err error) error {
 	}
 }
 
-// notOfRPC begins what gRPC says of an answer of HTTP alone, to whose status it then has a code.
-const notOfRPC = "unexpected HTTP status code received from server"
+// isOfAnother tells an answer of a gateway, a proxy or a mesh in the store's place: of HTTP alone, to whose status gRPC has a
+// code, or by gRPC of what has no way there, or of Envoy's own rules.
+func isOfAnother(answer *status.Status) bool {
+	return answer.Code() == codes.Unimplemented || strings.HasPrefix(answer.Message(), "unexpected HTTP status code received from server") ||
+		strings.Contains(answer.Message(), "RBAC: access denied")
+}
 
 // ofPrecondition tells a version that somebody disabled or destroyed, and which might as well not exist, from a secret that
 // is there and cannot be read, as where its key in Cloud KMS is disabled. Only their words differ, which are never repeated.

@@ -41,6 +41,8 @@ func TestWhatSecretManagerAnswers(t *testing.T) {
 		{"a name that it refuses", 400, "", "invalid", nil, "InvalidArgument"},
 		{"throttled", 429, "", "", provider.ErrUnavailable, "ResourceExhausted"},
 		{"away", 503, "", "", provider.ErrUnavailable, "Unavailable"},
+		{"a mesh without a way there", 501, "", "", provider.ErrUnavailable, "and not from the store"},
+		{"a mesh that denies", 403, "RBAC: access denied", "", provider.ErrUnavailable, "and not from the store"},
 		{"a token that ended", 401, "", "", provider.ErrUnauthenticated, "Unauthenticated"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
