@@ -85,9 +85,6 @@ func TestWhatIsRefusedToAProject(t *testing.T) {
 		says  string
 	}{
 		"googleapis.com/SERVICE_DISABLED":          {"", "its API is not enabled in the project"},
-		"googleapis.com/BILLING_DISABLED":          {"", "the project has no billing"},
-		"googleapis.com/CONSUMER_SUSPENDED":        {"", "the project is suspended"},
-		"googleapis.com/CONSUMER_INVALID":          {"", "the project is suspended or deleted"},
 		"googleapis.com/SECURITY_POLICY_VIOLATED":  {"", "a perimeter of VPC Service Controls does not admit this node"},
 		"googleapis.com/SOMETHING_NEW":             {"", "look at its state"},
 		"iam.googleapis.com/IAM_PERMISSION_DENIED": {"denied", "grant roles/secretmanager.secretAccessor on"},

@@ -237,7 +237,7 @@ func TestAnAPIServerThatHasJustBegunDeniesNothing(t *testing.T) {
 		require.ErrorIs(t, err, provider.ErrUnavailable)
 		require.ErrorContains(t, err, "the API server was away, and may not have read the rules of RBAC yet")
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
 	require.ErrorIs(t, served.Watch(ctx, func(provider.Change) {}), context.DeadlineExceeded, "it is tried again")
 
