@@ -286,6 +286,27 @@ func descriptors(t *testing.T) int {
 	return len(open)
 }
 
+// Kubelet asks again while the publish that it gave up on comes to its end, which takes nothing from the other.
+func TestAPublishThatIsGivenUpEndsNoOther(t *testing.T) {
+	r := newRig(t)
+	v := r.volume(t, "a")
+	release := r.fake.Block()
+	defer release()
+	ctx, giveUp := context.WithCancel(t.Context())
+	first, second := make(chan error, 1), make(chan error, 1)
+	go func() { first <- r.Publish(ctx, v) }()
+	assert.Eventually(t, func() bool { return len(r.fake.Calls()) == 1 }, testwait.Limit, time.Millisecond)
+	go func() { second <- r.Publish(t.Context(), v) }()
+	assert.Eventually(t, func() bool { return len(r.fake.Calls()) == 2 }, testwait.Limit, time.Millisecond)
+	giveUp()
+	require.Error(t, testwait.Receive(t, first))
+	release()
+	require.NoError(t, testwait.Receive(t, second))
+	assert.Equal(t, firstURI, read(t, v, "connections/warehouse"))
+	require.NoError(t, r.Unpublish(t.Context(), v.ID, v.TargetPath))
+	assert.NoDirExists(t, v.TargetPath)
+}
+
 // The tmpfs and its directory are made while the answer is awaited.
 func TestATmpfsIsThereBeforeTheAnswer(t *testing.T) {
 	r := newRig(t)

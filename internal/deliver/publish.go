@@ -19,6 +19,7 @@ func (d *Deliverer) Publish(ctx context.Context, spec Volume) error {
 	if err != nil {
 		return err
 	}
+	defer d.set.leave(v)
 	switch {
 	case !d.set.isLive(v):
 		err = d.deliverAwaiting(ctx, v, spec.Pod.Namespace)
@@ -30,9 +31,6 @@ func (d *Deliverer) Publish(ctx context.Context, spec Volume) error {
 		d.set.lose(v)
 		err = d.deliverNew(ctx, d.set.begin(v))
 	}
-	if err != nil {
-		d.set.forgetUnlessLive(v)
-	}
 	return err
 }
 
@@ -43,6 +41,7 @@ func (d *Deliverer) Refresh(ctx context.Context, spec Volume) error {
 	if err != nil {
 		return err
 	}
+	defer d.set.leave(v)
 	if !d.set.isLive(v) {
 		return d.Publish(ctx, spec)
 	}

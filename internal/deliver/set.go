@@ -32,6 +32,8 @@ type volume struct {
 	spec   Volume
 	place  Place
 	shares []*share
+	// users are the publishes that are under way.
+	users int
 	// gone is set once it was unpublished.
 	gone bool
 }
@@ -51,7 +53,7 @@ func (s *set) pollOf(source string) time.Duration {
 }
 
 // adopt registers the volume, or takes in the newer spec of a known one, which is due if that
-// asks for something else. An unknown one begins with the health given.
+// asks for something else. An unknown one begins with the health given. Whoever adopts it has to leave it.
 func (s *set) adopt(spec Volume, health report.Health) (*volume, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -69,6 +71,7 @@ func (s *set) adopt(spec Volume, health report.Health) (*volume, error) {
 		v = &volume{place: s.config.Place}
 		s.byID[spec.ID], s.byTarget[spec.TargetPath] = v, v
 	}
+	v.users++
 	s.take(v, spec, health, differs)
 	return v, nil
 }
@@ -114,11 +117,13 @@ func (s *set) remove(target string) *volume {
 	return v
 }
 
-// forgetUnlessLive drops a volume whose first delivery failed.
-func (s *set) forgetUnlessLive(v *volume) {
+// leave drops a volume that shows nothing once nobody publishes it any more: kubelet may ask for one again while the call that
+// it gave up on comes to its end.
+func (s *set) leave(v *volume) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !v.isLive() && !v.gone {
+	v.users--
+	if v.users == 0 && !v.isLive() && !v.gone {
 		s.drop(v)
 	}
 }

@@ -104,6 +104,15 @@ func TestAnnotations(t *testing.T) {
 		require.NotErrorIs(t, err, kube.ErrNoServiceAccount, "which only the API server can tell")
 		assert.EqualError(t, err, "reading service account team-b/worker: what answers is not the API server; see what does in its place, such as a proxy, and have that let this program through")
 	}
+	for _, status := range []int{200, 403, 503} { // and a Status is of its answer
+		server.Answer(func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(status)
+			kubetest.Refuse(w, http.StatusNotFound, metav1.StatusReasonNotFound)
+		})
+		_, err = accounts.Annotations(t.Context(), "team-b", "worker")
+		require.Error(t, err)
+		require.NotErrorIs(t, err, kube.ErrNoServiceAccount, status)
+	}
 	server.Answer(func(w http.ResponseWriter, _ *http.Request) {
 		kubetest.Refuse(w, http.StatusForbidden, metav1.StatusReasonForbidden)
 	})

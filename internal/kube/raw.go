@@ -3,6 +3,7 @@ package kube
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -14,12 +15,13 @@ import (
 const mostAnswer = 4 << 20
 
 // raw is what the API server answers, as it stands. client-go reads no Status there, by which that one alone
-// refuses.
+// refuses, and which has the code of its answer.
 func raw(ctx context.Context, request *rest.Request) ([]byte, error) {
 	content, err := request.MaxRetries(retries).DoRaw(ctx)
+	var answer apierrors.APIStatus
 	var status metav1.Status
-	if apierrors.IsUnexpectedServerError(err) && json.Unmarshal(content, &status) == nil &&
-		status.Kind == "Status" && status.Status == metav1.StatusFailure {
+	if errors.As(err, &answer) && apierrors.IsUnexpectedServerError(err) && json.Unmarshal(content, &status) == nil &&
+		status.Kind == "Status" && status.Status == metav1.StatusFailure && status.Code == answer.Status().Code {
 		err = apierrors.FromObject(&status)
 	}
 	return content, err

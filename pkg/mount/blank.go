@@ -104,14 +104,23 @@ func tmpfsOptions(options Options) []tmpfsOption {
 
 // Close ends a volume that is mounted nowhere. One that is mounted it leaves alone.
 func (b *Blank) Close() {
-	if b.isMade {
-		_ = unix.Rmdir(b.target) // unless somebody uses it by now
-	}
-	b.isMade = false
+	b.removeTarget()
 	b.first.close()
 	b.root.close()
 	b.detached.close()
 	b.first, b.root.directory, b.detached = filesIn(closed), closed, closed
+}
+
+// removeTarget leaves a directory that somebody uses by now, as another call of Mount may, which has to find it until it has
+// mounted there.
+func (b *Blank) removeTarget() {
+	if !b.isMade {
+		return
+	}
+	b.mounter.mounting.Lock()
+	defer b.mounter.mounting.Unlock()
+	_ = unix.Rmdir(b.target)
+	b.isMade = false
 }
 
 // Fill makes the volume show its first generation: what Write does from step 4 on, with

@@ -95,6 +95,27 @@ func TestABlankLooksAgainAtItsDirectory(t *testing.T) {
 	}
 }
 
+// Kubelet asks again while the publish that it gave up on comes to its end.
+func TestABlankThatIsGivenUpIsInNobodysWay(t *testing.T) {
+	mounter, target := new(Mounter), filepath.Join(t.TempDir(), "mount")
+	for range 100 {
+		first, err := mounter.Blank(target, Options{SizeBytes: megabyte})
+		require.NoError(t, err)
+		second, err := mounter.Blank(target, Options{SizeBytes: megabyte})
+		require.NoError(t, err)
+		_, err = second.Fill(uniform(1))
+		require.NoError(t, err)
+		closed := make(chan struct{})
+		go func() { defer close(closed); first.Close() }()
+		created, err := second.Mount()
+		<-closed
+		second.Close()
+		require.NoError(t, err)
+		require.True(t, created)
+		require.NoError(t, Unmount(target))
+	}
+}
+
 // snapshotOf are the names at a path, whoever's they are.
 func snapshotOf(t *testing.T, path string) (names []string) {
 	t.Helper()

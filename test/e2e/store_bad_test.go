@@ -43,7 +43,7 @@ func failedPrecondition(message string) error {
 }
 
 var badRows = []badRow{
-	{name: "scheduled-for-deletion", source: secretsManager, err: fault(400, "InvalidRequestException"), state: layout.Missing, code: "NotFound", says: "or it is marked for deletion"},
+	{name: "scheduled-for-deletion", source: secretsManager, err: cloudtest.Fault{Status: 400, Code: "InvalidRequestException", Body: "You can't perform this operation on the secret because it was marked for deletion."}, state: layout.Missing, code: "NotFound", says: "or it is marked for deletion"},
 	{name: "no-current-version", source: secretsManager, err: fault(400, "ResourceNotFoundException"), state: layout.Missing, code: "NotFound", says: "there is no airflow/connections/no-current-version"},
 	{name: "key-denied", source: secretsManager, err: fault(400, "AccessDeniedException"), state: layout.Denied, code: "PermissionDenied", says: "encrypted by a key of yours, allow kms:Decrypt"},
 	{name: "not-decrypted", source: secretsManager, err: fault(400, "DecryptionFailure"), state: layout.Invalid, code: "FailedPrecondition", says: "DecryptionFailure"},

@@ -27,7 +27,7 @@ var places = map[string]func(r *reader){
 	"Airflow's own database": airflowDatabase,
 	"Vault and OpenBao":      vault,
 	"AWS Secrets Manager": func(r *reader) {
-		amazon(r, "secretsmanager:GetSecretValue", "secret:airflow/connections/%s-*", "airflow/connections/")
+		amazon(r, "secretsmanager:GetSecretValue", "secret:airflow/connections/%s-??????", "airflow/connections/")
 	},
 	"AWS Parameter Store": func(r *reader) {
 		amazon(r, "ssm:GetParameter", "parameter/airflow/connections/%s", "/airflow/connections/")

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/smithy-go"
@@ -79,13 +80,13 @@ func (e exchanging) Retrieve(ctx context.Context) (aws.Credentials, error) {
 // codes of AWS's errors by what they mean here. The HTTP status says less: an expired
 // token and a throttled call are both 400.
 var codes = map[error][]string{
-	provider.ErrMissing: {"ResourceNotFoundException", "InvalidRequestException", "ParameterNotFound", "ParameterVersionNotFound"}, // the latter: marked for deletion
+	provider.ErrMissing: {"ResourceNotFoundException", "ParameterNotFound", "ParameterVersionNotFound"},
 	provider.ErrDenied:  {"AccessDeniedException", "AccessDenied"},
 	provider.ErrUnauthenticated: {
 		"ExpiredToken", "ExpiredTokenException", "InvalidIdentityToken", "InvalidIdentityTokenException", "IDPRejectedClaim",
 		"UnrecognizedClientException", "InvalidClientTokenId", "InvalidSignatureException", "IncompleteSignature", "SignatureDoesNotMatch", "RequestExpired",
 	},
-	nil: {"DecryptionFailure", "InvalidKeyId", "InvalidParameterException", "ValidationException", "ValidationError", "RegionDisabledException", "OptInRequired"},
+	nil: {"DecryptionFailure", "InvalidKeyId", "InvalidParameterException", "ValidationException", "ValidationError", "RegionDisabledException", "OptInRequired", "UnknownOperationException"},
 	provider.ErrUnavailable: append([]string{
 		"InternalServiceError", "InternalServiceErrorException", "InternalFailure", "ServiceUnavailable", "IDPCommunicationError",
 	}, throttling...),
@@ -103,7 +104,7 @@ func failure(doing string, err error) error {
 	}
 	var known smithy.APIError
 	if errors.As(err, &known) {
-		if named := ofErrorCode(doing, known.ErrorCode()); named != nil {
+		if named := ofErrorCode(doing, known.ErrorCode(), known.ErrorMessage()); named != nil {
 			return named
 		}
 	}
@@ -114,8 +115,18 @@ func failure(doing string, err error) error {
 	return secretmanager.ExchangeFailed(doing, answer.HTTPStatusCode(), answer.HTTPResponse().Header)
 }
 
+// invalidRequest is what Secrets Manager says of a secret whose state does not allow what is asked: one that is marked for deletion,
+// and one of another account under AWS's own key, which is there. Only its message tells them apart, which is never repeated.
+const invalidRequest = "InvalidRequestException"
+
 // ofErrorCode is nil for a code that is not known.
-func ofErrorCode(doing, code string) error {
+func ofErrorCode(doing, code, message string) error {
+	if code == invalidRequest {
+		if strings.Contains(message, "marked for deletion") || strings.Contains(message, "marked deleted") || strings.Contains(message, "was deleted") {
+			return &secretmanager.Failure{Kind: provider.ErrMissing, Text: doing + ": " + code}
+		}
+		return secretmanager.Unusable(doing + ": " + code + "; look at the state of the secret and, if it is another account's, at its key, which cannot be AWS's own")
+	}
 	for kind, names := range codes {
 		if slices.Contains(names, code) {
 			return &secretmanager.Failure{Kind: kind, Text: doing + ": " + code, Throttled: slices.Contains(throttling, code)}

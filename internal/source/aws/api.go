@@ -105,7 +105,7 @@ func (a *api) call(ctx context.Context, doing, operation string, input, into any
 type page struct {
 	SecretList, Parameters []struct{ Name *string }
 	SecretValues           []secretValue
-	Errors                 []struct{ SecretId, ErrorCode *string }
+	Errors                 []struct{ SecretId, ErrorCode, Message *string }
 	NextToken              *string
 }
 
@@ -149,21 +149,20 @@ func (a *api) names(ctx context.Context, doing, operation string, input map[stri
 }
 
 // refusal is what an answer means that is an error, by its code. Its message is never repeated: it quotes
-// what was sent.
+// what was sent. A code that neither service has, as a gateway's, denies nothing and misses nothing.
 func refusal(doing string, answer secretmanager.Answer) error {
 	var told struct {
-		Type string `json:"__type"`
-		Code string `json:"code"`
+		Type    string `json:"__type"`
+		Code    string `json:"code"`
+		Message string `json:"message"` // or "Message"
 	}
-	code := answer.Header.Get("X-Amzn-Errortype")
-	if code == "" && json.Unmarshal(answer.Body, &told) == nil {
-		code = cmp.Or(told.Type, told.Code)
-	}
+	_ = json.Unmarshal(answer.Body, &told) // or there is nothing of it
+	code := cmp.Or(answer.Header.Get("X-Amzn-Errortype"), told.Type, told.Code)
 	code, _, _ = strings.Cut(code[strings.LastIndex(code, "#")+1:], ":") // "namespace#Code:http://more"
-	if known := ofErrorCode(doing, code); known != nil {
+	if known := ofErrorCode(doing, code, told.Message); known != nil {
 		return known
 	}
-	if code == "" {
+	if code == "" || answer.Status == http.StatusForbidden || answer.Status == http.StatusNotFound {
 		return secretmanager.NotTheStores(doing, answer.Status, answer.Header)
 	}
 	return secretmanager.AccessFailed(doing, answer.Status, answer.Header)

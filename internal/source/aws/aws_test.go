@@ -61,7 +61,7 @@ func TestErrorCodes(t *testing.T) {
 		{cloudtest.Exchange, 400, "Throttling", provider.ErrUnavailable, true},
 		{cloudtest.Exchange, 400, "IDPCommunicationError", provider.ErrUnavailable, false},
 		{cloudtest.Access, 400, "ResourceNotFoundException", provider.ErrMissing, false},
-		{cloudtest.Access, 400, "InvalidRequestException", provider.ErrMissing, false},
+		{cloudtest.Access, 400, "InvalidRequestException", nil, false}, // unless its message says that it is deleted
 		{cloudtest.Access, 400, "AccessDeniedException", provider.ErrDenied, false},
 		{cloudtest.Access, 400, "ExpiredTokenException", provider.ErrUnauthenticated, false},
 		{cloudtest.Access, 400, "ThrottlingException", provider.ErrUnavailable, true},

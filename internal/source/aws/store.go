@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+
 	"github.com/leoflow/secrets-csi/internal/source/secretmanager"
 	"github.com/leoflow/secrets-csi/internal/source/store"
 	"github.com/leoflow/secrets-csi/pkg/airflow"
@@ -84,7 +86,7 @@ func (s *storeSession) Read(ctx context.Context, name string) (secret.Text, erro
 // denied.
 func explained(name string, err error) error {
 	return store.Explain(err, "allow secretsmanager:GetSecretValue on arn:aws:secretsmanager:REGION:ACCOUNT:secret:"+name+
-		"*, without which AWS says so of a secret that does not exist, too; of one that is encrypted by a key of yours, allow kms:Decrypt",
+		"-?????? and on the same without -??????, without which AWS says so of a secret that does not exist, too; of one that is encrypted by a key of yours, allow kms:Decrypt",
 		"there is no "+name+", or it is marked for deletion")
 }
 
@@ -108,7 +110,7 @@ func (s *storeSession) ReadBatch(ctx context.Context, names []string) (map[strin
 			if refused.SecretId == nil || refused.ErrorCode == nil {
 				continue
 			}
-			err := ofErrorCode(reading, *refused.ErrorCode)
+			err := ofErrorCode(reading, *refused.ErrorCode, aws.ToString(refused.Message))
 			if err != nil && !errors.Is(err, provider.ErrUnavailable) && !errors.Is(err, provider.ErrUnauthenticated) {
 				told[*refused.SecretId] = store.Result{Err: explained(*refused.SecretId, err)}
 			}

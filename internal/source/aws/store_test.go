@@ -107,7 +107,7 @@ func TestDeniedIsToldFromMissing(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			found := says(t, served, podOf(server, name), providertest.Names(nil, ids))
 			assert.Equal(t, "denied: reading the secret from Secrets Manager: AccessDeniedException; allow secretsmanager:GetSecretValue on "+
-				"arn:aws:secretsmanager:REGION:ACCOUNT:secret:airflow/variables/denied*, without which AWS says so of a secret that does not exist, too; "+
+				"arn:aws:secretsmanager:REGION:ACCOUNT:secret:airflow/variables/denied-?????? and on the same without -??????, without which AWS says so of a secret that does not exist, too; "+
 				"of one that is encrypted by a key of yours, allow kms:Decrypt", found[0])
 			if len(ids) > 1 {
 				assert.Equal(t, []string{

@@ -99,6 +99,9 @@ func failure(err error) error {
 	return secretmanager.Unreachable(reading)
 }
 
+// ownCodes are those by which Key Vault itself denies and does not find. Another is of what else Azure puts before a vault.
+var ownCodes = map[int]string{http.StatusForbidden: "Forbidden", http.StatusNotFound: "SecretNotFound"}
+
 // accessFailure tells a secret that is disabled, and might as well not exist, and a vault that does not
 // let the node in from one that the pod may not read; all are 403.
 func accessFailure(answer *azcore.ResponseError) error {
@@ -113,7 +116,7 @@ func accessFailure(answer *azcore.ResponseError) error {
 	if answer.RawResponse != nil {
 		header = answer.RawResponse.Header
 	}
-	if answer.ErrorCode == "" {
+	if own, only := ownCodes[answer.StatusCode]; answer.ErrorCode == "" || only && answer.ErrorCode != own {
 		return secretmanager.NotTheStores(reading, answer.StatusCode, header)
 	}
 	return secretmanager.AccessFailed(reading, answer.StatusCode, header)

@@ -37,9 +37,18 @@ func TestWhatKeyVaultAnswers(t *testing.T) {
 // A gateway or a proxy before the store denies and does not find, too, and takes no file from a pod by that.
 func TestWhatIsNotOfKeyVault(t *testing.T) {
 	served, server := startStore(t, ofVault)
-	for status, body := range map[int]string{400: "<html>n33dle", 403: `{"message": "n33dle"}`, 404: "<html>n33dle"} {
-		server.Break(cloudtest.At(cloudtest.Access, cloudtest.Fault{Status: status, Body: body}))
-		pod := server.Tokens.Pod("team", strconv.Itoa(status), cloudtest.AzureTokenAudience)
-		cloudtest.Tells(t, served, pod, "", provider.ErrUnavailable, "HTTP "+strconv.Itoa(status)+", and not from the store")
+	for i, row := range []struct {
+		status int
+		body   string
+	}{
+		{400, "<html>n33dle"},
+		{403, `{"message": "n33dle"}`},
+		{404, "<html>n33dle"},
+		{403, `{"error": {"code": "AuthorizationFailed", "message": "n33dle"}}`}, // of Azure's own, and of no vault
+		{404, `{"error": {"code": "ResourceNotFound", "message": "n33dle"}}`},
+	} {
+		server.Break(cloudtest.At(cloudtest.Access, cloudtest.Fault{Status: row.status, Body: row.body}))
+		pod := server.Tokens.Pod("team", strconv.Itoa(i), cloudtest.AzureTokenAudience)
+		cloudtest.Tells(t, served, pod, "", provider.ErrUnavailable, "HTTP "+strconv.Itoa(row.status)+", and not from the store")
 	}
 }

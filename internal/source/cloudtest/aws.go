@@ -209,8 +209,8 @@ func spoilJSON(w http.ResponseWriter, r *http.Request, fault Fault) {
 	if fault.Code == "" && fault.Body == "" {
 		fault.Code = codeOfStatus[fault.Status]
 	}
-	if fault.Code != "" {
-		fault.Body = `{"__type":"` + fault.Code + `","message":"` + Needle + `"}`
+	if fault.Code != "" { // and a Body is its message
+		fault.Body = `{"__type":"` + fault.Code + `","message":"` + Needle + fault.Body + `"}`
 	}
 	spoil(w, r, fault)
 }
@@ -228,7 +228,10 @@ func (a *AWS) batchGetSecretValue(w http.ResponseWriter, r *http.Request) {
 	values, refused := []any{}, []any{}
 	for _, name := range asked.SecretIdList {
 		value, err := a.read(principal, name, "")
+		var fault Fault
 		switch {
+		case errors.As(err, &fault):
+			refused = append(refused, map[string]string{"SecretId": name, "ErrorCode": fault.Code, "Message": Needle + fault.Body})
 		case errors.Is(err, provider.ErrDenied):
 			refused = append(refused, map[string]string{"SecretId": name, "ErrorCode": "AccessDeniedException", "Message": Needle})
 		case err != nil:

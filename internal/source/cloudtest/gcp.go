@@ -15,6 +15,7 @@ import (
 	"cloud.google.com/go/secretmanager/apiv1/secretmanagerpb"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
@@ -43,6 +44,8 @@ type GCP struct {
 	MayImpersonate func(subject, account string) bool
 	// Address is Secret Manager's, and RegionalAddress that of the only region there is, Region.
 	Address, RegionalAddress string
+	// Page, if set, is the page of a list that a token leads to, and what leads to the next.
+	Page func(token string) (names []string, next string)
 }
 
 // StartGCP serves until the test ends.
@@ -85,7 +88,7 @@ func (g regional) AccessSecretVersion(ctx context.Context, request *secretmanage
 	return g.access(ctx, request)
 }
 
-// ListSecrets implements Secret Manager's service, without pages.
+// ListSecrets implements Secret Manager's service, in one page unless Page is set.
 func (g global) ListSecrets(ctx context.Context, request *secretmanagerpb.ListSecretsRequest) (*secretmanagerpb.ListSecretsResponse, error) {
 	if fault := g.begin(List); fault != nil {
 		return nil, spoilRPC(ctx, *fault)
@@ -96,7 +99,13 @@ func (g global) ListSecrets(ctx context.Context, request *secretmanagerpb.ListSe
 		return nil, status.Error(codes.Unauthenticated, Needle+bearer)
 	}
 	told := &secretmanagerpb.ListSecretsResponse{}
-	for _, name := range g.Secrets() {
+	var all []string
+	if g.Page != nil {
+		all, told.NextPageToken = g.Page(request.GetPageToken())
+	} else {
+		all = g.Secrets()
+	}
+	for _, name := range all {
 		name = path.Base(name)
 		if strings.Contains(name, strings.TrimPrefix(request.GetFilter(), "name:")) { // anywhere in it
 			told.Secrets = append(told.Secrets, &secretmanagerpb.Secret{Name: request.GetParent() + "/secrets/" + name})
@@ -196,12 +205,16 @@ func spoilRPC(ctx context.Context, fault Fault) error {
 		<-ctx.Done()
 		return ctx.Err()
 	}
-	return status.Error(map[int]codes.Code{
+	said := status.New(map[int]codes.Code{
 		http.StatusBadRequest: codes.InvalidArgument, http.StatusUnauthorized: codes.Unauthenticated,
 		http.StatusForbidden: codes.PermissionDenied, http.StatusNotFound: codes.NotFound,
 		http.StatusTooManyRequests: codes.ResourceExhausted, http.StatusInternalServerError: codes.Internal,
-		http.StatusServiceUnavailable: codes.Unavailable, http.StatusPreconditionFailed: codes.FailedPrecondition,
+		http.StatusServiceUnavailable: codes.Unavailable, http.StatusNotImplemented: codes.Unimplemented, http.StatusPreconditionFailed: codes.FailedPrecondition,
 	}[fault.Status], Needle+fault.Body)
+	if domain, reason, has := strings.Cut(fault.Code, "/"); has {
+		said, _ = said.WithDetails(&errdetails.ErrorInfo{Domain: domain, Reason: reason, Metadata: map[string]string{"consumer": Needle}})
+	}
+	return said.Err()
 }
 
 func codeOf(err error) codes.Code {

@@ -36,7 +36,7 @@ const (
 type Fault struct {
 	// Status is the HTTP status to answer with, or its like in gRPC.
 	Status int
-	// Code is the cloud's own code for it, where it has one.
+	// Code is the cloud's own code for it, where it has one; in gRPC the domain and the reason of an ErrorInfo, with a slash between.
 	Code   string
 	Header map[string]string
 	// Body replaces what a Fault of that status would say; in gRPC it is added.

@@ -1,16 +1,19 @@
 package gcp
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"hash/crc32"
 	"net"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
 	"cloud.google.com/go/secretmanager/apiv1/secretmanagerpb"
 	"github.com/googleapis/gax-go/v2"
+	"golang.org/x/net/http/httpproxy"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -110,12 +113,15 @@ func (e *endpoint) failure(ctx context.Context, err error) error {
 	if isUnreached && !e.isHost(ctx) {
 		return secretmanager.NoSuchHost(e.host)
 	}
-	if strings.HasPrefix(answer.Message(), notOfRPC) {
+	if isOfAnother(answer) {
 		return &secretmanager.Failure{Kind: provider.ErrUnavailable,
-			Text: reading + ": an answer that is no gRPC, and not from the store; see what answers in its place, such as a proxy, and have that let the driver through"}
+			Text: reading + ": " + answer.Code().String() + ", and not from the store; see what answers in its place, such as a proxy, and have that let the driver through"}
 	}
 	if answer.Code() == codes.FailedPrecondition {
 		return ofPrecondition(answer.Message())
+	}
+	if why := refusedToProject(answer); why != "" {
+		return &secretmanager.Failure{Kind: provider.ErrUnavailable, Whole: true, Text: reading + ": PermissionDenied, and not by IAM: " + why}
 	}
 	return &secretmanager.Failure{
 		Kind: kinds[answer.Code()], Text: reading + ": " + answer.Code().String(),
@@ -125,8 +131,12 @@ func (e *endpoint) failure(ctx context.Context, err error) error {
 	}
 }
 
-// notOfRPC begins what gRPC says of an answer of HTTP alone, to whose status it then has a code.
-const notOfRPC = "unexpected HTTP status code received from server"
+// isOfAnother tells an answer of a gateway, a proxy or a mesh in the store's place: of HTTP alone, to whose status gRPC has a
+// code, or by gRPC of what has no way there, or of Envoy's own rules.
+func isOfAnother(answer *status.Status) bool {
+	return answer.Code() == codes.Unimplemented || strings.HasPrefix(answer.Message(), "unexpected HTTP status code received from server") ||
+		strings.Contains(answer.Message(), "RBAC: access denied")
+}
 
 // ofPrecondition tells a version that somebody disabled or destroyed, and which might as well not exist, from a secret that
 // is there and cannot be read, as where its key in Cloud KMS is disabled. Only their words differ, which are never repeated.
@@ -143,10 +153,34 @@ func ofPrecondition(message string) error {
 	return secretmanager.Unusable(doing + "; look at the state of the secret's latest version and of its key")
 }
 
+// ofProjects are the reasons for which Google denies whatever is asked of a project, whoever asks, or from a network.
+var ofProjects = map[string]string{
+	"SERVICE_DISABLED":         "its API is not enabled in the project; enable secretmanager.googleapis.com",
+	"BILLING_DISABLED":         "the project has no billing; enable it",
+	"CONSUMER_SUSPENDED":       "the project is suspended; see why in Google Cloud's console",
+	"CONSUMER_INVALID":         "the project is suspended or deleted; restore it, or correct its name",
+	"SECURITY_POLICY_VIOLATED": "a perimeter of VPC Service Controls does not admit this node; have it admitted",
+}
+
+// refusedToProject is empty for what is denied to the pod: by IAM, whose domain is another, or without a reason.
+func refusedToProject(answer *status.Status) string {
+	for _, detail := range answer.Details() {
+		info, is := detail.(*errdetails.ErrorInfo)
+		if is && answer.Code() == codes.PermissionDenied && info.GetDomain() == "googleapis.com" && info.GetReason() != "IAM_PERMISSION_DENIED" {
+			return cmp.Or(ofProjects[info.GetReason()], "the project or the network is refused; look at its state")
+		}
+	}
+	return ""
+}
+
 // isHost is false where the DNS says that it has no such host, which gRPC does not tell from
-// one that does not answer.
+// one that does not answer. Where calls go through a proxy, that one looks names up.
 func (e *endpoint) isHost(ctx context.Context) bool {
-	_, err := net.DefaultResolver.LookupHost(ctx, e.host)
+	proxy, err := httpproxy.FromEnvironment().ProxyFunc()(&url.URL{Scheme: "https", Host: e.host})
+	if proxy != nil || err != nil {
+		return true
+	}
+	_, err = net.DefaultResolver.LookupHost(ctx, e.host)
 	var name *net.DNSError
 	return !errors.As(err, &name) || !name.IsNotFound
 }

@@ -41,6 +41,8 @@ func TestWhatSecretManagerAnswers(t *testing.T) {
 		{"a name that it refuses", 400, "", "invalid", nil, "InvalidArgument"},
 		{"throttled", 429, "", "", provider.ErrUnavailable, "ResourceExhausted"},
 		{"away", 503, "", "", provider.ErrUnavailable, "Unavailable"},
+		{"a mesh without a way there", 501, "", "", provider.ErrUnavailable, "and not from the store"},
+		{"a mesh that denies", 403, "RBAC: access denied", "", provider.ErrUnavailable, "and not from the store"},
 		{"a token that ended", 401, "", "", provider.ErrUnauthenticated, "Unauthenticated"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
@@ -73,6 +75,27 @@ func TestRegionalSecrets(t *testing.T) {
 	config.Region = "s3"
 	_, err = gcp.NewStore(config, ofProject)
 	require.ErrorContains(t, err, "no region of Google Cloud is called s3")
+}
+
+// What Google says of a project, or of the network that a node is in, is no decision about a secret, and takes no file from a pod.
+func TestWhatIsRefusedToAProject(t *testing.T) {
+	served, server := startStore(t, ofProject)
+	for reason, row := range map[string]struct {
+		state string
+		says  string
+	}{
+		"googleapis.com/SERVICE_DISABLED":          {"", "its API is not enabled in the project"},
+		"googleapis.com/SECURITY_POLICY_VIOLATED":  {"", "a perimeter of VPC Service Controls does not admit this node"},
+		"googleapis.com/SOMETHING_NEW":             {"", "look at its state"},
+		"iam.googleapis.com/IAM_PERMISSION_DENIED": {"denied", "grant roles/secretmanager.secretAccessor on"},
+		"googleapis.com/IAM_PERMISSION_DENIED":     {"denied", "grant roles/secretmanager.secretAccessor on"},
+	} {
+		t.Run(reason, func(t *testing.T) {
+			server.Break(cloudtest.At(cloudtest.Access, cloudtest.Fault{Status: http.StatusForbidden, Code: reason}))
+			pod := server.Tokens.Pod("team", strings.ReplaceAll(reason, "/", "."), cloudtest.GCPTokenAudience)
+			cloudtest.Tells(t, served, pod, row.state, provider.ErrUnavailable, row.says)
+		})
+	}
 }
 
 // A gateway or a proxy before the store denies and does not find, too, and takes no file from a pod by that. gRPC has codes

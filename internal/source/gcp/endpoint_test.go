@@ -61,6 +61,8 @@ func TestARegionThatIsNot(t *testing.T) {
 	at, err := all.at("nowhere-region1")
 	require.NoError(t, err)
 	assert.False(t, at.isHost(t.Context()))
+	t.Setenv("HTTPS_PROXY", "http://proxy.example:3128")
+	assert.True(t, at.isHost(t.Context()), "the proxy looks names up, and the node may know none")
 	loopback, err := opened(t, Config{RegionalEndpoint: "127.0.0.1:1"}).at("nowhere-region1")
 	require.NoError(t, err)
 	assert.True(t, loopback.isHost(t.Context()))

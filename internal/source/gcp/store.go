@@ -9,7 +9,6 @@ import (
 
 	"cloud.google.com/go/secretmanager/apiv1/secretmanagerpb"
 	"github.com/googleapis/gax-go/v2"
-	"google.golang.org/api/iterator"
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
 
@@ -19,8 +18,11 @@ import (
 	"github.com/leoflow/secrets-csi/pkg/secret"
 )
 
-// listFor bounds a list, of which a page has a thousand names.
-const listFor = 5 * time.Second
+// listFor bounds a list, and pageSize is how many names a page of it has.
+const (
+	listFor  = 5 * time.Second
+	pageSize = 1000
+)
 
 // Store implements store.Store over Secret Manager, as Airflow's CloudSecretManagerBackend reads it.
 type Store struct {
@@ -131,20 +133,28 @@ func (s *storeSession) List(ctx context.Context, kind entry.Kind) ([]string, err
 	if err != nil {
 		return nil, secretmanager.Unreachable(listing)
 	}
-	listed := at.api.ListSecrets(ctx, &secretmanagerpb.ListSecretsRequest{Parent: s.store.parent(), Filter: "name:" + begins, PageSize: 1000},
+	listed := at.api.ListSecrets(ctx, &secretmanagerpb.ListSecretsRequest{Parent: s.store.parent(), Filter: "name:" + begins},
 		gax.WithRetry(nil), gax.WithGRPCOptions(grpc.PerRPCCredentials(bearer{secret.New(token.Value)})))
-	var names []string
-	for {
-		one, err := listed.Next()
-		switch {
-		case errors.Is(err, iterator.Done):
-			return s.store.IDs(kind, names), nil
-		case err != nil:
+	var (
+		names []string
+		pages secretmanager.Pages
+	)
+	for next := ""; ; { // page by page, since Next goes on for ever where they lead in a circle
+		page, following, err := listed.InternalFetch(pageSize, next)
+		if err != nil {
 			return nil, store.ListFailed(listing, at.failure(ctx, err), "secretmanager.secrets.list on project "+s.store.project)
 		}
-		if err := secretmanager.Take(ctx, int64(proto.Size(one))); err != nil {
-			return nil, store.ListFailed(listing, err, "")
+		if err := pages.Turn(listing, true, following); err != nil {
+			return nil, err
 		}
-		names = append(names, path.Base(one.GetName()))
+		for _, one := range page {
+			if err := secretmanager.Take(ctx, int64(proto.Size(one))); err != nil {
+				return nil, store.ListFailed(listing, err, "")
+			}
+			names = append(names, path.Base(one.GetName()))
+		}
+		if next = following; next == "" {
+			return s.store.IDs(kind, names), nil
+		}
 	}
 }

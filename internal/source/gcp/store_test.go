@@ -1,6 +1,7 @@
 package gcp_test
 
 import (
+	"strconv"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -92,5 +93,37 @@ func TestWhatKwargsMaySay(t *testing.T) {
 		}
 		require.ErrorContains(t, err, message)
 		assert.NotContains(t, err.Error(), "n33dle")
+	}
+}
+
+// A list that leads in a circle is given up long before its time is over, also one of empty pages, which are there in a list
+// that ends.
+func TestAListThatDoesNotEnd(t *testing.T) {
+	served, server := startStore(t, ofProject)
+	server.Hold(func(_, _, _ string) (string, error) { return "http://h", nil })
+	for name, row := range map[string]struct {
+		next  map[string]string
+		names []string
+		calls int
+	}{
+		"in a circle":                {map[string]string{"": "b", "b": "c", "c": "b"}, []string{"airflow-connections-x"}, 3},
+		"in a circle of empty pages": {map[string]string{"": "b", "b": "c", "c": "b"}, nil, 3},
+		"with an end":                {map[string]string{"": "b", "b": "c", "c": ""}, []string{"airflow-connections-x"}, 3},
+		"empty, with an end":         {map[string]string{"": "b", "b": "c", "c": ""}, nil, 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			calls := 0
+			server.Page = func(token string) ([]string, string) { calls++; return row.names, row.next[token] }
+			entries, err := served.Fetch(t.Context(), server.Tokens.Pod("team", strconv.Itoa(len(name)), cloudtest.GCPTokenAudience),
+				provider.Request{Connections: provider.Selection{All: true}})
+			if ends := row.next["c"] == ""; ends {
+				require.NoError(t, err)
+				assert.Len(t, entries, len(row.names))
+				assert.Equal(t, row.calls, calls)
+			} else {
+				require.ErrorIs(t, err, provider.ErrUnavailable)
+				assert.LessOrEqual(t, calls, 4*row.calls, "with all attempts")
+			}
+		})
 	}
 }

@@ -89,12 +89,13 @@ func cannotHold(id string) string {
 }
 
 // selector selects the Secrets of a kind in Airflow's form, of all ids or of one. Those of teams
-// are not among them.
+// are not among them, nor what is one of the convention's.
 func (f *airflowForm) selector(kind airflowKind, id string) string {
 	selected := kind.label
 	if id != "" {
 		selected += "=" + id
 	}
+	selected += ",!" + kindLabel
 	if f.team != "" {
 		selected += ",!" + f.team
 	}
@@ -160,7 +161,7 @@ func (c caller) byLabel(name entry.Name, read func(selector string) (int, error)
 	case err != nil:
 		return entry.Entry{}, err
 	case count == 0:
-		return entry.Refused(name, entry.Missing, fmt.Sprintf("no Secret has label %s, and the pod gets none named %s for this id", label, c.secretName(name))), nil
+		return entry.Refused(name, entry.Missing, fmt.Sprintf("no Secret has label %s and not %s, and the pod gets none named %s for this id", label, kindLabel, c.secretName(name))), nil
 	case count > 1:
 		return entry.Refused(name, entry.Invalid, fmt.Sprintf("more than one Secret has label %s; leave it on one", label)), nil
 	}

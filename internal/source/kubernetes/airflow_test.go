@@ -85,7 +85,7 @@ func TestAirflowsForm(t *testing.T) {
 		{"a label of its own", `{"connections_label": "example.com/c"}`, "", "whatever", "example.com/c=db", map[string]string{"value": "http://h"}, "db", "delivered"},
 		{"another namespace", `{"namespace": "airflow"}`, "", "airflow/whatever", connectionID + "db", map[string]string{"value": "http://h"}, "db", "delivered"},
 		{"another namespace, by name", `{"namespace": "airflow"}`, byName, "airflow/conn-db", connectionID + "db", map[string]string{"value": "http://h"}, "db", "delivered"},
-		{"not in another namespace", `{"namespace": "airflow"}`, "", "whatever", connectionID + "db", map[string]string{"value": "http://h"}, "db", "missing: no Secret has label airflow.apache.org/connection-id=db, and the pod gets none named airflow/connection-db for this id"},
+		{"not in another namespace", `{"namespace": "airflow"}`, "", "whatever", connectionID + "db", map[string]string{"value": "http://h"}, "db", "missing: no Secret has label airflow.apache.org/connection-id=db and not secrets.csi.leoflow.io/kind, and the pod gets none named airflow/connection-db for this id"},
 		{"no team's label", `{"team_label": null}`, "", "whatever", connectionID + "db airflow.apache.org/team=a", map[string]string{"value": "http://h"}, "db", "delivered"},
 		{"a team's, by label", "{}", "", "whatever", connectionID + "db airflow.apache.org/team=a", map[string]string{"value": "http://h"}, "db", "missing: no Secret has label"},
 		{"a team's, by name", "{}", byName, "conn-db", connectionID + "db airflow.apache.org/team=a", map[string]string{"value": "http://h"}, "db", "missing: the Secret of that name is for another id, or for a team; see its labels"},
@@ -93,6 +93,9 @@ func TestAirflowsForm(t *testing.T) {
 		{"another name", "{}", byName, "whatever", connectionID + "db", map[string]string{"value": "http://h"}, "db", "missing: there is no Secret conn-db"},
 		{"a variable's label", "{}", byName, "conn-db", variableKey + "db", map[string]string{"value": "http://h"}, "db", "invalid: label secrets.csi.leoflow.io/kind: connection is missing from Secret conn-db; add it"},
 		{"Airflow's form, which nobody asked for", "", byName, "conn-db", connectionID + "db", map[string]string{"value": "http://h"}, "db", "invalid: label secrets.csi.leoflow.io/kind: connection is missing"},
+		{"the convention's label too, by label", "{}", "", "whatever", connectionID + "db " + kindLabel + "=connection", map[string]string{"value": "http://h"}, "db",
+			"missing: no Secret has label airflow.apache.org/connection-id=db and not secrets.csi.leoflow.io/kind, and the pod gets none named connection-db for this id"},
+		{"the convention's label too, by name", "{}", byName, "conn-db", connectionID + "another " + kindLabel + "=connection", map[string]string{"uri": "http://h"}, "db", "delivered"},
 		{"switched off", `{"connections_label": null}`, "", "whatever", connectionID + "db", map[string]string{"value": "http://h"}, "db", "missing: there is no Secret connection-db"},
 		{"no such key", "{}", "", "whatever", connectionID + "db", map[string]string{"uri": "http://h"}, "db", `invalid: key "value" is missing from Secret whatever; store the connection under it`},
 		{"empty", "{}", "", "whatever", connectionID + "db", map[string]string{"value": ""}, "db", "invalid: reading Secret whatever"},
@@ -183,6 +186,7 @@ func TestEverythingOfBothForms(t *testing.T) {
 		api.put("team", "connection-convention", "connection", "", map[string]string{"uri": "http://h"})
 		api.label("team", "connection-named", connectionID+"named", map[string]string{"value": "http://h"})
 		api.label("team", "whatever", connectionID+"by_label", map[string]string{"value": "http://h"})
+		api.label("team", "connection-convention", connectionID+"both "+kindLabel+"=connection", map[string]string{"uri": "http://h"})
 		api.label("team", "teams", connectionID+"teams airflow.apache.org/team=a", map[string]string{"value": "http://h"})
 		entries, err := served.Fetch(t.Context(), world.Reader, provider.Request{Connections: provider.Selection{All: true}})
 		require.NoError(t, err)

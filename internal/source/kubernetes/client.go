@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -20,6 +21,7 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/klog/v2"
 
+	"github.com/leoflow/secrets-csi/internal/source/secretmanager"
 	"github.com/leoflow/secrets-csi/internal/turn"
 	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/provider"
@@ -83,7 +85,25 @@ var (
 	errInItsPlace = errors.New("what answers is not the API server; see what does in its place, such as a proxy, and have that let the driver through")
 )
 
-func faultOf(err error) error {
+// settling is how long after it was away the API server may deny what it allows: it answers before it has read the rules of
+// RBAC (kubernetes issue 121635).
+const settling = 30 * time.Second
+
+var errSettling = errors.New("the API server was away, and may not have read the rules of RBAC yet: it denies")
+
+// faultOf is what an error says of the API server, in this project's own words.
+func (p *Provider) faultOf(err error) error {
+	fault, now := describe(err), p.config.Now()
+	if errors.Is(fault, errUnreachable) {
+		p.away.Store(&now)
+	}
+	if away := p.away.Load(); isStatus(fault, http.StatusForbidden) && away != nil && now.Sub(*away) < settling {
+		return errSettling
+	}
+	return fault
+}
+
+func describe(err error) error {
 	var (
 		answer  apierrors.APIStatus
 		network net.Error
@@ -123,9 +143,21 @@ func (c caller) secrets(client *rest.RESTClient) *rest.Request {
 	return c.authorize(client.Get()).Namespace(c.namespace).Resource("secrets")
 }
 
+// read reads an answer into what is given. A Status of another code than the answer's own is not the API server's, and
+// says nothing of a Secret.
+func read(answer rest.Result, into runtime.Object) error {
+	var code int
+	err := answer.StatusCode(&code).Into(into)
+	var told apierrors.APIStatus
+	if errors.As(err, &told) && code != 0 && int(told.Status().Code) != code { // 0 of one that client-go does not read
+		return errNoAnswer
+	}
+	return err
+}
+
 func (c caller) get(ctx context.Context, name entry.Name) (*corev1.Secret, error) {
 	var found corev1.Secret
-	err := c.secrets(c.whole).Name(c.config.Rules.secretName(name)).Do(on(ctx, c.pods)).Into(&found)
+	err := read(c.secrets(c.whole).Name(c.config.Rules.secretName(name)).Do(on(ctx, c.pods)), &found)
 	return &found, c.faultOfOne(name, found.Name, err)
 }
 
@@ -138,22 +170,22 @@ func (c caller) faultOfOne(name entry.Name, found string, err error) error {
 	case err == nil && found != wanted:
 		return errNoAnswer
 	}
-	return faultOf(err)
+	return c.faultOf(err)
 }
 
 // faultOfList is faultOf an answer that should be a list, which has a version even where it is empty.
-func faultOfList(version string, err error) error {
+func (p *Provider) faultOfList(version string, err error) error {
 	if err == nil && version == "" {
 		return errNoAnswer
 	}
-	return faultOf(err)
+	return p.faultOf(err)
 }
 
 // exists asks whether there is a Secret that the caller may get.
 func (c caller) exists(ctx context.Context, name entry.Name) (found metav1.PartialObjectMetadata, err error) {
 	ctx, reading := c.room.begin(ctx)
 	defer reading.end(0)
-	err = c.secrets(c.metadata).Name(c.config.Rules.secretName(name)).Do(on(ctx, c.pods)).Into(&found)
+	err = read(c.secrets(c.metadata).Name(c.config.Rules.secretName(name)).Do(on(ctx, c.pods)), &found)
 	return found, c.faultOfOne(name, found.Name, err)
 }
 
@@ -171,15 +203,15 @@ func (c caller) list(ctx context.Context, selector, page string) (list metav1.Pa
 	if page != "" {
 		request = request.Param("continue", page)
 	}
-	err = request.Do(on(ctx, c.pods)).Into(&list)
-	return list, faultOfList(list.ResourceVersion, err)
+	err = read(request.Do(on(ctx, c.pods)), &list)
+	return list, c.faultOfList(list.ResourceVersion, err)
 }
 
 // listWhole is what the selector selects, and no more than two: one is wanted.
 func (c caller) listWhole(ctx context.Context, selector string) (list corev1.SecretList, err error) {
 	request := c.secrets(c.whole).Param("labelSelector", selector).Param("limit", "2")
-	err = request.Do(on(ctx, c.pods)).Into(&list)
-	return list, faultOfList(list.ResourceVersion, err)
+	err = read(request.Do(on(ctx, c.pods)), &list)
+	return list, c.faultOfList(list.ResourceVersion, err)
 }
 
 // names are those asked for; for all of them the API server is asked for the Secrets'
@@ -194,12 +226,13 @@ func (c caller) names(ctx context.Context, kind entry.Kind, selection provider.S
 	}
 	found := map[entry.Name]struct{}{}
 	for _, selector := range c.config.Rules.selectors(kind) {
+		var pages secretmanager.Pages
 		for page := ""; ; {
 			list, err := c.list(ctx, selector, page)
 			if err != nil {
 				return nil, c.wholeError(ctx, fmt.Errorf("listing what is labelled %s: %w", selector, err))
 			}
-			if list.Continue == page && page != "" {
+			if pages.Turn("", true, list.Continue) != nil {
 				return nil, c.wholeError(ctx, errNoAnswer)
 			}
 			for _, item := range list.Items {

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -45,6 +46,8 @@ type Config struct {
 	Logger *slog.Logger
 	// Observer is told how the watch goes; optional.
 	Observer Observer
+	// Now is time.Now where nil.
+	Now func() time.Time
 }
 
 // Observer is told how the watch goes, for whoever counts it. Its methods return at once
@@ -73,6 +76,8 @@ type Provider struct {
 	metadata *rest.RESTClient
 	// watching is metadata with the driver's own.
 	watching *rest.RESTClient
+	// away is when the API server could last not be reached.
+	away atomic.Pointer[time.Time]
 }
 
 var (
@@ -89,6 +94,9 @@ func New(config Config) (*Provider, error) {
 	if config.Observer == nil {
 		config.Observer = silent{}
 	}
+	if config.Now == nil {
+		config.Now = time.Now
+	}
 	anonymous := rest.AnonymousClientConfig(config.API)
 	whole, err := newClient(anonymous, objects)
 	if err != nil {
@@ -102,7 +110,7 @@ func New(config Config) (*Provider, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Provider{config, provider.NewVersions(), whole, partial, watching}, nil
+	return &Provider{config: config, versions: provider.NewVersions(), whole: whole, metadata: partial, watching: watching}, nil
 }
 
 // FetchFor implements provider.Paced.

@@ -5,10 +5,12 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -204,6 +206,47 @@ func TestAnswersOfTheAPIServer(t *testing.T) {
 	}
 }
 
+// An API server that has just begun denies what its rules allow, since it has not read them yet. Files would be taken by that.
+func TestAnAPIServerThatHasJustBegunDeniesNothing(t *testing.T) {
+	world := providertest.NewWorld()
+	api := startAPI(t, world)
+	api.put("team", "variable-env", "variable", "", map[string]string{"value": "north"})
+	config, now := api.config(), time.Now()
+	var isDown atomic.Bool
+	config.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+		if isDown.Load() {
+			return nil, &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
+		}
+		return new(net.Dialer).DialContext(ctx, network, address)
+	}
+	made, err := kubernetes.New(kubernetes.Config{API: config, Watch: true, Now: func() time.Time { return now }})
+	require.NoError(t, err)
+	served, request := withToken{made}, providertest.Names(nil, []string{"env"})
+	entries, err := served.Fetch(t.Context(), world.Reader, request)
+	require.NoError(t, err)
+	require.Equal(t, entry.Delivered, entries[0].State)
+
+	isDown.Store(true)
+	api.CloseClientConnections()
+	_, err = served.Fetch(t.Context(), world.Reader, request)
+	require.ErrorIs(t, err, provider.ErrUnavailable)
+	isDown.Store(false)
+	api.answerAll(func(w http.ResponseWriter, _ *http.Request) { refuse(w, 403, "") })
+	for _, request := range []provider.Request{request, providertest.Everything()} {
+		_, err = served.Fetch(t.Context(), world.Reader, request)
+		require.ErrorIs(t, err, provider.ErrUnavailable)
+		require.ErrorContains(t, err, "the API server was away, and may not have read the rules of RBAC yet")
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	require.ErrorIs(t, served.Watch(ctx, func(provider.Change) {}), context.DeadlineExceeded, "it is tried again")
+
+	now = now.Add(30 * time.Second)
+	entries, err = served.Fetch(t.Context(), world.Reader, request)
+	require.NoError(t, err)
+	assert.Equal(t, entry.Denied, entries[0].State)
+}
+
 // What nobody could be answered by is everybody's to know, and names no namespace.
 func TestAnAPIServerThatCannotBeReached(t *testing.T) {
 	world := providertest.NewWorld()
@@ -261,11 +304,17 @@ func TestWatchIsOffWhereItMayNot(t *testing.T) {
 	world := providertest.NewWorld()
 	served, api := start(t, world)
 	api.answerAll(func(w http.ResponseWriter, _ *http.Request) { refuse(w, 403, "") })
-	require.ErrorIs(t, served.Watch(t.Context(), nil), provider.ErrWatchUnsupported)
+	err := served.Watch(t.Context(), nil)
+	require.ErrorIs(t, err, provider.ErrWatchUnsupported)
+	require.ErrorIs(t, err, provider.ErrDenied, "so that it is tried again: somebody may grant it")
+	api.answerAll(func(w http.ResponseWriter, _ *http.Request) { refuse(w, 401, "") })
+	require.ErrorIs(t, served.Watch(t.Context(), nil), provider.ErrUnauthenticated)
 
 	off, err := kubernetes.New(kubernetes.Config{API: api.config()})
 	require.NoError(t, err)
-	require.ErrorIs(t, off.Watch(t.Context(), nil), provider.ErrWatchUnsupported)
+	err = off.Watch(t.Context(), nil)
+	require.ErrorIs(t, err, provider.ErrWatchUnsupported)
+	require.NotErrorIs(t, err, provider.ErrDenied)
 }
 
 // largeSecrets are 300 of 64 KiB, with some that cannot be had between them.

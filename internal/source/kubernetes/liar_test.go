@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -27,6 +28,7 @@ func saying(status int, contentType, text string) http.HandlerFunc {
 // Secret: a missing or a denied entry is taken from running pods.
 func TestWhatIsNotTheAPIServersTakesNothing(t *testing.T) {
 	const inItsPlace, noSense = "what answers is not the API server; see what does in its place", "or none that makes sense"
+	const gone = `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"NotFound","message":"n33dle","code":404}`
 	const another = `{"kind":"Secret","apiVersion":"v1","metadata":{"name":"connection-another","resourceVersion":"1"}}`
 	for _, row := range []struct {
 		answer http.HandlerFunc
@@ -39,6 +41,10 @@ func TestWhatIsNotTheAPIServersTakesNothing(t *testing.T) {
 		{saying(404, "application/json", `{"error":"n33dle"}`), inItsPlace},
 		{saying(503, "text/html", "<h1>n33dle"), "status 503"},
 		{saying(200, "application/json", `{}`), noSense},
+		{saying(200, "application/json", gone), noSense},
+		{saying(403, "application/json", gone), noSense},
+		{saying(503, "application/json", gone), noSense},
+		{saying(404, "application/json", strings.ReplaceAll(gone, "404", "403")), noSense},
 		{saying(200, "application/json", another), noSense},
 		{saying(200, "text/html", "<h1>n33dle"), noSense},
 		{saying(302, "text/html", "n33dle"), noSense},
@@ -86,16 +92,28 @@ func TestAListWithoutAnEnd(t *testing.T) {
 				fmt.Sprintf(next, of), text[1:]))(w, r)
 		}
 	}
-	api.answerAll(page("again%.0d", 0))
-	_, err := served.Fetch(t.Context(), world.Reader, providertest.Everything())
-	require.ErrorIs(t, err, provider.ErrUnavailable)
-
 	calls := 0
+	for _, around := range []int{1, 2, 3} {
+		calls = 0
+		api.answerAll(func(w http.ResponseWriter, r *http.Request) {
+			calls++
+			if calls > 50 {
+				w.WriteHeader(http.StatusTeapot)
+				return
+			}
+			page("again%d", calls%around)(w, r)
+		})
+		_, err := served.Fetch(t.Context(), world.Reader, providertest.Everything())
+		require.ErrorIs(t, err, provider.ErrUnavailable)
+		assert.Equal(t, around+1, calls)
+	}
+
+	calls = 0
 	api.answerAll(func(w http.ResponseWriter, r *http.Request) {
 		calls++
 		page("next%d", calls)(w, r)
 	})
-	_, err = served.Fetch(t.Context(), world.Reader, providertest.Everything())
+	_, err := served.Fetch(t.Context(), world.Reader, providertest.Everything())
 	require.ErrorIs(t, err, provider.ErrTooLarge)
 	require.ErrorContains(t, err, "name those that are needed")
 	assert.LessOrEqual(t, calls, 102)

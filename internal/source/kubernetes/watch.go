@@ -51,8 +51,10 @@ func (p *Provider) watchSelected(ctx context.Context, selector string, notify fu
 		switch {
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
-		case isStatus(err, http.StatusForbidden), isStatus(err, http.StatusUnauthorized):
-			return fmt.Errorf("watching Secrets: %w: RBAC does not let the driver list and watch them", provider.ErrWatchUnsupported)
+		case isStatus(err, http.StatusForbidden):
+			return fmt.Errorf("watching Secrets: %w: %w: RBAC does not let the driver list and watch them", provider.ErrWatchUnsupported, provider.ErrDenied)
+		case isStatus(err, http.StatusUnauthorized):
+			return fmt.Errorf("watching Secrets: %w: %w: the API server does not take the driver's own token", provider.ErrWatchUnsupported, provider.ErrUnauthenticated)
 		case err != nil:
 			p.config.Logger.Warn("watch ended", slog.String(logkey.Source, "kubernetes"), slog.Any(logkey.Error, err))
 		}
@@ -69,14 +71,14 @@ func (p *Provider) watchOnce(ctx context.Context, selector string, notify func(p
 	var list metav1.PartialObjectMetadataList
 	err := p.watching.Get().Resource("secrets").Param("labelSelector", selector).Param("limit", "1").Do(ctx).Into(&list)
 	if err != nil {
-		return faultOf(err)
+		return p.faultOf(err)
 	}
 	length := watchFor + rand.N(watchFor)
 	events, err := p.watching.Get().Resource("secrets").Param("labelSelector", selector).Param("watch", "true").
 		Param("resourceVersion", list.ResourceVersion).
 		Param("timeoutSeconds", fmt.Sprint(int(length.Seconds()))).Watch(ctx)
 	if err != nil {
-		return faultOf(err)
+		return p.faultOf(err)
 	}
 	defer events.Stop()
 	p.config.Observer.WatchHeard()

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/leoflow/secrets-csi/pkg/provider"
@@ -132,8 +133,10 @@ func connectFailure(host string, err error) error {
 	var dial *net.OpError
 	var timeout net.Error
 	switch {
-	case errors.As(err, &name) && name.IsNotFound:
+	case errors.As(err, &name) && name.IsNotFound && isOf(host, name.Name):
 		return NoSuchHost(host)
+	case errors.As(err, &name) && name.IsNotFound:
+		failure.Text += "no connection can be made, since the proxy has no address; correct HTTPS_PROXY, or the cluster's DNS"
 	case errors.As(err, &certificate):
 		failure.Text += "its certificate cannot be verified; have the driver trust its CA"
 	case errors.As(err, &dial) && (dial.Op == "dial" || dial.Op == "proxyconnect"),
@@ -143,4 +146,12 @@ func connectFailure(host string, err error) error {
 		return err
 	}
 	return failure
+}
+
+// isOf tells whether a name that the DNS was asked for is that of a host, which may have a port.
+func isOf(host, name string) bool {
+	if only, _, err := net.SplitHostPort(host); err == nil {
+		host = only
+	}
+	return strings.EqualFold(strings.TrimSuffix(host, "."), strings.TrimSuffix(name, "."))
 }

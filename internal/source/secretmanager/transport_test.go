@@ -110,6 +110,9 @@ func TestWhoIsNotReached(t *testing.T) {
 	require.ErrorIs(t, err, provider.ErrMissing)
 	assert.EqualError(t, err, "reaching v.vault.azure.net: there is no such host; correct the vault or the region, or the cluster's DNS (missing)")
 
+	err = connectFailure("v.vault.azure.net:443", &url.Error{Err: &net.OpError{Op: "proxyconnect", Err: &net.DNSError{Name: "proxy.example.", IsNotFound: true}}})
+	assert.EqualError(t, err, "reaching v.vault.azure.net:443: no connection can be made, since the proxy has no address; correct HTTPS_PROXY, or the cluster's DNS (unavailable)")
+
 	refused := &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
 	assert.EqualError(t, connectFailure("h", refused), "reaching h: no connection can be made (unavailable); wait, it is tried again")
 	assert.Equal(t, io.ErrUnexpectedEOF, connectFailure("h", io.ErrUnexpectedEOF), "somebody was there")
