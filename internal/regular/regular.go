@@ -19,8 +19,11 @@ const Most = 1 << 20
 var ErrNot = errors.New("is no regular file: a pipe, a socket or a device cannot be read in its place")
 
 // Open opens a file to read it, and waits for nobody. The error names it, as those of os do.
-func Open(path string) (*os.File, error) {
-	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+func Open(path string) (*os.File, error) { return OpenFile(path, os.O_RDONLY) }
+
+// OpenFile is Open with flags of os.OpenFile.
+func OpenFile(path string, flags int) (*os.File, error) {
+	file, err := os.OpenFile(path, flags|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
 	}
