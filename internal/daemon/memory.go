@@ -8,8 +8,8 @@ import (
 
 // What the programs of a node agree on without being told.
 const (
-	// FetcherSocket is where they meet.
-	FetcherSocket = "/run/leoflow/fetcher.sock"
+	// fetcherSocket is where they meet.
+	fetcherSocket = "/run/leoflow/fetcher.sock"
 	// FetcherUID is the user of the fetcher in its image.
 	FetcherUID = 65532
 )
@@ -20,9 +20,9 @@ const (
 // for garbage.
 const reserve = 20
 
-// SpareMemory leaves to GOGC what that says. Samples of allocations are for a program whose
+// spareMemory leaves to GOGC what that says. Samples of allocations are for a program whose
 // profiles are served: their table alone takes a megabyte and a half.
-func SpareMemory(isProfiled bool) {
+func spareMemory(isProfiled bool) {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(reserve)
 	}
