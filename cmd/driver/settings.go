@@ -11,10 +11,6 @@ import (
 	"github.com/leoflow/secrets-csi/internal/daemon"
 )
 
-// minVolumeSize holds the files of an empty delivery and one small entry, of which
-// each takes a page, twice: the next generation is written beside the last.
-const minVolumeSize cli.Size = 64 << 10
-
 // settings are the flags.
 type settings struct {
 	shared daemon.Flags
@@ -65,7 +61,7 @@ func (s *settings) check() error {
 	mistakes.If(s.fetcherUID < 0 || s.fetcherUID >= 1<<32-1, "--fetcher-uid %d is not a user id", s.fetcherUID)
 	mistakes.If(s.pprofAddress != "" && !daemon.IsSocket(s.pprofAddress), "--pprof-address %q is not a unix:// socket, and the driver has no network", s.pprofAddress)
 	mistakes.If(s.coreAudience == "", "--core-audience must not be empty")
-	mistakes.If(s.volumeSize < minVolumeSize, "--volume-size %v is too small; %v is the least", s.volumeSize, minVolumeSize)
+	mistakes.If(s.volumeSize < daemon.MinVolumeSize, "--volume-size %v is too small; %v is the least", s.volumeSize, daemon.MinVolumeSize)
 	mistakes.If(s.pollEvery < time.Second, "--poll-every must be 1s at least")
 	mistakes.If(s.minRefresh < time.Second || s.minRefresh > time.Hour, "--min-refresh must be 1s to 1h")
 	mistakes.If(s.maxIDs < 1, "--max-ids must be 1 at least")

@@ -32,9 +32,6 @@ const (
 	exitSignalled   = 128 // and the signal's number
 )
 
-// minVolumeSize holds the files of an empty delivery and one small entry.
-const minVolumeSize cli.Size = 64 << 10
-
 // intoSettings are the flags of a delivery into a directory. Those that have the names of a volume's
 // attributes take what they take.
 type intoSettings struct {
@@ -106,7 +103,7 @@ func (s *intoSettings) check(mistakes *cli.Mistakes, isForNode bool) {
 	mistakes.If(isForNode, "--events, --startup-taint and --offline-grace are for the pods of a node, and go not with --into")
 	mistakes.If(s.wait <= 0, "--wait must be above 0")
 	mistakes.If(s.audience == "", "--core-audience must not be empty")
-	mistakes.If(s.volumeSize < minVolumeSize, "--volume-size %v is too small; %v is the least", s.volumeSize, minVolumeSize)
+	mistakes.If(s.volumeSize < daemon.MinVolumeSize, "--volume-size %v is too small; %v is the least", s.volumeSize, daemon.MinVolumeSize)
 }
 
 // runInto is the program with --into.

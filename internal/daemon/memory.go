@@ -4,6 +4,8 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+
+	"github.com/leoflow/secrets-csi/internal/cli"
 )
 
 // What the programs of a node agree on without being told.
@@ -12,6 +14,9 @@ const (
 	fetcherSocket = "/run/leoflow/fetcher.sock"
 	// FetcherUID is the user of the fetcher in its image.
 	FetcherUID = 65532
+	// MinVolumeSize holds the files of an empty delivery and one small entry, of which each takes a page,
+	// twice: the next generation is written beside the last.
+	MinVolumeSize cli.Size = 64 << 10
 )
 
 // reserve is how much the collector lets the heap grow beyond what is in use, in percent of that, or by
@@ -29,4 +34,12 @@ func spareMemory(isProfiled bool) {
 	if !isProfiled {
 		runtime.MemProfileRate = 0 //nolint:reassign // which is how it is set
 	}
+}
+
+// HeapLimit sets how large the heap may grow; it is nil where GOMEMLIMIT says that.
+func HeapLimit() (set func(limit int64)) {
+	if os.Getenv("GOMEMLIMIT") != "" {
+		return nil
+	}
+	return func(limit int64) { debug.SetMemoryLimit(limit) }
 }
