@@ -87,7 +87,7 @@ func (s *settings) openGCPSecretManager(roots *x509.CertPool, kwargs string) (st
 }
 
 func (s *settings) openVault(roots *x509.CertPool, kwargs string) (store.Store, error) {
-	return vault.New(vault.Config{Kwargs: kwargs, TokenAudience: s.stores.vaultAudience, Roots: roots})
+	return vault.New(vault.Config{Kwargs: kwargs, TokenAudience: s.stores.vaultAudience, HTTP: secretmanager.NewHTTPClient(roots, 0)})
 }
 
 // usesStores reports whether any store is a source.

@@ -26,7 +26,7 @@ func startStore(t *testing.T, kwargs string) (*store.Provider, *cloudtest.Azure)
 	t.Helper()
 	server := cloudtest.StartAzure(t, cloudtest.NewTokens())
 	made, err := azure.NewStore(azure.Config{
-		Tenant: cloudtest.AzureTenant, AuthorityHost: server.URL(), VaultEndpoint: server.URL(), Roots: server.Roots(), RequestTimeout: cloudtest.RequestTimeout,
+		Tenant: cloudtest.AzureTenant, AuthorityHost: server.URL(), VaultEndpoint: server.URL(), HTTP: server.Client(),
 	}, kwargs)
 	require.NoError(t, err)
 	served := store.New("azure-keyvault", made, secretmanager.Config{
@@ -96,7 +96,7 @@ func TestWhatKwargsMaySay(t *testing.T) {
 		`{"vault_url": "https://v.vault.azure.net", "client_secret": "n33dle"}`: "client_secret cannot be used here: every pod reads as the client",
 		`{"vault_url": "https://v.vault.azure.net", "logging_enable": true}`:    "logging_enable is not known to this driver",
 	} {
-		_, err := azure.NewStore(azure.Config{}, kwargs)
+		_, err := azure.NewStore(azure.Config{HTTP: secretmanager.NewHTTPClient(nil, 0)}, kwargs)
 		if message == "" {
 			require.NoError(t, err)
 			continue

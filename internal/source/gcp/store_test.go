@@ -19,7 +19,7 @@ func startStore(t *testing.T, kwargs string) (*store.Provider, *cloudtest.GCP) {
 	server := cloudtest.StartGCP(t, cloudtest.NewTokens())
 	made, err := gcp.NewStore(gcp.Config{
 		Audience: cloudtest.GCPAudience, Endpoint: server.Address, RegionalEndpoint: server.RegionalAddress,
-		STSURL: server.URL() + "/token", IAMURL: server.URL(), Roots: server.Roots(), RequestTimeout: cloudtest.RequestTimeout,
+		STSURL: server.URL() + "/token", IAMURL: server.URL(), Roots: server.Roots(), HTTP: server.Client(),
 	}, kwargs)
 	require.NoError(t, err)
 	served := store.New("gcp-secretmanager", made, secretmanager.Config{CallTimeout: 2 * cloudtest.RequestTimeout})
@@ -84,7 +84,7 @@ func TestWhatKwargsMaySay(t *testing.T) {
 		`{"project_id": "p1", "gcp_keyfile_dict": {"private_key": "n33dle"}}`: "gcp_keyfile_dict cannot be used here: every pod reads as its own service account",
 		`{"project_id": "p1", "conections_prefix": "x"}`:                      "conections_prefix is not known to this driver",
 	} {
-		made, err := gcp.NewStore(gcp.Config{Audience: cloudtest.GCPAudience}, kwargs)
+		made, err := gcp.NewStore(gcp.Config{Audience: cloudtest.GCPAudience, HTTP: secretmanager.NewHTTPClient(nil, 0)}, kwargs)
 		if message == "" {
 			require.NoError(t, err)
 			require.NoError(t, made.Close())

@@ -36,7 +36,7 @@ func newShelf(text string, roots *x509.CertPool) (*shelf, error) {
 		return nil, err
 	}
 	made := &shelf{
-		http: secretmanager.NewHTTPClient(roots, 0, nil), url: kwargs.Text("url", ""), audience: kwargs.Text("audience", "shelf"),
+		http: secretmanager.NewHTTPClient(roots, 0), url: kwargs.Text("url", ""), audience: kwargs.Text("audience", "shelf"),
 		Naming: store.Naming{
 			Connections: kwargs.Prefix("connections", "connections", false), Variables: kwargs.Prefix("variables", "variables", false),
 			Join: func(prefix, id string) (name, reason string) { return prefix + "/" + id, "" },

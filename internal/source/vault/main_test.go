@@ -46,7 +46,7 @@ func start(t *testing.T, kwargs map[string]any) (*store.Provider, *cloudtest.Bao
 
 func serve(t *testing.T, bao *cloudtest.Bao, kwargs string, annotations secretmanager.Annotations) *store.Provider {
 	t.Helper()
-	made, err := vault.New(vault.Config{Kwargs: kwargs, Roots: bao.Roots(), RequestTimeout: cloudtest.RequestTimeout})
+	made, err := vault.New(vault.Config{Kwargs: kwargs, HTTP: bao.Client()})
 	require.NoError(t, err)
 	served := store.New("vault", made, secretmanager.Config{Annotations: annotations, CallTimeout: 2 * cloudtest.RequestTimeout})
 	t.Cleanup(func() { assert.NoError(t, served.Close()) })
