@@ -65,8 +65,6 @@ func run(ctx context.Context, streams cli.Streams, s settings) error {
 
 // parts are what the program is made of.
 type parts struct {
-	settings
-	log       *slog.Logger
 	reports   *wire.Reports
 	seam      *wire.Driver
 	deliverer *deliver.Deliverer
@@ -74,7 +72,7 @@ type parts struct {
 }
 
 func newParts(s settings, log *slog.Logger) *parts {
-	p := &parts{settings: s, log: log, reports: &wire.Reports{}}
+	p := &parts{reports: &wire.Reports{}}
 	readers := report.Readers{Log: log, Observer: p.reports, Recorder: p.reports}
 	memory, charged := s.newBudget(log)
 	p.seam = wire.NewDriver(wire.DriverConfig{
