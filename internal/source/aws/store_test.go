@@ -175,7 +175,7 @@ func TestTheAgentIsOfTheNode(t *testing.T) {
 }
 
 func TestWhatKwargsMaySay(t *testing.T) {
-	for kwargs, message := range map[string]string{
+	cloudtest.CheckKwargs(t, map[string]string{
 		`{"connections_prefix": "a", "connections_lookup_pattern": "^x", "variables_prefix": null, "config_prefix": "c", "sep": "-", "full_url_mode": false, "extra_conn_words": {"user": ["u"]}, "profile_name": null}`: "",
 		`{"verify": true, "use_ssl": true}`:          "",
 		`{"verify": false}`:                          "verify cannot be used here",
@@ -188,15 +188,10 @@ func TestWhatKwargsMaySay(t *testing.T) {
 		`{"connections_lookup_pattern": "(?!x)"}`:    "connections_lookup_pattern is no pattern that this driver has",
 		`{"conections_prefix": "x"}`:                 "conections_prefix is not known to this driver, remove it",
 		`{"sep": 1}`:                                 "sep must be text",
-	} {
+	}, func(kwargs string) error {
 		_, err := aws.NewStore(aws.Config{Region: "eu-west-1", HTTP: secretmanager.NewHTTPClient(nil, 0)}, kwargs)
-		if message == "" {
-			require.NoError(t, err)
-			continue
-		}
-		require.ErrorContains(t, err, message)
-		assert.NotContains(t, err.Error(), "n33dle")
-	}
+		return err
+	})
 }
 
 // An AWS that lies about its list takes nothing from pods. An empty token is none.
