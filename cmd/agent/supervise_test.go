@@ -40,7 +40,9 @@ func supervise(t *testing.T, flags string, behaviour ...string) *supervisor {
 	t.Helper()
 	lock := filepath.Join(t.TempDir(), "lock")
 	writeFile(t, lock, nil)
-	return superviseProgram(t, flags, append([]string{"child", lock}, behaviour...)...)
+	s := superviseProgram(t, flags, append([]string{"child", lock}, behaviour...)...)
+	s.says("start 0")
+	return s
 }
 
 func superviseProgram(t *testing.T, flags string, program ...string) *supervisor {
@@ -126,46 +128,45 @@ func (s *supervisor) ends(code int) {
 	assert.Equal(s, code, s.agent.ProcessState.ExitCode())
 }
 
-func TestEveryRotationIsSignalledOnce(t *testing.T) {
-	s := supervise(t, "--on-rotate=signal:HUP")
-	s.says("start 0")
-	for number := range 1000 {
-		s.deliver(fmt.Sprint(number + 1))
-		s.says("SIGHUP")
-		s.tells("sending SIGHUP")
-	}
+// stops ends the program as kubelet does.
+func (s *supervisor) stops() {
+	s.Helper()
 	s.send(unix.SIGTERM)
 	s.says("SIGTERM")
 	s.ends(3)
 }
 
+func TestEveryRotationIsSignalledOnce(t *testing.T) {
+	s := supervise(t, "--on-rotate=signal:HUP")
+	for number := range 1000 {
+		s.deliver(fmt.Sprint(number + 1))
+		s.says("SIGHUP")
+		s.tells("sending SIGHUP")
+	}
+	s.stops()
+}
+
 func TestEveryRotationRestartsOnce(t *testing.T) {
 	s := supervise(t, "--on-rotate=restart", "litter")
-	s.says("start 0")
 	for number := range 200 {
 		s.deliver(fmt.Sprint(number + 1))
 		s.says("SIGTERM")
 		s.says(fmt.Sprint("start ", number+1))
 		s.tells("restarting the program")
 	}
-	s.send(unix.SIGTERM)
-	s.says("SIGTERM")
-	s.ends(3)
+	s.stops()
 }
 
 func TestARotationWaitsForTheDebounce(t *testing.T) {
 	const debounce = 200 * time.Millisecond
 	s := supervise(t, "--on-rotate=signal:HUP --debounce="+debounce.String())
-	s.says("start 0")
 	began := time.Now()
 	s.deliver("1")
 	s.says("SIGHUP") // perhaps by the first look, which waits for nothing
 	s.deliver("2")
 	s.says("SIGHUP")
 	assert.GreaterOrEqual(t, time.Since(began), debounce)
-	s.send(unix.SIGTERM)
-	s.says("SIGTERM")
-	s.ends(3)
+	s.stops()
 }
 
 func TestUnchangedValuesDisturbNobody(t *testing.T) {
@@ -174,7 +175,6 @@ func TestUnchangedValuesDisturbNobody(t *testing.T) {
 		"--on-rotate=restart":    {"SIGTERM", "start 1"},
 	} {
 		s := supervise(t, flags)
-		s.says("start 0")
 		for range 10 {
 			s.deliver("0")
 		}
@@ -183,15 +183,12 @@ func TestUnchangedValuesDisturbNobody(t *testing.T) {
 			s.says(answer)
 		}
 		s.deliver("1")
-		s.send(unix.SIGTERM)
-		s.says("SIGTERM")
-		s.ends(3)
+		s.stops()
 	}
 }
 
 func TestRestartKillsAfterTheGracePeriod(t *testing.T) {
 	s := supervise(t, "--on-rotate=restart --grace=10ms", "deaf")
-	s.says("start 0")
 	for _, value := range []string{"1", "2"} {
 		s.deliver(value)
 		require.True(t, s.lines.Scan())
@@ -206,7 +203,6 @@ func TestRestartKillsAfterTheGracePeriod(t *testing.T) {
 
 func TestWhatChangesWhileTheProgramEndsTakesNoOtherRestart(t *testing.T) {
 	s := supervise(t, "--on-rotate=restart --grace=1h", "slow")
-	s.says("start 0")
 	s.deliver("1")
 	s.says("SIGTERM")
 	s.deliver("2")
@@ -222,7 +218,6 @@ func TestWhatChangesWhileTheProgramEndsTakesNoOtherRestart(t *testing.T) {
 
 func TestStoppingWinsOverARestart(t *testing.T) {
 	s := supervise(t, "--on-rotate=restart --grace=1h", "slow")
-	s.says("start 0")
 	s.deliver("1")
 	s.says("SIGTERM")
 	s.send(unix.SIGTERM) // kubelet's; the program has had one
@@ -237,7 +232,6 @@ func TestStoppingWinsOverARestart(t *testing.T) {
 // A thread dump of a Java program, by QUIT, is not its end.
 func TestAProgramThatOutlivesASignalToEndSeesRotations(t *testing.T) {
 	s := supervise(t, "--on-rotate=restart --grace=50ms")
-	s.says("start 0")
 	s.send(unix.SIGQUIT)
 	s.says("SIGQUIT")
 	s.deliver("1")
@@ -248,7 +242,6 @@ func TestAProgramThatOutlivesASignalToEndSeesRotations(t *testing.T) {
 
 func TestNoSignalTakesBackATermination(t *testing.T) {
 	s := supervise(t, "--on-rotate=signal:HUP --grace=1ms", "slow")
-	s.says("start 0")
 	for _, number := range []syscall.Signal{unix.SIGTERM, unix.SIGQUIT, unix.SIGUSR2, unix.SIGUSR1} {
 		s.send(number)
 		s.says(unix.SignalName(number))
@@ -282,7 +275,6 @@ func TestASignalWaitsForItsHandler(t *testing.T) {
 
 func TestAVolumeThatGoesAwayAndComesBack(t *testing.T) {
 	s := supervise(t, "--on-rotate=signal:HUP")
-	s.says("start 0")
 	away := s.volume + "-away"
 	require.NoError(t, os.Rename(s.volume, away))
 	s.tells("keeping the program as it is: nothing is delivered yet")
@@ -294,7 +286,6 @@ func TestAVolumeThatGoesAwayAndComesBack(t *testing.T) {
 
 func TestAGenerationThatNobodyCanStartWithIsNotUsed(t *testing.T) {
 	s := supervise(t, "--on-rotate=restart")
-	s.says("start 0")
 	s.deliver("n33dle\x00")
 	s.tells("keeping the program as it is: generation 1: variable \"region\": the value holds a NUL byte")
 	s.require()
@@ -434,7 +425,6 @@ func TestTheWaitOfAFirstProcessEndsAtTermination(t *testing.T) {
 
 func TestTheProgramDiesWithTheAgent(t *testing.T) {
 	s := supervise(t, "--on-rotate=restart", "deaf")
-	s.says("start 0")
 	require.NoError(t, s.agent.Process.Kill())
 	assert.False(t, s.lines.Scan(), "the program holds the pipe open as long as it lives")
 }

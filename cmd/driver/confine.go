@@ -4,12 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"runtime"
 	"slices"
-	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/leoflow/secrets-csi/internal/cli"
 )
 
 // keptCapabilities are what it takes to mount, and to give files to a pod's fsGroup.
@@ -48,11 +48,7 @@ func confine() error {
 			return fmt.Errorf("dropping capabilities: %w", err)
 		}
 	}
-	self, err := os.Executable()
-	if err != nil {
-		return fmt.Errorf("finding the program to begin again: %w", err)
-	}
-	return fmt.Errorf("beginning again: %w", syscall.Exec(self, os.Args, os.Environ())) //nolint:gosec // it is this very program
+	return cli.BeginAgain()
 }
 
 // hasNetwork reports whether any interface is up. In a new namespace there are some, which the kernel

@@ -16,7 +16,6 @@ import (
 	"github.com/leoflow/secrets-csi/internal/csi"
 	"github.com/leoflow/secrets-csi/internal/daemon"
 	"github.com/leoflow/secrets-csi/internal/deliver"
-	"github.com/leoflow/secrets-csi/internal/pages"
 	"github.com/leoflow/secrets-csi/internal/report"
 	"github.com/leoflow/secrets-csi/internal/seam"
 	"github.com/leoflow/secrets-csi/internal/seam/wire"
@@ -56,23 +55,16 @@ func run(ctx context.Context, streams cli.Streams, s settings) error {
 	if err := s.check(); err != nil {
 		return err
 	}
-	if err := cli.KeepMemoryPrivate(); err != nil {
-		return err
-	}
-	daemon.SpareMemory(s.pprofAddress != "")
-	daemon.UseOneProcessor()
-	log, level, err := cli.NewLogger(streams.Err, s.logFormat, s.logLevel)
+	log, stop, err := s.shared.Start(streams.Err, s.pprofAddress != "")
 	if err != nil {
 		return err
 	}
-	defer daemon.FollowSignals(log, level)()
+	defer stop()
 	return serve(ctx, s, log)
 }
 
 // parts are what the program is made of.
 type parts struct {
-	settings
-	log       *slog.Logger
 	reports   *wire.Reports
 	seam      *wire.Driver
 	deliverer *deliver.Deliverer
@@ -80,7 +72,7 @@ type parts struct {
 }
 
 func newParts(s settings, log *slog.Logger) *parts {
-	p := &parts{settings: s, log: log, reports: &wire.Reports{}}
+	p := &parts{reports: &wire.Reports{}}
 	readers := report.Readers{Log: log, Observer: p.reports, Recorder: p.reports}
 	memory, charged := s.newBudget(log)
 	p.seam = wire.NewDriver(wire.DriverConfig{
@@ -134,18 +126,14 @@ func (p *parts) sources(ctx context.Context) ([]string, error) {
 // fail at the start does before anything runs.
 func serve(ctx context.Context, s settings, log *slog.Logger) error {
 	p := newParts(s, log)
-	socket, err := unixsocket.Listen(ctx, s.fetcherSocket, s.fetcherUID)
+	socket, err := unixsocket.Listen(ctx, s.shared.FetcherSocket, s.fetcherUID)
 	if err != nil {
 		return err
 	}
-	var sites []pages.Site
-	if s.pprofAddress != "" {
-		site, err := daemon.ListenProfiles(ctx, s.pprofAddress, log)
-		if err != nil {
-			_ = socket.Close()
-			return err
-		}
-		sites = append(sites, site)
+	sites, err := daemon.ListenProfiles(ctx, s.pprofAddress, log)
+	if err != nil {
+		_ = socket.Close()
+		return err
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	for _, site := range sites {

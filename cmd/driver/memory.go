@@ -3,18 +3,18 @@ package main
 import (
 	"log/slog"
 	"os"
-	"runtime/debug"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/leoflow/secrets-csi/internal/budget"
 	"github.com/leoflow/secrets-csi/internal/cgroup"
+	"github.com/leoflow/secrets-csi/internal/daemon"
 	"github.com/leoflow/secrets-csi/internal/logkey"
 )
 
 // newBudget reckons with what the container may take, or without a limit the whole machine, and
-// lets the collector follow, unless GOMEMLIMIT says otherwise. charged reads what the kernel says of
-// the volumes' pages; nil without a limit, since others' would be among them.
+// lets the collector follow. charged reads what the kernel says of the volumes' pages; nil without a limit,
+// since others' would be among them.
 func (s *settings) newBudget(log *slog.Logger) (made *budget.Budget, charged func() (int64, bool)) {
 	group, found := cgroup.MemoryOf(os.DirFS("/"))
 	limit, charged := group.Limit, group.Shared
@@ -24,11 +24,7 @@ func (s *settings) newBudget(log *slog.Logger) (made *budget.Budget, charged fun
 		_ = unix.Sysinfo(&machine) // fails for a bad address alone
 		limit = int64(machine.Totalram) * int64(machine.Unit)
 	}
-	collect := func(limit int64) { debug.SetMemoryLimit(limit) }
-	if os.Getenv("GOMEMLIMIT") != "" {
-		collect = nil
-	}
-	made = budget.New(limit, collect)
+	made = budget.New(limit, daemon.HeapLimit())
 	asked, most := int64(s.volumeSize), made.VolumeSize(int64(s.volumeSize))
 	state := made.State()
 	log = log.With(logkey.Limit, budget.Bytes(limit).String(), logkey.Volumes, budget.Bytes(state.Volumes).String(), logkey.Largest, budget.Bytes(most).String())

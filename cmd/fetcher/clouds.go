@@ -125,7 +125,7 @@ func (s *settings) resolver(sources *sources) (provider.Resolver, error) {
 // share has all clouds and their stores use the same connections and roots, which are those of --cloud-ca.
 func (c *cloudSettings) share(roots *x509.CertPool) {
 	if c.http == nil {
-		c.http = secretmanager.NewHTTPClient(roots, 0, nil)
+		c.http = secretmanager.NewHTTPClient(roots, 0)
 	}
 	c.aws.HTTP, c.azure.HTTP, c.gcp.HTTP = c.http, c.http, c.http
 	c.gcp.Roots = roots

@@ -30,14 +30,8 @@ func (s *settings) listenHTTP(ctx context.Context, ready func(context.Context) e
 		}
 		sites = append(sites, pages.Site{Server: pages.New(healthPages(ready, metrics), log), Listener: listener})
 	}
-	if s.pprofAddress != "" {
-		profiles, err := daemon.ListenProfiles(ctx, s.pprofAddress, log)
-		if err != nil {
-			return sites, err
-		}
-		sites = append(sites, profiles)
-	}
-	return sites, nil
+	profiles, err := daemon.ListenProfiles(ctx, s.pprofAddress, log)
+	return append(sites, profiles...), err
 }
 
 // healthPages answer kubelet's probes and Prometheus: /healthz is about this process and mended by a

@@ -32,9 +32,6 @@ const (
 	exitSignalled   = 128 // and the signal's number
 )
 
-// minVolumeSize holds the files of an empty delivery and one small entry.
-const minVolumeSize cli.Size = 64 << 10
-
 // intoSettings are the flags of a delivery into a directory. Those that have the names of a volume's
 // attributes take what they take.
 type intoSettings struct {
@@ -97,16 +94,16 @@ func (s *intoSettings) tokens() into.Tokens {
 
 // check says what is wrong with the flags of --into, or that they are given without it. isForNode is set if
 // one is given that only the fetcher of a node has a use for.
-func (s *intoSettings) check(refuse func(wrong bool, format string, args ...any), isForNode bool) {
+func (s *intoSettings) check(mistakes *cli.Mistakes, isForNode bool) {
 	if s.directory == "" {
 		isGiven := s.allowDisk || s.watch || s.tokenFiles != "" || s.taskToken != "" || len(s.attributes()) > 0
-		refuse(isGiven, "--allow-disk, --watch, --connections, --variables, --source, --format, --mode, --refresh, --keyless, --token-file and --task-token-file need --into")
+		mistakes.If(isGiven, "--allow-disk, --watch, --connections, --variables, --source, --format, --mode, --refresh, --keyless, --token-file and --task-token-file need --into")
 		return
 	}
-	refuse(isForNode, "--events, --startup-taint and --offline-grace are for the pods of a node, and go not with --into")
-	refuse(s.wait <= 0, "--wait must be above 0")
-	refuse(s.audience == "", "--core-audience must not be empty")
-	refuse(s.volumeSize < minVolumeSize, "--volume-size %v is too small; %v is the least", s.volumeSize, minVolumeSize)
+	mistakes.If(isForNode, "--events, --startup-taint and --offline-grace are for the pods of a node, and go not with --into")
+	mistakes.If(s.wait <= 0, "--wait must be above 0")
+	mistakes.If(s.audience == "", "--core-audience must not be empty")
+	mistakes.If(s.volumeSize < daemon.MinVolumeSize, "--volume-size %v is too small; %v is the least", s.volumeSize, daemon.MinVolumeSize)
 }
 
 // runInto is the program with --into.

@@ -5,6 +5,8 @@ import (
 	"os"
 	"strings"
 	"syscall"
+
+	"github.com/leoflow/secrets-csi/internal/regular"
 )
 
 const (
@@ -44,15 +46,7 @@ func (w lastWords) said() string {
 	return string(text)
 }
 
-// open takes a file alone, and waits for nobody.
+// open takes a file alone, and no link to one.
 func (w lastWords) open(mode int) (*os.File, error) {
-	file, err := os.OpenFile(string(w), mode|syscall.O_NONBLOCK|syscall.O_NOFOLLOW, 0)
-	if err != nil {
-		return nil, err
-	}
-	if info, err := file.Stat(); err != nil || !info.Mode().IsRegular() {
-		_ = file.Close()
-		return nil, os.ErrInvalid
-	}
-	return file, nil
+	return regular.OpenFile(string(w), mode|syscall.O_NOFOLLOW)
 }

@@ -66,16 +66,11 @@ func run(ctx context.Context, streams cli.Streams, s settings) error {
 	if err := s.check(); err != nil {
 		return err
 	}
-	if err := cli.KeepMemoryPrivate(); err != nil {
-		return err
-	}
-	daemon.SpareMemory(s.pprofAddress != "")
-	daemon.UseOneProcessor()
-	log, level, err := cli.NewLogger(streams.Err, s.logFormat, s.logLevel)
+	log, stop, err := s.shared.Start(streams.Err, s.pprofAddress != "")
 	if err != nil {
 		return err
 	}
-	defer daemon.FollowSignals(log, level)()
+	defer stop()
 	metrics := metric.New()
 	sources, err := s.providers(log, metrics)
 	if err != nil {
@@ -107,7 +102,7 @@ func serve(ctx context.Context, s settings, sources sources, resolver provider.R
 	readers := report.Complete(report.Readers{Log: log, Observer: metrics.Fetcher(), Recorder: sources.recorder})
 	fetcher := s.fetcher(sources, resolver, readers)
 	seam := wire.NewServer(wire.ServerConfig{
-		Socket: s.fetcherSocket, Fetcher: bounded{fetcher, newBudget()}, Sink: sink{metrics, readers.Recorder}, Readers: readers,
+		Socket: s.shared.FetcherSocket, Fetcher: bounded{fetcher, newBudget()}, Sink: sink{metrics, readers.Recorder}, Readers: readers,
 	})
 	node := func(ctx context.Context) (report.Node, error) { return nodeOf(ctx, seam) }
 	ready := func(ctx context.Context) error {

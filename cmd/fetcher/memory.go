@@ -4,11 +4,11 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"runtime/debug"
 	"time"
 
 	"github.com/leoflow/secrets-csi/internal/budget"
 	"github.com/leoflow/secrets-csi/internal/cgroup"
+	"github.com/leoflow/secrets-csi/internal/daemon"
 	"github.com/leoflow/secrets-csi/internal/seam"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 )
@@ -20,18 +20,14 @@ type bounded struct {
 	memory *budget.Budget
 }
 
-// newBudget reckons with what the container may take, and lets the collector follow unless GOMEMLIMIT
-// says otherwise. Without a limit there is no bound.
+// newBudget reckons with what the container may take, and lets the collector follow. Without a limit there is no
+// bound.
 func newBudget() *budget.Budget {
 	group, found := cgroup.MemoryOf(os.DirFS("/"))
 	if !found {
 		return budget.New(0, nil)
 	}
-	collect := func(limit int64) { debug.SetMemoryLimit(limit) }
-	if os.Getenv("GOMEMLIMIT") != "" {
-		collect = nil
-	}
-	return budget.New(group.Limit, collect)
+	return budget.New(group.Limit, daemon.HeapLimit())
 }
 
 // Fetch implements seam.Fetcher.

@@ -1,10 +1,7 @@
 package main
 
 import (
-	"errors"
 	"flag"
-	"io"
-	"path/filepath"
 	"slices"
 	"time"
 
@@ -18,8 +15,9 @@ const mostFetchTimeout = 9 * time.Minute
 
 // settings are the flags.
 type settings struct {
+	shared daemon.Flags
+
 	nodeID        string
-	fetcherSocket string
 	healthAddress string
 	pprofAddress  string
 
@@ -44,14 +42,11 @@ type settings struct {
 	fetchTimeout time.Duration
 	pollEvery    time.Duration
 	offlineGrace time.Duration
-
-	logFormat string
-	logLevel  string
 }
 
 func (s *settings) bind(flags *flag.FlagSet) {
+	s.shared.Bind(flags)
 	flags.StringVar(&s.nodeID, "node-id", "", "the `name` of this node in Kubernetes, for --events and --startup-taint")
-	flags.StringVar(&s.fetcherSocket, "fetcher-socket", daemon.FetcherSocket, "the `path` of the unix socket on which driver and fetcher meet: the driver listens, the fetcher connects")
 	flags.StringVar(&s.healthAddress, "health-address", "", "the `address` to answer the HTTP probes /healthz and /readyz and Prometheus's /metrics on, such as :9808; empty for none")
 	flags.StringVar(&s.pprofAddress, "pprof-address", "", "the loopback `address`, such as 127.0.0.1:6060, or unix:// socket to serve Go's profiles on under /debug/pprof/; empty for none")
 
@@ -78,48 +73,29 @@ func (s *settings) bind(flags *flag.FlagSet) {
 	flags.DurationVar(&s.fetchTimeout, "fetch-timeout", 10*time.Second, "how long one fetch may take")
 	flags.DurationVar(&s.pollEvery, "poll-every", 30*time.Second, "how often to look whether a file of --file-connections or --file-variables has changed")
 	flags.DurationVar(&s.offlineGrace, "offline-grace", 0, "how long what a pod was given may be given to new pods of the same namespace, service account and request while core is away; 0 for never")
-
-	flags.StringVar(&s.logFormat, "log-format", "json", "json or text")
-	flags.StringVar(&s.logLevel, "log-level", "info", "debug, info, warn or error; SIGUSR1 switches to debug and back")
 }
 
 // check says everything that is wrong with the settings at once. What concerns core
 // alone its client checks.
 func (s *settings) check() error {
-	var mistakes []error
-	refuse := func(wrong bool, format string, args ...any) {
-		if wrong {
-			mistakes = append(mistakes, cli.Usagef(format, args...))
-		}
-	}
-	refuse(s.nodeID == "" && (s.events || s.startupTaint), "--events and --startup-taint need --node-id; in a pod take it from the field spec.nodeName")
-	refuse(len(s.nodeID) > 253, "--node-id has %d characters; a node's name has 253 at most", len(s.nodeID))
-	refuse(!filepath.IsAbs(s.fetcherSocket), "--fetcher-socket %q is not an absolute path", s.fetcherSocket)
-	refuse(s.pprofAddress != "" && !daemon.IsSocket(s.pprofAddress) && !daemon.IsLoopback(s.pprofAddress), "--pprof-address %q is not a loopback address; profiles are for nobody else", s.pprofAddress)
-	refuse(s.coreAddress == "" && !s.usesFile() && !s.kubernetesSecrets && !s.usesStores(), "there is nowhere to fetch from: give --core-address, --kubernetes-secrets, the kwargs of a store, or --file-connections for development")
-	refuse(s.coreAddress == "" && s.usesCore(), "the --core-… flags need --core-address")
-	s.into.check(refuse, s.isForNode())
-	refuse(s.kubernetesWatch && !s.kubernetesSecrets, "--kubernetes-watch needs --kubernetes-secrets")
-	refuse(s.kubernetesRules != kubernetesRules{} && !s.kubernetesSecrets, "--source-kubernetes-kwargs, --kubernetes-connection-name and --kubernetes-variable-name need --kubernetes-secrets")
-	if _, err := s.kubernetesRules.read(); err != nil {
-		refuse(true, "%v", err)
-	}
-	if err := s.clouds.check(); err != nil {
-		refuse(true, "%v", err)
-	}
-	for _, err := range s.checkStores() {
-		refuse(true, "%v", err)
-	}
-	refuse(s.fetchTimeout <= 0 || s.fetchTimeout > mostFetchTimeout, "--fetch-timeout must be above 0, and %v at most", mostFetchTimeout)
-	refuse(s.pollEvery < time.Second, "--poll-every must be 1s at least")
-	refuse(s.offlineGrace < 0, "--offline-grace must not be negative")
-	if _, _, err := cli.NewLogger(io.Discard, s.logFormat, s.logLevel); err != nil {
-		refuse(true, "%v", err)
-	}
-	if len(mistakes) == 0 {
-		return nil
-	}
-	return &cli.ExitError{Code: cli.Misuse, Err: errors.Join(mistakes...)}
+	var mistakes cli.Mistakes
+	mistakes.If(s.nodeID == "" && (s.events || s.startupTaint), "--events and --startup-taint need --node-id; in a pod take it from the field spec.nodeName")
+	mistakes.If(len(s.nodeID) > 253, "--node-id has %d characters; a node's name has 253 at most", len(s.nodeID))
+	s.shared.Check(&mistakes)
+	mistakes.If(s.pprofAddress != "" && !daemon.IsSocket(s.pprofAddress) && !daemon.IsLoopback(s.pprofAddress), "--pprof-address %q is not a loopback address; profiles are for nobody else", s.pprofAddress)
+	mistakes.If(s.coreAddress == "" && !s.usesFile() && !s.kubernetesSecrets && !s.usesStores(), "there is nowhere to fetch from: give --core-address, --kubernetes-secrets, the kwargs of a store, or --file-connections for development")
+	mistakes.If(s.coreAddress == "" && s.usesCore(), "the --core-… flags need --core-address")
+	s.into.check(&mistakes, s.isForNode())
+	mistakes.If(s.kubernetesWatch && !s.kubernetesSecrets, "--kubernetes-watch needs --kubernetes-secrets")
+	mistakes.If(s.kubernetesRules != kubernetesRules{} && !s.kubernetesSecrets, "--source-kubernetes-kwargs, --kubernetes-connection-name and --kubernetes-variable-name need --kubernetes-secrets")
+	_, err := s.kubernetesRules.read()
+	mistakes.Add(err)
+	mistakes.Add(s.clouds.check())
+	s.checkStores(&mistakes)
+	mistakes.If(s.fetchTimeout <= 0 || s.fetchTimeout > mostFetchTimeout, "--fetch-timeout must be above 0, and %v at most", mostFetchTimeout)
+	mistakes.If(s.pollEvery < time.Second, "--poll-every must be 1s at least")
+	mistakes.If(s.offlineGrace < 0, "--offline-grace must not be negative")
+	return mistakes.Err()
 }
 
 // isForNode tells the flags that only the fetcher of a node has a use for.

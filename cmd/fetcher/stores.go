@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/leoflow/secrets-csi/internal/cli"
 	"github.com/leoflow/secrets-csi/internal/kube"
 	"github.com/leoflow/secrets-csi/internal/metric"
 	"github.com/leoflow/secrets-csi/internal/regular"
@@ -86,7 +87,7 @@ func (s *settings) openGCPSecretManager(roots *x509.CertPool, kwargs string) (st
 }
 
 func (s *settings) openVault(roots *x509.CertPool, kwargs string) (store.Store, error) {
-	return vault.New(vault.Config{Kwargs: kwargs, TokenAudience: s.stores.vaultAudience, Roots: roots})
+	return vault.New(vault.Config{Kwargs: kwargs, TokenAudience: s.stores.vaultAudience, HTTP: secretmanager.NewHTTPClient(roots, 0)})
 }
 
 // usesStores reports whether any store is a source.
@@ -100,20 +101,16 @@ func (s *settings) usesStores() bool {
 }
 
 // checkStores opens each store, which asks nobody, and closes it.
-func (s *settings) checkStores() []error {
-	var mistakes []error
+func (s *settings) checkStores(mistakes *cli.Mistakes) {
 	for _, kind := range s.storeKinds() {
 		if kind.kwargs == "" {
 			continue
 		}
 		made, err := kind.make()
-		if err != nil {
-			mistakes = append(mistakes, err)
-			continue
+		if mistakes.Add(err); err == nil {
+			_ = made.Close() // of connections that nobody made
 		}
-		_ = made.Close() // of connections that nobody made
 	}
-	return mistakes
 }
 
 func (k storeKind) make() (store.Store, error) {

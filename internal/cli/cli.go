@@ -1,4 +1,4 @@
-// Package cli is the face the three binaries share: commands with flags, an
+// Package cli is the face the binaries share: commands with flags, an
 // environment twin for every flag, help with examples, exit codes, and what the daemons
 // share besides. It imports little, because the agent does.
 package cli

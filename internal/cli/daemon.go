@@ -70,6 +70,11 @@ func forgetHeaderLog() error {
 	if err := os.Setenv(variable, strings.Join(kept, ",")); err != nil {
 		return err
 	}
+	return BeginAgain()
+}
+
+// BeginAgain has the same program take the place of this process. It returns only where that fails.
+func BeginAgain() error {
 	self, err := os.Executable()
 	if err != nil {
 		return fmt.Errorf("finding the program to begin again: %w", err)

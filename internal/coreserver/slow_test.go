@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -21,6 +20,7 @@ import (
 	"github.com/leoflow/secrets-csi/internal/coreserver"
 	"github.com/leoflow/secrets-csi/internal/coreserver/auth"
 	"github.com/leoflow/secrets-csi/internal/coreserver/gate"
+	"github.com/leoflow/secrets-csi/internal/testheap"
 	"github.com/leoflow/secrets-csi/internal/testwait"
 	"github.com/leoflow/secrets-csi/pkg/secret"
 )
@@ -76,7 +76,7 @@ func TestWatchesThatNobodyReadTakeTheirShare(t *testing.T) {
 	c.write("variables.yaml", text.String())
 	c.server.Reload()
 	dial := c.deafly()
-	before := heap()
+	before := testheap.InUse()
 	for range connections {
 		conn := dial()
 		for range each {
@@ -86,10 +86,10 @@ func TestWatchesThatNobodyReadTakeTheirShare(t *testing.T) {
 	}
 	begun := func() bool { return strings.Count(c.audit.String(), `"decision":"allowed"`) >= connections*each }
 	for range 10 {
-		assert.Less(t, heap()-before, int64(24<<20))
+		assert.Less(t, testheap.InUse()-before, int64(24<<20))
 	}
 	require.Eventually(t, begun, testwait.Limit, time.Millisecond)
-	assert.Less(t, heap()-before, int64(24<<20))
+	assert.Less(t, testheap.InUse()-before, int64(24<<20))
 }
 
 // Each answer that had not left had all that core knew when it was made in memory, for 30 seconds: one a second
@@ -108,7 +108,7 @@ func TestAnAnswerThatNobodyReadsKeepsNothingElse(t *testing.T) {
 		c.server.Reload()
 	}
 	write(0)
-	before := heap()
+	before := testheap.InUse()
 	for i := range answers {
 		write(1 + i)
 		conn := dial()
@@ -116,14 +116,7 @@ func TestAnAnswerThatNobodyReadsKeepsNothingElse(t *testing.T) {
 		go func() { _, _ = secretsv1.NewSecretsServiceClient(conn).Fetch(within(t), request) }()
 		require.Eventually(t, func() bool { return strings.Count(c.audit.String(), `"decision":"allowed"`) > i }, testwait.Limit, time.Millisecond)
 	}
-	assert.Less(t, heap()-before, int64(40<<20))
-}
-
-func heap() int64 {
-	var stats runtime.MemStats
-	runtime.GC()
-	runtime.ReadMemStats(&stats)
-	return int64(stats.HeapAlloc)
+	assert.Less(t, testheap.InUse()-before, int64(40<<20))
 }
 
 // blocked answers for the one token before its test ends.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -17,6 +16,7 @@ import (
 
 	secretsv1 "github.com/leoflow/secrets-csi/api/leoflow/secrets/v1"
 	"github.com/leoflow/secrets-csi/internal/coreserver"
+	"github.com/leoflow/secrets-csi/internal/testheap"
 )
 
 type watching struct {
@@ -192,23 +192,20 @@ func TestASlowWatcherIsCoalesced(t *testing.T) {
 	slow.next()
 	fast.next()
 
-	var before, after runtime.MemStats
-	runtime.GC()
-	runtime.ReadMemStats(&before)
+	before := testheap.InUse()
 	for i := range reloads {
 		c.write("variables.yaml", variables(ids, i))
 		c.server.Reload()
 	}
-	runtime.GC()
-	runtime.ReadMemStats(&after)
-	assert.Less(t, int64(after.HeapAlloc)-int64(before.HeapAlloc), int64(4<<20))
+	grown := testheap.InUse() - before
+	assert.Less(t, grown, int64(4<<20))
 
 	last := c.lastRevision()
 	slowly, quickly := slow.until(last), fast.until(last)
 	assert.LessOrEqual(t, slowly, reloads)
 	assert.LessOrEqual(t, quickly, reloads)
 	t.Logf("%d reloads of %d entries: %d messages to one watcher, %d to another, %d KiB more on the heap",
-		reloads, ids, slowly, quickly, (int64(after.HeapAlloc)-int64(before.HeapAlloc))>>10)
+		reloads, ids, slowly, quickly, grown>>10)
 }
 
 // Connections that take no more hold up nobody but themselves, however many they are.

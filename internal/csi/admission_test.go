@@ -1,32 +1,20 @@
 package csi
 
 import (
-	"flag"
 	"fmt"
-	"os"
 	"strings"
 	"testing"
 
-	"github.com/stretchr/testify/assert"
-	"github.com/stretchr/testify/require"
-
 	"github.com/leoflow/secrets-csi/internal/attribute"
+	"github.com/leoflow/secrets-csi/internal/testgolden"
 )
-
-var update = flag.Bool("update", false, "write the chart's admission policy anew")
 
 const admissionFile = "../../charts/leoflow-secrets-csi/files/admission.yaml"
 
 // The chart's policy is made of this package's own table and words. test/chart evaluates it against
 // Check, and test/kind/suite has a real API server do so.
 func TestDocumentAdmissionPolicy(t *testing.T) {
-	policy := admissionPolicy()
-	if *update {
-		require.NoError(t, os.WriteFile(admissionFile, []byte(policy), 0o644))
-	}
-	written, err := os.ReadFile(admissionFile)
-	require.NoError(t, err)
-	assert.Equal(t, policy, string(written), "write it with: make generate")
+	testgolden.File(t, admissionFile, admissionPolicy(), "make generate")
 }
 
 // admissionPolicy is the specification of a ValidatingAdmissionPolicy: what the driver would refuse in any

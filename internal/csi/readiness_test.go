@@ -50,7 +50,7 @@ func TestALostSocketIsMadeAnew(t *testing.T) {
 			{"deleted", func(t *testing.T, path string) { require.NoError(t, os.Remove(path)) }},
 			{"replaced", func(t *testing.T, path string) {
 				stale := filepath.Join(testport.SocketDir(t), "stale.sock")
-				leaveStaleSocket(t, stale)
+				testport.LeaveSocket(t, stale)
 				require.NoError(t, os.Rename(stale, path)) // in one step, since the driver looks all the time
 			}},
 		} {

@@ -3,7 +3,6 @@ package csi
 import (
 	"context"
 	"io/fs"
-	"net"
 	"os"
 	"path/filepath"
 	"testing"
@@ -15,6 +14,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/leoflow/secrets-csi/internal/deliver"
+	"github.com/leoflow/secrets-csi/internal/testport"
 	"github.com/leoflow/secrets-csi/internal/testwait"
 )
 
@@ -39,19 +39,9 @@ func TestServeMayEndBeforeItBegan(t *testing.T) {
 
 func TestServeTakesTheSocketOfAKilledDriver(t *testing.T) {
 	r := newRig(t, func(r *rig) {
-		leaveStaleSocket(t, r.server.Endpoint)
+		testport.LeaveSocket(t, r.server.Endpoint)
 	})
 	r.publishGood(t, "good")
-}
-
-// leaveStaleSocket leaves what a killed driver does.
-func leaveStaleSocket(t *testing.T, path string) {
-	t.Helper()
-	listener, err := net.ListenUnix("unix", &net.UnixAddr{Name: path})
-	require.NoError(t, err)
-	listener.SetUnlinkOnClose(false)
-	require.NoError(t, listener.Close())
-	require.FileExists(t, path)
 }
 
 func TestASecondDriverRefusesToStart(t *testing.T) {

@@ -11,8 +11,8 @@ import (
 	"github.com/leoflow/secrets-csi/internal/logkey"
 )
 
-// FollowSignals switches the level to debug and back at every SIGUSR1, until stop is called.
-func FollowSignals(log *slog.Logger, level *slog.LevelVar) (stop func()) {
+// followSignals switches the level to debug and back at every SIGUSR1, until stop is called.
+func followSignals(log *slog.Logger, level *slog.LevelVar) (stop func()) {
 	started := level.Level()
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGUSR1)

@@ -17,7 +17,7 @@ func TestASignalSwitchesTheLogLevelAndBack(t *testing.T) {
 	out := new(testwait.Output)
 	log, level, err := cli.NewLogger(out, "json", "info")
 	require.NoError(t, err)
-	stop := FollowSignals(log, level)
+	stop := followSignals(log, level)
 	defer stop()
 	assert.False(t, log.Enabled(t.Context(), slog.LevelDebug))
 	require.NoError(t, syscall.Kill(os.Getpid(), syscall.SIGUSR1))

@@ -13,9 +13,9 @@ func TestOneProcessorIsUsedUnlessTheOperatorSaysOtherwise(t *testing.T) {
 	t.Cleanup(func() { runtime.GOMAXPROCS(runtime.NumCPU()) })
 	runtime.GOMAXPROCS(3)
 	t.Setenv("GOMAXPROCS", "3")
-	UseOneProcessor()
+	useOneProcessor()
 	assert.Equal(t, 3, runtime.GOMAXPROCS(0))
 	require.NoError(t, os.Unsetenv("GOMAXPROCS"))
-	UseOneProcessor()
+	useOneProcessor()
 	assert.Equal(t, 1, runtime.GOMAXPROCS(0))
 }

@@ -19,9 +19,12 @@ import (
 const unixPrefix = "unix://"
 
 // ListenProfiles opens what Go's profiles are served on: a unix:// socket, which a program before this
-// one may have left, or a loopback address. They show function names, and in a heap's or a goroutine's
-// profile no values; still they are for this node alone.
-func ListenProfiles(ctx context.Context, address string, log *slog.Logger) (pages.Site, error) {
+// one may have left, or a loopback address; nothing where the address is empty. They show function names, and in a
+// heap's or a goroutine's profile no values; still they are for this node alone.
+func ListenProfiles(ctx context.Context, address string, log *slog.Logger) ([]pages.Site, error) {
+	if address == "" {
+		return nil, nil
+	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
@@ -29,16 +32,24 @@ func ListenProfiles(ctx context.Context, address string, log *slog.Logger) (page
 	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
 	server := pages.New(mux, log)
 	server.WriteTimeout = 0 // one takes as long as it was asked to
+	listener, err := listen(ctx, address)
+	if err != nil {
+		return nil, err
+	}
+	return []pages.Site{{Server: server, Listener: listener}}, nil
+}
+
+func listen(ctx context.Context, address string) (net.Listener, error) {
+	const flag = "--pprof-address"
 	path, isSocket := strings.CutPrefix(address, unixPrefix)
 	if !isSocket {
-		listener, err := pages.Listen(ctx, "--pprof-address", address)
-		return pages.Site{Server: server, Listener: listener}, err
+		return pages.Listen(ctx, flag, address)
 	}
 	listener, err := unixsocket.Listen(ctx, path, os.Geteuid())
 	if err != nil {
-		return pages.Site{}, fmt.Errorf("--pprof-address: %w", err)
+		return nil, fmt.Errorf("%s: %w", flag, err)
 	}
-	return pages.Site{Server: server, Listener: listener}, nil
+	return listener, nil
 }
 
 // IsSocket tells the address of a unix socket.

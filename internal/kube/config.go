@@ -9,10 +9,10 @@ import (
 
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 
+	"github.com/leoflow/secrets-csi/internal/apiserver"
 	"github.com/leoflow/secrets-csi/internal/regular"
 	"github.com/leoflow/secrets-csi/internal/version"
 )
@@ -60,28 +60,12 @@ func load(kubeconfig string) (*rest.Config, error) {
 	return config, nil
 }
 
-// client speaks one group and version of the API, as JSON.
-func client(config *rest.Config, version schema.GroupVersion, register func(*runtime.Scheme) error) (*rest.RESTClient, error) {
-	return clientWithin(mostAnswer, config, version, register)
+// client speaks one group and version of the API, with the types that register adds.
+func client(config *rest.Config, version schema.GroupVersion, register ...func(*runtime.Scheme) error) (*rest.RESTClient, error) {
+	return clientWithin(mostAnswer, config, version, register...)
 }
 
-func clientWithin(most int64, config *rest.Config, version schema.GroupVersion, register func(*runtime.Scheme) error) (*rest.RESTClient, error) {
-	scheme := runtime.NewScheme()
-	if err := register(scheme); err != nil {
-		return nil, fmt.Errorf("knowing the types of %s: %w", version, err)
-	}
-	config = rest.CopyConfig(config)
-	config.GroupVersion = &version
-	config.APIPath = "/apis"
-	if version.Group == "" {
-		config.APIPath = "/api"
-	}
-	config.ContentType = runtime.ContentTypeJSON
-	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return bounded{next, most} })
-	config.NegotiatedSerializer = serializer.NewCodecFactory(scheme).WithoutConversion()
-	made, err := rest.RESTClientFor(config)
-	if err != nil {
-		return nil, fmt.Errorf("configuring the client of Kubernetes: %w", err)
-	}
-	return made, nil
+func clientWithin(most int64, config *rest.Config, version schema.GroupVersion, register ...func(*runtime.Scheme) error) (*rest.RESTClient, error) {
+	bound := func(next http.RoundTripper) http.RoundTripper { return bounded{next, most} }
+	return apiserver.NewClient(config, version, bound, register...)
 }

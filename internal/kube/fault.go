@@ -10,6 +10,8 @@ import (
 	"net/http"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"github.com/leoflow/secrets-csi/internal/apiserver"
 )
 
 // fault words an error of client-go anew. Its own may quote what a server answered,
@@ -23,7 +25,7 @@ func fault(err error, right string) error {
 	switch {
 	case errors.Is(err, context.Canceled):
 		return fmt.Errorf("asking the API server: %w", context.Canceled)
-	case isInItsPlace(err):
+	case apiserver.IsOfIntermediary(err):
 		return errors.New("what answers is not the API server; see what does in its place, such as a proxy, and have that let this program through")
 	case errors.As(err, &answer):
 		return refusal(int(answer.Status().Code), right)
@@ -56,12 +58,5 @@ func refusal(code int, right string) error {
 // isStatus tells whether the API server answered with that status of HTTP.
 func isStatus(err error, code int32) bool {
 	var answer apierrors.APIStatus
-	return errors.As(err, &answer) && answer.Status().Code == code && !isInItsPlace(err)
-}
-
-// isInItsPlace tells what a proxy or a load balancer before the API server refuses: that one refuses by a Status.
-func isInItsPlace(err error) bool {
-	var answer apierrors.APIStatus
-	return errors.As(err, &answer) && answer.Status().Code < http.StatusInternalServerError &&
-		apierrors.IsUnexpectedServerError(err) && !apierrors.IsTooManyRequests(err)
+	return errors.As(err, &answer) && answer.Status().Code == code && !apiserver.IsOfIntermediary(err)
 }

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/url"
 
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
@@ -19,7 +18,7 @@ type Nodes struct{ client *rest.RESTClient }
 
 // NewNodes does not connect yet.
 func NewNodes(config *rest.Config) (*Nodes, error) {
-	made, err := client(config, schema.GroupVersion{Version: "v1"}, func(*runtime.Scheme) error { return nil })
+	made, err := client(config, schema.GroupVersion{Version: "v1"})
 	if err != nil {
 		return nil, err
 	}

@@ -10,7 +10,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
@@ -28,7 +27,7 @@ func NewObjects(config *rest.Config) (*Objects, error) {
 	clock := &serverClock{}
 	config = rest.CopyConfig(config)
 	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return listening{next, clock} })
-	made, err := client(config, schema.GroupVersion{Version: "v1"}, func(*runtime.Scheme) error { return nil })
+	made, err := client(config, schema.GroupVersion{Version: "v1"})
 	if err != nil {
 		return nil, err
 	}

@@ -6,7 +6,6 @@ import (
 
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/util/flowcontrol"
-	"k8s.io/klog/v2"
 
 	"github.com/leoflow/secrets-csi/internal/turn"
 )
@@ -51,9 +50,3 @@ func (limiter) QPS() float32 { return float32(callsAtOnce / period.Seconds()) }
 
 // Stop implements flowcontrol.RateLimiter.
 func (limiter) Stop() {}
-
-// on is a context for calls on behalf of the pods of a namespace. client-go would log the address
-// of each call that waits for its turn, past this program's own log.
-func on(ctx context.Context, namespace string) context.Context {
-	return klog.NewContext(turn.For(ctx, namespace), klog.New(nil))
-}

@@ -7,9 +7,10 @@ import (
 	"fmt"
 	"net/http"
 
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/rest"
+
+	"github.com/leoflow/secrets-csi/internal/apiserver"
 )
 
 // ServiceAccounts reads service accounts. It takes the right to get them.
@@ -21,7 +22,7 @@ func NewServiceAccounts(config *rest.Config) (*ServiceAccounts, error) {
 	// else.
 	config = rest.CopyConfig(config)
 	config.AcceptContentTypes = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
-	made, err := client(config, schema.GroupVersion{Version: "v1"}, func(*runtime.Scheme) error { return nil })
+	made, err := client(config, schema.GroupVersion{Version: "v1"})
 	if err != nil {
 		return nil, err
 	}
@@ -34,7 +35,7 @@ var ErrNoServiceAccount = errors.New("there is no such service account")
 // Annotations are those of a service account; without any it has an empty map. Any error but
 // ErrNoServiceAccount means that they cannot be read now.
 func (s *ServiceAccounts) Annotations(ctx context.Context, namespace, serviceAccount string) (map[string]string, error) {
-	content, err := raw(on(ctx, namespace), s.client.Get().Namespace(namespace).Resource("serviceaccounts").Name(serviceAccount))
+	content, err := raw(apiserver.For(ctx, namespace), s.client.Get().Namespace(namespace).Resource("serviceaccounts").Name(serviceAccount))
 	// A pod waits for this, and Kubernetes' own decoder takes as long as the way there.
 	var answer struct {
 		Metadata struct {

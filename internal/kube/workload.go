@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/url"
 
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/rest"
 )
@@ -22,7 +21,7 @@ type Workloads struct{ client *rest.RESTClient }
 
 // NewWorkloads does not connect yet.
 func NewWorkloads(config *rest.Config) (*Workloads, error) {
-	made, err := clientWithin(mostOfPods, config, schema.GroupVersion{Version: "v1"}, func(*runtime.Scheme) error { return nil })
+	made, err := clientWithin(mostOfPods, config, schema.GroupVersion{Version: "v1"})
 	if err != nil {
 		return nil, err
 	}

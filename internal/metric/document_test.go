@@ -3,9 +3,7 @@ package metric
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -17,10 +15,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/leoflow/secrets-csi/internal/report"
+	"github.com/leoflow/secrets-csi/internal/testgolden"
 	"github.com/leoflow/secrets-csi/pkg/entry"
 )
-
-var update = flag.Bool("update", false, "write docs/metrics.md anew")
 
 const document = "../../docs/metrics.md"
 
@@ -54,13 +51,7 @@ func everything() *Metrics {
 
 // TestDocument keeps the documented metrics those of the registry.
 func TestDocument(t *testing.T) {
-	page := writeDocument(t)
-	if *update {
-		require.NoError(t, os.WriteFile(document, []byte(page), 0o644))
-	}
-	written, err := os.ReadFile(document)
-	require.NoError(t, err)
-	assert.Equal(t, page, string(written), "run: make generate")
+	testgolden.File(t, document, writeDocument(t), "make generate")
 }
 
 func writeDocument(t *testing.T) string {

@@ -1,35 +1,23 @@
 package policy
 
 import (
-	"bytes"
-	"flag"
 	"fmt"
-	"os"
 	"strings"
 	"testing"
 
-	"github.com/stretchr/testify/assert"
-	"github.com/stretchr/testify/require"
+	"github.com/leoflow/secrets-csi/internal/testgolden"
 )
-
-var update = flag.Bool("update", false, "write docs/connections-table.md anew")
 
 const document = "../../docs/connections-table.md"
 
 // TestDocument keeps the documented table equal to the tested one.
 func TestDocument(t *testing.T) {
-	table := writeTable(t)
-	if *update {
-		require.NoError(t, os.WriteFile(document, table, 0o644))
-	}
-	written, err := os.ReadFile(document)
-	require.NoError(t, err)
-	assert.Equal(t, string(table), string(written), "run: go test ./internal/policy -run TestDocument -update")
+	testgolden.File(t, document, writeTable(t), "make generate")
 }
 
-func writeTable(t *testing.T) []byte {
+func writeTable(t *testing.T) string {
 	t.Helper()
-	var out bytes.Buffer
+	var out strings.Builder
 	out.WriteString(`<!-- Written by go test ./internal/policy -run TestDocument -update; every row is a test. -->
 # What a hook is given
 
@@ -51,7 +39,7 @@ How to set a connection up is in [connections.md](connections.md).
 	for _, row := range badRows {
 		fmt.Fprintf(&out, "| `%s` | %s | `%s` | … %s … |\n", row.connType, row.name, row.field, row.remedy)
 	}
-	return out.Bytes()
+	return out.String()
 }
 
 func code(text string) string {

@@ -14,19 +14,21 @@ import (
 // Most is above what a file of certificates, keys or settings has.
 const Most = 1 << 20
 
-// ErrNot is wrapped by the errors of what is neither a regular file nor a directory, which says of itself that
-// it cannot be read.
-var ErrNot = errors.New("is no regular file: a pipe, a socket or a device cannot be read in its place")
+// errNot is of what is neither a regular file nor a directory, which says of itself that it cannot be read.
+var errNot = errors.New("is no regular file: a pipe, a socket or a device cannot be read in its place")
 
 // Open opens a file to read it, and waits for nobody. The error names it, as those of os do.
-func Open(path string) (*os.File, error) {
-	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+func Open(path string) (*os.File, error) { return OpenFile(path, os.O_RDONLY) }
+
+// OpenFile is Open with flags of os.OpenFile.
+func OpenFile(path string, flags int) (*os.File, error) {
+	file, err := os.OpenFile(path, flags|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
 	}
 	info, err := file.Stat()
 	if err == nil && !info.Mode().IsRegular() && !info.IsDir() {
-		err = &fs.PathError{Op: "open", Path: path, Err: ErrNot}
+		err = &fs.PathError{Op: "open", Path: path, Err: errNot}
 	}
 	if err != nil {
 		return nil, errors.Join(err, file.Close())

@@ -46,3 +46,16 @@ func SocketDir(t testing.TB) string {
 	})
 	return directory
 }
+
+// LeaveSocket leaves a unix socket on which nobody listens, as a program that was killed does.
+func LeaveSocket(t testing.TB, path string) {
+	t.Helper()
+	listener, err := net.ListenUnix("unix", &net.UnixAddr{Name: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	listener.SetUnlinkOnClose(false)
+	if err := listener.Close(); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -2,7 +2,6 @@ package unixsocket
 
 import (
 	"context"
-	"net"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -18,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"github.com/leoflow/secrets-csi/internal/testport"
 	"github.com/leoflow/secrets-csi/internal/testwait"
 )
 
@@ -36,21 +36,11 @@ func TestWhatIsNoSocketIsLeftAlone(t *testing.T) {
 	assert.FileExists(t, file)
 }
 
-// leaveStaleSocket leaves what a killed driver does.
-func leaveStaleSocket(t *testing.T, path string) {
-	t.Helper()
-	listener, err := net.ListenUnix("unix", &net.UnixAddr{Name: path})
-	require.NoError(t, err)
-	listener.SetUnlinkOnClose(false)
-	require.NoError(t, listener.Close())
-	require.FileExists(t, path)
-}
-
 // With a stale socket to clear away, one driver could take the fresh one of another.
 func TestOfDriversThatStartAtOnceOneServes(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "csi.sock")
 	for range 50 {
-		leaveStaleSocket(t, path)
+		testport.LeaveSocket(t, path)
 		sockets := make([]*Socket, 8)
 		var wait sync.WaitGroup
 		for i := range sockets {

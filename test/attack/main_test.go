@@ -20,10 +20,7 @@ import (
 	"github.com/leoflow/secrets-csi/test/stack"
 )
 
-var (
-	update = flag.Bool("update", false, "write the counts into docs/faults.md")
-	length = flag.Duration("for", 0, "how long each attack lasts, and half as long the quiet before it; 0 runs none")
-)
+var length = flag.Duration("for", 0, "how long each attack lasts, and half as long the quiet before it; 0 runs none")
 
 func TestMain(m *testing.M) {
 	flag.Parse()

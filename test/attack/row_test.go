@@ -2,8 +2,6 @@ package attack
 
 import (
 	"fmt"
-	"os"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -11,11 +9,8 @@ import (
 	"github.com/container-storage-interface/spec/lib/go/csi"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-)
 
-const (
-	document = "../../docs/faults.md"
-	endMark  = "<!-- end of attacks -->"
+	"github.com/leoflow/secrets-csi/internal/testgolden"
 )
 
 // row is one attack and what came of it.
@@ -76,21 +71,7 @@ func (r *row) record(t *testing.T) {
 	assert.Empty(t, r.beside.failed, "honest starts that failed")
 	assert.Zero(t, r.kills, "processes killed for their limit")
 	t.Log(r)
-	text, err := os.ReadFile(document)
-	require.NoError(t, err)
-	lines := strings.Split(strings.TrimSuffix(string(text), "\n"), "\n")
-	at := slices.IndexFunc(lines, func(line string) bool { return strings.HasPrefix(line, "| "+r.attack+" |") })
-	if !*update || t.Failed() {
-		require.GreaterOrEqual(t, at, 0, "%s has no row %q: run make attack", document, r.attack)
-		return
-	}
-	if at < 0 {
-		at = slices.Index(lines, endMark)
-		require.GreaterOrEqual(t, at, 0)
-		lines = slices.Insert(lines, at, "")
-	}
-	lines[at] = r.String()
-	require.NoError(t, os.WriteFile(document, []byte(strings.Join(lines, "\n")+"\n"), 0o644))
+	testgolden.Row(t, "../../docs/faults.md", "<!-- end of attacks -->", r.String(), "make attack")
 }
 
 func (r *row) String() string {

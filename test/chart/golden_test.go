@@ -1,7 +1,6 @@
 package chart
 
 import (
-	"flag"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -13,9 +12,9 @@ import (
 	"helm.sh/helm/v3/pkg/chartutil"
 	"helm.sh/helm/v3/pkg/lint"
 	"helm.sh/helm/v3/pkg/lint/support"
-)
 
-var update = flag.Bool("update", false, "write the golden files anew")
+	"github.com/leoflow/secrets-csi/internal/testgolden"
+)
 
 // sets are the installations that people make. Each is testdata/NAME.values.yaml, and
 // rendered it is testdata/NAME.golden.yaml, which an API server accepts as it stands.
@@ -34,26 +33,17 @@ func setValues(t *testing.T, name string) map[string]any {
 }
 
 func TestGolden(t *testing.T) {
+	const again = "cd test/chart && go test . -run Golden -update"
 	for name, where := range sets {
 		t.Run(name, func(t *testing.T) {
 			files := mustRender(t, where, setValues(t, name))
 			rendered := strings.Join(manifests(files), "---\n")
 			notes := files["leoflow-secrets-csi/templates/NOTES.txt"]
-			compare(t, filepath.Join("testdata", name+".golden.yaml"), rendered)
-			compare(t, filepath.Join("testdata", name+".notes.txt"), notes)
+			testgolden.File(t, filepath.Join("testdata", name+".golden.yaml"), rendered, again)
+			testgolden.File(t, filepath.Join("testdata", name+".notes.txt"), notes, again)
 			assert.NotRegexp(t, `(?m)[ \t]$`, rendered, "blanks at the end of a line")
 		})
 	}
-}
-
-func compare(t *testing.T, path, got string) {
-	t.Helper()
-	if *update {
-		require.NoError(t, os.WriteFile(path, []byte(got), 0o644))
-	}
-	want, err := os.ReadFile(path)
-	require.NoError(t, err, "write it with: go test . -update")
-	assert.Equal(t, string(want), got, "if that is meant: go test . -update")
 }
 
 // others are kinds that are not Kubernetes' own.

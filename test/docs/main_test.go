@@ -3,7 +3,6 @@
 package docs
 
 import (
-	"flag"
 	"os"
 	"path/filepath"
 	"testing"
@@ -16,9 +15,6 @@ import (
 
 // Examples serve at the ports that they name, which on this machine may be another's.
 func TestMain(m *testing.M) { os.Exit(mounttest.RunWithNetwork(m)) }
-
-// update is for 'make generate'.
-var update = flag.Bool("update", false, "write the generated blocks of the documents anew")
 
 const root = "../.."
 

@@ -3,14 +3,14 @@ package docs
 import (
 	"fmt"
 	"maps"
-	"os"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/leoflow/secrets-csi/internal/testgolden"
 )
 
 const referencePage = root + "/docs/reference.md"
@@ -24,12 +24,8 @@ var (
 func TestSettingsAreDocumented(t *testing.T) {
 	page := text(t, referencePage)
 	table := "<!-- settings -->\n" + settings(t) + "<!-- end of settings -->"
-	if *update {
-		written := settingsBlock.ReplaceAllLiteralString(page, table)
-		require.NoError(t, os.WriteFile(referencePage, []byte(written), 0o644))
-		return
-	}
-	assert.Equal(t, table, settingsBlock.FindString(page), "run: make generate")
+	require.Regexp(t, settingsBlock, page)
+	testgolden.File(t, referencePage, settingsBlock.ReplaceAllLiteralString(page, table), "make generate")
 }
 
 // settings is a table of all variables, with the commands that read them.

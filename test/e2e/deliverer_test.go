@@ -63,9 +63,9 @@ type identity struct {
 }
 
 // overBoth runs a scenario over each deliverer.
-func overBoth(t *testing.T, connections string, run func(s scenario)) {
+func overBoth(t *testing.T, run func(s scenario)) {
 	t.Helper()
-	overBothBy(t, direct, connections, run)
+	overBothBy(t, direct, warehouseAndPayroll, run)
 }
 
 func overBothBy(t *testing.T, rules, connections string, run func(s scenario)) {
@@ -283,7 +283,7 @@ func TestBothDeliverTheSame(t *testing.T) {
 	var shapes []map[string]string
 	var lines [][]layout.Entry
 	var environments []string
-	overBoth(t, warehouseAndPayroll, func(s scenario) {
+	overBoth(t, func(s scenario) {
 		require.NoError(s, s.begin(map[string]string{"connections": "warehouse, payroll?, none?", "variables": "*", "mode": "0444"}))
 		shapes = append(shapes, shape(s.T, s.dir()))
 		shown, err := mount.LookInto(s.dir())
@@ -318,7 +318,7 @@ for other in ("payroll", "none"):
 }
 
 func TestBothRotateAndRevoke(t *testing.T) {
-	overBoth(t, warehouseAndPayroll, func(s scenario) {
+	overBoth(t, func(s scenario) {
 		require.NoError(s, s.begin(map[string]string{"connections": "warehouse, payroll", "variables": "region"}))
 		require.NoError(s, s.ReplaceInConnections("first", "second"))
 		s.within(soon, "a rotation", func() bool { return s.value("warehouse") == "mysql://u:needle-second@h/s" })
@@ -332,7 +332,7 @@ func TestBothRotateAndRevoke(t *testing.T) {
 }
 
 func TestBothHoldWhatIsBroken(t *testing.T) {
-	overBoth(t, warehouseAndPayroll, func(s scenario) {
+	overBoth(t, func(s scenario) {
 		require.NoError(s, s.begin(map[string]string{"connections": "warehouse, payroll"}))
 		require.NoError(s, s.WriteConnections(`{"warehouse": "mysql://u:needle-first@h:port/s", "payroll": "mysql://u:needle-other@h/s"}`))
 		s.within(soon, "the neighbour of a broken one", func() bool { return s.value("payroll") == "mysql://u:needle-other@h/s" })
@@ -359,7 +359,7 @@ func TestBothRefuseAPodThatLacksWhatItRequires(t *testing.T) {
 }
 
 func TestBothOutliveCore(t *testing.T) {
-	overBoth(t, warehouseAndPayroll, func(s scenario) {
+	overBoth(t, func(s scenario) {
 		require.NoError(s, s.Core.Stop())
 		begun := make(chan error, 1)
 		go func() { begun <- s.begin(map[string]string{"connections": "warehouse"}) }()
@@ -379,7 +379,7 @@ func TestBothOutliveCore(t *testing.T) {
 
 // A deliverer that is killed leaves one whole generation, and who starts again goes on from there.
 func TestBothMayBeKilledAtAnyInstant(t *testing.T) {
-	overBoth(t, warehouseAndPayroll, func(s scenario) {
+	overBoth(t, func(s scenario) {
 		require.NoError(s, s.begin(map[string]string{"connections": "warehouse, payroll"}))
 		for round := range 10 {
 			was := s.value("warehouse")

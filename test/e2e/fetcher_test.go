@@ -45,9 +45,9 @@ func warehouseIn(t *testing.T, s *stack.Stack, p stack.Pod) string {
 }
 
 // showsIn waits until the pod's file has the mark.
-func showsIn(t *testing.T, s *stack.Stack, p stack.Pod, mark string, limit time.Duration) {
+func showsIn(t *testing.T, s *stack.Stack, p stack.Pod, mark string) {
 	t.Helper()
-	require.Eventually(t, func() bool { return strings.Contains(warehouseIn(t, s, p), ":"+mark+"@") }, limit, 5*time.Millisecond, "%s\n%s", mark, s.NodeOutput())
+	require.Eventually(t, func() bool { return strings.Contains(warehouseIn(t, s, p), ":"+mark+"@") }, testwait.Limit, 5*time.Millisecond, "%s\n%s", mark, s.NodeOutput())
 }
 
 // endAtOnce ends a volume, which needs nothing of the fetcher.
@@ -77,7 +77,7 @@ func TestAFetcherThatIsFrozenHoldsUpNoEndAndLosesNothing(t *testing.T) {
 	require.NoError(t, s.WriteConnections(warehouseOf("second")))
 	thaw()
 	require.NoError(t, s.Kubelet.Publish(t.Context(), asking("later", token(t, s))))
-	showsIn(t, s, live, "second", testwait.Limit)
+	showsIn(t, s, live, "second")
 }
 
 // One that is gone is waited for by who starts, and all goes on when there is another.
@@ -96,8 +96,8 @@ func TestAFetcherThatIsKilledIsWaitedFor(t *testing.T) {
 	go func() { started <- s.Kubelet.Publish(testwait.Context(t), waiting) }()
 	require.NoError(t, s.StartFetcher(t.Context()))
 	require.NoError(t, testwait.Receive(t, started))
-	showsIn(t, s, waiting, "second", testwait.Limit)
-	showsIn(t, s, live, "second", testwait.Limit)
+	showsIn(t, s, waiting, "second")
+	showsIn(t, s, live, "second")
 }
 
 // Killed every second, under starts, rotations and ends.
@@ -149,7 +149,7 @@ func TestAFetcherThatIsKilledEverySecondFailsNoEndAndNoStart(t *testing.T) {
 	starting.Wait()
 	assert.Less(t, latest.Sub(last), afterLastKill)
 	assert.Greater(t, starts, seconds, "pods that were started")
-	showsIn(t, s, live, fmt.Sprint("mark-", seconds), testwait.Limit)
+	showsIn(t, s, live, fmt.Sprint("mark-", seconds))
 	assert.NotContains(t, s.Driver.Output(), `"level":"ERROR"`)
 }
 

@@ -2,14 +2,13 @@ package fault
 
 import (
 	"fmt"
-	"os"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
-	"github.com/stretchr/testify/require"
+
+	"github.com/leoflow/secrets-csi/internal/testgolden"
 )
 
 const document = "../../docs/faults.md"
@@ -29,22 +28,8 @@ func (r *rig) row(fault, how string) *row { return &row{fault: fault, how: how, 
 // record puts the row into the document, or makes sure that there is one like it.
 func (r *row) record(t *testing.T) {
 	t.Helper()
-	text, err := os.ReadFile(document)
-	require.NoError(t, err)
-	lines := strings.Split(strings.TrimSuffix(string(text), "\n"), "\n")
-	at := slices.IndexFunc(lines, func(line string) bool { return strings.HasPrefix(line, "| "+r.fault+" |") })
-	if !*update {
-		require.GreaterOrEqual(t, at, 0, "%s has no row %q: run make fault", document, r.fault)
-		assert.Regexp(t, `\| 0 \| 0 \| 0 \| [^|]+ \|$`, lines[at])
-		return
-	}
-	if at < 0 {
-		at = slices.Index(lines, "<!-- end of counts -->")
-		require.GreaterOrEqual(t, at, 0)
-		lines = slices.Insert(lines, at, "")
-	}
-	lines[at] = r.String()
-	require.NoError(t, os.WriteFile(document, []byte(strings.Join(lines, "\n")+"\n"), 0o644))
+	stands := testgolden.Row(t, document, "<!-- end of counts -->", r.String(), "make fault")
+	assert.Regexp(t, `\| 0 \| 0 \| 0 \| [^|]+ \|$`, stands)
 }
 
 func (r *row) String() string {

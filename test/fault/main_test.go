@@ -17,11 +17,10 @@ import (
 )
 
 var (
-	update = flag.Bool("update", false, "write the counts into docs/faults.md")
-	kills  = flag.Int("kills", 10, "how often to kill the driver at each kind of work")
-	under  = flag.Duration("replicas", 20*time.Second, "how long pods start while replicas of core are killed")
-	every  = flag.Duration("every", 5*time.Second, "how long from one kill of a replica to the next")
-	long   = flag.Duration("cut", 5*time.Second, "how long the longest cut of the network lasts")
+	kills = flag.Int("kills", 10, "how often to kill the driver at each kind of work")
+	under = flag.Duration("replicas", 20*time.Second, "how long pods start while replicas of core are killed")
+	every = flag.Duration("every", 5*time.Second, "how long from one kill of a replica to the next")
+	long  = flag.Duration("cut", 5*time.Second, "how long the longest cut of the network lasts")
 )
 
 // some is how often to inject what is no kill of the driver: those faults last longer,

@@ -3,7 +3,6 @@ package fault
 import (
 	"context"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -15,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/leoflow/secrets-csi/internal/coreserver/auth"
+	"github.com/leoflow/secrets-csi/internal/testgolden"
 	"github.com/leoflow/secrets-csi/internal/testport"
 	"github.com/leoflow/secrets-csi/pkg/mount"
 	"github.com/leoflow/secrets-csi/test/stack"
@@ -188,30 +188,13 @@ func (m *manyStarts) quantile(of float64) time.Duration {
 // recordReplicas puts the row into the document, or makes sure that there is one like it.
 func recordReplicas(t *testing.T, replicas []*replica, made *manyStarts, found audited) {
 	t.Helper()
-	const name, end = "two, one of them killed (SIGKILL)", "<!-- end of replicas -->"
 	kills := 0
 	for _, r := range replicas {
 		kills += len(r.killed)
 	}
 	require.Positive(t, kills)
-	line := fmt.Sprintf("| %s | every %s, for %s | %d | %d | %d | %d | %d | %s | %s |", name, *every, *under, len(made.started), len(made.failed),
+	line := fmt.Sprintf("| two, one of them killed (SIGKILL) | every %s, for %s | %d | %d | %d | %d | %d | %s | %s |", *every, *under, len(made.started), len(made.failed),
 		0, kills, len(found.cut), short(made.quantile(0.5)), short(made.quantile(0.99)))
 	t.Log(line)
-	text, err := os.ReadFile(document)
-	require.NoError(t, err)
-	lines := strings.Split(string(text), "\n")
-	at := slices.IndexFunc(lines, func(line string) bool { return strings.HasPrefix(line, "| "+name+" |") })
-	switch {
-	case !*update:
-		require.GreaterOrEqual(t, at, 0, "%s has no row %q: run make fault", document, name)
-		return
-	case t.Failed():
-		return
-	case at < 0:
-		at = slices.Index(lines, end)
-		require.GreaterOrEqual(t, at, 0)
-		lines = slices.Insert(lines, at, "")
-	}
-	lines[at] = line
-	require.NoError(t, os.WriteFile(document, []byte(strings.Join(lines, "\n")), 0o644))
+	testgolden.Row(t, document, "<!-- end of replicas -->", line, "make fault")
 }

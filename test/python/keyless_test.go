@@ -75,7 +75,7 @@ func startKeyless(t *testing.T, serviceAccount string) *keyless {
 	k.microsoft.Scope = "https://storage.azure.com/.default"
 	k.amazon.Associations = map[string]string{"airflow/associated": "arn:aws:iam::123456789012:role/associated"}
 
-	google, err := gcp.New(gcp.Config{Audience: k.google.Audience, STSURL: k.google.URL() + "/token"})
+	google, err := gcp.New(gcp.Config{Audience: k.google.Audience, STSURL: k.google.URL() + "/token", HTTP: k.google.Client()})
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, google.Close()) })
 	annotations := map[string]map[string]string{
@@ -84,7 +84,7 @@ func startKeyless(t *testing.T, serviceAccount string) *keyless {
 	}
 	resolver := secretmanager.New(secretmanager.Config{
 		Clouds: map[string]secretmanager.Cloud{
-			"gcp": google, "aws": aws.New(aws.Config{PodIdentity: true, Agent: k.amazon.StartAgent(t)}), "azure": azure.New(azure.Config{AuthorityHost: k.microsoft.URL()}),
+			"gcp": google, "aws": aws.New(aws.Config{PodIdentity: true, Agent: k.amazon.StartAgent(t), HTTP: k.amazon.Client()}), "azure": azure.New(azure.Config{AuthorityHost: k.microsoft.URL(), HTTP: k.microsoft.Client()}),
 		},
 		Annotations: func(_ context.Context, _, serviceAccount string) (map[string]string, error) {
 			return annotations[serviceAccount], nil

@@ -111,7 +111,7 @@ func (m moto) call(t *testing.T, service, target string, body map[string]any) {
 // trusted has the system's certificates be the front's, for the class's own client is Python's.
 func (m moto) config() aws.Config {
 	pool := m.front.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs
-	return aws.Config{Region: "eu-west-1", Endpoint: m.front.URL, STSEndpoint: m.front.URL, Roots: pool}
+	return aws.Config{Region: "eu-west-1", Endpoint: m.front.URL, STSEndpoint: m.front.URL, HTTP: secretmanager.NewHTTPClient(pool, 0)}
 }
 
 // theirs are the kwargs of Airflow's class, which has the credentials that moto wants.

@@ -26,7 +26,7 @@ func TestGoogleSecretManager(t *testing.T) {
 	server := cloudtest.StartGCP(t, cloudtest.NewTokens())
 	config := gcp.Config{
 		Audience: cloudtest.GCPAudience, Endpoint: server.Address, RegionalEndpoint: server.RegionalAddress,
-		STSURL: server.URL() + "/token", IAMURL: server.URL(), Roots: server.Roots(),
+		STSURL: server.URL() + "/token", IAMURL: server.URL(), Roots: server.Roots(), HTTP: secretmanager.NewHTTPClient(server.Roots(), 0),
 	}
 	asked := judgeCloud(t, cloud{
 		class:  "airflow.providers.google.cloud.secrets.secret_manager.CloudSecretManagerBackend",
@@ -48,7 +48,7 @@ func TestGoogleSecretManager(t *testing.T) {
 
 func TestAzureKeyVault(t *testing.T) {
 	server := cloudtest.StartAzure(t, cloudtest.NewTokens())
-	config := azure.Config{Tenant: cloudtest.AzureTenant, AuthorityHost: server.URL(), VaultEndpoint: server.URL(), Roots: server.Roots()}
+	config := azure.Config{Tenant: cloudtest.AzureTenant, AuthorityHost: server.URL(), VaultEndpoint: server.URL(), HTTP: secretmanager.NewHTTPClient(server.Roots(), 0)}
 	judgeCloud(t, cloud{
 		class:  "airflow.providers.microsoft.azure.secrets.key_vault.AzureKeyVaultBackend",
 		server: server.Server, audience: cloudtest.AzureTokenAudience, always: map[string]any{"vault_url": "https://v.vault.azure.net"},

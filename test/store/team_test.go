@@ -108,7 +108,7 @@ func teamsAtGoogle(t *testing.T) teamPlace {
 		class: "airflow.providers.google.cloud.secrets.secret_manager.CloudSecretManagerBackend", kwargs: kwargs, held: theirs,
 		open: func() (store.Store, error) {
 			return gcp.NewStore(gcp.Config{Audience: cloudtest.GCPAudience, Endpoint: server.Address, RegionalEndpoint: server.RegionalAddress,
-				STSURL: server.URL() + "/token", IAMURL: server.URL(), Roots: server.Roots()}, textOf(t, kwargs))
+				STSURL: server.URL() + "/token", IAMURL: server.URL(), Roots: server.Roots(), HTTP: secretmanager.NewHTTPClient(server.Roots(), 0)}, textOf(t, kwargs))
 		}, pod: ofAudience(server.Tokens, cloudtest.GCPTokenAudience),
 	}
 }
@@ -125,7 +125,7 @@ func teamsAtAzure(t *testing.T) teamPlace {
 	return teamPlace{
 		class: "airflow.providers.microsoft.azure.secrets.key_vault.AzureKeyVaultBackend", kwargs: kwargs, held: theirs,
 		open: func() (store.Store, error) {
-			return azure.NewStore(azure.Config{Tenant: cloudtest.AzureTenant, AuthorityHost: server.URL(), VaultEndpoint: server.URL(), Roots: server.Roots()}, textOf(t, kwargs))
+			return azure.NewStore(azure.Config{Tenant: cloudtest.AzureTenant, AuthorityHost: server.URL(), VaultEndpoint: server.URL(), HTTP: secretmanager.NewHTTPClient(server.Roots(), 0)}, textOf(t, kwargs))
 		}, pod: ofAudience(server.Tokens, cloudtest.AzureTokenAudience),
 	}
 }
@@ -144,7 +144,7 @@ func teamsAtVault(t *testing.T, ofTeams bool) teamPlace {
 	return teamPlace{
 		class: vaultClass, kwargs: theirs,
 		open: func() (store.Store, error) {
-			return vault.New(vault.Config{Kwargs: bao.Kwargs("all", kwargs), Roots: bao.Roots()})
+			return vault.New(vault.Config{Kwargs: bao.Kwargs("all", kwargs), HTTP: secretmanager.NewHTTPClient(bao.Roots(), 0)})
 		},
 		pod: func(team string) provider.Identity { return bao.Pod("team", "etl"+team) },
 	}

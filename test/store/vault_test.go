@@ -56,7 +56,7 @@ path "secret/data/deep/er/denied" { capabilities = ["deny"] }`)
 		}
 		theirs := map[string]any{"url": bao.Plain(), "auth_type": "token", "token": token}
 		maps.Copy(theirs, kwargs)
-		made, err := vault.New(vault.Config{Kwargs: bao.Kwargs("all", kwargs), Roots: bao.Roots()})
+		made, err := vault.New(vault.Config{Kwargs: bao.Kwargs("all", kwargs), HTTP: secretmanager.NewHTTPClient(bao.Roots(), 0)})
 		require.NoError(t, err)
 		served := store.New("vault", made, secretmanager.Config{})
 		t.Cleanup(func() { require.NoError(t, served.Close()) })

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -14,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/leoflow/secrets-csi/internal/coreserver/auth"
+	"github.com/leoflow/secrets-csi/internal/testheap"
 )
 
 // refused is a stranger's record.
@@ -145,11 +145,11 @@ func TestALongNameTakesNoMore(t *testing.T) {
 		denied := func(caller int, name string) Record {
 			return Record{Time: time.Now().UTC(), Caller: auth.Caller{Tenant: "acme", DAG: fmt.Sprint(caller)}, Entry: name, Decision: Denied}
 		}
-		before := heap()
+		before := testheap.InUse()
 		for caller := range 200 {
 			require.NoError(t, write(t, log, denied(caller, strings.Repeat("x", 1<<20-caller))))
 		}
-		assert.Less(t, heap()-before, int64(4<<20))
+		assert.Less(t, testheap.InUse()-before, int64(4<<20))
 		assert.Empty(t, out.String(), "each alone is more than refusals may take at once")
 		for caller := range 900 {
 			require.NoError(t, write(t, log, denied(caller, strings.Repeat("\x01", 1000))))
@@ -158,13 +158,6 @@ func TestALongNameTakesNoMore(t *testing.T) {
 		assert.Greater(t, len(out.String()), burst/2)
 		require.NoError(t, log.Close(t.Context()))
 	})
-}
-
-func heap() int64 {
-	var stats runtime.MemStats
-	runtime.GC()
-	runtime.ReadMemStats(&stats)
-	return int64(stats.HeapAlloc)
 }
 
 // A caller that has counted its refusals gives one record, of which the log shows none by itself.

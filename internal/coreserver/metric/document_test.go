@@ -1,9 +1,7 @@
 package metric
 
 import (
-	"flag"
 	"fmt"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -14,10 +12,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/leoflow/secrets-csi/internal/coreserver/store"
+	"github.com/leoflow/secrets-csi/internal/testgolden"
 	"github.com/leoflow/secrets-csi/pkg/entry"
 )
-
-var update = flag.Bool("update", false, "write docs/core-metrics.md anew")
 
 const document = "../../../docs/core-metrics.md"
 
@@ -79,12 +76,7 @@ since when. What to do when one looks wrong: [runbook.md](runbook.md).
 		fmt.Fprintf(&page, "| `%s` | %s | %s | %s |\n", family.GetName(),
 			strings.ToLower(family.GetType().String()), strings.Join(labels, ", "), family.GetHelp())
 	}
-	if *update {
-		require.NoError(t, os.WriteFile(document, []byte(page.String()), 0o644))
-	}
-	written, err := os.ReadFile(document)
-	require.NoError(t, err)
-	assert.Equal(t, page.String(), string(written), "run: make generate")
+	testgolden.File(t, document, page.String(), "make generate")
 	for _, name := range described() {
 		assert.Contains(t, page.String(), "`"+name+"`")
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/leoflow/secrets-csi/internal/coreserver/rule"
+	"github.com/leoflow/secrets-csi/internal/testheap"
 	"github.com/leoflow/secrets-csi/pkg/entry"
 )
 
@@ -36,9 +37,9 @@ func TestATeamsFileTakesWhatItIsLong(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newTeams(t)
-			before := heap()
+			before := testheap.InUse()
 			err := s.reload(row.file, row.content, "entries/bank.connections.yaml", "aws_default: aws://new\n")
-			assert.Less(t, int64(heap())-int64(before), int64(2*len(row.content)+1<<20))
+			assert.Less(t, testheap.InUse()-before, int64(2*len(row.content)+1<<20))
 			assert.LessOrEqual(t, len(s.Current().Nameless), mostNameless)
 			if row.fault == "" {
 				require.NoError(t, err)
@@ -70,13 +71,13 @@ func TestWhatIsStoredLongerThanItIsWrittenCounts(t *testing.T) {
 // gigabytes, and core was killed for it at each start.
 func TestATeamsRulesTimesItsEntriesAreBounded(t *testing.T) {
 	s := newTeams(t, "entries/payments/variables.json", variables(2000))
-	before := heap()
+	before := testheap.InUse()
 	err := s.reload("rules/payments.yaml", pairRules("rules", "namespaces: [payments], serviceAccounts: [worker], ", 600))
 	require.ErrorContains(t, err, `the rules of team "payments" have 1800 patterns, and it has 2002 entries: one times the other may be 524288`)
 	assert.Equal(t, "payments", s.gets("payments", "own"), "by the rules of before")
 
 	require.NoError(t, s.reload("rules/payments.yaml", pairRules("rules", "namespaces: [payments], serviceAccounts: [worker], ", 80)))
-	assert.Less(t, heap()-before, int64(12<<20))
+	assert.Less(t, testheap.InUse()-before, int64(12<<20))
 	took := time.Hour
 	for edit := range 3 {
 		took = min(took, worked(t, func() {
@@ -101,9 +102,9 @@ func TestWhatATeamDeniesIsBounded(t *testing.T) {
 	s := newTeams(t, "entries/variables.json", variables(6000))
 	err := s.reload("rules/payments.yaml", pairRules("rules: []\ndeny", "", 300))
 	require.ErrorContains(t, err, `the rules of team "payments" have more than the 256 patterns under deny that a team has`)
-	before := heap()
+	before := testheap.InUse()
 	require.NoError(t, s.reload("rules/payments.yaml", pairRules("rules: []\ndeny", "", 250)))
-	assert.Less(t, heap()-before, int64(24<<20))
+	assert.Less(t, testheap.InUse()-before, int64(24<<20))
 }
 
 // A name that is no text had every scrape of core's metrics fail.

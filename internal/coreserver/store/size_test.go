@@ -10,6 +10,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"github.com/leoflow/secrets-csi/internal/testheap"
 )
 
 // The size to be good at.
@@ -54,7 +56,7 @@ func manyConnections(team, edit int) string {
 }
 
 func TestTwoHundredTeams(t *testing.T) {
-	before := heap()
+	before := testheap.InUse()
 	s := newManyTeams(t)
 	took := time.Hour
 	for edit := range 10 {
@@ -64,7 +66,7 @@ func TestTwoHundredTeams(t *testing.T) {
 		assert.Equal(t, "denied", s.gets(fmt.Sprintf("team-%d", team), "conn_0"))
 		assert.Equal(t, fmt.Sprintf("db-%d-1.example.com", team), s.gets(fmt.Sprintf("team-%d", team), "conn_1"))
 	}
-	used := heap() - before
+	used := testheap.InUse() - before
 	t.Logf("%d teams of %d entries: a reload takes %s, the heap %d KiB", manyTeams, manyEntries, took, used>>10)
 	assert.LessOrEqual(t, took, slower*reloadBar)
 	assert.LessOrEqual(t, used, int64(memoryBar))
@@ -80,13 +82,6 @@ func worked(t testing.TB, work func()) time.Duration {
 	work()
 	require.NoError(t, unix.Getrusage(unix.RUSAGE_THREAD, &after))
 	return time.Duration(after.Utime.Nano() + after.Stime.Nano() - before.Utime.Nano() - before.Stime.Nano())
-}
-
-func heap() int64 {
-	var stats runtime.MemStats
-	runtime.GC()
-	runtime.ReadMemStats(&stats)
-	return int64(stats.HeapAlloc)
 }
 
 // A bound on a file, and one on the files of a team, leave none on what a team has; and one team's
@@ -159,11 +154,11 @@ func TestWhatIsRememberedOfChangesKeepsNoFiles(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := newTeams(t)
 			require.NoError(t, edit(s, 0))
-			before := heap()
+			before := testheap.InUse()
 			for i := range 30 {
 				require.NoError(t, edit(s, 1+i))
 			}
-			assert.Less(t, heap()-before, int64(maxBytes+4<<20))
+			assert.Less(t, testheap.InUse()-before, int64(maxBytes+4<<20))
 			assert.NotEqual(t, "denied", s.gets("nobodys", "aws_default"), "and it is all there")
 		})
 	}

@@ -51,7 +51,7 @@ func (i *identities) of(at service, subject secretmanager.Subject) (*api, error)
 	if url == "" {
 		url = "https://" + at.name + "." + region + "." + domainOf(region)
 	}
-	return &api{at, i.http, credentials, v4.NewSigner(), region, strings.TrimRight(url, "/") + "/"}, nil
+	return &api{at, i.config.HTTP, credentials, v4.NewSigner(), region, strings.TrimRight(url, "/") + "/"}, nil
 }
 
 // domains are those of AWS's partitions that the public does not use, by how their regions begin.

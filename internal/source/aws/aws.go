@@ -4,9 +4,7 @@
 package aws
 
 import (
-	"crypto/x509"
 	"net/http"
-	"time"
 
 	"github.com/leoflow/secrets-csi/internal/source/secretmanager"
 )
@@ -22,11 +20,7 @@ type Config struct {
 	TokenAudience string
 	// Endpoint and STSEndpoint are URLs; those of the region where empty.
 	Endpoint, STSEndpoint string
-	// Roots verify both; those of the system where nil.
-	Roots *x509.CertPool
-	// RequestTimeout bounds one request over HTTP; five seconds by default.
-	RequestTimeout time.Duration
-	// HTTP is a client of secretmanager.NewHTTPClient that several share; one of its own where nil.
+	// HTTP is a client of secretmanager.NewHTTPClient, which several may share. Required.
 	HTTP *http.Client
 	// PodIdentity has pods whose service account names no role ask the agent of EKS Pod Identity
 	// on their node, which is at Agent; "http://169.254.170.23" by default.

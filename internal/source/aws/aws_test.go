@@ -20,7 +20,7 @@ const role = "arn:aws:iam::123456789012:role/reader"
 
 func start(t *testing.T) (*aws.Cloud, *cloudtest.AWS) {
 	server := cloudtest.StartAWS(t, cloudtest.NewTokens())
-	cloud := aws.New(aws.Config{Region: "eu-west-1", Endpoint: server.URL(), STSEndpoint: server.URL(), Roots: server.Roots(), RequestTimeout: cloudtest.RequestTimeout})
+	cloud := aws.New(aws.Config{Region: "eu-west-1", Endpoint: server.URL(), STSEndpoint: server.URL(), HTTP: server.Client()})
 	t.Cleanup(func() { assert.NoError(t, cloud.Close()) })
 	return cloud, server
 }
@@ -159,6 +159,6 @@ func TestAnEmptyAnswerIsNone(t *testing.T) {
 }
 
 func TestANodeWithoutARegionNeedsOneInTheReference(t *testing.T) {
-	_, err := aws.New(aws.Config{}).Open(secretmanager.Subject{Pod: cloudtest.NewTokens().Pod("ns", "sa", cloudtest.AWSTokenAudience), Role: role})
+	_, err := aws.New(aws.Config{HTTP: secretmanager.NewHTTPClient(nil, 0)}).Open(secretmanager.Subject{Pod: cloudtest.NewTokens().Pod("ns", "sa", cloudtest.AWSTokenAudience), Role: role})
 	assert.ErrorContains(t, err, "set key_secret_region")
 }

@@ -23,7 +23,6 @@ const PodIdentityAudience = "pods.eks.amazonaws.com"
 // identities are pods' own at AWS.
 type identities struct {
 	config Config
-	http   *http.Client
 	// agent speaks to the agent of EKS Pod Identity.
 	agent *http.Client
 	// exchange is one client for all: each takes as much memory as a pod's tokens.
@@ -33,11 +32,8 @@ type identities struct {
 func newIdentities(config Config) identities {
 	config.TokenAudience = cmp.Or(config.TokenAudience, "sts.amazonaws.com")
 	config.Agent = cmp.Or(config.Agent, "http://169.254.170.23")
-	if config.HTTP == nil {
-		config.HTTP = secretmanager.NewHTTPClient(config.Roots, config.RequestTimeout, nil)
-	}
 	return identities{
-		config, config.HTTP, secretmanager.NewNodeClient(config.RequestTimeout, ofAgent),
+		config, secretmanager.NewNodeClient(config.HTTP, ofAgent),
 		sts.New(sts.Options{BaseEndpoint: endpoint(config.STSEndpoint), HTTPClient: config.HTTP, Retryer: aws.NopRetryer{}}),
 	}
 }
@@ -53,7 +49,7 @@ func ofAgent(response *http.Response) error {
 
 // Close closes the connections that are idle.
 func (i *identities) Close() error {
-	i.http.CloseIdleConnections()
+	i.config.HTTP.CloseIdleConnections()
 	i.agent.CloseIdleConnections()
 	return nil
 }

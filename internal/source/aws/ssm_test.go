@@ -20,7 +20,7 @@ func startParameterStore(t *testing.T) (*store.Provider, *held) {
 	made := cloudtest.StartAWS(t, cloudtest.NewTokens())
 	server := &held{made, made.HoldSecrets()}
 	opened, err := aws.NewParameterStore(aws.Config{
-		Region: "eu-west-1", STSEndpoint: server.URL(), Roots: server.Roots(), RequestTimeout: cloudtest.RequestTimeout,
+		Region: "eu-west-1", STSEndpoint: server.URL(), HTTP: server.Client(),
 	}, `{"endpoint_url": "`+server.URL()+`"}`)
 	require.NoError(t, err)
 	served := store.New("aws-ssm", opened, secretmanager.Config{

@@ -5,12 +5,10 @@ package azure
 
 import (
 	"context"
-	"crypto/x509"
 	"net/http"
 	"regexp"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/cloud"
@@ -39,19 +37,12 @@ type Config struct {
 	AuthorityHost string
 	// VaultEndpoint is a URL that stands for every vault; for tests and emulators.
 	VaultEndpoint string
-	// Roots verify both; those of the system where nil.
-	Roots *x509.CertPool
-	// RequestTimeout bounds one request over HTTP; five seconds by default.
-	RequestTimeout time.Duration
-	// HTTP is a client of secretmanager.NewHTTPClient that several share; one of its own where nil.
+	// HTTP is a client of secretmanager.NewHTTPClient, which several may share. Required.
 	HTTP *http.Client
 }
 
 // Cloud implements secretmanager.Cloud.
-type Cloud struct {
-	config Config
-	http   *http.Client
-}
+type Cloud struct{ config Config }
 
 // silence turns off the SDK's log, once, because it is the whole process's. The environment turns it on,
 // and it prints what servers answer, which may be a token.
@@ -63,15 +54,12 @@ func New(config Config) *Cloud {
 		config.TokenAudience = "api://AzureADTokenExchange"
 	}
 	silence()
-	if config.HTTP == nil {
-		config.HTTP = secretmanager.NewHTTPClient(config.Roots, config.RequestTimeout, nil)
-	}
-	return &Cloud{config, config.HTTP}
+	return &Cloud{config}
 }
 
 // Close closes the connections that are idle.
 func (c *Cloud) Close() error {
-	c.http.CloseIdleConnections()
+	c.config.HTTP.CloseIdleConnections()
 	return nil
 }
 
@@ -141,7 +129,7 @@ func annotated(subject secretmanager.Subject, annotation, otherwise string) (str
 
 // options leave retrying to whoever calls a session. A vault of a sovereign cloud takes tokens of that cloud.
 func (c *Cloud) options(vault string) azcore.ClientOptions {
-	options := azcore.ClientOptions{Transport: c.http, Retry: policy.RetryOptions{MaxRetries: -1}}
+	options := azcore.ClientOptions{Transport: c.config.HTTP, Retry: policy.RetryOptions{MaxRetries: -1}}
 	switch vault = strings.TrimRight(vault, "/"); {
 	case c.config.AuthorityHost != "":
 		options.Cloud = cloud.Configuration{ActiveDirectoryAuthorityHost: c.config.AuthorityHost}

@@ -19,7 +19,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func start(t *testing.T) (*azure.Cloud, *cloudtest.Azure) {
 	server := cloudtest.StartAzure(t, cloudtest.NewTokens())
-	cloud := azure.New(azure.Config{AuthorityHost: server.URL(), VaultEndpoint: server.URL(), Roots: server.Roots(), RequestTimeout: cloudtest.RequestTimeout})
+	cloud := azure.New(azure.Config{AuthorityHost: server.URL(), VaultEndpoint: server.URL(), HTTP: server.Client()})
 	t.Cleanup(func() { assert.NoError(t, cloud.Close()) })
 	return cloud, server
 }

@@ -26,6 +26,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/stretchr/testify/require"
 
+	"github.com/leoflow/secrets-csi/internal/source/secretmanager"
 	"github.com/leoflow/secrets-csi/internal/testca"
 	"github.com/leoflow/secrets-csi/internal/testneed"
 	"github.com/leoflow/secrets-csi/internal/testport"
@@ -283,6 +284,9 @@ func (b *Bao) Roots() *x509.CertPool {
 	pool.AddCert(b.front.Certificate())
 	return pool
 }
+
+// Client is what a Vault under test asks the front by.
+func (b *Bao) Client() *http.Client { return secretmanager.NewHTTPClient(b.Roots(), RequestTimeout) }
 
 // Certificate verifies the front too, as PEM.
 func (b *Bao) Certificate() []byte {

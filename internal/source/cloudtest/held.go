@@ -9,6 +9,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/leoflow/secrets-csi/internal/source/store"
@@ -84,7 +85,7 @@ func RunStoreContract(t *testing.T, audience string, name func(kind, id string) 
 			held.Deny(name("variables", world.Forbidden))
 			silent := func(Step) *Fault { return &Fault{Silent: true} }
 			return providertest.Source{
-				Provider: &issued{Provider: served, tokens: server.Tokens, audience: audience}, SetVariable: set,
+				Provider: dotless{served}, Known: (&issued{tokens: server.Tokens, audience: audience}).pod, SetVariable: set,
 				Freeze: func() { server.Break(silent) }, Break: server.Stop,
 			}
 		},
@@ -107,7 +108,6 @@ func largeListing(t *testing.T, audience string, name func(kind, id string) stri
 
 // issued gives the pods of the contract's world tokens that the server knows, but to the stranger.
 type issued struct {
-	*store.Provider
 	tokens   *Tokens
 	audience string
 
@@ -161,21 +161,34 @@ func told(entries []entry.Entry) []entry.Entry {
 	return made
 }
 
+// dotless has the contract's ids, and the store those that every store has.
+type dotless struct{ *store.Provider }
+
 // Fetch implements provider.Provider.
-func (i *issued) Fetch(ctx context.Context, pod provider.Identity, request provider.Request) ([]entry.Entry, error) {
-	entries, err := i.Provider.Fetch(ctx, i.pod(pod), asked(request))
+func (d dotless) Fetch(ctx context.Context, pod provider.Identity, request provider.Request) ([]entry.Entry, error) {
+	entries, err := d.Provider.Fetch(ctx, pod, asked(request))
 	return told(entries), err
 }
 
 // FetchGroup implements provider.GroupFetcher.
-func (i *issued) FetchGroup(ctx context.Context, pods []provider.Identity, request provider.Request) []provider.Outcome {
-	made := make([]provider.Identity, len(pods))
-	for n, pod := range pods {
-		made[n] = i.pod(pod)
-	}
-	outcomes := i.Provider.FetchGroup(ctx, made, asked(request))
+func (d dotless) FetchGroup(ctx context.Context, pods []provider.Identity, request provider.Request) []provider.Outcome {
+	outcomes := d.Provider.FetchGroup(ctx, pods, asked(request))
 	for n := range outcomes {
 		outcomes[n].Entries = told(outcomes[n].Entries)
 	}
 	return outcomes
+}
+
+// CheckKwargs opens a store by each of the kwargs, and holds what is said of them against the message; empty for none.
+func CheckKwargs(t *testing.T, messages map[string]string, open func(kwargs string) error) {
+	t.Helper()
+	for kwargs, message := range messages {
+		err := open(kwargs)
+		if message == "" {
+			require.NoError(t, err)
+			continue
+		}
+		require.ErrorContains(t, err, message)
+		assert.NotContains(t, err.Error(), Needle)
+	}
 }

@@ -16,6 +16,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/leoflow/secrets-csi/internal/source/secretmanager"
 )
 
 // Step is one of the calls that lead to a secret.
@@ -93,6 +95,9 @@ func (s *Server) Roots() *x509.CertPool {
 	pool.AddCert(s.tls.Certificate())
 	return pool
 }
+
+// Client is what a Cloud under test asks the server by.
+func (s *Server) Client() *http.Client { return secretmanager.NewHTTPClient(s.Roots(), RequestTimeout) }
 
 // Certificate verifies the server too, as PEM.
 func (s *Server) Certificate() []byte {

@@ -60,7 +60,7 @@ func resourceName(ref entry.Reference) string {
 	if ref.Region != "" {
 		project += "/locations/" + ref.Region
 	}
-	return project + "/secrets/" + ref.Name + "/versions/" + orDefault(ref.Version, "latest")
+	return project + "/secrets/" + ref.Name + "/versions/" + cmp.Or(ref.Version, "latest")
 }
 
 // bearer puts one pod's token into one call.

@@ -56,7 +56,7 @@ func TestRegionalSecrets(t *testing.T) {
 	server := cloudtest.StartGCP(t, cloudtest.NewTokens())
 	config := gcp.Config{
 		Audience: cloudtest.GCPAudience, Endpoint: server.Address, RegionalEndpoint: server.RegionalAddress, Region: cloudtest.Region,
-		STSURL: server.URL() + "/token", IAMURL: server.URL(), Roots: server.Roots(), RequestTimeout: cloudtest.RequestTimeout,
+		STSURL: server.URL() + "/token", IAMURL: server.URL(), Roots: server.Roots(), HTTP: server.Client(),
 	}
 	made, err := gcp.NewStore(config, ofProject)
 	require.NoError(t, err)
@@ -115,7 +115,7 @@ func TestWhatIsNotOfSecretManager(t *testing.T) {
 		roots.AddCert(gateway.Certificate())
 		made, err := gcp.NewStore(gcp.Config{
 			Audience: cloudtest.GCPAudience, Endpoint: strings.TrimPrefix(gateway.URL, "https://"),
-			STSURL: server.URL() + "/token", IAMURL: server.URL(), Roots: roots, RequestTimeout: cloudtest.RequestTimeout,
+			STSURL: server.URL() + "/token", IAMURL: server.URL(), Roots: roots, HTTP: server.Client(),
 		}, ofProject)
 		require.NoError(t, err)
 		served := store.New("gcp-secretmanager", made, secretmanager.Config{})

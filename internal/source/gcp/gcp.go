@@ -4,6 +4,7 @@
 package gcp
 
 import (
+	"cmp"
 	"context"
 	"crypto/x509"
 	"fmt"
@@ -49,11 +50,9 @@ type Config struct {
 	Endpoint, RegionalEndpoint, STSURL, IAMURL string
 	// Region is that of a Store's secrets, where they are regional ones.
 	Region string
-	// Roots verify all three; those of the system where nil.
+	// Roots verify Secret Manager, which is not asked over HTTP; those of the system where nil.
 	Roots *x509.CertPool
-	// RequestTimeout bounds one request over HTTP; five seconds by default.
-	RequestTimeout time.Duration
-	// HTTP is a client of secretmanager.NewHTTPClient that several share; one of its own where nil.
+	// HTTP is a client of secretmanager.NewHTTPClient, which several may share. Required.
 	HTTP *http.Client
 }
 
@@ -74,27 +73,17 @@ func New(config Config) (*Cloud, error) {
 	if _, err := made.at(""); err != nil {
 		return nil, err
 	}
-	if config.HTTP == nil {
-		config.HTTP = secretmanager.NewHTTPClient(config.Roots, config.RequestTimeout, nil)
-	}
 	return &Cloud{config, made, secretmanager.Checking(config.HTTP, keepStatus)}, nil
 }
 
 func silent() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 func withDefaults(config *Config) {
-	config.Endpoint = orDefault(config.Endpoint, "secretmanager.googleapis.com:443")
-	config.RegionalEndpoint = orDefault(config.RegionalEndpoint, "secretmanager.REGION.rep.googleapis.com:443")
-	config.STSURL = orDefault(config.STSURL, "https://sts.googleapis.com/v1/token")
-	config.IAMURL = orDefault(config.IAMURL, "https://iamcredentials.googleapis.com")
-	config.TokenAudience = orDefault(config.TokenAudience, TokenAudience(config.Audience))
-}
-
-func orDefault(value, otherwise string) string {
-	if value == "" {
-		return otherwise
-	}
-	return value
+	config.Endpoint = cmp.Or(config.Endpoint, "secretmanager.googleapis.com:443")
+	config.RegionalEndpoint = cmp.Or(config.RegionalEndpoint, "secretmanager.REGION.rep.googleapis.com:443")
+	config.STSURL = cmp.Or(config.STSURL, "https://sts.googleapis.com/v1/token")
+	config.IAMURL = cmp.Or(config.IAMURL, "https://iamcredentials.googleapis.com")
+	config.TokenAudience = cmp.Or(config.TokenAudience, TokenAudience(config.Audience))
 }
 
 // TokenAudience is the audience that a workload identity provider expects by default:

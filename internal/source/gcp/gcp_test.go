@@ -21,7 +21,7 @@ func start(t *testing.T) (*gcp.Cloud, *cloudtest.GCP) {
 	server := cloudtest.StartGCP(t, cloudtest.NewTokens())
 	cloud, err := gcp.New(gcp.Config{
 		Audience: cloudtest.GCPAudience, Endpoint: server.Address, RegionalEndpoint: server.RegionalAddress,
-		STSURL: server.URL() + "/token", IAMURL: server.URL(), Roots: server.Roots(), RequestTimeout: cloudtest.RequestTimeout,
+		STSURL: server.URL() + "/token", IAMURL: server.URL(), Roots: server.Roots(), HTTP: server.Client(),
 	})
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, cloud.Close()) })

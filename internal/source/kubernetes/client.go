@@ -17,12 +17,10 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/client-go/rest"
-	"k8s.io/klog/v2"
 
+	"github.com/leoflow/secrets-csi/internal/apiserver"
 	"github.com/leoflow/secrets-csi/internal/source/secretmanager"
-	"github.com/leoflow/secrets-csi/internal/turn"
 	"github.com/leoflow/secrets-csi/pkg/entry"
 	"github.com/leoflow/secrets-csi/pkg/provider"
 )
@@ -40,26 +38,17 @@ func endless(config *rest.Config) *rest.Config {
 	return config
 }
 
-// newClient speaks of Secrets and of nothing else; the whole clientset would bring
-// every type of the API along.
+// newClient speaks of Secrets and of nothing else.
 func newClient(config *rest.Config, accept string) (*rest.RESTClient, error) {
-	version := schema.GroupVersion{Version: "v1"}
-	scheme := runtime.NewScheme()
-	scheme.AddKnownTypes(version, &corev1.Secret{}, &corev1.SecretList{})
-	metav1.AddToGroupVersion(scheme, version)
-	if err := metav1.AddMetaToScheme(scheme); err != nil {
-		return nil, fmt.Errorf("knowing the types of Kubernetes: %w", err)
-	}
 	config = rest.CopyConfig(config)
-	config.GroupVersion, config.APIPath = &version, "/api"
-	config.AcceptContentTypes, config.ContentType = accept, runtime.ContentTypeJSON
-	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return bounded{next} })
-	config.NegotiatedSerializer = serializer.NewCodecFactory(scheme).WithoutConversion()
-	made, err := rest.RESTClientFor(config)
-	if err != nil {
-		return nil, fmt.Errorf("configuring the client of Kubernetes: %w", err)
-	}
-	return made, nil
+	config.AcceptContentTypes = accept
+	version := schema.GroupVersion{Version: "v1"}
+	bound := func(next http.RoundTripper) http.RoundTripper { return bounded{next} }
+	return apiserver.NewClient(config, version, bound, metav1.AddMetaToScheme, func(scheme *runtime.Scheme) error {
+		scheme.AddKnownTypes(version, &corev1.Secret{}, &corev1.SecretList{})
+		metav1.AddToGroupVersion(scheme, version)
+		return nil
+	})
 }
 
 // answerError is an answer of the API server. It says the status and nothing that the
@@ -81,8 +70,8 @@ var (
 	errNoAnswer    = errors.New("the API server gives no answer, or none that makes sense")
 	// errSlow: there is an API server, which takes too long over this call.
 	errSlow = errors.New("the API server does not answer in time")
-	// errInItsPlace: the answer is of a proxy or a load balancer before the API server.
-	errInItsPlace = errors.New("what answers is not the API server; see what does in its place, such as a proxy, and have that let the driver through")
+	// errIntermediary: the answer is of a proxy or a load balancer before the API server.
+	errIntermediary = errors.New("what answers is not the API server; see what does in its place, such as a proxy, and have that let the driver through")
 )
 
 // settling is how long after it was away the API server may deny what it allows: it answers before it has read the rules of
@@ -116,8 +105,8 @@ func describe(err error) error {
 	case errors.Is(err, errNoRoom):
 		return errNoRoom
 	case errors.As(err, &answer) && answer.Status().Code >= 400:
-		if isRefusal := answer.Status().Code < 500 && !apierrors.IsTooManyRequests(err); isRefusal && apierrors.IsUnexpectedServerError(err) {
-			return errInItsPlace // whatever the API server refuses, it does by a Status
+		if apiserver.IsOfIntermediary(err) {
+			return errIntermediary
 		}
 		return &answerError{int(answer.Status().Code)}
 	case errors.As(err, &dialled) && dialled.Op == "dial", errors.As(err, &untrue):
@@ -126,12 +115,6 @@ func describe(err error) error {
 		return errSlow
 	}
 	return errNoAnswer
-}
-
-// on is a context for calls on behalf of the pods of a namespace. client-go would log the address
-// of each call that waits for its turn, past this program's own log.
-func on(ctx context.Context, namespace string) context.Context {
-	return klog.NewContext(turn.For(ctx, namespace), klog.New(nil))
 }
 
 func (c caller) authorize(request *rest.Request) *rest.Request {
@@ -157,7 +140,7 @@ func read(answer rest.Result, into runtime.Object) error {
 
 func (c caller) get(ctx context.Context, name entry.Name) (*corev1.Secret, error) {
 	var found corev1.Secret
-	err := read(c.secrets(c.whole).Name(c.config.Rules.secretName(name)).Do(on(ctx, c.pods)), &found)
+	err := read(c.secrets(c.whole).Name(c.config.Rules.secretName(name)).Do(apiserver.For(ctx, c.pods)), &found)
 	return &found, c.faultOfOne(name, found.Name, err)
 }
 
@@ -185,7 +168,7 @@ func (p *Provider) faultOfList(version string, err error) error {
 func (c caller) exists(ctx context.Context, name entry.Name) (found metav1.PartialObjectMetadata, err error) {
 	ctx, reading := c.room.begin(ctx)
 	defer reading.end(0)
-	err = read(c.secrets(c.metadata).Name(c.config.Rules.secretName(name)).Do(on(ctx, c.pods)), &found)
+	err = read(c.secrets(c.metadata).Name(c.config.Rules.secretName(name)).Do(apiserver.For(ctx, c.pods)), &found)
 	return found, c.faultOfOne(name, found.Name, err)
 }
 
@@ -203,14 +186,14 @@ func (c caller) list(ctx context.Context, selector, page string) (list metav1.Pa
 	if page != "" {
 		request = request.Param("continue", page)
 	}
-	err = read(request.Do(on(ctx, c.pods)), &list)
+	err = read(request.Do(apiserver.For(ctx, c.pods)), &list)
 	return list, c.faultOfList(list.ResourceVersion, err)
 }
 
 // listWhole is what the selector selects, and no more than two: one is wanted.
 func (c caller) listWhole(ctx context.Context, selector string) (list corev1.SecretList, err error) {
 	request := c.secrets(c.whole).Param("labelSelector", selector).Param("limit", "2")
-	err = read(request.Do(on(ctx, c.pods)), &list)
+	err = read(request.Do(apiserver.For(ctx, c.pods)), &list)
 	return list, c.faultOfList(list.ResourceVersion, err)
 }
 

@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/watch"
 
+	"github.com/leoflow/secrets-csi/internal/apiserver"
 	"github.com/leoflow/secrets-csi/internal/logkey"
 	"github.com/leoflow/secrets-csi/internal/pause"
 	"github.com/leoflow/secrets-csi/pkg/entry"
@@ -67,7 +68,7 @@ func (p *Provider) watchSelected(ctx context.Context, selector string, notify fu
 // watchOnce lists, tells that anything may have changed since the last time, and goes
 // on from there until the API server ends the watch.
 func (p *Provider) watchOnce(ctx context.Context, selector string, notify func(provider.Change)) error {
-	ctx = on(ctx, "")
+	ctx = apiserver.For(ctx, "")
 	var list metav1.PartialObjectMetadataList
 	err := p.watching.Get().Resource("secrets").Param("labelSelector", selector).Param("limit", "1").Do(ctx).Into(&list)
 	if err != nil {

@@ -40,11 +40,11 @@ func startClouds(t *testing.T) clouds {
 	}
 	gcpCloud, err := gcp.New(gcp.Config{
 		Audience: cloudtest.GCPAudience, Endpoint: google.Address, RegionalEndpoint: google.RegionalAddress,
-		STSURL: google.URL() + "/token", IAMURL: google.URL(), Roots: google.Roots(), RequestTimeout: time.Second,
+		STSURL: google.URL() + "/token", IAMURL: google.URL(), Roots: google.Roots(), HTTP: google.Client(),
 	})
 	require.NoError(t, err)
-	awsCloud := aws.New(aws.Config{Region: "eu-west-1", Endpoint: amazon.URL(), STSEndpoint: amazon.URL(), Roots: amazon.Roots(), RequestTimeout: time.Second})
-	azureCloud := azure.New(azure.Config{AuthorityHost: microsoft.URL(), VaultEndpoint: microsoft.URL(), Roots: microsoft.Roots(), RequestTimeout: time.Second})
+	awsCloud := aws.New(aws.Config{Region: "eu-west-1", Endpoint: amazon.URL(), STSEndpoint: amazon.URL(), HTTP: amazon.Client()})
+	azureCloud := azure.New(azure.Config{AuthorityHost: microsoft.URL(), VaultEndpoint: microsoft.URL(), HTTP: microsoft.Client()})
 	t.Cleanup(func() {
 		assert.NoError(t, gcpCloud.Close())
 		assert.NoError(t, awsCloud.Close())

@@ -23,10 +23,11 @@ const shownRole = "arn:aws:iam::123456789012:role/etl"
 // is needed for it, and nobody but the API server is asked.
 func TestWhatAPodShowsToEachCloud(t *testing.T) {
 	const googleAudience = "//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p/providers/k"
-	google, err := gcp.New(gcp.Config{Audience: googleAudience})
+	client := secretmanager.NewHTTPClient(nil, 0)
+	google, err := gcp.New(gcp.Config{Audience: googleAudience, HTTP: client})
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, google.Close()) })
-	inAzure := azure.New(azure.Config{AuthorityHost: "https://login.example"})
+	inAzure := azure.New(azure.Config{AuthorityHost: "https://login.example", HTTP: client})
 	variable := func(name, value string) layout.IdentityVariable {
 		return layout.IdentityVariable{Name: name, Value: value}
 	}
@@ -55,14 +56,14 @@ func TestWhatAPodShowsToEachCloud(t *testing.T) {
 }
 `, ""},
 		"no e-mail": {google, "gcp", map[string]string{gcp.ServiceAccountAnnotation: "a/b"}, layout.Identity{}, "", "is not an account's e-mail address"},
-		"a role": {aws.New(aws.Config{PodIdentity: true}), "aws", map[string]string{aws.RoleAnnotation: shownRole}, layout.Identity{
+		"a role": {aws.New(aws.Config{PodIdentity: true, HTTP: client}), "aws", map[string]string{aws.RoleAnnotation: shownRole}, layout.Identity{
 			Cloud: "aws", Audience: "sts.amazonaws.com", Token: "identity/aws.token", Config: "identity/aws.config",
 			Variables:   []layout.IdentityVariable{variable("AWS_ROLE_ARN", shownRole), file("AWS_WEB_IDENTITY_TOKEN_FILE", "identity/aws.token")},
 			Annotations: []string{aws.RoleAnnotation},
 		}, "[default]\nrole_arn = " + shownRole + "\nweb_identity_token_file = /var/run/leoflow/secrets/identity/aws.token\n", ""},
-		"a role that is none": {aws.New(aws.Config{}), "aws", map[string]string{aws.RoleAnnotation: "x\naws_access_key_id = y"}, layout.Identity{}, "", "is not the ARN of a role"},
-		"no role":             {aws.New(aws.Config{}), "aws", nil, layout.Identity{}, "", "no role to assume: annotate service account ns/sa with eks.amazonaws.com/role-arn"},
-		"EKS Pod Identity": {aws.New(aws.Config{PodIdentity: true}), "aws", nil, layout.Identity{
+		"a role that is none": {aws.New(aws.Config{HTTP: secretmanager.NewHTTPClient(nil, 0)}), "aws", map[string]string{aws.RoleAnnotation: "x\naws_access_key_id = y"}, layout.Identity{}, "", "is not the ARN of a role"},
+		"no role":             {aws.New(aws.Config{HTTP: secretmanager.NewHTTPClient(nil, 0)}), "aws", nil, layout.Identity{}, "", "no role to assume: annotate service account ns/sa with eks.amazonaws.com/role-arn"},
+		"EKS Pod Identity": {aws.New(aws.Config{PodIdentity: true, HTTP: client}), "aws", nil, layout.Identity{
 			Cloud: "aws", Audience: "pods.eks.amazonaws.com", Token: "identity/aws.token",
 			Variables: []layout.IdentityVariable{
 				file("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", "identity/aws.token"),
@@ -118,7 +119,7 @@ func cloudNameOf(cloud secretmanager.Cloud) string {
 
 func TestAServiceAccountThatCannotBeReadIsUnavailable(t *testing.T) {
 	resolver := secretmanager.New(secretmanager.Config{
-		Clouds:      map[string]secretmanager.Cloud{"aws": aws.New(aws.Config{})},
+		Clouds:      map[string]secretmanager.Cloud{"aws": aws.New(aws.Config{HTTP: secretmanager.NewHTTPClient(nil, 0)})},
 		Annotations: func(context.Context, string, string) (map[string]string, error) { return nil, errors.New("away") },
 		CallTimeout: time.Second,
 	})

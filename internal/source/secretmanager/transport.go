@@ -34,8 +34,7 @@ const maxAnswer = 1 << 20
 // NewHTTPClient returns the client that the SDKs use: TLS alone, bounded answers, and
 // no redirect followed, for a redirect would carry the token elsewhere. roots are
 // those of the system where nil, timeout bounds a request and is five seconds where zero.
-// check, where not nil, sees an answer before the SDK does and may fail it.
-func NewHTTPClient(roots *x509.CertPool, timeout time.Duration, check func(*http.Response) error) *http.Client {
+func NewHTTPClient(roots *x509.CertPool, timeout time.Duration) *http.Client {
 	transport := &http.Transport{
 		Proxy:                  http.ProxyFromEnvironment,
 		DialContext:            (&net.Dialer{Timeout: connectTimeout}).DialContext,
@@ -48,12 +47,13 @@ func NewHTTPClient(roots *x509.CertPool, timeout time.Duration, check func(*http
 		HTTP2:                  &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout},
 	}
 	return &http.Client{
-		Transport:     checked{transport, cmp.Or(timeout, requestTimeout), check, false},
+		Transport:     checked{Transport: transport, timeout: cmp.Or(timeout, requestTimeout)},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 }
 
-// Checking is a client of NewHTTPClient with another check, by the same connections.
+// Checking is a client of NewHTTPClient, by the same connections, whose check sees an answer before the SDK does
+// and may fail it.
 func Checking(client *http.Client, check func(*http.Response) error) *http.Client {
 	made, transport := *client, client.Transport.(checked)
 	transport.check = check
@@ -62,13 +62,14 @@ func Checking(client *http.Client, check func(*http.Response) error) *http.Clien
 }
 
 // NewNodeClient is for what a cloud has on the node itself, at a link-local address, where there
-// is no TLS to be had: it goes to no other address, and through no proxy.
-func NewNodeClient(timeout time.Duration, check func(*http.Response) error) *http.Client {
-	client := NewHTTPClient(nil, timeout, nil)
-	transport := client.Transport.(checked).Transport
-	transport.Proxy = nil
-	client.Transport = checked{transport, cmp.Or(timeout, requestTimeout), check, true}
-	return client
+// is no TLS to be had: it goes to no other address, and through no proxy. It has as much time as the
+// client of NewHTTPClient, and check is that of Checking.
+func NewNodeClient(client *http.Client, check func(*http.Response) error) *http.Client {
+	made := Checking(NewHTTPClient(nil, client.Transport.(checked).timeout), check)
+	transport := made.Transport.(checked)
+	transport.Proxy, transport.onNode = nil, true
+	made.Transport = transport
+	return made
 }
 
 // isOfNode tells whether a host is an address that leads no further than the node: of IPv6, AWS has

@@ -36,7 +36,7 @@ func newShelf(text string, roots *x509.CertPool) (*shelf, error) {
 		return nil, err
 	}
 	made := &shelf{
-		http: secretmanager.NewHTTPClient(roots, 0, nil), url: kwargs.Text("url", ""), audience: kwargs.Text("audience", "shelf"),
+		http: secretmanager.NewHTTPClient(roots, 0), url: kwargs.Text("url", ""), audience: kwargs.Text("audience", "shelf"),
 		Naming: store.Naming{
 			Connections: kwargs.Prefix("connections", "connections", false), Variables: kwargs.Prefix("variables", "variables", false),
 			Join: func(prefix, id string) (name, reason string) { return prefix + "/" + id, "" },
@@ -133,10 +133,8 @@ func (s *stock) set(path, text string) {
 	s.kept[path] = text
 }
 
-// known are the pods of the contract, with a token for the shelf.
-type known struct{ *store.Provider }
-
-func (known) pod(pod provider.Identity) provider.Identity {
+// known is a pod of the contract, with a token for the shelf.
+func known(pod provider.Identity) provider.Identity {
 	if pod.Token.Len() > 0 {
 		signature := "good"
 		if pod.ServiceAccount == "stranger" {
@@ -145,18 +143,6 @@ func (known) pod(pod provider.Identity) provider.Identity {
 		pod.CloudTokens = map[string]secret.Text{"shelf": providertest.Token(pod.Namespace, pod.ServiceAccount, signature)}
 	}
 	return pod
-}
-
-func (k known) Fetch(ctx context.Context, pod provider.Identity, request provider.Request) ([]entry.Entry, error) {
-	return k.Provider.Fetch(ctx, k.pod(pod), request)
-}
-
-func (k known) FetchGroup(ctx context.Context, pods []provider.Identity, request provider.Request) []provider.Outcome {
-	made := make([]provider.Identity, len(pods))
-	for i, pod := range pods {
-		made[i] = k.pod(pod)
-	}
-	return k.Provider.FetchGroup(ctx, made, request)
 }
 
 func TestAStoreThatThePageAddsRefusesOptions(t *testing.T) {
@@ -188,7 +174,7 @@ func TestAStoreThatThePageAddsKeepsTheContract(t *testing.T) {
 				server.Close()
 			})
 			return providertest.Source{
-				Provider: known{served}, SetVariable: set,
+				Provider: served, Known: known, SetVariable: set,
 				Freeze: func() { kept.mu.Lock(); kept.silent = true; kept.mu.Unlock() },
 				Break:  func() { server.CloseClientConnections(); server.Close() },
 			}

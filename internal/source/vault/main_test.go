@@ -1,7 +1,6 @@
 package vault_test
 
 import (
-	"context"
 	"encoding/json"
 	"net/http"
 	"strings"
@@ -46,7 +45,7 @@ func start(t *testing.T, kwargs map[string]any) (*store.Provider, *cloudtest.Bao
 
 func serve(t *testing.T, bao *cloudtest.Bao, kwargs string, annotations secretmanager.Annotations) *store.Provider {
 	t.Helper()
-	made, err := vault.New(vault.Config{Kwargs: kwargs, Roots: bao.Roots(), RequestTimeout: cloudtest.RequestTimeout})
+	made, err := vault.New(vault.Config{Kwargs: kwargs, HTTP: bao.Client()})
 	require.NoError(t, err)
 	served := store.New("vault", made, secretmanager.Config{Annotations: annotations, CallTimeout: 2 * cloudtest.RequestTimeout})
 	t.Cleanup(func() { assert.NoError(t, served.Close()) })
@@ -55,14 +54,12 @@ func serve(t *testing.T, bao *cloudtest.Bao, kwargs string, annotations secretma
 
 // signed gives the pods of the contract's world tokens that are signed.
 type signed struct {
-	*store.Provider
 	bao   *cloudtest.Bao
-	world providertest.World
-	mu    *sync.Mutex
+	mu    sync.Mutex
 	known map[string]secret.Text
 }
 
-func (s signed) pod(pod provider.Identity) provider.Identity {
+func (s *signed) pod(pod provider.Identity) provider.Identity {
 	if pod.Token.Len() == 0 {
 		return pod
 	}
@@ -73,18 +70,6 @@ func (s signed) pod(pod provider.Identity) provider.Identity {
 	}
 	pod.CloudTokens = map[string]secret.Text{cloudtest.BaoAudience: s.known[pod.PodUID]}
 	return pod
-}
-
-func (s signed) Fetch(ctx context.Context, pod provider.Identity, request provider.Request) ([]entry.Entry, error) {
-	return s.Provider.Fetch(ctx, s.pod(pod), request)
-}
-
-func (s signed) FetchGroup(ctx context.Context, pods []provider.Identity, request provider.Request) []provider.Outcome {
-	made := make([]provider.Identity, len(pods))
-	for i, pod := range pods {
-		made[i] = s.pod(pod)
-	}
-	return s.Provider.FetchGroup(ctx, made, request)
 }
 
 func TestProviderKeepsTheContract(t *testing.T) {
@@ -102,7 +87,8 @@ func TestProviderKeepsTheContract(t *testing.T) {
 			}
 			silent := func(*http.Request) *cloudtest.Fault { return &cloudtest.Fault{Silent: true} }
 			return providertest.Source{
-				Provider:    signed{served, bao, world, new(sync.Mutex), map[string]secret.Text{}},
+				Provider:    served,
+				Known:       (&signed{bao: bao, known: map[string]secret.Text{}}).pod,
 				SetVariable: put,
 				Freeze:      func() { bao.Break(silent) }, Break: bao.Stop,
 			}

@@ -4,10 +4,9 @@ package vault
 
 import (
 	"cmp"
-	"crypto/x509"
+	"net/http"
 	"net/url"
 	"strings"
-	"time"
 
 	"github.com/leoflow/secrets-csi/internal/source/secretmanager"
 	"github.com/leoflow/secrets-csi/internal/source/store"
@@ -26,10 +25,8 @@ type Config struct {
 	Kwargs string
 	// TokenAudience is that of the pod's token; DefaultAudience by default.
 	TokenAudience string
-	// Roots verify Vault; those of the system where nil.
-	Roots *x509.CertPool
-	// RequestTimeout bounds one request over HTTP; five seconds by default.
-	RequestTimeout time.Duration
+	// HTTP is a client of secretmanager.NewHTTPClient. Required.
+	HTTP *http.Client
 }
 
 // Vault implements store.Store.
@@ -55,7 +52,7 @@ func New(config Config) (*Vault, error) {
 		Address:   strings.TrimRight(kwargs.Text("url", ""), "/"),
 		Namespace: strings.Trim(kwargs.Text("namespace", ""), "/"),
 		KVVersion: kwargs.Number("kv_engine_version", 2),
-		HTTP:      secretmanager.NewHTTPClient(config.Roots, config.RequestTimeout, nil),
+		HTTP:      config.HTTP,
 	}
 	made := &Vault{
 		client:      client,

@@ -37,6 +37,8 @@ type Harness struct {
 // happen to this provider.
 type Source struct {
 	Provider provider.Provider
+	// Known gives a pod of the world the credentials that the source knows it by, where it needs others than it has.
+	Known func(pod provider.Identity) provider.Identity
 	// SetVariable changes the content.
 	SetVariable func(key, value string)
 	// Freeze makes the source silent, so that a call hangs; Break makes it unreachable.
@@ -68,6 +70,9 @@ func Run(t *testing.T, harness Harness) {
 			t.Parallel()
 			world := NewWorld()
 			s := suite{harness, harness.Serve(t, world), world, new(seen)}
+			if s.source.Known == nil {
+				s.source.Known = func(pod provider.Identity) provider.Identity { return pod }
+			}
 			part.run(t, s)
 			if s.source.Log != nil {
 				s.seen.add(s.source.Log())
@@ -113,7 +118,7 @@ func (s suite) refused(state entry.State) string {
 func (s suite) fetch(ctx context.Context, pod provider.Identity, request provider.Request) ([]entry.Entry, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	entries, err := s.source.Provider.Fetch(ctx, pod, request)
+	entries, err := s.source.Provider.Fetch(ctx, s.source.Known(pod), request)
 	s.seen.add(err)
 	for _, one := range entries {
 		s.seen.add(one)

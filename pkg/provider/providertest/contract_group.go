@@ -17,7 +17,11 @@ func group(t *testing.T, s suite) {
 	}
 	pods := []provider.Identity{s.world.Reader, s.world.Stranger, s.world.Twin, s.world.Reader}
 	for _, request := range []provider.Request{Everything(), Names([]string{"warehouse", "absent"}, []string{s.world.Forbidden, "env"})} {
-		together := grouped.FetchGroup(t.Context(), pods, request)
+		known := make([]provider.Identity, len(pods))
+		for i, pod := range pods {
+			known[i] = s.source.Known(pod)
+		}
+		together := grouped.FetchGroup(t.Context(), known, request)
 		require.Len(t, together, len(pods))
 		for i, pod := range pods {
 			s.seen.add(together[i].Err)
