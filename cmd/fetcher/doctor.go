@@ -21,7 +21,7 @@ type doctorSettings struct {
 func doctorCommand() cli.Command {
 	return cli.Command{
 		Name:    "doctor",
-		Summary: "examine what this node reaches and say what to do about what is wrong",
+		Summary: "Examines what this node reaches, and says what to do about what is wrong.",
 		Details: `It checks whether the node is ready, certificates, token, clock and core, and changes
 nothing; the node itself 'driver doctor' checks. It takes the fetcher's flags; without any,
 those of the fetcher that runs as --pid. It exits with 1 if a check failed.`,

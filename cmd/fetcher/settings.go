@@ -79,8 +79,8 @@ func (s *settings) bind(flags *flag.FlagSet) {
 	flags.DurationVar(&s.pollEvery, "poll-every", 30*time.Second, "how often to look whether a file of --file-connections or --file-variables has changed")
 	flags.DurationVar(&s.offlineGrace, "offline-grace", 0, "how long what a pod was given may be given to new pods of the same namespace, service account and request while core is away; 0 for never")
 
-	flags.StringVar(&s.logFormat, "log-format", "json", "json or text")
-	flags.StringVar(&s.logLevel, "log-level", "info", "debug, info, warn or error; SIGUSR1 switches to debug and back")
+	flags.StringVar(&s.logFormat, "log-format", "json", "the log's `format`: json or text")
+	flags.StringVar(&s.logLevel, "log-level", "info", "the log's `level`: debug, info, warn or error; SIGUSR1 switches to debug and back")
 }
 
 // check says everything that is wrong with the settings at once. What concerns core

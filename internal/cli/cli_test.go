@@ -21,6 +21,8 @@ func execute(args ...string) (code int, out, errs string) {
 		Bind: func(flags *flag.FlagSet) Run {
 			times := flags.Int("times", 1, "how `often`")
 			flags.Duration("wait", 0, "how long to wait")
+			flags.Bool("loud", false, "shout")
+			flags.Var(new(Size), "much", "the `size`")
 			return func(_ context.Context, streams Streams, args []string) error {
 				switch {
 				case len(args) == 0:
@@ -57,11 +59,23 @@ func TestExecute(t *testing.T) {
 		{[]string{"greet", "quiet"}, 7, "", ""},
 		{[]string{"greet"}, Misuse, "", "prog: whom to greet?\n"},
 		{[]string{"greet", "--tines=2", "Ada"}, Misuse, "",
-			"prog: flag provided but not defined: -tines; 'prog greet --help' lists the flags\n"},
+			"prog: --tines is not a flag (did you mean --times?); 'prog greet --help' lists the flags\n"},
 		{[]string{"greet", "--times=x", "Ada"}, Misuse, "",
-			"prog: invalid value \"x\" for flag -times: parse error; 'prog greet --help' lists the flags\n"},
+			"prog: --times: \"x\" is not a whole number that this takes; 'prog greet --help' lists the flags\n"},
+		{[]string{"greet", "--times=99999999999999999999", "Ada"}, Misuse, "",
+			"prog: --times: \"99999999999999999999\" is not a whole number that this takes; 'prog greet --help' lists the flags\n"},
+		{[]string{"greet", "--wait=1 for flag -times: d", "Ada"}, Misuse, "",
+			"prog: --wait: \"1 for flag -times: d\" is not a duration; write it like \"90s\" or \"5m\"; 'prog greet --help' lists the flags\n"},
+		{[]string{"greet", "--loud=si", "Ada"}, Misuse, "",
+			"prog: --loud: \"si\" is neither true nor false; 'prog greet --help' lists the flags\n"},
+		{[]string{"greet", "--much=4M", "Ada"}, Misuse, "",
+			"prog: --much: \"4M\" is not a size; write it like 4Mi; 'prog greet --help' lists the flags\n"},
+		{[]string{"greet", "--fast", "Ada"}, Misuse, "", "prog: --fast is not a flag; 'prog greet --help' lists the flags\n"},
+		{[]string{"greet", "--times"}, Misuse, "", "prog: --times: its value is missing; 'prog greet --help' lists the flags\n"},
+		{[]string{"greet", "---times"}, Misuse, "", "prog: bad flag syntax: ---times; 'prog greet --help' lists the flags\n"},
 		{[]string{"idle", "hands"}, Misuse, "", "prog: unexpected argument \"hands\"; 'prog idle --help' shows the usage\n"},
-		{[]string{"grete"}, Misuse, "", "prog: unknown command \"grete\"; 'prog --help' lists them\n"},
+		{[]string{"grete"}, Misuse, "", "prog: \"grete\" is not a command (did you mean \"greet\"?); 'prog --help' lists them\n"},
+		{[]string{"help", "work"}, Misuse, "", "prog: \"work\" is not a command; 'prog --help' lists them\n"},
 		{[]string{"--version"}, OK, "prog dev (" + runtime.Version() + ")\n", ""},
 	} {
 		code, out, errs := execute(row.args...)
@@ -82,6 +96,10 @@ Usage:
 Politely.
 
 Flags, each with its environment twin:
+  --loud  (LEOFLOW_LOUD)
+      shout
+  --much SIZE  (LEOFLOW_MUCH)
+      the size
   --times OFTEN  (LEOFLOW_TIMES)
       how often (default 1)
   --wait DURATION  (LEOFLOW_WAIT)
@@ -94,7 +112,7 @@ Examples:
 
 	code, out, _ = execute("--help")
 	assert.Equal(t, OK, code)
-	assert.Contains(t, out, "  greet      Greets someone.\n")
+	assert.Contains(t, out, "  greet  Greets someone.\n  idle   Does nothing.\n")
 
 	code, out, errs := execute()
 	assert.Equal(t, Misuse, code)
@@ -118,5 +136,5 @@ func TestFromEnvironment(t *testing.T) {
 
 	t.Setenv("LEOFLOW_POLL_EVERY", "often")
 	flags, _, _ = bind()
-	assert.ErrorContains(t, FromEnvironment(flags), "environment variable LEOFLOW_POLL_EVERY: ")
+	assert.EqualError(t, FromEnvironment(flags), `environment variable LEOFLOW_POLL_EVERY: "often" is not a duration; write it like "90s" or "5m"`)
 }

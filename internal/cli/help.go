@@ -16,7 +16,7 @@ func (p Program) help(out io.Writer, args []string) error {
 				return nil
 			}
 		}
-		return Usagef("unknown command %q; '%s --help' lists them", args[0], p.Name)
+		return p.unknown(args[0])
 	}
 	if p.Main != nil {
 		p.helpBound(out, *p.Main)
@@ -25,8 +25,12 @@ func (p Program) help(out io.Writer, args []string) error {
 	}
 	if len(p.Commands) > 0 {
 		p.print(out, "\nCommands:\n")
+		width := 0
 		for _, command := range p.Commands {
-			p.print(out, "  %-10s %s\n", command.Name, command.Summary)
+			width = max(width, len(command.Name))
+		}
+		for _, command := range p.Commands {
+			p.print(out, "  %-*s  %s\n", width, command.Name, command.Summary)
 		}
 		p.print(out, "\n'%s COMMAND --help' tells more.\n", p.Name)
 	}
