@@ -174,7 +174,7 @@ func checkKeyless(volume deliver.Volume) error {
 		case name.Source != "":
 			return fmt.Errorf("item %d: %s names a source; write the id alone, as its source stands under %q", i+1, excerpt.Quote(asWritten(name)), Connections)
 		case !isListed && !volume.Connections.All:
-			return fmt.Errorf("item %d: %s is not asked for; list it under %q too", i+1, excerpt.Quote(name.ID), Connections)
+			return fmt.Errorf("item %d: %s is not listed under %q; list it there, too, or leave it out", i+1, excerpt.Quote(name.ID), Connections)
 		}
 	}
 	return nil
