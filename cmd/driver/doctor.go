@@ -35,6 +35,7 @@ check failed.`,
 		Examples: `# in the driver's pod
 kubectl -n leoflow exec ds/leoflow-driver -c driver -- /driver doctor
 driver doctor --json`,
+		TakesMain: true,
 		Bind: func(flags *flag.FlagSet) cli.Run {
 			var s doctorSettings
 			s.bind(flags)

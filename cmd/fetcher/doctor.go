@@ -28,6 +28,7 @@ those of the fetcher that runs as --pid. It exits with 1 if a check failed.`,
 		Examples: `# in the driver's pod
 kubectl -n leoflow exec ds/leoflow-driver -c fetcher -- /fetcher doctor
 fetcher doctor --json`,
+		TakesMain: true,
 		Bind: func(flags *flag.FlagSet) cli.Run {
 			var s doctorSettings
 			s.bind(flags)

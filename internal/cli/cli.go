@@ -46,6 +46,8 @@ type Command struct {
 	Examples string
 	// Bind declares the flags and returns what runs once they are parsed.
 	Bind func(flags *flag.FlagSet) Run
+	// TakesMain says that Bind declares the flags of Program.Main, too: help names those of the command alone.
+	TakesMain bool
 	// Failed is told why the command failed, and be it that its flags were wrong. The field may be nil.
 	Failed func(why error)
 }

@@ -42,6 +42,15 @@ func execute(args ...string) (code int, out, errs string) {
 	idle := Command{Name: "idle", Summary: "Does nothing.", Bind: func(*flag.FlagSet) Run {
 		return func(context.Context, Streams, []string) error { return nil }
 	}}
+	look := Command{Name: "look", Summary: "Looks.", TakesMain: true, Bind: func(flags *flag.FlagSet) Run {
+		flags.Bool("json", false, "print JSON")
+		return greet.Bind(flags)
+	}}
+	if len(args) > 0 && args[0] == "look" {
+		program := Program{Name: "prog", Main: &greet, Commands: []Command{look}}
+		code = program.Execute(context.Background(), args, Streams{Out: &stdout, Err: &stderr})
+		return code, stdout.String(), stderr.String()
+	}
 	program := Program{Name: "prog", Summary: "A program.", Commands: []Command{greet, idle}}
 	code = program.Execute(context.Background(), args, Streams{Out: &stdout, Err: &stderr})
 	return code, stdout.String(), stderr.String()
@@ -118,6 +127,23 @@ Examples:
 	assert.Equal(t, Misuse, code)
 	assert.Empty(t, out)
 	assert.Contains(t, errs, "Commands:")
+}
+
+// Sixty flags that the program has anyway hide the two that the command has besides.
+func TestHelpDoesNotRepeatTheFlagsOfMain(t *testing.T) {
+	code, out, _ := execute("look", "--help")
+	assert.Equal(t, OK, code)
+	assert.Equal(t, `Looks.
+
+Usage:
+  prog look [flags]
+
+Flags, each with its environment twin:
+  --json  (LEOFLOW_JSON)
+      print JSON
+
+And all flags of 'prog --help'.
+`, out)
 }
 
 func TestFromEnvironment(t *testing.T) {
