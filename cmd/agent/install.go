@@ -2,11 +2,8 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
-	"io/fs"
-	"os"
 
 	"github.com/leoflow/secrets-csi/internal/cli"
 	"github.com/leoflow/secrets-csi/pkg/envshim"
@@ -31,9 +28,6 @@ agent install --python /leoflow`,
 				installers := []func(string) (string, error){envshim.Install}
 				if *python {
 					installers = append(installers, envshim.InstallPython)
-				}
-				if _, err := os.Stat(args[0]); errors.Is(err, fs.ErrNotExist) {
-					return fmt.Errorf("%s does not exist: mount the emptyDir there that the other containers have, too (volumeMounts)", args[0])
 				}
 				for _, install := range installers {
 					path, err := install(args[0])
