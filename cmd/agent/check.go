@@ -30,7 +30,7 @@ agent check --json | jq '.problems'`,
 		Bind: func(flags *flag.FlagSet) cli.Run {
 			dir := bindDir(flags)
 			asJSON := flags.Bool("json", false, "print the report as JSON")
-			id := flags.String("why", "", "tell of the `id` alone: what was delivered, when, by which rule of which source, and whether it is held")
+			id := flags.String("why", "", "tell of the `id` alone, or of that which became the variable of this name: what was delivered, when, by which rule of which source, and whether it is held")
 			return func(_ context.Context, streams cli.Streams, args []string) error {
 				report := envshim.Probe(*dir, envshim.Program{Args: args, Environ: os.Environ()})
 				if *id != "" {

@@ -69,7 +69,7 @@ func bindExec(flags *flag.FlagSet) cli.Run {
 		as:             bindAs(flags),
 		airflowBackend: flags.Bool("airflow-backend", false, "make Airflow look entries up in the volume instead of the environment, so that running processes see rotations and withdrawals"),
 		python:         flags.Bool("python", false, "let Python import leoflow_runtime, and with --airflow-backend let Airflow use its backend"),
-		onRotate:       flags.String("on-rotate", "", "stay, and at a rotation `act`: restart, or signal:NAME"),
+		onRotate:       flags.String("on-rotate", "", "stay, and at a rotation take this `action`: restart, or signal:NAME"),
 		debounce:       flags.Duration("debounce", time.Second, "with --on-rotate, gather changes this long"),
 		splay:          flags.Duration("splay", 0, "with --on-rotate, wait up to this much longer, at random"),
 		grace:          flags.Duration("grace", 30*time.Second, "with --on-rotate=restart, kill a program that does not end within this time"),

@@ -10,8 +10,8 @@ import (
 	"github.com/leoflow/secrets-csi/pkg/envshim"
 )
 
-// why tells of the entries by one id what was delivered, when, and whether it still is what the
-// source has. It fails where none was delivered.
+// why tells of the entries by one id, or by the name of the variable that they become, what was delivered,
+// when, and whether it still is what the source has. It fails where none was delivered.
 func why(out io.Writer, report envshim.Report, id string) error {
 	if report.Generation == 0 {
 		return &cli.ExitError{Code: cli.Failure, Err: fmt.Errorf("%s", strings.Join(report.Problems, "\n"))}
@@ -19,7 +19,7 @@ func why(out io.Writer, report envshim.Report, id string) error {
 	var text strings.Builder
 	delivered, found := false, false
 	for _, entry := range report.Entries {
-		if entry.ID == id {
+		if entry.ID == id || entry.Env == id {
 			found = true
 			delivered = delivered || entry.IsDelivered()
 			explain(&text, report, entry)

@@ -37,7 +37,7 @@ func (f *authFlags) bind(flags *flag.FlagSet) {
 	flags.StringVar(&f.kubeconfig, "kubeconfig", "", "comma-separated `files` that lead to the clusters whose pods may call; in-cluster, or no file, is that of core's own pod")
 	flags.StringVar(&f.audience, "audience", auth.PodAudience, "the `audience` that service-account tokens must have")
 	flags.DurationVar(&f.remember, "token-review-ttl", 10*time.Second, "how long a token that Kubernetes accepted is not reviewed again; 0 reviews it each time")
-	flags.StringVar(&f.nodeBinding, "node-binding", string(coreserver.BindingAuto), "whether a pod's token is taken from the driver of its node `alone`: auto (with --node-service-accounts, where the cluster's tokens name their node), required or off")
+	flags.StringVar(&f.nodeBinding, "node-binding", string(coreserver.BindingAuto), "the `mode` of taking a pod's token from the driver of its node alone: auto (with --node-service-accounts, where the cluster's tokens name their node), required or off")
 	flags.BoolVar(&f.events, "events", false, "write events in a team's namespaces while a file of the team is not in force; with --auth=tokenreview")
 	flags.StringVar(&f.nodeServiceAccounts, "node-service-accounts", "", "comma-separated `accounts`, each NAMESPACE/NAME, that may watch by their tokens; with --auth=tokenreview")
 	flags.BoolVar(&f.scopedWatch, "scoped-watch", false, "tell nodes of what their own pods may read alone, and have drivers that cannot say whose that is poll")

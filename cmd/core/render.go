@@ -50,7 +50,7 @@ func bindRender(flags *flag.FlagSet) cli.Run {
 	raw.files.bind(flags)
 	flags.StringVar(&raw.as, "as", "", "the pod to render for, as `NAMESPACE/SERVICEACCOUNT`, by --rules")
 	flags.StringVar(&raw.asTask, "as-task", "", "the task instance to render for, as `TENANT/DAG`, by --rules")
-	flags.StringVar(&raw.format, "format", string(render.URI), "how connections are written: `uri` or json; secret or airflow-secrets for manifests of Kubernetes")
+	flags.StringVar(&raw.format, "format", string(render.URI), "the `format` of connections: uri or json; secret or airflow-secrets for manifests of Kubernetes")
 	flags.StringVar(&raw.secretName, "secret-name", "leoflow-entries", "the `name` of the Secret of --format=secret")
 	flags.StringVar(&raw.secretNamespace, "secret-namespace", "", "the `namespace` that manifests name; empty for none")
 	flags.BoolVar(&raw.showValues, "show-values", false, "show values in the table")

@@ -22,7 +22,7 @@ import (
 func serveCommand() cli.Command {
 	return cli.Command{
 		Name:    "serve",
-		Summary: "Serves the entries of export files to those whom the rules allow.",
+		Summary: "Serves the entries of export files to the callers that the rules allow.",
 		Details: `The files are what 'airflow connections export' and 'airflow variables export' write,
 JSON or YAML. They, the rules and the certificates are read again when they change;
 replace a file by renaming a new one over it. One that is wrong changes nothing, and
@@ -84,11 +84,11 @@ func bindServe(flags *flag.FlagSet) cli.Run {
 	flags.StringVar(&raw.sealKeyFile, "seal-key-file", "", "the `file` with the key of sealed values, 32 bytes as base64 or hex")
 	flags.StringVar(&raw.auditLog, "audit-log", "-", "the `file` to append audit records to; - is standard output")
 	flags.IntVar(&config.CallerAuditRate, "caller-audit-rate", audit.LongRun, "the `bytes` a second that the audit log takes of what one caller is given, and those of 15 minutes at once; a caller who is over that is given nothing for a while")
-	flags.StringVar(&raw.contract, "contract", string(coreserver.Both), "what to `offer`: both, agent (the existing contract alone) or secrets")
+	flags.StringVar(&raw.contract, "contract", string(coreserver.Both), "the `contract` to serve: both, agent (the existing one alone) or secrets")
 	flags.BoolVar(&config.LegacyURIs, "legacy-uris", false, "print URIs in the existing contract as cores in the field do, underscores in schemes included; to test clients against them")
 	flags.BoolVar(&config.Plaintext, "plaintext-loopback", false, "for development: no TLS, on a loopback address alone")
-	flags.IntVar(&config.MaxConnections, "max-connections", 0, "the most `connections` in all; 0 reckons it from the container's memory limit, 48 KiB each in half of it")
-	flags.IntVar(&config.MaxPeerConnections, "max-peer-connections", gate.MostOfPeer, "the most `connections` of one address: raise it where many nodes come from one")
+	flags.IntVar(&config.MaxConnections, "max-connections", 0, "the greatest `number` of connections in all; 0 reckons it from the container's memory limit, 48 KiB each in half of it")
+	flags.IntVar(&config.MaxPeerConnections, "max-peer-connections", gate.MostOfPeer, "the greatest `number` of connections of one address: raise it where many nodes come from one")
 	flags.DurationVar(&config.Heartbeat, "heartbeat", 30*time.Second, "how often a silent watch says that it lives")
 	flags.DurationVar(&config.Poll, "poll", 10*time.Second, "how often files are read though nothing told of a change")
 	flags.DurationVar(&config.Grace, "grace", 10*time.Second, "how long calls in flight may take once core stops")

@@ -27,7 +27,7 @@ type doctorSettings struct {
 func doctorCommand() cli.Command {
 	return cli.Command{
 		Name:    "doctor",
-		Summary: "examine this node and say what to do about what is wrong",
+		Summary: "Examines this node, and says what to do about what is wrong.",
 		Details: `It checks kernel, mount propagation, the CSI socket, kubelet's registration and every
 volume, and changes nothing; what takes a network 'fetcher doctor' checks. It takes the
 driver's flags; without any, those of the driver that runs as --pid. It exits with 1 if a
@@ -35,6 +35,7 @@ check failed.`,
 		Examples: `# in the driver's pod
 kubectl -n leoflow exec ds/leoflow-driver -c driver -- /driver doctor
 driver doctor --json`,
+		TakesMain: true,
 		Bind: func(flags *flag.FlagSet) cli.Run {
 			var s doctorSettings
 			s.bind(flags)

@@ -14,7 +14,7 @@ import (
 // What the driver may link of our own, and of others. A package that is missing here asks, decides or
 // parses what came from the network, or has to be thought about.
 var linked = regexp.MustCompile(`^(github\.com/leoflow/secrets-csi/(cmd/driver|` +
-	`internal/(attribute|budget|cache|cgroup|claim|cli|csi|daemon|deliver|doctor|excerpt|jsontext|logkey|outage|pages|pause|regular|regular/pair|report|schedule|seam|seam/wire|turn|unixsocket|version)|` +
+	`internal/(attribute|budget|cache|cgroup|claim|cli|csi|daemon|deliver|doctor|excerpt|jsontext|logkey|nearest|outage|pages|pause|regular|regular/pair|report|schedule|seam|seam/wire|turn|unixsocket|version)|` +
 	`pkg/(airflow|mount|mount/layout|mount/layout/filename|provider/call|secret))|` +
 	`github\.com/container-storage-interface/spec/lib/go/csi|k8s\.io/kubelet/pkg/apis/pluginregistration/v1|` +
 	`golang\.org/x/(net|sync|sys|text)/.*|google\.golang\.org/(grpc|protobuf|genproto/googleapis/rpc/status)(/.*)?)$`)

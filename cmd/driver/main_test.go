@@ -48,8 +48,8 @@ func TestMisuse(t *testing.T) {
 			`--kubelet-endpoint "csi.sock" is not an absolute path` + "\n" + `--kubelet-endpoint is for registering; give --registration-dir too`},
 		{"no audience", "--core-audience=", "--core-audience must not be empty"},
 		{"volume too small", "--volume-size=4Ki", "--volume-size 4Ki is too small; 64Ki is the least"},
-		{"size", "--volume-size=4M", `invalid value "4M" for flag -volume-size: "4M" is not a size; write it like 4Mi; 'driver --help' lists the flags`},
-		{"huge size", "--volume-size=99999999999Gi", `invalid value "99999999999Gi" for flag -volume-size: "99999999999Gi" is not a size; write it like 4Mi; 'driver --help' lists the flags`},
+		{"size", "--volume-size=4M", `--volume-size: "4M" is not a size; write it like 4Mi; 'driver --help' lists the flags`},
+		{"huge size", "--volume-size=99999999999Gi", `--volume-size: "99999999999Gi" is not a size; write it like 4Mi; 'driver --help' lists the flags`},
 		{"polling too often", "--poll-every=1ms", "--poll-every must be 1s at least"},
 		{"refreshing without a pause", "--min-refresh=1ms", "--min-refresh must be 1s to 1h"},
 		{"refreshing hardly ever", "--min-refresh=24h", "--min-refresh must be 1s to 1h"},
@@ -58,10 +58,11 @@ func TestMisuse(t *testing.T) {
 		{"relative socket", "--fetcher-socket=s", `--fetcher-socket "s" is not an absolute path`},
 		{"no user", "--fetcher-uid=-1", "--fetcher-uid -1 is not a user id"},
 		{"profiles on the network", "--pprof-address=127.0.0.1:6060", `--pprof-address "127.0.0.1:6060" is not a unix:// socket, and the driver has no network`},
-		{"a flag of the fetcher's", "--core-address=core:9443", "flag provided but not defined: -core-address; 'driver --help' lists the flags"},
+		{"a flag of the fetcher's", "--core-address=core:9443", "--core-address is not a flag; 'driver --help' lists the flags"},
 		{"log format", "--log-format=xml", "--log-format=xml: want text or json"},
 		{"log level", "--log-level=loud", "--log-level=loud: want debug, info, warn or error"},
-		{"misspelt", "--nodeid=n", "flag provided but not defined: -nodeid; 'driver --help' lists the flags"},
+		{"a misspelt command", "doctr", `"doctr" is not a command (did you mean "doctor"?); 'driver --help' lists them`},
+		{"misspelt", "--nodeid=n", "--nodeid is not a flag (did you mean --node-id?); 'driver --help' lists the flags"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			var out bytes.Buffer

@@ -44,7 +44,7 @@ func (s *settings) bind(flags *flag.FlagSet) {
 	flags.Var(&s.volumeSize, "volume-size", "the `size` that the files of each pod's volume may take, such as 4Mi")
 	flags.DurationVar(&s.pollEvery, "poll-every", 30*time.Second, "how often to look for changes where core does not tell of them")
 	flags.DurationVar(&s.minRefresh, "min-refresh", 5*time.Second, "how long to leave a volume alone that nothing calls for, for each 100 ids that it has or a part of them; a shorter refresh becomes that")
-	flags.IntVar(&s.maxIDs, "max-ids", 2000, "how `many` ids a new volume may list")
+	flags.IntVar(&s.maxIDs, "max-ids", 2000, "the greatest `number` of ids that a new volume may list")
 	flags.DurationVar(&s.shutdownGrace, "shutdown-grace", 20*time.Second, "how long calls in flight may take to finish after SIGTERM")
 }
 

@@ -21,13 +21,14 @@ type doctorSettings struct {
 func doctorCommand() cli.Command {
 	return cli.Command{
 		Name:    "doctor",
-		Summary: "examine what this node reaches and say what to do about what is wrong",
+		Summary: "Examines what this node reaches, and says what to do about what is wrong.",
 		Details: `It checks whether the node is ready, certificates, token, clock and core, and changes
 nothing; the node itself 'driver doctor' checks. It takes the fetcher's flags; without any,
 those of the fetcher that runs as --pid. It exits with 1 if a check failed.`,
 		Examples: `# in the driver's pod
 kubectl -n leoflow exec ds/leoflow-driver -c fetcher -- /fetcher doctor
 fetcher doctor --json`,
+		TakesMain: true,
 		Bind: func(flags *flag.FlagSet) cli.Run {
 			var s doctorSettings
 			s.bind(flags)

@@ -57,7 +57,7 @@ func (s *intoSettings) bind(flags *flag.FlagSet) {
 		attribute.Connections: "with --into, the `ids` of connections, with commas between them; ? after one that may be missing, @SOURCE before that, * for all",
 		attribute.Variables:   "with --into, the `keys` of variables, written alike",
 		attribute.Source:      "with --into, the `name` of the source of what names none; empty for core, or the first that there is",
-		attribute.Format:      "with --into, `uri` or json: how connections are written into their files; empty for uri",
+		attribute.Format:      "with --into, the `format` of the connections' files: uri or json; empty for uri",
 		attribute.Mode:        "with --into, the files' octal `mode`; empty for 0440",
 		attribute.Keyless:     "with --into, the `ids` of connections for which the pod's own identity at the cloud has to stand; empty for all that go without credentials",
 		attribute.Refresh:     "with --into, the `duration` after which to fetch again, where that is not left to --poll-every",
@@ -201,7 +201,7 @@ func withCode(err error) error {
 func completeCommand(words lastWords) cli.Command {
 	return cli.Command{
 		Name:    "complete",
-		Summary: "tell by the exit code whether the directory of --into shows a complete delivery",
+		Summary: "Tells by its exit code whether the directory of --into shows a complete delivery.",
 		Details: `It is for the startup probe of a sidecar that runs 'fetcher --into DIR --watch': 0 once all
 files are there, 1 before. It asks nobody and reads no value. What the sidecar waits for it
 says too, so that kubelet's event of the failed probe has it.`,

@@ -121,7 +121,7 @@ func TestAPodShowsWhyItsDirectoryIsNotComplete(t *testing.T) {
 	assert.Equal(t, cli.Misuse, run(t.Context(), new(testwait.Output), append(fromFile, "--connections=a b")...))
 	assert.Contains(t, readText(t, words), "--connections: item 1")
 	assert.Equal(t, cli.Misuse, run(t.Context(), new(testwait.Output), "--conections=a"))
-	assert.Contains(t, readText(t, words), "flag provided but not defined: -conections")
+	assert.Contains(t, readText(t, words), "--conections is not a flag (did you mean --connections?)")
 	t.Setenv("LEOFLOW_WAIT", "soon")
 	assert.Equal(t, cli.Misuse, run(t.Context(), new(testwait.Output), append(fromFile, "--connections=warehouse")...))
 	assert.Contains(t, readText(t, words), "environment variable LEOFLOW_WAIT")

@@ -45,9 +45,9 @@ Where no driver can run, it fills the directory of --into instead, as a volume i
 with the pod's own token: once, or with --watch for as long as the pod lives. It exits with 3
 where that is refused, 4 where a source cannot be asked.`,
 			Examples: `# in a DaemonSet, beside a driver
-fetcher --node-id=$(NODE_NAME) --core-address=core.leoflow:9443 --core-ca=/etc/leoflow/ca.crt --health-address=:9808
+fetcher --node-id=$(NODE_NAME) --core-address=leoflow-core.leoflow.svc:7443 --core-ca=/etc/leoflow/ca.crt --health-address=:9808
 # in a pod without a driver, as a sidecar
-fetcher --into=/secrets --watch --connections=warehouse --token-file=/var/run/leoflow/token --core-address=core.leoflow:9443 --core-ca=/etc/leoflow/ca.crt
+fetcher --into=/secrets --watch --connections=warehouse --token-file=/var/run/leoflow/token --core-address=leoflow-core.leoflow.svc:7443 --core-ca=/etc/leoflow/ca.crt
 # on a developer's machine, once, from an export file
 fetcher --into=/dev/shm/leoflow --connections="*" --file-connections=connections.yaml
 # on a developer's machine, beside a driver and without core

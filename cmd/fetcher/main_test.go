@@ -47,8 +47,10 @@ func TestMisuse(t *testing.T) {
 		name, flag, message string
 	}{
 		{"relative socket", "--fetcher-socket=s", `--fetcher-socket "s" is not an absolute path`},
-		{"a flag of the driver's", "--max-ids=1", "flag provided but not defined: -max-ids; 'fetcher --help' lists the flags"},
+		{"a flag of the driver's", "--max-ids=1", "--max-ids is not a flag; 'fetcher --help' lists the flags"},
 		{"no source", "--core-address=", "there is nowhere to fetch from: give --core-address, --kubernetes-secrets, the kwargs of a store, or --file-connections for development"},
+		{"a URL of core", "--core-address=https://core:9443", `--core-address "https://core:9443" is not host:port; it is a gRPC address without a scheme, such as core.example.com:7443`},
+		{"a URL of core without a port", "--core-address=http://core", `--core-address "http://core" is not host:port; it is a gRPC address without a scheme, such as core.example.com:7443`},
 		{"no time to fetch", "--fetch-timeout=0s", "--fetch-timeout must be above 0, and 9m0s at most"},
 		{"more than a driver takes", "--fetch-timeout=10m", "--fetch-timeout must be above 0, and 9m0s at most"},
 		{"polling too often", "--poll-every=1ms", "--poll-every must be 1s at least"},
@@ -66,7 +68,7 @@ func TestMisuse(t *testing.T) {
 		{"no region", "--aws-region=s3", `--aws-region "s3" is not a region; write one such as eu-west-1`},
 		{"log format", "--log-format=xml", "--log-format=xml: want text or json"},
 		{"log level", "--log-level=loud", "--log-level=loud: want debug, info, warn or error"},
-		{"misspelt", "--nodeid=n", "flag provided but not defined: -nodeid; 'fetcher --help' lists the flags"},
+		{"misspelt", "--nodeid=n", "--nodeid is not a flag (did you mean --node-id?); 'fetcher --help' lists the flags"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			var out bytes.Buffer

@@ -21,7 +21,7 @@ const askRolloutEvery = time.Second
 func awaitRolloutCommand() cli.Command {
 	return cli.Command{
 		Name:    "await-rollout",
-		Summary: "wait until every node that should have a driver has one that is ready",
+		Summary: "Waits until every node that should have a driver has one that is ready.",
 		Details: `The chart runs it after 'helm install' and 'helm upgrade': what --wait waits for lets one
 node in ten, and the only node of a cluster, be without a driver. It asks the API server and
 goes on until it is ended, and prints how far the nodes are whenever that changes.`,
@@ -70,7 +70,7 @@ func awaitRollout(ctx context.Context, out io.Writer, every time.Duration, read 
 func checkUnusedCommand() cli.Command {
 	return cli.Command{
 		Name:    "check-unused",
-		Summary: "fail while pods have volumes of this driver, and name them",
+		Summary: "Fails while pods have volumes of this driver, and names them.",
 		Details: `The chart runs it before 'helm uninstall' removes anything: without a driver kubelet cannot
 unmount such volumes, and their pods cannot end. It lists the pods of all namespaces.`,
 		Examples: `fetcher check-unused --kubeconfig=$HOME/.kube/config`,

@@ -13,6 +13,7 @@ import (
 
 	"github.com/leoflow/secrets-csi/internal/deliver"
 	"github.com/leoflow/secrets-csi/internal/excerpt"
+	"github.com/leoflow/secrets-csi/internal/nearest"
 	"github.com/leoflow/secrets-csi/internal/seam"
 	"github.com/leoflow/secrets-csi/pkg/airflow"
 )
@@ -123,7 +124,7 @@ func unknown(name string) error {
 	if name == "provider" { // what drafts of this driver called it
 		return fmt.Errorf("is not an attribute; it is called %q now", Source)
 	}
-	if near, ok := nearest(name, Names()); ok {
+	if near, ok := nearest.Word(name, Names()); ok {
 		return fmt.Errorf("is not an attribute; did you mean %q?", near)
 	}
 	return fmt.Errorf("is not an attribute; there are %s", strings.Join(Names(), ", "))
@@ -173,7 +174,7 @@ func checkKeyless(volume deliver.Volume) error {
 		case name.Source != "":
 			return fmt.Errorf("item %d: %s names a source; write the id alone, as its source stands under %q", i+1, excerpt.Quote(asWritten(name)), Connections)
 		case !isListed && !volume.Connections.All:
-			return fmt.Errorf("item %d: %s is not asked for; list it under %q too", i+1, excerpt.Quote(name.ID), Connections)
+			return fmt.Errorf("item %d: %s is not listed under %q; list it there, too, or leave it out", i+1, excerpt.Quote(name.ID), Connections)
 		}
 	}
 	return nil

@@ -1,26 +1,11 @@
 package attribute
 
 import (
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
-
-func TestNearest(t *testing.T) {
-	known := []string{"connections", "variables", "mode"}
-	for misspelt, want := range map[string]string{
-		"connection": "connections", "Connections": "connections", "vriables": "variables",
-		"moed": "mode", "": "", "pasword": "", strings.Repeat("connections", 1000): "",
-	} {
-		got, ok := nearest(misspelt, known)
-		assert.Equal(t, want != "", ok, misspelt)
-		if ok {
-			assert.Equal(t, want, got, misspelt)
-		}
-	}
-}
 
 // Whoever writes flags is told of flags.
 func TestMistakesAreNamedAsTheyWereWritten(t *testing.T) {

@@ -109,11 +109,18 @@ func parseItem(item string, sources []string, envName func(id string) (string, e
 		return name, "", errors.New(`it is empty; write ids with one comma between them`)
 	case name.ID == wantAll:
 		return name, "", errors.New(`"*" asks for everything and stands alone, without ids and without "?"`)
+	case strings.TrimSpace(name.ID) != name.ID: // it would be another id
+		return name, "", fmt.Errorf(`%s has white space after the id; take it out`, excerpt.Quote(strings.TrimSpace(item)))
 	case strings.ContainsRune(name.ID, '?'):
 		return name, "", fmt.Errorf(`%s has a "?" inside; one "?" at the end makes an id optional`, excerpt.Quote(name.ID))
+	case strings.ContainsRune(name.ID, '*'):
+		return name, "", fmt.Errorf(`%s is a pattern, which only core's rules take; list the ids, or write "*" alone for all`, excerpt.Quote(name.ID))
 	}
 	env, err = envName(name.ID)
-	if err != nil {
+	switch {
+	case err != nil && strings.ContainsAny(name.ID, " \t\r\n;"):
+		return name, "", fmt.Errorf("%w; write a comma between two ids", err)
+	case err != nil:
 		return name, "", err
 	}
 	return name, env, nil

@@ -10,8 +10,10 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"strings"
 
+	"github.com/leoflow/secrets-csi/internal/nearest"
 	"github.com/leoflow/secrets-csi/internal/version"
 )
 
@@ -44,6 +46,8 @@ type Command struct {
 	Examples string
 	// Bind declares the flags and returns what runs once they are parsed.
 	Bind func(flags *flag.FlagSet) Run
+	// TakesMain says that Bind declares the flags of Program.Main, too: help names those of the command alone.
+	TakesMain bool
 	// Failed is told why the command failed, and be it that its flags were wrong. The field may be nil.
 	Failed func(why error)
 }
@@ -118,7 +122,23 @@ func (p Program) dispatch(ctx context.Context, args []string, streams Streams) e
 		_ = p.help(streams.Err, nil)
 		return &ExitError{Code: Misuse}
 	}
-	return Usagef("unknown command %q; '%s --help' lists them", args[0], p.Name)
+	return p.unknown(args[0])
+}
+
+// unknown is the mistake of who names a command that there is not.
+func (p Program) unknown(name string) error {
+	if near, found := p.nearest(name); found {
+		return Usagef("%q is not a command (did you mean %q?); '%s --help' lists them", name, near, p.Name)
+	}
+	return Usagef("%q is not a command; '%s --help' lists them", name, p.Name)
+}
+
+func (p Program) nearest(name string) (string, bool) {
+	var names []string
+	for _, command := range p.Commands {
+		names = append(names, command.Name)
+	}
+	return nearest.Word(name, names)
 }
 
 func (p Program) run(ctx context.Context, command Command, args []string, streams Streams) (err error) {
@@ -137,12 +157,15 @@ func (p Program) run(ctx context.Context, command Command, args []string, stream
 		p.helpCommand(streams.Out, command, flags)
 		return nil
 	case err != nil:
-		return Usagef("%w; '%s --help' lists the flags", err, p.title(command))
+		return Usagef("%w; '%s --help' lists the flags", asWritten(flags, err), p.title(command))
 	}
 	if err := FromEnvironment(flags); err != nil {
 		return err
 	}
 	if command.Args == "" && flags.NArg() > 0 {
+		if _, isNear := p.nearest(flags.Arg(0)); isNear && p.Main != nil {
+			return p.unknown(flags.Arg(0))
+		}
 		return Usagef("unexpected argument %q; '%s --help' shows the usage", flags.Arg(0), p.title(command))
 	}
 	return run(ctx, streams, flags.Args())
@@ -159,7 +182,7 @@ func FromEnvironment(flags *flag.FlagSet) error {
 			return
 		}
 		if err := flags.Set(f.Name, value); err != nil {
-			errs = append(errs, fmt.Errorf("environment variable %s: %w", EnvName(f.Name), err))
+			errs = append(errs, fmt.Errorf("environment variable %s: %w", EnvName(f.Name), notAValue(f, strconv.Quote(value), err)))
 		}
 	})
 	if len(errs) > 0 {

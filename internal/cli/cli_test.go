@@ -21,6 +21,8 @@ func execute(args ...string) (code int, out, errs string) {
 		Bind: func(flags *flag.FlagSet) Run {
 			times := flags.Int("times", 1, "how `often`")
 			flags.Duration("wait", 0, "how long to wait")
+			flags.Bool("loud", false, "shout")
+			flags.Var(new(Size), "much", "the `size`")
 			return func(_ context.Context, streams Streams, args []string) error {
 				switch {
 				case len(args) == 0:
@@ -40,6 +42,15 @@ func execute(args ...string) (code int, out, errs string) {
 	idle := Command{Name: "idle", Summary: "Does nothing.", Bind: func(*flag.FlagSet) Run {
 		return func(context.Context, Streams, []string) error { return nil }
 	}}
+	look := Command{Name: "look", Summary: "Looks.", TakesMain: true, Bind: func(flags *flag.FlagSet) Run {
+		flags.Bool("json", false, "print JSON")
+		return greet.Bind(flags)
+	}}
+	if len(args) > 0 && args[0] == "look" {
+		program := Program{Name: "prog", Main: &greet, Commands: []Command{look}}
+		code = program.Execute(context.Background(), args, Streams{Out: &stdout, Err: &stderr})
+		return code, stdout.String(), stderr.String()
+	}
 	program := Program{Name: "prog", Summary: "A program.", Commands: []Command{greet, idle}}
 	code = program.Execute(context.Background(), args, Streams{Out: &stdout, Err: &stderr})
 	return code, stdout.String(), stderr.String()
@@ -57,11 +68,23 @@ func TestExecute(t *testing.T) {
 		{[]string{"greet", "quiet"}, 7, "", ""},
 		{[]string{"greet"}, Misuse, "", "prog: whom to greet?\n"},
 		{[]string{"greet", "--tines=2", "Ada"}, Misuse, "",
-			"prog: flag provided but not defined: -tines; 'prog greet --help' lists the flags\n"},
+			"prog: --tines is not a flag (did you mean --times?); 'prog greet --help' lists the flags\n"},
 		{[]string{"greet", "--times=x", "Ada"}, Misuse, "",
-			"prog: invalid value \"x\" for flag -times: parse error; 'prog greet --help' lists the flags\n"},
+			"prog: --times: \"x\" is not a whole number that this takes; 'prog greet --help' lists the flags\n"},
+		{[]string{"greet", "--times=99999999999999999999", "Ada"}, Misuse, "",
+			"prog: --times: \"99999999999999999999\" is not a whole number that this takes; 'prog greet --help' lists the flags\n"},
+		{[]string{"greet", "--wait=1 for flag -times: d", "Ada"}, Misuse, "",
+			"prog: --wait: \"1 for flag -times: d\" is not a duration; write it like \"90s\" or \"5m\"; 'prog greet --help' lists the flags\n"},
+		{[]string{"greet", "--loud=si", "Ada"}, Misuse, "",
+			"prog: --loud: \"si\" is neither true nor false; 'prog greet --help' lists the flags\n"},
+		{[]string{"greet", "--much=4M", "Ada"}, Misuse, "",
+			"prog: --much: \"4M\" is not a size; write it like 4Mi; 'prog greet --help' lists the flags\n"},
+		{[]string{"greet", "--fast", "Ada"}, Misuse, "", "prog: --fast is not a flag; 'prog greet --help' lists the flags\n"},
+		{[]string{"greet", "--times"}, Misuse, "", "prog: --times: its value is missing; 'prog greet --help' lists the flags\n"},
+		{[]string{"greet", "---times"}, Misuse, "", "prog: bad flag syntax: ---times; 'prog greet --help' lists the flags\n"},
 		{[]string{"idle", "hands"}, Misuse, "", "prog: unexpected argument \"hands\"; 'prog idle --help' shows the usage\n"},
-		{[]string{"grete"}, Misuse, "", "prog: unknown command \"grete\"; 'prog --help' lists them\n"},
+		{[]string{"grete"}, Misuse, "", "prog: \"grete\" is not a command (did you mean \"greet\"?); 'prog --help' lists them\n"},
+		{[]string{"help", "work"}, Misuse, "", "prog: \"work\" is not a command; 'prog --help' lists them\n"},
 		{[]string{"--version"}, OK, "prog dev (" + runtime.Version() + ")\n", ""},
 	} {
 		code, out, errs := execute(row.args...)
@@ -82,6 +105,10 @@ Usage:
 Politely.
 
 Flags, each with its environment twin:
+  --loud  (LEOFLOW_LOUD)
+      shout
+  --much SIZE  (LEOFLOW_MUCH)
+      the size
   --times OFTEN  (LEOFLOW_TIMES)
       how often (default 1)
   --wait DURATION  (LEOFLOW_WAIT)
@@ -94,12 +121,29 @@ Examples:
 
 	code, out, _ = execute("--help")
 	assert.Equal(t, OK, code)
-	assert.Contains(t, out, "  greet      Greets someone.\n")
+	assert.Contains(t, out, "  greet  Greets someone.\n  idle   Does nothing.\n")
 
 	code, out, errs := execute()
 	assert.Equal(t, Misuse, code)
 	assert.Empty(t, out)
 	assert.Contains(t, errs, "Commands:")
+}
+
+// Sixty flags that the program has anyway hide the two that the command has besides.
+func TestHelpDoesNotRepeatTheFlagsOfMain(t *testing.T) {
+	code, out, _ := execute("look", "--help")
+	assert.Equal(t, OK, code)
+	assert.Equal(t, `Looks.
+
+Usage:
+  prog look [flags]
+
+Flags, each with its environment twin:
+  --json  (LEOFLOW_JSON)
+      print JSON
+
+And all flags of 'prog --help'.
+`, out)
 }
 
 func TestFromEnvironment(t *testing.T) {
@@ -118,5 +162,5 @@ func TestFromEnvironment(t *testing.T) {
 
 	t.Setenv("LEOFLOW_POLL_EVERY", "often")
 	flags, _, _ = bind()
-	assert.ErrorContains(t, FromEnvironment(flags), "environment variable LEOFLOW_POLL_EVERY: ")
+	assert.EqualError(t, FromEnvironment(flags), `environment variable LEOFLOW_POLL_EVERY: "often" is not a duration; write it like "90s" or "5m"`)
 }

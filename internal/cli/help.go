@@ -16,7 +16,7 @@ func (p Program) help(out io.Writer, args []string) error {
 				return nil
 			}
 		}
-		return Usagef("unknown command %q; '%s --help' lists them", args[0], p.Name)
+		return p.unknown(args[0])
 	}
 	if p.Main != nil {
 		p.helpBound(out, *p.Main)
@@ -25,8 +25,12 @@ func (p Program) help(out io.Writer, args []string) error {
 	}
 	if len(p.Commands) > 0 {
 		p.print(out, "\nCommands:\n")
+		width := 0
 		for _, command := range p.Commands {
-			p.print(out, "  %-10s %s\n", command.Name, command.Summary)
+			width = max(width, len(command.Name))
+		}
+		for _, command := range p.Commands {
+			p.print(out, "  %-*s  %s\n", width, command.Name, command.Summary)
 		}
 		p.print(out, "\n'%s COMMAND --help' tells more.\n", p.Name)
 	}
@@ -48,13 +52,33 @@ func (p Program) helpCommand(out io.Writer, command Command, flags *flag.FlagSet
 	if command.Details != "" {
 		p.print(out, "\n%s\n", strings.TrimSpace(command.Details))
 	}
-	p.helpFlags(out, flags)
+	p.helpFlags(out, p.own(command, flags))
+	if command.TakesMain {
+		p.print(out, "\nAnd all flags of '%s --help'.\n", p.Name)
+	}
 	if command.Examples != "" {
 		p.print(out, "\nExamples:\n")
 		for line := range strings.Lines(strings.TrimSpace(command.Examples)) {
 			p.print(out, "  %s\n", strings.TrimSpace(line))
 		}
 	}
+}
+
+// own are the flags that are the command's own, where it takes those of Main, too.
+func (p Program) own(command Command, flags *flag.FlagSet) *flag.FlagSet {
+	if !command.TakesMain {
+		return flags
+	}
+	ofMain := flag.NewFlagSet(p.Name, flag.ContinueOnError)
+	p.Main.Bind(ofMain)
+	own := flag.NewFlagSet(command.Name, flag.ContinueOnError)
+	flags.VisitAll(func(f *flag.Flag) {
+		if ofMain.Lookup(f.Name) == nil {
+			own.Var(f.Value, f.Name, f.Usage)
+			own.Lookup(f.Name).DefValue = f.DefValue
+		}
+	})
+	return own
 }
 
 func (p Program) helpFlags(out io.Writer, flags *flag.FlagSet) {

@@ -66,10 +66,10 @@ func admissionVariables() []admissionVariable {
 			|| t.split(',').exists(i, i.contains('{') && i.contains('"'))).map(t, %s)`,
 			cel(attributesField+": it looks like a connection; write its id, and change the password if there was one"))},
 		{"badIds", badIDs("connections", `!id.matches(r'^[\p{L}\p{N}_#!().:/\\-]+$')`, "conn_id",
-			`a character is not allowed; Airflow allows letters, digits and _ # ! ( ) - . : / \`)},
-		{"badKeys", badIDs("keys", `id.matches(r'[=?\p{Cc}]')`, "variable key", "a character cannot stand in the name of an environment variable")},
+			`a character is not allowed; Airflow allows letters, digits and _ # ! ( ) - . : / \; write a comma between two ids`)},
+		{"badKeys", badIDs("keys", `id.matches(r'[=?*\p{Cc}]')`, "variable key", "a character cannot stand in the name of an environment variable")},
 		{"badKeyless", badIDs("keyless", `!id.matches(r'^[\p{L}\p{N}_#!().:/\\-]+$')`, "conn_id",
-			`a character is not allowed; Airflow allows letters, digits and _ # ! ( ) - . : / \`)},
+			`a character is not allowed; Airflow allows letters, digits and _ # ! ( ) - . : / \; write a comma between two ids`)},
 		{"unknown", fmt.Sprintf(`variables.attributes.map(a, a.filter(k, !k.startsWith(%s) && !(k in [%s])).map(k,
 			%s + (k.matches('^[!-~]+$') ? '.' + %s : '[' + %s + ']') + (k == 'provider' ? %s : %s)).join('; ')).filter(t, t != '')`,
 			cel(kubeletPrefix), celList(attribute.Names()), cel(attributesField), shortened("k"), quoted("k"),
@@ -109,6 +109,7 @@ func badIDs(lists, isOdd, what, odd string) string {
 		.map(id, %[3]s + (id == '' ? 'it is empty; write ids with one comma between them'
 		: id == '*' ? '"*" asks for everything and stands alone, without ids and without "?"'
 		: id.contains('?') ? %[4]s + ' has a "?" inside; one "?" at the end makes an id optional'
+		: id.contains('*') ? %[4]s + ' is a pattern, which only core\'s rules take; list the ids, or write "*" alone for all'
 		: id.size() > 250 ? %[5]s + %[4]s + ' has ' + string(id.size()) + ' characters; Airflow holds 250'
 		: %[5]s + %[4]s + %[6]s))`,
 		lists, isOdd, cel(attributesField+"."+attribute+": "), quoted("id"), cel("checking "+what+": "), cel(": "+odd))

@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -15,17 +16,16 @@ var yamlBlock = regexp.MustCompile("(?s)\n```yaml\n(.*?)\n```\n")
 
 // What documents tell authors to write is what the driver takes.
 func TestDocumentedVolumesAreAccepted(t *testing.T) {
-	paths, err := filepath.Glob("../../docs/*.md")
-	require.NoError(t, err)
+	sources := []string{"core", "kubernetes", "file", "vault", "aws-secretsmanager", "aws-ssm", "azure-keyvault", "gcp-secretmanager"}
 	found := 0
-	for _, path := range append(paths, "../../README.md") {
+	for _, path := range slices.Concat(pagesIn(t, "docs/*.md"), pagesIn(t, "docs/*/*.md"), pagesIn(t, "examples/*.md"), pagesIn(t, "README.md")) {
 		text, err := os.ReadFile(path)
 		require.NoError(t, err)
 		for _, block := range yamlBlock.FindAllSubmatch(text, -1) {
 			var content any
 			require.NoError(t, yaml.Unmarshal(block[1], &content), "%s:\n%s", path, block[1])
 			for _, volume := range ownVolumes(content) {
-				_, err := parseAttributes(volume.Attributes, []string{"core", "kubernetes", "file"})
+				_, err := parseAttributes(volume.Attributes, sources)
 				assert.NoError(t, err, "%s: %v", path, volume.Attributes)
 				assert.True(t, volume.ReadOnly, "%s: readOnly: true is needed", path)
 				found++
@@ -33,6 +33,14 @@ func TestDocumentedVolumesAreAccepted(t *testing.T) {
 		}
 	}
 	assert.Greater(t, found, 10)
+}
+
+func pagesIn(t *testing.T, pattern string) []string {
+	t.Helper()
+	paths, err := filepath.Glob("../../" + pattern)
+	require.NoError(t, err)
+	require.NotEmpty(t, paths, pattern)
+	return paths
 }
 
 type ownVolume struct {

@@ -19,8 +19,8 @@ type Flags struct {
 // Bind declares the flags.
 func (f *Flags) Bind(flags *flag.FlagSet) {
 	flags.StringVar(&f.FetcherSocket, "fetcher-socket", fetcherSocket, "the `path` of the unix socket on which driver and fetcher meet: the driver listens, the fetcher connects")
-	flags.StringVar(&f.logFormat, "log-format", "json", "json or text")
-	flags.StringVar(&f.logLevel, "log-level", "info", "debug, info, warn or error; SIGUSR1 switches to debug and back")
+	flags.StringVar(&f.logFormat, "log-format", "json", "the log's `format`: json or text")
+	flags.StringVar(&f.logLevel, "log-level", "info", "the log's `level`: debug, info, warn or error; SIGUSR1 switches to debug and back")
 }
 
 // Check adds what is wrong with them.

@@ -241,11 +241,11 @@ func TestAFailedFirstPublishLeavesNothing(t *testing.T) {
 		{"no such provider", func(_ *rig, v *Volume) { v.Provider = "vault" },
 			report.Internal, "fetching from vault: no such source is configured on this node"},
 		{"several missing", func(_ *rig, v *Volume) { v.Connections, v.Variables = named("x", "warehouse", "y"), named("z") },
-			report.Missing, `connection "x" does not exist in core; connection "y" does not exist in core; variable "z" does not exist in core (to start without an entry, write its id with a "?" after it)`},
+			report.Missing, `connection "x" does not exist in core; connection "y" does not exist in core; variable "z" does not exist in core (create it, or correct its id; with "?" after its id the pod starts without it)`},
 		{"denied and missing", func(r *rig, v *Volume) {
 			r.fake.Deny("etl", connectionName("warehouse"))
 			v.Variables = named("z")
-		}, report.Denied, `connection "warehouse" is denied to service account airflow/etl by core; variable "z" does not exist in core (to start without an entry, write its id with a "?" after it)`},
+		}, report.Denied, `connection "warehouse" is denied to service account airflow/etl by core; variable "z" does not exist in core (have it allowed, create it or correct its id; with "?" after its id the pod starts without it)`},
 		{"broken", func(r *rig, _ *Volume) { r.fake.Break(variableName("region"), "its seal is broken") },
 			report.Invalid, `variable "region" cannot be delivered: its seal is broken`},
 		{"cannot be rendered", func(r *rig, _ *Volume) { r.fake.SetVariable("region", "a\x00b") },

@@ -12,9 +12,6 @@ import (
 	"github.com/leoflow/secrets-csi/pkg/provider/call"
 )
 
-// howToStart is the remedy for what is denied or missing.
-const howToStart = ` (to start without an entry, write its id with a "?" after it)`
-
 // failureOf is what keeps a volume from being made: the lines of all the entries that do, in
 // one message. While one cannot be asked for, nothing is known of the volume.
 func failureOf(spec Volume, failed []layout.Entry) *report.Error {
@@ -29,14 +26,15 @@ func failureOf(spec Volume, failed []layout.Entry) *report.Error {
 	has := func(state layout.State) bool {
 		return slices.ContainsFunc(failed, func(line layout.Entry) bool { return line.State == state })
 	}
-	remedy, reason := howToStart, report.Invalid
+	reason := report.Invalid
 	switch {
 	case has(layout.Denied):
 		reason = report.Denied
 	case has(layout.Missing):
 		reason = report.Missing
 	}
-	if has(layout.Invalid) {
+	remedy := remedyFor(has(layout.Denied), has(layout.Missing))
+	if has(layout.Invalid) { // which says itself what to do
 		remedy = ""
 	}
 	short, full := report.Describe(subject(spec), failed)
@@ -46,6 +44,20 @@ func failureOf(spec Volume, failed []layout.Entry) *report.Error {
 		failure.Full = full + remedy
 	}
 	return failure
+}
+
+// remedyFor says what to do about entries that are denied or missing.
+func remedyFor(denied, missing bool) string {
+	const withoutIt = `; with "?" after its id the pod starts without it)`
+	switch {
+	case denied && missing:
+		return " (have it allowed, create it or correct its id" + withoutIt
+	case denied:
+		return " (have it allowed" + withoutIt
+	case missing:
+		return " (create it, or correct its id" + withoutIt
+	}
+	return ""
 }
 
 // providerError says of a whole failed fetch whose turn it is.

@@ -28,9 +28,9 @@ func TestAMessageThatAnEventHasNoRoomForIsMadeToFit(t *testing.T) {
 		message string
 	}{
 		"ids alone": {func(_ *rig, v *Volume) { v.Variables = named(idsLike("missing", 25)...) },
-			`25 variables not in core: "missing000", "missing001", "missing002", "missing003", "missing004", "missing005", "missing006", "missing007", "missing008", "missing009", "missing010", "missing011", "missing012", "missing013", "missing014", "missing015", "missing016", "missing017", "missing018", "missing019", "missing020", "missing021", "missing022", "missing023", "missing024"` + howToStart},
+			`25 variables not in core: "missing000", "missing001", "missing002", "missing003", "missing004", "missing005", "missing006", "missing007", "missing008", "missing009", "missing010", "missing011", "missing012", "missing013", "missing014", "missing015", "missing016", "missing017", "missing018", "missing019", "missing020", "missing021", "missing022", "missing023", "missing024"` + remedyFor(false, true)},
 		"some of many": {func(_ *rig, v *Volume) { v.Variables = named(idsLike("missing", 500)...) },
-			`"missing052", "missing053" and 446 more` + howToStart},
+			`"missing052", "missing053" and 446 more` + remedyFor(false, true)},
 		"of each kind and reason": {func(r *rig, v *Volume) {
 			v.Connections, v.Variables = named(idsLike("denied", 300)...), named(idsLike("missing", 300)...)
 			for _, id := range idsLike("denied", 300) {

@@ -123,5 +123,5 @@ func TestReplaceLeavesNothingBehind(t *testing.T) {
 	require.NoError(t, err)
 	assert.Len(t, entries, 1)
 	_, err = Install(filepath.Join(dir, "absent"))
-	assert.ErrorContains(t, err, "replacing "+filepath.Join(dir, "absent/agent"))
+	assert.ErrorContains(t, err, filepath.Join(dir, "absent")+" does not exist: mount the emptyDir there")
 }

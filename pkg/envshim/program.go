@@ -72,6 +72,9 @@ func Find(command, searchPath string) (string, error) {
 // notFound names the directories that could not be searched: the command may be there.
 func notFound(command string, closed []string) error {
 	err := fmt.Errorf("%q: command not found in PATH", command)
+	if strings.ContainsAny(command, " \t\n") { // one item of a pod's command, with a whole command line in it
+		err = fmt.Errorf("%w: it is one argument with a space in it; give the program and its arguments one by one, or a shell: sh -c", err)
+	}
 	if len(closed) > 0 {
 		err = fmt.Errorf("%w, of which this user may not search %s", err, strings.Join(closed, ", "))
 	}

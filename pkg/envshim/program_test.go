@@ -37,6 +37,7 @@ func TestFind(t *testing.T) {
 		{"onlyplain", path, "", 126, dir + "/a/onlyplain: permission denied"},
 		{"folder", path, "", 126, dir + "/a/folder: is a directory"},
 		{"absent", path, "", 127, "\"absent\": command not found in PATH"},
+		{"plain --help", path, "", 127, `"plain --help": command not found in PATH: it is one argument with a space in it; give the program and its arguments one by one, or a shell: sh -c`},
 		{"./absent", path, "", 127, "./absent: no such file or directory"},
 		{"./plain/absent", path, "", 127, "./plain/absent: not a directory"},
 		{"", path, "", 127, "\"\": command not found in PATH"},

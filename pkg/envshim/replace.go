@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -13,6 +14,9 @@ import (
 // Install copies the running program into dir as "agent" and returns the copy's path. A
 // program that runs from an older copy goes on undisturbed.
 func Install(dir string) (string, error) {
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("%s does not exist: mount the emptyDir there that the other containers have, too (volumeMounts)", dir)
+	}
 	self, err := os.Open("/proc/self/exe")
 	if err != nil {
 		return "", fmt.Errorf("opening the agent itself: %w", err)

@@ -2,6 +2,7 @@ package chart
 
 import (
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -31,4 +32,32 @@ func TestDocumentedValuesAreAccepted(t *testing.T) {
 	}
 	assert.GreaterOrEqual(t, values, 3)
 	assert.GreaterOrEqual(t, objects, 2)
+}
+
+var (
+	// partOfRelease is what a document calls an object of the chart's core, leoflow-core-ca for instance.
+	partOfRelease = regexp.MustCompile(`\bleoflow-(?:[a-z]+-)*core(?:-[a-z]+)*\b`)
+	nameOfObject  = regexp.MustCompile(`(?m)^  name: (\S+)$`)
+)
+
+// In the documents the release is called leoflow, and its objects as the chart then calls them.
+func TestDocumentsCallObjectsAsTheChartDoes(t *testing.T) {
+	names := map[string]bool{"leoflow-core-certificate": true} // of charts from before core made its certificate
+	for _, manifest := range manifests(mustRender(t, cluster{kubernetes: newest.kubernetes, namespace: "leoflow"}, nil)) {
+		for _, name := range nameOfObject.FindAllStringSubmatch(manifest, -1) {
+			names[name[1]] = true
+		}
+	}
+	paths, err := filepath.Glob("../../docs/*.md")
+	require.NoError(t, err)
+	found := 0
+	for _, path := range append(paths, "../../README.md", "../../SECURITY.md", "../../docs/guides/admins.md") {
+		text, err := os.ReadFile(path)
+		require.NoError(t, err)
+		for _, name := range partOfRelease.FindAllString(string(text), -1) {
+			found++
+			assert.True(t, names[name], "%s: the chart makes no %s", path, name)
+		}
+	}
+	assert.Greater(t, found, 10)
 }

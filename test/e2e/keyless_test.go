@@ -91,7 +91,7 @@ func TestKeylessBadInput(t *testing.T) {
 	_, err := publish("keyed", "keyed", "keyed", as)
 	require.ErrorContains(t, err, `connection "keyed" cannot be delivered: it is listed under "keyless": no identity stands for its credentials (a stored key pair)`)
 	_, err = publish("ghost", "warehouse", "ghost", as)
-	require.ErrorContains(t, err, `keyless: item 1: "ghost" is not asked for; list it under "connections" too`)
+	require.ErrorContains(t, err, `keyless: item 1: "ghost" is not listed under "connections"; list it there, too, or leave it out`)
 	_, err = publish("missing", "ghost", "ghost", as)
 	require.ErrorContains(t, err, `connection "ghost" does not exist in core`)
 	_, err = publish("unannotated", "aws_default", "aws_default", func(p *stack.Pod) { p.ServiceAccount = "plain"; c.api.Annotate("airflow", "plain", nil) })

@@ -36,7 +36,7 @@ func Fuzzed(r *rand.Rand) Volume {
 		if r.IntN(2) == 0 {
 			return fmt.Sprintf("good_%d%s", r.IntN(100), pick("", "", "?", "@vault", "@core?"))
 		}
-		text := pick("warehouse", "a", "région", "Ⅷ", "my-conn.a", "x:y", "a b", "", "*", "a=b", "sp\tace", "\u0085", "b\u00a0", strings.Repeat("é", 249+r.IntN(3)), "a@b", `"q"`, "{a}", "pass", "pāssword=1", "PASSWORD=", `back\slash`, "a'b", "٣", "e\u0301", "\U0001F600")
+		text := pick("warehouse", "a", "région", "Ⅷ", "my-conn.a", "x:y", "a b", "a ", "a*", "", "*", "a=b", "sp\tace", "\u0085", "b\u00a0", strings.Repeat("é", 249+r.IntN(3)), "a@b", `"q"`, "{a}", "pass", "pāssword=1", "PASSWORD=", `back\slash`, "a'b", "٣", "e\u0301", "\U0001F600")
 		return pick("", "", " ", "\t", "\u2003") + text + pick("", "", "", "?", "??", "?@vault", "@vault", "@nosuch", "@vault?", "@", " ?", "://") + pick("", "", " ", "\u200b")
 	}
 	list := func() string {

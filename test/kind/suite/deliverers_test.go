@@ -51,7 +51,7 @@ func (s *scenario) sidecar() *corev1.Pod {
 	assert.LessOrEqual(s, strings.Count(written, "\n"), 15, "lines below the file's name")
 	here := strings.NewReplacer(
 		"leoflow/secrets-csi/driver:v0.1.0", chart.Driver(),
-		chart.CoreName+".leoflow.", chart.CoreName+"."+chart.Namespace+".",
+		"leoflow-core.leoflow.", chart.CoreName+"."+chart.Namespace+".", "leoflow-core-ca", chart.CoreName+"-ca",
 	).Replace(written)
 	pod := &corev1.Pod{}
 	require.NoError(s, yaml.UnmarshalStrict([]byte(here), pod))

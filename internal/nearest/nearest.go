@@ -1,17 +1,21 @@
-package attribute
+// Package nearest finds the word that a misspelt one was probably meant to be.
+package nearest
 
 import "strings"
 
-// nearest finds the one of words that was probably meant by a misspelt one.
-func nearest(misspelt string, words []string) (string, bool) {
+// Word is the one of words that misspelt is nearest to: at most two letters away from it, or one where they
+// do not begin alike.
+func Word(misspelt string, words []string) (string, bool) {
 	const most = 2
+	misspelt = strings.ToLower(misspelt)
 	best, distance := "", most+1
 	for _, word := range words {
 		// The difference in length is a lower bound, and spares long nonsense.
-		if len(misspelt) > len(word)+most {
+		if misspelt == "" || len(misspelt) > len(word)+most {
 			continue
 		}
-		if d := edits(strings.ToLower(misspelt), word); d < distance {
+		d := edits(misspelt, word)
+		if beginAlike := strings.HasPrefix(word, misspelt[:1]); d < distance && (beginAlike || d < most) {
 			best, distance = word, d
 		}
 	}
