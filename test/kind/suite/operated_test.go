@@ -187,7 +187,11 @@ func (o operated) evictUnderStarts() {
 	assert.Greater(o, len(names), 4, "as good as no start fell into an eviction")
 }
 
-// start starts a pod every half second until the context ends.
+// underWay is how many pods start at a time. With no such bound those pile up on a busy machine, and core's next replica
+// waits behind them all.
+const underWay = 6
+
+// start starts a pod every half second until the context ends, or when an earlier one is done.
 func (o operated) start(ctx context.Context) (names []string) {
 	ticks := time.NewTicker(500 * time.Millisecond)
 	defer ticks.Stop()
@@ -196,12 +200,17 @@ func (o operated) start(ctx context.Context) (names []string) {
 		case <-ctx.Done():
 			return names
 		case <-ticks.C:
-			pod := task(fmt.Sprint("start-", len(names)), all(), "test -s "+mountPath+"/connections/warehouse")
-			if _, err := o.Client.CoreV1().Pods(o.Namespace).Create(o.Ctx, pod, metav1.CreateOptions{}); err != nil {
-				o.Errorf("starting a pod: %v", err)
-				return names
-			}
-			names = append(names, pod.Name)
 		}
+		if earlier := len(names) - underWay; earlier >= 0 {
+			if _, err := await.Pod(ctx, o.Client, o.Namespace, names[earlier], await.IsDone); err != nil {
+				return names // whose end is waited for anyway
+			}
+		}
+		pod := task(fmt.Sprint("start-", len(names)), all(), "test -s "+mountPath+"/connections/warehouse")
+		if _, err := o.Client.CoreV1().Pods(o.Namespace).Create(o.Ctx, pod, metav1.CreateOptions{}); err != nil {
+			o.Errorf("starting a pod: %v", err)
+			return names
+		}
+		names = append(names, pod.Name)
 	}
 }
