@@ -3,6 +3,7 @@ package suite
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -178,10 +179,14 @@ func (o operated) evictUnderStarts() {
 	for _, name := range names {
 		assert.Equal(o, corev1.PodSucceeded, o.Await(name, await.IsDone).Status.Phase, name)
 	}
+	// The token that Kubernetes mounts by itself is refused now and then while its parts do not know yet which node a
+	// pod is on, and kubelet tries again.
 	events, err := o.Client.CoreV1().Events(o.Namespace).List(o.Ctx, metav1.ListOptions{FieldSelector: "reason=FailedMount"})
 	require.NoError(o, err)
 	for _, event := range events.Items {
-		assert.Fail(o, "a start failed", "%s: %s", event.InvolvedObject.Name, event.Message)
+		if ours := `volume "leoflow"`; strings.Contains(event.Message, ours) || !strings.Contains(event.Message, `volume "`) {
+			assert.Fail(o, "a start failed", "%s: %s", event.InvolvedObject.Name, event.Message)
+		}
 	}
 	o.Logf("%d pods started while each replica was evicted", len(names))
 	assert.Greater(o, len(names), 4, "as good as no start fell into an eviction")
