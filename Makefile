@@ -48,7 +48,7 @@ test: build ## run every test, with the race detector where there is a C compile
 LONGTIME ?= 300
 test-long: export LEOFLOW_TEST_LONG = $(LONGTIME)
 test-long: build ## run those tests at length that find more the longer they run, LONGTIME (300) seconds those by time
-	$(call RUN_TESTS,$$(go list -f '{{.ImportPath}} {{.TestImports}} {{.XTestImports}}' ./... | grep -F internal/testlong | cut -d ' ' -f 1))
+	$(call RUN_TESTS,-run "^($$(test/long.sh | cut -d ' ' -f 2 | paste -sd '|'))$$" $$(test/long.sh | cut -d ' ' -f 1 | uniq))
 
 airflow-test: ## let real Airflow judge what is delivered: 3.3, or with ALL=1 six versions from 2.10 on; needs root
 	go test -count=1 -tags airflow -v -timeout 0 ./test/airflow $(if $(ALL),-all)

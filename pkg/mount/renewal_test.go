@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/leoflow/secrets-csi/internal/testlong"
 	"github.com/leoflow/secrets-csi/pkg/mount/layout"
 )
 
@@ -42,7 +43,7 @@ func identityFiles(t *testing.T, target string) (left []string) {
 
 func TestKilledAtEachSystemCallOfARenewal(t *testing.T) {
 	seen, rounds := map[string]bool{}, 0
-	calls := killAtEachCall(t, "renew", func(target string) {
+	calls := killAtEachCall(t, testlong.Count(3, 1), "renew", func(target string) {
 		require.NoError(t, publish(target, 7))
 		_, err := Write(target, keyless("token 7"))
 		require.NoError(t, err)
@@ -79,7 +80,7 @@ func errorOf(_ []string, err error) error { return err }
 // at, the generation that is shown has both or neither.
 func TestKilledAtEachSystemCallOfAWithdrawalOfAnIdentity(t *testing.T) {
 	shows := map[bool]int{}
-	killAtEachCall(t, "withdraw", func(target string) {
+	killAtEachCall(t, testlong.Count(3, 1), "withdraw", func(target string) {
 		require.NoError(t, publish(target, 7))
 		_, err := Write(target, keyless("token 7"))
 		require.NoError(t, err)

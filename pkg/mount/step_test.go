@@ -24,7 +24,7 @@ import (
 // killed at any of its system calls with the volume in any state.
 func TestKilledAtEachSystemCallOfAPublish(t *testing.T) {
 	whole := 0
-	calls := killAtEachCall(t, "publish", func(string) {}, func(target string) {
+	calls := killAtEachCall(t, testlong.Count(3, 1), "publish", func(string) {}, func(target string) {
 		if mounts := mountsAt(t, target); len(mounts) > 0 {
 			require.Len(t, mounts, 1)
 			require.Equal(t, "0", snapshot(t, target), "what is mounted is whole")
@@ -38,7 +38,7 @@ func TestKilledAtEachSystemCallOfAPublish(t *testing.T) {
 
 func TestKilledAtEachSystemCallOfARotation(t *testing.T) {
 	seen := map[string]bool{}
-	calls := killAtEachCall(t, "rotate", func(target string) { require.NoError(t, publish(target, 7)) }, func(target string) {
+	calls := killAtEachCall(t, testlong.Count(3, 1), "rotate", func(target string) { require.NoError(t, publish(target, 7)) }, func(target string) {
 		version := snapshot(t, target)
 		seen[version] = true
 		require.NoError(t, rotate(target, 8))
@@ -50,7 +50,7 @@ func TestKilledAtEachSystemCallOfARotation(t *testing.T) {
 
 func TestKilledAtEachSystemCallOfAnUnpublish(t *testing.T) {
 	whole, torn := 0, 0
-	calls := killAtEachCall(t, "unpublish", func(target string) { require.NoError(t, publish(target, 7)) }, func(target string) {
+	calls := killAtEachCall(t, testlong.Count(3, 1), "unpublish", func(target string) { require.NoError(t, publish(target, 7)) }, func(target string) {
 		if _, err := os.Lstat(filepath.Join(target, layout.DataLink)); err == nil {
 			require.Equal(t, "7", snapshot(t, target), "what passes for complete is complete")
 			whole++
@@ -65,11 +65,11 @@ func TestKilledAtEachSystemCallOfAnUnpublish(t *testing.T) {
 
 // killAtEachCall has children do the work once, each at a target of its own, and kills them
 // one system call later than the one before, until one comes to its end; where time is
-// short, some calls later. In what state that leaves the target is for check; unpublishing it
+// short, a stride of some calls later. In what state that leaves the target is for check; unpublishing it
 // ends it in any.
-func killAtEachCall(t *testing.T, work string, prepare, check func(target string)) (calls int) {
+func killAtEachCall(t *testing.T, stride int, work string, prepare, check func(target string)) (calls int) {
 	t.Helper()
-	parent, stride := t.TempDir(), testlong.Count(3, 1)
+	parent := t.TempDir()
 	for ended := false; !ended; calls += stride {
 		target := filepath.Join(parent, strconv.Itoa(calls))
 		prepare(target)

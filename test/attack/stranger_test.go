@@ -203,7 +203,7 @@ func (s *stranger) askMuch(ctx context.Context) {
 func (s *stranger) askAgain(ctx context.Context) {
 	everything := &secretsv1.Selection{All: true}
 	request := &secretsv1.FetchRequest{Callers: s.callers(), Connections: everything, Variables: everything}
-	many(ctx, 16, func() {
+	many(ctx, greedyCalls, func() {
 		s.client(ctx, func(client secretsv1.SecretsServiceClient) error {
 			_, err := client.Fetch(ctx, request)
 			return err

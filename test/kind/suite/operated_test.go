@@ -3,6 +3,7 @@ package suite
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -178,16 +179,24 @@ func (o operated) evictUnderStarts() {
 	for _, name := range names {
 		assert.Equal(o, corev1.PodSucceeded, o.Await(name, await.IsDone).Status.Phase, name)
 	}
+	// The token that Kubernetes mounts by itself is refused now and then while its parts do not know yet which node a
+	// pod is on, and kubelet tries again.
 	events, err := o.Client.CoreV1().Events(o.Namespace).List(o.Ctx, metav1.ListOptions{FieldSelector: "reason=FailedMount"})
 	require.NoError(o, err)
 	for _, event := range events.Items {
-		assert.Fail(o, "a start failed", "%s: %s", event.InvolvedObject.Name, event.Message)
+		if ours := `volume "leoflow"`; strings.Contains(event.Message, ours) || !strings.Contains(event.Message, `volume "`) {
+			assert.Fail(o, "a start failed", "%s: %s", event.InvolvedObject.Name, event.Message)
+		}
 	}
 	o.Logf("%d pods started while each replica was evicted", len(names))
 	assert.Greater(o, len(names), 4, "as good as no start fell into an eviction")
 }
 
-// start starts a pod every half second until the context ends.
+// underWay is how many pods start at a time. With no such bound those pile up on a busy machine, and core's next replica
+// waits behind them all.
+const underWay = 6
+
+// start starts a pod every half second until the context ends, or when an earlier one is done.
 func (o operated) start(ctx context.Context) (names []string) {
 	ticks := time.NewTicker(500 * time.Millisecond)
 	defer ticks.Stop()
@@ -196,12 +205,17 @@ func (o operated) start(ctx context.Context) (names []string) {
 		case <-ctx.Done():
 			return names
 		case <-ticks.C:
-			pod := task(fmt.Sprint("start-", len(names)), all(), "test -s "+mountPath+"/connections/warehouse")
-			if _, err := o.Client.CoreV1().Pods(o.Namespace).Create(o.Ctx, pod, metav1.CreateOptions{}); err != nil {
-				o.Errorf("starting a pod: %v", err)
-				return names
-			}
-			names = append(names, pod.Name)
 		}
+		if earlier := len(names) - underWay; earlier >= 0 {
+			if _, err := await.Pod(ctx, o.Client, o.Namespace, names[earlier], await.IsDone); err != nil {
+				return names // whose end is waited for anyway
+			}
+		}
+		pod := task(fmt.Sprint("start-", len(names)), all(), "test -s "+mountPath+"/connections/warehouse")
+		if _, err := o.Client.CoreV1().Pods(o.Namespace).Create(o.Ctx, pod, metav1.CreateOptions{}); err != nil {
+			o.Errorf("starting a pod: %v", err)
+			return names
+		}
+		names = append(names, pod.Name)
 	}
 }
