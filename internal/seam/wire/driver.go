@@ -20,7 +20,7 @@ import (
 type DriverConfig struct {
 	// Fetcher is the user id that the fetcher runs under. Nobody else is listened to.
 	Fetcher uint32
-	// Build is the driver's; empty for Build().
+	// Build is the driver's; empty for build().
 	Build string
 	// Returned is called whenever a fetcher has come, the first one too. It may be nil.
 	Returned func()
@@ -73,7 +73,7 @@ var _ seam.Fetcher = (*Driver)(nil)
 func NewDriver(config DriverConfig) *Driver {
 	config.Readers = report.Complete(config.Readers)
 	if config.Build == "" {
-		config.Build = Build()
+		config.Build = build()
 	}
 	d := &Driver{
 		DriverConfig: config, open: map[*line]struct{}{}, come: make(chan struct{}),

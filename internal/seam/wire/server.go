@@ -19,7 +19,7 @@ import (
 type ServerConfig struct {
 	// Socket is where the driver listens.
 	Socket string
-	// Build is the fetcher's; empty for Build().
+	// Build is the fetcher's; empty for build().
 	Build   string
 	Fetcher seam.Fetcher
 	// Sink takes what the driver reports.
@@ -54,7 +54,7 @@ type Server struct {
 func NewServer(config ServerConfig) *Server {
 	config.Readers = report.Complete(config.Readers)
 	if config.Build == "" {
-		config.Build = Build()
+		config.Build = build()
 	}
 	if config.Sink == nil {
 		config.Sink = unread{}
