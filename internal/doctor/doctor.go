@@ -85,8 +85,8 @@ func Examine(ctx context.Context, node Node, checks []Check) []Finding {
 	return findings
 }
 
-// Worst is the worst state among findings.
-func Worst(findings []Finding) State {
+// worst is the worst state among findings.
+func worst(findings []Finding) State {
 	worst := OK
 	for _, finding := range findings {
 		if finding.State == Failed || (finding.State == Warning && worst != Failed) {

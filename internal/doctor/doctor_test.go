@@ -23,7 +23,7 @@ func all() []Check { return append(OfDriver(), OfFetcher()...) }
 func TestASoundNodeIsWell(t *testing.T) {
 	findings := newRig(t).examine(t)
 	assert.Empty(t, complaints(findings))
-	assert.Equal(t, OK, Worst(findings))
+	assert.Equal(t, OK, worst(findings))
 	assert.Len(t, findings, 11)
 	for _, finding := range findings {
 		assert.Equal(t, OK, finding.State, finding)

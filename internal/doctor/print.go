@@ -13,7 +13,7 @@ func Print(out io.Writer, asJSON bool, findings []Finding) error {
 	if err := printTo(out, asJSON, findings); err != nil {
 		return fmt.Errorf("printing: %w", err)
 	}
-	if Worst(findings) == Failed {
+	if worst(findings) == Failed {
 		return &cli.ExitError{Code: cli.Failure}
 	}
 	return nil
@@ -23,7 +23,7 @@ func printTo(out io.Writer, asJSON bool, findings []Finding) error {
 	if asJSON {
 		encoder := json.NewEncoder(out)
 		encoder.SetIndent("", "  ")
-		return encoder.Encode(map[string]any{"state": Worst(findings), "findings": findings})
+		return encoder.Encode(map[string]any{"state": worst(findings), "findings": findings})
 	}
 	for _, finding := range findings {
 		if _, err := fmt.Fprintf(out, "%-8s %s: %s\n", finding.State, finding.Check, finding.Detail); err != nil {

@@ -47,10 +47,10 @@ func (c *clocked) isAway(place string, answered, now time.Time) bool {
 func TestWhatACallTells(t *testing.T) {
 	all, mine := Scope{"a", ""}, Scope{"a", "me"}
 	for name, row := range map[string]struct {
-		verdict            Verdict
-		began              bool
-		over               []Scope // of outages that everybody and the caller have
-		me, another, other bool    // who cannot ask, where there was no outage before
+		verdict     Verdict
+		began       bool
+		over        []Scope // of outages that everybody and the caller have
+		me, another bool    // who cannot ask, where there was no outage before
 	}{
 		"undecided":   {verdict: Undecided},
 		"answered":    {verdict: Answered, over: []Scope{all, mine}},
@@ -64,7 +64,7 @@ func TestWhatACallTells(t *testing.T) {
 			require.True(t, made)
 			assert.Equal(t, row.began, began)
 			assert.Empty(t, over)
-			for at, away := range map[Scope]bool{mine: row.me, {"a", "you"}: row.another, {"b", "me"}: row.other} {
+			for at, away := range map[Scope]bool{mine: row.me, {"a", "you"}: row.another, {"b", "me"}: false} {
 				assert.Equal(t, away, c.Why(at, c.now) != nil, at)
 				_, err := c.Admit(at, true, c.now)
 				assert.Equal(t, away, err != nil, at)

@@ -43,8 +43,6 @@ type Pod struct {
 	TaskToken string
 	// Attributes are the volume's volumeAttributes.
 	Attributes map[string]string
-	// FSGroup is the pod's fsGroup; empty for none.
-	FSGroup string
 }
 
 // DialKubelet connects to the driver's socket.
@@ -130,7 +128,7 @@ func (k *Kubelet) PublishRequest(p Pod) (*csi.NodePublishVolumeRequest, error) {
 		Readonly:   true,
 		VolumeCapability: &csi.VolumeCapability{
 			AccessMode: &csi.VolumeCapability_AccessMode{Mode: csi.VolumeCapability_AccessMode_SINGLE_NODE_WRITER},
-			AccessType: &csi.VolumeCapability_Mount{Mount: &csi.VolumeCapability_MountVolume{VolumeMountGroup: p.FSGroup}},
+			AccessType: &csi.VolumeCapability_Mount{Mount: &csi.VolumeCapability_MountVolume{}},
 		},
 		VolumeContext: volumeContext,
 		Secrets:       secrets,

@@ -33,8 +33,8 @@ type fernetKey struct {
 	fingerprint string
 }
 
-// ParseKeys reads keys as "[core] fernet_key" lists them, by commas. An empty text has none.
-func ParseKeys(text secret.Text) (Keys, error) {
+// parseKeys reads keys as "[core] fernet_key" lists them, by commas. An empty text has none.
+func parseKeys(text secret.Text) (Keys, error) {
 	var keys Keys
 	parts := strings.Split(strings.TrimSpace(text.Reveal()), ",")
 	for i, part := range parts {

@@ -25,7 +25,7 @@ func TestFernetIsPythons(t *testing.T) {
 	require.NoError(t, json.Unmarshal(content, &cases))
 	require.Greater(t, len(cases), 50)
 	for i, each := range cases {
-		keys, err := ParseKeys(secret.New(each.Keys))
+		keys, err := parseKeys(secret.New(each.Keys))
 		require.NoError(t, err)
 		text, err := keys.open(each.Token)
 		if each.Text == nil {
@@ -48,7 +48,7 @@ func TestKeys(t *testing.T) {
 		"": 0, "\n": 0, keyOne: 1, keyOne + "\n": 1, keyOne + "," + keyTwo: 2, keyOne + ", " + keyTwo + " \n": 2,
 		strings.NewReplacer("-", "+", "_", "/").Replace(keyTwo): 1,
 	} {
-		keys, err := ParseKeys(secret.New(name))
+		keys, err := parseKeys(secret.New(name))
 		require.NoError(t, err, name)
 		assert.Len(t, keys, want, name)
 	}
@@ -58,13 +58,13 @@ func TestKeys(t *testing.T) {
 		keyOne + "," + "n33dle": "key 2 of 2 is no Fernet key, which is 32 bytes as URL-safe base64",
 		keyOne[:40]:             "key 1 of 1 is no Fernet key, which is 32 bytes as URL-safe base64",
 	} {
-		_, err := ParseKeys(secret.New(text))
+		_, err := parseKeys(secret.New(text))
 		assert.EqualError(t, err, want)
 	}
 }
 
 func TestWhatCannotBeDecryptedNamesTheKeys(t *testing.T) {
-	keys, err := ParseKeys(secret.New(keyTwo + "," + keyOne))
+	keys, err := parseKeys(secret.New(keyTwo + "," + keyOne))
 	require.NoError(t, err)
 	_, err = keys.open("gAAAAABn33dle")
 	assert.EqualError(t, err, "is said to be encrypted, and is no Fernet token")

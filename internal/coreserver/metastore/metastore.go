@@ -115,7 +115,7 @@ func (r *Reader) refreshKeys() error {
 	if text.Equal(r.keysText) {
 		return nil
 	}
-	keys, err := ParseKeys(text)
+	keys, err := parseKeys(text)
 	if err != nil {
 		return fmt.Errorf("%s: %w", r.config.KeysFile, err)
 	}

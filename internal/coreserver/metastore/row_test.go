@@ -39,7 +39,7 @@ func TestABrokenRowIsInvalid(t *testing.T) {
 		`field "host": is not UTF-8; Airflow holds text only`:               {"host", "\xff"},
 		`field "extra": is larger than 1024 KiB`:                            {"extra", strings.Repeat("x", maxValue+1)},
 	} {
-		keys, err := ParseKeys(secret.New(keyOne))
+		keys, err := parseKeys(secret.New(keyOne))
 		require.NoError(t, err)
 		row, kept := connectionRow(of(pairs...), keys)
 		assert.True(t, kept)

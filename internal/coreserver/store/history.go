@@ -39,8 +39,8 @@ type step struct {
 	bytes    int
 }
 
-// NewHistory begins with first.
-func NewHistory(first *Snapshot) *History {
+// newHistory begins with first.
+func newHistory(first *Snapshot) *History {
 	return &History{
 		current: first, position: 1, recent: []step{{to: 1, revision: first.Revision}},
 		moved: make(chan struct{}), maxSteps: maxSteps, maxNames: maxNames,

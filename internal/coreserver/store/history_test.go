@@ -46,7 +46,7 @@ func TestRevisionNamesTheState(t *testing.T) {
 
 func TestSinceTellsWhatChanged(t *testing.T) {
 	first := state(t, rule.Set{}, "a", "1", "b", "1", "c", "1")
-	history := NewHistory(first)
+	history := newHistory(first)
 	start := history.Locate(first.Revision)
 
 	update, moved := history.Since(start), history.Moved()
@@ -73,7 +73,7 @@ func TestSinceTellsWhatChanged(t *testing.T) {
 }
 
 func TestSinceOfTheUnknownIsAResync(t *testing.T) {
-	history := NewHistory(state(t, rule.Set{}, "a", "1"))
+	history := newHistory(state(t, rule.Set{}, "a", "1"))
 	for _, revision := range []string{"", "of another life"} {
 		update := history.Since(history.Locate(revision))
 		assert.True(t, update.Resync)
@@ -83,7 +83,7 @@ func TestSinceOfTheUnknownIsAResync(t *testing.T) {
 
 func TestAStateThatReturnsIsLocatedWhereItReturned(t *testing.T) {
 	first, second := state(t, rule.Set{}, "a", "1"), state(t, rule.Set{}, "a", "2")
-	history := NewHistory(first)
+	history := newHistory(first)
 	history.Publish(second)
 	history.Publish(state(t, rule.Set{}, "a", "1"))
 	update := history.Since(history.Locate(first.Revision))
@@ -94,7 +94,7 @@ func TestAStateThatReturnsIsLocatedWhereItReturned(t *testing.T) {
 
 // Rules that concern nobody's entries are no news to watchers, and count all the same.
 func TestPublishTakesRulesThatNoWatcherSees(t *testing.T) {
-	history := NewHistory(state(t, rule.Set{}, "a", "1"))
+	history := newHistory(state(t, rule.Set{}, "a", "1"))
 	next := state(t, rule.NewSet(rule.File{Rules: []rule.Rule{{Variables: rule.Patterns{"z"}}}}, nil), "a", "1")
 	assert.False(t, history.Publish(next))
 	assert.Same(t, next, history.Current())
@@ -105,7 +105,7 @@ func TestAChangeOfRulesNamesWhatItConcerns(t *testing.T) {
 		return rule.NewSet(rule.File{Rules: []rule.Rule{{Tenants: rule.Patterns{"acme"}, DAGs: rule.Patterns{"*"}, Variables: variables}}}, nil)
 	}
 	first := state(t, let("a", "b"), "a", "1", "b", "1", "c", "1")
-	history := NewHistory(first)
+	history := newHistory(first)
 	next := state(t, let("b", "c"), "a", "1", "b", "1", "c", "1")
 	history.Publish(next)
 	update := history.Since(history.Locate(first.Revision))
@@ -118,7 +118,7 @@ func TestAChangeOfRulesNamesWhatItConcerns(t *testing.T) {
 func TestHistoryIsBounded(t *testing.T) {
 	const bound = 4
 	first := state(t, rule.Set{}, "a", "first")
-	history := NewHistory(first)
+	history := newHistory(first)
 	history.maxSteps = bound
 	start := history.Locate(first.Revision)
 	for i := range 3 * bound {
@@ -138,7 +138,7 @@ func TestHistoryIsBounded(t *testing.T) {
 
 func TestHistoryIsBoundedByNames(t *testing.T) {
 	both := func(value string) *Snapshot { return state(t, rule.Set{}, "a", value, "b", value) }
-	history := NewHistory(both("0"))
+	history := newHistory(both("0"))
 	history.maxNames = 3
 	for i := range 3 {
 		history.Publish(both(fmt.Sprint(i + 1)))

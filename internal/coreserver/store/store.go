@@ -74,7 +74,7 @@ func New(config Config) (*Store, error) {
 	if err := s.news(func(about *Status) bool { return about.vital }); err != nil {
 		return nil, err
 	}
-	s.History = NewHistory(s.snapshot())
+	s.History = newHistory(s.snapshot())
 	return s, nil
 }
 

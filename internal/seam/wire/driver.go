@@ -20,8 +20,6 @@ import (
 type DriverConfig struct {
 	// Fetcher is the user id that the fetcher runs under. Nobody else is listened to.
 	Fetcher uint32
-	// Build is the driver's; empty for Build().
-	Build string
 	// Returned is called whenever a fetcher has come, the first one too. It may be nil.
 	Returned func()
 	report.Readers
@@ -46,6 +44,7 @@ const (
 type Driver struct {
 	DriverConfig
 	guard report.Guard
+	build string
 	// connections and newcomers are the turns of those that come.
 	connections, newcomers turn.Rate
 
@@ -72,11 +71,8 @@ var _ seam.Fetcher = (*Driver)(nil)
 // NewDriver returns a Driver that no fetcher has called yet.
 func NewDriver(config DriverConfig) *Driver {
 	config.Readers = report.Complete(config.Readers)
-	if config.Build == "" {
-		config.Build = Build()
-	}
 	d := &Driver{
-		DriverConfig: config, open: map[*line]struct{}{}, come: make(chan struct{}),
+		DriverConfig: config, build: build(), open: map[*line]struct{}{}, come: make(chan struct{}),
 		connections: turn.NewRate(connectionsOfSecond, time.Second), newcomers: turn.NewRate(newcomersOfSecond, time.Second),
 	}
 	d.guard = report.Guard{Readers: &d.Readers}
@@ -184,12 +180,12 @@ func (d *Driver) handshake(l *line) (hello, error) {
 		return hello{}, err
 	}
 	said := reader{rest: text}
-	found, err := said.hello(d.Build)
+	found, err := said.hello(d.build)
 	if err != nil {
 		l.start(frameRefusal).text(err.Error())
 		return hello{}, errors.Join(err, l.send())
 	}
-	l.start(frameWelcome).text(d.Build)
+	l.start(frameWelcome).text(d.build)
 	return found, l.send()
 }
 

@@ -134,7 +134,7 @@ func TestWhoHasHungUpIsNotLetIn(t *testing.T) {
 	for name, begin := range map[string]func(s *Server, l *line) error{
 		"welcomed": (*Server).handshake,
 		"before it had read that it is welcome": func(s *Server, l *line) error {
-			l.start(frameHello).hello(hello{build: s.Build, instance: s.instance})
+			l.start(frameHello).hello(hello{build: s.build, instance: s.instance})
 			if err := l.send(); err != nil {
 				return err
 			}

@@ -12,8 +12,8 @@ import (
 // magic begins a connection, and is of this protocol alone.
 const magic = "leoflow seam 1"
 
-// Build is which build a program is of. Both ends of a line are of one.
-func Build() string {
+// build is which build a program is of. Both ends of a line are of one.
+func build() string {
 	if version.Commit == "" {
 		return version.Version
 	}

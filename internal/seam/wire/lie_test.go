@@ -398,7 +398,8 @@ func TestHalfAHelloHoldsUpNoEnd(t *testing.T) {
 func TestTwoBuildsRefuseEachOtherByName(t *testing.T) {
 	r := newRig(t)
 	r.endServer()
-	r.server = NewServer(ServerConfig{Socket: r.socket, Fetcher: r.half, Build: "v9.9.9", Readers: r.Readers})
+	r.server = NewServer(ServerConfig{Socket: r.socket, Fetcher: r.half, Readers: r.Readers})
+	r.server.build = "v9.9.9"
 	run(t, r.server.Run)
 	r.log.Await(t, "the driver refused: the fetcher is of the build v9.9.9, the driver of the build dev: run both from one image")
 }

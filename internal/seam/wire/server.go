@@ -18,9 +18,7 @@ import (
 // ServerConfig is what a Server is made of.
 type ServerConfig struct {
 	// Socket is where the driver listens.
-	Socket string
-	// Build is the fetcher's; empty for Build().
-	Build   string
+	Socket  string
 	Fetcher seam.Fetcher
 	// Sink takes what the driver reports.
 	Sink Sink
@@ -38,8 +36,8 @@ const (
 // with NewServer.
 type Server struct {
 	ServerConfig
-	guard    report.Guard
-	instance string
+	guard           report.Guard
+	build, instance string
 
 	mu sync.Mutex
 	// idle are the connections that wait for a call, all those that stand.
@@ -53,13 +51,10 @@ type Server struct {
 // NewServer returns a Server that has called nobody yet.
 func NewServer(config ServerConfig) *Server {
 	config.Readers = report.Complete(config.Readers)
-	if config.Build == "" {
-		config.Build = Build()
-	}
 	if config.Sink == nil {
 		config.Sink = unread{}
 	}
-	s := &Server{ServerConfig: config, instance: rand.Text(), fewer: make(chan struct{}, 1)}
+	s := &Server{ServerConfig: config, build: build(), instance: rand.Text(), fewer: make(chan struct{}, 1)}
 	s.guard = report.Guard{Readers: &s.Readers}
 	return s
 }
@@ -143,7 +138,7 @@ func (s *Server) dial(ctx context.Context) (*line, error) {
 }
 
 func (s *Server) handshake(l *line) error {
-	made := hello{build: s.Build, instance: s.instance}
+	made := hello{build: s.build, instance: s.instance}
 	for _, name := range s.Fetcher.Sources() {
 		source, _ := s.Fetcher.Source(name)
 		made.sources = append(made.sources, named{name, source})
@@ -162,7 +157,7 @@ func (s *Server) handshake(l *line) error {
 	switch r := (&reader{rest: text}); {
 	case l.kind() == frameRefusal:
 		return &refusal{r.text()}
-	case l.kind() != frameWelcome || r.text() != s.Build:
+	case l.kind() != frameWelcome || r.text() != s.build:
 		return fmt.Errorf("%w: the driver did not say welcome", errLied)
 	}
 	return nil

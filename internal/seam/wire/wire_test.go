@@ -57,8 +57,6 @@ type basket struct {
 	told    []seam.Told
 	places  int
 	answers map[int]seam.Answer
-	// taking, if not nil, is called for each.
-	taking func(i int)
 }
 
 func (b *basket) Told(how seam.Told) {
@@ -74,9 +72,6 @@ func (b *basket) Place() {
 }
 
 func (b *basket) Take(i int, answer seam.Answer) {
-	if b.taking != nil {
-		b.taking(i)
-	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.answers == nil {

@@ -6,9 +6,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
-	"crypto/x509"
 	"encoding/json"
-	"encoding/pem"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -23,16 +21,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/golang-jwt/jwt/v5"
 	"github.com/stretchr/testify/require"
 
-	"github.com/leoflow/secrets-csi/internal/source/secretmanager"
 	"github.com/leoflow/secrets-csi/internal/testca"
 	"github.com/leoflow/secrets-csi/internal/testneed"
 	"github.com/leoflow/secrets-csi/internal/testport"
 	"github.com/leoflow/secrets-csi/internal/testwait"
-	"github.com/leoflow/secrets-csi/pkg/provider"
-	"github.com/leoflow/secrets-csi/pkg/secret"
 )
 
 const (
@@ -43,13 +37,13 @@ const (
 
 // Bao is a real OpenBao behind a server with TLS, which counts the requests and can spoil them.
 type Bao struct {
+	front
 	t     testing.TB
 	plain string
 	// own is OpenBao's own listener with TLS, and ca has signed its certificate.
-	own   string
-	ca    *testca.Authority
-	front *httptest.Server
-	key   *ecdsa.PrivateKey
+	own string
+	ca  *testca.Authority
+	key *ecdsa.PrivateKey
 	// log is what OpenBao writes, its unseal key among it.
 	log string
 
@@ -73,9 +67,9 @@ func StartBao(t testing.TB) *Bao {
 	behind := &http.Transport{MaxIdleConnsPerHost: 64} // or most of what is asked at once would wait for a connection
 	t.Cleanup(behind.CloseIdleConnections)
 	proxy.Transport = behind
-	b.front = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { b.serve(w, r, proxy) }))
-	b.front.EnableHTTP2 = true // as Vault does
-	b.front.StartTLS()
+	b.tls = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { b.serve(w, r, proxy) }))
+	b.tls.EnableHTTP2 = true // as Vault does
+	b.tls.StartTLS()
 	t.Cleanup(b.Stop)
 	b.Do(http.MethodPost, "sys/auth/jwt", map[string]any{"type": "jwt"})
 	b.Do(http.MethodPost, "auth/jwt/config", map[string]any{"jwt_validation_pubkeys": []string{b.publicKey()}})
@@ -213,33 +207,6 @@ func (b *Bao) Role(name, policy string, options map[string]any, accounts ...stri
 	b.Do(http.MethodPost, "auth/jwt/role/"+name, role)
 }
 
-func (b *Bao) publicKey() string {
-	der, err := x509.MarshalPKIXPublicKey(&b.key.PublicKey)
-	require.NoError(b.t, err)
-	return string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))
-}
-
-// Token signs a service account's token as an API server does.
-func (b *Bao) Token(namespace, account, audience string, lasting time.Duration) secret.Text {
-	b.t.Helper()
-	now := time.Now()
-	token := jwt.NewWithClaims(jwt.SigningMethodES256, jwt.MapClaims{
-		"iss": "https://kubernetes.default.svc", "sub": "system:serviceaccount:" + namespace + ":" + account, "aud": []string{audience},
-		"iat": now.Add(-time.Minute).Unix(), "nbf": now.Add(-time.Minute).Unix(), "exp": now.Add(lasting).Unix(), "jti": rand.Text(),
-		"kubernetes.io": map[string]any{"namespace": namespace, "serviceaccount": map[string]string{"name": account, "uid": "uid-" + account}},
-	})
-	signed, err := token.SignedString(b.key)
-	require.NoError(b.t, err)
-	return secret.New(signed)
-}
-
-// Pod is a pod of a service account, with its token.
-func (b *Bao) Pod(namespace, account string) provider.Identity {
-	b.t.Helper()
-	return provider.Identity{Namespace: namespace, ServiceAccount: account, PodUID: rand.Text(),
-		CloudTokens: map[string]secret.Text{BaoAudience: b.Token(namespace, account, BaoAudience, time.Hour)}}
-}
-
 func (b *Bao) serve(w http.ResponseWriter, r *http.Request, to http.Handler) {
 	b.mu.Lock()
 	b.asked = append(b.asked, r.Method+" "+strings.TrimPrefix(r.URL.Path, "/v1/"))
@@ -269,29 +236,11 @@ func (b *Bao) Asked(begin string) []string {
 	return slices.DeleteFunc(slices.Clone(b.asked), func(one string) bool { return !strings.HasPrefix(one, begin) })
 }
 
-// URL is the front's.
-func (b *Bao) URL() string { return b.front.URL }
-
 // Plain is OpenBao's own, without TLS.
 func (b *Bao) Plain() string { return b.plain }
 
 // Own is where OpenBao itself listens with TLS, and who has signed its certificate: nobody counts or spoils there.
 func (b *Bao) Own() (url string, ca *testca.Authority) { return b.own, b.ca }
-
-// Roots verify the front.
-func (b *Bao) Roots() *x509.CertPool {
-	pool := x509.NewCertPool()
-	pool.AddCert(b.front.Certificate())
-	return pool
-}
-
-// Client is what a Vault under test asks the front by.
-func (b *Bao) Client() *http.Client { return secretmanager.NewHTTPClient(b.Roots(), RequestTimeout) }
-
-// Certificate verifies the front too, as PEM.
-func (b *Bao) Certificate() []byte {
-	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: b.front.Certificate().Raw})
-}
 
 // Kwargs are backend_kwargs for the front, by the auth method jwt, with more of them or others.
 func (b *Bao) Kwargs(role string, more map[string]any) string {
@@ -306,50 +255,4 @@ func (b *Bao) Kwargs(role string, more map[string]any) string {
 	text, err := json.Marshal(kwargs)
 	require.NoError(b.t, err)
 	return string(text)
-}
-
-// Stop ends the front.
-func (b *Bao) Stop() {
-	b.front.CloseClientConnections()
-	b.front.Close()
-}
-
-// ReviewBy has the auth method kubernetes ask a server that knows these tokens alone, and returns
-// the audiences that it was asked for.
-func (b *Bao) ReviewBy(tokens map[string][2]string) (audiences func() []string) {
-	b.t.Helper()
-	var mu sync.Mutex
-	var asked []string
-	api := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		var review struct {
-			Spec struct {
-				Token     string   `json:"token"`
-				Audiences []string `json:"audiences"`
-			} `json:"spec"`
-		}
-		_ = json.NewDecoder(r.Body).Decode(&review)
-		mu.Lock()
-		asked = append(asked, review.Spec.Audiences...)
-		mu.Unlock()
-		status := map[string]any{"authenticated": false}
-		if account, known := tokens[review.Spec.Token]; known {
-			status = map[string]any{"authenticated": true, "audiences": review.Spec.Audiences, "user": map[string]any{
-				"username": "system:serviceaccount:" + account[0] + ":" + account[1], "uid": "uid-" + account[1],
-				"groups": []string{"system:serviceaccounts", "system:serviceaccounts:" + account[0], "system:authenticated"},
-			}}
-		}
-		w.WriteHeader(http.StatusCreated)
-		answer(w, map[string]any{"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "status": status})
-	}))
-	b.t.Cleanup(api.Close)
-	ca := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: api.Certificate().Raw}))
-	b.Do(http.MethodPost, "sys/auth/kubernetes", map[string]any{"type": "kubernetes"})
-	b.Do(http.MethodPost, "auth/kubernetes/config", map[string]any{
-		"kubernetes_host": api.URL, "kubernetes_ca_cert": ca, "token_reviewer_jwt": b.Token("kube-system", "reviewer", "api", time.Hour).Reveal(), "disable_local_ca_jwt": true,
-	})
-	return func() []string {
-		mu.Lock()
-		defer mu.Unlock()
-		return slices.Clone(asked)
-	}
 }

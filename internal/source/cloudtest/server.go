@@ -6,8 +6,6 @@ package cloudtest
 
 import (
 	"crypto/rand"
-	"crypto/x509"
-	"encoding/pem"
 	"io"
 	"log"
 	"net/http"
@@ -16,8 +14,6 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	"github.com/leoflow/secrets-csi/internal/source/secretmanager"
 )
 
 // Step is one of the calls that lead to a secret.
@@ -55,13 +51,13 @@ const Needle = "n33dle-of-a-server"
 
 // Server is what the three clouds' servers have in common.
 type Server struct {
+	front
 	// Tokens are those of pods.
 	Tokens *Tokens
 	// Secrets are the names that a list tells of.
 	Secrets func() []string
 	// Lasting is how long what tokens are exchanged for is good.
 	Lasting time.Duration
-	tls     *httptest.Server
 
 	mu       sync.Mutex
 	secret   func(principal, name, version string) (string, error)
@@ -82,30 +78,6 @@ func start(t testing.TB, tokens *Tokens, handler func(*Server) http.Handler) *Se
 	t.Cleanup(s.Stop)
 	return s
 }
-
-// Stop ends it before the test does.
-func (s *Server) Stop() {
-	s.tls.CloseClientConnections()
-	s.tls.Close()
-}
-
-// Roots verify the server.
-func (s *Server) Roots() *x509.CertPool {
-	pool := x509.NewCertPool()
-	pool.AddCert(s.tls.Certificate())
-	return pool
-}
-
-// Client is what a Cloud under test asks the server by.
-func (s *Server) Client() *http.Client { return secretmanager.NewHTTPClient(s.Roots(), RequestTimeout) }
-
-// Certificate verifies the server too, as PEM.
-func (s *Server) Certificate() []byte {
-	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.tls.Certificate().Raw})
-}
-
-// URL is where the server's HTTP lives.
-func (s *Server) URL() string { return s.tls.URL }
 
 // tell answers with who asked, and for what.
 func tell(principal, name, version string) (string, error) {
