@@ -100,8 +100,7 @@ func (s *settings) check() error {
 	refuse(s.pprofAddress != "" && !daemon.IsSocket(s.pprofAddress) && !daemon.IsLoopback(s.pprofAddress), "--pprof-address %q is not a loopback address; profiles are for nobody else", s.pprofAddress)
 	refuse(s.coreAddress == "" && !s.usesFile() && !s.kubernetesSecrets && !s.usesStores(), "there is nowhere to fetch from: give --core-address, --kubernetes-secrets, the kwargs of a store, or --file-connections for development")
 	refuse(s.coreAddress == "" && s.usesCore(), "the --core-… flags need --core-address")
-	host, port, err := net.SplitHostPort(s.coreAddress)
-	refuse(s.coreAddress != "" && (err != nil || host == "" || port == "" || strings.Contains(port, "/")), "--core-address %q is not host:port; it is a gRPC address without a scheme, such as core.example.com:7443", s.coreAddress)
+	refuse(!isHostPortOrEmpty(s.coreAddress), "--core-address %q is not host:port; it is a gRPC address without a scheme, such as core.example.com:7443", s.coreAddress)
 	s.into.check(refuse, s.isForNode())
 	refuse(s.kubernetesWatch && !s.kubernetesSecrets, "--kubernetes-watch needs --kubernetes-secrets")
 	refuse(s.kubernetesRules != kubernetesRules{} && !s.kubernetesSecrets, "--source-kubernetes-kwargs, --kubernetes-connection-name and --kubernetes-variable-name need --kubernetes-secrets")
@@ -124,6 +123,11 @@ func (s *settings) check() error {
 		return nil
 	}
 	return &cli.ExitError{Code: cli.Misuse, Err: errors.Join(mistakes...)}
+}
+
+func isHostPortOrEmpty(address string) bool {
+	host, port, err := net.SplitHostPort(address)
+	return address == "" || err == nil && host != "" && port != "" && !strings.Contains(port, "/")
 }
 
 // isForNode tells the flags that only the fetcher of a node has a use for.
