@@ -87,12 +87,11 @@ func (s *settings) check() error {
 	mistakes.If(s.pprofAddress != "" && !daemon.IsSocket(s.pprofAddress) && !daemon.IsLoopback(s.pprofAddress), "--pprof-address %q is not a loopback address; profiles are for nobody else", s.pprofAddress)
 	mistakes.If(s.coreAddress == "" && !s.usesFile() && !s.kubernetesSecrets && !s.usesStores(), "there is nowhere to fetch from: give --core-address, --kubernetes-secrets, the kwargs of a store, or --file-connections for development")
 	mistakes.If(s.coreAddress == "" && s.usesCore(), "the --core-… flags need --core-address")
-	host, port, err := net.SplitHostPort(s.coreAddress)
-	mistakes.If(s.coreAddress != "" && (err != nil || host == "" || port == "" || strings.Contains(port, "/")), "--core-address %q is not host:port; it is a gRPC address without a scheme, such as core.example.com:7443", s.coreAddress)
+	mistakes.If(!isHostPortOrEmpty(s.coreAddress), "--core-address %q is not host:port; it is a gRPC address without a scheme, such as core.example.com:7443", s.coreAddress)
 	s.into.check(&mistakes, s.isForNode())
 	mistakes.If(s.kubernetesWatch && !s.kubernetesSecrets, "--kubernetes-watch needs --kubernetes-secrets")
 	mistakes.If(s.kubernetesRules != kubernetesRules{} && !s.kubernetesSecrets, "--source-kubernetes-kwargs, --kubernetes-connection-name and --kubernetes-variable-name need --kubernetes-secrets")
-	_, err = s.kubernetesRules.read()
+	_, err := s.kubernetesRules.read()
 	mistakes.Add(err)
 	mistakes.Add(s.clouds.check())
 	s.checkStores(&mistakes)
@@ -100,6 +99,11 @@ func (s *settings) check() error {
 	mistakes.If(s.pollEvery < time.Second, "--poll-every must be 1s at least")
 	mistakes.If(s.offlineGrace < 0, "--offline-grace must not be negative")
 	return mistakes.Err()
+}
+
+func isHostPortOrEmpty(address string) bool {
+	host, port, err := net.SplitHostPort(address)
+	return address == "" || err == nil && host != "" && port != "" && !strings.Contains(port, "/")
 }
 
 // isForNode tells the flags that only the fetcher of a node has a use for.
