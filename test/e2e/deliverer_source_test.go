@@ -33,6 +33,7 @@ func (c *clouds) identity(account string) identity {
 // A real OpenBao, read by the pod's own token: values, one that is renewed in a session that lasts, a role that refuses,
 // an id that is denied and one that is not there.
 func TestBothReadVault(t *testing.T) {
+	t.Parallel() // most of the time it waits
 	bao := cloudtest.StartBao(t)
 	bao.Policy("reads", readsVault)
 	bao.Role("reader", "reads", nil, "airflow:reader")
@@ -89,6 +90,7 @@ func (s scenario) lines() []layout.Entry {
 
 // The stores of the clouds, Secrets of the namespace, and references of core's connections into them, each by the pod's own identity there.
 func TestBothReadTheClouds(t *testing.T) {
+	t.Parallel() // most of the time it waits
 	c := newClouds(t)
 	var isSecond atomic.Bool
 	kept := func() string {

@@ -359,6 +359,7 @@ func TestBothRefuseAPodThatLacksWhatItRequires(t *testing.T) {
 }
 
 func TestBothOutliveCore(t *testing.T) {
+	t.Parallel() // most of the time it waits
 	overBoth(t, func(s scenario) {
 		require.NoError(s, s.Core.Stop())
 		begun := make(chan error, 1)

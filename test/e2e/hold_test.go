@@ -108,6 +108,7 @@ func TestAWithdrawalNeedsNoRoom(t *testing.T) {
 
 // The neighbours whose trouble is a cloud's: away, silent, or never there.
 func TestAWithdrawalWaitsForNoCloud(t *testing.T) {
+	t.Parallel() // most of the time it waits
 	for name, row := range map[string]struct {
 		fault cloudtest.Fault
 		why   string

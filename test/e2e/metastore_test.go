@@ -110,6 +110,7 @@ func (d *database) logs(says string) {
 // TestWhatAirflowsDatabaseSaysReachesPods: a row that cannot be decrypted is its own fault alone, and while the
 // tables cannot be read pods run on and start by what was read.
 func TestWhatAirflowsDatabaseSaysReachesPods(t *testing.T) {
+	t.Parallel() // most of the time it waits
 	d := startDatabase(t)
 	starts := func(name string) {
 		p := pod(name, d.token, map[string]string{"connections": "plain, sealed"})

@@ -100,6 +100,7 @@ const soundURI = "postgres://etl:" + cloudNeedle + "@h/s"
 // TestWhatAStoreSaysReachesEveryPlace has what pods run with come to be bad in each way, and looks for the word of
 // it in the log, the event and the manifest, of pods that run and of new ones.
 func TestWhatAStoreSaysReachesEveryPlace(t *testing.T) {
+	t.Parallel() // most of the time it waits
 	var isBad atomic.Bool
 	c := startStores(t, func(name string) (string, error) {
 		for _, row := range badRows {

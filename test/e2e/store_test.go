@@ -123,6 +123,7 @@ func TestAPodReadsVaultByItsOwnToken(t *testing.T) {
 }
 
 func TestWhatChangesInVaultReachesPods(t *testing.T) {
+	t.Parallel() // most of the time it waits
 	n := startVault(t)
 	put := func(id, word string) {
 		n.bao.Put("connections/"+id, map[string]any{"conn_uri": "postgres://u:" + cloudNeedle + word + "@h"})
@@ -194,6 +195,7 @@ func TestAChangeIsOneCallForAllPodsOfANode(t *testing.T) {
 // TestWhatVaultRefusesIsToldByTheRightWord has each way to fail stop a pod that requires the entry, and by what
 // reason and word.
 func TestWhatVaultRefusesIsToldByTheRightWord(t *testing.T) {
+	t.Parallel() // most of the time it waits
 	n := startVault(t)
 	n.bao.Put("connections/forbidden", map[string]any{"conn_uri": "http://u:" + cloudNeedle + "@h"})
 	n.bao.Put("connections/text", map[string]any{"conn_uri": cloudNeedle})
