@@ -31,9 +31,8 @@ demo: build ## watch a connection travel from core into a process, and rotate th
 NOT_RUN := '$(CURDIR)/bin/not-run'
 # A test that waits has a limit of its own; the timeout is for one that forgot it. A process
 # with the race detector waits a second at its end for races that are still to be told, and
-# agents are processes. Tests that say they are parallel are those that wait: four of them at
-# a time, also where there are two processors.
-GO_TEST := GORACE=atexit_sleep_ms=10 LEOFLOW_TEST_NOT_RUN=$(NOT_RUN) go test -count=1 -vet=all -parallel 4 -timeout 20m
+# agents are processes.
+GO_TEST := GORACE=atexit_sleep_ms=10 LEOFLOW_TEST_NOT_RUN=$(NOT_RUN) go test -count=1 -vet=all -timeout 20m
 
 define RUN_TESTS
 @: >$(NOT_RUN)
