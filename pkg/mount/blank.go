@@ -34,11 +34,10 @@ type Blank struct {
 // directory is made here too, where that can be: on a disk it takes as long as the tmpfs. It must be closed, at
 // the latest when it is mounted.
 func (m *Mounter) Blank(target string, options Options) (*Blank, error) {
-	made, err := m.blank(options)
+	made, err := m.blank(target, options)
 	if err != nil {
 		return nil, err
 	}
-	made.target = target
 	made.isMade, _ = makeTarget(target) // Mount tells why not
 	made.generation = newGeneration()
 	if made.first, err = made.root.mkdirs(made.generation); err != nil {
@@ -48,7 +47,7 @@ func (m *Mounter) Blank(target string, options Options) (*Blank, error) {
 	return made, nil
 }
 
-func (m *Mounter) blank(options Options) (*Blank, error) {
+func (m *Mounter) blank(target string, options Options) (*Blank, error) {
 	if options.SizeBytes <= 0 {
 		return nil, fmt.Errorf("making a tmpfs: size must be positive, not %d", options.SizeBytes)
 	}
@@ -59,7 +58,7 @@ func (m *Mounter) blank(options Options) (*Blank, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making a tmpfs: %w", err)
 	}
-	made := &Blank{mounter: m, detached: detached, first: filesIn(closed)}
+	made := &Blank{mounter: m, target: target, detached: detached, first: filesIn(closed)}
 	if made.root.directory, err = detached.enter("."); err != nil {
 		made.Close()
 		return nil, fmt.Errorf("making a tmpfs: %w", err)

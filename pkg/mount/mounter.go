@@ -25,12 +25,11 @@ type Mounter struct {
 // exists, and tells whether it is new: a volume that is already there is left as it is. It
 // can be entered by root alone until Write shows a generation.
 func (m *Mounter) Mount(target string, options Options) (created bool, err error) {
-	blank, err := m.blank(options)
+	blank, err := m.blank(target, options)
 	if err != nil {
 		return false, err
 	}
 	defer blank.Close()
-	blank.target = target
 	return blank.Mount()
 }
 

@@ -74,6 +74,14 @@ func calling(t *testing.T, d *Door, ip string, bytes int) visitor {
 	return v
 }
 
+// nodesCalling are so many nodes, each of which asks for all of its pods.
+func nodesCalling(t *testing.T, d *Door, count int) (nodes []visitor) {
+	for i := range count {
+		nodes = append(nodes, calling(t, d, fmt.Sprintf("10.0.1.%d", i), ofNode))
+	}
+	return nodes
+}
+
 func gone(of []visitor) (count int) {
 	for _, each := range of {
 		if each.raw.closed.Load() {
@@ -90,13 +98,11 @@ const ofNode = 128 << 10
 func TestWhoHasMostOnItsWayInGoesFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := NewDoor(Limits{Memory: 128 << 20})
-		var greedy, nodes []visitor
+		var greedy []visitor
 		for range 8 {
 			greedy = append(greedy, calling(t, d, "10.0.0.1", int(d.receive)/8-16<<10))
 		}
-		for i := range 60 {
-			nodes = append(nodes, calling(t, d, fmt.Sprintf("10.0.1.%d", i), ofNode))
-		}
+		nodes := nodesCalling(t, d, 60)
 		assert.Equal(t, len(greedy), gone(greedy))
 		assert.Zero(t, gone(nodes))
 		assert.EqualValues(t, len(nodes)*ofNode, d.incoming, "all of it has come in")
@@ -107,10 +113,7 @@ func TestWhoHasMostOnItsWayInGoesFirst(t *testing.T) {
 func TestWhoHasToWaitSendsOnInTurn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := NewDoor(Limits{Memory: 128 << 20})
-		var nodes []visitor
-		for i := range 200 {
-			nodes = append(nodes, calling(t, d, fmt.Sprintf("10.0.1.%d", i), ofNode))
-		}
+		nodes := nodesCalling(t, d, 200)
 		assert.Zero(t, gone(nodes))
 		assert.Less(t, d.incoming+d.held, d.receive+d.receive/heldOf)
 		for _, each := range nodes { // they are answered in the order in which they came
@@ -129,10 +132,7 @@ func TestWhoHasToWaitSendsOnInTurn(t *testing.T) {
 func TestNobodyWaitsForEverUntilHeMaySendOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := NewDoor(Limits{Memory: 128 << 20})
-		var nodes []visitor
-		for i := range 66 {
-			nodes = append(nodes, calling(t, d, fmt.Sprintf("10.0.1.%d", i), ofNode))
-		}
+		nodes := nodesCalling(t, d, 66)
 		assert.Len(t, d.waiting, 2)
 		_ = d.waiting[0].Close()
 		time.Sleep(patience)
